@@ -1,0 +1,60 @@
+"""Every error that ROME raises: PEP 249's hierarchy, and beneath it the errors of ROME's own.
+
+Messages that stem from SQLite keep SQLite's text word for word, because services match on it.
+"""
+
+
+class Warning(Exception):  # noqa: A001 - the name is PEP 249's
+    """Something worth knowing that is no error."""
+
+
+class Error(Exception):
+    """The root of all errors of ROME."""
+
+
+class InterfaceError(Error):
+    """The driver was used wrongly: a closed cursor, a malformed URL, an unknown option."""
+
+
+class DatabaseError(Error):
+    """The database answered with an error."""
+
+
+class DataError(DatabaseError):
+    """A value that can't be stored or read: out of range, or bytes that do not decode."""
+
+
+class OperationalError(DatabaseError):
+    """Something outside the program's control: connection, conflict, a missing table."""
+
+
+class IntegrityError(DatabaseError):
+    """A constraint failed: UNIQUE, NOT NULL, CHECK, FOREIGN KEY."""
+
+
+class InternalError(DatabaseError):
+    """The store holds something that ROME did not write."""
+
+
+class ProgrammingError(DatabaseError):
+    """The statement or its parameters are wrong."""
+
+
+class NotSupportedError(DatabaseError):
+    """A feature of SQL that ROME does not have."""
+
+
+class Conflict(OperationalError):
+    """Another commit wrote a key that this transaction depends on; nothing was applied. Run it again."""
+
+
+class SnapshotTooOld(OperationalError):
+    """The log does not reach back to this transaction's read version any more. Run it again."""
+
+
+class StoreUnavailable(OperationalError):
+    """The store can't be reached, or refuses us. The message names the server."""
+
+
+class FormatError(InternalError):
+    """The store's data was written by a newer ROME, or a key or row does not decode."""

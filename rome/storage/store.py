@@ -1,0 +1,215 @@
+"""The Store contract: an ordered, transactional key/value store, as small as an engine can keep it.
+
+A store holds *spaces*: ordered maps from key to value, both of any bytes. A space is named by bytes; the name's first
+byte says what it holds (`holds_entries`): index entries have no value of their own, everything else has one. Keys
+begin with no byte 0xff, so `LAST` lies behind every key.
+
+Versions
+    Every commit that is applied gets the next number; a new database is at version 0. `fetch` answers all of its
+    requests from one version: the newest, or the one asked for by `at`. An engine keeps enough of the past (its log)
+    to serve recent versions, and raises SnapshotTooOld for those it can't serve any more.
+
+Commit
+    `commit` is all or nothing. Each `Check` is validated before anything is written: if a key in its range was
+    written after `since`, Conflict is raised and nothing happens. A token that has been committed before (and is
+    still in the log) is not applied again: the version of then is the answer.
+
+A store may be used from many threads at once; each call stands alone.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+LAST = b"\xff"
+"""Sorts behind every key: the end of a whole space."""
+
+CATALOG = b"c"
+"""The space of the catalog. A commit that writes to it moves `Fetched.catalog` on."""
+
+FORMAT = 1
+"""The number of the on-store format that this ROME writes. A higher one in a database is refused."""
+
+KeyRange = tuple[bytes, bytes]
+"""Begin (inclusive) and end (exclusive)."""
+
+
+def rows_space(table_id: int) -> bytes:
+    """The space of a table's rows: encoded primary key → encoded row."""
+    return b"r%d" % table_id
+
+
+def index_space(index_id: int) -> bytes:
+    """The space of an index: entries (encoded columns, then the encoded primary key), no values."""
+    return b"i%d" % index_id
+
+
+def holds_entries(space: bytes) -> bool:
+    """Whether the keys of this space are entries without a value."""
+    return space[:1] == b"i"
+
+
+class Get(NamedTuple):
+    """The values of some keys. Answer: list[bytes | None], in the order of `keys`."""
+
+    space: bytes
+    keys: tuple[bytes, ...]
+
+
+class Range(NamedTuple):
+    """A key range in key order (descending when `reverse`). Answer: list[tuple[key, value]]; entries have value b''."""
+
+    space: bytes
+    begin: bytes = b""
+    end: bytes = LAST
+    limit: int | None = None
+    reverse: bool = False
+
+
+class Lookup(NamedTuple):
+    """The rows that ranges of an index lead to.
+
+    Answer: list[tuple[entry, row value]], each range in entry order (descending when `reverse`, which also takes the
+    ranges from the last to the first), the ranges as given, `limit` counted over all of them. The row's key is
+    `keys.row_key_of(entry)`. An entry whose row is missing is left out.
+    """
+
+    index: bytes
+    rows: bytes
+    ranges: tuple[KeyRange, ...]
+    limit: int | None = None
+    reverse: bool = False
+
+
+class Count(NamedTuple):
+    """How many keys some ranges hold together. Answer: int."""
+
+    space: bytes
+    ranges: tuple[KeyRange, ...]
+
+
+Request = Get | Range | Lookup | Count
+
+
+class Fetched(NamedTuple):
+    """What a fetch answers: the version that was read, the last version that wrote to the catalog, one answer a request.
+
+    `version` and `catalog` are those of the version that was read (`at`, when it was given).
+    """
+
+    version: int
+    catalog: int
+    answers: list[Any]
+
+
+class Check(NamedTuple):
+    """Commit is refused if a key of `space` in [begin, end) was written after version `since`."""
+
+    space: bytes
+    begin: bytes
+    end: bytes
+    since: int
+
+
+class Write(NamedTuple):
+    """Put (`value` is bytes; b'' for an entry) or delete (`value` is None) one key."""
+
+    space: bytes
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one commit does.
+
+    `advances` moves counters on as `Store.advance` does. `drops` names spaces that nobody will read at later
+    versions; the engine frees them when no snapshot can reach them any more.
+    """
+
+    token: bytes
+    checks: Sequence[Check] = ()
+    writes: Sequence[Write] = ()
+    advances: Mapping[bytes, int] = field(default_factory=dict)
+    drops: Sequence[bytes] = ()
+
+
+class Undo(NamedTuple):
+    """One key that a commit wrote, and the value it had before (None: it was not there)."""
+
+    space: bytes
+    key: bytes
+    old: bytes | None
+
+
+class Committed(NamedTuple):
+    """One commit of the log."""
+
+    version: int
+    undos: tuple[Undo, ...]
+
+
+@dataclass(slots=True)
+class Stats:
+    """Exact counts of what a store was asked, for budgets and EXPLAIN. `rounds` are network round trips.
+
+    Counting is per thread-safe call; `commands` are the engine's own, `rows` are values handed out, `bytes` both ways.
+    """
+
+    rounds: int = 0
+    commands: int = 0
+    rows: int = 0
+    bytes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
+        """Add to the counts."""
+        with self.lock:
+            self.rounds += rounds
+            self.commands += commands
+            self.rows += rows
+            self.bytes += bytes
+
+    def snapshot(self) -> tuple[int, int, int, int]:
+        """(rounds, commands, rows, bytes) now."""
+        return self.rounds, self.commands, self.rows, self.bytes
+
+
+class Store(Protocol):
+    """What ROME asks of an engine. `rome.testing.store_suite` is run against every implementation."""
+
+    stats: Stats
+
+    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
+        """Answer all requests from one version, in one round trip where the engine can. No requests: just the versions.
+
+        Raises SnapshotTooOld, FormatError, StoreUnavailable.
+        """
+
+    def commit(self, batch: Batch) -> int:
+        """Apply a batch, all or nothing, once per token; the commit's version. A batch that writes nothing still
+        validates its checks, and answers the current version. Raises Conflict, StoreUnavailable."""
+
+    def allocate(self, counter: bytes, n: int) -> int:
+        """Take `n` consecutive numbers of a counter (the first ever is 1); the first of them."""
+
+    def advance(self, counter: bytes, value: int) -> None:
+        """See to it that numbers allocated from now on are greater than `value`."""
+
+    def changes(self, since: int) -> Iterator[Committed]:
+        """The commits after version `since`, oldest first. Raises SnapshotTooOld if the log starts later."""
+
+    def version(self) -> int:
+        """The newest version."""
+
+    def clear(self) -> None:
+        """Remove the whole database; it is at version 0 again."""
+
+    def copy_from(self, source: Store) -> None:
+        """Make this (empty) database a copy of the newest version of `source`, a store of the same engine."""
+
+    def close(self) -> None:
+        """Release connections. The database stays."""

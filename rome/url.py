@@ -1,0 +1,67 @@
+"""ROME URLs: which store, where, which database, which options.
+
+    rome+memory:///NAME
+    rome+redis://[user:password@]host:port/DATABASE?db=0&isolation_level=SERIALIZABLE
+    rome+rediss://…            TLS
+    rome+unix:///path/to.sock?database=NAME
+
+`rome://` is short for the embedded store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from rome.errors import InterfaceError
+
+
+@dataclass(frozen=True)
+class URL:
+    """A parsed ROME URL. `options` holds what stands behind the question mark, each name once."""
+
+    store: str
+    database: str = ""
+    user: str | None = None
+    password: str | None = None
+    host: str | None = None
+    port: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The URL again, its password hidden: what messages show."""
+        login = ""
+        if self.user or self.password:
+            login = quote(self.user or "", safe="") + (":***" if self.password else "") + "@"
+        port = f":{self.port}" if self.port else ""
+        query = "&".join(f"{quote(k)}={quote(v)}" for k, v in self.options.items())
+        host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
+        return f"rome+{self.store}://{login}{host}{port}/{quote(self.database)}" + (f"?{query}" if query else "")
+
+
+def parse_url(text: str) -> URL:
+    """Parse a ROME URL. Raises InterfaceError that names what is wrong with it."""
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as error:
+        raise InterfaceError(f"malformed ROME URL {text!r}: {error}") from None
+    scheme, _, store = parts.scheme.partition("+")
+    if scheme != "rome":
+        raise InterfaceError(
+            f"not a ROME URL: {text!r}; it begins with rome+STORE://, for example rome+redis://localhost:6379/app"
+        )
+    options: dict[str, str] = {}
+    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+        if name in options:
+            raise InterfaceError(f"option {name!r} stands twice in the ROME URL")
+        options[name] = value
+    return URL(
+        store=store or options.pop("store", "memory"),
+        database=unquote(parts.path[1:]),
+        user=unquote(parts.username) if parts.username else None,
+        password=unquote(parts.password) if parts.password else None,
+        host=unquote(parts.hostname) if parts.hostname else None,
+        port=port,
+        options=options,
+    )
