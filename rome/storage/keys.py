@@ -1,0 +1,234 @@
+r"""Keys: tuples of SQL values as bytes that sort as SQLite sorts the values.
+
+    code        element                                    the bytes after the code
+    00          (reserved: terminators and markers)
+    01          NULL, and NaN, which SQLite stores as NULL  none
+    02          (reserved: AFTER_NULL)
+    0b          float below -2^63, and -infinity           image
+    0c .. 13    integer part negative, of 8 .. 1 bytes     one's complement of the magnitude, fraction
+    14          integer part 0                             fraction
+    15 .. 1c    integer part positive, of 1 .. 8 bytes     magnitude, fraction
+    1d          float of 2^63 or more, and infinity        image
+    20          text                                       UTF-8 with 00 → 00 ff, then 00
+    30          blob                                       the bytes with 00 → 00 ff, then 00
+    ff          (reserved: no element and no key begins with it; the ends of ranges do)
+
+    fraction    00 for an integer; 01 and the image for a float with a fraction
+    image       the 8 bytes of an IEEE double, big-endian; sign bit flipped when positive, all bits when negative
+
+Why it sorts. An integer's code says how long its magnitude is, so a longer one sorts further from zero before any
+magnitude is compared. A float with a fraction stands directly behind its floor: it shares the floor's bytes up to the
+fraction, where 01 lies behind the integer's 00, and floats of one floor are in the order of their images. So 1 and 1.0
+are the same key (`decode` answers an integer), and no number is rounded on its way, however large. A terminator 00 is
+followed by an element code or by nothing, an escaped 00 by ff: a text sorts before every longer text it begins.
+
+No element's bytes begin another element's bytes, so a tuple can be cut into its elements, and all keys that begin with
+the elements of a prefix lie in [prefix, prefix_end(prefix)).
+
+An index entry is the encoded columns, the encoded primary key, and the length of the latter in 2 bytes: an engine
+finds the row key from the end, without parsing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+
+from rome.catalog.affinity import SqlValue
+from rome.errors import DataError, FormatError, NotSupportedError
+
+AFTER_NULL = b"\x02"
+"""The smallest bytes greater than every NULL element: where an element can't be NULL, its range begins here."""
+
+_NULL = 0x01
+_BELOW = 0x0B
+_ZERO = 0x14
+_ABOVE = 0x1D
+_TEXT = 0x20
+_BLOB = 0x30
+
+_INT_MIN = -(2**63)
+_INT_END = 2**63
+_SIGN = 1 << 63
+_ALL = (1 << 64) - 1
+_LONGEST_ROW_KEY = 0xFFFF
+
+_double = struct.Struct(">d")
+_bits = struct.Struct(">Q")
+_length = struct.Struct(">H")
+
+
+def encode(values: Iterable[SqlValue]) -> bytes:
+    """The key of a tuple of values. Raises DataError for a value SQLite could not store."""
+    key = b""
+    for value in values:
+        kind = type(value)
+        if kind is int:
+            key += _SMALL[value] if 0 <= value < 1024 else _encode_int(value)  # type: ignore[operator, index, arg-type]
+        elif kind is str:
+            key += _encode_text(value)  # type: ignore[arg-type]
+        else:
+            key += _encode_other(value)
+    return key
+
+
+def decode(key: bytes) -> tuple[SqlValue, ...]:
+    """The values of a key; a float without a fraction comes back as an integer, NaN as None.
+
+    Raises FormatError that shows the bytes, if they are not a key.
+    """
+    values: list[SqlValue] = []
+    at = 0
+    try:
+        while at < len(key):
+            value, at = _decode_element(key, at)
+            values.append(value)
+    except (IndexError, ValueError, struct.error) as error:
+        raise FormatError(f"a key does not decode at byte {at}: {key.hex(' ')}") from error
+    return tuple(values)
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """The end (exclusive) of all keys that begin with the elements of `prefix`."""
+    return prefix + b"\xff"
+
+
+def entry(columns: bytes, row_key: bytes) -> bytes:
+    """The index entry for encoded columns, leading to a row. Raises DataError if the row key is too long."""
+    if len(row_key) > _LONGEST_ROW_KEY:
+        raise DataError(f"a primary key of {len(row_key)} bytes is too long for an index; at most {_LONGEST_ROW_KEY}")
+    return columns + row_key + _length.pack(len(row_key))
+
+
+def row_key_of(entry: bytes) -> bytes:
+    """The row key that an index entry leads to. Raises FormatError if it is no entry."""
+    end = len(entry) - 2
+    begin = end - int.from_bytes(entry[-2:], "big")
+    if begin < 0:
+        raise FormatError(f"an index entry is too short for the row key it announces: {entry.hex(' ')}")
+    return entry[begin:end]
+
+
+def collate(value: SqlValue, collation: str) -> SqlValue:
+    """What stands for `value` in a key under a collation of SQLite: equal and ordered there as `value` is in SQLite.
+
+    Only text changes. Raises NotSupportedError for a collation that SQLite does not have built in.
+    """
+    if collation == "BINARY" or not isinstance(value, str):
+        return value
+    try:
+        return _COLLATIONS[collation.upper()](value)
+    except KeyError:
+        raise NotSupportedError(f"no such collation sequence: {collation}") from None
+
+
+def _encode_int(value: int) -> bytes:
+    if value > 0:
+        size = (value.bit_length() + 7) >> 3
+        if size <= 8 and value < _INT_END:
+            return b"%c%b\0" % (_ZERO + size, value.to_bytes(size, "big"))
+    elif value < 0:
+        size = ((-value).bit_length() + 7) >> 3
+        if value >= _INT_MIN:
+            # One's complement, so that a greater magnitude sorts first.
+            return b"%c%b\0" % (_ZERO - size, (value + (1 << (size << 3)) - 1).to_bytes(size, "big"))
+    else:
+        return b"\x14\0"
+    raise DataError(f"integer out of range: {value} does not fit into 64 bits")
+
+
+def _encode_float(value: float) -> bytes:
+    if value != value:
+        return b"\x01"
+    if not _INT_MIN <= value < _INT_END:
+        return b"%c%b" % (_ABOVE if value > 0 else _BELOW, _image(value))
+    floor = int(value // 1)
+    whole = _encode_int(floor)
+    return whole if floor == value else b"%b\1%b" % (whole[:-1], _image(value))
+
+
+def _encode_text(value: str) -> bytes:
+    try:
+        data = value.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"a text that is not Unicode can't be stored: {value!r}") from error
+    return b"\x20%b\0" % (data.replace(b"\0", b"\0\xff") if b"\0" in data else data)
+
+
+def _encode_other(value: SqlValue) -> bytes:
+    """What is rare in keys, and subclasses of the types that are not (bool, an IntEnum, a str of SQLAlchemy's)."""
+    if value is None:
+        return b"\x01"
+    if isinstance(value, float):
+        return _encode_float(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return b"\x30%b\0" % bytes(value).replace(b"\0", b"\0\xff")
+    if isinstance(value, int):
+        return _encode_int(int(value))
+    if isinstance(value, str):
+        return _encode_text(value)
+    raise DataError(f"a value of type {type(value).__name__} can't be stored")
+
+
+def _image(value: float) -> bytes:
+    """Eight bytes that sort as floats do."""
+    (bits,) = _bits.unpack(_double.pack(value))
+    return _bits.pack(bits ^ (_ALL if bits & _SIGN else _SIGN))
+
+
+def _value_of_image(image: bytes) -> float:
+    (bits,) = _bits.unpack(image)
+    value: float = _double.unpack(_bits.pack(bits ^ (_SIGN if bits & _SIGN else _ALL)))[0]
+    return value
+
+
+def _decode_element(key: bytes, at: int) -> tuple[SqlValue, int]:
+    """The element that begins at `at`, and where the next begins. Raises ValueError, IndexError or struct.error."""
+    code = key[at]
+    if code == _NULL:
+        return None, at + 1
+    if _BELOW < code < _ABOVE:
+        return _decode_number(key, at)
+    if code in (_TEXT, _BLOB):
+        end = key.index(b"\0", at)
+        while key[end + 1 : end + 2] == b"\xff":
+            end = key.index(b"\0", end + 1)
+        data = key[at + 1 : end].replace(b"\0\xff", b"\0")
+        return data.decode() if code == _TEXT else data, end + 1
+    if code in (_BELOW, _ABOVE):
+        return _value_of_image(key[at + 1 : at + 9]), at + 9
+    raise ValueError("unknown element code")
+
+
+def _decode_number(key: bytes, at: int) -> tuple[SqlValue, int]:
+    size = key[at] - _ZERO
+    end = at + 1 + abs(size)
+    whole = int.from_bytes(key[at + 1 : end], "big")
+    if size < 0:
+        whole -= (1 << (-size << 3)) - 1
+    fraction = key[end]
+    if fraction == 0:
+        return whole, end + 1
+    if fraction == 1:
+        return _value_of_image(key[end + 1 : end + 9]), end + 9
+    raise ValueError("unknown fraction marker")
+
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+def _nocase(value: str) -> str:
+    """ASCII in lower case; and SQLite's NOCASE looks at nothing behind a NUL but at how much there is."""
+    lower = value.lower() if value.isascii() else value.translate(_LOWER)
+    head, nul, tail = lower.partition("\0")
+    return head + nul + "\0" * len(tail.encode()) if nul else lower
+
+
+def _rtrim(value: str) -> str:
+    return value.rstrip(" ")
+
+
+_COLLATIONS: dict[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
+
+_SMALL = tuple(_encode_int(value) for value in range(1024))
+"""The keys of the commonest integers."""

@@ -1,0 +1,36 @@
+"""Rows as bytes: msgpack of a list, the schema number first and then the values by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgpack
+
+from rome.catalog.affinity import SqlValue
+from rome.errors import DataError, FormatError
+
+_STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
+
+
+def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
+    """The bytes of a row written under a schema number. Raises DataError for a value SQLite could not store."""
+    try:
+        data: bytes = msgpack.packb((schema, *values), use_bin_type=True)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"a row holds a value that can't be stored: {error}") from error
+    return data
+
+
+def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
+    """(schema number, values). Raises FormatError if the bytes are no row; the caller adds table and key."""
+    try:
+        schema, *values = msgpack.unpackb(data, raw=False, strict_map_key=False)
+    except Exception as error:  # msgpack's errors have no common root but this one
+        raise FormatError(f"a row does not decode: {error or type(error).__name__}: {_shown(data)}") from error
+    if type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
+        raise FormatError(f"a row does not decode: it is not a schema number and SQL values: {_shown(data)}")
+    return schema, tuple(values)
+
+
+def _shown(data: bytes) -> str:
+    return data.hex(" ") if len(data) <= 64 else f"{data[:64].hex(' ')} … ({len(data)} bytes)"
