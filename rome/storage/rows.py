@@ -14,9 +14,12 @@ _STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
 
 def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
     """The bytes of a row written under a schema number. Raises DataError for a value SQLite could not store."""
+    if not _STORAGE_CLASSES.issuperset(map(type, values)):
+        kinds = {type(value) for value in values} - _STORAGE_CLASSES
+        raise DataError(f"a value of type {min(kind.__name__ for kind in kinds)} can't be stored")
     try:
         data: bytes = msgpack.packb((schema, *values), use_bin_type=True)
-    except (TypeError, ValueError, OverflowError) as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
     return data
 
@@ -26,7 +29,7 @@ def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
     try:
         schema, *values = msgpack.unpackb(data, raw=False, strict_map_key=False)
     except Exception as error:  # msgpack's errors have no common root but this one
-        raise FormatError(f"a row does not decode: {error or type(error).__name__}: {_shown(data)}") from error
+        raise FormatError(f"a row does not decode: {error!r}: {_shown(data)}") from error
     if type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
         raise FormatError(f"a row does not decode: it is not a schema number and SQL values: {_shown(data)}")
     return schema, tuple(values)

@@ -1,0 +1,207 @@
+"""Reads at an older version, for engines that keep only the newest one: the present, with the log undone.
+
+An engine answers, in one round and from one version, some requests and the *tail*: the commits of its log after the
+version `at` that is asked for. From both, `fetch_at` makes the answers as of `at`:
+
+    key not written in the tail      as it is now
+    key written in the tail          the old value of its first write there
+
+Most of the time the tail is empty or touches none of the keys, and the present answer is the answer. It falls short
+in three cases, and only those requests are asked again, each with a *companion* request in the same round:
+
+* A limited Range or Lookup, of whose entries the undo removes some: asked again with as much more limit as the tail
+  wrote keys in its ranges, which is always enough for this tail.
+* A Lookup to which the undo brings back an entry, while its row is neither in the tail nor in the present answer:
+  the companion gets these rows. (Rare: who removes an entry writes its row, too.)
+* A Count, some of whose keys are in the tail. An undo says what was there before, not what is there now; the companion
+  gets these keys as they are now.
+
+What is answered as of `at` stays true, so answers of different rounds go together. A commit between two rounds may
+make a third one necessary.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+from rome.storage.keys import row_key_of
+from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request
+
+Pair = tuple[bytes, bytes | None]
+"""A key and its value; in the present answer of a Lookup, an entry and its row's value (None: no such row)."""
+
+
+class Present(NamedTuple):
+    """What an engine answers in one round, all of it from one version.
+
+    `catalog`: the last version up to `at` that wrote to the catalog.
+    `answers`: one a request, as the Store contract has it, but a Lookup keeps the entries whose row is missing, with
+    value None, and its limit counts them.
+    `tail`: the commits after `at`, oldest first.
+    """
+
+    catalog: int
+    answers: Sequence[Any]
+    tail: Sequence[Committed]
+
+
+def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Request]], Present]) -> Fetched:
+    """What `Store.fetch` answers for an older version.
+
+    `ask` makes one round of the engine; it raises SnapshotTooOld if the log does not reach back to `at`. It is called
+    once, and again only as the module's text says.
+    """
+    answers: list[Any] = [None] * len(requests)
+    unanswered = {place: _Asked(request) for place, request in enumerate(requests)}
+    while True:
+        present = ask([request for asked in unanswered.values() for request in asked.requests])
+        past = Past(present.tail)
+        got = iter(present.answers)
+        for place, asked in list(unanswered.items()):
+            answer, beside = next(got), next(got) if asked.companion else None
+            result = _rewind(requests[place], asked, answer, beside, past)
+            if isinstance(result, _Asked):
+                unanswered[place] = result
+            else:
+                answers[place] = result
+                del unanswered[place]
+        if not unanswered:
+            return Fetched(at, present.catalog, answers)
+
+
+def existing(answer: Iterable[Pair]) -> list[Pair]:
+    """A Lookup's answer without the entries whose row is missing."""
+    return [pair for pair in answer if pair[1] is not None]
+
+
+class Past:
+    """What the keys written in a tail held before it."""
+
+    def __init__(self, tail: Iterable[Committed]) -> None:
+        """Of a key that was written more than once, the oldest undo counts."""
+        self._spaces: dict[bytes, dict[bytes, bytes | None]] = {}
+        self._sorted: dict[bytes, list[bytes]] = {}
+        for committed in tail:
+            for space, key, old in committed.undos:
+                self._spaces.setdefault(space, {}).setdefault(key, old)
+
+    def of(self, space: bytes) -> dict[bytes, bytes | None]:
+        """Key → its value before the tail (None: it was not there), for the keys of a space that the tail wrote."""
+        return self._spaces.get(space, {})
+
+    def written(self, space: bytes, key_range: KeyRange) -> list[bytes]:
+        """The keys of a range that the tail wrote, in order."""
+        keys = self._sorted.get(space)
+        if keys is None:
+            keys = self._sorted[space] = sorted(self.of(space))
+        return keys[bisect_left(keys, key_range[0]) : bisect_left(keys, key_range[1])]
+
+
+class _Asked(NamedTuple):
+    """What is asked of the engine to answer one request: the request (its limit perhaps widened), and a Get beside."""
+
+    request: Request
+    companion: Get | None = None
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        return (self.request,) if self.companion is None else (self.request, self.companion)
+
+    @property
+    def limit(self) -> int | None:
+        return self.request.limit if isinstance(self.request, Range | Lookup) else None
+
+
+def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | None] | None, past: Past) -> Any:
+    """The answer as of the older version; or an _Asked, where the present answer is not enough."""
+    if isinstance(request, Get):
+        old = past.of(request.space)
+        if not old:
+            return answer
+        return [old.get(key, value) for key, value in zip(request.keys, answer, strict=True)]
+    known = dict(zip(asked.companion.keys, beside, strict=True)) if asked.companion and beside is not None else {}
+    if isinstance(request, Count):
+        return _rewind_count(request, answer, known, past)
+    space, ranges = _where(request)
+    touched = sum(len(past.written(space, key_range)) for key_range in ranges)
+    pairs: list[Pair] = answer
+    if touched:
+        complete = asked.limit is None or len(answer) < asked.limit
+        pairs = _merge(answer, space, ranges, request.reverse, complete, past)
+        if not complete and request.limit is not None and len(pairs) < request.limit:
+            return _Asked(request._replace(limit=request.limit + touched), asked.companion)
+    pairs = pairs[: request.limit]
+    return _rewind_rows(request, asked, pairs, answer, known, past) if isinstance(request, Lookup) else pairs
+
+
+def _rewind_count(request: Count, present: int, known: dict[bytes, bytes | None], past: Past) -> int | _Asked:
+    written = [key for key_range in request.ranges for key in past.written(request.space, key_range)]
+    if not known.keys() >= set(written):
+        return _Asked(request, Get(request.space, tuple(dict.fromkeys(written))))
+    old = past.of(request.space)
+    return present + sum((old[key] is not None) - (known[key] is not None) for key in written)
+
+
+def _rewind_rows(
+    request: Lookup, asked: _Asked, pairs: list[Pair], answer: list[Pair], known: dict[bytes, bytes | None], past: Past
+) -> list[Pair] | _Asked:
+    """Lead the entries of the older version to the rows of that version."""
+    old = past.of(request.rows)
+    fresh = past.of(request.index)
+    if not old and not fresh:
+        return existing(pairs)
+    now = {row_key_of(entry): value for entry, value in answer} | known
+    found: list[Pair] = []
+    missing: list[bytes] = []
+    for entry, _ in pairs:
+        row_key = row_key_of(entry)
+        if row_key in old:
+            found.append((entry, old[row_key]))
+        elif row_key in now:
+            found.append((entry, now[row_key]))
+        else:
+            missing.append(row_key)
+    if missing:
+        return _Asked(asked.request, Get(request.rows, tuple(dict.fromkeys([*known, *missing]))))
+    return existing(found)
+
+
+def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
+    """The space whose keys are listed, and the ranges in the order in which they are listed."""
+    if isinstance(request, Range):
+        return request.space, ((request.begin, request.end),)
+    return request.index, request.ranges[::-1] if request.reverse else request.ranges
+
+
+def _merge(
+    answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, complete: bool, past: Past
+) -> list[Pair]:
+    """The keys of the older version in the order of the answer, as far as the answer reaches.
+
+    An incomplete answer reaches to its last key. The answer is cut into the ranges it came from: a range ends where a
+    key does not lie in it, or does not go on in its order (ranges may overlap, then a key is listed for each).
+    """
+    old = past.of(space)
+    merged: list[Pair] = []
+    at = 0
+    for begin, end in ranges:
+        first = at
+        while at < len(answer) and begin <= answer[at][0] < end:
+            if at > first and _reached(answer[at][0], answer[at - 1][0], reverse):
+                break
+            at += 1
+        part = answer[first:at]
+        last_part = not complete and at == len(answer)
+        back: list[Pair] = [(key, old[key]) for key in past.written(space, (begin, end)) if old[key] is not None]
+        if last_part:
+            back = [pair for pair in back if part and _reached(pair[0], part[-1][0], reverse)]
+        merged += sorted([*(pair for pair in part if pair[0] not in old), *back], reverse=reverse)
+        if last_part:
+            break
+    return merged
+
+
+def _reached(key: bytes, last: bytes, reverse: bool) -> bool:
+    return key >= last if reverse else key <= last
