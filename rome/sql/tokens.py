@@ -1,0 +1,152 @@
+"""The words of an SQL text, by SQLite's own lexical grammar, as one regular expression.
+
+Everything in `rome.sql` that must not depend on a full parse (what kind of statement is this, which names does it
+mention, where do I splice a function call in) works on these tokens. Their positions lead back into the text, so that a
+statement is never rendered anew: what SQLite runs is what the application wrote, but for the spliced places.
+
+Source: SQLite's tokenize.c. A text that SQLite's tokenizer refuses (an unterminated string, `12abc`) gives a token of
+kind ILLEGAL; nothing is raised here, since SQLite itself reports the error better.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+
+class Kind(enum.Enum):
+    """What a token is."""
+
+    WORD = "word"
+    """A keyword or a plain identifier; only the place in the grammar tells which."""
+    QUOTED = "quoted"
+    """An identifier in double quotes, square brackets or backticks."""
+    STRING = "string"
+    NUMBER = "number"
+    BLOB = "blob"
+    PARAM = "param"
+    """`?`, `?7`, `:name`, `@name` or `$name`."""
+    OP = "op"
+    ILLEGAL = "illegal"
+
+
+class Token(NamedTuple):
+    """One token; `sql[start:end] == text`."""
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """The text without its quotes: the identifier that a WORD, QUOTED or STRING token stands for."""
+        if self.kind not in (Kind.QUOTED, Kind.STRING):
+            return self.text
+        if self.text[0] == "[":
+            return self.text[1:-1]
+        quote = self.text[0]
+        return self.text[1:-1].replace(quote * 2, quote)
+
+    @property
+    def is_name(self) -> bool:
+        """Whether the grammar could take this token for a name. (SQLite takes 'strings' for names, too.)"""
+        return self.kind in (Kind.WORD, Kind.QUOTED, Kind.STRING)
+
+    def word(self) -> str:
+        """The keyword in upper case; the empty string when this is no WORD."""
+        return self.text.upper() if self.kind is Kind.WORD else ""
+
+    def is_op(self, text: str) -> bool:
+        """Whether this is the operator `text`."""
+        return self.kind is Kind.OP and self.text == text
+
+
+_ID = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
+_DIGITS = r"[0-9](?:_?[0-9])*"
+
+# The order matters: longer and more special alternatives first. A group's name is the kind in lower case; what no
+# group matches is left out (spaces, comments). An unterminated comment reaches to the end of the text, as in SQLite.
+_GRAMMAR = re.compile(
+    rf"""
+    (?: [ \t\n\f\r\ufeff]+ | --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) )
+    | (?P<string> '(?:[^']|'')*' )
+    | (?P<quoted> "(?:[^"]|"")*" | `(?:[^`]|``)*` | \[[^\]]*\] )
+    | (?P<blob> [xX]'(?:[0-9a-fA-F]{{2}})*' )
+    | (?P<number> (?: 0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
+                    | (?: {_DIGITS}(?:\.(?:{_DIGITS})?)? | \.{_DIGITS} ) (?: [eE][+-]?{_DIGITS} )? ) (?!{_ID}) )
+    | (?P<param> \?[0-9]* | [$@:\#](?:::)*{_ID}(?:{_ID}|::)*(?:\([^\s)]*\))? )
+    | (?P<illegal> ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | [$@:\#] | !(?!=) )
+    | (?P<word> {_ID}+ )
+    | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | . )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+@lru_cache(maxsize=512)
+def tokenize(sql: str) -> tuple[Token, ...]:
+    """The tokens of a text, without spaces and comments."""
+    return tuple(
+        Token(_KINDS[match.lastgroup], match.group(), match.start(), match.end())
+        for match in _GRAMMAR.finditer(sql)
+        if match.lastgroup is not None
+    )
+
+
+@lru_cache(maxsize=1024)
+def names(sql: str) -> frozenset[str]:
+    """Every word of a text that could be a name, without quotes, in lower case: a superset of what it mentions."""
+    return frozenset(token.name.lower() for token in tokenize(sql) if token.is_name)
+
+
+def after_group(tokens: Sequence[Token], at: int) -> int:
+    """The position behind the parenthesis that closes the one at `at` (behind the last token, if none does)."""
+    depth = 0
+    for position in range(at, len(tokens)):
+        if tokens[position].is_op("("):
+            depth += 1
+        elif tokens[position].is_op(")"):
+            depth -= 1
+            if depth == 0:
+                return position + 1
+    return len(tokens)
+
+
+def split_script(sql: str) -> list[str]:
+    """The statements of a script, each without its semicolon; a trigger's body stays whole.
+
+    The rule is that of `sqlite3_complete`: a CREATE TRIGGER ends only at `; END ;`.
+    """
+    statements: list[str] = []
+    current: list[Token] = []
+    for token in tokenize(sql):
+        if token.is_op(";") and (not _opens_trigger(current) or _closes_trigger(current)):
+            if current:
+                statements.append(sql[current[0].start : current[-1].end])
+            current = []
+        else:
+            current.append(token)
+    if current:
+        statements.append(sql[current[0].start : current[-1].end])
+    return statements
+
+
+def _opens_trigger(tokens: Sequence[Token]) -> bool:
+    """Whether a statement begins like CREATE [TEMP] TRIGGER (also behind EXPLAIN [QUERY PLAN])."""
+    words = [token.word() for token in tokens[:6]]
+    if words[:1] == ["EXPLAIN"]:
+        words = words[3:] if words[1:3] == ["QUERY", "PLAN"] else words[1:]
+    if words[:1] != ["CREATE"]:
+        return False
+    return words[1:2] == ["TRIGGER"] or (words[1:2] in (["TEMP"], ["TEMPORARY"]) and words[2:3] == ["TRIGGER"])
+
+
+def _closes_trigger(tokens: Sequence[Token]) -> bool:
+    """Whether the statement's last two tokens are `; END`."""
+    return len(tokens) > 1 and tokens[-1].word() == "END" and tokens[-2].is_op(";")
