@@ -1,0 +1,94 @@
+"""Stores by name: what stands between `rome+` and `://` in a URL leads to the function that opens the store.
+
+The stores that come with ROME are known here; others register by an entry point:
+
+    [options.entry_points]
+    rome.stores =
+        fancy = fancy_rome:open_fancy
+
+`open_fancy` takes a `rome.url.URL` and answers a Store; `takes_options` declares what the URL may have behind its
+question mark. A module is imported when its store is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar, cast
+
+from rome.errors import InterfaceError
+from rome.storage.store import Store
+from rome.url import URL
+
+GROUP = "rome.stores"
+"""The group of entry points."""
+
+Opener = Callable[[URL], Store]
+
+_O = TypeVar("_O", bound=Opener)
+
+_BUILT_IN = {
+    "memory": "rome.storage.memory:open_memory",
+    "redis": "rome.storage.redis:open_redis",
+    "rediss": "rome.storage.redis:open_redis",
+    "unix": "rome.storage.redis:open_redis",
+}
+"""Works without installed metadata, and without the time it takes to search them."""
+
+_EXTRAS = {"redis": "redis", "rediss": "redis", "unix": "redis"}
+"""The extra of ROME that installs what a store needs."""
+
+
+def open_store(url: URL) -> Store:
+    """Open the store that a URL names. The caller has looked at its options (`check_options`).
+
+    Raises InterfaceError for an unknown store or one whose packages are not installed; StoreUnavailable.
+    """
+    return _opener(url.store)(url)
+
+
+def store_options(url: URL) -> frozenset[str]:
+    """The names of the options that the URL's store takes. Raises InterfaceError as `open_store` does."""
+    return cast("frozenset[str]", getattr(_opener(url.store), "options", frozenset()))
+
+
+def takes_options(*names: str) -> Callable[[_O], _O]:
+    """Declare the URL options that an opener reads: a decorator. An opener without it takes none."""
+
+    def declare(opener: _O) -> _O:
+        opener.options = frozenset(names)  # type: ignore[attr-defined]
+        return opener
+
+    return declare
+
+
+def check_options(url: URL, known: Iterable[str]) -> None:
+    """Raise InterfaceError that names an option of the URL which is not known, and those that are."""
+    names = sorted(known)
+    for name in url.options:
+        if name not in names:
+            takes = f"it takes {', '.join(names)}" if names else "it takes none"
+            raise InterfaceError(f"unknown option {name!r} in the ROME URL {url}; {takes}")
+
+
+def _opener(store: str) -> Opener:
+    target = _BUILT_IN.get(store)
+    try:
+        if target is not None:
+            module, _, function = target.partition(":")
+            return cast("Opener", getattr(import_module(module), function))
+        registered = {point.name: point for point in entry_points(group=GROUP)}
+        if store in registered:
+            return cast("Opener", registered[store].load())
+    except ModuleNotFoundError as error:
+        package = f"rome-db[{_EXTRAS[store]}]" if store in _EXTRAS else str(error.name)
+        raise InterfaceError(
+            f"the store {store!r} needs the package {error.name!r}, which is not installed: pip install '{package}'"
+        ) from error
+    raise _unknown(store, registered)
+
+
+def _unknown(store: str, registered: dict[str, EntryPoint]) -> InterfaceError:
+    known = ", ".join(sorted({*_BUILT_IN, *registered}))
+    return InterfaceError(f"unknown store {store!r} in the ROME URL; known are: {known}")
