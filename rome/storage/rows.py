@@ -29,7 +29,8 @@ def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
     try:
         schema, *values = msgpack.unpackb(data, raw=False, strict_map_key=False)
     except Exception as error:  # msgpack's errors have no common root but this one
-        raise FormatError(f"a row does not decode: {f"{type(error).__name__} {error}".rstrip()}: {_shown(data)}") from error
+        reason = str(error) or type(error).__name__
+        raise FormatError(f"a row does not decode: {reason}: {_shown(data)}") from error
     if type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
         raise FormatError(f"a row does not decode: it is not a schema number and SQL values: {_shown(data)}")
     return schema, tuple(values)
