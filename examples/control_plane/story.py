@@ -1,0 +1,247 @@
+"""A day in the life of a small cloud: the steps of the demonstration, in order.
+
+A step is a function of the cloud that does its work, each transaction a `with` block of its own, and answers what
+there is to see. Times and ids are made up, so that every run tells the same story.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from typing import NamedTuple
+from uuid import NAMESPACE_DNS, uuid5
+
+from rich.console import RenderableType
+from rich.table import Table
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session, sessionmaker
+
+from examples.control_plane import operations
+from examples.control_plane.models import Base, FixedIp, Instance, Quota
+from examples.control_plane.operations import Flavor
+
+MORNING = datetime(2030, 5, 6, 8, 0, 0)
+HOSTS = ("node-1", "node-2", "node-3")
+SMALL, LARGE = Flavor(vcpus=1, memory_mb=2048), Flavor(vcpus=4, memory_mb=8192)
+
+
+@dataclass
+class Cloud:
+    """The database of the control plane, and its sessions."""
+
+    engine: Engine
+
+    def __post_init__(self) -> None:
+        self.session: sessionmaker[Session] = sessionmaker(self.engine)
+
+
+class Step(NamedTuple):
+    """One step of the story."""
+
+    title: str
+    run: Callable[[Cloud], RenderableType]
+
+
+def instance_uuid(name: str) -> str:
+    """The id of the instance of that name."""
+    return str(uuid5(NAMESPACE_DNS, f"{name}.cloud.example"))
+
+
+def create_tables(cloud: Cloud) -> RenderableType:
+    """DDL is transactional: the tables, their indexes and constraints are made in one commit."""
+    Base.metadata.create_all(cloud.engine)
+    return f"{len(Base.metadata.tables)} tables: {', '.join(sorted(Base.metadata.tables))}"
+
+
+def add_resources(cloud: Cloud) -> RenderableType:
+    """Networks with addresses, and quotas: a parent and its children in one transaction."""
+    with cloud.session.begin() as session:
+        operations.add_network(session, "office", "10.1.0", addresses=8)
+        operations.add_network(session, "public", "192.0.2", addresses=4)
+        session.add_all(Quota(project=project, resource="vcpus", hard_limit=20) for project in ("acme", "globex"))
+    return "2 networks with 12 addresses, 20 vcpus each for the projects acme and globex"
+
+
+def register_services(cloud: Cloud) -> RenderableType:
+    """Every service looks for itself, and registers: one transaction each."""
+    for host in HOSTS:
+        with cloud.session.begin() as session:
+            operations.report_in(session, host, "compute", MORNING)
+    with cloud.session.begin() as session:
+        operations.report_in(session, "node-1", "scheduler", MORNING)
+    return "4 services reported in for the first time (4 transactions)"
+
+
+def report_again(cloud: Cloud) -> RenderableType:
+    """The transaction that a cloud runs most: get by a unique key, change, commit."""
+    with cloud.session.begin() as session:
+        service = operations.report_in(session, "node-1", "compute", MORNING + timedelta(seconds=90))
+        session.flush()
+        return f"{service.binary} on {service.host}: report {service.report_count}"
+
+
+def find_dead_services(cloud: Cloud) -> RenderableType:
+    """Who has not been heard of lately."""
+    with cloud.session() as session:
+        down = operations.services_down(session, MORNING + timedelta(seconds=100))
+        return _table(("host", "binary", "last seen up"), ((s.host, s.binary, s.last_seen_up) for s in down))
+
+
+def boot_one(cloud: Cloud) -> RenderableType:
+    """One instance: quota, a host, an address, the instance with its tags and metadata."""
+    with cloud.session.begin() as session:
+        instance = _boot(session, "web-0", "acme", SMALL, minute=0)
+        session.flush()
+        return f"{instance.name} got {instance.fixed_ips[0].address} on {instance.host}"
+
+
+def boot_more(cloud: Cloud) -> RenderableType:
+    """Eight more, so that there is something to list."""
+    minutes = count(1)
+    for name in ("web-1", "web-2", "web-3", "db-0"):
+        with cloud.session.begin() as session:
+            _boot(session, name, "acme", LARGE if name.startswith("db") else SMALL, minute=next(minutes))
+    for name in ("mail-0", "mail-1", "shop-0", "shop-1"):
+        with cloud.session.begin() as session:
+            _boot(session, name, "globex", SMALL, minute=next(minutes))
+    return "8 more instances (8 transactions)"
+
+
+def refuse_over_quota(cloud: Cloud) -> RenderableType:
+    """An application's own rule: its exception ends the transaction, and nothing is written."""
+    try:
+        with cloud.session.begin() as session:
+            _boot(session, "giant-0", "acme", Flavor(vcpus=64, memory_mb=524288), minute=20)
+    except operations.OverQuota as refusal:
+        return f"refused: {refusal}"
+    raise AssertionError("64 vcpus were given out of 20")
+
+
+def refuse_duplicate(cloud: Cloud) -> RenderableType:
+    """A rule of the database: a unique key that is taken fails at the statement."""
+    try:
+        with cloud.session.begin() as session:
+            taken = session.scalars(select(FixedIp).filter_by(address="10.1.0.2")).one()
+            session.execute(insert(FixedIp).values(address=taken.address, network_id=taken.network_id))
+    except IntegrityError as refusal:
+        return f"refused: {refusal.orig}"
+    raise AssertionError("one address was added twice")
+
+
+def show_one(cloud: Cloud) -> RenderableType:
+    """One instance by its unique id, and four joined tables with it."""
+    with cloud.session() as session:
+        instance = operations.show(session, instance_uuid("web-1"))
+        return _table(
+            ("name", "host", "addresses", "tags", "metadata"),
+            [
+                (
+                    instance.name,
+                    instance.host,
+                    ", ".join(f"{ip.address} ({ip.network.name})" for ip in instance.fixed_ips),
+                    ", ".join(sorted(tag.tag for tag in instance.tags)),
+                    ", ".join(f"{item.key}={item.value}" for item in instance.details),
+                )
+            ],
+        )
+
+
+def list_first_page(cloud: Cloud) -> RenderableType:
+    """A page of a list, filtered and ordered, with the collections of its instances."""
+    with cloud.session() as session:
+        return _instances(operations.list_instances(session, "acme", "active", limit=3))
+
+
+def list_next_page(cloud: Cloud) -> RenderableType:
+    """The next page: what comes after the last instance of the page before."""
+    with cloud.session() as session:
+        marker = operations.show(session, instance_uuid("web-2"))
+        return _instances(operations.list_instances(session, "acme", "active", limit=3, marker=marker))
+
+
+def find_by_tag(cloud: Cloud) -> RenderableType:
+    """A join over three tables."""
+    with cloud.session() as session:
+        found = operations.find(session, tag="web", key="tier", value="front")
+        return ", ".join(instance.name for instance in found)
+
+
+def add_up(cloud: Cloud) -> RenderableType:
+    """Aggregates by project."""
+    with cloud.session() as session:
+        return _table(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
+
+
+def evacuate_host(cloud: Cloud) -> RenderableType:
+    """A bulk UPDATE: as many rows as it may, the same number of round trips."""
+    with cloud.session.begin() as session:
+        moved = operations.evacuate(session, "node-3", "node-1")
+    return f"{moved} instances moved from node-3 to node-1"
+
+
+def delete_one(cloud: Cloud) -> RenderableType:
+    """Delete an instance and what hangs on it; its address and its vcpus are free again."""
+    with cloud.session.begin() as session:
+        operations.delete(session, instance_uuid("web-0"))
+    with cloud.session() as session:
+        return _table(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
+
+
+STORY: tuple[Step, ...] = (
+    Step("Create the tables", create_tables),
+    Step("Add networks, addresses and quotas", add_resources),
+    Step("Services register", register_services),
+    Step("A service reports in again", report_again),
+    Step("Which services are down?", find_dead_services),
+    Step("Boot an instance", boot_one),
+    Step("Boot eight more", boot_more),
+    Step("Ask for more than the quota", refuse_over_quota),
+    Step("Add an address that exists", refuse_duplicate),
+    Step("Show an instance", show_one),
+    Step("List active instances, first page", list_first_page),
+    Step("List active instances, next page", list_next_page),
+    Step("Find instances by tag and metadata", find_by_tag),
+    Step("Add up usage by project", add_up),
+    Step("Evacuate a host", evacuate_host),
+    Step("Delete an instance", delete_one),
+)
+
+
+def _boot(session: Session, name: str, project: str, flavor: Flavor, minute: int) -> Instance:
+    role = name.partition("-")[0]
+    return operations.boot(
+        session,
+        instance_uuid(name),
+        name,
+        project,
+        flavor,
+        now=MORNING + timedelta(minutes=minute),
+        details={"tier": "back" if role == "db" else "front", "image": "debian-12"},
+        tags=(role, project),
+    )
+
+
+def _instances(instances: Iterable[Instance]) -> Table:
+    return _table(
+        ("name", "booted at", "host", "addresses", "tags"),
+        (
+            (
+                instance.name,
+                f"{instance.created_at:%H:%M}",
+                instance.host,
+                ", ".join(ip.address for ip in instance.fixed_ips),
+                ", ".join(sorted(tag.tag for tag in instance.tags)),
+            )
+            for instance in instances
+        ),
+    )
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    table = Table(*columns, box=None, header_style="dim", pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row))
+    return table
