@@ -1,0 +1,56 @@
+"""The demonstration runs from a shell on every store, and on another database unmodified."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from examples.control_plane.story import STORY
+
+
+def run_demo(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "examples.control_plane", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def shown(output):
+    """What each step shows below its heading, whatever it took."""
+    return re.sub(r"statements: .*", "", output.partition("What it took")[0]).split("\n", 1)[1]
+
+
+@pytest.fixture(scope="module")
+def on_sqlite():
+    result = run_demo("--url", "sqlite://")
+    assert result.returncode == 0, result.stderr
+    return shown(result.stdout)
+
+
+@pytest.mark.parametrize("store", ["memory", "redis"])
+def test_shows_on_rome_what_it_shows_on_sqlite(store, on_sqlite):
+    result = run_demo("--store", store)
+    assert result.returncode == 0, result.stderr
+    assert shown(result.stdout).startswith(on_sqlite.rstrip())
+    assert "second: Conflict" in result.stdout
+    assert "committed at attempt 2" in result.stdout
+    assert len(re.findall(r"round trips: \d+", result.stdout)) == len(STORY) + 2
+
+
+def test_never_drops_a_table_unasked(tmp_path):
+    url = f"sqlite:///{tmp_path}/demo.db"
+    assert run_demo("--url", url).returncode == 0
+    again = run_demo("--url", url)
+    assert again.returncode == 1
+    assert "--fresh" in again.stderr
+    assert run_demo("--url", url, "--fresh").returncode == 0
+
+
+def test_unknown_store_is_a_clear_error():
+    result = run_demo("--store", "papyrus")
+    assert result.returncode == 2
+    assert "papyrus" in result.stderr

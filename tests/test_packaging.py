@@ -1,0 +1,29 @@
+"""What setup.cfg declares exists."""
+
+from configparser import ConfigParser
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def entry_points():
+    setup = ConfigParser(interpolation=None, delimiters=("=",))
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    for group, lines in setup["options.entry_points"].items():
+        for line in lines.strip().splitlines():
+            name, _, target = line.partition("=")
+            yield pytest.param(target.strip(), id=f"{group}: {name.strip()}")
+
+
+@pytest.mark.parametrize("target", entry_points())
+def test_entry_point_leads_to_something_callable(target):
+    module, _, name = target.partition(":")
+    assert callable(getattr(import_module(module), name))
+
+
+def test_every_package_can_be_found():
+    folders = {path.parent for path in (ROOT / "rome").rglob("*.py")}
+    assert not [folder for folder in folders if not (folder / "__init__.py").exists()]

@@ -1,0 +1,25 @@
+"""Every Python example of the README runs."""
+
+import re
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+import rome
+
+README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
+
+
+@pytest.fixture(autouse=True)
+def _empty_database(monkeypatch):
+    monkeypatch.setenv("ROME_URL", "rome+memory:///app")
+    yield
+    rome.drop_database("rome+memory:///app")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_example_runs(example, capsys):
+    exec(compile(dedent(example), "README.rst", "exec", dont_inherit=True), {"__name__": "readme"})
+    assert capsys.readouterr().out, "every example prints something"
