@@ -81,12 +81,13 @@ _GRAMMAR = re.compile(
     | (?P<param> \?[0-9]* | [$@:\#](?:::)*{_ID}(?:{_ID}|::)*(?:\([^\s)]*\))? )
     | (?P<illegal> ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | [$@:\#] | !(?!=) )
     | (?P<word> {_ID}+ )
-    | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | . )
+    | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | [-+*/%&|~<>=.,;()] )
+    | (?P<stray> . )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
-_KINDS = {kind.value: kind for kind in Kind}
+_KINDS = {kind.value: kind for kind in Kind} | {"stray": Kind.ILLEGAL}
 
 
 @lru_cache(maxsize=512)
