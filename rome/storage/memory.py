@@ -1,0 +1,322 @@
+"""The in-process store: sorted dictionaries, a log, and one lock. Also the model that other engines are compared with.
+
+`rome+memory:///NAME` opens the same database everywhere in the process. It stays when stores are closed, until it is
+cleared. Options: `log_commits` and `log_bytes`, how much of the past is kept.
+
+A database holds the newest version only. Each commit goes into the log with the old values of the keys it wrote; a
+read at an older version is the present with the log undone (`rome.storage.undo`). What the log no longer reaches is
+gone: snapshots older than the *horizon*, the tokens of the commits up to it, and the spaces that these dropped. A
+dropped space counts with its whole size into `log_bytes`, so that a large one is soon freed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+from sortedcontainers import SortedDict
+
+from rome.errors import Conflict, InterfaceError, SnapshotTooOld
+from rome.storage.keys import row_key_of
+from rome.storage.registry import takes_options
+from rome.storage.store import (
+    CATALOG,
+    Batch,
+    Check,
+    Committed,
+    Count,
+    Fetched,
+    Get,
+    Lookup,
+    Range,
+    Request,
+    Stats,
+    Store,
+    Undo,
+    Write,
+)
+from rome.storage.undo import Past, Present, existing, fetch_at
+from rome.url import URL
+
+LOG_COMMITS = 10_000
+LOG_BYTES = 64 * 1024 * 1024
+
+
+@takes_options("log_commits", "log_bytes")
+def open_memory(url: URL) -> MemoryStore:
+    """The store of a `rome+memory:///NAME` URL. Raises InterfaceError for what such a URL can't have."""
+    if url.host or url.port or url.user or url.password:
+        raise InterfaceError(f"the memory store has no server: {url}; write rome+memory:///NAME")
+    limits = {}
+    for name in url.options.keys() & {"log_commits", "log_bytes"}:
+        text = url.options[name]
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise InterfaceError(f"option {name!r} of the ROME URL {url} is not a positive number: {text!r}")
+        limits[name] = int(text)
+    return MemoryStore(url.database, **limits)
+
+
+class MemoryStore:
+    """A Store in this process. Stores of one name share a database, and the log's limits that were given last."""
+
+    def __init__(self, name: str = "", log_commits: int | None = None, log_bytes: int | None = None) -> None:
+        with _databases_lock:
+            self._database = _databases.setdefault(name, _Database())
+        self.stats = Stats()
+        if log_commits is not None:
+            self._database.most_commits = log_commits
+        if log_bytes is not None:
+            self._database.most_bytes = log_bytes
+
+    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
+        """Answer all requests from one version. Raises SnapshotTooOld."""
+        database = self._database
+        with database.lock:
+            if at is None or at == database.version:
+                present = self._ask(requests, database.version)
+                return Fetched(database.version, present.catalog, _without_orphans(requests, present.answers))
+            return fetch_at(requests, at, lambda asked: self._ask(asked, at))
+
+    def commit(self, batch: Batch) -> int:
+        """Apply a batch, all or nothing, once per token. Raises Conflict, or SnapshotTooOld where it can't be told."""
+        size = sum(len(write.key) + len(write.value or b"") for write in batch.writes)
+        self.stats.add(rounds=1, commands=1, bytes=size)
+        with self._database.lock:
+            return self._database.commit(batch)
+
+    def allocate(self, counter: bytes, n: int) -> int:
+        """Take `n` consecutive numbers of a counter; the first of them."""
+        self.stats.add(rounds=1, commands=1)
+        counters = self._database.counters
+        with self._database.lock:
+            last = counters.get(counter, 0)
+            counters[counter] = last + n
+        return last + 1
+
+    def advance(self, counter: bytes, value: int) -> None:
+        """Numbers allocated from now on are greater than `value`."""
+        self.stats.add(rounds=1, commands=1)
+        with self._database.lock:
+            self._database.advance(counter, value)
+
+    def changes(self, since: int) -> Iterator[Committed]:
+        """The commits after version `since`, oldest first. Raises SnapshotTooOld."""
+        self.stats.add(rounds=1, commands=1)
+        with self._database.lock:
+            return iter([logged.committed for logged in self._database.since(since)])
+
+    def version(self) -> int:
+        """The newest version."""
+        self.stats.add(rounds=1, commands=1)
+        return self._database.version
+
+    def clear(self) -> None:
+        """Empty the database for everyone who has it open."""
+        self.stats.add(rounds=1, commands=1)
+        with self._database.lock:
+            self._database.reset()
+
+    def copy_from(self, source: Store) -> None:
+        """Copy the newest version of another memory database into this empty one. Raises InterfaceError."""
+        if not isinstance(source, MemoryStore):
+            raise InterfaceError(f"a memory database can't be a copy of one in a {type(source).__name__}")
+        with source._database.lock:
+            copy = source._database.snapshot()
+        self.stats.add(rounds=1, commands=1)
+        with self._database.lock:
+            if self._database.version or self._database.counters:
+                raise InterfaceError("the database to copy into is not empty")
+            self._database.reset(copy)
+
+    def close(self) -> None:
+        """Nothing is held; the database stays."""
+
+    def _ask(self, requests: Sequence[Request], at: int) -> Present:
+        """One round: the present answers, and the commits after `at`. Lookups keep entries whose row is missing."""
+        tail = self._database.since(at)
+        answers = [self._database.answer(request) for request in requests]
+        rows, size = _measure(requests, answers)
+        self.stats.add(rounds=1, commands=len(requests), rows=rows, bytes=size)
+        catalog = tail[0].catalog if tail else self._database.catalog
+        return Present(catalog, answers, [logged.committed for logged in tail])
+
+
+class _Logged(NamedTuple):
+    """One commit of the log. `catalog`: the last version before it that wrote to the catalog."""
+
+    committed: Committed
+    token: bytes
+    catalog: int
+    drops: tuple[bytes, ...]
+    size: int
+
+
+class _Snapshot(NamedTuple):
+    """The newest version of a database, for a copy of it."""
+
+    version: int
+    catalog: int
+    spaces: dict[bytes, SortedDict]
+    counters: dict[bytes, int]
+
+
+@dataclass(eq=False)
+class _Database:
+    """What stores of one name share. Whoever calls a method or reads an attribute holds the lock."""
+
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    most_commits: int = LOG_COMMITS
+    most_bytes: int = LOG_BYTES
+
+    def __post_init__(self) -> None:
+        self.counters: dict[bytes, int] = {}
+        self.reset()
+
+    def reset(self, copy: _Snapshot | None = None) -> None:
+        """Forget everything, or become a copy of another database whose log begins now."""
+        self.version, self.catalog, self._spaces, counters = copy or _Snapshot(0, 0, {}, {})
+        self.counters.clear()
+        self.counters.update(counters)
+        self._log: deque[_Logged] = deque()
+        self._log_size = 0
+        self._tokens: dict[bytes, int] = {}
+        self._written = dict.fromkeys(self._spaces, self.version)
+
+    def snapshot(self) -> _Snapshot:
+        """A copy of the newest version, without the spaces that are dropped."""
+        dropped = {space for logged in self._log for space in logged.drops}
+        spaces = {name: SortedDict(space) for name, space in self._spaces.items() if name not in dropped}
+        return _Snapshot(self.version, self.catalog, spaces, dict(self.counters))
+
+    def since(self, version: int) -> list[_Logged]:
+        """The log after a version. Raises SnapshotTooOld if it begins later, or the version is yet to come."""
+        behind = self.version - version
+        if behind > len(self._log) or behind < 0:
+            reason = "the log begins later" if behind > 0 else "the database was cleared"
+            raise SnapshotTooOld(
+                f"snapshot too old: version {version} can't be read, {reason}; run the transaction again"
+            )
+        return list(islice(self._log, len(self._log) - behind, None))
+
+    def answer(self, request: Request) -> Any:
+        """The present answer; a Lookup keeps entries whose row is missing, with value None."""
+        if isinstance(request, Get):
+            space = self._spaces.get(request.space, _EMPTY)
+            return [space.get(key) for key in request.keys]
+        if isinstance(request, Range):
+            space = self._spaces.get(request.space, _EMPTY)
+            keys = space.irange(request.begin, request.end, (True, False), request.reverse)
+            return [(key, space[key]) for key in islice(keys, request.limit)]
+        if isinstance(request, Lookup):
+            return self._lookup(request)
+        space = self._spaces.get(request.space, _EMPTY)
+        return sum(max(0, space.bisect_left(end) - space.bisect_left(begin)) for begin, end in request.ranges)
+
+    def commit(self, batch: Batch) -> int:
+        """As the Store contract has it."""
+        if batch.token in self._tokens:
+            return self._tokens[batch.token]
+        self._validate(batch.checks)
+        for counter, value in batch.advances.items():
+            self.advance(counter, value)
+        if not batch.writes and not batch.drops:
+            return self.version
+        self.version += 1
+        catalog = self.catalog
+        undos = tuple([self._apply(write) for write in batch.writes])
+        size = sum(len(undo.space) + len(undo.key) + len(undo.old or b"") for undo in undos)
+        size += sum(self._size(space) for space in batch.drops)
+        self._log.append(_Logged(Committed(self.version, undos), batch.token, catalog, tuple(batch.drops), size))
+        self._log_size += size
+        self._tokens[batch.token] = self.version
+        self._trim()
+        return self.version
+
+    def advance(self, counter: bytes, value: int) -> None:
+        """As the Store contract has it."""
+        self.counters[counter] = max(value, self.counters.get(counter, 0))
+
+    def _lookup(self, request: Lookup) -> list[tuple[bytes, bytes | None]]:
+        index = self._spaces.get(request.index, _EMPTY)
+        rows = self._spaces.get(request.rows, _EMPTY)
+        entries = (
+            entry
+            for begin, end in (reversed(request.ranges) if request.reverse else request.ranges)
+            for entry in index.irange(begin, end, (True, False), request.reverse)
+        )
+        return [(entry, rows.get(row_key_of(entry))) for entry in islice(entries, request.limit)]
+
+    def _validate(self, checks: Sequence[Check]) -> None:
+        """Raise Conflict for the first check that fails. Most are answered by when their space was last written."""
+        pasts: dict[int, Past] = {}
+        for space, begin, end, since in checks:
+            if self._written.get(space, 0) <= since <= self.version:
+                continue
+            if since not in pasts:
+                pasts[since] = Past(logged.committed for logged in self.since(since))
+            if pasts[since].written(space, (begin, end)):
+                raise Conflict(
+                    f"conflict: another transaction wrote to space {space.decode('ascii', 'backslashreplace')} "
+                    f"after version {since}, which this one had read; nothing was written, run the transaction again"
+                )
+
+    def _apply(self, write: Write) -> Undo:
+        space, key, value = write
+        if space == CATALOG:
+            self.catalog = self.version
+        self._written[space] = self.version
+        values = self._spaces.get(space)
+        if values is None:
+            values = self._spaces[space] = SortedDict()
+        old = values.get(key)
+        if value is not None:
+            values[key] = value
+        elif old is not None:
+            del values[key]
+        return Undo(space, key, old)
+
+    def _size(self, space: bytes) -> int:
+        return sum(len(key) + len(value) for key, value in self._spaces.get(space, _EMPTY).items())
+
+    def _trim(self) -> None:
+        """Shorten the log to its limits; the newest commit stays, so that its token is known."""
+        while len(self._log) > 1 and (len(self._log) > self.most_commits or self._log_size > self.most_bytes):
+            logged = self._log.popleft()
+            self._log_size -= logged.size
+            del self._tokens[logged.token]
+            for space in logged.drops:
+                self._spaces.pop(space, None)
+                self._written.pop(space, None)
+
+
+def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:
+    return [
+        existing(answer) if isinstance(request, Lookup) else answer
+        for request, answer in zip(requests, answers, strict=True)
+    ]
+
+
+def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, int]:
+    """How many values the answers hand out, and their bytes with those of the keys."""
+    rows = size = 0
+    for request, answer in zip(requests, answers, strict=True):
+        if isinstance(request, Count):
+            continue
+        pairs = zip(request.keys, answer, strict=True) if isinstance(request, Get) else answer
+        for key, value in pairs:
+            rows += value is not None
+            size += len(key) + len(value or b"")
+    return rows, size
+
+
+_EMPTY = SortedDict()
+"""Stands for a space that nothing was ever written to; never changed."""
+
+_databases: dict[str, _Database] = {}
+"""Every database of this process, by name."""
+
+_databases_lock = threading.Lock()
