@@ -85,7 +85,7 @@ class Statement:
         return self.on_conflict == "fail"
 
     @property
-    def is_temporary(self) -> bool:
+    def temporary(self) -> bool:
         """Whether the text itself says that it is about the temp schema."""
         return self.schema == "temp" or (self.change is not None and self.change.temporary)
 

@@ -53,7 +53,7 @@ def test_insert() -> None:
     )
     check("replace into t default values", Kind.INSERT, verb="replace", table="t", on_conflict="replace")
     check("INSERT OR FAIL INTO t SELECT 1", Kind.INSERT, may_fail_partly=True)
-    check("WITH x AS (SELECT 1) INSERT INTO temp.t SELECT * FROM x RETURNING a", Kind.INSERT, is_temporary=True)
+    check("WITH x AS (SELECT 1) INSERT INTO temp.t SELECT * FROM x RETURNING a", Kind.INSERT, temporary=True)
     check(
         "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING RETURNING *", Kind.INSERT, has_upsert=True, has_returning=True
     )
