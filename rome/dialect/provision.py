@@ -1,0 +1,90 @@
+"""How SQLAlchemy's test suite makes and removes databases of ROME.
+
+A database comes into being with its first table, so there is nothing to create; each worker of pytest-xdist works in
+a database that is named after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.schema import MetaData
+from sqlalchemy.testing import provision
+
+import rome
+from rome.dialect.dml import Insert, insert
+
+_NAME = "rome"
+
+
+@provision.generate_driver_url.for_db(_NAME)
+def _generate_driver_url(url: URL, driver: str, query: str) -> URL | None:
+    """The URL for another driver of the same database: the store is the driver here, and no database is in two."""
+    return url if driver == url.get_driver_name() else None
+
+
+@provision.follower_url_from_main.for_db(_NAME)
+def _follower_url_from_main(url: URL | str, ident: str) -> URL:
+    """The URL of a worker's own database."""
+    return make_url(url).set(database=ident)
+
+
+@provision.create_db.for_db(_NAME)
+def _create_db(cfg: Any, engine: Engine, ident: str) -> None:
+    """Nothing: the first table makes the database."""
+
+
+@provision.drop_db.for_db(_NAME)
+def _drop_db(cfg: Any, engine: Engine, ident: str) -> None:
+    _drop(engine.url, ident)
+
+
+@provision.run_reap_dbs.for_db(_NAME)
+def _run_reap_dbs(url: URL | str, idents: Iterable[str]) -> None:
+    """Drop what workers that were killed have left."""
+    for ident in idents:
+        _drop(make_url(url), ident)
+
+
+def _drop(url: URL, database: str) -> None:
+    rome.drop_database(url.set(database=database).render_as_string(hide_password=False))
+
+
+@provision.stop_test_class_outside_fixtures.for_db(_NAME)
+def _stop_test_class_outside_fixtures(config: Any, db: Engine, cls: type) -> None:
+    """A class's temporary tables go with its connections."""
+    db.dispose()
+
+
+@provision.temp_table_keyword_args.for_db(_NAME)
+def _temp_table_keyword_args(cfg: Any, engine: Engine) -> dict[str, list[str]]:
+    return {"prefixes": ["TEMPORARY"]}
+
+
+@provision.delete_from_all_tables.for_db(_NAME)
+def _delete_from_all_tables(connection: Connection, cfg: Any, metadata: MetaData) -> None:
+    """Empty the tables that exist, children before parents; one look at the catalog instead of one for each table."""
+    existing = set(connection.dialect.get_table_names(connection))
+    for table in reversed(metadata.sorted_tables):
+        if table.name in existing:
+            connection.execute(table.delete())
+
+
+@provision.upsert.for_db(_NAME)
+def _upsert(
+    cfg: Any,
+    table: Any,
+    returning: Iterable[Any],
+    *,
+    set_lambda: Callable[[Any], Any] | None = None,
+    sort_by_parameter_order: bool = False,
+    index_elements: Any = None,
+) -> Any:
+    statement: Insert = insert(table)
+    if set_lambda is None:
+        statement = statement.on_conflict_do_nothing()
+    else:
+        statement = statement.on_conflict_do_update(set_=set_lambda(statement.excluded))
+    return statement.returning(*returning, sort_by_parameter_order=sort_by_parameter_order)

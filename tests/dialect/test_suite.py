@@ -1,0 +1,24 @@
+"""The tests that SQLAlchemy has for dialects.
+
+Two of them look into a second schema without asking whether there is one; here they keep to the default schema.
+"""
+
+from sqlalchemy import MetaData, inspect, testing
+from sqlalchemy.testing import suite
+from sqlalchemy.testing.suite import *  # noqa: F403
+
+
+class ComponentReflectionTest(suite.ComponentReflectionTest):
+    @testing.combinations(True, False, argnames="views")
+    def test_metadata(self, connection, views):
+        metadata = MetaData()
+        metadata.reflect(connection, views=views, resolve_fks=False)
+        inspector = inspect(connection)
+        names = inspector.get_table_names() + (inspector.get_view_names() if views else [])
+        testing.eq_(sorted(metadata.tables), sorted(names))
+
+
+class ComponentReflectionTestExtra(suite.ComponentReflectionTestExtra):
+    @testing.fixture
+    def use_schema_fixture(self):
+        return None
