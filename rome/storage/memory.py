@@ -197,10 +197,8 @@ class _Database:
         behind = self.version - version
         if behind > len(self._log) or behind < 0:
             reason = "the log begins later" if behind > 0 else "the database was cleared"
-            raise SnapshotTooOld(
-                f"snapshot too old: version {version} can't be read, {reason}; run the transaction again"
-            )
-        return list(islice(self._log, len(self._log) - behind, None))
+            raise SnapshotTooOld(f"snapshot too old: version {version} is gone, {reason}; run the transaction again")
+        return list(islice(reversed(self._log), behind))[::-1]
 
     def answer(self, request: Request) -> Any:
         """The present answer; a Lookup keeps entries whose row is missing, with value None."""

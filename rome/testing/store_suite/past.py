@@ -1,0 +1,153 @@
+"""Reads at older versions, the changes since a version, and the end of the log."""
+
+from __future__ import annotations
+
+import pytest
+
+from rome.errors import Conflict, SnapshotTooOld
+from rome.storage.keys import encode, prefix_end
+from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Store, Undo
+from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
+
+EVERYTHING = ((b"", LAST),)
+DROPPED = b"r99"
+
+
+class ThePast(Harness):
+    """The log, from its three sides."""
+
+    def test_every_version_can_be_read(self, store: Store) -> None:
+        """Puts, changes and deletes are undone."""
+        history: list[dict[bytes, bytes]] = [{}]
+        for number in range(12):
+            key = b"key %d" % (number % 4)
+            rows = dict(history[-1])
+            if number % 3 == 2:
+                commit(store, delete(key))
+                rows.pop(key, None)
+            else:
+                commit(store, put(key, b"%d" % number))
+                rows[key] = b"%d" % number
+            history.append(rows)
+        keys = tuple(b"key %d" % number for number in range(4))
+        for version, rows in enumerate(history):
+            fetched = store.fetch([Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING)], version)
+            assert fetched == (version, 0, [sorted(rows.items()), [rows.get(key) for key in keys], len(rows)])
+
+    def test_a_key_written_twice_in_one_commit(self, store: Store) -> None:
+        """What it was before the first of both comes back."""
+        commit(store, put(b"a", b"old"))
+        commit(store, delete(b"a"), put(b"a", b"new"), put(b"b"), delete(b"b"))
+        assert ask(store, Range(ROWS), at=1) == [(b"a", b"old")]
+        assert ask(store, Range(ROWS)) == [(b"a", b"new")]
+
+    @pytest.mark.parametrize("reverse", [False, True])
+    @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 9])
+    def test_a_limited_range_at_an_older_version(self, store: Store, limit: int, reverse: bool) -> None:
+        """Neither rows that came since nor rows that went since confuse the limit."""
+        old = [(b"%02d" % number, b"old") for number in range(0, 20, 4)]
+        at = commit(store, *(put(*row) for row in old))
+        commit(store, *(put(b"%02d" % number, b"new") for number in range(20)))
+        commit(store, delete(b"00"), delete(b"08"), delete(b"16"), delete(b"03"), delete(b"18"))
+        expected = old[::-1][:limit] if reverse else old[:limit]
+        assert ask(store, Range(ROWS, limit=limit, reverse=reverse), at) == expected
+
+    @pytest.mark.parametrize("limit", [None, 1, 2, 3, 4])
+    @pytest.mark.parametrize("reverse", [False, True])
+    def test_a_lookup_at_an_older_version(self, store: Store, limit: int | None, reverse: bool) -> None:
+        """Rows that moved in the index are found where they were, with what they held."""
+        keys = [b"a", b"b", b"c", b"d"]
+        at = commit(store, *(put(key, b"old " + key) for key in keys), *(put_entry(1, key) for key in keys))
+        commit(store, delete(b"a"), delete(put_entry(1, b"a").key, INDEX))
+        commit(store, put(b"b", b"new b"), delete(put_entry(1, b"b").key, INDEX), put_entry(2, b"b"))
+        commit(store, put(b"c", b"new c"), put(b"bb"), put_entry(1, b"bb"))
+        one = (encode((1,)), prefix_end(encode((1,))))
+        expected = [b"old " + key for key in (keys[::-1] if reverse else keys)][:limit]
+        for request in (Lookup(INDEX, ROWS, (one,), limit, reverse), Lookup(INDEX, ROWS, EVERYTHING, limit, reverse)):
+            assert [value for _, value in ask(store, request, at)] == expected
+
+    def test_an_entry_that_comes_back_leads_to_its_row(self, store: Store) -> None:
+        """Also when the row was not written since."""
+        at = commit(store, put(b"a", b"row"), put_entry(1, b"a"))
+        commit(store, delete(put_entry(1, b"a").key, INDEX))
+        assert [value for _, value in ask(store, Lookup(INDEX, ROWS, EVERYTHING), at)] == [b"row"]
+
+    def test_many_requests_at_an_older_version(self, store: Store) -> None:
+        """All of that version, whichever of them the commits since have touched."""
+        at = commit(store, put(b"a", b"old"), put_entry(1, b"a"), put(b"x", b"old", b"r2"))
+        commit(store, put(b"a", b"new"), put(b"b"), put_entry(1, b"b"))
+        requests: list[Request] = [
+            Range(ROWS, limit=1, reverse=True),
+            Get(b"r2", (b"x", b"a")),
+            Count(INDEX, EVERYTHING),
+            Get(ROWS, (b"b", b"a")),
+            Lookup(INDEX, ROWS, EVERYTHING, 1),
+        ]
+        entry = put_entry(1, b"a").key
+        assert store.fetch(requests, at).answers == [
+            [(b"a", b"old")],
+            [b"old", None],
+            1,
+            [None, b"old"],
+            [(entry, b"old")],
+        ]
+
+    def test_a_read_that_nobody_disturbed_is_one_round(self, store: Store) -> None:
+        """Commits that touch other keys cost nothing more."""
+        at = commit(store, put(b"a"), put_entry(1, b"a"))
+        commit(store, put(b"z", space=b"r2"))
+        before = store.stats.snapshot()[0]
+        store.fetch([Range(ROWS, limit=1), Lookup(INDEX, ROWS, EVERYTHING), Count(ROWS, EVERYTHING)], at)
+        assert store.stats.snapshot()[0] == before + 1
+
+    def test_changes_since_a_version(self, store: Store) -> None:
+        """Each commit's keys and their old values, oldest commit first."""
+        commit(store, put(b"a", b"1"), put_entry(1, b"a"))
+        commit(store, put(b"a", b"2"), delete(b"b"))
+        commit(store, delete(b"a"))
+        expected = [
+            (1, {Undo(ROWS, b"a", None), Undo(INDEX, put_entry(1, b"a").key, None)}),
+            (2, {Undo(ROWS, b"a", b"1"), Undo(ROWS, b"b", None)}),
+            (3, {Undo(ROWS, b"a", b"2")}),
+        ]
+        for since in range(4):
+            changes = [(version, set(undos)) for version, undos in store.changes(since)]
+            assert changes == expected[since:]
+
+    def test_a_snapshot_too_old(self, open_database: OpenDatabase) -> None:
+        """The log is trimmed; what it does not reach is refused, what it reaches is not."""
+        store = open_database(options=self.short_log)
+        versions = [commit(store, put(b"a", b"%d" % number)) for number in range(200)]
+        with pytest.raises(SnapshotTooOld):
+            store.fetch([Get(ROWS, (b"a",))], versions[0])
+        with pytest.raises(SnapshotTooOld):
+            list(store.changes(versions[0]))
+        assert ask(store, Get(ROWS, (b"a",)), versions[-2]) == [b"198"]
+        assert [version for version, _ in store.changes(versions[-2])] == [versions[-1]]
+
+    def test_a_check_older_than_the_log(self, open_database: OpenDatabase) -> None:
+        """Whether the key was written can't be told: the commit is refused, and applies nothing."""
+        store = open_database(options=self.short_log)
+        first = commit(store, put(b"a"))
+        for _ in range(200):
+            commit(store, put(b"a"))
+        with pytest.raises((Conflict, SnapshotTooOld)):
+            commit(store, put(b"b"), checks=[Check(ROWS, b"a", b"a\0", first)])
+        assert ask(store, Get(ROWS, (b"b",))) == [None]
+
+    def test_a_dropped_space_is_there_for_older_snapshots(self, open_database: OpenDatabase) -> None:
+        """It is freed when none of them can be read any more; no other space is."""
+        store = open_database(options=self.short_log)
+        at = commit(store, put(b"a", b"row", DROPPED), put(b"a", b"kept"))
+        commit(store, put(b"b"), drops=[DROPPED])
+        assert store.fetch([Get(DROPPED, (b"a",)), Get(ROWS, (b"b",))], at).answers == [[b"row"], [None]]
+        for number in range(200):
+            commit(store, put(b"b", b"%d" % number))
+        assert store.fetch([Count(DROPPED, EVERYTHING), Get(ROWS, (b"a",))]).answers == [0, [b"kept"]]
+
+    def test_a_drop_alone_is_a_commit(self, open_database: OpenDatabase) -> None:
+        """It has a version, and an empty list of changes."""
+        store = open_database(options=self.short_log)
+        commit(store, put(b"a", b"row", DROPPED))
+        assert commit(store, drops=[DROPPED]) == 2
+        assert list(store.changes(1)) == [(2, ())]

@@ -1,0 +1,178 @@
+"""What `fetch` answers for the newest version."""
+
+from __future__ import annotations
+
+import pytest
+
+from rome.storage.keys import encode, entry, prefix_end
+from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Store
+from rome.testing.store_suite.harness import (
+    INDEX,
+    ROWS,
+    Harness,
+    OpenDatabase,
+    ask,
+    commit,
+    delete,
+    key_of,
+    put,
+    put_entry,
+)
+
+EVERYTHING = ((b"", LAST),)
+
+
+class Reading(Harness):
+    """Gets, ranges, lookups and counts."""
+
+    @pytest.fixture
+    def filled(self, store: Store) -> Store:
+        """Rows a … e, indexed: 1 leads to a and d, 2 to b, 3 to c and e."""
+        columns = {b"a": 1, b"b": 2, b"c": 3, b"d": 1, b"e": 3}
+        commit(store, *(put(key, b"row " + key) for key in columns))
+        commit(store, *(put_entry(column, key) for key, column in columns.items()))
+        return store
+
+    def test_a_new_database_is_empty_and_at_version_0(self, store: Store) -> None:
+        """Every request has its empty answer."""
+        requests: list[Request] = [
+            Get(ROWS, (b"a",)),
+            Range(ROWS),
+            Lookup(INDEX, ROWS, EVERYTHING),
+            Count(ROWS, EVERYTHING),
+        ]
+        assert store.fetch(requests) == (0, 0, [[None], [], [], 0])
+        assert store.version() == 0
+
+    def test_a_fetch_without_requests_answers_the_versions(self, filled: Store) -> None:
+        """It is how a transaction learns of others' commits."""
+        assert filled.fetch([]) == (2, 0, [])
+
+    def test_get_answers_in_the_order_of_the_keys(self, filled: Store) -> None:
+        """None for a missing key; a key asked for twice is answered twice."""
+        answer = ask(filled, Get(ROWS, (b"c", b"missing", b"a", b"c")))
+        assert answer == [b"row c", None, b"row a", b"row c"]
+
+    def test_get_of_no_keys(self, filled: Store) -> None:
+        """An empty answer, and its neighbours have theirs."""
+        assert filled.fetch([Get(ROWS, ()), Get(ROWS, (b"a",))]).answers == [[], [b"row a"]]
+
+    @pytest.mark.parametrize(
+        ("begin", "end", "limit", "reverse", "keys"),
+        [
+            (b"", LAST, None, False, "abcde"),
+            (b"b", b"d", None, False, "bc"),
+            (b"b", b"b\0", None, False, "b"),
+            (b"bb", b"dd", None, False, "cd"),
+            (b"", LAST, 2, False, "ab"),
+            (b"", LAST, 2, True, "ed"),
+            (b"b", b"e", 9, True, "dcb"),
+            (b"c", b"c", None, False, ""),
+            (b"d", b"b", None, False, ""),
+            (b"f", LAST, 1, True, ""),
+        ],
+    )
+    def test_range(self, filled: Store, begin: bytes, end: bytes, limit: int | None, reverse: bool, keys: str) -> None:
+        """Begin is inside, end is not; the limit counts from where the order begins."""
+        answer = ask(filled, Range(ROWS, begin, end, limit, reverse))
+        assert answer == [(key.encode(), b"row " + key.encode()) for key in keys]
+
+    def test_a_range_of_entries_has_no_values(self, filled: Store) -> None:
+        """They sort by column, then by row key."""
+        answer = ask(filled, Range(INDEX, limit=2))
+        assert answer == [(entry(encode((1,)), b"a"), b""), (entry(encode((1,)), b"d"), b"")]
+
+    @pytest.mark.parametrize(
+        ("columns", "limit", "reverse", "keys"),
+        [
+            ((1,), None, False, "ad"),
+            ((1,), None, True, "da"),
+            ((3, 1), None, False, "cead"),
+            ((3, 1), None, True, "daec"),
+            ((3, 1), 3, False, "cea"),
+            ((3, 1), 3, True, "dae"),
+            ((7, 2), 1, False, "b"),
+            ((7,), None, False, ""),
+            ((), None, False, ""),
+        ],
+    )
+    def test_lookup(self, filled: Store, columns: tuple[int, ...], limit: int | None, reverse: bool, keys: str) -> None:
+        """Ranges as given, or from the last to the first; the limit counts over all of them."""
+        ranges = tuple((encode((column,)), prefix_end(encode((column,)))) for column in columns)
+        answer = ask(filled, Lookup(INDEX, ROWS, ranges, limit, reverse))
+        assert [value for _, value in answer] == [b"row " + key.encode() for key in keys]
+        assert [found[-3:-2] for found, _ in answer] == [key.encode() for key in keys]
+
+    def test_lookup_leaves_out_entries_without_a_row(self, filled: Store) -> None:
+        """They are no error."""
+        commit(filled, delete(b"a"))
+        assert [value for _, value in ask(filled, Lookup(INDEX, ROWS, EVERYTHING))] == [
+            b"row " + key for key in (b"d", b"b", b"c", b"e")
+        ]
+
+    def test_count(self, filled: Store) -> None:
+        """All ranges together; an empty one adds nothing."""
+        assert ask(filled, Count(ROWS, EVERYTHING)) == 5
+        assert ask(filled, Count(ROWS, ((b"a", b"c"), (b"e", LAST), (b"d", b"b")))) == 3
+        assert ask(filled, Count(INDEX, EVERYTHING)) == 5
+        assert ask(filled, Count(INDEX, ())) == 0
+
+    def test_many_requests_are_one_round(self, filled: Store) -> None:
+        """Each has its own answer, in order."""
+        before = filled.stats.snapshot()[0]
+        one = (encode((1,)), prefix_end(encode((1,))))
+        fetched = filled.fetch(
+            [Get(ROWS, (b"a",)), Range(ROWS, b"d"), Lookup(INDEX, ROWS, (one,)), Count(ROWS, EVERYTHING), Range(b"r7")]
+        )
+        assert fetched.answers[:2] == [[b"row a"], [(b"d", b"row d"), (b"e", b"row e")]]
+        assert [value for _, value in fetched.answers[2]] == [b"row a", b"row d"]
+        assert fetched.answers[3:] == [5, []]
+        assert filled.stats.snapshot()[0] == before + 1
+
+    def test_the_catalog_version_is_that_of_its_last_commit(self, store: Store) -> None:
+        """Commits to other spaces leave it alone; a read at an older version answers the one of then."""
+        commit(store, put(b"a"))
+        commit(store, put(b"t", space=CATALOG))
+        commit(store, put(b"b"))
+        assert store.fetch([])[:2] == (3, 2)
+        commit(store, put(b"t", b"other", space=CATALOG))
+        assert [store.fetch([], at)[:2] for at in range(5)] == [(0, 0), (1, 0), (2, 2), (3, 2), (4, 4)]
+
+    def test_keys_and_values_hold_every_byte(self, store: Store) -> None:
+        """And keys are in the order of their bytes."""
+        everything = bytes(range(256))
+        firsts = [bytes([first]) for first in range(255)]
+        keys = [b"k", *firsts, *(b"k" + bytes([second]) for second in range(256)), b"k" + everything, b"\0\0", b"\r\n"]
+        values = {key: key + everything for key in keys}
+        commit(store, *(put(key, value) for key, value in values.items()))
+        commit(store, *(put_entry(key, key) for key in keys))
+        assert ask(store, Range(ROWS)) == sorted(values.items())
+        assert ask(store, Get(ROWS, tuple(keys))) == [values[key] for key in keys]
+        looked_up = ask(store, Lookup(INDEX, ROWS, EVERYTHING))
+        assert [value for _, value in looked_up] == [values[key] for key in sorted(set(keys))]
+        assert ask(store, Count(ROWS, ((b"k\0", b"k\xff"),))) == 256
+
+    def test_a_large_value(self, store: Store) -> None:
+        """A megabyte comes back as it was."""
+        value = bytes(range(256)) * 4096
+        commit(store, put(b"a", value))
+        assert ask(store, Get(ROWS, (b"a",))) == [value]
+
+    def test_ten_thousand_rows_in_one_commit(self, store: Store) -> None:
+        """They are written and read at once, and deleted at once."""
+        keys = [key_of(number) for number in range(10_000)]
+        version = commit(store, *(put(key) for key in keys), *(put_entry(0, key) for key in keys))
+        assert ask(store, Count(ROWS, EVERYTHING)) == 10_000
+        assert ask(store, Get(ROWS, tuple(keys))) == [b"value"] * 10_000
+        assert [key for key, _ in ask(store, Range(ROWS))] == keys
+        assert len(ask(store, Lookup(INDEX, ROWS, EVERYTHING))) == 10_000
+        commit(store, *(delete(key) for key in keys), *(delete(put_entry(0, key).key, INDEX) for key in keys))
+        assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING)]).answers == [[], 0]
+        assert len(ask(store, Lookup(INDEX, ROWS, EVERYTHING), at=version)) == 10_000
+
+    def test_databases_live_side_by_side(self, store: Store, open_database: OpenDatabase) -> None:
+        """What one holds the other does not."""
+        other = open_database()
+        commit(store, put(b"a", b"here"))
+        commit(other, put(b"a", b"there"))
+        assert (ask(store, Get(ROWS, (b"a",))), ask(other, Get(ROWS, (b"a",)))) == ([b"here"], [b"there"])

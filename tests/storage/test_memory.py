@@ -1,0 +1,89 @@
+"""The in-process store, by the suite and by what is its own."""
+
+import uuid
+
+import pytest
+
+from rome.errors import InterfaceError, SnapshotTooOld
+from rome.storage.memory import MemoryStore
+from rome.storage.registry import open_store
+from rome.storage.store import Count, Range
+from rome.testing.store_suite import StoreSuite
+from rome.testing.store_suite.harness import ROWS, ask, commit, put
+from rome.url import parse_url
+
+
+class TestMemoryStore(StoreSuite):
+    shared = False
+
+    @pytest.fixture
+    def store_url(self):
+        return lambda database: f"rome+memory:///{database}"
+
+
+@pytest.fixture
+def small():
+    store = MemoryStore(f"small-{uuid.uuid4().hex}", log_bytes=1000)
+    yield store
+    store.clear()
+
+
+def test_the_log_is_trimmed_by_bytes(small):
+    for number in range(20):
+        commit(small, put(b"%03d" % number, b"x" * 95))
+    assert ask(small, Count(ROWS, ((b"", b"\xff"),)), at=10) == 10
+    for _ in range(20):
+        commit(small, put(b"000", b"x" * 95))
+    with pytest.raises(SnapshotTooOld, match="version 10 is gone"):
+        small.fetch([], 10)
+
+
+def test_a_large_dropped_space_is_soon_freed(small):
+    commit(small, put(b"a", b"x" * 2000, b"r9"))
+    commit(small, drops=[b"r9"])
+    assert ask(small, Range(b"r9")) != []
+    commit(small, put(b"a"))
+    assert ask(small, Range(b"r9")) == []
+
+
+def test_the_newest_commit_stays_in_the_log(small):
+    commit(small, put(b"a", b"x" * 2000))
+    commit(small, put(b"a", b"y"), token=b"token")
+    assert commit(small, put(b"a", b"y"), token=b"token") == 2
+    assert ask(small, Range(ROWS), at=1) == [(b"a", b"x" * 2000)]
+
+
+def test_a_version_that_is_yet_to_come_is_refused(small):
+    with pytest.raises(SnapshotTooOld, match="cleared"):
+        small.fetch([], 1)
+
+
+def test_stores_of_one_name_share_a_database_until_it_is_cleared(small):
+    name = uuid.uuid4().hex
+    commit(MemoryStore(name), put(b"a"))
+    assert ask(MemoryStore(name), Range(ROWS)) == [(b"a", b"value")]
+    assert ask(small, Range(ROWS)) == []
+    MemoryStore(name).clear()
+    assert ask(MemoryStore(name), Range(ROWS)) == []
+
+
+def test_a_copy_into_a_database_that_is_not_empty_is_refused(small):
+    other = MemoryStore(uuid.uuid4().hex)
+    commit(other, put(b"a"))
+    commit(small, put(b"b"))
+    with pytest.raises(InterfaceError, match="not empty"):
+        small.copy_from(other)
+    assert ask(small, Range(ROWS)) == [(b"b", b"value")]
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("rome+memory://name", "has no server"),
+        ("rome+memory:///x?log_bytes=many", "'log_bytes'.*'many'"),
+        ("rome+memory:///x?log_commits=0", "'log_commits'.*'0'"),
+    ],
+)
+def test_urls_that_a_memory_store_refuses(url, message):
+    with pytest.raises(InterfaceError, match=message):
+        open_store(parse_url(url))
