@@ -44,9 +44,9 @@ def _database(store: str) -> Iterator[str]:
     if store == "memory":
         yield "rome+memory:///demo"
         return
-    from rome.testing.servers import start_server
+    from rome.testing.servers import valkey_server
 
-    with start_server() as server:
+    with valkey_server() as server:
         yield server.url("demo")
 
 
