@@ -28,6 +28,9 @@ class URL:
     port: int | None = None
     options: dict[str, str] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        return hash((self.store, self.database, self.user, self.host, self.port))
+
     def __str__(self) -> str:
         """The URL again, its password hidden: what messages show."""
         login = ""

@@ -1,0 +1,80 @@
+"""The catalog as keys and values of the store's catalog space: one key a name, since SQLite's names share one namespace.
+
+A value is a msgpack map that begins with what the object is. A change to a table rewrites its key, so that a commit which
+was prepared under the older definition finds a key written that it checked, and conflicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any
+
+import msgpack
+
+from rome.catalog.affinity import Affinity
+from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
+from rome.errors import FormatError
+from rome.storage.keys import encode
+
+
+def catalog_key(name: str) -> bytes:
+    """The key of the object of that name."""
+    return encode((name.lower(),))
+
+
+def encode_object(item: Table | SchemaObject) -> bytes:
+    """The value of a table or another schema object."""
+    return bytes(msgpack.packb(_plain(item)))
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, Affinity):
+        return item.value
+    if isinstance(item, (Table, SchemaObject, Column, Index, ForeignKey)):
+        return {field.name: _plain(getattr(item, field.name)) for field in fields(item)}
+    if isinstance(item, tuple):
+        return [_plain(each) for each in item]
+    if isinstance(item, dict):
+        return [[key, _plain(value)] for key, value in item.items()]
+    return item
+
+
+def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]]) -> Catalog:
+    """The catalog of all keys and values of the catalog space. Raises FormatError for a value that does not decode."""
+    tables: dict[str, Table] = {}
+    objects: dict[str, SchemaObject] = {}
+    for key, value in pairs:
+        try:
+            plain = msgpack.unpackb(value)
+            if "schemas" in plain:
+                table = _table(plain)
+                tables[table.name.lower()] = table
+            else:
+                item = SchemaObject(**plain)
+                objects[item.name.lower()] = item
+        except Exception as error:
+            raise FormatError(f"the catalog entry {key!r} does not decode: {error}") from error
+    return Catalog(
+        version,
+        dict(sorted(tables.items(), key=lambda pair: pair[1].id)),
+        dict(sorted(objects.items(), key=lambda pair: pair[1].order)),
+    )
+
+
+def _table(plain: dict[str, Any]) -> Table:
+    plain["columns"] = tuple(
+        Column(**{**column, "affinity": Affinity(column["affinity"])}) for column in plain["columns"]
+    )
+    plain["indexes"] = tuple(Index(**{name: _tupled(value) for name, value in ix.items()}) for ix in plain["indexes"])
+    plain["foreign_keys"] = tuple(
+        ForeignKey(**{name: _tupled(value) for name, value in key.items()}) for key in plain["foreign_keys"]
+    )
+    plain["schemas"] = {number: tuple(cids) for number, cids in plain["schemas"]}
+    plain["defaults"] = dict(plain["defaults"])
+    plain["key"] = tuple(plain["key"])
+    return Table(**plain)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

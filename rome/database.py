@@ -1,0 +1,192 @@
+"""A database as this process sees it: its store, and what its connections share: catalogs, plans, numbers of counters."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable
+
+from rome.catalog.codec import decode_catalog
+from rome.catalog.model import Catalog
+from rome.errors import InterfaceError
+from rome.execution.plan import Plan
+from rome.storage.registry import open_store
+from rome.storage.store import CATALOG, Range, Store
+from rome.url import URL
+
+_PLANS = 2000
+_CATALOGS = 8
+_BLOCK = 32
+
+CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys"})
+"""URL options that are a connection's, not the store's."""
+
+IDS = b"ids"
+"""The counter of the ids of tables and indexes."""
+
+
+def row_counter(table_id: int) -> bytes:
+    """The counter that a table's integer primary keys come from."""
+    return b"t%d" % table_id
+
+
+class Counters:
+    """Numbers of the store's counters, taken in blocks that the connections of this process share.
+
+    A child process must not go on with its parent's blocks: they are dropped at fork.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._blocks: dict[bytes, tuple[int, int]] = {}
+        self._floors: dict[bytes, int] = {}
+        _all_counters.add(self)
+
+    def next(self, counter: bytes) -> int:
+        """The next number."""
+        with self._lock:
+            first, end = self._blocks.get(counter, (0, 0))
+            if first >= end:
+                floor = self._floors.pop(counter, None)
+                if floor is not None:
+                    self._store.advance(counter, floor)
+                first = self._store.allocate(counter, _BLOCK)
+                end = first + _BLOCK
+            self._blocks[counter] = first + 1, end
+            return first
+
+    def skip(self, counter: bytes, value: int) -> None:
+        """Hand out only numbers greater than `value` from now on, as far as this process goes."""
+        with self._lock:
+            first, end = self._blocks.get(counter, (0, 0))
+            if value >= end:
+                self._blocks.pop(counter, None)
+                self._floors[counter] = max(value, self._floors.get(counter, 0))
+            elif first <= value:
+                self._blocks[counter] = value + 1, end
+
+    def forget(self) -> None:
+        """Drop all blocks."""
+        self._lock = threading.Lock()
+        self._blocks.clear()
+        self._floors.clear()
+
+
+_all_counters: weakref.WeakSet[Counters] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for counters in _all_counters:
+        counters.forget()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Database:
+    """One database in a store. Connections of a process to the same URL share it; `close` when the last one goes."""
+
+    def __init__(self, url: URL, store: Store) -> None:
+        self.url = url
+        self.store = store
+        self.counters = Counters(store)
+        self._lock = threading.Lock()
+        self._catalogs: OrderedDict[int, Catalog] = OrderedDict({0: Catalog()})
+        self._plans: OrderedDict[tuple[int, str], Plan] = OrderedDict()
+        self.newest = Catalog()
+        self.users = 0
+
+    def catalog(self, version: int, at: int) -> Catalog:
+        """The catalog of a catalog version, which was the newest at version `at`. Takes a round trip if it is not known."""
+        with self._lock:
+            catalog = self._catalogs.get(version)
+        if catalog is None:
+            (pairs,) = self.store.fetch([Range(CATALOG)], at).answers
+            catalog = decode_catalog(version, pairs)
+        self.keep(catalog)
+        return catalog
+
+    def keep(self, catalog: Catalog) -> None:
+        """Remember a committed catalog."""
+        with self._lock:
+            catalog = self._catalogs.setdefault(catalog.version, catalog)
+            self._catalogs.move_to_end(catalog.version)
+            while len(self._catalogs) > _CATALOGS:
+                self._catalogs.popitem(last=False)
+            if catalog.version >= self.newest.version:
+                self.newest = catalog
+
+    def cleared(self, catalog_version: int) -> None:
+        """The database was dropped behind our back: its catalog version went down to `catalog_version`."""
+        with self._lock:
+            self._catalogs = OrderedDict({0: Catalog()})
+            self._plans.clear()
+            self.newest = Catalog()
+        self.counters.forget()
+
+    def plan(self, catalog: Catalog, sql: str, make: Callable[[], Plan]) -> Plan:
+        """The plan of a statement under a committed catalog, made if it is not known."""
+        key = catalog.version, sql
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = make()
+            with self._lock:
+                self._plans[key] = plan
+                while len(self._plans) > _PLANS:
+                    self._plans.popitem(last=False)
+        return plan
+
+
+_databases: dict[URL, Database] = {}
+_databases_lock = threading.Lock()
+
+
+def open_database(url: URL) -> Database:
+    """The database of a URL, shared in this process until it is released as often as it was opened."""
+    key = _without_connection_options(url)
+    with _databases_lock:
+        database = _databases.get(key)
+        if database is None:
+            database = _databases[key] = Database(key, open_store(key))
+        database.users += 1
+        return database
+
+
+def release_database(database: Database) -> None:
+    """Give back what `open_database` gave; the last one closes the store's connections."""
+    with _databases_lock:
+        database.users -= 1
+        if database.users == 0:
+            del _databases[database.url]
+            database.store.close()
+
+
+def drop_database(url: URL) -> None:
+    """Remove a database with all that it holds. Connections that are open find an empty one."""
+    database = open_database(url)
+    try:
+        database.store.clear()
+        database.cleared(0)
+    finally:
+        release_database(database)
+
+
+def clone_database(source: URL, target: URL) -> None:
+    """Make `target`, which must be empty, a copy of the newest version of `source`. Both are of the same store."""
+    if source.store != target.store:
+        raise InterfaceError(f"can't clone from store {source.store!r} to store {target.store!r}")
+    first, second = open_database(source), open_database(target)
+    try:
+        second.store.copy_from(first.store)
+        second.cleared(0)
+    finally:
+        release_database(second)
+        release_database(first)
+
+
+def _without_connection_options(url: URL) -> URL:
+    options = {name: value for name, value in url.options.items() if name not in CONNECTION_OPTIONS}
+    return URL(url.store, url.database, url.user, url.password, url.host, url.port, options)

@@ -1,0 +1,93 @@
+"""ROME as a PEP 249 module.
+
+    >>> from rome import dbapi
+    >>> connection = dbapi.connect("rome+memory:///demo")
+    >>> cursor = connection.cursor()
+    >>> _ = cursor.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a TEXT)")
+
+Transactions begin by themselves with the first statement, also with one that changes the schema; `commit` or `rollback`
+ends them. Parameters are SQLite's: `?` (the declared style), `?1`, `:name` with a mapping.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+from rome.dbapi.connection import Connection, connect
+from rome.dbapi.cursor import Cursor
+from rome.errors import (
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    Warning,
+)
+
+apilevel = "2.0"
+threadsafety = 1
+paramstyle = "qmark"
+
+Date = datetime.date
+Time = datetime.time
+Timestamp = datetime.datetime
+Binary = memoryview
+
+
+def DateFromTicks(ticks: float) -> datetime.date:  # noqa: N802 - PEP 249's name
+    """The local date of seconds since the epoch."""
+    return Date(*time.localtime(ticks)[:3])
+
+
+def TimeFromTicks(ticks: float) -> datetime.time:  # noqa: N802 - PEP 249's name
+    """The local time of day of seconds since the epoch."""
+    return Time(*time.localtime(ticks)[3:6])
+
+
+def TimestampFromTicks(ticks: float) -> datetime.datetime:  # noqa: N802 - PEP 249's name
+    """The local date and time of seconds since the epoch."""
+    return Timestamp(*time.localtime(ticks)[:6])
+
+
+# SQL columns have no fixed type here: a description's type code is always None, as in the sqlite3 module.
+STRING = str
+BINARY = bytes
+NUMBER = float
+DATETIME = datetime.datetime
+ROWID = int
+
+__all__ = [
+    "BINARY",
+    "DATETIME",
+    "NUMBER",
+    "ROWID",
+    "STRING",
+    "Binary",
+    "Connection",
+    "Cursor",
+    "DataError",
+    "DatabaseError",
+    "Date",
+    "DateFromTicks",
+    "Error",
+    "IntegrityError",
+    "InterfaceError",
+    "InternalError",
+    "NotSupportedError",
+    "OperationalError",
+    "ProgrammingError",
+    "Time",
+    "TimeFromTicks",
+    "Timestamp",
+    "TimestampFromTicks",
+    "Warning",
+    "apilevel",
+    "connect",
+    "paramstyle",
+    "threadsafety",
+]

@@ -1,0 +1,307 @@
+"""PEP 249 connections: which transaction is open, and which way each kind of statement takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rome import errors
+from rome.database import Database, open_database, release_database
+from rome.dbapi.cursor import Cursor
+from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
+from rome.execution.workspace import Parameters, Result, Workspace
+from rome.sql.statement import Kind, Statement, classify
+from rome.storage.store import Stats
+from rome.transaction.changes import RolledBack
+from rome.transaction.index_entries import IndexEntries
+from rome.transaction.schema_change import change_schema
+from rome.transaction.statements import run
+from rome.transaction.transaction import Isolation, Transaction
+from rome.url import URL, parse_url
+
+_NOTHING = Result([], None, -1)
+_OF_THE_CONNECTION = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
+
+
+def connect(url: str | URL, **options: Any) -> Connection:
+    """Open a connection to the database of a ROME URL, which need not exist before.
+
+    Options (also in the URL): `isolation_level` (SNAPSHOT, SERIALIZABLE, READ COMMITTED, AUTOCOMMIT), `foreign_keys`
+    (on or off). Raises InterfaceError for a wrong URL or option, OperationalError when the store can't be reached.
+    """
+    parsed = parse_url(url) if isinstance(url, str) else url
+    merged: dict[str, Any] = {**parsed.options, **options}
+    unknown = set(options) - {"isolation_level", "foreign_keys"}
+    if unknown:
+        raise InterfaceError(f"unknown connection option {sorted(unknown)[0]!r}; known: foreign_keys, isolation_level")
+    isolation = _isolation(str(merged.get("isolation_level", "SNAPSHOT")))
+    foreign_keys = _switch("foreign_keys", merged.get("foreign_keys", True))
+    database = open_database(parsed)
+    try:
+        database.store.fetch([])
+    except BaseException:
+        release_database(database)
+        raise
+    return Connection(database, isolation, foreign_keys)
+
+
+def _isolation(name: str) -> Isolation:
+    wanted = name.upper().replace("_", " ").replace("+", " ")
+    if wanted == "REPEATABLE READ":
+        return Isolation.SNAPSHOT
+    try:
+        return Isolation(wanted)
+    except ValueError:
+        known = ", ".join(level.value for level in Isolation)
+        raise InterfaceError(f"unknown isolation_level {name!r}; known: {known}") from None
+
+
+def _switch(name: str, value: Any) -> bool:
+    text = str(value).lower()
+    if text in ("on", "true", "1", "yes"):
+        return True
+    if text in ("off", "false", "0", "no"):
+        return False
+    raise InterfaceError(f"option {name} is on or off, not {value!r}")
+
+
+class Connection:
+    """A connection: one workspace, and at most one open transaction. Not for use by two threads at once."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(self, database: Database, isolation: Isolation, foreign_keys: bool) -> None:
+        self.database = database
+        self._isolation = isolation
+        self._foreign_keys = foreign_keys
+        self._workspace = Workspace(self._next_id)
+        self._entries = IndexEntries()
+        self._transaction: Transaction | None = None
+        self._explicit = False
+        self._closed = False
+
+    # ── properties ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def stats(self) -> Stats:
+        """Counts of what the store was asked by this process: rounds, commands, rows, bytes."""
+        return self.database.store.stats
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._transaction is not None
+
+    @property
+    def isolation_level(self) -> str:
+        """The isolation level of the transactions to come. Setting it in an open transaction is an error."""
+        return self._isolation.value
+
+    @isolation_level.setter
+    def isolation_level(self, name: str) -> None:
+        level = _isolation(name)
+        if level is not self._isolation and self._transaction is not None:
+            raise ProgrammingError("the isolation level can't be changed inside a transaction; commit or roll back first")
+        self._isolation = level
+
+    @property
+    def foreign_keys(self) -> bool:
+        """Whether foreign keys are enforced. As in SQLite, a change inside a transaction has no effect."""
+        return self._foreign_keys
+
+    @foreign_keys.setter
+    def foreign_keys(self, on: bool) -> None:
+        if self._transaction is None:
+            self._foreign_keys = on
+
+    # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def cursor(self) -> Cursor:
+        """A new cursor."""
+        self._check()
+        return Cursor(self)
+
+    def execute(self, sql: str, parameters: Any = ()) -> Cursor:
+        """Run a statement with a new cursor, which is the answer."""
+        return self.cursor().execute(sql, parameters)
+
+    def run(self, sql: str, rows: Sequence[Parameters]) -> Result:
+        """Run one statement for each set of parameters. Cursors call this."""
+        self._check()
+        statement = classify(sql)
+        if statement.tail:
+            raise ProgrammingError("You can only execute one statement at a time.")
+        steer = _STEERING.get(statement.kind)
+        if steer is not None:
+            return steer(self, statement)
+        if statement.kind is Kind.PRAGMA and statement.name in _OF_THE_CONNECTION:
+            return self._pragma(statement)
+        if statement.kind is Kind.ATTACH:
+            raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
+        if statement.kind is Kind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
+            return _NOTHING
+        return self._run_in_transaction(statement, sql, rows)
+
+    def _run_in_transaction(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
+        alone = self._isolation is Isolation.AUTOCOMMIT and self._transaction is None
+        transaction = self._begin()
+        try:
+            if statement.kind is Kind.DDL:
+                result = change_schema(transaction, statement, sql, rows[0])
+            else:
+                result = run(transaction, statement, sql, rows)
+        except RolledBack as rolled_back:
+            self._over()
+            self._workspace.forget_transaction()
+            raise rolled_back.error from rolled_back.error.__cause__
+        except BaseException as error:
+            if alone or isinstance(error, Conflict):
+                self.rollback()
+            raise
+        if alone:
+            self.commit()
+        return result
+
+    def _begin(self) -> Transaction:
+        if self._transaction is None:
+            self._transaction = Transaction(
+                self.database, self._workspace, self._entries, self._isolation, self._foreign_keys
+            )
+        return self._transaction
+
+    def _next_id(self, table_id: int) -> int:
+        assert self._transaction is not None
+        return self._transaction.next_id(table_id)
+
+    # ── steering the transaction ──────────────────────────────────────────────────────────────────────────────────
+
+    def _sql_begin(self, _statement: Statement) -> Result:
+        if self._transaction is not None:
+            raise OperationalError("cannot start a transaction within a transaction")
+        self._begin()
+        self._explicit = True
+        return _NOTHING
+
+    def _sql_commit(self, _statement: Statement) -> Result:
+        if self._transaction is None:
+            raise OperationalError("cannot commit - no transaction is active")
+        self.commit()
+        return _NOTHING
+
+    def _sql_rollback(self, _statement: Statement) -> Result:
+        if self._transaction is None:
+            raise OperationalError("cannot rollback - no transaction is active")
+        self.rollback()
+        return _NOTHING
+
+    def _sql_savepoint(self, statement: Statement) -> Result:
+        self._begin().savepoint(statement.name or "")
+        return _NOTHING
+
+    def _sql_release(self, statement: Statement) -> Result:
+        self._begin().release(statement.name or "")
+        return _NOTHING
+
+    def _sql_rollback_to(self, statement: Statement) -> Result:
+        self._begin().rollback_to(statement.name or "")
+        return _NOTHING
+
+    def _pragma(self, statement: Statement) -> Result:
+        """PRAGMAs about the connection that ROME answers itself."""
+        if statement.name != "foreign_keys":
+            if statement.argument is None:
+                return Result([(0,)], ((statement.name, None, None, None, None, None, None),), -1)
+            return _NOTHING
+        if statement.argument is not None:
+            self.foreign_keys = statement.argument.lower() in ("on", "true", "1", "yes")
+            return _NOTHING
+        return Result([(int(self._foreign_keys),)], (("foreign_keys", None, None, None, None, None, None),), -1)
+
+    def commit(self) -> None:
+        """Write what the transaction changed. Raises Conflict if another commit came in between; nothing is written then."""
+        self._check()
+        transaction = self._transaction
+        if transaction is None:
+            return
+        try:
+            transaction.commit()
+        except errors.IntegrityError:
+            raise  # a deferred foreign key: the transaction goes on
+        except BaseException:
+            self._over()
+            raise
+        self._over()
+
+    def rollback(self) -> None:
+        """Drop what the transaction changed."""
+        self._check()
+        if self._transaction is not None:
+            try:
+                self._transaction.rollback()
+            finally:
+                self._over()
+
+    def _over(self) -> None:
+        self._transaction = None
+        self._explicit = False
+
+    # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create_function(
+        self, name: str, narg: int, function: Callable[..., Any] | None, *, deterministic: bool = False
+    ) -> None:
+        """Give SQL a function on this connection."""
+        self._check()
+        self._workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
+
+    def create_collation(self, name: str, function: Callable[[str, str], int] | None) -> None:
+        """Give SQL a collation on this connection."""
+        self._check()
+        self._workspace.sqlite.create_collation(name, function)
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs; may be called from another thread."""
+        self._workspace.sqlite.interrupt()
+
+    def close(self) -> None:
+        """Roll back what is open and close. Closing twice does nothing."""
+        if not self._closed:
+            self.rollback()
+            self._closed = True
+            self._workspace.close()
+            release_database(self.database)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ProgrammingError("Cannot operate on a closed database.")
+
+    def __enter__(self) -> Connection:
+        self._check()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Commit, or roll back if there was an error; the connection stays open, as in the sqlite3 module."""
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+
+_STEERING: dict[Kind, Callable[[Connection, Statement], Result]] = {
+    Kind.EMPTY: lambda _connection, _statement: _NOTHING,
+    Kind.BEGIN: Connection._sql_begin,
+    Kind.COMMIT: Connection._sql_commit,
+    Kind.ROLLBACK: Connection._sql_rollback,
+    Kind.SAVEPOINT: Connection._sql_savepoint,
+    Kind.RELEASE: Connection._sql_release,
+    Kind.ROLLBACK_TO: Connection._sql_rollback_to,
+}

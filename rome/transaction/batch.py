@@ -1,0 +1,179 @@
+"""From a transaction's net changes to the batch that commit sends: rows, index entries, catalog entries, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from rome.catalog.codec import catalog_key, encode_object
+from rome.catalog.model import Catalog, Index, SchemaObject, Table
+from rome.database import row_counter
+from rome.execution.workspace import Row
+from rome.storage.rows import encode_row
+from rome.storage.store import CATALOG, LAST, Batch, Check, Write, index_space, rows_space
+from rome.transaction.index_entries import IndexEntries
+from rome.transaction.journal import Net
+from rome.transaction.loaded import Loaded
+from rome.transaction.reads import key_range
+
+_GREATEST_ID = 2**63 - 1
+
+
+class BatchBuilder:
+    """Collects one batch. `base` is the catalog that the transaction began with, `catalog` the one that it leaves."""
+
+    def __init__(
+        self, base: Catalog, catalog: Catalog, entries: IndexEntries, loaded: Loaded, version: int
+    ) -> None:
+        self._base = base
+        self._catalog = catalog
+        self._entries = entries
+        self._loaded = loaded
+        self._version = version
+        self._tables = {table.id: table for table in catalog.tables.values()}
+        self._old_tables = {table.id: table for table in base.tables.values()}
+        self._net: Mapping[tuple[int, bytes], Net] = {}
+        self._writes: dict[tuple[bytes, bytes], bytes | None] = {}
+        self._checks: list[Check] = []
+        self._drops: list[bytes] = []
+        self._advances: dict[bytes, int] = {}
+
+    def rows(self, net: Mapping[tuple[int, bytes], Net]) -> None:
+        """Write rows and their entries. Tables that the transaction dropped are left out."""
+        self._net = net
+        written: set[int] = set()
+        for (table_id, key), state in net.items():
+            table = self._tables.get(table_id)
+            if table is None:
+                continue
+            known = self._loaded.known.get(table_id, {}).get(key)
+            old = known.values if known else None
+            if old == state.row and (known is None or known.table is state.table) and _same_classes(old, state.row):
+                continue
+            space = rows_space(table_id)
+            self._writes[space, key] = None if state.row is None else encode_row(state.table.schema, state.row)
+            self._checks.append(Check(space, *key_range(key), known.version if known else self._version))
+            before = None if old is None or known is None else _relaid(old, known.table, table)
+            after = None if state.row is None else _relaid(state.row, state.table, table)
+            self._index_row(table, key, before, after)
+            written.add(table_id)
+        for table_id in written:
+            self._check_definition(self._tables[table_id])
+
+    def _index_row(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
+        base = self._old_tables.get(table.id)
+        old_ids = {index.id for index in base.indexes} if base else set()
+        for index in table.indexes:
+            if base is not None and index.id not in old_ids:
+                continue  # a new index is filled as a whole
+            self._index_change(table, index, key, before, after)
+
+    def _index_change(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
+        old = None if before is None else self._entries.of(table, index, before, key)
+        new = None if after is None else self._entries.of(table, index, after, key)
+        if old == new:
+            return
+        space = index_space(index.id)
+        if old is not None:
+            self._writes[space, old] = None
+        if new is not None:
+            self._writes[space, new] = b""
+
+    def _check_definition(self, table: Table) -> None:
+        """The table must still be as we know it. (The key of a table that we made ourselves is checked as written.)"""
+        base = self._old_tables.get(table.id)
+        if base is not None:
+            self._checks.append(Check(CATALOG, *key_range(catalog_key(base.name)), self._version))
+
+    def advance(self, greatest: Mapping[int, int]) -> None:
+        """Move the counters of tables past these numbers."""
+        for table_id, number in greatest.items():
+            if table_id in self._tables and 0 < number < _GREATEST_ID:
+                self._advances[row_counter(table_id)] = number
+
+    # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def schema(self) -> None:
+        """Write the differences of the catalogs; drop what is gone; fill new indexes."""
+        old = self._items(self._base)
+        new = self._items(self._catalog)
+        for name in old.keys() - new.keys():
+            self._write_catalog(name, None)
+        for name, item in new.items():
+            if old.get(name) != item:
+                self._write_catalog(name, item)
+        for table_id, table in self._old_tables.items():
+            if table_id not in self._tables:
+                self._drops.append(rows_space(table_id))
+                self._drops.extend(index_space(index.id) for index in table.indexes)
+        for table_id, table in self._tables.items():
+            before = self._old_tables.get(table_id)
+            if before != table:
+                self._touch_parents(table, before)
+            if before is not None:
+                self._change_indexes(before, table)
+
+    @staticmethod
+    def _items(catalog: Catalog) -> dict[str, Table | SchemaObject]:
+        return {**catalog.tables, **catalog.objects}
+
+    def _write_catalog(self, name: str, item: Table | SchemaObject | None) -> None:
+        key = catalog_key(name)
+        self._writes[CATALOG, key] = None if item is None else encode_object(item)
+        self._checks.append(Check(CATALOG, *key_range(key), self._version))
+
+    def _touch_parents(self, table: Table, before: Table | None) -> None:
+        """A new foreign key concerns those who write to the parent: let them find its definition written."""
+        if before is not None and before.foreign_keys == table.foreign_keys:
+            return
+        for key in table.foreign_keys:
+            parent = self._catalog.table(key.parent)
+            if parent is not None and parent.id in self._old_tables:
+                self._write_catalog(parent.name.lower(), parent)
+
+    def _change_indexes(self, before: Table, table: Table) -> None:
+        ids = {index.id for index in table.indexes}
+        self._drops.extend(index_space(index.id) for index in before.indexes if index.id not in ids)
+        old_ids = {index.id for index in before.indexes}
+        added = [index for index in table.indexes if index.id not in old_ids]
+        if added:
+            self._checks.append(Check(rows_space(table.id), b"", LAST, self._version))
+            for key, row in self._present_rows(table):
+                for index in added:
+                    self._index_change(table, index, key, None, row)
+
+    def _present_rows(self, table: Table) -> Iterable[tuple[bytes, Row]]:
+        """Every row of the table after this transaction. The statement that made the index has loaded them all."""
+        for key, known in self._loaded.known.get(table.id, {}).items():
+            if known.values is not None and (table.id, key) not in self._net:
+                yield key, _relaid(known.values, known.table, table)
+        for (table_id, key), state in self._net.items():
+            if table_id == table.id and state.row is not None:
+                yield key, _relaid(state.row, state.table, table)
+
+    # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def build(self, token: bytes, reads: Iterable[Check]) -> Batch:
+        """The batch. `reads`: checks of what was read."""
+        checks = dict.fromkeys([*self._checks, *reads])
+        writes = [Write(space, key, value) for (space, key), value in self._writes.items()]
+        return Batch(token, list(checks), writes, self._advances, self._drops)
+
+    def committed_catalog(self, version: int) -> Catalog:
+        """The catalog that the batch leaves, when it was committed as `version`."""
+        return replace(self._catalog, version=version)
+
+
+def _relaid(row: Row, table: Table, final: Table) -> Row:
+    """A row laid out for an earlier definition of a table, laid out for the final one."""
+    if table is final or table.schema == final.schema:
+        return row
+    by_cid = {column.cid: value for column, value in zip(table.stored, row, strict=True)}
+    return tuple(
+        by_cid[column.cid] if column.cid in by_cid else final.defaults.get(column.cid) for column in final.stored
+    )
+
+
+def _same_classes(old: Row | None, new: Row | None) -> bool:
+    """Equal rows may still differ in storage classes: 1 = 1.0 in Python as in SQL."""
+    return old is None or new is None or all(type(a) is type(b) for a, b in zip(old, new, strict=True))

@@ -1,0 +1,86 @@
+"""The index entries that a row has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import apsw
+
+from rome.catalog.affinity import SqlValue
+from rome.catalog.model import Index, Table
+from rome.execution.read_catalog import quoted
+from rome.execution.workspace import Row
+from rome.sql.tokens import tokenize
+from rome.storage.keys import collate, encode, entry
+
+
+def column_key(table: Table, row: Row, columns: Sequence[str], collations: Sequence[str]) -> bytes:
+    """The encoded values of some columns of a row."""
+    position = table.position
+    return encode(
+        [
+            collate(row[position[column.lower()]], collation)
+            for column, collation in zip(columns, collations, strict=True)
+        ]
+    )
+
+
+def row_key(table: Table, row: Row, rowid: int) -> bytes:
+    """The key of a row: its primary key, or its rowid in a table without one."""
+    if not table.key:
+        return encode((rowid,))
+    return column_key(table, row, table.key, [table.by_name[name.lower()].collation for name in table.key])
+
+
+def columns_of(index: Index) -> tuple[str, ...]:
+    """The columns of an index that is not computed."""
+    return tuple(column for column in index.columns if column is not None)
+
+
+class IndexEntries:
+    """Finds entries. Computed indexes are asked of SQLite, in a database of their own with one empty copy of the table."""
+
+    def __init__(self) -> None:
+        self._scratch: apsw.Connection | None = None
+        self._made: dict[tuple[int, str], int] = {}
+
+    def of(self, table: Table, index: Index, row: Row, key: bytes) -> bytes | None:
+        """The entry of a row in an index; None where a partial index does not have the row."""
+        columns = self.columns(table, index, row)
+        return None if columns is None else entry(encode(columns), key)
+
+    def columns(self, table: Table, index: Index, row: Row) -> tuple[SqlValue, ...] | None:
+        """The collated values of a row's columns in an index; None where a partial index does not have the row."""
+        if index.computed:
+            values = self._computed(table, index, row)
+            if values is None:
+                return None
+        else:
+            values = tuple(row[table.position[column.lower()]] for column in columns_of(index))
+        return tuple(map(collate, values, index.collations))
+
+    def _computed(self, table: Table, index: Index, row: Row) -> Row | None:
+        if self._scratch is None:
+            self._scratch = apsw.Connection(":memory:")
+        name = self._copy_of(table)
+        written = [column for column in table.stored if not column.generated]
+        values = [row[table.position[column.name.lower()]] for column in written]
+        listed = ", ".join(quoted(column.name) for column in written)
+        self._scratch.execute(f"INSERT INTO {name} ({listed}) VALUES ({', '.join('?' * len(values))})", values)
+        where = f" WHERE {index.where}" if index.where else ""
+        found = self._scratch.execute(f"SELECT {', '.join(index.terms)} FROM {name}{where}").fetchall()
+        self._scratch.execute(f"DELETE FROM {name}")
+        return found[0] if found else None
+
+    def _copy_of(self, table: Table) -> str:
+        assert self._scratch is not None
+        key = (table.id, table.sql)
+        if key not in self._made:
+            self._made[key] = len(self._made)
+            body = next(token.start for token in tokenize(table.sql) if token.text == "(")
+            self._scratch.execute(f"CREATE TABLE {_alias(self._made[key])} {table.sql[body:]}")
+        return _alias(self._made[key])
+
+
+def _alias(number: int) -> str:
+    return f"rome_copy_{number}"

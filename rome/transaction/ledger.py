@@ -1,0 +1,36 @@
+"""Dictionaries that go back with ROLLBACK TO: every change to them is noted, and undone from the last to the first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MISSING = object()
+
+
+class Ledger:
+    """Notes the changes made through it. `mark` and `back_to` bracket what is to be undone."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
+
+    def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
+        """mapping[key] = value"""
+        self._undo.append((mapping, key, mapping.get(key, _MISSING)))
+        mapping[key] = value
+
+    def remove(self, mapping: dict[Any, Any], key: Any) -> None:
+        """del mapping[key]"""
+        self._undo.append((mapping, key, mapping.pop(key)))
+
+    def mark(self) -> int:
+        """A point to go back to."""
+        return len(self._undo)
+
+    def back_to(self, mark: int) -> None:
+        """Undo every change since the mark."""
+        while len(self._undo) > mark:
+            mapping, key, old = self._undo.pop()
+            if old is _MISSING:
+                mapping.pop(key, None)
+            else:
+                mapping[key] = old

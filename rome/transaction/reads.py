@@ -1,0 +1,59 @@
+"""What a transaction looked at, for commit to check that nobody wrote to it meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rome.storage.keys import row_key_of
+from rome.storage.store import Check, Fetched, Get, Lookup, Range, Request
+from rome.transaction.loaded import Target
+
+
+def key_range(key: bytes) -> tuple[bytes, bytes]:
+    """The range that holds just this key."""
+    return key, key + b"\x00"
+
+
+class Reads:
+    """Key ranges that were read, each with the version it was read at first."""
+
+    def __init__(self, every: bool) -> None:
+        """`every`: all reads are checked (SERIALIZABLE), not only constraint reads."""
+        self._every = every
+        self._seen: dict[tuple[bytes, bytes, bytes], int] = {}
+        self.version = 0
+
+    def constraint(self, request: Request) -> None:
+        """A constraint read at the present read version."""
+        self._add(request)
+
+    def note(self, targets: Iterable[Target], fetched: Fetched) -> None:
+        """A fetch was answered."""
+        if not self._every:
+            return
+        for target, answer in zip(targets, fetched.answers, strict=True):
+            self._add(target.request)
+            if isinstance(target.request, Lookup):
+                for entry, _ in answer:
+                    self._seen.setdefault((target.request.rows, *key_range(row_key_of(entry))), self.version)
+
+    def checks(self) -> Iterator[Check]:
+        """What commit is to check."""
+        for (space, begin, end), since in self._seen.items():
+            yield Check(space, begin, end, since)
+
+    def _add(self, request: Request) -> None:
+        for space, begin, end in _ranges(request):
+            self._seen.setdefault((space, begin, end), self.version)
+
+
+def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
+    if isinstance(request, Get):
+        for key in request.keys:
+            yield (request.space, *key_range(key))
+    elif isinstance(request, Range):
+        yield request.space, request.begin, request.end
+    else:
+        space = request.index if isinstance(request, Lookup) else request.space
+        for begin, end in request.ranges:
+            yield space, begin, end

@@ -1,0 +1,273 @@
+"""One transaction: its read version, what it has read and changed, its savepoints, and its commit.
+
+A transaction begins with the first statement that needs the store; until then it costs nothing. Its first fetch gives
+the read version, and under SNAPSHOT and SERIALIZABLE every later fetch reads at it. Nothing is written before commit,
+which sends one batch: checks (was a key that we wrote, or looked at for a constraint, written by another since?) and
+writes. So a transaction that only read ends without a round trip.
+
+Isolation levels differ in two things, what they read and what commit checks:
+
+    SNAPSHOT         one version throughout     keys written, constraint reads
+    SERIALIZABLE     one version throughout     also every range read
+    READ COMMITTED   each statement the newest  keys written, constraint reads
+    AUTOCOMMIT       as SNAPSHOT, each statement a transaction of its own (the connection sees to that)
+"""
+
+from __future__ import annotations
+
+import enum
+import uuid
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from rome.catalog.model import Catalog, Table
+from rome.database import Database, row_counter
+from rome.errors import Conflict, IntegrityError, OperationalError
+from rome.execution.workspace import Workspace
+from rome.storage.keys import encode
+from rome.storage.store import Fetched
+from rome.transaction.batch import BatchBuilder
+from rome.transaction.index_entries import IndexEntries
+from rome.transaction.journal import Entry, entries_of, net_of
+from rome.transaction.ledger import Ledger
+from rome.transaction.loaded import Loaded, Target
+from rome.transaction.reads import Reads
+
+
+class Isolation(enum.Enum):
+    """The isolation levels, by the names that URLs and connections use."""
+
+    SNAPSHOT = "SNAPSHOT"
+    SERIALIZABLE = "SERIALIZABLE"
+    READ_COMMITTED = "READ COMMITTED"
+    AUTOCOMMIT = "AUTOCOMMIT"
+
+
+class StaleCatalog(Exception):
+    """The first fetch showed that the schema is not the one that the statement was planned for. Plan it again."""
+
+
+class Mark(NamedTuple):
+    """A savepoint, and where everything that goes back with it stood."""
+
+    name: str
+    workspace: tuple[int, int]
+    ledger: int
+    journal: int
+    catalog: Catalog
+
+
+class Transaction:
+    """The state of one transaction over a workspace."""
+
+    def __init__(
+        self, database: Database, workspace: Workspace, entries: IndexEntries, isolation: Isolation, foreign_keys: bool
+    ) -> None:
+        self.database = database
+        self.workspace = workspace
+        self.entries = entries
+        self.isolation = isolation
+        self.foreign_keys = foreign_keys
+        self.version: int | None = None
+        self.catalog = database.newest
+        self.base = self.catalog
+        self.schema_changed = False
+        self.ledger = Ledger()
+        self.loaded = Loaded(workspace, self.ledger)
+        self.journal: list[Entry] = []
+        self.reads = Reads(isolation is Isolation.SERIALIZABLE)
+        self.savepoints: list[Mark] = []
+        self.drawn: dict[tuple[int, int], bool] = {}
+        self._reserved: dict[int, list[int]] = {}
+        self._drawn_since: list[tuple[int, int]] = []
+        workspace.use(self.catalog)
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def next_statement(self) -> None:
+        """A statement begins. Under READ COMMITTED it will read the newest version."""
+        if self.isolation is Isolation.READ_COMMITTED and self.version is not None:
+            changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
+            self.loaded.forget_unchanged(self.catalog, changed)
+            self.version = None
+
+    def see_schema(self) -> None:
+        """Have a read version, and the catalog of it. One round trip if there is none yet. Raises StaleCatalog."""
+        if self.version is None:
+            self._take_version(self.database.store.fetch([], None))
+
+    def fetch(self, targets: Iterable[Target]) -> None:
+        """Load what these targets ask for, as far as it is not loaded: one round trip, or none. Raises StaleCatalog."""
+        missing = self.loaded.missing(targets)
+        if not missing:
+            return
+        fetched = self.database.store.fetch([target.request for target in missing], self.version)
+        self._take_version(fetched)
+        self.reads.note(missing, fetched)
+        self.loaded.add(missing, fetched)
+
+    def constrain(self, targets: Iterable[Target]) -> None:
+        """What these targets ask for, fetched at the present read version, is checked at commit at every level."""
+        for target in targets:
+            self.reads.constraint(target.request)
+
+    def _take_version(self, fetched: Fetched) -> None:
+        if self.version is None:
+            self.version = fetched.version
+            self.reads.version = fetched.version
+            if fetched.catalog != self.base.version:
+                self._change_catalog(fetched)
+
+    def _change_catalog(self, fetched: Fetched) -> None:
+        """The schema is another than the one we had: go on with the new one, unless we have changed something already."""
+        if self.journal or self.schema_changed or self.savepoints:
+            raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
+        if fetched.version < self.database.newest.version:
+            self.database.cleared(0)
+        self.workspace.end(keep=self.workspace.temporary)
+        self.ledger = Ledger()
+        self.loaded = Loaded(self.workspace, self.ledger)
+        self.catalog = self.base = self.database.catalog(fetched.catalog, fetched.version)
+        self.workspace.use(self.catalog)
+        raise StaleCatalog
+
+    # ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def pending(self, mark: Mark) -> list[Entry]:
+        """What the workspace recorded since a mark, as journal entries; they are not in the journal yet."""
+        return entries_of(self.catalog, self.workspace.changes[mark.workspace[0] :])
+
+    def record(self, entries: Sequence[Entry]) -> None:
+        """Put entries into the journal; numbers given explicitly move the counters of this process on."""
+        self.journal.extend(entries)
+        for entry in entries:
+            table = entry.table
+            if entry.new_key is not None:
+                self.loaded.note_new(table, entry.new_key, self.version or 0)
+                if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.drawn:
+                    self.database.counters.skip(row_counter(table.id), entry.new_rowid)
+
+    def next_id(self, table_id: int) -> int:
+        """The next number of a table's counter."""
+        while True:
+            reserved = self._reserved.get(table_id)
+            number = reserved.pop(0) if reserved else self.database.counters.next(row_counter(table_id))
+            known = self.loaded.known.get(table_id, {}).get(encode((number,)))
+            if known is None or known.values is None:
+                break
+            # Another process gave this number explicitly, while it stood in our block.
+        self.drawn[table_id, number] = True
+        self._drawn_since.append((table_id, number))
+        return number
+
+    def reserve(self, table_id: int) -> int:
+        """The number that a later `next_id` of this table will give."""
+        number = self.database.counters.next(row_counter(table_id))
+        self._reserved.setdefault(table_id, []).append(number)
+        return number
+
+    def change_schema(self, catalog: Catalog) -> None:
+        """A statement changed the schema in the workspace to this."""
+        self.catalog = catalog
+        self.schema_changed = True
+        self.workspace.adopt(catalog)
+
+    # ── savepoints ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def mark(self, name: str) -> Mark:
+        """Open a savepoint in the workspace."""
+        self.workspace.begin()
+        self._drawn_since.clear()
+        return Mark(name, self.workspace.mark(name), self.ledger.mark(), len(self.journal), self.catalog)
+
+    def back_to(self, mark: Mark) -> None:
+        """Undo everything since the mark; its savepoint stays open. Numbers drawn since the last mark are used again."""
+        for table_id, number in reversed(self._drawn_since):
+            self._reserved.setdefault(table_id, []).insert(0, number)
+        self._drawn_since.clear()
+        self.workspace.back_to(mark.name, mark.workspace)
+        self.ledger.back_to(mark.ledger)
+        del self.journal[mark.journal :]
+        if self.catalog is not mark.catalog:
+            self.catalog = mark.catalog
+            self.workspace.adopt(mark.catalog)
+
+    def savepoint(self, name: str) -> None:
+        """SAVEPOINT name"""
+        self.savepoints.append(self.mark(name))
+
+    def rollback_to(self, name: str) -> None:
+        """ROLLBACK TO name. Raises OperationalError if there is none."""
+        at = self._find_savepoint(name)
+        self.back_to(self.savepoints[at])
+        del self.savepoints[at + 1 :]
+
+    def release(self, name: str) -> None:
+        """RELEASE name. Raises OperationalError if there is none."""
+        at = self._find_savepoint(name)
+        self.workspace.release(self.savepoints[at].name)
+        del self.savepoints[at:]
+
+    def _find_savepoint(self, name: str) -> int:
+        for at in range(len(self.savepoints) - 1, -1, -1):
+            if self.savepoints[at].name.lower() == name.lower():
+                return at
+        raise OperationalError(f"no such savepoint: {name}")
+
+    # ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def commit(self) -> None:
+        """Write what was changed in one atomic commit. Raises Conflict, and then nothing was written.
+
+        After an IntegrityError of a deferred foreign key the transaction is still open; after any other error it is over.
+        """
+        if self.foreign_keys and self.workspace.deferred_violations:
+            raise IntegrityError("FOREIGN KEY constraint failed")
+        try:
+            catalog = self._write()
+        except BaseException:
+            self.rollback()
+            raise
+        keep = self.workspace.temporary or self.schema_changed
+        self.workspace.end(keep=keep)
+        if catalog is not None:
+            self.database.keep(catalog)
+            self.workspace.adopt(catalog)
+
+    def _write(self) -> Catalog | None:
+        """Send the batch, if there is anything to write; the new catalog if the schema was changed."""
+        net = net_of(self.journal)
+        if not net and not self.schema_changed:
+            return None
+        builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
+        builder.rows(net)
+        builder.advance(self._explicit_ids(net.keys()))
+        if self.schema_changed:
+            builder.schema()
+        batch = builder.build(uuid.uuid4().bytes, self.reads.checks())
+        if not batch.writes and not batch.drops:
+            return None
+        version = self.database.store.commit(batch)
+        return builder.committed_catalog(version) if self.schema_changed else None
+
+    def _explicit_ids(self, keys: Iterable[tuple[int, bytes]]) -> dict[int, int]:
+        """Table id → the greatest number of a new row that did not come from the counter."""
+        written = set(keys)
+        greatest: dict[int, int] = {}
+        for entry in self.journal:
+            table = entry.table
+            if entry.new_key is None or entry.new_key == entry.old_key or not table.counted:
+                continue
+            if (table.id, entry.new_rowid) not in self.drawn and (table.id, entry.new_key) in written:
+                greatest[table.id] = max(greatest.get(table.id, 0), entry.new_rowid)
+        return greatest
+
+    def rollback(self) -> None:
+        """End the transaction without writing anything."""
+        self.workspace.end(keep=False)
+        if self.schema_changed:
+            self.workspace.adopt(self.base)
+
+    def table(self, name: str) -> Table | None:
+        """The table of that name, as this transaction sees the schema."""
+        return self.catalog.table(name)
