@@ -1,0 +1,174 @@
+"""Reads at an older version against the plainest model there is: a full copy of every version."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rome.errors import SnapshotTooOld
+from rome.storage.keys import encode, entry, row_key_of
+from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Undo
+from rome.storage.undo import Past, Present, existing, fetch_at
+
+EVERYTHING = ((b"", LAST),)
+
+
+class Copies:
+    """A copy of all spaces for each version, and a log. `commits` are applied one at each round that is asked."""
+
+    def __init__(self, *commits, between=()):
+        self.versions = [{b"r1": {}, b"i1": {}}]
+        self.log = []
+        self.between = list(between)
+        self.rounds = []
+        for writes in commits:
+            self.commit(writes)
+
+    def commit(self, writes):
+        spaces = {space: dict(keys) for space, keys in self.versions[-1].items()}
+        undos = []
+        for space, key, value in writes:
+            undos.append(Undo(space, key, spaces[space].get(key)))
+            if value is None:
+                spaces[space].pop(key, None)
+            else:
+                spaces[space][key] = value
+        self.log.append(Committed(len(self.versions), tuple(undos)))
+        self.versions.append(spaces)
+
+    def fetch_at(self, requests, at):
+        return fetch_at(requests, at, lambda asked: self.ask(asked, at))
+
+    def ask(self, requests, at):
+        self.rounds.append(list(requests))
+        answers = [answer(self.versions[-1], request) for request in requests]
+        present = Present(at, answers, self.log[at:])
+        if self.between:
+            self.commit(self.between.pop(0))
+        return present
+
+
+def answer(spaces, request):
+    """The answer of one version, found by looking at every key. Lookups keep entries without a row."""
+    if isinstance(request, Get):
+        return [spaces[request.space].get(key) for key in request.keys]
+    space = request.index if isinstance(request, Lookup) else request.space
+    ranges = ((request.begin, request.end),) if isinstance(request, Range) else request.ranges
+    if not isinstance(request, Count) and request.reverse:
+        ranges = ranges[::-1]
+    found = []
+    for begin, end in ranges:
+        part = [(key, value) for key, value in spaces[space].items() if begin <= key < end]
+        found += sorted(part, reverse=not isinstance(request, Count) and request.reverse)
+    if isinstance(request, Count):
+        return len(found)
+    found = found[: request.limit]
+    if isinstance(request, Lookup):
+        return [(key, spaces[request.rows].get(row_key_of(key))) for key, _ in found]
+    return found
+
+
+def answer_of_store(spaces, request):
+    found = answer(spaces, request)
+    return existing(found) if isinstance(request, Lookup) else found
+
+
+ENTRIES = [entry(encode((column,)), encode((row,))) for column in range(3) for row in range(4)]
+keys = st.integers(0, 3).map(lambda row: encode((row,)))
+entries = st.sampled_from(ENTRIES)
+value = st.one_of(st.none(), st.sampled_from([b"1", b"2"]))
+writes = st.lists(
+    st.one_of(
+        st.tuples(st.just(b"r1"), keys, value),
+        st.tuples(st.just(b"i1"), entries, st.sampled_from([b"", None])),
+    ),
+    max_size=5,
+)
+bounds = st.one_of(st.just(b""), st.just(LAST), keys, entries)
+ranges = st.lists(st.tuples(bounds, bounds), max_size=3).map(tuple)
+limits = st.one_of(st.none(), st.integers(0, 6))
+requests = st.one_of(
+    st.builds(Get, st.just(b"r1"), st.lists(keys, max_size=3).map(tuple)),
+    st.builds(Range, st.sampled_from([b"r1", b"i1"]), bounds, bounds, limits, st.booleans()),
+    st.builds(Lookup, st.just(b"i1"), st.just(b"r1"), ranges, limits, st.booleans()),
+    st.builds(Count, st.sampled_from([b"r1", b"i1"]), ranges),
+)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.lists(writes, max_size=6),
+    st.lists(writes, max_size=3),
+    st.lists(requests, max_size=4),
+    st.integers(0, 6),
+)
+def test_any_history_with_commits_between_the_rounds(commits, between, asked, back):
+    store = Copies(*commits, between=between)
+    at = max(0, len(commits) - back)
+    fetched = store.fetch_at(asked, at)
+    expected = [answer_of_store(store.versions[at], request) for request in asked]
+    assert fetched == (at, at, expected)
+    assert len(store.rounds) <= 2 + len(between)
+
+
+def put(number, value=b"new"):
+    return (b"r1", encode((number,)), value)
+
+
+def index(column, row, value=b""):
+    return (b"i1", entry(encode((column,)), encode((row,))), value)
+
+
+def test_nothing_written_since_is_one_round():
+    store = Copies([put(1), index(1, 1)])
+    asked = [Range(b"r1", limit=1), Lookup(b"i1", b"r1", EVERYTHING), Count(b"r1", EVERYTHING), Get(b"r1", ())]
+    store.fetch_at(asked, 1)
+    assert store.rounds == [asked]
+
+
+def test_a_limited_range_that_lost_nothing_is_one_round():
+    store = Copies([put(1), put(2)], [put(2), put(3)])
+    assert store.fetch_at([Range(b"r1", limit=1)], 1).answers == [[(encode((1,)), b"new")]]
+    assert len(store.rounds) == 1
+
+
+def test_only_what_falls_short_is_asked_again_with_a_wider_limit():
+    store = Copies([put(5), put(6), put(7)], [put(1), put(2)])
+    fetched = store.fetch_at([Get(b"r1", (encode((1,)),)), Range(b"r1", limit=2)], 1)
+    assert fetched.answers == [[None], [(encode((5,)), b"new"), (encode((6,)), b"new")]]
+    assert store.rounds[1:] == [[Range(b"r1", limit=4)]]
+
+
+def test_rows_of_entries_that_come_back_are_found_in_the_log():
+    store = Copies([put(1, b"old"), index(1, 1)], [put(1, None), index(1, 1, None)])
+    assert store.fetch_at([Lookup(b"i1", b"r1", EVERYTHING)], 1).answers == [[(ENTRIES[5], b"old")]]
+    assert len(store.rounds) == 1
+
+
+def test_rows_that_the_log_does_not_have_are_asked_for():
+    store = Copies([put(1, b"old"), index(1, 1)], [index(1, 1, None)])
+    lookup = Lookup(b"i1", b"r1", EVERYTHING)
+    assert store.fetch_at([lookup], 1).answers == [[(ENTRIES[5], b"old")]]
+    assert store.rounds[1:] == [[lookup, Get(b"r1", (encode((1,)),))]]
+
+
+def test_a_count_asks_what_is_there_now():
+    store = Copies([put(1), put(2)], [put(2), put(3)], [put(3, None), put(4)])
+    count = Count(b"r1", ((b"", encode((3,))), (encode((3,)), LAST)))
+    assert store.fetch_at([count], 1).answers == [2]
+    assert store.rounds[1:] == [[count, Get(b"r1", tuple(encode((key,)) for key in (2, 3, 4)))]]
+
+
+def test_a_past_takes_the_oldest_undo():
+    undos = [Undo(b"r1", b"a", b"1"), Undo(b"r1", b"a", b"2"), Undo(b"r1", b"b", None)]
+    past = Past([Committed(1, tuple(undos[:2])), Committed(2, (undos[2], Undo(b"r1", b"a", b"3")))])
+    assert past.of(b"r1") == {b"a": b"1", b"b": None}
+    assert past.of(b"r2") == {}
+    assert past.written(b"r1", (b"a\0", LAST)) == [b"b"]
+
+
+def test_what_the_engine_refuses_is_passed_on():
+    def refuse(_):
+        raise SnapshotTooOld("gone")
+
+    with pytest.raises(SnapshotTooOld):
+        fetch_at([], 1, refuse)
