@@ -41,11 +41,15 @@ _EXTRAS = {"redis": "redis", "rediss": "redis", "unix": "redis"}
 
 
 def open_store(url: URL) -> Store:
-    """Open the store that a URL names. The caller has looked at its options (`check_options`).
+    """Open the store that a URL names; options that are a connection's own have been taken out of it.
 
-    Raises InterfaceError for an unknown store or one whose packages are not installed; StoreUnavailable.
+    Raises InterfaceError for an unknown store or option, or where the store's packages are not installed;
+    StoreUnavailable.
     """
-    return _opener(url.store)(url)
+    opener = _opener(url.store)
+    if hasattr(opener, "options"):
+        check_options(url, opener.options)
+    return opener(url)
 
 
 def store_options(url: URL) -> frozenset[str]:
@@ -54,7 +58,7 @@ def store_options(url: URL) -> frozenset[str]:
 
 
 def takes_options(*names: str) -> Callable[[_O], _O]:
-    """Declare the URL options that an opener reads: a decorator. An opener without it takes none."""
+    """Declare the URL options that an opener reads: a decorator. An opener without it checks them itself."""
 
     def declare(opener: _O) -> _O:
         opener.options = frozenset(names)  # type: ignore[attr-defined]

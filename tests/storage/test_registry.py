@@ -52,3 +52,5 @@ def test_options():
         registry.check_options(url, known)
     with pytest.raises(InterfaceError, match="it takes none"):
         registry.check_options(url, ())
+    with pytest.raises(InterfaceError, match="unknown option 'isolation_level'"):
+        registry.open_store(url)
