@@ -1,0 +1,34 @@
+"""The facade of ROME for programs that use SQLAlchemy's ORM.
+
+Nothing here is needed to use ROME: any SQLAlchemy program runs on a `rome+…` URL. What this adds:
+
+    Session, Query            work without an engine in hand            session.py, query.py, config.py
+    Entity                    objects that save themselves              entity.py
+    model_query, soft_delete  rows marked as deleted                    query.py, soft_deletion.py
+    update_on_match           compare and swap of one row               update_match.py
+    retry_on_conflict,        transactions that are run again           retry.py
+    run_transaction
+"""
+
+from rome.orm.config import dispose_engines, engine_for, find_url
+from rome.orm.entity import Entity
+from rome.orm.query import Query, model_query
+from rome.orm.retry import is_conflict, retry_on_conflict, run_transaction
+from rome.orm.session import Session
+from rome.orm.update_match import CannotUpdate, MultiRowsMatched, NoRowsMatched
+
+__all__ = [
+    "CannotUpdate",
+    "Entity",
+    "MultiRowsMatched",
+    "NoRowsMatched",
+    "Query",
+    "Session",
+    "dispose_engines",
+    "engine_for",
+    "find_url",
+    "is_conflict",
+    "model_query",
+    "retry_on_conflict",
+    "run_transaction",
+]

@@ -1,0 +1,136 @@
+"""Compare and swap: UPDATE one row, provided that it still is what the caller believes it to be.
+
+The belief is a *specimen*, an object of the model that never goes into a session: every attribute set on it becomes a
+condition of one UPDATE, so that comparing and writing are a single step at every isolation level.
+
+    >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+    >>> from rome.orm import Session
+    >>> class Base(DeclarativeBase): pass
+    >>> class Server(Base):
+    ...     __tablename__ = "servers"
+    ...     id: Mapped[int] = mapped_column(primary_key=True)
+    ...     name: Mapped[str] = mapped_column(unique=True)
+    ...     state: Mapped[str]
+    >>> session = Session(url="rome+memory:///update-match")
+    >>> Base.metadata.create_all(session.get_bind())
+    >>> session.add(Server(name="web", state="active"))
+    >>> believed = Server(name="web", state=("active", "paused"))
+    >>> session.query(Server).update_on_match(believed, "name", {"state": "stopped"}).state
+    'stopped'
+    >>> session.query(Server).update_on_match(believed, "name", {"state": "stopped"}, attempts=1)
+    Traceback (most recent call last):
+    rome.orm.update_match.NoRowsMatched: no row of Server is as given after 1 attempt: name, state
+    >>> session.close()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, inspect, or_, true, update
+from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy.orm import Mapper
+
+if TYPE_CHECKING:
+    from rome.orm.query import Query
+
+_T = TypeVar("_T", bound=Any)
+
+
+class CannotUpdate(InvalidRequestError):
+    """The UPDATE did not find the one row that it was meant for."""
+
+
+class NoRowsMatched(CannotUpdate):
+    """No row is as the specimen says."""
+
+
+class MultiRowsMatched(CannotUpdate):
+    """More rows than one are as the specimen says. They have been updated: roll the transaction back."""
+
+
+def update_on_match(
+    query: Query[_T],
+    specimen: _T,
+    surrogate_key: str | Iterable[str],
+    values: Mapping[str, Any] | None = None,
+    *,
+    attempts: int = 3,
+    include_only: Collection[str] | None = None,
+    process_query: Callable[[Query[_T]], Query[_T]] | None = None,
+    handle_failure: Callable[[Query[_T]], bool | None] | None = None,
+) -> _T:
+    """Set `values` in the one row which the query selects and which is as the specimen says; answer its object.
+
+    `specimen`: its column attributes that are set are compared. A tuple, list or set stands for any of its values.
+    `surrogate_key`: the attribute (or attributes) that identify the row; they must be set on the specimen.
+    `include_only`: of the other attributes, compare only these.
+    `process_query`: takes the query with all its conditions and may add some.
+    `handle_failure`: called with the query when no row matched. It raises an error of its own, or returns True (there
+    was nothing to do: the row is answered as it is) or False (try again, up to `attempts` times in all).
+
+    Raises NoRowsMatched and MultiRowsMatched.
+    """
+    mapper: Mapper[_T] = inspect(specimen).mapper
+    name = mapper.class_.__name__
+    if [description["type"] for description in query.column_descriptions] != [mapper.class_]:
+        raise InvalidRequestError(f"update_on_match needs a query of {name} alone")
+    keys = (surrogate_key,) if isinstance(surrogate_key, str) else tuple(surrogate_key)
+    believed = _believed(specimen, keys, include_only)
+    changes = dict(values or {})
+    query = query.filter(matches(mapper, believed))
+    if process_query is not None:
+        query = process_query(query)
+    for _ in range(attempts):
+        updated = _update(query, mapper, changes)
+        if len(updated) > 1:
+            raise MultiRowsMatched(f"{len(updated)} rows of {name} are as given: {', '.join(believed)}")
+        if updated:
+            return updated[0]
+        if handle_failure is not None and handle_failure(query):
+            identity = matches(mapper, {key: believed[key] for key in keys})
+            found: _T = query.session.query(mapper.class_).filter(identity).one()
+            return found
+    times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    raise NoRowsMatched(f"no row of {name} is as given after {times}: {', '.join(believed)}")
+
+
+def matches(mapper: Mapper[Any], values: Mapping[str, Any]) -> ColumnElement[bool]:
+    """The condition that the named attributes have these values; a collection stands for any of its members.
+
+    NULL is a value like another here: None matches it.
+    """
+    return and_(true(), *(_is_any(getattr(mapper.class_, name), value) for name, value in values.items()))
+
+
+def _is_any(attribute: Any, value: Any) -> ColumnElement[bool]:
+    options = list(value) if isinstance(value, tuple | list | set | frozenset) else [value]
+    known = [option for option in options if option is not None]
+    condition: ColumnElement[bool] = attribute == known[0] if len(known) == 1 else attribute.in_(known)
+    if len(known) == len(options):
+        return condition
+    return or_(attribute.is_(None), condition) if known else attribute.is_(None)
+
+
+def _believed(specimen: Any, keys: tuple[str, ...], include_only: Collection[str] | None) -> dict[str, Any]:
+    """The attributes of the specimen that are compared, the identifying ones among them, in the mapper's order."""
+    state = inspect(specimen)
+    given = {name: state.dict[name] for name in state.mapper.column_attrs.keys() if name in state.dict}  # noqa: SIM118
+    missing = [key for key in keys if key not in given]
+    if missing:
+        raise InvalidRequestError(f"the specimen has no {', '.join(missing)}, which is to identify the row")
+    compared = given if include_only is None else {*include_only, *keys}
+    return {name: value for name, value in given.items() if name in compared}
+
+
+def _update(query: Query[_T], mapper: Mapper[_T], changes: dict[str, Any]) -> list[_T]:
+    """Run the UPDATE; answer the objects of the rows that it changed."""
+    selection = query.statement
+    if not isinstance(selection, Select) or list(selection.get_final_froms()) != [mapper.local_table]:
+        raise InvalidRequestError(f"update_on_match changes rows of {mapper.local_table} alone; this query is: {query}")
+    statement = update(mapper.class_).values(changes).returning(mapper.class_)
+    if query.whereclause is not None:
+        statement = statement.where(query.whereclause)
+    options = {"synchronize_session": False, "populate_existing": True}
+    return list(query.session.scalars(statement, execution_options=options).all())
