@@ -14,6 +14,8 @@ from __future__ import annotations
 import datetime
 import time
 
+import apsw
+
 from rome.dbapi.connection import Connection, connect
 from rome.dbapi.cursor import Cursor
 from rome.errors import (
@@ -32,6 +34,9 @@ from rome.errors import (
 apilevel = "2.0"
 threadsafety = 1
 paramstyle = "qmark"
+
+sqlite_version = apsw.sqlite_lib_version()
+sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
 
 Date = datetime.date
 Time = datetime.time
@@ -89,5 +94,7 @@ __all__ = [
     "apilevel",
     "connect",
     "paramstyle",
+    "sqlite_version",
+    "sqlite_version_info",
     "threadsafety",
 ]

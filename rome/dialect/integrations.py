@@ -12,7 +12,6 @@ from importlib import import_module
 
 _PARTS = {
     "oslo_db.sqlalchemy.exc_filters": "rome.oslo.exc_filters",
-    "oslo_db.sqlalchemy.provision": "rome.oslo.provision",
     "alembic.ddl.impl": "rome.alembic",
 }
 """The module whose presence shows that a package is in use, and the module of ROME that registers with it."""

@@ -1,0 +1,38 @@
+"""ROME's errors as those of oslo.db, which services catch. Importing this module registers the filters."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from oslo_db import exception
+from oslo_db.sqlalchemy.exc_filters import filters
+from sqlalchemy import exc
+
+from rome.errors import Conflict, SnapshotTooOld, StoreUnavailable
+
+
+@filters("rome", exc.IntegrityError, r".*UNIQUE constraint failed: (?P<columns>.+)$")
+def _duplicate_entry(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """A taken key. An index on expressions has no columns to name, only itself."""
+    columns = [column.strip().rpartition(".")[2] for column in match["columns"].split(",")]
+    raise exception.DBDuplicateEntry(columns, error)
+
+
+@filters("rome", exc.IntegrityError, r".*FOREIGN KEY constraint failed")
+def _reference(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    raise exception.DBReferenceError(None, None, None, None, error)
+
+
+@filters("rome", exc.OperationalError, r".*no such table: (?P<table>.+)$")
+def _no_such_table(error: exc.OperationalError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    raise exception.DBNonExistentTable(match["table"], error)
+
+
+@filters("rome", exc.OperationalError, r".*")
+def _try_again(error: Any, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """What passes if it is tried again: a deadlock to oslo.db, whose retry decorators look for that."""
+    if isinstance(error.orig, (Conflict, SnapshotTooOld)):
+        raise exception.DBDeadlock(error)
+    if isinstance(error.orig, StoreUnavailable):
+        raise exception.DBConnectionError(error)
