@@ -58,6 +58,13 @@ class Counters:
             self._blocks[counter] = first + 1, end
             return first
 
+    def give_back(self, counter: bytes, number: int) -> None:
+        """The number was not used. It is handed out again if it was the last one, so that numbers still grow."""
+        with self._lock:
+            first, end = self._blocks.get(counter, (0, 0))
+            if first == number + 1:
+                self._blocks[counter] = number, end
+
     def skip(self, counter: bytes, value: int) -> None:
         """Hand out only numbers greater than `value` from now on, as far as this process goes."""
         with self._lock:

@@ -98,6 +98,11 @@ class Table:
         return tuple(column for column in self.columns if not column.virtual)
 
     @cached_property
+    def has_virtual(self) -> bool:
+        """Whether there is a virtual generated column."""
+        return len(self.stored) != len(self.columns)
+
+    @cached_property
     def position(self) -> dict[str, int]:
         """Lower-case column name → position of its value in a row."""
         return {column.name.lower(): at for at, column in enumerate(self.stored)}

@@ -205,18 +205,15 @@ class _TableReader:
         return replace(index, id=old.id if old else self.new_id())
 
     def _same_index(self, index: Index, origin: str) -> Index | None:
-        """The index that this was before: automatic ones change their names with their table."""
+        """The index that this was before. One statement can't drop an index and make another of its name; those of
+        constraints change their names with their table, and are told by their columns."""
         if self.old is None:
             return None
-        columns = tuple(None if name is None else self._old_name(name.lower()) for name in index.columns)
+        if origin == "c":
+            return next((old for old in self.old.indexes if old.name == index.name), None)
+        columns = tuple(self._old_name((name or "").lower()) for name in index.columns)
         for old in self.old.indexes:
-            if tuple(None if name is None else name.lower() for name in old.columns) != columns:
-                continue
-            if (old.unique, old.collations, old.where) != (index.unique, index.collations, index.where):
-                continue
-            if None in columns and old.terms != index.terms:
-                continue
-            if old.name == index.name or (origin != "c" and old.name.startswith("sqlite_autoindex_")):
+            if old.name.startswith("sqlite_autoindex_") and _lower(old) == columns and old.collations == index.collations:
                 return old
         return None
 

@@ -282,11 +282,30 @@ class Workspace:
             for item in self.catalog.objects.values()
         )
 
-    def rows_of(self, table: Table) -> dict[int, Row]:
-        """Every row of a table now, by rowid: for tables that the hook can't read."""
+    def rows_of(self, table: Table) -> dict[Row, tuple[int, Row]]:
+        """Every row of a table now: key (or rowid) → rowid (0 without one), row. For what the hook can't read."""
+        key = ", ".join(map(quoted, table.key)) or table.rowid_name or ""
         columns = ", ".join(quoted(column.name) for column in table.stored)
-        cursor = self.sqlite.execute(f"SELECT {table.rowid_name}, {columns} FROM main.{quoted(table.name)}")
-        return {row[0]: row[1:] for row in cursor}
+        rowid = table.rowid_name or "0"
+        cursor = self.sqlite.execute(f"SELECT {rowid}, {columns}, {key} FROM main.{quoted(table.name)}")
+        width = len(table.stored)
+        return {row[width + 1 :]: (row[0], row[1 : width + 1]) for row in cursor}
+
+    def _compare(self, table: Table, before: dict[Row, tuple[int, Row]]) -> None:
+        """Note the differences between what the rows of a table were and are."""
+        after = self.rows_of(table)
+        for key, (rowid, row) in before.items():
+            if key not in after:
+                self.changes.append(Change(table.name, row, None, rowid, rowid))
+        for key, (rowid, row) in after.items():
+            old = before.get(key)
+            if old is None or old[1] != row:
+                self.changes.append(Change(table.name, old[1] if old else None, row, rowid, rowid))
+
+    @property
+    def _unreadable(self) -> list[Table]:
+        """The tables that the hook can't read."""
+        return [table for name, table in self.catalog.tables.items() if table.has_virtual and name in self._made]
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,12 +318,17 @@ class Workspace:
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, int(foreign_keys))
         before = self.sqlite.total_changes() if record else 0
+        compared = [(table, self.rows_of(table)) for table in self._unreadable] if record else []
         with translated():
             description = self._descriptions.get(sql)
             if description is None:
-                return self._run_described(sql, parameters, before)
-            rows = self._cursor.execute(sql, parameters).fetchall()
-        return Result(rows, description or None, *self._counts(before))
+                result = self._run_described(sql, parameters, before)
+            else:
+                rows = self._cursor.execute(sql, parameters).fetchall()
+                result = Result(rows, description or None, *self._counts(before))
+            for table, was in compared:
+                self._compare(table, was)
+        return result
 
     def _counts(self, before: int) -> tuple[int, int | None]:
         if self._hook_on:
@@ -322,7 +346,8 @@ class Workspace:
 
         cursor = self.sqlite.cursor()
         cursor.exec_trace = trace
-        rows = cursor.execute(sql, parameters).fetchall()
+        # Not from apsw's cache: a statement prepared before a change of the schema still has the old names.
+        rows = cursor.execute(sql, parameters, can_cache=False).fetchall()
         counts = self._counts(before)
         names_ = seen[0] if seen else ()
         description = tuple((name, None, None, None, None, None, None) for name, *_ in names_)
@@ -364,7 +389,7 @@ class Workspace:
         name = update.table_name
         table = self.catalog.tables.get(name.lower())
         self._dirty.add(name.lower())
-        if table is not None and len(table.stored) != len(table.columns):
+        if table is not None and table.has_virtual:
             return  # compared before and after instead
         self.changes.append(Change(name, update.old, update.new, update.rowid, update.rowid_new))
 

@@ -77,7 +77,7 @@ class Lookup(NamedTuple):
     `keys.row_key_of(entry)`. An entry whose row is missing is left out.
     """
 
-    index: bytes
+    index: bytes  # type: ignore[assignment]  # hides tuple.index, which nobody asks a request for
     rows: bytes
     ranges: tuple[KeyRange, ...]
     limit: int | None = None

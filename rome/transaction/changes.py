@@ -130,6 +130,7 @@ def _needs_of_values(
     if plan.values is None or table is None:
         return
     counted = table.counted.lower() if table.counted else None
+    drawn = 0
     for parameters in rows:
         for row in plan.values.rows:
             known: dict[str, SqlValue] = {}
@@ -140,7 +141,8 @@ def _needs_of_values(
                 except Unknown:
                     continue
             if counted is not None and known.get(counted, b"") is None:
-                known[counted] = transaction.reserve(table.id)
+                known[counted] = transaction.reserve(table.id, drawn)
+                drawn += 1
                 if not table.key:
                     yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))
             yield from constraints.needs_of_values(table, known)

@@ -155,4 +155,4 @@ def _record_selected_rows(transaction: Transaction, change: Change) -> None:
     if table is None or any(entry.table.id == table.id for entry in transaction.journal):
         return
     rows = transaction.workspace.rows_of(table)
-    transaction.record([Entry(table, None, None, encode((rowid,)), row, rowid) for rowid, row in rows.items()])
+    transaction.record([Entry(table, None, None, encode((rowid,)), row, rowid) for rowid, row in rows.values()])

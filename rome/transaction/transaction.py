@@ -160,11 +160,20 @@ class Transaction:
         self._drawn_since.append((table_id, number))
         return number
 
-    def reserve(self, table_id: int) -> int:
-        """The number that a later `next_id` of this table will give."""
-        number = self.database.counters.next(row_counter(table_id))
-        self._reserved.setdefault(table_id, []).append(number)
-        return number
+    def reserve(self, table_id: int, place: int) -> int:
+        """The number that `next_id` of this table will give after `place` others."""
+        reserved = self._reserved.setdefault(table_id, [])
+        while len(reserved) <= place:
+            reserved.append(self.database.counters.next(row_counter(table_id)))
+        return reserved[place]
+
+    def _unused(self) -> list[tuple[int, int]]:
+        return [(table_id, number) for table_id, numbers in self._reserved.items() for number in numbers]
+
+    def _give_back(self, numbers: Iterable[tuple[int, int]]) -> None:
+        """Numbers that no row got: they can be handed out again."""
+        for table_id, number in sorted(numbers, reverse=True):
+            self.database.counters.give_back(row_counter(table_id), number)
 
     def change_schema(self, catalog: Catalog) -> None:
         """A statement changed the schema in the workspace to this."""
@@ -226,10 +235,13 @@ class Transaction:
         try:
             catalog = self._write()
         except BaseException:
+            # Whether it was applied may be unknown: the numbers that it used are not given back.
+            self.drawn.clear()
             self.rollback()
             raise
         keep = self.workspace.temporary or self.schema_changed
         self.workspace.end(keep=keep)
+        self._give_back(self._unused())
         if catalog is not None:
             self.database.keep(catalog)
             self.workspace.adopt(catalog)
@@ -264,6 +276,7 @@ class Transaction:
 
     def rollback(self) -> None:
         """End the transaction without writing anything."""
+        self._give_back([*self._unused(), *self.drawn])
         self.workspace.end(keep=False)
         if self.schema_changed:
             self.workspace.adopt(self.base)
