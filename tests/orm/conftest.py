@@ -1,6 +1,10 @@
 """Databases for the facade's tests."""
 
+import uuid
+
 import pytest
+
+import rome
 
 from rome.orm import dispose_engines, engine_for
 from tests.orm.models import Base
@@ -17,10 +21,33 @@ def _no_configuration(monkeypatch, tmp_path):
     dispose_engines()
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "memory"])
 def url(request, monkeypatch, tmp_path):
-    """The URL of an empty database with the tables of the models, which is also the one in the environment."""
-    url = f"sqlite:///{tmp_path}/facade.db"
+    """The URL of an empty database with the tables of the models, which is also the one in the environment.
+
+    Nothing of the facade but conflicts depends on which database it is, so it is tested on an ordinary one as well.
+    """
+    if request.param == "sqlite":
+        yield from _database(f"sqlite:///{tmp_path}/facade.db", monkeypatch)
+    else:
+        yield from _rome_database(request, monkeypatch)
+
+
+@pytest.fixture(params=["memory"])
+def rome_url(request, monkeypatch):
+    """The same, on ROME's stores only."""
+    yield from _rome_database(request, monkeypatch)
+
+
+def _rome_database(request, monkeypatch):
+    name = f"orm-{uuid.uuid4().hex}"
+    url = f"rome+memory:///{name}" if request.param == "memory" else request.getfixturevalue("redis_server") + name
+    yield from _database(url, monkeypatch)
+    rome.drop_database(url)
+
+
+def _database(url, monkeypatch):
     monkeypatch.setenv("ROME_URL", url)
     Base.metadata.create_all(engine_for())
-    return url
+    yield url
+    dispose_engines()
