@@ -67,6 +67,7 @@ class Token(NamedTuple):
 
 _ID = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _DIGITS = r"[0-9](?:_?[0-9])*"
+_VARIABLE = rf"[$@:\#](?:::)*{_ID}(?:{_ID}|::)*+"
 
 # The order matters: longer and more special alternatives first. A group's name is the kind in lower case; what no
 # group matches is left out (spaces, comments). An unterminated comment reaches to the end of the text, as in SQLite.
@@ -78,8 +79,8 @@ _GRAMMAR = re.compile(
     | (?P<blob> [xX]'(?:[0-9a-fA-F]{{2}})*' )
     | (?P<number> (?> 0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
                     | (?: {_DIGITS}(?:\.(?:{_DIGITS})?)? | \.{_DIGITS} ) (?: [eE][+-]?{_DIGITS} )? ) (?!{_ID}) )
-    | (?P<param> \?[0-9]* | [$@:\#](?:::)*{_ID}(?:{_ID}|::)*(?:\([^\s)]*\))? )
-    | (?P<illegal> ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | [$@:\#] | !(?!=) )
+    | (?P<param> \?[0-9]* | {_VARIABLE}(?: \([^\s)]*\) | (?!\() ) )
+    | (?P<illegal> ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | {_VARIABLE}\([^\s)]* | [$@:\#] | !(?!=) )
     | (?P<word> {_ID}+ )
     | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | [-+*/%&|~<>=.,;()] )
     | (?P<stray> . )

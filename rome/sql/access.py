@@ -1,0 +1,110 @@
+"""Access paths: how the rows of one table that can matter to a statement are found. Immutable, and without values.
+
+A path is made once for a statement's text and a catalog. It holds sources; `binding` puts the values of an execution in
+their place. Its text, `services by services_uuid_idx (uuid = ?1)`, is what EXPLAIN and the golden tests show.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rome.catalog.model import Column, Index
+from rome.sql.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """The column has one of the values (none at all, if there are no sources)."""
+
+    column: Column
+    sources: tuple[Source, ...]
+    is_null_equal: bool = False
+    """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
+
+    def __str__(self) -> str:
+        if self.is_null_equal:
+            return f"{self.column.name} IS {self.sources[0]}"
+        if len(self.sources) == 1:
+            return f"{self.column.name} = {self.sources[0]}"
+        shown = [str(source) for source in self.sources[:3]]
+        if len(self.sources) > len(shown):
+            shown.append(f"… {len(self.sources)} values")
+        return f"{self.column.name} IN ({', '.join(shown)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """One end of a range."""
+
+    source: Source
+    inclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The column is not NULL, and its value lies between two bounds, or on one side of one."""
+
+    column: Column
+    lower: Bound | None = None
+    upper: Bound | None = None
+
+    def __str__(self) -> str:
+        ends = []
+        if self.lower:
+            ends.append(f"{self.column.name} {'>=' if self.lower.inclusive else '>'} {self.lower.source}")
+        if self.upper:
+            ends.append(f"{self.column.name} {'<=' if self.upper.inclusive else '<'} {self.upper.source}")
+        return " AND ".join(ends)
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """All rows of the table."""
+
+    table: str
+
+    def __str__(self) -> str:
+        return f"{self.table} whole"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPath:
+    """The rows in some ranges of the row key, or of an index.
+
+    `equal` speaks of the first columns of the key, in their order; `within` of the next one.
+    """
+
+    table: str
+    index: Index | None
+    """None: the row key."""
+    equal: tuple[Equal, ...]
+    within: Within | None = None
+    is_get: bool = False
+    """Whether all columns of the row key are equal to something: then rows are got, not ranged over."""
+
+    def __str__(self) -> str:
+        terms = [str(term) for term in (*self.equal, self.within) if term is not None]
+        if self.index is None:
+            by = "key"
+        else:
+            by = self.index.name or f"the index of {', '.join(column or '' for column in self.index.columns)}"
+        return f"{self.table} by {by} ({' AND '.join(terms)})"
+
+
+Path = Scan | KeyPath
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The access paths of a statement.
+
+    `tables`: table name in lower case → one path for each of its occurrences. A table that has no entry is not read by
+    the text itself. `parsed`: whether the text was understood; if not, `tables` is empty and says nothing.
+    """
+
+    tables: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    parsed: bool = True
+
+    def __str__(self) -> str:
+        return "\n".join(str(path) for paths in self.tables.values() for path in paths)

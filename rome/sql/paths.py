@@ -1,0 +1,83 @@
+"""Access paths of a statement: for every occurrence of a table, the narrowest way to all rows that can matter.
+
+The steps, each a module:
+
+1. `normal` writes the text so that the parser reads it as SQLite does, with numbered placeholders.
+2. sqlglot parses it.
+3. `scopes` finds the occurrences of tables in every query block, and the `predicates` that narrow each of them.
+4. `choose` takes the best path for each.
+5. `binding`, when the statement runs, makes requests of the paths and the values.
+
+A path may lead to more rows than the statement needs, never to fewer: the statement runs over what was fetched, and
+what is missing is a wrong answer. So everything here narrows only what it understands. What it does not (a parse that
+fails, an unknown clause, a name of two meanings) is read whole. Paths speak for the text alone: what a statement reads
+through views, triggers and foreign keys must be found otherwise.
+
+    >>> print(access_paths("SELECT * FROM services WHERE uuid = ? AND deleted IS NULL", catalog))
+    services by services_uuid_idx (uuid = ?1)
+"""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+
+from rome.catalog.model import Catalog
+from rome.sql.access import KeyPath, Path, Paths, Scan
+from rome.sql.binding import bind
+from rome.sql.choose import choose
+from rome.sql.normal import normal_text
+from rome.sql.scopes import scopes
+from rome.sql.statement import Kind, classify
+from rome.sql.tokens import names
+
+__all__ = ["KeyPath", "Path", "Paths", "Scan", "access_paths", "bind"]
+
+_READING = frozenset({Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE})
+
+
+def access_paths(sql: str, catalog: Catalog) -> Paths:
+    """The paths of SELECT, INSERT, UPDATE or DELETE (the target of an INSERT has none, since it is not read)."""
+    statement = classify(sql)
+    normal = normal_text(sql)
+    if statement.kind not in _READING or statement.tail or normal is None or _has_odd_names(sql, catalog):
+        return Paths(parsed=False)
+    try:
+        tree = sqlglot.parse_one(normal.text, read="sqlite")
+    except Exception:  # whatever the parser makes of an odd text, SQLite has the last word on it
+        return Paths(parsed=False)
+    if isinstance(tree, exp.Command):
+        return Paths(parsed=False)
+    shadowed = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    found: dict[str, list[Path]] = {}
+    seen: set[int] = set()
+    for scope in scopes(tree, catalog, normal.lists):
+        for occurrence in scope.occurrences:
+            table = occurrence.table
+            if table is not None and table.name.lower() not in shadowed:
+                found.setdefault(table.name.lower(), []).append(choose(table, occurrence.predicates))
+                seen.add(id(occurrence.node))
+    for name in _unseen(tree, seen):
+        table = catalog.table(name)
+        if table is not None:
+            found[name] = [Scan(table.name)]
+    return Paths({name: tuple(paths) for name, paths in found.items()})
+
+
+def _unseen(tree: exp.Expr, seen: set[int]) -> set[str]:
+    """The names, in lower case, of tables that no scope has spoken for; also the `t` of `a IN t`."""
+    target = tree.this if isinstance(tree, exp.Insert) else None
+    if isinstance(target, exp.Schema):
+        target = target.this
+    unseen = {node.name.lower() for node in tree.find_all(exp.Table) if id(node) not in seen and node is not target}
+    for node in tree.find_all(exp.In):
+        field = node.args.get("field")
+        if field is not None:
+            unseen.add(field.name.lower())
+    return unseen
+
+
+def _has_odd_names(sql: str, catalog: Catalog) -> bool:
+    """Whether `true` or `false` stands in the text, and could be a column."""
+    odd = names(sql) & {"true", "false"}
+    return bool(odd) and any(not odd.isdisjoint(table.by_name) for table in catalog.tables.values())
