@@ -50,6 +50,20 @@ def test_never_drops_a_table_unasked(tmp_path):
     assert run_demo("--url", url, "--fresh").returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("papyrus://", "papyrus"),
+        ("rome+memory:///demo?colour=red", "colour"),
+        ("rome+redis://127.0.0.1:1/demo", "127.0.0.1"),
+    ],
+)
+def test_wrong_url_is_a_clear_error(url, named):
+    result = run_demo("--url", url)
+    assert result.returncode == 1
+    assert re.fullmatch(rf"Error: .*{named}.*\n", result.stderr)
+
+
 def test_unknown_store_is_a_clear_error():
     result = run_demo("--store", "papyrus")
     assert result.returncode == 2

@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from examples.control_plane.meter import Cost, Meter
 from examples.control_plane.models import Base
@@ -29,9 +30,8 @@ def main(store: str, url: str | None, fresh: bool) -> None:
     """Show a small cloud control plane, plain SQLAlchemy, at work on a key/value store."""
     console = Console(highlight=False)
     with _database(store) if url is None else nullcontext(url) as target:
-        engine = create_engine(target)
+        engine = _open(target, fresh)
         try:
-            _prepare(engine, fresh)
             console.rule(f"A cloud control plane on {engine.url.render_as_string()}")
             _summarize(console, _tell(console, engine))
         finally:
@@ -50,8 +50,25 @@ def _database(store: str) -> Iterator[str]:
         yield server.url("demo")
 
 
+def _open(url: str, fresh: bool) -> Engine:
+    """An engine for the story. Raises ClickException for a wrong URL and for a database that can't be used."""
+    try:
+        engine = create_engine(url)
+        _prepare(engine, fresh)
+    except DBAPIError as error:
+        raise click.ClickException(str(error.orig)) from error
+    except SQLAlchemyError as error:
+        raise click.ClickException(str(error)) from error
+    return engine
+
+
 def _prepare(engine: Engine, fresh: bool) -> None:
-    """See to it that the tables of the story are not there yet; never drop a table unasked."""
+    """See to it that the tables of the story are not there yet; never drop a table unasked.
+
+    The two connections that the story needs are opened here, so that none of its steps pays for that.
+    """
+    with engine.connect(), engine.connect():
+        pass
     taken = sorted(set(inspect(engine).get_table_names()) & set(Base.metadata.tables))
     if taken and not fresh:
         raise click.ClickException(f"the database has tables {', '.join(taken)}; --fresh drops them first")
