@@ -1,4 +1,4 @@
-"""A database as this process sees it: its store, and what its connections share: catalogs, plans, numbers of counters."""
+"""A database as a process sees it: its store, and what connections share: catalogs, plans, numbers of counters."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Database:
         self.users = 0
 
     def catalog(self, version: int, at: int) -> Catalog:
-        """The catalog of a catalog version, which was the newest at version `at`. Takes a round trip if it is not known."""
+        """The catalog of a catalog version, which was the newest at version `at`. A round trip if it is not known."""
         with self._lock:
             catalog = self._catalogs.get(version)
         if catalog is None:

@@ -1,7 +1,7 @@
-"""The catalog as keys and values of the store's catalog space: one key a name, since SQLite's names share one namespace.
+"""The catalog as keys and values of the store's catalog space: one key a name, as SQLite's names share one namespace.
 
-A value is a msgpack map that begins with what the object is. A change to a table rewrites its key, so that a commit which
-was prepared under the older definition finds a key written that it checked, and conflicts.
+A value is a msgpack map of the object. A change to a table rewrites its key, so that a commit which was prepared under
+the older definition finds a key written that it checked, and conflicts.
 """
 
 from __future__ import annotations

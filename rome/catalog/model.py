@@ -14,7 +14,7 @@ from rome.catalog.affinity import Affinity, SqlValue
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `cid` is its identity through renames and schema changes, `stored` its place in rows (None: virtual)."""
+    """One column. `cid` is its identity through renames and schema changes."""
 
     name: str
     cid: int
@@ -29,8 +29,8 @@ class Column:
 
 @dataclass(frozen=True)
 class Index:
-    """An index space of a table: of a CREATE INDEX, of a UNIQUE or PRIMARY KEY constraint, or of ROME's own making for a
-    foreign key (then it has no name in SQL).
+    """An index space of a table: of a CREATE INDEX, of a UNIQUE or PRIMARY KEY constraint, or of ROME's own making for
+    a foreign key (then its name is empty).
 
     `columns` are names, or None for an expression. A `computed` index has expressions, a virtual column or a WHERE
     clause; its entries are computed by SQLite. `plain` indexes follow from the row alone.
@@ -66,7 +66,7 @@ class Table:
     """One table.
 
     `key`: the columns whose values, encoded, are the row key: the PRIMARY KEY's, when none of them can be NULL. Empty
-    when there is no such key: then the row key is a hidden rowid, and `rowid_name` is a name under which SQL reaches it.
+    when there is no such key: then the row key is a hidden rowid, and `rowid_name` a name under which SQL reaches it.
     `rowid_alias`: the column that is an INTEGER PRIMARY KEY; its numbers come from the counter of the table.
     `schemas`: for each schema number that rows may have been written under, the cids of the row's values by position.
     """

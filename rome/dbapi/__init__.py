@@ -11,7 +11,7 @@ ends them. Parameters are SQLite's: `?` (the declared style), `?1`, `:name` with
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import time
 
 import apsw
@@ -28,7 +28,7 @@ from rome.errors import (
     NotSupportedError,
     OperationalError,
     ProgrammingError,
-    Warning,
+    Warning,  # noqa: A004 - the name is PEP 249's
 )
 
 apilevel = "2.0"
@@ -38,23 +38,23 @@ paramstyle = "qmark"
 sqlite_version = apsw.sqlite_lib_version()
 sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
 
-Date = datetime.date
-Time = datetime.time
-Timestamp = datetime.datetime
+Date = dt.date
+Time = dt.time
+Timestamp = dt.datetime
 Binary = memoryview
 
 
-def DateFromTicks(ticks: float) -> datetime.date:  # noqa: N802 - PEP 249's name
+def DateFromTicks(ticks: float) -> dt.date:  # noqa: N802 - PEP 249's name
     """The local date of seconds since the epoch."""
     return Date(*time.localtime(ticks)[:3])
 
 
-def TimeFromTicks(ticks: float) -> datetime.time:  # noqa: N802 - PEP 249's name
+def TimeFromTicks(ticks: float) -> dt.time:  # noqa: N802 - PEP 249's name
     """The local time of day of seconds since the epoch."""
     return Time(*time.localtime(ticks)[3:6])
 
 
-def TimestampFromTicks(ticks: float) -> datetime.datetime:  # noqa: N802 - PEP 249's name
+def TimestampFromTicks(ticks: float) -> dt.datetime:  # noqa: N802 - PEP 249's name
     """The local date and time of seconds since the epoch."""
     return Timestamp(*time.localtime(ticks)[:6])
 
@@ -63,7 +63,7 @@ def TimestampFromTicks(ticks: float) -> datetime.datetime:  # noqa: N802 - PEP 2
 STRING = str
 BINARY = bytes
 NUMBER = float
-DATETIME = datetime.datetime
+DATETIME = dt.datetime
 ROWID = int
 
 __all__ = [

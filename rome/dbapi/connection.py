@@ -33,7 +33,7 @@ def connect(url: str | URL, **options: Any) -> Connection:
     merged: dict[str, Any] = {**parsed.options, **options}
     unknown = set(options) - {"isolation_level", "foreign_keys"}
     if unknown:
-        raise InterfaceError(f"unknown connection option {sorted(unknown)[0]!r}; known: foreign_keys, isolation_level")
+        raise InterfaceError(f"unknown connection option {min(unknown)!r}; known: foreign_keys, isolation_level")
     isolation = _isolation(str(merged.get("isolation_level", "SNAPSHOT")))
     foreign_keys = _switch("foreign_keys", merged.get("foreign_keys", True))
     database = open_database(parsed)
@@ -110,7 +110,9 @@ class Connection:
     def isolation_level(self, name: str) -> None:
         level = _isolation(name)
         if level is not self._isolation and self._transaction is not None:
-            raise ProgrammingError("the isolation level can't be changed inside a transaction; commit or roll back first")
+            raise ProgrammingError(
+                "the isolation level can't be changed inside a transaction; commit or roll back first"
+            )
         self._isolation = level
 
     @property
@@ -227,7 +229,7 @@ class Connection:
         return Result([(int(self._foreign_keys),)], (("foreign_keys", None, None, None, None, None, None),), -1)
 
     def commit(self) -> None:
-        """Write what the transaction changed. Raises Conflict if another commit came in between; nothing is written then."""
+        """Write what the transaction changed. Raises Conflict, with nothing written, if another commit came between."""
         self._check()
         transaction = self._transaction
         if transaction is None:

@@ -34,7 +34,7 @@ class Cursor:
         return self
 
     def executemany(self, sql: str, parameters: Iterable[Any]) -> Cursor:
-        """Run one statement for each set of parameters, as one change: all or none. RETURNING's rows come in their order."""
+        """Run one statement for each set of parameters, all or none. RETURNING's rows come in their order."""
         self._begin(sql)
         rows = [checked(each) for each in parameters]
         if rows:

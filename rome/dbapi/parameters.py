@@ -12,7 +12,7 @@ _EXACT = frozenset({type(None), int, float, str, bytes})
 
 
 def checked(parameters: Any) -> Parameters:
-    """The parameters of one execution. Raises ProgrammingError for an unsupported type, DataError for a value too large."""
+    """The parameters of one execution. Raises ProgrammingError for a wrong type, DataError for too large an int."""
     if isinstance(parameters, Mapping):
         return {name: _value(name, value) for name, value in parameters.items()}
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):

@@ -1,0 +1,1 @@
+"""Evaluating statements: plans, and the SQLite workspace that runs them over fetched rows."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import apsw
@@ -22,8 +21,8 @@ class Plan:
     """How one statement is run under one catalog.
 
     `sql`: the text for the workspace (an INSERT takes ids from the counter). `paths`: the access path of each table
-    occurrence; a table of `scans` is fetched whole. `about_schema`: it reads the schema itself, so all of it must be made.
-    `writes`: the tables that it may change, triggers included; `values`: the rows of INSERT … VALUES, where known before.
+    occurrence; a table of `scans` is fetched whole. `about_schema`: it reads the schema itself, so all of it must be
+    made. `target`: the table that it changes, `values`: the rows of INSERT … VALUES, as far as they are known before.
     """
 
     statement: Statement
@@ -64,7 +63,7 @@ class _Accesses:
 
 
 def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: Parameters) -> Plan:
-    """Plan a statement that reads or writes rows under the workspace's catalog. Raises SQLite's errors for a wrong one."""
+    """Plan a statement about rows under the workspace's catalog. Raises SQLite's errors for a wrong one."""
     catalog = workspace.catalog
     mentioned = names(sql)
     workspace.ensure(mentioned)
@@ -77,7 +76,8 @@ def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: 
         values = value_rows(sql, target)
     accesses = _Accesses(catalog)
     workspace.prepare(text, parameters, accesses)
-    paths = access_paths(sql, catalog)
+    inserted = target if statement.kind is Kind.INSERT else None
+    chosen, scans = _fetches(catalog, accesses, access_paths(sql, catalog), inserted)
     return Plan(
         statement=statement,
         sql=text,
@@ -85,13 +85,14 @@ def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: 
         about_schema=accesses.about_schema,
         values=values,
         target=target,
-        **_fetches(catalog, accesses, paths, target if statement.kind is Kind.INSERT else None),
+        paths=tuple(chosen),
+        scans=tuple(scans),
     )
 
 
 def _fetches(
     catalog: Catalog, accesses: _Accesses, paths: Paths, inserted: Table | None
-) -> dict[str, Sequence[object]]:
+) -> tuple[list[tuple[Table, Path]], list[Table]]:
     """`paths` and `scans` of a plan: a table that SQLite reads and no path speaks for is fetched whole."""
     chosen: list[tuple[Table, Path]] = []
     scans: list[Table] = []
@@ -104,4 +105,4 @@ def _fetches(
             scans.append(table)
         else:
             chosen.extend((table, path) for path in occurrences)
-    return {"paths": tuple(chosen), "scans": tuple(scans)}
+    return chosen, scans

@@ -14,9 +14,9 @@ from typing import Any
 import apsw
 
 from rome.catalog.affinity import SqlValue, affinity_of
-from rome.sql.index_terms import index_terms
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
+from rome.sql.index_terms import index_terms
 
 NewId = Callable[[], int]
 
@@ -40,13 +40,14 @@ def read_catalog(
 ) -> Catalog:
     """The catalog after one DDL statement. `previous` is the one before it.
 
-    Tables whose text did not change are taken over. `triggers`: lower-case names of triggers whose text in the workspace
-    is not the user's → the user's.
+    Tables whose text did not change are taken over. `triggers`: lower-case names of triggers whose text in the
+    workspace is not the user's → the user's.
     """
-    master = connection.execute(
+    master: list[Any] = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
-    tables, objects = dict(previous.tables), {}
+    tables = dict(previous.tables)
+    objects: dict[str, SchemaObject] = {}
     present = {name.lower() for kind, name, _, _ in master if kind == "table"}
     if renames.new_table is not None:
         moved = tables.pop(renames.table)
@@ -102,9 +103,7 @@ class _TableReader:
         not_null = {column.name for column in self.columns if column.not_null}
         keyed = without_rowid or by_rowid or (bool(primary) and not_null.issuperset(primary))
         columns = {column.name.lower() for column in self.columns}
-        indexes = tuple(
-            self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed)
-        )
+        indexes = tuple(self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed))
         number, schemas = self._schema()
         return Table(
             name=self.name,
@@ -206,14 +205,19 @@ class _TableReader:
 
     def _same_index(self, index: Index, origin: str) -> Index | None:
         """The index that this was before. One statement can't drop an index and make another of its name; those of
-        constraints change their names with their table, and are told by their columns."""
+        constraints change their names with their table, and are told by their columns.
+        """
         if self.old is None:
             return None
         if origin == "c":
             return next((old for old in self.old.indexes if old.name == index.name), None)
         columns = tuple(self._old_name((name or "").lower()) for name in index.columns)
         for old in self.old.indexes:
-            if old.name.startswith("sqlite_autoindex_") and _lower(old) == columns and old.collations == index.collations:
+            if (
+                old.name.startswith("sqlite_autoindex_")
+                and _lower(old) == columns
+                and old.collations == index.collations
+            ):
                 return old
         return None
 

@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What running a statement gave: rows, PEP 249's description (None: no rows can come), rows affected (-1: unknown)."""
+    """What a statement gave: rows, PEP 249's description (None: no rows can come), rows affected (-1: unknown)."""
 
     rows: list[Row]
     description: tuple[tuple[Any, ...], ...] | None
@@ -65,7 +65,8 @@ class Workspace:
     def __init__(self, next_id: Callable[[int], int]) -> None:
         """`next_id` gives the next number of the counter of a table, by the table's id."""
         self.sqlite = apsw.Connection(":memory:")
-        self.sqlite.create_scalar_function("rome_next", next_id, 1)
+        numbers: Any = next_id
+        self.sqlite.create_scalar_function("rome_next", numbers, 1)
         self.catalog = Catalog()
         self.changes: list[Change] = []
         self.temporary = False
@@ -79,6 +80,7 @@ class Workspace:
         self._descriptions: dict[str, Any] = {}
         self._dirty: set[str] = set()
         self._cursor = self.sqlite.cursor()
+        self._unreadable: tuple[Table, ...] = ()
 
     # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -91,8 +93,12 @@ class Workspace:
                 if self._definition(catalog, name) != self._definition(self.catalog, name):
                     self.sqlite.execute(f"DROP {kind} IF EXISTS main.{quoted(name)}")
             self._made = self._present()
-            self._forget_statements()
         self.catalog = catalog
+        self._forget_statements()
+
+    def is_made(self, table: Table) -> bool:
+        """Whether the table is in the workspace."""
+        return table.name.lower() in self._made
 
     def _definition(self, catalog: Catalog, name: str) -> Any:
         table = catalog.tables.get(name)
@@ -108,13 +114,14 @@ class Workspace:
 
     def _present(self) -> dict[str, str]:
         """Lower-case names of what is made, with the keyword of their kind."""
-        found = self.sqlite.execute("SELECT name, upper(type) FROM main.sqlite_master").fetchall()
+        found: list[Any] = self.sqlite.execute("SELECT name, upper(type) FROM main.sqlite_master").fetchall()
         return {name.lower(): kind for name, kind in found}
 
     def _forget_statements(self) -> None:
         self._inserts.clear()
         self._descriptions.clear()
         self._names_of.clear()
+        self._unreadable = tuple(table for table in self.catalog.tables.values() if table.has_virtual)
 
     def ensure(self, mentioned: Iterable[str]) -> None:
         """Make what these lower-case names stand for, with everything that it needs, where it is not made yet."""
@@ -189,7 +196,7 @@ class Workspace:
         return self.sqlite.in_transaction
 
     def end(self, keep: bool) -> None:
-        """End the transaction and take all rows of tables out. `keep`: temporary tables and DDL stay as they are now."""
+        """End the transaction and take all rows out. `keep`: temporary tables and DDL stay as they are now."""
         self.changes.clear()
         made, self._in_transaction = self._in_transaction, []
         if self.sqlite.in_transaction:
@@ -302,11 +309,6 @@ class Workspace:
             if old is None or old[1] != row:
                 self.changes.append(Change(table.name, old[1] if old else None, row, rowid, rowid))
 
-    @property
-    def _unreadable(self) -> list[Table]:
-        """The tables that the hook can't read."""
-        return [table for name, table in self.catalog.tables.items() if table.has_virtual and name in self._made]
-
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, sql: str, parameters: Parameters, foreign_keys: bool = False, record: bool = False) -> Result:
@@ -318,7 +320,7 @@ class Workspace:
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, int(foreign_keys))
         before = self.sqlite.total_changes() if record else 0
-        compared = [(table, self.rows_of(table)) for table in self._unreadable] if record else []
+        compared = [(table, self.rows_of(table)) for table in self._unreadable if self.is_made(table)] if record else []
         with translated():
             description = self._descriptions.get(sql)
             if description is None:

@@ -95,7 +95,7 @@ Request = Get | Range | Lookup | Count
 
 
 class Fetched(NamedTuple):
-    """What a fetch answers: the version that was read, the last version that wrote to the catalog, one answer a request.
+    """What a fetch answers: the version that was read, the last one that wrote to the catalog, one answer a request.
 
     `version` and `catalog` are those of the version that was read (`at`, when it was given).
     """
@@ -191,7 +191,8 @@ class Store(Protocol):
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token; the commit's version. A batch that writes nothing still
-        validates its checks, and answers the current version. Raises Conflict, StoreUnavailable."""
+        validates its checks, and answers the current version. Raises Conflict, StoreUnavailable.
+        """
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter (the first ever is 1); the first of them."""

@@ -1,4 +1,4 @@
-"""What ROME offers to tests: a conformance suite for stores, a server to run against, copies and checks of databases."""
+"""What ROME offers to tests: a conformance suite for stores, a server, copies and checks of databases."""
 
 from __future__ import annotations
 

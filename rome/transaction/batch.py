@@ -22,9 +22,7 @@ _GREATEST_ID = 2**63 - 1
 class BatchBuilder:
     """Collects one batch. `base` is the catalog that the transaction began with, `catalog` the one that it leaves."""
 
-    def __init__(
-        self, base: Catalog, catalog: Catalog, entries: IndexEntries, loaded: Loaded, version: int
-    ) -> None:
+    def __init__(self, base: Catalog, catalog: Catalog, entries: IndexEntries, loaded: Loaded, version: int) -> None:
         self._base = base
         self._catalog = catalog
         self._entries = entries

@@ -57,7 +57,7 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], tar
     while True:
         trial = _run(transaction, constraints, plan, rows, foreign_keys_put_off)
         missing = transaction.loaded.missing(trial.needs)
-        hidden = not looked and _hides_its_rows(transaction, trial)
+        hidden = not looked and _hides_its_rows(trial)
         if not missing and not foreign_keys_put_off and not hidden:
             return _settle(transaction, plan, trial)
         _undo(transaction, trial, foreign_keys_put_off)
@@ -87,7 +87,7 @@ def _run(
     return _Trial(mark, result, error, entries, list(constraints.needs(entries)))
 
 
-def _hides_its_rows(transaction: Transaction, trial: _Trial) -> bool:
+def _hides_its_rows(trial: _Trial) -> bool:
     return isinstance(trial.error, IntegrityError) and str(trial.error) == "FOREIGN KEY constraint failed"
 
 

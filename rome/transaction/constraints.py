@@ -1,10 +1,10 @@
 """Constraint reads: what must be loaded so that SQLite can judge UNIQUE, PRIMARY KEY and FOREIGN KEY constraints.
 
-SQLite sees only the rows that are loaded. So after a statement ran, what it changed is looked at: rows that could hold the
-same unique keys, parents that new rows refer to, and children of rows that went are needed. If any of them has not been
-fetched, the statement is undone, they are fetched in one round, and it runs again; SQLite then finds the violation, or
-does the upsert or the cascade, by itself. For the common INSERT … VALUES the needs are known before (`needs_of_values`), so that
-it runs once.
+SQLite sees only the rows that are loaded. So after a statement ran, what it changed is looked at: rows that could hold
+the same unique keys, parents that new rows refer to, and children of rows that went are needed. If any of them has not
+been fetched, the statement is undone, they are fetched in one round, and it runs again. Then SQLite finds the violation
+by itself, or does the upsert or the cascade. For the common INSERT … VALUES the needs are known before
+(`needs_of_values`), so that it runs once.
 
 Each need is also a constraint read: commit validates at every isolation level that nobody wrote to its range meanwhile.
 """
@@ -43,7 +43,8 @@ class Constraints:
 
     def _unique_needs(self, change: Entry) -> Iterator[Target]:
         table, new = change.table, change.new
-        assert new is not None and change.new_key is not None
+        assert new is not None
+        assert change.new_key is not None
         if change.new_key != change.old_key and (table.key or change.old is not None):
             yield Target(table, Get(rows_space(table.id), (change.new_key,)))
         for index in table.indexes:
@@ -93,7 +94,9 @@ class Constraints:
 
 
 def _values(table: Table, row: Row, columns: Sequence[str]) -> tuple[SqlValue, ...]:
-    return tuple(row[table.position[column.lower()]] if column.lower() in table.position else None for column in columns)
+    return tuple(
+        row[table.position[column.lower()]] if column.lower() in table.position else None for column in columns
+    )
 
 
 def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) -> tuple[SqlValue, ...] | None:
@@ -157,4 +160,3 @@ def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) 
             ranges = ((begin, prefix_end(begin)),)
             return Target(child, Lookup(index_space(index.id), rows_space(child.id), ranges))
     return whole(child)
-

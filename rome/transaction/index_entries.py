@@ -38,7 +38,7 @@ def columns_of(index: Index) -> tuple[str, ...]:
 
 
 class IndexEntries:
-    """Finds entries. Computed indexes are asked of SQLite, in a database of their own with one empty copy of the table."""
+    """Finds entries. Computed indexes are asked of SQLite, with a copy of the table in a database of their own."""
 
     def __init__(self) -> None:
         self._scratch: apsw.Connection | None = None

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
 
 
 class Net(NamedTuple):
-    """The last state of a key that the transaction wrote: the table's definition at that time and the row (None: gone)."""
+    """The last state of a key that was written: the table's definition at that time, and the row (None: gone)."""
 
     table: Table
     row: Row | None

@@ -19,7 +19,7 @@ class Ledger:
         mapping[key] = value
 
     def remove(self, mapping: dict[Any, Any], key: Any) -> None:
-        """del mapping[key]"""
+        """Del mapping[key]"""
         self._undo.append((mapping, key, mapping.pop(key)))
 
     def mark(self) -> int:

@@ -67,7 +67,8 @@ class Loaded:
     def add(self, targets: Sequence[Target], fetched: Fetched) -> int:
         """Load what a fetch brought into the workspace; how many rows were new."""
         count = 0
-        for (table, request), answer in zip(targets, fetched.answers, strict=True):
+        for target, answer in zip(targets, fetched.answers, strict=True):
+            table, request = target
             count += self._load(table, fetched.version, _pairs(request, answer))
             if not isinstance(request, Get):
                 self._ledger.set(self._covered, request, True)
@@ -97,29 +98,26 @@ class Loaded:
 
     def forget_unchanged(self, catalog: Catalog, changed: set[tuple[int, bytes]]) -> None:
         """Take every row that was only read out of the workspace: the next statement reads a newer version."""
-        tables = {table.id: table for table in catalog.tables.values()}
+        present = {table.id: table for table in catalog.tables.values()}
         for table_id, known in self.known.items():
-            table = tables.get(table_id)
             gone = [key for key in known if (table_id, key) not in changed]
-            if table is not None:
-                keys = [_key_values(table, key, known[key].values) for key in gone if known[key].values is not None]
-                if keys:
-                    self._workspace.unload(table, keys)
+            keys = [_key_values(known[key].table, key, known[key].values) for key in gone if known[key].values]
+            if keys and table_id in present:
+                self._workspace.unload(present[table_id], keys)
             for key in gone:
                 self._ledger.remove(known, key)
         for mapping in (self._covered, self._full):
-            for key in list(mapping):
-                self._ledger.remove(mapping, key)
+            for item in list(mapping):
+                self._ledger.remove(mapping, item)
 
 
 def _pairs(request: Request, answer: Any) -> Iterable[tuple[bytes, bytes | None]]:
     """(row key, row) of an answer, whatever was asked."""
     if isinstance(request, Get):
-        return zip(request.keys, answer, strict=True)
+        return list(zip(request.keys, answer, strict=True))
     if isinstance(request, Lookup):
-        return ((row_key_of(entry), row) for entry, row in answer)
-    pairs: Iterable[tuple[bytes, bytes | None]] = answer
-    return pairs
+        return [(row_key_of(entry), row) for entry, row in answer]
+    return list(answer)
 
 
 def _key_values(table: Table, key: bytes, values: Row | None) -> tuple[SqlValue, ...]:

@@ -1,13 +1,14 @@
 """Statements that change the schema: SQLite makes the change in the workspace, and the catalog is read back from it.
 
 What SQLite must see is loaded first: all rows of a table that gets an index (a unique one may fail, and its entries are
-made of them), some or all rows where a column is added (SQLite refuses some columns unless the table is empty), and for a
-parent that is dropped, its children. Rows themselves are not rewritten by a change of the schema.
+made of them), some or all rows where a column is added (SQLite refuses some columns unless the table is empty), and the
+children of a parent that is dropped. Rows themselves are not rewritten by a change of the schema.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from rome.database import IDS
 from rome.errors import Error, NotSupportedError
@@ -35,10 +36,8 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     if change.virtual:
         raise NotSupportedError(f"virtual tables are not supported: {change.name}")
     transaction.next_statement()
-    try:
+    with suppress(StaleCatalog):
         transaction.see_schema()
-    except StaleCatalog:
-        pass
     workspace = transaction.workspace
     workspace.ensure_all()
     if _is_temporary(transaction, change):
@@ -111,7 +110,7 @@ def _run(transaction: Transaction, change: Change, sql: str, parameters: Paramet
     mark = transaction.mark(_SAVEPOINT)
     try:
         enforce = transaction.foreign_keys and change.action == "drop"
-        result = workspace.run(text, parameters, foreign_keys=enforce, record=True)
+        workspace.run(text, parameters, foreign_keys=enforce, record=True)
         entries = transaction.pending(mark)
         with translated():
             catalog = read_catalog(

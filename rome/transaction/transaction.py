@@ -119,7 +119,7 @@ class Transaction:
                 self._change_catalog(fetched)
 
     def _change_catalog(self, fetched: Fetched) -> None:
-        """The schema is another than the one we had: go on with the new one, unless we have changed something already."""
+        """The schema is not the one we had: go on with the new one, unless something was changed already."""
         if self.journal or self.schema_changed or self.savepoints:
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         if fetched.version < self.database.newest.version:
@@ -190,7 +190,7 @@ class Transaction:
         return Mark(name, self.workspace.mark(name), self.ledger.mark(), len(self.journal), self.catalog)
 
     def back_to(self, mark: Mark) -> None:
-        """Undo everything since the mark; its savepoint stays open. Numbers drawn since the last mark are used again."""
+        """Undo everything since the mark; its savepoint stays open. Numbers drawn since then are used again."""
         for table_id, number in reversed(self._drawn_since):
             self._reserved.setdefault(table_id, []).insert(0, number)
         self._drawn_since.clear()
@@ -228,7 +228,7 @@ class Transaction:
     def commit(self) -> None:
         """Write what was changed in one atomic commit. Raises Conflict, and then nothing was written.
 
-        After an IntegrityError of a deferred foreign key the transaction is still open; after any other error it is over.
+        After the IntegrityError of a deferred foreign key the transaction is still open, after other errors it is over.
         """
         if self.foreign_keys and self.workspace.deferred_violations:
             raise IntegrityError("FOREIGN KEY constraint failed")

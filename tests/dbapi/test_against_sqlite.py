@@ -1,4 +1,4 @@
-"""ROME answers what SQLite answers: the same scripts on both, statement by statement, committing in different places."""
+"""ROME answers what SQLite answers: the same scripts on both, committing in different places."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ SCRIPTS = {
         SELECT * FROM c;
     """,
     "deferred and self-referring": """
-        CREATE TABLE n (id INTEGER PRIMARY KEY, up INT REFERENCES n(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
+        CREATE TABLE n (id INTEGER PRIMARY KEY,
+            up INT REFERENCES n(id) ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED);
         INSERT INTO n VALUES (1, NULL), (2, 1), (3, 2), (4, 3), (5, 1);
         SELECT * FROM n;
         DELETE FROM n WHERE id = 2;
@@ -238,7 +239,7 @@ def outcome(connection: object, sql: str) -> object:
         cursor = connection.execute(sql)  # type: ignore[attr-defined]
         rows = cursor.fetchall()
         names = [column[0] for column in cursor.description] if cursor.description else None
-        affected = cursor.rowcount if sql.split()[0] in ("INSERT", "UPDATE", "DELETE") else None
+        affected = cursor.rowcount if sql.split(maxsplit=1)[0] in ("INSERT", "UPDATE", "DELETE") else None
         return rows, [tuple(map(type, row)) for row in rows], names, affected
     except (sqlite3.Error, rome.dbapi.Error) as error:
         return type(error).__name__, str(error)
