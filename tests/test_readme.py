@@ -19,6 +19,7 @@ def _empty_database(monkeypatch):
     rome.drop_database("rome+memory:///app")
 
 
+@pytest.mark.filterwarnings("ignore:pandas only supports SQLAlchemy")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_example_runs(example, capsys):
     exec(compile(dedent(example), "README.rst", "exec", dont_inherit=True), {"__name__": "readme"})
