@@ -21,7 +21,7 @@ def _no_configuration(monkeypatch, tmp_path):
     dispose_engines()
 
 
-@pytest.fixture(params=["sqlite", "memory"])
+@pytest.fixture(params=["sqlite", "memory", "redis"])
 def url(request, monkeypatch, tmp_path):
     """The URL of an empty database with the tables of the models, which is also the one in the environment.
 
@@ -33,7 +33,7 @@ def url(request, monkeypatch, tmp_path):
         yield from _rome_database(request, monkeypatch)
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis"])
 def rome_url(request, monkeypatch):
     """The same, on ROME's stores only."""
     yield from _rome_database(request, monkeypatch)
@@ -41,7 +41,7 @@ def rome_url(request, monkeypatch):
 
 def _rome_database(request, monkeypatch):
     name = f"orm-{uuid.uuid4().hex}"
-    url = f"rome+memory:///{name}" if request.param == "memory" else request.getfixturevalue("redis_server") + name
+    url = f"rome+memory:///{name}" if request.param == "memory" else request.getfixturevalue("redis_server").url(name)
     yield from _database(url, monkeypatch)
     rome.drop_database(url)
 
