@@ -5,7 +5,6 @@ import uuid
 import pytest
 
 import rome
-
 from rome.orm import dispose_engines, engine_for
 from tests.orm.models import Base
 
