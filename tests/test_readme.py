@@ -5,10 +5,12 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from docutils.core import publish_doctree
 
 import rome
 
-README = (Path(__file__).parent.parent / "README.rst").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.rst").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
 
 
@@ -24,3 +26,9 @@ def _empty_database(monkeypatch):
 def test_example_runs(example, capsys):
     exec(compile(dedent(example), "README.rst", "exec", dont_inherit=True), {"__name__": "readme"})
     assert capsys.readouterr().out, "every example prints something"
+
+
+@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst"])
+def test_text_is_well_formed(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    publish_doctree(text, settings_overrides={"report_level": 1, "halt_level": 1})
