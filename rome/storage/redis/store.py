@@ -1,0 +1,203 @@
+"""The Store contract on one Redis or Valkey server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from rome.errors import InterfaceError
+from rome.storage.redis.address import Address
+from rome.storage.redis.connection import Server
+from rome.storage.redis.failures import refused
+from rome.storage.redis.layout import Layout, LogEntry, catalog_before, read_log
+from rome.storage.redis.reads import Question, Questions, size_of
+from rome.storage.redis.scripts import Argument, Command
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format, too_old
+from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store
+from rome.storage.undo import Present, existing, fetch_at
+
+_PAGE = 1000
+"""Commits of the log that `changes` reads in one round."""
+
+
+class RedisStore:
+    """A Store on a Redis or Valkey server. Each fetch and each commit is one round trip."""
+
+    def __init__(self, address: Address) -> None:
+        """Connects. Raises StoreUnavailable."""
+        self.stats = Stats()
+        self._address = address
+        self._layout = Layout(address.database)
+        self._server = Server(address.connect, address.server, self.stats)
+        self._questions = Questions(self._layout, self._server.scripts)
+        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format")
+        self._permission_seen = False
+        self._server.open()
+
+    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
+        """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
+        version, present = self._ask(requests, at)
+        if at is None or not present.tail:
+            answers = [
+                existing(answer) if isinstance(request, Lookup) else answer
+                for request, answer in zip(requests, present.answers, strict=True)
+            ]
+            return Fetched(version, present.catalog, answers)
+        asked = [present]
+        return fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[1])
+
+    def commit(self, batch: Batch) -> int:
+        """Apply a batch, all or nothing, once per token.
+
+        Raises Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
+        """
+        look = b"0" if self._permission_seen else b"1"
+        limits = self._address.log_commits, self._address.log_bytes
+        version: int = self._run("commit", batch.token, *limits, look, *arguments_of(batch))
+        self._permission_seen = True
+        return version
+
+    def allocate(self, counter: bytes, n: int) -> int:
+        """Take `n` consecutive numbers of a counter; the first of them. Raises OperationalError if it is used up."""
+        return int(self._run("counter", "allocate", counter, n)) - n + 1
+
+    def advance(self, counter: bytes, value: int) -> None:
+        """Numbers allocated from now on are greater than `value`."""
+        self._run("counter", "advance", counter, value)
+
+    def changes(self, since: int) -> Iterator[Committed]:
+        """The commits after version `since`, oldest first, read page by page. Raises SnapshotTooOld."""
+        return self._pages(since, self._page(since))
+
+    def version(self) -> int:
+        """The newest version."""
+        return self._ask((), None)[0]
+
+    def clear(self) -> None:
+        """Remove everything under the database's names."""
+        self._run("clear")
+
+    def copy_from(self, source: Store) -> None:
+        """Copy the newest version of another Redis database into this empty one. Raises InterfaceError.
+
+        On one server the data do not leave it; from another they come as one large answer.
+        """
+        if not isinstance(source, RedisStore):
+            raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
+        (there,) = self._server.round(lambda: [("EXISTS", self._layout.meta, self._layout.counters)])
+        if self._checked(there):
+            raise InterfaceError("the database to copy into is not empty")
+        ours, theirs = self._address, source._address
+        if (ours.server, ours.db) == (theirs.server, theirs.db):
+            source._run("copy", self._layout.meta)
+        else:
+            self._restore(source._run("copy"))
+
+    def close(self) -> None:
+        """Disconnect. A store that is used again connects again."""
+        self._server.close()
+
+    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, Present]:
+        """One round: the newest version, the present answers, and the commits after `at`.
+
+        Lookups keep entries whose row is missing.
+        """
+        questions: list[Question] = []
+
+        def make_commands() -> list[Command]:
+            questions[:] = map(self._questions.of, requests)
+            commands = [self._read_meta, *(command for question in questions for command in question.commands)]
+            if at is not None:
+                commands.append(("XRANGE", self._layout.log, at + 1, "+"))
+            return commands if len(commands) == 1 else [("MULTI",), *commands, ("EXEC",)]
+
+        replies = self._server.round(make_commands)
+        meta, *rest = replies if len(replies) == 1 else self._executed(replies)
+        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta))
+        if number > FORMAT:
+            raise newer_format(number, self._address.server, self._address.database)
+        tail: list[LogEntry] = []
+        if at is not None:
+            if not horizon <= at <= version:
+                raise too_old(at)
+            tail = self._checked(rest.pop())
+            catalog = catalog_before(tail[0]) if tail else catalog
+        return version, Present(catalog, self._answers(requests, questions, rest), read_log(tail))
+
+    def _answers(self, requests: Sequence[Request], questions: Sequence[Question], replies: Sequence[Any]) -> list[Any]:
+        answers: list[Any] = []
+        at = rows = size = 0
+        for request, question in zip(requests, questions, strict=True):
+            end = at + len(question.commands)
+            answer = question.read([self._checked(reply) for reply in replies[at:end]])
+            at = end
+            answers.append(answer)
+            found, found_size = size_of(request, answer)
+            rows += found
+            size += found_size
+        self.stats.add(rows=rows, bytes=size)
+        return answers
+
+    def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:
+        while page:
+            yield from page
+            if len(page) < _PAGE:
+                return
+            since = page[-1].version
+            page = self._page(since)
+
+    def _page(self, since: int) -> list[Committed]:
+        layout = self._layout
+        log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
+        meta, entries = self._executed(self._server.round(lambda: [("MULTI",), self._read_meta, log, ("EXEC",)]))
+        version, _, horizon, _ = (int(value or 0) for value in self._checked(meta))
+        if not horizon <= since <= version:
+            raise too_old(since)
+        return read_log(self._checked(entries))
+
+    def _run(self, script: str, *arguments: Argument) -> Any:
+        """Run a script that may refuse. Raises the error of its refusal."""
+        keys = (self._layout.meta,)
+        (reply,) = self._server.round(lambda: [self._server.scripts.call(script, keys, FORMAT, *arguments)])
+        reply = self._checked(reply)
+        if isinstance(reply, list) and reply[0] in REFUSALS:
+            raise error_of(reply, self._address.server, self._address.database)
+        return reply
+
+    def _restore(self, copied: Sequence[Any]) -> None:
+        """Write what copy.lua answered for another server. The version comes last: until then the database is new."""
+        version, catalog, counters, spaces, *dumps = copied
+        layout = self._layout
+        commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
+        for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
+            commands.append(("HSET", layout.written, space, version))
+            for name, dump in ((layout.values(space), values), (layout.order(space), order)):
+                if dump is not None:
+                    commands.append(("RESTORE", name, 0, dump, "REPLACE"))
+        if int(version):
+            meta = {"version": version, "catalog": catalog, "horizon": version, "format": FORMAT, "log_bytes": 0}
+            commands.append(("HSET", layout.meta, *(part for field in meta.items() for part in field)))
+        try:
+            for command in commands:
+                (reply,) = self._server.round(partial(list[Command], (command,)))
+                self._checked(reply)
+        except BaseException:
+            self.clear()
+            raise
+
+    def _executed(self, replies: Sequence[Any]) -> list[Any]:
+        """The replies of a MULTI's commands. Raises the error of a command that was not even queued."""
+        if isinstance(replies[-1], ResponseError):
+            for reply in replies:
+                self._checked(reply)
+        executed: list[Any] = replies[-1]
+        return executed
+
+    def _checked(self, reply: Any) -> Any:
+        """The reply. Raises the error for it, if it is one."""
+        if isinstance(reply, ResponseError):
+            raise refused(self._address.server, reply)
+        return reply
