@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rome import errors
@@ -135,6 +135,10 @@ class Connection:
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         """Run a statement with a new cursor, which is the answer."""
         return self.cursor().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> Cursor:
+        """Run a statement for each set of parameters with a new cursor, which is the answer."""
+        return self.cursor().executemany(sql, parameters)
 
     def run(self, sql: str, rows: Sequence[Parameters]) -> Result:
         """Run one statement for each set of parameters. Cursors call this."""

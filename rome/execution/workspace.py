@@ -21,6 +21,7 @@ Savepoints
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import apsw
@@ -28,7 +29,7 @@ import apsw
 from rome.catalog.affinity import SqlValue
 from rome.catalog.model import Catalog, Table
 from rome.errors import InternalError
-from rome.execution.errors import translate, translated
+from rome.execution.errors import translated
 from rome.execution.read_catalog import quoted
 from rome.sql.inserts import counted_trigger
 from rome.sql.tokens import names
@@ -366,11 +367,8 @@ class Workspace:
         cursor.exec_trace = lambda *_: False
         self.sqlite.authorizer = authorizer
         try:
-            cursor.execute(sql, parameters, can_cache=False)
-        except apsw.ExecTraceAbort:
-            pass
-        except (apsw.Error, TypeError, OverflowError) as error:
-            raise translate(error) from error
+            with translated(), suppress(apsw.ExecTraceAbort):
+                cursor.execute(sql, parameters, can_cache=False)
         finally:
             self.sqlite.authorizer = None
 

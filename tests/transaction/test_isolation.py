@@ -1,0 +1,191 @@
+"""What transactions see of each other, and which commits are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import rome
+from rome.errors import Conflict
+from rome.testing import check_database
+
+Connect = Callable[..., rome.Connection]
+
+
+def rows(connection: rome.Connection, sql: str = "SELECT id, v FROM t ORDER BY id") -> list[tuple[object, ...]]:
+    return connection.execute(sql).fetchall()
+
+
+@pytest.fixture
+def connect(url: str) -> Connect:
+    def connect(**options: object) -> rome.Connection:
+        return rome.connect(url, **options)
+
+    first = connect()
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v, name TEXT UNIQUE)")
+    first.execute("INSERT INTO t VALUES (1, 10, 'one'), (2, 20, 'two')")
+    first.commit()
+    return connect
+
+
+def test_a_snapshot_does_not_see_later_commits(connect: Connect) -> None:
+    reader, writer = connect(), connect()
+    assert rows(reader) == [(1, 10), (2, 20)]
+    writer.execute("UPDATE t SET v = 11 WHERE id = 1")
+    writer.execute("DELETE FROM t WHERE id = 2")
+    writer.execute("INSERT INTO t (id, v) VALUES (3, 30)")
+    writer.commit()
+    assert rows(reader) == [(1, 10), (2, 20)]
+    assert rows(reader, "SELECT id, v FROM t WHERE name = 'two'") == [(2, 20)]
+    reader.commit()
+    assert rows(reader) == [(1, 11), (3, 30)]
+
+
+def test_rows_fetched_late_are_of_the_snapshot(connect: Connect) -> None:
+    reader, writer = connect(), connect()
+    assert rows(reader, "SELECT v FROM t WHERE id = 1") == [(10,)]
+    writer.execute("UPDATE t SET v = v + 1, name = name || '!'")
+    writer.execute("INSERT INTO t (id, v, name) VALUES (3, 30, 'two')")
+    writer.commit()
+    assert rows(reader, "SELECT id, v FROM t WHERE name = 'two'") == [(2, 20)]
+    assert rows(reader, "SELECT id FROM t WHERE name = 'two!'") == []
+    assert rows(reader) == [(1, 10), (2, 20)]
+
+
+def test_read_committed_sees_each_commit_and_keeps_its_own_changes(connect: Connect) -> None:
+    reader, writer = connect(isolation_level="READ COMMITTED"), connect()
+    reader.execute("UPDATE t SET v = 99 WHERE id = 2")
+    assert rows(reader) == [(1, 10), (2, 99)]
+    writer.execute("UPDATE t SET v = 11 WHERE id = 1")
+    writer.commit()
+    assert rows(reader) == [(1, 11), (2, 99)]
+    reader.execute("SAVEPOINT s")
+    assert rows(reader) == [(1, 11), (2, 99)]
+    reader.execute("ROLLBACK TO s")
+    assert rows(reader) == [(1, 11), (2, 99)]
+    reader.commit()
+    assert rows(writer) == [(1, 11), (2, 99)]
+
+
+def test_read_committed_loses_no_update(connect: Connect) -> None:
+    first, second = connect(isolation_level="READ COMMITTED"), connect()
+    first.execute("UPDATE t SET v = v + 1 WHERE id = 1")
+    second.execute("UPDATE t SET v = v + 1 WHERE id = 1")
+    second.commit()
+    with pytest.raises(Conflict):
+        first.commit()
+    assert rows(first)[0] == (1, 11)
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"])
+def test_two_writers_of_one_row_conflict_and_nothing_is_half_applied(connect: Connect, url: str, level: str) -> None:
+    first, second = connect(isolation_level=level), connect(isolation_level=level)
+    for connection, value in ((first, "a"), (second, "b")):
+        connection.execute("UPDATE t SET v = ? WHERE id = 1", (value,))
+        connection.execute("INSERT INTO t (v, name) VALUES (?, ?)", (value, value))
+    first.commit()
+    with pytest.raises(Conflict, match="run"):
+        second.commit()
+    assert not second.in_transaction
+    assert rows(second, "SELECT v, name FROM t WHERE v IN ('a', 'b') ORDER BY id") == [("a", "one"), ("a", "a")]
+    assert check_database(url) == []
+
+
+@pytest.mark.parametrize(("level", "refused"), [("SNAPSHOT", False), ("SERIALIZABLE", True)])
+def test_write_skew(connect: Connect, level: str, refused: bool) -> None:
+    first, second = connect(isolation_level=level), connect(isolation_level=level)
+    for connection, own in ((first, 1), (second, 2)):
+        assert rows(connection, "SELECT sum(v) FROM t") == [(30,)]
+        connection.execute("UPDATE t SET v = 0 WHERE id = ?", (own,))
+    first.commit()
+    if refused:
+        with pytest.raises(Conflict):
+            second.commit()
+    else:
+        second.commit()
+
+
+def test_serializable_sees_phantoms_in_an_index_range(connect: Connect) -> None:
+    first, second = connect(isolation_level="SERIALIZABLE"), connect()
+    assert rows(first, "SELECT id FROM t WHERE name >= 'x'") == []
+    first.execute("INSERT INTO t (v) VALUES (1)")
+    second.execute("INSERT INTO t (name) VALUES ('xyz')")
+    second.commit()
+    with pytest.raises(Conflict):
+        first.commit()
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "READ COMMITTED"])
+def test_a_unique_name_is_given_once(connect: Connect, level: str) -> None:
+    first, second = connect(isolation_level=level), connect(isolation_level=level)
+    first.execute("INSERT INTO t (name) VALUES ('same')")
+    second.execute("INSERT INTO t (name) VALUES ('same')")
+    first.commit()
+    with pytest.raises(Conflict):
+        second.commit()
+    with pytest.raises(rome.dbapi.IntegrityError, match=r"^UNIQUE constraint failed: t\.name$"):
+        second.execute("INSERT INTO t (name) VALUES ('same')")
+
+
+def test_a_parent_does_not_go_while_a_child_comes(connect: Connect, url: str) -> None:
+    first, second = connect(), connect()
+    first.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, t REFERENCES t(id))")
+    first.commit()
+    first.execute("INSERT INTO c (t) VALUES (1)")
+    second.execute("DELETE FROM t WHERE id = 1")
+    first.commit()
+    with pytest.raises(Conflict):
+        second.commit()
+    second.execute("DELETE FROM t WHERE id = 2")
+    first.execute("INSERT INTO c (t) VALUES (2)")
+    second.commit()
+    with pytest.raises(Conflict):
+        first.commit()
+    assert check_database(url) == []
+
+
+def test_autocommit(connect: Connect) -> None:
+    one, other = connect(isolation_level="AUTOCOMMIT"), connect()
+    one.execute("INSERT INTO t (id, v) VALUES (9, 9)")
+    assert not one.in_transaction
+    assert rows(other, "SELECT v FROM t WHERE id = 9") == [(9,)]
+    one.execute("BEGIN")
+    one.execute("DELETE FROM t WHERE id = 9")
+    one.execute("ROLLBACK")
+    other.rollback()
+    assert rows(other, "SELECT v FROM t WHERE id = 9") == [(9,)]
+
+
+def test_reading_costs_nothing_at_the_end(connect: Connect) -> None:
+    connection = connect()
+    rows(connection)
+    before = connection.stats.rounds
+    connection.commit()
+    connection.rollback()
+    assert connection.stats.rounds == before
+
+
+def test_rows_once_fetched_are_not_fetched_again(connect: Connect) -> None:
+    connection = connect()
+    before = connection.stats.rounds
+    rows(connection)
+    rows(connection, "SELECT * FROM t WHERE id = 1")
+    rows(connection, "SELECT * FROM t WHERE name = 'two'")
+    assert connection.stats.rounds - before == 1
+
+
+def test_a_transaction_older_than_the_log_is_told_so(url: str) -> None:
+    short = f"{url}{'&' if '?' in url else '?'}log_commits=5"
+    reader, writer = rome.connect(short), rome.connect(short)
+    writer.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    writer.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
+    writer.commit()
+    assert rows(reader, "SELECT v FROM t WHERE id = 1") == [(0,)]
+    for _ in range(200):
+        writer.execute("UPDATE t SET v = v + 1")
+        writer.commit()
+    with pytest.raises(rome.errors.SnapshotTooOld):
+        rows(reader, "SELECT v FROM t WHERE id = 2")
+    reader.rollback()
+    assert rows(reader, "SELECT v FROM t WHERE id = 2") == [(200,)]

@@ -1,0 +1,121 @@
+"""Schema changes are transactional, and other connections see them at their next transaction."""
+
+from __future__ import annotations
+
+import pytest
+
+import rome
+from rome.errors import Conflict
+from rome.testing import check_database
+
+
+def test_others_see_a_change_at_their_next_transaction(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.execute("INSERT INTO t (a) VALUES (1)")
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table: t"):
+        other.execute("SELECT * FROM t")
+    other.rollback()
+    one.commit()
+    assert other.execute("SELECT * FROM t").fetchall() == [(1, 1)]
+    one.execute("ALTER TABLE t ADD COLUMN b DEFAULT 'b'")
+    one.commit()
+    assert other.execute("SELECT * FROM t").fetchall() == [(1, 1)]
+    other.commit()
+    assert other.execute("SELECT * FROM t").fetchall() == [(1, 1, "b")]
+    other.commit()
+    one.execute("DROP TABLE t")
+    one.commit()
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table: t"):
+        other.execute("SELECT * FROM t")
+
+
+def test_rollback_takes_the_schema_back(url: str) -> None:
+    one = rome.connect(url)
+    one.execute("CREATE TABLE kept (a)")
+    one.commit()
+    one.execute("DROP TABLE kept")
+    one.execute("CREATE TABLE t (a)")
+    one.execute("INSERT INTO t VALUES (1)")
+    one.rollback()
+    assert one.execute("SELECT * FROM kept").fetchall() == []
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table: t"):
+        one.execute("SELECT * FROM t")
+
+
+def test_a_table_made_twice_at_once_conflicts(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (a)")
+    other.execute("CREATE TABLE t (b)")
+    one.commit()
+    with pytest.raises(Conflict):
+        other.commit()
+
+
+def test_writing_under_an_old_definition_conflicts(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.commit()
+    other.execute("INSERT INTO t (a) VALUES (1)")
+    one.execute("CREATE INDEX i ON t (a)")
+    one.commit()
+    with pytest.raises(Conflict):
+        other.commit()
+    other.execute("INSERT INTO t (a) VALUES (1)")
+    one.execute("CREATE UNIQUE INDEX u ON t (a)")
+    other.commit()
+    with pytest.raises(Conflict):
+        one.commit()
+    assert check_database(url) == []
+
+
+def test_a_new_foreign_key_holds_against_writers_that_do_not_know_it(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    one.execute("INSERT INTO p VALUES (1)")
+    one.commit()
+    other.execute("DELETE FROM p WHERE id = 1")
+    one.execute("CREATE TABLE c (p REFERENCES p(id))")
+    one.execute("INSERT INTO c VALUES (1)")
+    one.commit()
+    with pytest.raises(Conflict):
+        other.commit()
+
+
+def test_add_column_does_not_rewrite_rows(url: str) -> None:
+    one = rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.executemany("INSERT INTO t VALUES (?, ?)", [(n, n) for n in range(500)])
+    one.commit()
+    before = one.stats.snapshot()
+    one.execute("ALTER TABLE t ADD COLUMN b TEXT DEFAULT 'new'")
+    one.commit()
+    after = one.stats.snapshot()
+    assert after[2] - before[2] <= 2
+    assert one.execute("SELECT count(*), min(b) FROM t").fetchall() == [(500, "new")]
+
+
+def test_dropped_rows_do_not_come_back_under_the_same_name(url: str) -> None:
+    one = rome.connect(url)
+    for _ in range(2):
+        one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a UNIQUE)")
+        one.execute("INSERT INTO t (a) VALUES ('x')")
+        one.commit()
+        assert one.execute("SELECT id, a FROM t").fetchall() == [(1, "x")]
+        one.execute("DROP TABLE t")
+        one.commit()
+
+
+def test_temporary_tables_are_the_connections_own(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (a)")
+    one.execute("INSERT INTO t VALUES ('stored')")
+    one.commit()
+    one.execute("CREATE TEMPORARY TABLE mine (a)")
+    one.execute("INSERT INTO mine SELECT a || '!' FROM t")
+    one.commit()
+    one.execute("INSERT INTO mine VALUES ('gone')")
+    one.rollback()
+    assert one.execute("SELECT t.a, mine.a FROM t, mine").fetchall() == [("stored", "stored!")]
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table: mine"):
+        other.execute("SELECT * FROM mine")
