@@ -78,7 +78,7 @@ def _ends(within: Within | None, parameters: Parameters) -> tuple[bytes, bytes |
 
 
 def _cut(bound: Bound, column: Column, parameters: Parameters, *, behind: bool) -> bytes:
-    """Where a range is cut: before all keys with this value, or behind them. Empty: NULL, which nothing compares with."""
+    """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
     value = _value(bound.source, column, parameters)
     if value is None:
         return b""
