@@ -172,9 +172,11 @@ def usage(session: Session) -> Sequence[Usage]:
 
 def evacuate(session: Session, source: str, target: str) -> int:
     """Move the instances of a host to another; how many there were."""
-    moved = session.execute(update(Instance).where(Instance.host == source).values(host=target))
+    moved = session.scalars(
+        update(Instance).where(Instance.host == source).values(host=target).returning(Instance.id)
+    ).all()
     session.execute(update(Service).where(Service.host == source).values(disabled=True))
-    return moved.rowcount
+    return len(moved)
 
 
 def delete(session: Session, uuid: str) -> None:
