@@ -30,6 +30,7 @@ class Plan:
     mentioned: frozenset[str]
     paths: tuple[tuple[Table, Path], ...] = ()
     scans: tuple[Table, ...] = ()
+    reads: tuple[Table, ...] = ()
     about_schema: bool = False
     values: ValueRows | None = None
     target: Table | None = None
@@ -87,6 +88,7 @@ def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: 
         target=target,
         paths=tuple(chosen),
         scans=tuple(scans),
+        reads=tuple({table.id: table for table in [*scans, *(table for table, _ in chosen)]}.values()),
     )
 
 

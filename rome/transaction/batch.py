@@ -13,7 +13,7 @@ from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Net
-from rome.transaction.loaded import Loaded
+from rome.transaction.loaded import Loaded, relaid
 from rome.transaction.reads import key_range
 
 _GREATEST_ID = 2**63 - 1
@@ -51,8 +51,8 @@ class BatchBuilder:
             space = rows_space(table_id)
             self._writes[space, key] = None if state.row is None else encode_row(state.table.schema, state.row)
             self._checks.append(Check(space, *key_range(key), known.version if known else self._version))
-            before = None if old is None or known is None else _relaid(old, known.table, table)
-            after = None if state.row is None else _relaid(state.row, state.table, table)
+            before = None if old is None or known is None else relaid(old, known.table, table)
+            after = None if state.row is None else relaid(state.row, state.table, table)
             self._index_row(table, key, before, after)
             written.add(table_id)
         for table_id in written:
@@ -144,10 +144,10 @@ class BatchBuilder:
         """Every row of the table after this transaction. The statement that made the index has loaded them all."""
         for key, known in self._loaded.known.get(table.id, {}).items():
             if known.values is not None and (table.id, key) not in self._net:
-                yield key, _relaid(known.values, known.table, table)
+                yield key, relaid(known.values, known.table, table)
         for (table_id, key), state in self._net.items():
             if table_id == table.id and state.row is not None:
-                yield key, _relaid(state.row, state.table, table)
+                yield key, relaid(state.row, state.table, table)
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,16 +160,6 @@ class BatchBuilder:
     def committed_catalog(self, version: int) -> Catalog:
         """The catalog that the batch leaves, when it was committed as `version`."""
         return replace(self._catalog, version=version)
-
-
-def _relaid(row: Row, table: Table, final: Table) -> Row:
-    """A row laid out for an earlier definition of a table, laid out for the final one."""
-    if table is final or table.schema == final.schema:
-        return row
-    by_cid = {column.cid: value for column, value in zip(table.stored, row, strict=True)}
-    return tuple(
-        by_cid[column.cid] if column.cid in by_cid else final.defaults.get(column.cid) for column in final.stored
-    )
 
 
 def _same_classes(old: Row | None, new: Row | None) -> bool:

@@ -71,6 +71,7 @@ def _run(
     transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], put_off: bool
 ) -> _Trial:
     workspace = transaction.workspace
+    transaction.stage_all()
     mark = transaction.mark(_SAVEPOINT)
     result: Result | None = None
     error: Error | None = None

@@ -1,16 +1,19 @@
-"""What a transaction has read: which rows are in the workspace, and which key ranges need not be fetched again.
+"""What a transaction has read, and which of it is in the workspace.
 
-A row that is known (loaded, found missing, or changed) is never loaded over again: what the transaction did to it would
-be lost. Everything here hangs on the transaction's ledger, because ROLLBACK TO takes loaded rows out of the workspace.
+Rows that were fetched are kept here, decoded, so that nothing is fetched twice. They are *staged* (put into the
+workspace) only when a statement runs there; the compiled evaluator takes them from here.
+
+A row that is known (fetched, found missing, or written) is never staged over again: what the transaction did to it
+would be lost. ROLLBACK TO takes rows out of the workspace that were staged since; so what is staged hangs on the
+transaction's ledger. What was read stays read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from rome.catalog.affinity import SqlValue
-from rome.catalog.model import Catalog, Table
+from rome.catalog.model import Table
 from rome.errors import FormatError
 from rome.execution.workspace import Row, Workspace
 from rome.storage.keys import decode, row_key_of
@@ -41,15 +44,18 @@ class Loaded:
         self._workspace = workspace
         self._ledger = ledger
         self.known: dict[int, dict[bytes, Known]] = {}
-        self._covered: dict[Request, bool] = {}
-        self._full: dict[int, bool] = {}
+        self._staged: dict[int, dict[bytes, bool]] = {}
+        self._answers: dict[Request, tuple[bytes, ...]] = {}
+        self._full: set[int] = set()
+
+    # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
 
     def missing(self, targets: Iterable[Target]) -> list[Target]:
         """The requests, or the parts of them, that have not been answered yet."""
         left: dict[Request, Target] = {}
         for target in targets:
             table, request = target
-            if table.id in self._full or request in self._covered:
+            if table.id in self._full or request in self._answers:
                 continue
             if isinstance(request, Get):
                 known = self.known.get(table.id, {})
@@ -60,55 +66,85 @@ class Loaded:
             left[request] = Target(table, request)
         return list(left.values())
 
-    def is_full(self, table: Table) -> bool:
-        """Whether every row of the table has been read."""
-        return table.id in self._full
-
-    def add(self, targets: Sequence[Target], fetched: Fetched) -> int:
-        """Load what a fetch brought into the workspace; how many rows were new."""
-        count = 0
+    def add(self, targets: Sequence[Target], fetched: Fetched) -> None:
+        """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             table, request = target
-            count += self._load(table, fetched.version, _pairs(request, answer))
+            pairs = _pairs(request, answer)
+            known = self.known.setdefault(table.id, {})
+            for key, data in pairs:
+                if key not in known:
+                    values = None if data is None else read_row(table, key, data)
+                    known[key] = Known(fetched.version, table, values)
             if not isinstance(request, Get):
-                self._ledger.set(self._covered, request, True)
+                self._answers[request] = tuple(key for key, _ in pairs)
             if isinstance(request, Range) and (request.begin, request.end, request.limit) == (b"", LAST, None):
-                self._ledger.set(self._full, table.id, True)
-        return count
+                self._full.add(table.id)
 
-    def _load(self, table: Table, version: int, pairs: Iterable[tuple[bytes, bytes | None]]) -> int:
-        known = self.known.setdefault(table.id, {})
-        rows: list[Row] = []
-        for key, data in pairs:
-            if key in known:
-                continue
-            values = None if data is None else read_row(table, key, data)
-            self._ledger.set(known, key, Known(version, table, values))
-            if values is not None:
-                rows.append(values if table.key else (decode(key)[0], *values))
-        if rows:
-            self._workspace.load(table, rows)
-        return len(rows)
+    def rows(self, target: Target) -> Iterator[Row]:
+        """The rows that a request was answered with, as the store has them; all of the table, when all were fetched."""
+        table, request = target
+        known = self.known.get(table.id, {})
+        keys: Iterable[bytes] = known
+        if isinstance(request, Get):
+            keys = request.keys
+        elif request in self._answers:
+            keys = self._answers[request]
+        for key in keys:
+            row = known.get(key)
+            if row is not None and row.values is not None:
+                yield row.values
 
     def note_new(self, table: Table, key: bytes, version: int) -> None:
-        """A row key that the transaction has written without having read it."""
+        """A row key that a statement in the workspace has written."""
         known = self.known.setdefault(table.id, {})
         if key not in known:
             self._ledger.set(known, key, Known(version, table, None))
+        self._ledger.set(self._staged.setdefault(table.id, {}), key, True)
 
-    def forget_unchanged(self, catalog: Catalog, changed: set[tuple[int, bytes]]) -> None:
-        """Take every row that was only read out of the workspace: the next statement reads a newer version."""
-        present = {table.id: table for table in catalog.tables.values()}
-        for table_id, known in self.known.items():
-            gone = [key for key in known if (table_id, key) not in changed]
-            keys = [_key_values(known[key].table, key, known[key].values) for key in gone if known[key].values]
-            if keys and table_id in present:
-                self._workspace.unload(present[table_id], keys)
-            for key in gone:
-                self._ledger.remove(known, key)
-        for mapping in (self._covered, self._full):
-            for item in list(mapping):
-                self._ledger.remove(mapping, item)
+    # ── what is in the workspace ──────────────────────────────────────────────────────────────────────────────────
+
+    def stage(self, tables: Iterable[Table]) -> None:
+        """Put the known rows of these tables into the workspace."""
+        for table in tables:
+            known = self.known.get(table.id)
+            if known:
+                staged = self._staged.setdefault(table.id, {})
+                if len(staged) < len(known):
+                    self._stage(table, known, staged)
+
+    def _stage(self, table: Table, known: dict[bytes, Known], staged: dict[bytes, bool]) -> None:
+        rows: list[Row] = []
+        for key, row in known.items():
+            if key in staged:
+                continue
+            self._ledger.set(staged, key, True)
+            if row.values is not None:
+                values = relaid(row.values, row.table, table)
+                rows.append(values if table.key else (decode(key)[0], *values))
+        if rows:
+            self._workspace.load(table, rows)
+
+    def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:
+        """Forget every row that was only read, and take it out of the workspace: the next statement reads anew."""
+        for table in tables:
+            known = self.known.get(table.id, {})
+            for key in [key for key in known if (table.id, key) not in changed]:
+                del known[key]
+        self._answers.clear()
+        self._full.clear()
+        self.unstage_unknown(tables)
+
+    def unstage_unknown(self, tables: Iterable[Table]) -> None:
+        """Take rows out of the workspace that are not known, because they were forgotten."""
+        for table in tables:
+            staged = self._staged.get(table.id, {})
+            known = self.known.get(table.id, {})
+            gone = [key for key in staged if key not in known]
+            if gone:
+                self._workspace.unload(table, map(decode, gone))
+                for key in gone:
+                    self._ledger.remove(staged, key)
 
 
 def _pairs(request: Request, answer: Any) -> Iterable[tuple[bytes, bytes | None]]:
@@ -118,13 +154,6 @@ def _pairs(request: Request, answer: Any) -> Iterable[tuple[bytes, bytes | None]
     if isinstance(request, Lookup):
         return [(row_key_of(entry), row) for entry, row in answer]
     return list(answer)
-
-
-def _key_values(table: Table, key: bytes, values: Row | None) -> tuple[SqlValue, ...]:
-    if table.key:
-        assert values is not None
-        return tuple(values[table.position[column.lower()]] for column in table.key)
-    return decode(key)
 
 
 def read_row(table: Table, key: bytes, data: bytes) -> Row:
@@ -150,6 +179,16 @@ def _through_schema(table: Table, number: int, values: Row) -> Row:
     by_cid = dict(zip(cids, values, strict=True))
     return tuple(
         by_cid[column.cid] if column.cid in by_cid else table.defaults.get(column.cid) for column in table.stored
+    )
+
+
+def relaid(row: Row, table: Table, final: Table) -> Row:
+    """A row laid out for an earlier definition of a table, laid out for a later one."""
+    if table is final or table.schema == final.schema:
+        return row
+    by_cid = {column.cid: value for column, value in zip(table.stored, row, strict=True)}
+    return tuple(
+        by_cid[column.cid] if column.cid in by_cid else final.defaults.get(column.cid) for column in final.stored
     )
 
 

@@ -107,6 +107,7 @@ def _run(transaction: Transaction, change: Change, sql: str, parameters: Paramet
     text = sql
     if change.action == "create" and change.type == "trigger":
         text = counted_trigger(sql, transaction.catalog, counter_call)
+    transaction.stage_all()
     mark = transaction.mark(_SAVEPOINT)
     try:
         enforce = transaction.foreign_keys and change.action == "drop"

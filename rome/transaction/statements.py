@@ -65,6 +65,7 @@ def _plan(transaction: Transaction, statement: Statement, sql: str, parameters: 
 
 def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
     transaction.fetch(targets(plan, rows))
+    transaction.loaded.stage(plan.reads)
     results = [transaction.workspace.run(plan.sql, parameters) for parameters in rows]
     return together(results)
 

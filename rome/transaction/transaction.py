@@ -88,7 +88,7 @@ class Transaction:
         """A statement begins. Under READ COMMITTED it will read the newest version."""
         if self.isolation is Isolation.READ_COMMITTED and self.version is not None:
             changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
-            self.loaded.forget_unchanged(self.catalog, changed)
+            self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
             self.version = None
 
     def see_schema(self) -> None:
@@ -97,7 +97,7 @@ class Transaction:
             self._take_version(self.database.store.fetch([], None))
 
     def fetch(self, targets: Iterable[Target]) -> None:
-        """Load what these targets ask for, as far as it is not loaded: one round trip, or none. Raises StaleCatalog."""
+        """Fetch what these targets ask for, as far as it is not known: one round trip, or none. Raises StaleCatalog."""
         missing = self.loaded.missing(targets)
         if not missing:
             return
@@ -130,6 +130,10 @@ class Transaction:
         self.catalog = self.base = self.database.catalog(fetched.catalog, fetched.version)
         self.workspace.use(self.catalog)
         raise StaleCatalog
+
+    def stage_all(self) -> None:
+        """Put all known rows into the workspace: for statements that may change any of them."""
+        self.loaded.stage(self.catalog.tables.values())
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -197,6 +201,9 @@ class Transaction:
         self.workspace.back_to(mark.name, mark.workspace)
         self.ledger.back_to(mark.ledger)
         del self.journal[mark.journal :]
+        if self.isolation is Isolation.READ_COMMITTED:
+            # Rows that were taken out of the workspace since the mark, because they may be old, are in it again.
+            self.loaded.unstage_unknown(mark.catalog.tables.values())
         if self.catalog is not mark.catalog:
             self.catalog = mark.catalog
             self.workspace.adopt(mark.catalog)
