@@ -19,4 +19,4 @@ class RomeImpl(SQLiteImpl):
 
 
 def setup(plugin: Any) -> None:
-    """Called by Alembic when it loads plugins. There is nothing to add: the class above is registered by being there."""
+    """Called by Alembic when it loads plugins. Nothing is left to do: defining the class above registered it."""

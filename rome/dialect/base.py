@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, cast
@@ -25,6 +26,9 @@ from rome.dialect.variants import chosen_type
 from rome.url import parse_url
 
 _private_names = itertools.count(1)
+_abandoned: deque[URL] = deque()
+"""Private databases whose engine is gone. Engines are found dead in the middle of anything, with any lock held, so
+their databases are dropped when the next one is made."""
 
 
 class RomeDialect(SQLiteDialect):
@@ -73,11 +77,12 @@ class RomeDialect(SQLiteDialect):
         return [text], {}
 
     def _own_database(self, url: URL) -> str:
-        """The database behind `rome+memory://`: one for all connections of an engine, gone when the engine is."""
+        """The database behind `rome+memory://`: one for all connections of an engine, as long as it lives."""
         if self._private_database is None:
+            _drop_abandoned()
             name = f"private-{os.getpid()}-{next(_private_names)}"
             self._private_database = name
-            weakref.finalize(self, _drop, url.set(database=name))
+            weakref.finalize(self, _abandoned.append, url.set(database=name))
         return self._private_database
 
     def on_connect(self) -> Callable[[Any], None]:
@@ -122,11 +127,12 @@ class RomeDialect(SQLiteDialect):
 _CLOSED = re.compile(r"closed (connection|database)|connection is closed")
 
 
-def _drop(url: URL) -> None:
-    """Give back the memory of a private database."""
+def _drop_abandoned() -> None:
+    """Give back the memory of private databases that nobody can open any more."""
     import rome
 
-    rome.drop_database(url.render_as_string(hide_password=False))
+    while _abandoned:
+        rome.drop_database(_abandoned.pop().render_as_string(hide_password=False))
 
 
 def _regexp(pattern: str | None, value: object) -> bool | None:
