@@ -11,7 +11,7 @@ class Insert(sqlite.Insert):
     """An INSERT with `on_conflict_do_update()` and `on_conflict_do_nothing()`, as SQLite's; it prints as ROME's."""
 
     stringify_dialect = "rome"
-    inherit_cache = True
+    inherit_cache = sqlite.Insert.__dict__["inherit_cache"]  # SQLAlchemy 2.0 does not cache upserts
 
 
 def insert(table: Any) -> Insert:
