@@ -301,7 +301,7 @@ class Workspace:
 
     def _compare(self, table: Table, before: dict[Row, tuple[int, Row]]) -> None:
         """Note the differences between what the rows of a table were and are."""
-        after = self.rows_of(table)
+        after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
         for key, (rowid, row) in before.items():
             if key not in after:
                 self.changes.append(Change(table.name, row, None, rowid, rowid))

@@ -40,11 +40,12 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
         transaction.see_schema()
     workspace = transaction.workspace
     workspace.ensure_all()
+    transaction.fetch(list(_targets(transaction, change, sql)))
     if _is_temporary(transaction, change):
+        transaction.stage_all()
         workspace.begin()
         workspace.temporary = True
         return workspace.run(sql, parameters)
-    _fetch(transaction, change, sql)
     return _run(transaction, change, sql, parameters)
 
 
@@ -57,12 +58,8 @@ def _is_temporary(transaction: Transaction, change: Change) -> bool:
     return transaction.workspace.is_temporary(change.name) and change.schema is None
 
 
-def _fetch(transaction: Transaction, change: Change, sql: str) -> None:
-    """Load what SQLite must see, in one round."""
-    transaction.fetch(list(_targets(transaction, change, sql)))
-
-
 def _targets(transaction: Transaction, change: Change, sql: str) -> Iterator[Target]:
+    """What SQLite must see."""
     catalog = transaction.catalog
     table = catalog.table(change.table or "")
     if change.action == "create" and change.type == "index" and table is not None:
