@@ -10,8 +10,8 @@ The steps, each a module:
 
 A path may lead to more rows than the statement needs, never to fewer: the statement runs over what was fetched, and
 what is missing is a wrong answer. So everything here narrows only what it understands. What it does not (a parse that
-fails, an unknown clause, a name of two meanings) is read whole. Paths speak for the text alone: what a statement reads
-through views, triggers and foreign keys must be found otherwise.
+fails, an unknown clause, a name of two meanings) is read whole, and so is what views and triggers mention (`behind`).
+What foreign keys and other constraints look at is no concern of paths.
 
     >>> print(access_paths("SELECT * FROM services WHERE uuid = ? AND deleted IS NULL", catalog))
     services by services_uuid_idx (uuid = ?1)
@@ -24,6 +24,7 @@ from sqlglot import exp
 
 from rome.catalog.model import Catalog
 from rome.sql.access import KeyPath, Path, Paths, Scan
+from rome.sql.behind import tables_behind
 from rome.sql.binding import bind
 from rome.sql.choose import choose
 from rome.sql.normal import normal_text
@@ -57,7 +58,7 @@ def access_paths(sql: str, catalog: Catalog) -> Paths:
             if table is not None and table.name.lower() not in shadowed:
                 found.setdefault(table.name.lower(), []).append(choose(table, occurrence.predicates))
                 seen.add(id(occurrence.node))
-    for name in _unseen(tree, seen):
+    for name in _unseen(tree, seen) | tables_behind(statement, sql, catalog):
         table = catalog.table(name)
         if table is not None:
             found[name] = [Scan(table.name)]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rome.sql.binding import MOST_COMBINATIONS, bind
-from rome.sql.paths import access_paths
+from rome.sql.paths import Scan, access_paths
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import Get, Lookup, Range, Request, index_space, rows_space
 from tests.sql.schema import catalog_from
@@ -120,7 +120,8 @@ GOLDEN = [
     ("WITH q AS (SELECT * FROM services WHERE id = ?) SELECT * FROM q JOIN tags WHERE q.id = 3", [BY_ID, TAGS]),
     ("WITH tags AS (SELECT 1 AS service_id) SELECT * FROM tags WHERE service_id = 1", [TAGS]),
     ("SELECT 1 IN tags FROM tags WHERE service_id = 1", [TAGS]),
-    ("SELECT * FROM busy WHERE id = 1", []),
+    ("SELECT * FROM busy, services AS s, tags WHERE s.id = ? AND service_id = 1",
+     [SERVICES, "tags by key (service_id = 1)"]),
     ("SELECT * FROM json_each(?1) AS j, services WHERE j.id = 3", [SERVICES]),
     ("VALUES (1, (SELECT max(id) FROM services WHERE id < 3))", ["services by key (id < 3)"]),
     # changes
@@ -164,6 +165,37 @@ def test_what_is_not_understood_has_no_paths(sql: str) -> None:
 
 def test_true_may_be_a_column() -> None:
     assert not access_paths("SELECT * FROM t WHERE a = TRUE", catalog_from("CREATE TABLE t (a UNIQUE, true)")).parsed
+
+
+BEHIND = catalog_from("""
+CREATE TABLE p (id INTEGER PRIMARY KEY, a);
+CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id) ON DELETE CASCADE);
+CREATE TABLE log (id INTEGER PRIMARY KEY, a);
+CREATE TABLE far (id INTEGER PRIMARY KEY, a);
+CREATE VIEW inner_view AS WITH q AS (SELECT max(a) FROM p) SELECT * FROM q;
+CREATE VIEW outer_view AS SELECT * FROM inner_view;
+CREATE TRIGGER u AFTER UPDATE OF a ON p BEGIN INSERT INTO log (a) SELECT max(a) FROM p; END;
+CREATE TRIGGER l BEFORE INSERT ON log WHEN (SELECT 1 FROM c) BEGIN SELECT 1; END;
+CREATE TRIGGER d AFTER DELETE ON c BEGIN DELETE FROM far WHERE a = old.id; END;
+""")
+
+
+@pytest.mark.parametrize(
+    ("sql", "whole"),
+    [
+        ("SELECT * FROM p, outer_view WHERE p.id = 1", {"p"}),
+        ("UPDATE p SET a = 1 WHERE id = 1", {"p", "log", "c", "far"}),
+        ("INSERT INTO p VALUES (1, 2)", {"far"}),
+        ("INSERT INTO p VALUES (1, 2) ON CONFLICT DO UPDATE SET a = 3", {"p", "log", "c", "far"}),
+        ("INSERT INTO log VALUES (1, 2)", {"c", "far"}),
+        ("DELETE FROM p WHERE id = 1", {"far"}),
+        ("DELETE FROM c WHERE id = 1", {"far"}),
+        ("DELETE FROM far WHERE id = 1", set()),
+    ],
+)
+def test_what_views_and_triggers_mention_is_read_whole(sql: str, whole: set[str]) -> None:
+    paths = access_paths(sql, BEHIND).tables
+    assert {name for name, each in paths.items() if each == (Scan(name),)} == whole
 
 
 def bound(sql: str, parameters: Any = ()) -> tuple[Request, ...]:
