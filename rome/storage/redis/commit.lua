@@ -127,31 +127,38 @@ local function present(space, keys)
     return values
 end
 
--- Looks up what a group of writes will change: `fresh` keys will be put where none was. Answers the log's part for it.
-local function prepare(group)
+-- Looks up what a group of writes will change, and adds it to the parts of the log's entry. `fresh` are the keys that
+-- will be put where none was.
+local function prepare(group, parts)
     local step = holds_entries(group.space) and 1 or 2
-    local keys, parts, pack = {}, {}, struct.pack
+    local keys, fresh, pack, size = {}, {}, struct.pack, 0
     for i = group.puts.first, group.puts.last, step do
         keys[#keys + 1] = ARGV[i]
     end
     for i = group.deletions.first, group.deletions.last do
         keys[#keys + 1] = ARGV[i]
     end
-    group.fresh = {}
+    local head, place = #parts + 1, #parts + 2
     local olds = present(group.space, keys)
-    for i, key in ipairs(keys) do
-        local old = olds[i]
+    for i = 1, #keys do
+        local key, old = keys[i], olds[i]
         if old then
-            parts[i] = pack('>I4c0i4', #key, key, #old) .. old
+            -- The old value is a part of its own: joining it here would copy it once more.
+            parts[place] = pack('>I4c0i4', #key, key, #old)
+            parts[place + 1] = old
+            place = place + 2
+            size = size + 8 + #key + #old
         else
-            parts[i] = pack('>I4c0i4', #key, key, -1)
+            parts[place] = pack('>I4c0i4', #key, key, -1)
+            place = place + 1
+            size = size + 8 + #key
             if i <= group.puts.count then
-                group.fresh[#group.fresh + 1] = key
+                fresh[#fresh + 1] = key
             end
         end
     end
-    local part = table.concat(parts)
-    return pack('>I4c0I4', #group.space, group.space, #part) .. part
+    parts[head] = pack('>I4c0I4', #group.space, group.space, size)
+    group.fresh = fresh
 end
 
 local function add_to_order(key, members)
@@ -274,8 +281,8 @@ local function run()
     end
     local groups, drops, advances = take_writes(), take_list(1), take_list(2)
     local parts = {}
-    for i, group in ipairs(groups) do
-        parts[i] = prepare(group)
+    for _, group in ipairs(groups) do
+        prepare(group, parts)
     end
 
     -- From here on nothing is refused.

@@ -97,7 +97,7 @@ class Server:
                     raise
                 lost = error
             else:
-                if not any(map(_mentions_forgotten_script, replies)):
+                if not _mentions_forgotten_script(replies[-1]):
                     return replies
                 self.scripts.forget()
                 continue
@@ -125,7 +125,7 @@ class Server:
     def _pack(self, command: Command) -> bytes:
         if len(command) > _MOST_ARGUMENTS:
             raise OperationalError(
-                f"too much for one transaction on {self.name}: a command of {len(command)} arguments, "
+                f"too much at once for {self.name}: a command of {len(command)} keys and values, "
                 f"the most is {_MOST_ARGUMENTS}"
             )
         packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type] # hiredis declares it too narrowly

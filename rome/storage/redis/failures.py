@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from redis import exceptions as redis_errors
+from redis.sentinel import MasterNotFoundError
 
 from rome.errors import DatabaseError, InternalError, OperationalError, StoreUnavailable
 
@@ -50,6 +51,9 @@ def refused(server: str, error: redis_errors.RedisError) -> DatabaseError:
 
 def unreachable(server: str, error: Exception) -> StoreUnavailable:
     """The error for a connection that can't be made, or is refused at its beginning."""
+    if isinstance(error, MasterNotFoundError):
+        # The rest of its text lists the clients it asked with, whole.
+        return StoreUnavailable(f"the sentinels can't be reached, or know no primary: {server}")
     if isinstance(error, redis_errors.RedisError):
         answer = refused(server, error)
         if isinstance(answer, StoreUnavailable):

@@ -116,9 +116,7 @@ class RedisStore:
 
         replies = self._server.round(make_commands)
         meta, *rest = replies if len(replies) == 1 else self._executed(replies)
-        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta))
-        if number > FORMAT:
-            raise newer_format(number, self._address.server, self._address.database)
+        version, catalog, horizon = self._counts(meta)
         tail: list[LogEntry] = []
         if at is not None:
             if not horizon <= at <= version:
@@ -126,6 +124,13 @@ class RedisStore:
             tail = self._checked(rest.pop())
             catalog = catalog_before(tail[0]) if tail else catalog
         return version, Present(catalog, self._answers(requests, questions, rest), read_log(tail))
+
+    def _counts(self, meta: Any) -> tuple[int, int, int]:
+        """The version, the catalog's version and the horizon. Raises FormatError if a newer ROME wrote them."""
+        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta))
+        if number > FORMAT:
+            raise newer_format(number, self._address.server, self._address.database)
+        return version, catalog, horizon
 
     def _answers(self, requests: Sequence[Request], questions: Sequence[Question], replies: Sequence[Any]) -> list[Any]:
         answers: list[Any] = []
@@ -153,7 +158,7 @@ class RedisStore:
         layout = self._layout
         log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
         meta, entries = self._executed(self._server.round(lambda: [("MULTI",), self._read_meta, log, ("EXEC",)]))
-        version, _, horizon, _ = (int(value or 0) for value in self._checked(meta))
+        version, _, horizon = self._counts(meta)
         if not horizon <= since <= version:
             raise too_old(since)
         return read_log(self._checked(entries))
