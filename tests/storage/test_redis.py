@@ -247,13 +247,13 @@ class TestRefusals:
     def test_a_server_that_takes_no_writes(self, own_server, own_admin, command, message):
         store = self.open(own_server, "default", "s3cret%2Fpassword")
         commit(store, put(b"a"))
-        before = {key: own_admin.dump(key) for key in own_admin.keys()}
+        before = {key: own_admin.dump(key) for key in own_admin.scan_iter()}
         own_admin.execute_command(*command)
         with pytest.raises(StoreUnavailable, match=message):
             commit(store, put(b"a", b"2"), put(b"b"))
         own_admin.execute_command("REPLICAOF", "NO", "ONE")
         own_admin.execute_command("CONFIG", "SET", "maxmemory", "0", "min-replicas-to-write", "0")
-        assert {key: own_admin.dump(key) for key in own_admin.keys()} == before
+        assert {key: own_admin.dump(key) for key in own_admin.scan_iter()} == before
         assert commit(store, put(b"a", b"2")) == 2
 
     @pytest.mark.parametrize("forbidden", ["-zadd", "-hset", "-rpush", "-unlink", "-evalsha -eval"])
@@ -308,7 +308,7 @@ class TestFormat:
             store.version,
             store.clear,
         ):
-            with pytest.raises(FormatError, match="has format 7, .* formats up to 1"):
+            with pytest.raises(FormatError, match=r"has format 7, .* formats up to 1"):
                 work()
         assert {key: admin.dump(key) for key in keys_of(admin, store)} == before
         admin.hset(store._layout.meta, "format", "1")

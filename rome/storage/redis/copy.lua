@@ -32,7 +32,8 @@ if not ARGV[2] then
 end
 
 local function copy(part)
-    redis.call('COPY', name(part), string.sub(ARGV[2], 1, -5) .. part)
+    -- REPLACE: the client may ask again, when the answer was lost and the source has moved on.
+    redis.call('COPY', name(part), string.sub(ARGV[2], 1, -5) .. part, 'REPLACE')
 end
 copy('counters')
 for _, space in ipairs(spaces) do
