@@ -27,7 +27,7 @@ from rome.sql.access import KeyPath, Path, Paths, Scan
 from rome.sql.behind import tables_behind
 from rome.sql.binding import bind
 from rome.sql.choose import choose
-from rome.sql.normal import normal_text
+from rome.sql.normal import NormalText, normal_text
 from rome.sql.scopes import scopes
 from rome.sql.statement import Kind, classify
 from rome.sql.tokens import names
@@ -43,12 +43,34 @@ def access_paths(sql: str, catalog: Catalog) -> Paths:
     normal = normal_text(sql)
     if statement.kind not in _READING or statement.tail or normal is None or _has_odd_names(sql, catalog):
         return Paths(parsed=False)
+    found: dict[str, list[Path]] = {}
+    unseen: set[str] = set()
+    if statement.kind is not Kind.INSERT or not names(sql).isdisjoint(_READ_WORDS):
+        tree = _parse(normal)
+        if tree is None:
+            return Paths(parsed=False)
+        found, unseen = _paths_of(tree, catalog, normal)
+    for name in unseen | tables_behind(statement, sql, catalog):
+        table = catalog.table(name)
+        if table is not None:
+            found[name] = [Scan(table.name)]
+    return Paths({name: tuple(paths) for name, paths in found.items()})
+
+
+_READ_WORDS = frozenset({"select", "in"})
+"""Without one of these words, an INSERT reads no table: many rows of VALUES are not parsed."""
+
+
+def _parse(normal: NormalText) -> exp.Expr | None:
     try:
         tree = sqlglot.parse_one(normal.text, read="sqlite")
     except Exception:  # whatever the parser makes of an odd text, SQLite has the last word on it
-        return Paths(parsed=False)
-    if isinstance(tree, exp.Command):
-        return Paths(parsed=False)
+        return None
+    return None if isinstance(tree, exp.Command) else tree
+
+
+def _paths_of(tree: exp.Expr, catalog: Catalog, normal: NormalText) -> tuple[dict[str, list[Path]], set[str]]:
+    """Table name in lower case → the paths of its occurrences; and the names of what is to be read whole."""
     shadowed = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
     found: dict[str, list[Path]] = {}
     seen: set[int] = set()
@@ -58,11 +80,7 @@ def access_paths(sql: str, catalog: Catalog) -> Paths:
             if table is not None and table.name.lower() not in shadowed:
                 found.setdefault(table.name.lower(), []).append(choose(table, occurrence.predicates))
                 seen.add(id(occurrence.node))
-    for name in _unseen(tree, seen) | tables_behind(statement, sql, catalog):
-        table = catalog.table(name)
-        if table is not None:
-            found[name] = [Scan(table.name)]
-    return Paths({name: tuple(paths) for name, paths in found.items()})
+    return found, _unseen(tree, seen)
 
 
 def _unseen(tree: exp.Expr, seen: set[int]) -> set[str]:

@@ -141,7 +141,7 @@ class Scope:
         """The occurrences of one item of FROM: a table, joins in a parenthesis, or something else that has columns."""
         joins = node.args.get("joins") or ()
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
-            if node.args.get("alias") or joins:
+            if node.args.get("alias") or (joins and not is_group):
                 raise Unclear
             inner = node.this
             return self._joined(self._item(inner, is_group=True), inner.args.get("joins") or ())
