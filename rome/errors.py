@@ -45,7 +45,14 @@ class NotSupportedError(DatabaseError):
 
 
 class Conflict(OperationalError):
-    """Another commit wrote a key that this transaction depends on; nothing was applied. Run it again."""
+    """Another commit wrote a key that this transaction depends on; nothing was applied. Run it again.
+
+    `space` is where the key lies, when a store says so.
+    """
+
+    def __init__(self, message: str, space: bytes | None = None) -> None:
+        super().__init__(message)
+        self.space = space
 
 
 class SnapshotTooOld(OperationalError):

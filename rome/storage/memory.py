@@ -29,6 +29,7 @@ from rome.storage.store import (
     Check,
     Committed,
     Count,
+    Demand,
     Fetched,
     Get,
     Lookup,
@@ -251,16 +252,21 @@ class _Database:
     def _validate(self, checks: Sequence[Check]) -> None:
         """Raise Conflict for the first check that fails. Most are answered by when their space was last written."""
         pasts: dict[int, Past] = {}
-        for space, begin, end, since in checks:
+        for check in checks:
+            space, begin, end, since, demand = check
+            if demand is Demand.NO_KEYS:
+                values = self._spaces.get(space, _EMPTY)
+                if next(values.irange(begin, end, (True, False)), None) is not None:
+                    raise _conflict(check)
+                continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue
             if since not in pasts:
                 pasts[since] = Past(logged.committed for logged in self.since(since))
-            if pasts[since].written(space, (begin, end)):
-                raise Conflict(
-                    f"conflict: another transaction wrote to space {space.decode('ascii', 'backslashreplace')} "
-                    f"after version {since}, which this one had read; nothing was written, run the transaction again"
-                )
+            for key in pasts[since].written(space, (begin, end)):
+                was_there = pasts[since].of(space)[key] is not None
+                if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
+                    raise _conflict(check)
 
     def _apply(self, write: Write) -> Undo:
         space, key, value = write
@@ -289,6 +295,14 @@ class _Database:
             for space in logged.drops:
                 self._spaces.pop(space, None)
                 self._written.pop(space, None)
+
+
+def _conflict(check: Check) -> Conflict:
+    return Conflict(
+        f"conflict: another transaction wrote to space {check.space.decode('ascii', 'backslashreplace')} after version "
+        f"{check.since}, which this one had read; nothing was written, run the transaction again",
+        check.space,
+    )
 
 
 def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:

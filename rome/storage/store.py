@@ -10,8 +10,8 @@ Versions
     to serve recent versions, and raises SnapshotTooOld for those it can't serve any more.
 
 Commit
-    `commit` is all or nothing. Each `Check` is validated before anything is written: if a key in its range was
-    written after `since`, Conflict is raised and nothing happens. A token that has been committed before (and is
+    `commit` is all or nothing. Each `Check` is validated before anything is written: if the keys in its range are not
+    as it demands, Conflict is raised and nothing happens. A token that has been committed before (and is
     still in the log) is not applied again: the version of then is the answer.
 
 A store may be used from many threads at once; each call stands alone.
@@ -19,6 +19,7 @@ A store may be used from many threads at once; each call stands alone.
 
 from __future__ import annotations
 
+import enum
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -105,13 +106,25 @@ class Fetched(NamedTuple):
     answers: list[Any]
 
 
+class Demand(enum.Enum):
+    """What a Check demands of the keys in its range."""
+
+    UNWRITTEN = b"u"
+    """None of them was written after version `since`."""
+    SAME_KEYS = b"s"
+    """The same keys are there as at version `since`; their values may have changed."""
+    NO_KEYS = b"n"
+    """None of them is there now, whenever it came; `since` does not matter."""
+
+
 class Check(NamedTuple):
-    """Commit is refused if a key of `space` in [begin, end) was written after version `since`."""
+    """Commit is refused unless the keys of `space` in [begin, end) are as demanded."""
 
     space: bytes
     begin: bytes
     end: bytes
     since: int
+    demand: Demand = Demand.UNWRITTEN
 
 
 class Write(NamedTuple):

@@ -10,10 +10,10 @@ from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.database import row_counter
 from rome.execution.workspace import Row
 from rome.storage.rows import encode_row
-from rome.storage.store import CATALOG, LAST, Batch, Check, Write, index_space, rows_space
+from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Net
-from rome.transaction.loaded import Loaded, relaid
+from rome.transaction.loaded import UNREAD, Loaded, relaid
 from rome.transaction.reads import key_range
 
 _GREATEST_ID = 2**63 - 1
@@ -50,7 +50,10 @@ class BatchBuilder:
                 continue
             space = rows_space(table_id)
             self._writes[space, key] = None if state.row is None else encode_row(state.table.schema, state.row)
-            self._checks.append(Check(space, *key_range(key), known.version if known else self._version))
+            if known is None or known.version == UNREAD:
+                self._checks.append(Check(space, *key_range(key), self._version, Demand.NO_KEYS))
+            else:
+                self._checks.append(Check(space, *key_range(key), known.version))
             before = None if old is None or known is None else relaid(old, known.table, table)
             after = None if state.row is None else relaid(state.row, state.table, table)
             self._index_row(table, key, before, after)

@@ -48,8 +48,8 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], tar
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
-    constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys)
-    known = list(_needs_of_values(transaction, constraints, plan, rows))
+    constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.drawn)
+    known = list(_needs_of_values(constraints, plan, rows))
     transaction.fetch([*targets, *known])
     transaction.see_schema()
     transaction.constrain(known)
@@ -123,15 +123,12 @@ def _may_fail_partly(transaction: Transaction, plan: Plan) -> bool:
     return any("fail" in text.lower() and "fail" in names(text) for text in texts)
 
 
-def _needs_of_values(
-    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters]
-) -> Iterator[Target]:
-    """The needs of an INSERT … VALUES before it runs. Numbers for its counted column are drawn now."""
+def _needs_of_values(constraints: Constraints, plan: Plan, rows: Sequence[Parameters]) -> Iterator[Target]:
+    """The needs of an INSERT … VALUES before it runs."""
     table = plan.target
     if plan.values is None or table is None:
         return
-    counted = table.counted.lower() if table.counted else None
-    drawn = 0
+    counted = table.counted.lower() if table.counted else ""
     for parameters in rows:
         for row in plan.values.rows:
             known: dict[str, SqlValue] = {}
@@ -141,9 +138,8 @@ def _needs_of_values(
                         known[name] = value_of(source, parameters)
                 except Unknown:
                     continue
-            if counted is not None and known.get(counted, b"") is None:
-                known[counted] = transaction.reserve(table.id, drawn)
-                drawn += 1
-                if not table.key:
-                    yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))
+            if known.get(counted) is None:
+                known.pop(counted, None)
+            elif not table.key:
+                yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))
             yield from constraints.needs_of_values(table, known)

@@ -6,12 +6,12 @@ been fetched, the statement is undone, they are fetched in one round, and it run
 by itself, or does the upsert or the cascade. For the common INSERT … VALUES the needs are known before
 (`needs_of_values`), so that it runs once.
 
-Each need is also a constraint read: commit validates at every isolation level that nobody wrote to its range meanwhile.
+Each need is also a constraint read: commit validates at every isolation level that its range has the same keys still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
 from rome.catalog.affinity import SqlValue, Unsure, convert
 from rome.catalog.model import Catalog, ForeignKey, Index, Table
@@ -26,7 +26,11 @@ from rome.transaction.loaded import Target, whole
 class Constraints:
     """Finds the needs of changes under a catalog."""
 
-    def __init__(self, catalog: Catalog, entries: IndexEntries, foreign_keys: bool) -> None:
+    def __init__(
+        self, catalog: Catalog, entries: IndexEntries, foreign_keys: bool, drawn: Container[tuple[int, int]]
+    ) -> None:
+        """`drawn`: table id and number of what came from a counter. Nobody has such a key; commit makes sure."""
+        self._drawn = drawn
         self._catalog = catalog
         self._entries = entries
         self._foreign_keys = foreign_keys
@@ -45,7 +49,7 @@ class Constraints:
         table, new = change.table, change.new
         assert new is not None
         assert change.new_key is not None
-        if change.new_key != change.old_key and (table.key or change.old is not None):
+        if change.new_key != change.old_key and not (table.counted and (table.id, change.new_rowid) in self._drawn):
             yield Target(table, Get(rows_space(table.id), (change.new_key,)))
         for index in table.indexes:
             if not index.unique:

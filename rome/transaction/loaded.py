@@ -21,6 +21,9 @@ from rome.storage.rows import decode_row
 from rome.storage.store import LAST, Fetched, Get, Lookup, Range, Request, rows_space
 from rome.transaction.ledger import Ledger
 
+UNREAD = -1
+"""In place of a version: the key was written without having been looked at, because its number came from a counter."""
+
 
 class Known(NamedTuple):
     """A row as the store has it: the version it was read at, its table's definition then, its values (None: no row)."""
@@ -95,11 +98,11 @@ class Loaded:
             if row is not None and row.values is not None:
                 yield row.values
 
-    def note_new(self, table: Table, key: bytes, version: int) -> None:
+    def note_new(self, table: Table, key: bytes) -> None:
         """A row key that a statement in the workspace has written."""
         known = self.known.setdefault(table.id, {})
         if key not in known:
-            self._ledger.set(known, key, Known(version, table, None))
+            self._ledger.set(known, key, Known(UNREAD, table, None))
         self._ledger.set(self._staged.setdefault(table.id, {}), key, True)
 
     # ── what is in the workspace ──────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Check, Fetched, Get, Lookup, Range, Request
+from rome.storage.store import Check, Demand, Fetched, Get, Lookup, Range, Request
 from rome.transaction.loaded import Target
 
 
@@ -20,31 +20,32 @@ class Reads:
     def __init__(self, every: bool) -> None:
         """`every`: all reads are checked (SERIALIZABLE), not only constraint reads."""
         self._every = every
-        self._seen: dict[tuple[bytes, bytes, bytes], int] = {}
+        self._seen: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
         self.version = 0
 
     def constraint(self, request: Request) -> None:
-        """A constraint read at the present read version."""
-        self._add(request)
+        """A constraint read at the present read version: what it found must still be there, and nothing else."""
+        self._add(request, Demand.SAME_KEYS)
 
     def note(self, targets: Iterable[Target], fetched: Fetched) -> None:
         """A fetch was answered."""
         if not self._every:
             return
         for target, answer in zip(targets, fetched.answers, strict=True):
-            self._add(target.request)
+            self._add(target.request, Demand.UNWRITTEN)
             if isinstance(target.request, Lookup):
                 for entry, _ in answer:
-                    self._seen.setdefault((target.request.rows, *key_range(row_key_of(entry))), self.version)
+                    row = target.request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
+                    self._seen.setdefault(row, self.version)
 
     def checks(self) -> Iterator[Check]:
         """What commit is to check."""
-        for (space, begin, end), since in self._seen.items():
-            yield Check(space, begin, end, since)
+        for (space, begin, end, demand), since in self._seen.items():
+            yield Check(space, begin, end, since, demand)
 
-    def _add(self, request: Request) -> None:
+    def _add(self, request: Request, demand: Demand) -> None:
         for space, begin, end in _ranges(request):
-            self._seen.setdefault((space, begin, end), self.version)
+            self._seen.setdefault((space, begin, end, demand), self.version)
 
 
 def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:

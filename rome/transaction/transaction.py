@@ -25,7 +25,7 @@ from rome.database import Database, row_counter
 from rome.errors import Conflict, IntegrityError, OperationalError
 from rome.execution.workspace import Workspace
 from rome.storage.keys import encode
-from rome.storage.store import Fetched
+from rome.storage.store import CATALOG, Fetched, index_space, rows_space
 from rome.transaction.batch import BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
@@ -147,7 +147,7 @@ class Transaction:
         for entry in entries:
             table = entry.table
             if entry.new_key is not None:
-                self.loaded.note_new(table, entry.new_key, self.version or 0)
+                self.loaded.note_new(table, entry.new_key)
                 if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.drawn:
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
@@ -163,13 +163,6 @@ class Transaction:
         self.drawn[table_id, number] = True
         self._drawn_since.append((table_id, number))
         return number
-
-    def reserve(self, table_id: int, place: int) -> int:
-        """The number that `next_id` of this table will give after `place` others."""
-        reserved = self._reserved.setdefault(table_id, [])
-        while len(reserved) <= place:
-            reserved.append(self.database.counters.next(row_counter(table_id)))
-        return reserved[place]
 
     def _unused(self) -> list[tuple[int, int]]:
         return [(table_id, number) for table_id, numbers in self._reserved.items() for number in numbers]
@@ -266,8 +259,28 @@ class Transaction:
         batch = builder.build(uuid.uuid4().bytes, self.reads.checks())
         if not batch.writes and not batch.drops:
             return None
-        version = self.database.store.commit(batch)
+        try:
+            version = self.database.store.commit(batch)
+        except Conflict as conflict:
+            raise self._named(conflict) from conflict
         return builder.committed_catalog(version) if self.schema_changed else None
+
+    def _named(self, conflict: Conflict) -> Conflict:
+        """A store's conflict, told in the words of the schema."""
+        for table in self.catalog.tables.values():
+            spaces = {rows_space(table.id), *(index_space(index.id) for index in table.indexes)}
+            if conflict.space in spaces:
+                return Conflict(
+                    f"conflict on table {table.name}: another transaction has changed what this one read or wrote; "
+                    "nothing was written, run it again",
+                    conflict.space,
+                )
+        if conflict.space == CATALOG:
+            return Conflict(
+                "conflict on the schema: another transaction has changed it; nothing was written, run it again",
+                conflict.space,
+            )
+        return conflict
 
     def _explicit_ids(self, keys: Iterable[tuple[int, bytes]]) -> dict[int, int]:
         """Table id → the greatest number of a new row that did not come from the counter."""

@@ -145,6 +145,31 @@ def test_a_parent_does_not_go_while_a_child_comes(connect: Connect, url: str) ->
     assert check_database(url) == []
 
 
+def test_a_child_comes_while_its_parent_changes(connect: Connect) -> None:
+    first, second = connect(), connect()
+    first.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, t REFERENCES t(id))")
+    first.commit()
+    first.execute("INSERT INTO c (t) VALUES (1)")
+    second.execute("UPDATE t SET v = 12 WHERE id = 1")
+    second.commit()
+    first.commit()
+    assert rows(first, "SELECT v, c.id FROM t JOIN c ON c.t = t.id") == [(12, 1)]
+
+
+def test_a_number_that_another_took_explicitly_is_not_written_over(connect: Connect) -> None:
+    first, second = connect(), connect()
+    first.execute("INSERT INTO t (v) VALUES ('drawn')")
+    taken = first.execute("SELECT max(id) FROM t").fetchone()
+    assert taken is not None
+    second.execute("INSERT INTO t (id, v) VALUES (?, 'explicit')", taken)
+    second.commit()
+    with pytest.raises(Conflict, match="table t"):
+        first.commit()
+    first.execute("INSERT INTO t (v) VALUES ('drawn again')")
+    first.commit()
+    assert rows(first, "SELECT v FROM t WHERE id > 2 ORDER BY id") == [("explicit",), ("drawn again",)]
+
+
 def test_autocommit(connect: Connect) -> None:
     one, other = connect(isolation_level="AUTOCOMMIT"), connect()
     one.execute("INSERT INTO t (id, v) VALUES (9, 9)")

@@ -5,7 +5,7 @@
 --
 -- ARGV  format, token, most commits and most bytes of the log, '1' to look whether the user may write
 --       then four lists, each with its length first:
---       checks    space, since, a list of keys, a list of ranges (begin, end)
+--       checks    space, since, demand (see Demand), a list of keys, a list of ranges (begin, end)
 --       writes    space, a list of puts (key, value; only key in a space of entries), a list of deletions (key)
 --       drops     space
 --       advances  counter, number
@@ -34,7 +34,7 @@ end
 local function take_checks()
     local checks = {}
     for i = 1, tonumber(take()) do
-        checks[i] = {space = take(), since = tonumber(take()), keys = take_list(1), ranges = take_list(2)}
+        checks[i] = {space = take(), since = tonumber(take()), demand = take(), seen = {}, keys = take_list(1), ranges = take_list(2)}
     end
     return checks
 end
@@ -67,6 +67,40 @@ local function guards(check, key)
     return false
 end
 
+local function is_there(space, key)
+    local found = redis.call(holds_entries(space) and 'ZSCORE' or 'HGET', name('s:' .. space), key)
+    return found ~= false and found ~= nil
+end
+
+-- Whether a write that the log tells of, the first of this key after the check's version, is what the check forbids.
+-- `was_there`: the key was there before it.
+local function forbids(check, key, was_there)
+    if check.demand == 'u' then
+        return true
+    end
+    if check.seen[key] then
+        return false
+    end
+    check.seen[key] = true
+    return was_there ~= is_there(check.space, key)
+end
+
+-- The refusal of a check that demands that no key of its range is there.
+local function taken(check)
+    for i = check.keys.first, check.keys.last do
+        if is_there(check.space, ARGV[i]) then
+            return {'conflict', check.space, ARGV[i], digits(check.since)}
+        end
+    end
+    local order = name((holds_entries(check.space) and 's:' or 'o:') .. check.space)
+    for i = check.ranges.first, check.ranges.last, 2 do
+        local found = redis.call('ZRANGEBYLEX', order, '[' .. ARGV[i], '(' .. ARGV[i + 1], 'LIMIT', 0, 1)
+        if found[1] then
+            return {'conflict', check.space, found[1], digits(check.since)}
+        end
+    end
+end
+
 -- The refusal, if a commit of the log wrote a key that is checked. `pending`: space → checks.
 local function conflict_in(version, undos, pending)
     local unpack_struct = struct.unpack
@@ -80,7 +114,7 @@ local function conflict_in(version, undos, pending)
             key, length, pos = unpack_struct('>I4c0i4', undos, pos)
             pos = pos + math.max(length, 0)
             for _, check in ipairs(pending[space]) do
-                if version > check.since and guards(check, key) then
+                if version > check.since and guards(check, key) and forbids(check, key, length >= 0) then
                     return {'conflict', space, key, digits(check.since)}
                 end
             end
@@ -93,8 +127,14 @@ end
 local function validate(meta, checks)
     local pending, lowest = {}, nil
     for _, check in ipairs(checks) do
+        if check.demand == 'n' then
+            local refusal = taken(check)
+            if refusal then
+                return refusal
+            end
+        end
         local written = tonumber(redis.call('HGET', name('written'), check.space) or 0)
-        if written > check.since or check.since > meta.version then
+        if check.demand ~= 'n' and (written > check.since or check.since > meta.version) then
             if check.since < meta.horizon or check.since > meta.version then
                 return {'too old', digits(check.since)}
             end

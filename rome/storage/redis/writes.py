@@ -32,7 +32,8 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         _, space, key, since = refusal
         return Conflict(
             f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
-            f"{int(since)}, which this one had read; nothing was written, run the transaction again"
+            f"{int(since)}, which this one had read; nothing was written, run the transaction again",
+            bytes(space),
         )
     if kind == b"too old":
         return too_old(int(refusal[1]))
@@ -54,16 +55,16 @@ def newer_format(number: int, server: str, database: str) -> FormatError:
 
 def _add_checks(arguments: list[Argument], checks: Iterable[Check]) -> None:
     """Checks of single keys are most of them, and need half the room: they are a list of their own."""
-    groups: dict[tuple[bytes, int], tuple[list[bytes], list[bytes]]] = {}
-    for space, begin, end, since in checks:
-        keys, bounds = groups.setdefault((space, since), ([], []))
+    groups: dict[tuple[bytes, int, bytes], tuple[list[bytes], list[bytes]]] = {}
+    for space, begin, end, since, demand in checks:
+        keys, bounds = groups.setdefault((space, since, demand.value), ([], []))
         if len(end) == len(begin) + 1 and end[-1] == 0 and end.startswith(begin):
             keys.append(begin)
         else:
             bounds += [begin, end]
     arguments.append(len(groups))
-    for (space, since), (keys, bounds) in groups.items():
-        arguments += [space, since, len(keys), *keys, len(bounds) // 2, *bounds]
+    for (space, since, demanded), (keys, bounds) in groups.items():
+        arguments += [space, since, demanded, len(keys), *keys, len(bounds) // 2, *bounds]
 
 
 def _add_writes(arguments: list[Argument], writes: Iterable[Write]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rome.errors import Conflict
-from rome.storage.store import LAST, Check, Get, Range, Store
+from rome.storage.store import LAST, Check, Demand, Get, Range, Store
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
 
 
@@ -94,6 +94,29 @@ class Committing(Harness):
         with pytest.raises(Conflict):
             commit(store, checks=[Check(ROWS, b"", LAST, since)])
         assert store.version() == since + 1
+
+    def test_a_check_that_the_same_keys_are_there(self, store: Store) -> None:
+        """A new value of a key does not matter to it; a key that comes or goes does."""
+        since = commit(store, put(b"a"), put(b"c"))
+        commit(store, put(b"a", b"new"))
+        for begin, end in ((b"a", b"a\0"), (b"b", b"b\0"), (b"", LAST)):
+            assert commit(store, checks=[Check(ROWS, begin, end, since, Demand.SAME_KEYS)]) == since + 1
+        commit(store, put(b"b"), delete(b"c"))
+        for begin, end in ((b"b", b"b\0"), (b"c", b"c\0"), (b"b", LAST)):
+            with pytest.raises(Conflict):
+                commit(store, checks=[Check(ROWS, begin, end, since, Demand.SAME_KEYS)])
+        assert commit(store, checks=[Check(ROWS, b"a", b"a\0", since, Demand.SAME_KEYS)]) == since + 2
+        commit(store, delete(b"b"), put(b"c"))
+        assert commit(store, checks=[Check(ROWS, b"", LAST, since, Demand.SAME_KEYS)]) == since + 3
+
+    def test_a_check_that_no_key_is_there(self, store: Store) -> None:
+        """However long it has been there."""
+        version = commit(store, put(b"b"), put(b"e", space=INDEX))
+        free = [Check(ROWS, b"a", b"a\0", 0, Demand.NO_KEYS), Check(ROWS, b"c", LAST, 0, Demand.NO_KEYS)]
+        assert commit(store, checks=free) == version
+        for space, begin, end in ((ROWS, b"b", b"b\0"), (ROWS, b"", LAST), (INDEX, b"e", b"e\0"), (INDEX, b"a", b"f")):
+            with pytest.raises(Conflict):
+                commit(store, checks=[Check(space, begin, end, version, Demand.NO_KEYS)])
 
     def test_many_checks(self, store: Store) -> None:
         """Thousands in one commit, one of which fails."""

@@ -1,0 +1,132 @@
+"""Round trips are the budget: what each kind of work costs, counted on the store."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import ForeignKey, String, create_engine, select, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
+
+import rome
+from rome.testing.servers import RedisServer
+
+NUMBER = itertools.count()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Parent(Base):
+    __tablename__ = "parents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(50), unique=True)
+    color: Mapped[str | None] = mapped_column(String(20), index=True)
+    children: Mapped[list[Child]] = relationship()
+
+
+class Child(Base):
+    __tablename__ = "children"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    parent_id: Mapped[int] = mapped_column(ForeignKey("parents.id"))
+    name: Mapped[str] = mapped_column(String(50))
+
+
+class Work:
+    """A database with some rows, and a counter of round trips."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = create_engine(url)
+        Base.metadata.create_all(self.engine)
+        with Session(self.engine) as session:
+            for number in range(20):
+                children = [Child(name=f"child {at}") for at in range(3)]
+                session.add(Parent(name=f"p{number}", color="red" if number % 2 else "blue", children=children))
+            session.commit()
+        connection = self.engine.raw_connection()
+        driver = connection.driver_connection
+        assert driver is not None
+        self.stats = driver.stats
+        connection.close()
+        self._before = 0
+
+    def __enter__(self) -> Session:
+        self.session = Session(self.engine)
+        self._before = self.stats.rounds
+        return self.session
+
+    def __exit__(self, *_: object) -> None:
+        self.session.close()
+        self.rounds = self.stats.rounds - self._before
+
+
+@pytest.fixture(params=["memory", "redis"])
+def work(request: pytest.FixtureRequest) -> Iterator[Work]:
+    name = f"rounds{next(NUMBER)}"
+    if request.param == "memory":
+        url = f"rome+memory:///{name}"
+    else:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        url = server.url(name)
+    work = Work(url)
+    yield work
+    work.engine.dispose()
+    rome.drop_database(url)
+
+
+def test_get(work: Work) -> None:
+    with work as session:
+        assert session.get(Parent, 3) is not None
+    assert work.rounds == 1
+
+
+def test_unique_column(work: Work) -> None:
+    with work as session:
+        assert session.scalars(select(Parent).where(Parent.name == "p7")).one().color == "red"
+    assert work.rounds == 1
+
+
+def test_index(work: Work) -> None:
+    with work as session:
+        assert len(session.scalars(select(Parent).where(Parent.color == "red")).all()) == 10
+    assert work.rounds == 1
+
+
+def test_joined_collection(work: Work) -> None:
+    with work as session:
+        parent = session.get(Parent, 3, options=[joinedload(Parent.children)])
+        assert parent is not None
+        assert len(parent.children) == 3
+    assert work.rounds == 1
+
+
+def test_get_change_commit(work: Work) -> None:
+    with work as session:
+        parent = session.get(Parent, 3)
+        assert parent is not None
+        parent.color = "green"
+        session.commit()
+    assert work.rounds == 2
+
+
+def test_insert_with_unique_columns(work: Work) -> None:
+    with work as session:
+        session.add(Parent(name="new"))
+        session.commit()
+    assert work.rounds == 2
+
+
+def test_parent_and_children(work: Work) -> None:
+    with work as session:
+        session.add(Parent(name="new", children=[Child(name="a"), Child(name="b")]))
+        session.commit()
+    assert work.rounds == 2
+
+
+def test_bulk_update(work: Work) -> None:
+    with work as session:
+        session.execute(update(Parent).where(Parent.color == "red").values(color="pink"))
+        session.commit()
+    assert work.rounds == 2
