@@ -39,6 +39,10 @@ def affinity_of(declared: str) -> Affinity:
 _NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)[ \t\n\v\f\r]*", re.ASCII)
 
 
+_EXACT = 19
+"""Longer texts of numbers may be rounded by SQLite in its own way."""
+
+
 class Unsure(Exception):
     """The conversion can't be told without SQLite; take a wider path."""
 
@@ -46,7 +50,7 @@ class Unsure(Exception):
 def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
     """`value` as SQLite compares it with, or stores it in, a column of this affinity.
 
-    Raises Unsure where only SQLite itself could tell (a float as text).
+    Raises Unsure where only SQLite itself could tell (a float as text, a text with very many digits as a number).
     """
     if value is None or isinstance(value, bytes):
         return value
@@ -60,6 +64,8 @@ def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
     if match is None:
         return value
     text = match.group(1)
+    if len(text) > _EXACT:
+        raise Unsure
     if text.lstrip("+-").isdigit():
         whole = int(text)
         return whole if -(2**63) <= whole < 2**63 else float(text)

@@ -13,7 +13,7 @@ from typing import Any
 
 import apsw
 
-from rome.catalog.affinity import SqlValue, affinity_of
+from rome.catalog.affinity import Affinity, SqlValue, affinity_of
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
 from rome.sql.index_terms import index_terms
@@ -89,6 +89,7 @@ class _TableReader:
     renames: Renames
     new_id: NewId
     columns: tuple[Column, ...] = field(default=())
+    strict: bool = False
 
     def read(self) -> Table:
         if re.match(r"\s*CREATE\s+VIRTUAL\b", self.sql, re.IGNORECASE):
@@ -96,14 +97,17 @@ class _TableReader:
         info = self._pragma("table_xinfo", self.name)
         (listed,) = self._pragma("table_list", self.name)[:1]
         without_rowid = bool(listed[4])
+        self.strict = bool(listed[5])
         self.columns = tuple(self._column(row) for row in info)
         primary = [row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5])]
         lists = self._pragma("index_list", self.name)
         by_rowid = len(primary) == 1 and not without_rowid and not any(row[3] == "pk" for row in lists)
         not_null = {column.name for column in self.columns if column.not_null}
-        keyed = without_rowid or by_rowid or (bool(primary) and not_null.issuperset(primary))
+        # A key tells rows apart by its columns' own collations; one that names others is an index beside it.
+        fits = all(self._has_own_collations(row[1]) for row in lists if row[3] == "pk")
+        keyed = without_rowid or by_rowid or (bool(primary) and fits and not_null.issuperset(primary))
         columns = {column.name.lower() for column in self.columns}
-        indexes = tuple(self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed))
+        indexes = tuple(self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed and fits))
         number, schemas = self._schema()
         return Table(
             name=self.name,
@@ -127,6 +131,10 @@ class _TableReader:
     def _pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
         return list(self.connection.execute(f"PRAGMA main.{name}({quoted(argument)})"))
 
+    def _has_own_collations(self, index: str) -> bool:
+        own = {column.name: column.collation for column in self.columns}
+        return all(own.get(part[2]) == part[4].upper() for part in self._pragma("index_xinfo", index) if part[5])
+
     def _metadata(self, column: str) -> tuple[Any, ...]:
         return self.connection.column_metadata("main", self.name, column)
 
@@ -143,7 +151,8 @@ class _TableReader:
         return Column(
             name=name,
             cid=old.cid if old else (max(taken, default=-1) + 1 if self.old else row[0]),
-            affinity=affinity_of(declared),
+            # In a STRICT table, ANY means just that.
+            affinity=Affinity.BLOB if self.strict and declared.upper() == "ANY" else affinity_of(declared),
             collation=self._metadata(name)[1].upper(),
             not_null=bool(not_null),
             default=default,
