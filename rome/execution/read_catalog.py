@@ -193,9 +193,8 @@ class _TableReader:
         parts = [part for part in self._pragma("index_xinfo", name) if part[5]]
         virtual = {column.name for column in self.columns if column.virtual}
         columns = tuple(part[2] if part[1] >= 0 else None for part in parts)
-        sql = next(
-            iter(self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,)))
-        )[0]
+        made = self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,))
+        sql: Any = (made.fetchone() or (None,))[0]
         terms, where = index_terms(sql) if sql else ((), None)
         computed = bool(partial) or None in columns or any(column in virtual for column in columns)
         index = Index(
