@@ -93,10 +93,11 @@ def _hides_its_rows(trial: _Trial) -> bool:
 
 
 def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
+    if put_off:
+        # This also sets the count of open violations to zero; ROLLBACK TO brings it back.
+        transaction.workspace.run("PRAGMA defer_foreign_keys = OFF", ())
     transaction.back_to(trial.mark)
     transaction.workspace.release(_SAVEPOINT)
-    if put_off:
-        transaction.workspace.run("PRAGMA defer_foreign_keys = OFF", ())
 
 
 def _settle(transaction: Transaction, plan: Plan, trial: _Trial) -> Result:
