@@ -281,3 +281,14 @@ def test_savepoints(engine, items):
         connection.execute(items.insert(), {"name": "undone"})
         savepoint.rollback()
         assert connection.scalars(sa.select(items.c.name)).all() == ["kept"]
+
+
+def test_in_lists_have_few_lengths() -> None:
+    engine = sa.create_engine("rome+memory://")
+    texts = set()
+    with engine.connect() as connection:
+        sa.event.listen(engine, "before_cursor_execute", lambda c, cursor, text, *rest: texts.add(text))
+        for count in range(1, 200):
+            statement = sa.select(sa.literal(count).in_(range(count + 1)), sa.literal(0).in_(range(1, count + 1)))
+            assert connection.execute(statement).one() == (True, False)
+    assert len(texts) < 40

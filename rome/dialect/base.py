@@ -22,6 +22,7 @@ from sqlalchemy.types import TypeEngine
 
 from rome.dialect import integrations, isolation
 from rome.dialect.compiler import RomeTypeCompiler
+from rome.dialect.in_lists import RomeCompiler
 from rome.dialect.variants import chosen_type
 from rome.url import parse_url
 
@@ -39,6 +40,7 @@ class RomeDialect(SQLiteDialect):
     supports_statement_cache = True
     default_paramstyle = "qmark"
     returns_native_bytes = True
+    statement_compiler = RomeCompiler
     type_compiler_cls = RomeTypeCompiler
     construct_arguments: list[Any] = []  # a `rome_…` argument is an error, not something that is quietly ignored
 
