@@ -1,0 +1,163 @@
+"""The compiled evaluator: a SELECT as a Python function over the rows that were fetched for it.
+
+SQLite evaluates anything, but rows must first be put into it, and that costs more than most statements' own work. So
+the statements that services run all day are turned into Python, once per plan. In five steps, each a module or two:
+
+1. `rome.sql.normal` has written the text in one form, with numbered placeholders, and sqlglot has parsed it. `grammar`
+   asks of the tree, operator by operator, whether SQLite would have read the same.
+2. `query_reading`, `from_clause` and `reading` turn the tree into queries and terms (`queries`, `terms`): names
+   are resolved (`names`), and every term knows its affinity, its collation and whether it can be NULL.
+3. `joins`, `expressions` and `selects` write the Python source (`program`): a query becomes a comprehension, FROM
+   and WHERE its clauses, equalities become lookups in hashes that are built beforehand. Nothing interprets a tree
+   while rows are looked at.
+4. Python compiles the source; the names in it are the helpers of `values`, `text` and `aggregates`.
+5. A run takes the rows of each occurrence of a table and the parameters, and answers with rows.
+
+**Only what is certain.** SQLite is the definition of what is right. What this package does not know, or knows SQLite
+to do in an odd way, is refused with a reason (`NotCompiled`), and the workspace runs the statement. What can't be
+told before the values are seen (the text of a float, a sum that overflows) raises `Unfit` during the run, to the same
+end.
+
+**Two programs.** Values of different types have an order in SQLite (numbers before texts before blobs), but not in
+Python. Columns hold mostly values of one type, so the program that is written first compares with Python's own operators.
+The first TypeError brings in a second program, in which a helper makes every comparison of order.
+
+**Order.** Without ORDER BY, rows come in the order of the first table's rows, whatever that is. Which rows a LIMIT
+leaves then, and in which order group_concat puts texts, is chance, as it is in SQLite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+from sqlglot import exp
+
+from rome.catalog.affinity import SqlValue
+from rome.catalog.model import Catalog
+from rome.execution.compiled import aggregates, text, values
+from rome.execution.compiled.program import Program
+from rome.execution.compiled.queries import Query
+from rome.execution.compiled.query_reading import read_query
+from rome.execution.compiled.reading import Context
+from rome.execution.compiled.refusal import Refused, Unfit
+from rome.execution.compiled.selects import Queries
+from rome.sql.sources import Parameters, Source, Unknown, value_of
+
+Row = tuple[SqlValue, ...]
+Lists = Sequence[Sequence[Source]]
+"""What each placeholder stands for (`NormalText.lists`)."""
+
+_Function = Callable[[Sequence[Sequence[Row]], Sequence[Any]], list[Row]]
+
+
+@dataclass(frozen=True)
+class NotCompiled:
+    """The workspace must run the statement, because of `reason`."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Code:
+    """A program, ready to run: its text, the function, and which placeholders it wants (and whether as a list)."""
+
+    source: str
+    function: _Function
+    placeholders: tuple[tuple[int, bool], ...]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A SELECT as a Python function. Immutable as far as anyone can tell, and shared between connections."""
+
+    query: Query
+    lists: Lists
+    _codes: dict[bool, _Code] = field(default_factory=dict)
+    """By exactness; the exact one is only written when it is needed."""
+
+    @property
+    def source(self) -> str:
+        """The Python source of the function that is run first."""
+        return self._code(exact=False).source
+
+    def with_lists(self, lists: Lists) -> Compiled:
+        """The same function for a text that differs in parameters and in literals of IN lists only."""
+        return replace(self, lists=lists)
+
+    def run(self, rows: Sequence[Sequence[Row]], parameters: Parameters) -> list[Row]:
+        """The statement's rows. `rows`: for each occurrence of a table (`number_occurrences`), the fetched rows.
+
+        Raises Unfit if the workspace must run the statement instead.
+        """
+        code = self._code(exact=False)
+        wanted = [self._value(number, is_list, parameters) for number, is_list in code.placeholders]
+        try:
+            return code.function(rows, wanted)
+        except TypeError:
+            exact = self._code(exact=True)
+        wanted = [self._value(number, is_list, parameters) for number, is_list in exact.placeholders]
+        return exact.function(rows, wanted)
+
+    def _value(self, number: int, is_list: bool, parameters: Parameters) -> Any:
+        sources = self.lists[number]
+        try:
+            if is_list:
+                return [checked(value_of(source, parameters)) for source in sources]
+            return checked(value_of(sources[0], parameters))
+        except Unknown:
+            raise Unfit("a parameter that SQLite must judge") from None
+
+    def _code(self, *, exact: bool) -> _Code:
+        code = self._codes.get(exact)
+        if code is None:
+            code = self._codes[exact] = _write(self.query, exact=exact)
+        return code
+
+
+def compile_select(select: exp.Expr, catalog: Catalog, lists: Lists) -> Compiled | NotCompiled:
+    """The function of a SELECT, or why there is none.
+
+    `select`: what sqlglot has parsed of the normal text, with occurrences numbered. `lists`: what its placeholders
+    stand for (`NormalText.lists`).
+    """
+    try:
+        compiled = Compiled(read_query(Context(catalog, read_query), select, None), lists)
+        assert compiled.source
+    except Refused as refused:
+        return NotCompiled(refused.reason)
+    except (RecursionError, SyntaxError, MemoryError):
+        return NotCompiled("too deep")
+    return compiled
+
+
+def checked(value: SqlValue) -> SqlValue:
+    """A parameter's value, if SQLite would take it as it is."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise Unfit("a text that is no Unicode") from None
+    return value
+
+
+_HELPERS: Mapping[str, Any] = {
+    "islice": islice,
+    "defaultdict": values.defaultdict,
+    **{
+        name: value
+        for module in (values, text, aggregates)
+        for name, value in vars(module).items()
+        if getattr(value, "__module__", None) == module.__name__ or name.isupper()
+    },
+}
+
+
+def _write(query: Query, *, exact: bool) -> _Code:
+    program = Program(exact=exact)
+    source = program.source(Queries(program).rows(query, {}))
+    names: dict[str, Any] = dict(_HELPERS)
+    exec(compile(source, "<compiled statement>", "exec"), names)  # noqa: S102 - names and constants of our own making
+    return _Code(source, names["run"], tuple(program.placeholders.items()))
