@@ -120,7 +120,7 @@ class Transaction:
 
     def _change_catalog(self, fetched: Fetched) -> None:
         """The schema is not the one we had: go on with the new one, unless something was changed already."""
-        if self.journal or self.schema_changed or self.savepoints:
+        if self.journal or self.schema_changed or (self.savepoints and self.workspace.temporary):
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         if fetched.version < self.database.newest.version:
             self.database.cleared(0)
@@ -129,6 +129,8 @@ class Transaction:
         self.loaded = Loaded(self.workspace, self.ledger)
         self.catalog = self.base = self.database.catalog(fetched.catalog, fetched.version)
         self.workspace.use(self.catalog)
+        # Nothing happened yet since they were opened.
+        self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
         raise StaleCatalog
 
     def stage_all(self) -> None:

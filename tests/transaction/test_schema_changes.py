@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import rome
+from rome.catalog.model import Catalog
 from rome.errors import Conflict
 from rome.testing import check_database
 
@@ -119,3 +120,18 @@ def test_temporary_tables_are_the_connections_own(url: str) -> None:
     assert one.execute("SELECT t.a, mine.a FROM t, mine").fetchall() == [("stored", "stored!")]
     with pytest.raises(rome.dbapi.OperationalError, match="no such table: mine"):
         other.execute("SELECT * FROM mine")
+
+
+def test_a_transaction_that_begins_with_a_savepoint_sees_a_new_schema(url: str) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.commit()
+    other.database.newest = Catalog()  # as in a process that has not seen the change
+    other.execute("SAVEPOINT outer_one")
+    other.execute("SAVEPOINT inner_one")
+    other.execute("INSERT INTO t (a) VALUES (1)")
+    other.execute("ROLLBACK TO inner_one")
+    other.execute("INSERT INTO t (a) VALUES (2)")
+    other.execute("RELEASE outer_one")
+    other.commit()
+    assert one.execute("SELECT a FROM t").fetchall() == [(2,)]
