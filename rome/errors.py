@@ -59,6 +59,17 @@ class SnapshotTooOld(OperationalError):
     """The log does not reach back to this transaction's read version any more. Run it again."""
 
 
+class LockTimeout(OperationalError):
+    """A lock did not become free in time. The message names it."""
+
+
+class LockLost(OperationalError):
+    """A lock is not held any more by who believed so: its TTL passed without a renewal, or another holder has it.
+
+    To run the same again under the same lock does not help: take the lock again first.
+    """
+
+
 class StoreUnavailable(OperationalError):
     """The store can't be reached, or refuses us. The message names the server."""
 

@@ -10,6 +10,7 @@ from rome.database import Database, open_database, release_database
 from rome.dbapi.cursor import Cursor
 from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from rome.execution.workspace import Parameters, Result, Workspace
+from rome.locks.manager import Lock
 from rome.sql.statement import Kind, Statement, classify
 from rome.storage.store import Stats
 from rome.transaction.changes import RolledBack
@@ -273,6 +274,22 @@ class Connection:
         """Give SQL a collation on this connection."""
         self._check()
         self._workspace.sqlite.create_collation(name, function)
+
+    def fence(self, lock: Lock) -> None:
+        """Let a lock that is held guard the transaction that is open, or begins now.
+
+        Its commit is refused with LockLost if the lock is lost by then. Raises LockLost; InterfaceError for a lock of
+        another database, or where each statement commits by itself; Conflict if the transaction has read before the
+        lock was taken.
+        """
+        self._check()
+        if self._isolation is Isolation.AUTOCOMMIT:
+            raise InterfaceError(f"lock {lock.name!r} can't guard a transaction under AUTOCOMMIT: there is none")
+        try:
+            self._begin().fence(lock.guard())
+        except Conflict:
+            self.rollback()
+            raise
 
     def interrupt(self) -> None:
         """Stop the statement that runs; may be called from another thread."""

@@ -22,8 +22,10 @@ from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database import Database, row_counter
-from rome.errors import Conflict, IntegrityError, OperationalError
+from rome.errors import Conflict, IntegrityError, InterfaceError, LockLost, OperationalError
 from rome.execution.workspace import Workspace
+from rome.locks.fences import FENCES
+from rome.locks.manager import Guard
 from rome.storage.keys import encode
 from rome.storage.store import CATALOG, Fetched, index_space, rows_space
 from rome.transaction.batch import BatchBuilder
@@ -77,6 +79,7 @@ class Transaction:
         self.journal: list[Entry] = []
         self.reads = Reads(isolation is Isolation.SERIALIZABLE)
         self.savepoints: list[Mark] = []
+        self.guards: list[Guard] = []
         self.drawn: dict[tuple[int, int], bool] = {}
         self._reserved: dict[int, list[int]] = {}
         self._drawn_since: list[tuple[int, int]] = []
@@ -132,6 +135,17 @@ class Transaction:
         # Nothing happened yet since they were opened.
         self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
         raise StaleCatalog
+
+    def fence(self, guard: Guard) -> None:
+        """Let a lock guard the commit. Raises Conflict if what was read may lack what its former holders wrote."""
+        if not guard.guards(self.database.store):
+            raise InterfaceError(f"lock {guard.name!r} is of another database than this connection")
+        if self.isolation is not Isolation.READ_COMMITTED and self.version is not None and self.version < guard.version:
+            raise Conflict(
+                f"the transaction began before lock {guard.name!r} was taken, so it may not see what the lock's former "
+                "holders wrote; run it again, and take the lock first"
+            )
+        self.guards.append(guard)
 
     def stage_all(self) -> None:
         """Put all known rows into the workspace: for statements that may change any of them."""
@@ -250,6 +264,7 @@ class Transaction:
 
     def _write(self) -> Catalog | None:
         """Send the batch, if there is anything to write; the new catalog if the schema was changed."""
+        fences = [guard.check() for guard in self.guards]
         net = net_of(self.journal)
         if not net and not self.schema_changed:
             return None
@@ -258,7 +273,7 @@ class Transaction:
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()
-        batch = builder.build(uuid.uuid4().bytes, self.reads.checks())
+        batch = builder.build(uuid.uuid4().bytes, [*self.reads.checks(), *fences])
         if not batch.writes and not batch.drops:
             return None
         try:
@@ -267,8 +282,11 @@ class Transaction:
             raise self._named(conflict) from conflict
         return builder.committed_catalog(version) if self.schema_changed else None
 
-    def _named(self, conflict: Conflict) -> Conflict:
+    def _named(self, conflict: Conflict) -> OperationalError:
         """A store's conflict, told in the words of the schema."""
+        if conflict.space == FENCES:
+            names = " or ".join(repr(guard.name) for guard in self.guards)
+            return LockLost(f"lock {names} is lost: another holder has overtaken it; nothing was written")
         for table in self.catalog.tables.values():
             spaces = {rows_space(table.id), *(index_space(index.id) for index in table.indexes)}
             if conflict.space in spaces:

@@ -7,4 +7,5 @@ end
 for _, space in ipairs(redis.call('HKEYS', name('written'))) do
     redis.call('UNLINK', name('s:' .. space), name('o:' .. space))
 end
-redis.call('UNLINK', META, name('log'), name('trim'), name('tokens'), name('written'), name('counters'))
+redis.call('UNLINK', META, name('log'), name('trim'), name('tokens'), name('written'), name('counters'),
+    name('locks'))

@@ -10,6 +10,8 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives 
     log         stream  entry VERSION-0: the catalog's version before the commit, and its undos
     trim        list    of each commit in the log, oldest first: its size, its token, the spaces it dropped
     tokens      hash    token → version, of each commit in the log
+    locks       hash    name → who holds it and until when (lock.lua)
+    wake:NAME   stream  releases of a lock that somebody waited for, a minute long
 
 The undos of a commit, big-endian, all lengths 4 bytes (commit.lua writes them):
 

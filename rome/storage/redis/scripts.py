@@ -13,7 +13,7 @@ from importlib.resources import files
 Argument = bytes | str | int
 Command = Sequence[Argument]
 
-NAMES = ("clear", "commit", "copy", "counter", "rows")
+NAMES = ("clear", "commit", "copy", "counter", "lock", "rows")
 
 
 class Scripts:

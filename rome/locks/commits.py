@@ -1,0 +1,149 @@
+"""Locks on any Store, made of commits: a space of records, and asking again after growing pauses.
+
+A store has no clock. So a TTL is measured by who waits (in the manner of the lock client of DynamoDB): a record that
+has stayed the same for its whole TTL, by the waiter's own clock, belongs to a holder that renews it no more. A dead
+holder is therefore overtaken one TTL after the first who notices, and clocks that disagree do no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgpack
+
+from rome.errors import Conflict, SnapshotTooOld
+from rome.locks.clock import now
+from rome.locks.table import Attempt, State
+from rome.storage.store import Batch, Check, Demand, Get, Store, Write
+
+LOCKS = b"l"
+"""The space of the records: name → owner, TTL in seconds, how often it was renewed."""
+
+_SHORTEST_PAUSE = 0.002
+_LONGEST_PAUSE = 0.25
+_TRIES = 10
+
+
+class _Record(NamedTuple):
+    owner: bytes
+    ttl: float
+    renewals: int
+
+
+class CommitLocks:
+    """A LockTable."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._seen: dict[bytes, tuple[_Record, float]] = {}
+        """Of names that somebody else holds: the record, and since when it has been like that."""
+
+    def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
+        """As the LockTable has it. One round trip for names that are free."""
+        record = _Record(owner, ttl, 0)
+        try:
+            version = self._write([Check(LOCKS, *_only(name), 0, Demand.NO_KEYS) for name in names], names, record)
+        except Conflict:
+            return self._acquire_some(names, record, skip)
+        return Attempt((State.GRANTED,) * len(names), version, version)
+
+    def _acquire_some(self, names: Sequence[bytes], record: _Record, skip: bool) -> Attempt:
+        for _ in range(_TRIES):
+            version, found = self._read(names)
+            states, left, waited = self._judge(names, found, record.owner, skip)
+            taken = [name for name, state in zip(names, states, strict=False) if state is not State.HELD]
+            if not taken:
+                break
+            try:
+                version = self._write([Check(LOCKS, *_only(name), version) for name in taken], taken, record)
+                break
+            except (Conflict, SnapshotTooOld):
+                continue
+        else:
+            return Attempt((State.HELD,), 0, version, _LONGEST_PAUSE, 0.0)
+        return Attempt(states, version, version, left, waited)
+
+    def _judge(
+        self, names: Sequence[bytes], found: Sequence[_Record | None], owner: bytes, skip: bool
+    ) -> tuple[tuple[State, ...], float, float]:
+        """The states of the names; seconds until the one that blocks has had its TTL, and for how long we know it."""
+        states: list[State] = []
+        left = waited = 0.0
+        for name, record in zip(names, found, strict=True):
+            if record is None or record.owner == owner:
+                states.append(State.GRANTED)
+                continue
+            waited = self._unchanged(name, record)
+            if waited >= record.ttl:
+                states.append(State.OVERTOOK)
+                continue
+            states.append(State.HELD)
+            left = record.ttl - waited
+            if not skip:
+                break
+        return tuple(states), left, waited
+
+    def _unchanged(self, name: bytes, record: _Record) -> float:
+        """For how many seconds we have seen this record, and no other, under the name."""
+        with self._lock:
+            seen = self._seen.get(name)
+            if seen is None or seen[0] != record:
+                seen = self._seen[name] = record, now()
+            return now() - seen[1]
+
+    def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
+        """As the LockTable has it."""
+        for _ in range(_TRIES):
+            version, found = self._read(names)
+            if any(record is None or record.owner != owner for record in found):
+                return False
+            renewals = 1 + max(record.renewals for record in found if record is not None)
+            try:
+                checks = [Check(LOCKS, *_only(name), version) for name in names]
+                self._write(checks, names, _Record(owner, ttl, renewals))
+            except (Conflict, SnapshotTooOld):
+                continue
+            return True
+        return False
+
+    def release(self, names: Sequence[bytes], owner: bytes) -> bool:
+        """As the LockTable has it."""
+        for _ in range(_TRIES):
+            version, found = self._read(names)
+            ours = [
+                name for name, record in zip(names, found, strict=True) if record is not None and record.owner == owner
+            ]
+            try:
+                if ours:
+                    self._write([Check(LOCKS, *_only(name), version) for name in ours], ours, None)
+            except (Conflict, SnapshotTooOld):
+                continue
+            return len(ours) == len(names)
+        return False
+
+    def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
+        """As the LockTable has it: a quarter of the time that was waited already."""
+        time.sleep(min(seconds, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, ticket / 4))))
+
+    def _read(self, names: Sequence[bytes]) -> tuple[int, list[_Record | None]]:
+        fetched = self._store.fetch([Get(LOCKS, tuple(names))])
+        found = [None if data is None else _Record(*msgpack.unpackb(data)) for data in fetched.answers[0]]
+        with self._lock:
+            for name, record in zip(names, found, strict=True):
+                if record is None:
+                    self._seen.pop(name, None)
+        return fetched.version, found
+
+    def _write(self, checks: Sequence[Check], names: Sequence[bytes], record: _Record | None) -> int:
+        value = None if record is None else msgpack.packb(tuple(record))
+        return self._store.commit(Batch(uuid.uuid4().bytes, checks, [Write(LOCKS, name, value) for name in names]))
+
+
+def _only(name: bytes) -> tuple[bytes, bytes]:
+    """The range that holds just this key."""
+    return name, name + b"\x00"

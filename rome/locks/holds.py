@@ -1,0 +1,151 @@
+"""Holds: what is held by whom and until when, and the renewal of it in the background.
+
+Whether a hold is good is never a matter of what a background thread reports: it is good until its *deadline*, which is
+one TTL after the last request that the store has confirmed was sent. A renewal that fails, hangs, or whose thread is
+gone leaves the deadline where it is, and so the loss is noticed in time by whoever asks (`Hold.check`, each guarded
+commit, the release). A hold that has been lost once is never good again, even if nobody else took the lock.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+import weakref
+
+from rome.errors import LockLost
+from rome.locks.clock import now
+from rome.locks.table import LockTable
+
+_RENEWALS = 3
+"""Renewals in one TTL, if none fails."""
+
+_IDLE = 5.0
+"""Seconds after which a renewal thread without work ends."""
+
+
+class Hold:
+    """Names in a table that this process holds together. `what` is what messages call them."""
+
+    def __init__(self, what: str, ttl: float) -> None:
+        self.what = what
+        self.ttl = ttl
+        self.owner = uuid.uuid4().bytes
+        self.names: list[bytes] = []
+        self.token = 0
+        self.version = 0
+        """All that former holders committed while they held the lock is at this version or before."""
+        self.renew_at = now() + ttl / _RENEWALS
+        self._deadline = now() + ttl
+        self._lost: str | None = None
+        self._trouble: Exception | None = None
+        self._pid = os.getpid()
+
+    def confirmed(self, sent: float) -> None:
+        """The store has confirmed the hold by an answer to what was sent at that moment."""
+        self._deadline = sent + self.ttl
+        self.renew_at = sent + self.ttl / _RENEWALS
+        self._trouble = None
+
+    def failed(self, error: Exception) -> None:
+        """A renewal failed; it is tried again soon."""
+        self._trouble = error
+        self.renew_at = now() + self.ttl / 10
+
+    def lose(self, reason: str) -> None:
+        """It is lost from now on."""
+        self._lost = self._lost or reason
+
+    @property
+    def lost(self) -> str | None:
+        """Why it is lost; None while it is good."""
+        if self._pid != os.getpid():
+            return "it belongs to the process that this one was forked from"
+        if self._lost is None and now() >= self._deadline:
+            why = f" (the last renewal failed: {self._trouble})" if self._trouble else ""
+            self._lost = f"its TTL of {self.ttl:g} s passed without a renewal{why}"
+        return self._lost
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process took it."""
+        return self._pid == os.getpid()
+
+    def check(self) -> None:
+        """Raise LockLost if it is lost."""
+        reason = self.lost
+        if reason is not None:
+            raise LockLost(f"{self.what} is lost: {reason}")
+
+
+class Renewer:
+    """Renews the holds of one table from a thread that lives as long as there are any.
+
+    It keeps no hold alive: one that nobody refers to any more is not renewed, and its TTL passes.
+    """
+
+    def __init__(self, table: LockTable) -> None:
+        self._table = table
+        self.begin_child()
+        _renewers.add(self)
+
+    def begin_child(self) -> None:
+        """Begin without holds and without a thread, as a child of fork must."""
+        self._changed = threading.Condition()
+        self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
+        self._thread: threading.Thread | None = None
+
+    def watch(self, hold: Hold) -> None:
+        """Renew this hold from now on."""
+        with self._changed:
+            self._holds.add(hold)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="rome-locks", daemon=True)
+                self._thread.start()
+            else:
+                self._changed.notify()
+
+    def forget(self, hold: Hold) -> None:
+        """Do not renew this hold any more."""
+        with self._changed:
+            self._holds.discard(hold)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                if not self._holds and not self._changed.wait(_IDLE) and not self._holds:
+                    self._thread = None
+                    return
+                due = [hold for hold in self._holds if hold.renew_at <= now()]
+                if not due:
+                    pauses = [hold.renew_at - now() for hold in self._holds]
+                    self._changed.wait(max(0.0, min(pauses, default=0.0)))
+            for hold in due:
+                self._renew(hold)
+
+    def _renew(self, hold: Hold) -> None:
+        if hold.lost is not None:
+            self.forget(hold)
+            return
+        sent = now()
+        try:
+            held = self._table.renew(hold.names, hold.owner, hold.ttl)
+        except Exception as error:
+            hold.failed(error)
+            return
+        if held:
+            hold.confirmed(sent)
+        elif hold in self._holds:  # else it was released meanwhile
+            hold.lose("another holder has taken it, or the database was dropped")
+            self.forget(hold)
+
+
+_renewers: weakref.WeakSet[Renewer] = weakref.WeakSet()
+
+
+def _begin_child() -> None:
+    for renewer in list(_renewers):
+        renewer.begin_child()
+
+
+os.register_at_fork(after_in_child=_begin_child)

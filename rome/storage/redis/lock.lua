@@ -1,0 +1,106 @@
+-- Takes, renews or gives back locks. ARGV: format, 'acquire', 'renew' or 'release', owner, TTL in ms, '1' to pass over
+-- names that somebody else holds, names.
+--
+-- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d token, B flags,
+-- owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder never released it.
+-- Those who wait read the stream wake:NAME; it is written to only where the holder's record says that somebody waits.
+
+local CONTENDED, OVERTOOK = 1, 2
+local HEAD = 17 -- bytes before the owner
+
+local owner, ttl, skip = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function read(lock)
+    local data = redis.call('HGET', name('locks'), lock)
+    if not data then
+        return nil
+    end
+    local deadline, token, flags = struct.unpack('>ddB', data)
+    return {deadline = deadline, token = token, flags = flags, owner = string.sub(data, HEAD + 1)}
+end
+
+local function write(lock, record)
+    redis.call('HSET', name('locks'), lock,
+        struct.pack('>ddB', record.deadline, record.token, record.flags) .. record.owner)
+end
+
+local function has(record, flag)
+    return record.flags % (2 * flag) >= flag
+end
+
+-- Answers {version, token, ms until the TTL of the holder that blocks has passed, the last id of its wake stream,
+-- a letter for each name that was tried: g(ranted), o(vertook), h(eld)}.
+local function acquire(meta)
+    local states, left, ticket, token = {}, 0, '0-0', nil
+    for i = 6, #ARGV do
+        local lock = ARGV[i]
+        local record = read(lock)
+        local mine = record and record.owner == owner
+        if record and not mine and record.deadline > now then
+            states[#states + 1] = 'h'
+            left = record.deadline - now
+            if not skip then
+                if not has(record, CONTENDED) then
+                    record.flags = record.flags + CONTENDED
+                    write(lock, record)
+                end
+                local last = redis.call('XREVRANGE', name('wake:' .. lock), '+', '-', 'COUNT', 1)
+                ticket = last[1] and last[1][1] or ticket
+                break
+            end
+        elseif mine then
+            -- The answer to the first attempt was lost: it is the same again.
+            states[#states + 1] = has(record, OVERTOOK) and 'o' or 'g'
+            token = token or record.token
+            record.deadline = now + ttl
+            write(lock, record)
+        else
+            states[#states + 1] = record and 'o' or 'g'
+            token = token or redis.call('HINCRBY', name('counters'), 'locks', 1)
+            -- Who waits for the holder before does not wait for us unless it tries again, and then it says so.
+            write(lock, {deadline = now + ttl, token = token, flags = record and OVERTOOK or 0, owner = owner})
+        end
+    end
+    return {digits(meta.version), digits(token or 0), digits(left), ticket, table.concat(states)}
+end
+
+local function renew()
+    local held = 0
+    for i = 6, #ARGV do
+        local record = read(ARGV[i])
+        if record and record.owner == owner then
+            held = held + 1
+            record.deadline = now + ttl
+            write(ARGV[i], record)
+        end
+    end
+    return held
+end
+
+local function release()
+    local held = 0
+    for i = 6, #ARGV do
+        local lock = ARGV[i]
+        local record = read(lock)
+        if record and record.owner == owner then
+            held = held + 1
+            redis.call('HDEL', name('locks'), lock)
+            if has(record, CONTENDED) then
+                redis.call('XADD', name('wake:' .. lock), 'MAXLEN', 1, '*', 'free', '')
+                redis.call('PEXPIRE', name('wake:' .. lock), 60000)
+            end
+        end
+    end
+    return held
+end
+
+local meta, refusal = read_meta()
+if refusal then
+    return refusal
+end
+if ARGV[2] == 'acquire' then
+    return acquire(meta)
+end
+return ARGV[2] == 'renew' and renew() or release()
