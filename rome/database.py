@@ -12,6 +12,7 @@ from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.errors import InterfaceError
 from rome.execution.plan import Plan
+from rome.sql.planner import Statistics
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, Range, Store
 from rome.url import URL
@@ -103,7 +104,9 @@ class Database:
         self._lock = threading.Lock()
         self._catalogs: OrderedDict[int, Catalog] = OrderedDict({0: Catalog()})
         self._plans: OrderedDict[tuple[int, str], Plan] = OrderedDict()
+        self.statistics = Statistics()
         self.newest = Catalog()
+        self.incarnation = b""
         self.users = 0
 
     def catalog(self, version: int, at: int) -> Catalog:
@@ -126,8 +129,17 @@ class Database:
             if catalog.version >= self.newest.version:
                 self.newest = catalog
 
-    def cleared(self, catalog_version: int) -> None:
-        """The database was dropped behind our back: its catalog version went down to `catalog_version`."""
+    def is_replaced(self, incarnation: bytes) -> bool:
+        """Whether the database was dropped, or replaced, since we saw it last; what we knew of it is forgotten then."""
+        if incarnation == self.incarnation:
+            return False
+        is_new, self.incarnation = not self.incarnation, incarnation
+        if not is_new:
+            self.forget()
+        return not is_new
+
+    def forget(self) -> None:
+        """Forget all that is remembered of the store's contents."""
         with self._lock:
             self._catalogs = OrderedDict({0: Catalog()})
             self._plans.clear()
@@ -176,7 +188,7 @@ def drop_database(url: URL) -> None:
     database = open_database(url)
     try:
         database.store.clear()
-        database.cleared(0)
+        database.forget()
     finally:
         release_database(database)
 
@@ -188,7 +200,7 @@ def clone_database(source: URL, target: URL) -> None:
     first, second = open_database(source), open_database(target)
     try:
         second.store.copy_from(first.store)
-        second.cleared(0)
+        second.forget()
     finally:
         release_database(second)
         release_database(first)

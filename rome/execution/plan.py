@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import apsw
 
 from rome.catalog.model import Catalog, Table
+from rome.execution.compiled import Compiled, NotCompiled, compile_select
 from rome.execution.workspace import Parameters, Workspace, counter_call
 from rome.sql.inserts import ValueRows, counted, value_rows
-from rome.sql.paths import Path, Paths, access_paths
+from rome.sql.planner import ReadPlan, Statistics, Step, plan_reads
 from rome.sql.statement import Kind, Statement
 from rome.sql.tokens import names
 
@@ -20,24 +22,30 @@ _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"}
 class Plan:
     """How one statement is run under one catalog.
 
-    `sql`: the text for the workspace (an INSERT takes ids from the counter). `paths`: the access path of each table
-    occurrence; a table of `scans` is fetched whole. `about_schema`: it reads the schema itself, so all of it must be
-    made. `target`: the table that it changes, `values`: the rows of INSERT … VALUES, as far as they are known before.
+    `sql`: the text for the workspace (an INSERT takes numbers from the counter). `rounds`: the access paths of table
+    occurrences; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
+    `about_schema`: it reads the schema itself, so all of it must be made. `target`: the table that it changes,
+    `values`: the rows of INSERT … VALUES, as far as they are known before. `compiled`: the compiled evaluator, or why
+    there is none.
     """
 
     statement: Statement
     sql: str
     mentioned: frozenset[str]
-    paths: tuple[tuple[Table, Path], ...] = ()
-    scans: tuple[Table, ...] = ()
-    reads: tuple[Table, ...] = ()
+    rounds: tuple[tuple[Step, ...], ...]
+    whole: tuple[Table, ...]
+    compiled: Compiled | NotCompiled
+    description: tuple[tuple[object, ...], ...]
     about_schema: bool = False
     values: ValueRows | None = None
     target: Table | None = None
 
-    def __str__(self) -> str:
-        lines = [str(path) for _, path in self.paths] + [f"{table.name} whole" for table in self.scans]
-        return "\n".join(lines) or "nothing to fetch"
+    @property
+    def tables(self) -> Iterable[Table]:
+        """The tables that the statement reads, each once."""
+        found = {table.id: table for table in self.whole}
+        found.update((step.table.id, step.table) for steps in self.rounds for step in steps)
+        return found.values()
 
 
 @dataclass
@@ -63,7 +71,9 @@ class _Accesses:
         return int(apsw.SQLITE_OK)
 
 
-def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: Parameters) -> Plan:
+def make_plan(
+    workspace: Workspace, statement: Statement, sql: str, parameters: Parameters, statistics: Statistics
+) -> Plan:
     """Plan a statement about rows under the workspace's catalog. Raises SQLite's errors for a wrong one."""
     catalog = workspace.catalog
     mentioned = names(sql)
@@ -76,35 +86,45 @@ def make_plan(workspace: Workspace, statement: Statement, sql: str, parameters: 
             text = counted(sql, target, counter_call(target))
         values = value_rows(sql, target)
     accesses = _Accesses(catalog)
-    workspace.prepare(text, parameters, accesses)
-    inserted = target if statement.kind is Kind.INSERT else None
-    chosen, scans = _fetches(catalog, accesses, access_paths(sql, catalog), inserted)
+    description = workspace.prepare(text, parameters, accesses)
+    reads = plan_reads(sql, catalog, statistics)
+    whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
     return Plan(
         statement=statement,
         sql=text,
         mentioned=mentioned,
+        rounds=reads.rounds,
+        whole=whole,
+        compiled=_compile(workspace, statement, accesses, reads, whole),
+        description=description,
         about_schema=accesses.about_schema,
         values=values,
         target=target,
-        paths=tuple(chosen),
-        scans=tuple(scans),
-        reads=tuple({table.id: table for table in [*scans, *(table for table, _ in chosen)]}.values()),
     )
 
 
-def _fetches(
-    catalog: Catalog, accesses: _Accesses, paths: Paths, inserted: Table | None
-) -> tuple[list[tuple[Table, Path]], list[Table]]:
-    """`paths` and `scans` of a plan: a table that SQLite reads and no path speaks for is fetched whole."""
-    chosen: list[tuple[Table, Path]] = []
-    scans: list[Table] = []
+def _whole(catalog: Catalog, accesses: _Accesses, reads: ReadPlan, inserted: Table | None) -> tuple[Table, ...]:
+    """The tables to be fetched whole: those that SQLite reads and no access path speaks for."""
+    found = {table.name.lower(): table for table in reads.whole}
+    planned = {step.table.name.lower() for step in reads.steps}
     for name in sorted(accesses.direct | accesses.indirect):
         table = catalog.tables.get(name)
         if table is None:
             continue
-        occurrences = paths.tables.get(name, ())
-        if name in accesses.indirect or (not occurrences and (table is not inserted or not paths.parsed)):
-            scans.append(table)
-        else:
-            chosen.extend((table, path) for path in occurrences)
-    return chosen, scans
+        if name in accesses.indirect or (name not in planned and (table is not inserted or not reads.parsed)):
+            found[name] = table
+    return tuple(found.values())
+
+
+def _compile(
+    workspace: Workspace, statement: Statement, accesses: _Accesses, reads: ReadPlan, whole: tuple[Table, ...]
+) -> Compiled | NotCompiled:
+    if statement.kind is not Kind.SELECT:
+        return NotCompiled("not a SELECT")
+    if reads.tree is None:
+        return NotCompiled("the text is not understood")
+    if accesses.about_schema or workspace.temporary:
+        return NotCompiled("the schema or temporary tables")
+    if whole:
+        return NotCompiled(f"{whole[0].name} is read behind the text")
+    return compile_select(reads.tree, workspace.catalog, reads.lists)

@@ -142,6 +142,13 @@ class Workspace:
             if inside:
                 self._in_transaction.append(name)
 
+    def ensure_for(self, mentioned: Iterable[str], everything: bool) -> None:
+        """As `ensure`, or as `ensure_all`."""
+        if everything:
+            self.ensure_all()
+        else:
+            self.ensure(mentioned)
+
     def ensure_all(self) -> None:
         """Make the whole schema: for statements about it."""
         self.ensure([*self.catalog.tables, *self.catalog.objects])
@@ -359,18 +366,28 @@ class Workspace:
         self._descriptions[sql] = description
         return Result(rows, description or None, *counts)
 
-    def prepare(self, sql: str, parameters: Parameters, authorizer: Callable[..., int]) -> None:
-        """Prepare a statement without running it, its every access shown to `authorizer`. Raises SQLite's errors."""
+    def prepare(self, sql: str, parameters: Parameters, authorizer: Callable[..., int]) -> tuple[tuple[Any, ...], ...]:
+        """Prepare a statement without running it, its every access shown to `authorizer`; PEP 249's description.
+
+        Raises SQLite's errors.
+        """
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
+        seen: list[Any] = []
+
+        def stop(cursor: apsw.Cursor, _sql: str, _bindings: Any) -> bool:
+            seen.extend(cursor.get_description())
+            return False
+
         cursor = self.sqlite.cursor()
-        cursor.exec_trace = lambda *_: False
+        cursor.exec_trace = stop
         self.sqlite.authorizer = authorizer
         try:
             with translated(), suppress(apsw.ExecTraceAbort):
                 cursor.execute(sql, parameters, can_cache=False)
         finally:
             self.sqlite.authorizer = None
+        return tuple((name, None, None, None, None, None, None) for name, *_ in seen)
 
     def _set(self, option: int, value: int) -> None:
         # A change of these options makes SQLite prepare every statement again, so only when it is a change.

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rome.catalog.model import Column, Index
-from rome.sql.sources import Source
+from rome.sql.sources import FromColumn, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Equal:
     """The column has one of the values (none at all, if there are no sources)."""
 
     column: Column
-    sources: tuple[Source, ...]
+    sources: tuple[Key, ...]
     is_null_equal: bool = False
     """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
@@ -37,7 +37,7 @@ class Equal:
 class Bound:
     """One end of a range."""
 
-    source: Source
+    source: Key
     inclusive: bool
 
 
@@ -82,6 +82,18 @@ class KeyPath:
     within: Within | None = None
     is_get: bool = False
     """Whether all columns of the row key are equal to something: then rows are got, not ranged over."""
+
+    @property
+    def is_unique(self) -> bool:
+        """Whether there is one row at most for each key, unless a value in it is NULL."""
+        index = self.index
+        return self.is_get or (index is not None and index.unique and len(self.equal) == len(index.columns))
+
+    @property
+    def after(self) -> frozenset[int]:
+        """The occurrences whose rows must be there before the keys are known."""
+        sources = [source for term in self.equal for source in term.sources]
+        return frozenset(source.occurrence for source in sources if isinstance(source, FromColumn))
 
     def __str__(self) -> str:
         terms = [str(term) for term in (*self.equal, self.within) if term is not None]

@@ -35,6 +35,19 @@ def tables_behind(statement: Statement, sql: str, catalog: Catalog) -> set[str]:
     return found
 
 
+def changed_along(statement: Statement, catalog: Catalog) -> set[str]:
+    """The tables, in lower case, whose rows foreign keys change along with those of the target."""
+    found: set[str] = set()
+    pending = [statement.table or ""]
+    while pending:
+        for key in catalog.children.get(pending.pop(), ()):
+            child = key.table.lower()
+            if child not in found and not {key.on_update, key.on_delete} <= {"NO ACTION", "RESTRICT"}:
+                found.add(child)
+                pending.append(child)
+    return found
+
+
 def _fired(statement: Statement, catalog: Catalog) -> list[SchemaObject]:
     """The triggers that a statement may fire, on its target and on tables that foreign keys change along."""
     target = statement.table or ""

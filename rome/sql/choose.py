@@ -1,18 +1,21 @@
-"""The choice of an access path for one occurrence of a table, among its row key and its indexes.
+"""The access paths that one occurrence of a table has: by its row key, and by its indexes.
 
-In this order: the whole row key is equal to something; a whole unique index is; the most columns that are equal, from
-the first on, of the row key or an index, where a range on the next column counts half a column; all rows.
+Of those that lead to as many rows, as far as is known, the better is in this order: the whole row key is equal to
+something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
+where a range on the next column counts half a column.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index, Table
 from rome.sql.access import Bound, Equal, KeyPath, Path, Scan, Within
+from rome.sql.names import rowid_column
 from rome.sql.predicates import Op
-from rome.sql.scopes import Predicate, rowid_column
+from rome.sql.scopes import Predicate
+from rome.sql.sources import FromColumn, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,15 @@ class _Order:
 def choose(table: Table, predicates: Sequence[Predicate]) -> Path:
     """The path for an occurrence of which all these predicates are true."""
     paths = [path for order in _orders(table) if (path := _path(table, order, predicates))]
-    return max(paths, key=_worth, default=Scan(table.name))
+    return max(paths, key=worth, default=Scan(table.name))
+
+
+def candidates(table: Table, predicates: Sequence[Predicate]) -> Iterator[KeyPath]:
+    """The paths for an occurrence with these predicates: with the values of other rows, and without."""
+    constant = [each for each in predicates if not _is_from_rows(each.sources)]
+    for order in _orders(table):
+        paths = [_path(table, order, constant), _path(table, order, predicates)]
+        yield from dict.fromkeys(path for path in paths if path is not None)
 
 
 def _orders(table: Table) -> list[_Order]:
@@ -62,13 +73,17 @@ def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPa
 
 
 def _equal(column: Column, predicates: Sequence[Predicate]) -> Equal | None:
-    """The shortest list of values that the column is equal to one of."""
+    """The shortest list of values that the column is equal to one of; other rows' values only if there is none."""
     terms = [
         Equal(column, predicate.sources, predicate.op is Op.SAME)
         for predicate in predicates
         if predicate.op in (Op.EQUAL, Op.SAME)
     ]
-    return min(terms, key=lambda term: len(term.sources), default=None)
+    return min(terms, key=lambda term: (_is_from_rows(term.sources), len(term.sources)), default=None)
+
+
+def _is_from_rows(sources: Sequence[Key]) -> bool:
+    return any(isinstance(source, FromColumn) for source in sources)
 
 
 def _within(column: Column, predicates: Sequence[Predicate]) -> Within | None:
@@ -81,8 +96,6 @@ def _within(column: Column, predicates: Sequence[Predicate]) -> Within | None:
     return Within(column, lower, upper) if lower or upper else None
 
 
-def _worth(path: KeyPath) -> tuple[bool, bool, float, bool]:
+def worth(path: KeyPath) -> tuple[bool, bool, float, bool]:
     """What paths are compared by; of two that are worth the same, the first is taken."""
-    index = path.index
-    is_unique = index is not None and index.unique and len(path.equal) == len(index.columns)
-    return path.is_get, is_unique, len(path.equal) + (0.5 if path.within else 0), index is None
+    return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None

@@ -19,7 +19,6 @@ What foreign keys and other constraints look at is no concern of paths.
 
 from __future__ import annotations
 
-import sqlglot
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
@@ -27,8 +26,10 @@ from rome.sql.access import KeyPath, Path, Paths, Scan
 from rome.sql.behind import tables_behind
 from rome.sql.binding import bind
 from rome.sql.choose import choose
+from rome.sql.facts import Facts
 from rome.sql.normal import NormalText, normal_text
-from rome.sql.scopes import scopes
+from rome.sql.planner import has_odd_names, parse
+from rome.sql.scopes import Scopes
 from rome.sql.statement import Kind, classify
 from rome.sql.tokens import names
 
@@ -41,12 +42,12 @@ def access_paths(sql: str, catalog: Catalog) -> Paths:
     """The paths of SELECT, INSERT, UPDATE or DELETE (the target of an INSERT has none, since it is not read)."""
     statement = classify(sql)
     normal = normal_text(sql)
-    if statement.kind not in _READING or statement.tail or normal is None or _has_odd_names(sql, catalog):
+    if statement.kind not in _READING or statement.tail or normal is None or has_odd_names(sql, catalog):
         return Paths(parsed=False)
     found: dict[str, list[Path]] = {}
     unseen: set[str] = set()
     if statement.kind is not Kind.INSERT or not names(sql).isdisjoint(_READ_WORDS):
-        tree = _parse(normal)
+        tree = parse(normal)
         if tree is None:
             return Paths(parsed=False)
         found, unseen = _paths_of(tree, catalog, normal)
@@ -61,23 +62,16 @@ _READ_WORDS = frozenset({"select", "in"})
 """Without one of these words, an INSERT reads no table: many rows of VALUES are not parsed."""
 
 
-def _parse(normal: NormalText) -> exp.Expr | None:
-    try:
-        tree = sqlglot.parse_one(normal.text, read="sqlite")
-    except Exception:  # whatever the parser makes of an odd text, SQLite has the last word on it
-        return None
-    return None if isinstance(tree, exp.Command) else tree
-
-
 def _paths_of(tree: exp.Expr, catalog: Catalog, normal: NormalText) -> tuple[dict[str, list[Path]], set[str]]:
     """Table name in lower case → the paths of its occurrences; and the names of what is to be read whole."""
-    shadowed = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
+    scopes = Scopes(tree, catalog)
+    Facts(scopes, normal.lists)
     found: dict[str, list[Path]] = {}
     seen: set[int] = set()
-    for scope in scopes(tree, catalog, normal.lists):
+    for scope in scopes:
         for occurrence in scope.occurrences:
             table = occurrence.table
-            if table is not None and table.name.lower() not in shadowed:
+            if table is not None:
                 found.setdefault(table.name.lower(), []).append(choose(table, occurrence.predicates))
                 seen.add(id(occurrence.node))
     return found, _unseen(tree, seen)
@@ -94,9 +88,3 @@ def _unseen(tree: exp.Expr, seen: set[int]) -> set[str]:
         if field is not None:
             unseen.add(field.name.lower())
     return unseen
-
-
-def _has_odd_names(sql: str, catalog: Catalog) -> bool:
-    """Whether `true` or `false` stands in the text, and could be a column."""
-    odd = names(sql) & {"true", "false"}
-    return bool(odd) and any(not odd.isdisjoint(table.by_name) for table in catalog.tables.values())

@@ -77,11 +77,31 @@ def comparisons(conjunct: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Iter
         yield from _between(conjunct, lists)
 
 
+def equalities(conjunct: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:
+    """The pairs of plain columns that a conjunct says are equal."""
+    if isinstance(conjunct, exp.EQ):
+        yield from paired(conjunct.this.unnest(), conjunct.expression.unnest())
+
+
+def paired(left: exp.Expr, right: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:
+    """The pairs of plain columns that are equal if two expressions, or two row values, are."""
+    if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+        yield left, right
+    elif isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
+        for one, other in _members(left, right):
+            yield from paired(one, other)
+
+
+def _members(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr]]:
+    """The members of two row values side by side; none if they are not of one length, which is an error."""
+    lefts, rights = ([member.unnest() for member in each.expressions] for each in (left, right))
+    return list(zip(lefts, rights, strict=True)) if len(lefts) == len(rights) else []
+
+
 def _compared(left: exp.Expr, op: Op, right: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
     if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
-        if op is Op.EQUAL and len(left.expressions) == len(right.expressions):
-            for one, other in zip(left.expressions, right.expressions, strict=True):
-                yield from _compared(one.unnest(), op, other.unnest(), lists)
+        for one, other in _members(left, right) if op is Op.EQUAL else ():
+            yield from _compared(one, op, other, lists)
         return
     if not isinstance(left, exp.Column):
         left, op, right = right, _TURNED.get(op, op), left

@@ -1,7 +1,6 @@
 """Scopes: which tables occur in each SELECT, UPDATE or DELETE of a statement, and which conditions narrow them.
 
-Every query block is a scope of its own, wherever it stands: a subquery, the body of a CTE, a member of a UNION. A
-condition narrows only tables of its own scope, so that scopes can be looked at one by one.
+Every query block is a scope of its own, wherever it stands: a subquery, the body of a CTE, a member of a UNION.
 
 A condition may narrow an occurrence if every row outside of it would be thrown away anyway:
 
@@ -10,8 +9,6 @@ A condition may narrow an occurrence if every row outside of it would be thrown 
   a table is narrowed only by what rejects NULL.
 * The ON of a LEFT JOIN narrows its inner side only: rows of the outer side come out whether it is true or not.
 * RIGHT and FULL joins turn the sides around; a scope with one of them is not narrowed at all.
-* A name without a qualifier is looked up in all tables of the scope. With NATURAL and USING it may be a column of two
-  tables at once, and narrows nothing.
 
 What a scope is made of is told by the parser's tree; a node with a part that is not known here makes its scope
 `Unclear`, and all its tables are read whole.
@@ -19,16 +16,15 @@ What a scope is made of is told by the parser's tree; a node with a part that is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from rome.catalog.affinity import Affinity
 from rome.catalog.model import Catalog, Column, Table
-from rome.sql.predicates import Comparison, Op, comparisons, conjuncts
-from rome.sql.rowids import rowid_names
-from rome.sql.sources import Source
+from rome.sql.occurrences import occurrence_of
+from rome.sql.predicates import Op
+from rome.sql.sources import Key
 
 
 class Unclear(Exception):
@@ -41,7 +37,7 @@ class Predicate:
 
     column: Column
     op: Op
-    sources: tuple[Source, ...]
+    sources: tuple[Key, ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -56,14 +52,25 @@ class Occurrence:
     """Whether a LEFT JOIN, of those that were read so far, may put NULLs in its place."""
     predicates: list[Predicate] = field(default_factory=list)
 
+    @property
+    def number(self) -> int:
+        """Its number in the statement. (What is no table has none.)"""
+        number = occurrence_of(self.node)
+        assert number is not None
+        return number
+
 
 @dataclass(frozen=True, slots=True)
-class _Condition:
-    """A condition and the occurrences that it may narrow; of those in `nullable`, by what rejects NULL only."""
+class Condition:
+    """A condition and the occurrences that it may narrow; of those in `nullable`, by what rejects NULL only.
+
+    `must_hold`: it is true of every row of its scope (the ON of a LEFT JOIN need not be).
+    """
 
     node: exp.Expr
     occurrences: tuple[Occurrence, ...]
     nullable: frozenset[int]
+    must_hold: bool = True
 
 
 _CLAUSES = frozenset(
@@ -90,12 +97,14 @@ _TABLE_PARTS = frozenset({"this", "db", "alias", "indexed", "joins"})
 
 
 class Scope:
-    """One query block: its occurrences, with the predicates on them. Raises Unclear."""
+    """One query block: its occurrences, and the conditions on them. Raises Unclear."""
 
-    def __init__(self, node: exp.Expr, catalog: Catalog, lists: Sequence[tuple[Source, ...]]) -> None:
+    def __init__(self, node: exp.Expr, catalog: Catalog, shadowed: Set[str]) -> None:
+        """`shadowed`: the names, in lower case, that stand for CTEs."""
+        self.node = node
         self.catalog = catalog
-        self.lists = lists
-        self.conditions: list[_Condition] = []
+        self.shadowed = shadowed
+        self.conditions: list[Condition] = []
         self.merges_names = False
         if any(part for name, part in node.args.items() if name not in _CLAUSES):
             raise Unclear
@@ -103,8 +112,6 @@ class Scope:
         where = node.args.get("where")
         if where:
             self._condition(where.this, self.occurrences)
-        for condition in self.conditions:
-            self._narrow(condition)
 
     def _sources(self, node: exp.Expr) -> list[Occurrence]:
         """The occurrences of a query block: the target of UPDATE and DELETE, and what stands in FROM."""
@@ -127,10 +134,13 @@ class Scope:
             if kind not in ("", "INNER", "CROSS", "OUTER") or side not in ("", "LEFT") or method not in ("", "NATURAL"):
                 raise Unclear
             self.merges_names |= method == "NATURAL" or bool(join.args.get("using"))
+            before = len(self.conditions)
             right = self._item(join.this)
+            if side:  # where a group in parentheses is not there, its own conditions are not true
+                self.conditions[before:] = [replace(each, must_hold=False) for each in self.conditions[before:]]
             on = join.args.get("on")
             if on is not None:
-                self._condition(on, right if side else left + right)
+                self._condition(on, right if side else left + right, must_hold=not side)
             if side:
                 for occurrence in right:
                     occurrence.nullable = True
@@ -157,53 +167,77 @@ class Scope:
             return None
         if node.db.lower() not in ("", "main") or (alias is not None and alias.args.get("columns")):
             return None
-        return self.catalog.table(node.name)
+        return None if node.name.lower() in self.shadowed else self.catalog.table(node.name)
 
-    def _condition(self, node: exp.Expr, occurrences: Sequence[Occurrence]) -> None:
+    def _condition(self, node: exp.Expr, occurrences: Sequence[Occurrence], *, must_hold: bool = True) -> None:
         nullable = frozenset(id(occurrence) for occurrence in occurrences if occurrence.nullable)
-        self.conditions.append(_Condition(node, tuple(occurrences), nullable))
-
-    def _narrow(self, condition: _Condition) -> None:
-        for conjunct in conjuncts(condition.node):
-            for comparison in comparisons(conjunct, self.lists):
-                occurrence, column = self._resolve(comparison)
-                if column is None or occurrence not in condition.occurrences:
-                    continue
-                if comparison.rejects_null or id(occurrence) not in condition.nullable:
-                    occurrence.predicates.append(Predicate(column, comparison.op, comparison.sources))
-
-    def _resolve(self, comparison: Comparison) -> tuple[Occurrence, Column] | tuple[None, None]:
-        """The occurrence and column that a name stands for, if that is certain."""
-        node = comparison.column
-        name, qualifier = node.name.lower(), node.table.lower()
-        if node.args.get("db") or (self.merges_names and not qualifier):
-            return None, None
-        candidates = [one for one in self.occurrences if one.name == qualifier] if qualifier else self.occurrences
-        if qualifier and len(candidates) > 1:
-            return None, None
-        found = [(one, column) for one in candidates if (column := _column(one.table, name, len(candidates) == 1))]
-        return found[0] if len(found) == 1 else (None, None)
+        self.conditions.append(Condition(node, tuple(occurrences), nullable, must_hold))
 
 
-def _column(table: Table | None, name: str, alone: bool) -> Column | None:
-    """The column of a table; a name of the hidden rowid only where no other occurrence could have it."""
-    if table is None:
-        return None
-    if name not in table.by_name and alone and name in rowid_names(table):
-        name = str(table.counted).lower()
-        return table.by_name.get(name) or rowid_column(table)
-    return table.by_name.get(name)
+class Scopes:
+    """All scopes of a statement that are clear, outer ones before those within them."""
+
+    def __init__(self, tree: exp.Expr, catalog: Catalog) -> None:
+        self._ctes = list(tree.find_all(exp.CTE))
+        shadowed = {cte.alias.lower() for cte in self._ctes}
+        self._of: dict[int, Scope] = {}
+        for node in tree.find_all(exp.Select, exp.Update, exp.Delete):
+            try:
+                self._of[id(node)] = Scope(node, catalog, shadowed)
+            except Unclear:
+                continue
+
+    def __iter__(self) -> Iterator[Scope]:
+        return iter(self._of.values())
+
+    def of(self, node: exp.Expr | None) -> Scope | None:
+        """The scope of a query block, perhaps in parentheses; None if it is unclear, or no query block."""
+        while isinstance(node, (exp.Subquery, exp.Paren)):
+            node = None if node.args.get("joins") else node.this
+        return self._of.get(id(node))
+
+    def cte_of(self, node: exp.Expr) -> exp.CTE | None:
+        """The CTE that an item of FROM stands for, if that is certain."""
+        if not isinstance(node, exp.Table) or node.args.get("db"):
+            return None
+        named = [cte for cte in self._ctes if cte.alias.lower() == node.name.lower()]
+        if len(named) != 1 or named[0].args["alias"].args.get("columns"):
+            return None
+        (cte,) = named
+        with_ = cte.parent
+        around = {id(one) for one in _ancestors(node)}
+        is_seen = with_ is not None and id(with_.parent) in around and id(cte) not in around
+        return cte if is_seen else None
+
+    def around(self, scope: Scope) -> Scope | None:
+        """The scope whose columns another one can name beside its own; None if there is none, or it is unclear."""
+        return self.of(_around(scope.node))
 
 
-def rowid_column(table: Table) -> Column:
-    """The hidden rowid as a column."""
-    return Column(str(table.counted), -1, Affinity.INTEGER)
+def _ancestors(node: exp.Expr) -> Iterator[exp.Expr]:
+    parent = node.parent
+    while parent is not None:
+        yield parent
+        parent = parent.parent
 
 
-def scopes(tree: exp.Expr, catalog: Catalog, lists: Sequence[tuple[Source, ...]]) -> Iterator[Scope]:
-    """The scopes of a statement that are clear."""
-    for node in tree.find_all(exp.Select, exp.Update, exp.Delete):
-        try:
-            yield Scope(node, catalog, lists)
-        except Unclear:
-            continue
+_OPAQUE = (exp.CTE, exp.Returning, exp.OnConflict, exp.Limit, exp.Offset, exp.Insert, exp.Lateral, exp.Values)
+"""What hides the scopes around it, or shows them otherwise than elsewhere (RETURNING has the changed row)."""
+
+
+def _around(node: exp.Expr) -> exp.Expr | None:
+    """The query block around another one; a block in FROM does not see the items beside it, but what is around them."""
+    child, parent = node, node.parent
+    in_on = False
+    while parent is not None and not isinstance(parent, _OPAQUE):
+        part = child.arg_key
+        if isinstance(parent, exp.SetOperation) and part not in ("this", "expression"):
+            return None
+        if isinstance(parent, exp.Table) and part != "joins" and not in_on:
+            return None
+        in_on = in_on or (isinstance(parent, exp.Join) and part == "on")
+        is_block = isinstance(parent, (exp.Select, exp.Update, exp.Delete))
+        if is_block and (in_on or part not in ("from_", "from", "joins")):
+            return parent
+        child, parent = parent, parent.parent
+    return None

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rome.catalog.affinity import SqlValue
+from rome.catalog.model import Column
 from rome.sql.tokens import Kind, Token
 
 Parameters = Sequence[Any] | Mapping[str, Any]
@@ -49,6 +50,26 @@ class Param:
 
 
 Source = Const | Param
+
+
+@dataclass(frozen=True, slots=True)
+class FromColumn:
+    """The distinct values that a column has in the rows which were fetched for another occurrence."""
+
+    occurrence: int
+    """The number of the occurrence."""
+    name: str
+    """Its name in the statement."""
+    column: Column
+    position: int
+    """The place of the column's value in a row."""
+
+    def __str__(self) -> str:
+        return f"{self.name}.{self.column.name}"
+
+
+Key = Source | FromColumn
+"""Where the values that rows are looked up by come from."""
 
 
 def value_of(source: Source, parameters: Parameters) -> SqlValue:

@@ -11,6 +11,7 @@ dropped space counts with its whole size into `log_bytes`, so that a large one i
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -79,8 +80,9 @@ class MemoryStore:
         with database.lock:
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
-                return Fetched(database.version, present.catalog, _without_orphans(requests, present.answers))
-            return fetch_at(requests, at, lambda asked: self._ask(asked, at))
+                answers = _without_orphans(requests, present.answers)
+                return Fetched(database.version, present.catalog, answers, database.incarnation)
+            return fetch_at(requests, at, lambda asked: self._ask(asked, at))._replace(incarnation=database.incarnation)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raises Conflict, or SnapshotTooOld where it can't be told."""
@@ -186,6 +188,7 @@ class _Database:
         self._log_size = 0
         self._tokens: dict[bytes, int] = {}
         self._written = dict.fromkeys(self._spaces, self.version)
+        self.incarnation = os.urandom(8) if self.version else b""
 
     def snapshot(self) -> _Snapshot:
         """A copy of the newest version, without the spaces that are dropped."""
@@ -225,6 +228,7 @@ class _Database:
         if not batch.writes and not batch.drops:
             return self.version
         self.version += 1
+        self.incarnation = self.incarnation or os.urandom(8)
         catalog = self.catalog
         undos = tuple([self._apply(write) for write in batch.writes])
         size = sum(len(undo.space) + len(undo.key) + len(undo.old or b"") for undo in undos)

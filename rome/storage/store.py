@@ -98,12 +98,15 @@ Request = Get | Range | Lookup | Count
 class Fetched(NamedTuple):
     """What a fetch answers: the version that was read, the last one that wrote to the catalog, one answer a request.
 
-    `version` and `catalog` are those of the version that was read (`at`, when it was given).
+    `version` and `catalog` are those of the version that was read (`at`, when it was given). `incarnation` is another
+    after the database was cleared, or replaced by a copy: what was remembered of the former one is worth nothing then.
+    It is empty as long as nothing has been committed.
     """
 
     version: int
     catalog: int
     answers: list[Any]
+    incarnation: bytes = b""
 
 
 class Demand(enum.Enum):

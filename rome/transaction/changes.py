@@ -6,7 +6,7 @@ is undone, so that the next trial makes the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rome.catalog.affinity import SqlValue
@@ -20,6 +20,7 @@ from rome.storage.store import Get, rows_space
 from rome.transaction.constraints import Constraints
 from rome.transaction.journal import Entry
 from rome.transaction.loaded import Target
+from rome.transaction.rounds import fetch
 from rome.transaction.transaction import Mark, Transaction
 
 _SAVEPOINT = "rome_statement"
@@ -43,15 +44,16 @@ class _Trial(NamedTuple):
     needs: list[Target]
 
 
-def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], targets: Iterable[Target]) -> Result:
-    """Run a plan that changes rows, once for each set of parameters. `targets`: what it reads.
+def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
+    """Run a plan that changes rows, once for each set of parameters.
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
     constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.drawn)
     known = list(_needs_of_values(constraints, plan, rows))
-    transaction.fetch([*targets, *known])
+    fetch(transaction, plan, rows, known)
     transaction.see_schema()
+    transaction.workspace.ensure(plan.mentioned)
     transaction.constrain(known)
     foreign_keys_put_off = looked = False
     while True:

@@ -10,7 +10,7 @@ transaction's ledger. What was read stays read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
@@ -84,19 +84,23 @@ class Loaded:
             if isinstance(request, Range) and (request.begin, request.end, request.limit) == (b"", LAST, None):
                 self._full.add(table.id)
 
-    def rows(self, target: Target) -> Iterator[Row]:
-        """The rows that a request was answered with, as the store has them; all of the table, when all were fetched."""
-        table, request = target
-        known = self.known.get(table.id, {})
-        keys: Iterable[bytes] = known
+    def rows(self, targets: Sequence[Target]) -> list[Row]:
+        """The rows that some requests for one table were answered with, each once, as the store has them.
+
+        When all of the table was fetched, these may be all of its rows.
+        """
+        if not targets:
+            return []
+        known = self.known.get(targets[0].table.id, {})
+        keys: Iterable[bytes] = self._keys(targets[0].request, known)
+        if len(targets) > 1:
+            keys = dict.fromkeys(key for target in targets for key in self._keys(target.request, known))
+        return [row.values for key in keys if (row := known.get(key)) is not None and row.values is not None]
+
+    def _keys(self, request: Request, known: dict[bytes, Known]) -> Iterable[bytes]:
         if isinstance(request, Get):
-            keys = request.keys
-        elif request in self._answers:
-            keys = self._answers[request]
-        for key in keys:
-            row = known.get(key)
-            if row is not None and row.values is not None:
-                yield row.values
+            return request.keys
+        return self._answers.get(request, known)
 
     def note_new(self, table: Table, key: bytes) -> None:
         """A row key that a statement in the workspace has written."""

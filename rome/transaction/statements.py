@@ -10,15 +10,15 @@ Five functions in order lead from text to rows: `Statements.run`, `plan`, `Trans
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rome.errors import OperationalError
+from rome.execution.compiled import Compiled, Unfit
 from rome.execution.plan import Plan, make_plan
 from rome.execution.workspace import Parameters, Result, together
-from rome.sql.paths import bind
 from rome.sql.statement import WRITES, Statement
 from rome.transaction.changes import change
-from rome.transaction.loaded import Target, whole
+from rome.transaction.rounds import Fetching, fetch
 from rome.transaction.transaction import StaleCatalog, Transaction
 
 
@@ -33,7 +33,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
         try:
             plan = _plan(transaction, statement, sql, rows[0])
             if statement.kind in WRITES:
-                return change(transaction, plan, rows, targets(plan, rows))
+                return change(transaction, plan, rows)
             return _read(transaction, plan, rows)
         except StaleCatalog:
             continue
@@ -44,7 +44,7 @@ def _plan(transaction: Transaction, statement: Statement, sql: str, parameters: 
     workspace = transaction.workspace
 
     def make() -> Plan:
-        return make_plan(workspace, statement, sql, parameters)
+        return make_plan(workspace, statement, sql, parameters, transaction.database.statistics)
 
     try:
         if workspace.temporary or transaction.schema_changed:
@@ -57,24 +57,22 @@ def _plan(transaction: Transaction, statement: Statement, sql: str, parameters: 
         raise
     if plan.about_schema:
         transaction.see_schema()
-        workspace.ensure_all()
-    else:
-        workspace.ensure(plan.mentioned)
     return plan
 
 
 def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
-    transaction.fetch(targets(plan, rows))
-    transaction.loaded.stage(plan.reads)
-    results = [transaction.workspace.run(plan.sql, parameters) for parameters in rows]
-    return together(results)
+    fetching = fetch(transaction, plan, rows)
+    if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
+        try:
+            return together([_run_compiled(plan, plan.compiled, fetching, at, row) for at, row in enumerate(rows)])
+        except Unfit:
+            pass  # a value that only SQLite knows how to treat
+    workspace = transaction.workspace
+    workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
+    transaction.loaded.stage(plan.tables)
+    return together([workspace.run(plan.sql, parameters) for parameters in rows])
 
 
-def targets(plan: Plan, rows: Sequence[Parameters]) -> Iterator[Target]:
-    """What the plan's paths ask for with these parameters."""
-    for table in plan.scans:
-        yield whole(table)
-    for parameters in rows:
-        for table, path in plan.paths:
-            for request in bind(path, table, parameters):
-                yield Target(table, request)
+def _run_compiled(plan: Plan, compiled: Compiled, fetching: Fetching, at: int, parameters: Parameters) -> Result:
+    rows = compiled.run(fetching.rows(at), parameters)
+    return Result(rows, plan.description or None, -1)

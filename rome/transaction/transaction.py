@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import enum
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database import Database, row_counter
-from rome.errors import Conflict, IntegrityError, InterfaceError, LockLost, OperationalError
-from rome.execution.workspace import Workspace
+from rome.errors import Conflict, IntegrityError, InterfaceError, LockLost, OperationalError, SnapshotTooOld
+from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
 from rome.storage.keys import encode
@@ -77,6 +77,7 @@ class Transaction:
         self.ledger = Ledger()
         self.loaded = Loaded(workspace, self.ledger)
         self.journal: list[Entry] = []
+        self._changed: set[int] = set()
         self.reads = Reads(isolation is Isolation.SERIALIZABLE)
         self.savepoints: list[Mark] = []
         self.guards: list[Guard] = []
@@ -118,15 +119,15 @@ class Transaction:
         if self.version is None:
             self.version = fetched.version
             self.reads.version = fetched.version
-            if fetched.catalog != self.base.version:
+            if self.database.is_replaced(fetched.incarnation) or fetched.catalog != self.base.version:
                 self._change_catalog(fetched)
+        elif self.database.is_replaced(fetched.incarnation):
+            raise SnapshotTooOld("snapshot too old: the database was dropped meanwhile; run the transaction again")
 
     def _change_catalog(self, fetched: Fetched) -> None:
         """The schema is not the one we had: go on with the new one, unless something was changed already."""
         if self.journal or self.schema_changed or (self.savepoints and self.workspace.temporary):
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
-        if fetched.version < self.database.newest.version:
-            self.database.cleared(0)
         self.workspace.end(keep=self.workspace.temporary)
         self.ledger = Ledger()
         self.loaded = Loaded(self.workspace, self.ledger)
@@ -160,12 +161,24 @@ class Transaction:
     def record(self, entries: Sequence[Entry]) -> None:
         """Put entries into the journal; numbers given explicitly move the counters of this process on."""
         self.journal.extend(entries)
+        self._changed.update(entry.table.id for entry in entries)
         for entry in entries:
             table = entry.table
             if entry.new_key is not None:
                 self.loaded.note_new(table, entry.new_key)
                 if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.drawn:
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
+
+    def has_changed(self, tables: Iterable[Table]) -> bool:
+        """Whether the transaction has changed rows of one of these tables, or the schema."""
+        return self.schema_changed or bool(self.journal and self._changed.intersection(table.id for table in tables))
+
+    def rows_now(self, table: Table) -> Iterator[Row]:
+        """The rows of a table that the transaction has changed, as they are now."""
+        if table.id in self._changed:
+            for (table_id, _), state in net_of(self.journal).items():
+                if table_id == table.id and state.row is not None:
+                    yield state.row
 
     def next_id(self, table_id: int) -> int:
         """The next number of a table's counter."""
@@ -209,7 +222,9 @@ class Transaction:
         self._drawn_since.clear()
         self.workspace.back_to(mark.name, mark.workspace)
         self.ledger.back_to(mark.ledger)
-        del self.journal[mark.journal :]
+        if len(self.journal) > mark.journal:
+            del self.journal[mark.journal :]
+            self._changed = {entry.table.id for entry in self.journal}
         if self.isolation is Isolation.READ_COMMITTED:
             # Rows that were taken out of the workspace since the mark, because they may be old, are in it again.
             self.loaded.unstage_unknown(mark.catalog.tables.values())

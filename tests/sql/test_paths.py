@@ -116,7 +116,7 @@ GOLDEN = [
     ("SELECT * FROM services WHERE id = ? UNION SELECT * FROM services WHERE 2 = id",
      [BY_ID, "services by key (id = 2)"]),
     ("SELECT * FROM services s WHERE EXISTS (SELECT 1 FROM tags WHERE service_id = 2 AND s.id = 1)",
-     [SERVICES, "tags by key (service_id = 2)"]),
+     ["services by key (id = 1)", "tags by key (service_id = 2)"]),
     ("SELECT * FROM (SELECT * FROM services WHERE id = ?) q LEFT JOIN tags ON q.id = service_id WHERE q.uuid = 1",
      [BY_ID, TAGS]),
     ("WITH q AS (SELECT * FROM services WHERE id = ?) SELECT * FROM q JOIN tags WHERE q.id = 3", [BY_ID, TAGS]),

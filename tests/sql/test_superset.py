@@ -1,11 +1,12 @@
-"""Random statements over nothing but the rows that their paths fetch answer the same as over all rows.
+"""Random statements over nothing but the rows that their plans fetch answer the same as over all rows.
 
-The definition of a right path: the statement can't tell SQLite with the fetched rows (and some others, at random) from
-SQLite with all rows.
+The definition of a right plan: the statement can't tell SQLite with the fetched rows (and some others, at random) from
+SQLite with all rows. What is known of the tables is at random too, so that every path is taken at some time.
 """
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,12 +15,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rome.catalog.model import Catalog, Table
-from rome.sql.binding import bind
-from rome.sql.paths import access_paths
+from rome.sql.planner import ReadPlan, Statistics, bind, plan_reads
 from rome.storage.keys import collate, encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
 from rome.storage.rows import encode_row
-from rome.storage.store import Batch, Get, Lookup, Write, index_space, rows_space
+from rome.storage.store import Batch, Get, Lookup, Request, Write, index_space, rows_space
 from tests.sql.schema import catalog_of
 
 DDL = """
@@ -78,24 +78,44 @@ class Data:
                     columns = encode(collate(values[str(name)], how) for name, how in pairs)
                     yield Write(index_space(index.id), entry(columns, key), b"")
 
-    def fetch(self, sql: str, parameters: Any) -> dict[str, set[bytes]]:
-        """Table name → keys of the rows that the statement's paths lead to."""
-        found: dict[str, set[bytes]] = {}
-        paths = access_paths(sql, self.catalog)
-        if not paths.parsed:
+    def fetch(self, plan: ReadPlan, parameters: Any) -> dict[str, set[bytes]]:
+        """Table name → keys of the rows that a plan leads to, round by round."""
+        if not plan.parsed:
             return {name: {key for key, _ in rows} for name, rows in self.rows.items()}
-        for name, each in paths.tables.items():
-            keys = found.setdefault(name, set())
-            for path in each:
-                requests = bind(path, self.catalog.tables[name], parameters)
-                for request, answer in zip(requests, self.store.fetch(requests).answers, strict=True):
-                    if isinstance(request, Get):
-                        keys.update(key for key, value in zip(request.keys, answer, strict=True) if value is not None)
-                    elif isinstance(request, Lookup):
-                        keys.update(row_key_of(one) for one, _ in answer)
-                    else:
-                        keys.update(key for key, _ in answer)
+        found = {table.name: {key for key, _ in self.rows[table.name]} for table in plan.whole}
+        of_step: dict[int, list[tuple[Any, ...]]] = {}
+        for steps in plan.rounds:
+            now: dict[int, list[tuple[Any, ...]]] = {}
+            for step in steps:
+                keys = self._keys(bind(step, parameters, of_step.__getitem__))
+                found.setdefault(step.table.name, set()).update(keys)
+                now[step.occurrence] = [row for key, row in self.rows[step.table.name] if key in keys]
+            of_step |= now
         return found
+
+    def _keys(self, requests: tuple[Request, ...]) -> set[bytes]:
+        keys: set[bytes] = set()
+        for request, answer in zip(requests, self.store.fetch(requests).answers, strict=True):
+            if isinstance(request, Get):
+                keys.update(key for key, value in zip(request.keys, answer, strict=True) if value is not None)
+            elif isinstance(request, Lookup):
+                keys.update(row_key_of(one) for one, _ in answer)
+            else:
+                keys.update(key for key, _ in answer)
+        return keys
+
+
+class Guesses(Statistics):
+    """Knows nothing, and says something at random, but of one thing always the same."""
+
+    def __init__(self, chosen: random.Random) -> None:
+        self._known: dict[Any, float] = defaultdict(lambda: chosen.choice([0.0, 1.0, 70.0, 1e3, 1e9]))
+
+    def rows(self, table: Table) -> float:
+        return self._known[table.name]
+
+    def per_key(self, table: Table, columns: tuple[str, ...], *, is_unique: bool, is_ranged: bool) -> float:
+        return self._known[table.name, columns, is_ranged]
 
 
 def new_sqlite() -> apsw.Connection:
@@ -160,11 +180,17 @@ class Writer:
 
     def test(self, scope: list[tuple[str, str]], depth: int) -> str:
         kind = self.pick(
-            "plain", "plain", "plain", "plain", "compare", "in", "between", "null", "chain", "nested", "nested", "row"
+            "plain", "plain", "plain", "compare", "equal", "equal", "in", "between", "null", "chain", "nested",
+            "nested", "row"
         )  # fmt: skip
         left = self.column(scope, INDEXED) if self.pick(True, True, False) else self.operand(scope)
         if kind == "plain":
             return f"{left} {self.pick('=', '=', '=', '=', '<', '>', '<=', '>=', 'IS')} {self.value()}"
+        if kind == "equal":
+            one, other = self.column(scope, INDEXED), self.column(scope, INDEXED)
+            if self.pick(*[False] * 5, True):
+                return f"({one}, {self.column(scope)}) = ({other}, {self.operand(scope)})"
+            return f"{one} = {other}"
         if kind == "compare":
             return f"{left} {self.pick('=', '=', '==', '<', '<=', '>', '>=', 'IS', '<>')} {self.operand(scope)}"
         if kind == "in":
@@ -197,12 +223,21 @@ class Writer:
         table = self.pick(*COLUMNS)
         name = self.pick(f"q{next(self.numbers)}", table)
         where = self.condition([(name, table), self.pick(*scope)], depth - 1)
+        if self.pick(True, True, False):
+            where = f"{name}.{self.pick(*INDEXED[table])} = {self.column(scope, INDEXED)} AND {where}"
         column = self.pick(*COLUMNS[table])
         select = f"FROM {table} AS {name} WHERE {where}"
+        if self.pick(*[False] * 5, True):
+            inner = [(name, table)]
+            select = f"FROM {table} AS {name} {self.joined(inner)} WHERE {where}"
         if kind == "exists":
-            return f"EXISTS (SELECT 1 {select})"
+            return f"{self.pick('', '', 'NOT ')}EXISTS (SELECT {self.pick('1', '*', 'count(*)')} {select})"
         if kind == "in":
-            return f"{self.column(scope)} IN (SELECT {column} {select})"
+            if self.pick(*[False] * 4, True):
+                pair = f"SELECT {name}.{column}, {name}.{self.pick(*COLUMNS[table])}"
+                return f"({self.column(scope)}, {self.column(scope)}) IN ({pair} {select})"
+            cut = self.pick("", "", "", f" ORDER BY 1 LIMIT {self.pick(1, 2)}", f" GROUP BY {name}.{column}")
+            return f"{self.column(scope)} {self.pick('', '', 'NOT ')}IN (SELECT {name}.{column} {select}{cut})"
         if kind == "table":
             return f"{self.column(scope)} IN (SELECT x FROM w) OR 1 IN (SELECT {column} {select})"
         return f"{self.operand(scope)} = (SELECT max({column}) {select})"
@@ -210,16 +245,35 @@ class Writer:
     def condition(self, scope: list[tuple[str, str]], depth: int) -> str:
         return " AND ".join(self.test(scope, depth) for _ in range(self.pick(1, 1, 2, 3)))
 
+    def joined(self, scope: list[tuple[str, str]]) -> str:
+        table = self.pick(*COLUMNS)
+        scope.append((f"j{next(self.numbers)}", table))
+        join = self.pick("JOIN", "LEFT JOIN")
+        return f"{join} {table} AS {scope[-1][0]} ON {self.column(scope, INDEXED)} = {self.column(scope, INDEXED)}"
+
     def item(self, scope: list[tuple[str, str]]) -> str:
         table = self.pick(*COLUMNS)
-        if self.pick(*[False] * 6, True):
-            inner = [(table, table)]
-            scope.append((f"d{next(self.numbers)}", table))
-            columns = ", ".join(COLUMNS[table])
-            return f"(SELECT {columns} FROM {table} WHERE {self.condition(inner, 0)}) AS {scope[-1][0]}"
+        if self.pick(*[False] * 4, True):
+            return self.subselect(scope, table)
         alias = f"t{next(self.numbers)}" if any(table == name for name, _ in scope) else table
         scope.append((alias, table))
         return table if alias == table else f"{table} AS {alias}"
+
+    def subselect(self, scope: list[tuple[str, str]], table: str) -> str:
+        name = self.pick(table, f"s{next(self.numbers)}")
+        inner = [(name, table)]
+        source = f"{table} AS {name}" + (f" {self.joined(inner)}" if self.pick(*[False] * 3, True) else "")
+        scope.append((f"d{next(self.numbers)}", table))
+        where = self.condition(inner, 0)
+        columns = ", ".join(self.pick(*[f"{name}.{column}"] * 6, f"+{column} AS {column}") for column in COLUMNS[table])
+        if len(inner) == 1 and "rowid" not in COLUMNS[table]:
+            columns = self.pick(columns, "*", f"{name}.*")
+        everything = ", ".join(map(str, range(1, len(COLUMNS[table]) + 1)))
+        cut = self.pick("", "", f" ORDER BY {everything} LIMIT {self.pick(1, 3)}")
+        if cut and len(inner) > 1:
+            columns = f"DISTINCT {columns}"
+        cut = cut or self.pick("", "", "", f" GROUP BY {everything}")
+        return f"(SELECT {columns} FROM {source} WHERE {where}{cut}) AS {scope[-1][0]}"
 
     def source(self, scope: list[tuple[str, str]], depth: int) -> str:
         text = self.item(scope)
@@ -249,8 +303,65 @@ class Writer:
         what = self.pick("*", "count(*)", "1, *", "DISTINCT *")
         return f"SELECT {what} FROM {source}{where}"
 
+    def linked(self) -> str:
+        """A chain of joins and subqueries from one narrow occurrence on, as services write them."""
+        first = self.pick(*COLUMNS)
+        scope = [("a", first)]
+        start = f"a.{self.pick(*INDEXED[first])} = {self.value()}"
+        source, where = f"{first} AS a", [start]
+        if self.pick(*[False] * 3, True):
+            everything = ", ".join(f"i.{column} AS {column}" for column in COLUMNS[first])
+            every = ", ".join(map(str, range(1, len(COLUMNS[first]) + 1)))
+            cut = self.pick("", f" ORDER BY {every} LIMIT {self.pick(2, 5)}")
+            source = f"(SELECT {everything} FROM {first} AS i WHERE i{start[1:]}{cut}) AS a"
+            where = []
+        for _ in range(self.pick(0, 1, 1, 2, 3)):
+            table = self.pick(*COLUMNS)
+            link = self.link(scope, table, f"b{len(scope)}")
+            source += f" {self.pick('JOIN', 'LEFT JOIN', 'LEFT JOIN')} {table} AS b{len(scope)} ON {link}"
+            scope.append((f"b{len(scope)}", table))
+        for _ in range(self.pick(0, 0, 1, 2)):
+            where.append(self.linked_subquery(scope))
+        if self.pick(True, False):
+            where.append(self.test(scope, 1))
+        condition = f" WHERE {' AND '.join(where)}" if where else ""
+        what = self.pick("*", "*", f"*, {self.linked_scalar(scope)}")
+        return f"SELECT {what} FROM {source}{condition}"
+
+    def link(self, scope: list[tuple[str, str]], table: str, name: str) -> str:
+        alias, other = self.pick(*scope)
+        one, two = self.pick(*INDEXED[table]), self.pick(*INDEXED[other])
+        link = self.pick(f"{name}.{one} = {alias}.{two}", f"{alias}.{two} = {name}.{one}")
+        more = self.pick("", "", "", f" AND {self.test([*scope, (name, table)], 0)}")
+        return link + more
+
+    def linked_scalar(self, scope: list[tuple[str, str]]) -> str:
+        table, name = self.pick(*COLUMNS), f"q{next(self.numbers)}"
+        column = self.pick(*COLUMNS[table])
+        return f"(SELECT max({name}.{column}) FROM {table} AS {name} WHERE {self.link(scope, table, name)})"
+
+    def linked_subquery(self, scope: list[tuple[str, str]]) -> str:
+        table, name = self.pick(*COLUMNS), f"q{next(self.numbers)}"
+        column = f"{name}.{self.pick(*INDEXED[table])}"
+        source = f"{table} AS {name}"
+        condition = f"{name}.{self.pick(*INDEXED[table])} = {self.value()}"
+        kind = self.pick("exists", "exists", "not exists", "in", "not in", "scalar", "or")
+        if kind in ("in", "not in"):
+            if self.pick(True, False):
+                condition = self.link([*scope, *scope, (name, table)], table, name)
+            return f"{self.column(scope, INDEXED)} {kind} (SELECT {column} FROM {source} WHERE {condition})"
+        if kind == "scalar":
+            return f"{self.column(scope)} = {self.linked_scalar(scope)}"
+        link = self.link(scope, table, name)
+        if self.pick(*[False] * 3, True):
+            condition = self.linked_subquery([(name, table)] if self.pick(True, False) else [*scope, (name, table)])
+        exists = f"EXISTS (SELECT 1 FROM {source} WHERE {self.pick(link, f'{link} AND {condition}')})"
+        return {"exists": exists, "not exists": f"NOT {exists}", "or": f"({exists} OR {self.test(scope, 0)})"}[kind]
+
     def query(self) -> str:
-        kind = self.pick(*["select"] * 4, "union", "cte")
+        kind = self.pick(*["select"] * 2, *["linked"] * 4, "union", "cte")
+        if kind == "linked":
+            return self.linked()
         if kind == "union":
             one, two = self.pick(*COLUMNS), self.pick(*COLUMNS)
             op = self.pick("UNION", "UNION ALL", "EXCEPT", "INTERSECT")
@@ -267,6 +378,8 @@ class Writer:
         table = self.pick(*COLUMNS)
         scope = [(table, table)]
         where = self.condition(scope, 1)
+        if self.pick(True, False):
+            where = self.pick(self.linked_subquery(scope), f"{self.linked_subquery(scope)} AND {where}")
         returning = f" RETURNING {', '.join(COLUMNS[table])}"
         if self.pick(True, False):
             return f"DELETE FROM {table} WHERE {where}{returning}"
@@ -275,7 +388,10 @@ class Writer:
             source = self.source(scope, 0)
             condition = self.condition(scope, 1)
             return f"UPDATE {table} SET {column} = 5 FROM {source} WHERE {condition}{returning}"
-        return f"UPDATE OR IGNORE {table} SET {column} = {column} || 'x' WHERE {self.condition(scope, 1)}{returning}"
+        new = self.pick(self.linked_scalar(scope), f"(SELECT 1 WHERE {self.linked_subquery(scope)})", "NULL")
+        if table == "k" or new == "NULL":  # what is unique is no concern of plans
+            new = f"{column} || 'x'"
+        return f"UPDATE OR IGNORE {table} SET {column} = {new} WHERE {where}{returning}"
 
 
 @st.composite
@@ -304,19 +420,20 @@ def test_fetched_rows_answer_as_all_rows(statement: tuple[str, list[Any]], chose
         expected = answer(DATA.sqlite, sql, parameters)
     except apsw.Error:
         assume(False)
-    fetched = DATA.fetch(sql, parameters)
+    plan = plan_reads(sql, DATA.catalog, chosen.choice([Guesses(chosen), Statistics()]))
+    fetched = DATA.fetch(plan, parameters)
     some = chosen.choice([0.0, 0.3])
     with_some = new_sqlite()
     for name, rows in DATA.rows.items():
         keys = fetched.get(name, set())
         insert(with_some, name, [row for key, row in rows if key in keys or chosen.random() < some])
-    assert answer(with_some, sql, parameters) == expected, f"{sql}\n{parameters}\n{access_paths(sql, DATA.catalog)}"
+    assert answer(with_some, sql, parameters) == expected, f"{sql}\n{parameters}\n{plan}"
 
 
 def test_paths_are_narrow_where_they_can_be() -> None:
     """Against a planner that always reads everything, which would pass the test above."""
     narrow = 0
     for sql in ("SELECT * FROM p WHERE id = 3", "SELECT * FROM k WHERE a = 'a'", "SELECT * FROM h WHERE x > 1"):
-        fetched = DATA.fetch(sql, ())
+        fetched = DATA.fetch(plan_reads(sql, DATA.catalog), ())
         narrow += sum(len(keys) < len(DATA.rows[name]) for name, keys in fetched.items())
     assert narrow == 3

@@ -283,7 +283,7 @@ class TestRefusals:
             ask(store, Get(ROWS, (b"a",)))
         with pytest.raises(InternalError, match="WRONGTYPE"):
             commit(store, put(b"a", space=CATALOG), put(b"a"))
-        assert store.fetch([Range(CATALOG)]) == (0, 0, [[]])
+        assert store.fetch([Range(CATALOG)])[:3] == (0, 0, [[]])
         admin.delete(store._layout.values(ROWS))
 
     def open(self, server, user, password, database="app"):
@@ -368,7 +368,7 @@ class TestKeys:
         there = open_store(parse_url(f"rome+redis://:s3cret%2Fpassword@{own_server.host}:{own_server.port}/copy"))
         there.copy_from(store)
         requests = [Range(ROWS), Range(INDEX), Count(ROWS, ALL)]
-        assert there.fetch(requests) == store.fetch(requests)
+        assert there.fetch(requests)[:3] == store.fetch(requests)[:3]
         assert there.allocate(b"ids", 1) == 8
         assert commit(there, put(b"a")) == 4
         with pytest.raises(InterfaceError, match="not empty"):

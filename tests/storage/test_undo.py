@@ -106,7 +106,7 @@ def test_any_history_with_commits_between_the_rounds(commits, between, asked, ba
     at = max(0, len(commits) - back)
     fetched = store.fetch_at(asked, at)
     expected = [answer_of_store(store.versions[at], request) for request in asked]
-    assert fetched == (at, at, expected)
+    assert fetched[:3] == (at, at, expected)
     assert len(store.rounds) <= 2 + len(between)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+
 import pytest
 
 import rome
@@ -105,6 +107,25 @@ def test_dropped_rows_do_not_come_back_under_the_same_name(url: str) -> None:
         assert one.execute("SELECT id, a FROM t").fetchall() == [(1, "x")]
         one.execute("DROP TABLE t")
         one.commit()
+
+
+def test_a_database_that_was_dropped_meanwhile(url: str) -> None:
+    one = rome.connect(url)
+    for columns in ("a", "b"):
+        one.rollback()
+        one.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY, {columns} DEFAULT 1)")
+        one.execute("INSERT INTO t (id) VALUES (1)")
+        one.commit()
+        assert one.execute(f"SELECT {columns} FROM t").fetchall() == [(1,)]
+        drop = multiprocessing.get_context("spawn").Process(target=rome.drop_database, args=(url,))
+        if url.startswith("rome+memory"):
+            rome.drop_database(url)
+        else:
+            drop.start()
+            drop.join()
+    one.rollback()
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table"):
+        one.execute("SELECT * FROM t")
 
 
 def test_temporary_tables_are_the_connections_own(url: str) -> None:

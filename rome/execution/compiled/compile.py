@@ -19,8 +19,8 @@ told before the values are seen (the text of a float, a sum that overflows) rais
 end.
 
 **Two programs.** Values of different types have an order in SQLite (numbers before texts before blobs), but not in
-Python. Columns hold mostly values of one type, so the program that is written first compares with Python's own operators.
-The first TypeError brings in a second program, in which a helper makes every comparison of order.
+Python. Columns hold mostly values of one type, so the program that is written first compares with Python's own
+operators. The first TypeError brings in a second program, in which a helper makes every comparison of order.
 
 **Order.** Without ORDER BY, rows come in the order of the first table's rows, whatever that is. Which rows a LIMIT
 leaves then, and in which order group_concat puts texts, is chance, as it is in SQLite.
@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -44,7 +45,7 @@ from rome.execution.compiled.query_reading import read_query
 from rome.execution.compiled.reading import Context
 from rome.execution.compiled.refusal import Refused, Unfit
 from rome.execution.compiled.selects import Queries
-from rome.sql.sources import Parameters, Source, Unknown, value_of
+from rome.sql.sources import Param, Parameters, Source, Unknown, value_of
 
 Row = tuple[SqlValue, ...]
 Lists = Sequence[Sequence[Source]]
@@ -62,11 +63,10 @@ class NotCompiled:
 
 @dataclass(frozen=True)
 class _Code:
-    """A program, ready to run: its text, the function, and which placeholders it wants (and whether as a list)."""
+    """A program, ready to run."""
 
     source: str
     function: _Function
-    placeholders: tuple[tuple[int, bool], ...]
 
 
 @dataclass(frozen=True)
@@ -92,21 +92,23 @@ class Compiled:
 
         Raises Unfit if the workspace must run the statement instead.
         """
-        code = self._code(exact=False)
-        wanted = [self._value(number, is_list, parameters) for number, is_list in code.placeholders]
+        values = self._values(parameters)
         try:
-            return code.function(rows, wanted)
+            return self._code(exact=False).function(rows, values)
         except TypeError:
-            exact = self._code(exact=True)
-        wanted = [self._value(number, is_list, parameters) for number, is_list in exact.placeholders]
-        return exact.function(rows, wanted)
+            return self._code(exact=True).function(rows, values)
 
-    def _value(self, number: int, is_list: bool, parameters: Parameters) -> Any:
-        sources = self.lists[number]
+    @cached_property
+    def _parameter_count(self) -> int:
+        sources = [source for sources in self.lists for source in sources if isinstance(source, Param)]
+        return max((source.index + 1 for source in sources), default=0)
+
+    def _values(self, parameters: Parameters) -> list[list[SqlValue]]:
+        """For each placeholder, the values that it stands for."""
+        if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
+            raise Unfit("another number of parameters than the statement has")
         try:
-            if is_list:
-                return [checked(value_of(source, parameters)) for source in sources]
-            return checked(value_of(sources[0], parameters))
+            return [[_checked(value_of(source, parameters)) for source in sources] for sources in self.lists]
         except Unknown:
             raise Unfit("a parameter that SQLite must judge") from None
 
@@ -133,7 +135,7 @@ def compile_select(select: exp.Expr, catalog: Catalog, lists: Lists) -> Compiled
     return compiled
 
 
-def checked(value: SqlValue) -> SqlValue:
+def _checked(value: SqlValue) -> SqlValue:
     """A parameter's value, if SQLite would take it as it is."""
     if isinstance(value, str) and not value.isascii():
         try:
@@ -160,4 +162,4 @@ def _write(query: Query, *, exact: bool) -> _Code:
     source = program.source(Queries(program).rows(query, {}))
     names: dict[str, Any] = dict(_HELPERS)
     exec(compile(source, "<compiled statement>", "exec"), names)  # noqa: S102 - names and constants of our own making
-    return _Code(source, names["run"], tuple(program.placeholders.items()))
+    return _Code(source, names["run"])

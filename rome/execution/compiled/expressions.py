@@ -231,11 +231,15 @@ class Expressions:
 
     def _same(self, term: Same, rows: Rows) -> str:
         left, right = self.sides(term.left, term.right, rows)
-        return f"({left.code} {'is' if right.code == 'None' else '=='} {right.code})"
+        if right.code == "None":
+            return f"({left.code} is None)" if left.nullable else "False"
+        return f"({left.code} == {right.code})"
 
     def _same_false(self, term: Same, rows: Rows) -> str:
         left, right = self.sides(term.left, term.right, rows)
-        return f"({left.code} {'is not' if right.code == 'None' else '!='} {right.code})"
+        if right.code == "None":
+            return f"({left.code} is not None)" if left.nullable else "True"
+        return f"({left.code} != {right.code})"
 
     def _is_true(self, term: IsTrue, rows: Rows) -> str:
         return self.true(term.term, rows) if term.wanted else self.false(term.term, rows)
@@ -367,10 +371,14 @@ def _kind(affinity: Affinity | None) -> str | None:
 def _conversion(term: Term, affinity: str | None) -> str | None:
     """The helper that converts a side; None if its values are converted already."""
     if affinity == "numeric":
-        return None if term.affinity in NUMERIC or isinstance(term, (Arithmetic, Truth)) else "as_number"
+        return None if term.affinity in NUMERIC or _is_number(term) else "as_number"
     if affinity == "text":
         return None if term.affinity is Affinity.TEXT else "as_text"
     return None
+
+
+def _is_number(term: Term) -> bool:
+    return isinstance(term, Truth) or (isinstance(term, Arithmetic) and term.op != "concat")
 
 
 def _collation(left: Term, right: Term) -> str:

@@ -1,15 +1,15 @@
 """The Python function that a statement becomes, while it is written.
 
     def run(t, v):
-        p0, p1 = v                              values of placeholders
+        p0 = v[0][0]                            the value of a placeholder
         x0 = as_number(p0)                      hoisted: computed once, since no row has a part in it
         h1 = defaultdict(list)                  a hash of rows
         for r1 in t[1]:
             h1[r1[2]].append(r1)
         return [(r0[0], r1[1]) for r0 in t[0] if r0[3] == x0 for r1 in h1.get(r0[0], ())]
 
-Names: `t` rows by occurrence, `v` values, `p…` placeholders, `r…` the row of a source, `x…` hoisted values, `h…`
-hashes, `k…` and `g…` the key and the members of a group. All else is a helper of `values`, `text` or `aggregates`.
+Names: `t` rows by occurrence, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `x…` hoisted
+values, `h…` hashes, `k…` and `g…` the key and the members of a group. All else is a helper of `values`, `text` or `aggregates`.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ class Program:
 
     def __init__(self, *, exact: bool) -> None:
         self.exact = exact
-        self.placeholders: dict[int, bool] = {}
-        """Placeholders that are used → whether as a list."""
+        self._placeholders: dict[int, str] = {}
         self._lines: list[str] = []
         self._hoisted: dict[str, str] = {}
         self._count = 0
@@ -39,7 +38,7 @@ class Program:
 
     def placeholder(self, number: int, *, is_list: bool = False) -> str:
         """The name of a placeholder's value, or of the tuple of values of its list."""
-        self.placeholders[number] = is_list
+        self._placeholders[number] = f"v[{number}]" if is_list else f"v[{number}][0]"
         return f"p{number}"
 
     def hoist(self, code: str) -> str:
@@ -59,10 +58,8 @@ class Program:
 
     def source(self, result: str) -> str:
         """The text of the function that returns `result`."""
-        names = [f"p{number}" for number in self.placeholders]
         lines = ["def run(t, v):"]
-        if names:
-            lines.append(f"    {', '.join(names)}, = v" if len(names) == 1 else f"    {', '.join(names)} = v")
+        lines += [f"    p{number} = {code}" for number, code in self._placeholders.items()]
         lines += [f"    {line}" for line in self._lines]
         lines.append(f"    return {result}")
         return "\n".join(lines) + "\n"

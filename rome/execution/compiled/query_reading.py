@@ -109,6 +109,8 @@ class _SelectReader:
             else:
                 name = node.name.lower() if isinstance(node, exp.Column) else None
                 found.append(Output(name, self.terms.read(node)))
+        if not found:
+            raise Refused("a SELECT of nothing")
         return tuple(found)
 
     def _distinct(self, outputs: Sequence[Output]) -> bool:

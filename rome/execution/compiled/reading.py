@@ -153,7 +153,10 @@ class TermReader:
 
     def _subquery(self, node: exp.Subquery) -> Term:
         only(node, "this")
-        query = self.context.read_query(self.context, node.this, self.scope)
+        return self.read(node.this)
+
+    def _select(self, node: exp.Expr) -> Term:
+        query = self.context.read_query(self.context, node, self.scope)
         if len(query.outputs) != 1:
             raise Refused("a row of a subquery")
         return Scalar(query)
@@ -398,6 +401,10 @@ _READERS: dict[type[exp.Expr], Callable[[TermReader, Any], Term]] = {
     exp.HexString: TermReader._blob,
     exp.Placeholder: TermReader._placeholder,
     exp.Subquery: TermReader._subquery,
+    exp.Select: TermReader._select,
+    exp.Union: TermReader._select,
+    exp.Except: TermReader._select,
+    exp.Intersect: TermReader._select,
     exp.Neg: TermReader._negative,
     exp.BitwiseNot: TermReader._bitwise_not,
     exp.Collate: TermReader._collate,

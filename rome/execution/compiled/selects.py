@@ -21,7 +21,6 @@ from rome.execution.compiled.refusal import Refused
 from rome.execution.compiled.terms import (
     Aggregate,
     Column,
-    Constant,
     Nature,
     Slot,
     Term,
@@ -256,7 +255,7 @@ def _nulls_are_least(order: Order) -> bool:
 def _key(order: Order, value: str) -> str:
     """The code of a key that Python compares as SQLite does, if all values are of one type."""
     fold = _FOLDS.get(order.term.collation or "")
-    if not order.term.nullable and not isinstance(order.term, Constant):
+    if not order.term.nullable:
         return f"{fold}({value})" if fold else value
     test = "is not" if _nulls_are_least(order) else "is"
     return f"({value} {test} None, {fold}({value}))" if fold else f"({value} {test} None, {value})"

@@ -346,6 +346,7 @@ local function run()
     trim(meta)
     redis.call('HSET', META, 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
         digits(meta.horizon), 'format', digits(meta.format), 'log_bytes', digits(meta.log_bytes))
+    redis.call('HSETNX', META, 'incarnation', ARGV[2])
     return meta.version
 end
 

@@ -1,5 +1,5 @@
 -- The newest version of a database, for a copy of it. ARGV: format, and the meta hash of an empty database of the same
--- server to copy it into; without that, the answer has everything.
+-- server to copy it into, with its incarnation; without them, the answer has everything.
 -- Answers {version, catalog, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
 local meta, refusal = read_meta()
@@ -43,5 +43,5 @@ for _, space in ipairs(spaces) do
 end
 if meta.version > 0 then
     redis.call('HSET', ARGV[2], 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0')
+        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'incarnation', ARGV[3])
 end

@@ -2,7 +2,8 @@
 
 All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives on one node.
 
-    meta        hash    version, catalog, horizon (the oldest version that can be read), format, log_bytes
+    meta        hash    version, catalog, horizon (the oldest version that can be read), format, log_bytes,
+                        incarnation (made anew with the first commit)
     s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE     zset    the keys of a space of values, all scores 0: its order
     written     hash    space → the last version that wrote to it; also the list of all spaces there are

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -33,21 +34,22 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address.connect, address.server, self.stats)
         self._questions = Questions(self._layout, self._server.scripts)
-        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format")
+        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format", "incarnation")
         self._permission_seen = False
         self._server.open()
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
         """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
-        version, present = self._ask(requests, at)
+        version, incarnation, present = self._ask(requests, at)
         if at is None or not present.tail:
             answers = [
                 existing(answer) if isinstance(request, Lookup) else answer
                 for request, answer in zip(requests, present.answers, strict=True)
             ]
-            return Fetched(version, present.catalog, answers)
+            return Fetched(version, present.catalog, answers, incarnation)
         asked = [present]
-        return fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[1])
+        fetched = fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[2])
+        return fetched._replace(incarnation=incarnation)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -92,7 +94,7 @@ class RedisStore:
             raise InterfaceError("the database to copy into is not empty")
         ours, theirs = self._address, source._address
         if (ours.server, ours.db) == (theirs.server, theirs.db):
-            source._run("copy", self._layout.meta)
+            source._run("copy", self._layout.meta, os.urandom(8))
         else:
             self._restore(source._run("copy"))
 
@@ -100,8 +102,8 @@ class RedisStore:
         """Disconnect. A store that is used again connects again."""
         self._server.close()
 
-    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, Present]:
-        """One round: the newest version, the present answers, and the commits after `at`.
+    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, bytes, Present]:
+        """One round: the newest version, the incarnation, the present answers, and the commits after `at`.
 
         Lookups keep entries whose row is missing.
         """
@@ -123,11 +125,11 @@ class RedisStore:
                 raise too_old(at)
             tail = self._checked(rest.pop())
             catalog = catalog_before(tail[0]) if tail else catalog
-        return version, Present(catalog, self._answers(requests, questions, rest), read_log(tail))
+        return version, meta[4] or b"", Present(catalog, self._answers(requests, questions, rest), read_log(tail))
 
     def _counts(self, meta: Any) -> tuple[int, int, int]:
         """The version, the catalog's version and the horizon. Raises FormatError if a newer ROME wrote them."""
-        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta))
+        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta)[:4])
         if number > FORMAT:
             raise newer_format(number, self._address.server, self._address.database)
         return version, catalog, horizon
@@ -184,6 +186,7 @@ class RedisStore:
                     commands.append(("RESTORE", name, 0, dump, "REPLACE"))
         if int(version):
             meta = {"version": version, "catalog": catalog, "horizon": version, "format": FORMAT, "log_bytes": 0}
+            meta["incarnation"] = os.urandom(8)
             commands.append(("HSET", layout.meta, *(part for field in meta.items() for part in field)))
         try:
             for command in commands:

@@ -15,7 +15,7 @@ class Administration(Harness):
         """The database is as new."""
         commit(store, put(b"a"), put_entry(1, b"a"), put(b"t", space=CATALOG), advances={b"ids": 7}, token=b"token")
         store.clear()
-        assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING), Range(CATALOG)]) == (0, 0, [[], 0, []])
+        assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING), Range(CATALOG)])[:3] == (0, 0, [[], 0, []])
         assert list(store.changes(0)) == []
         assert store.allocate(b"ids", 1) == 1
         assert commit(store, put(b"a"), token=b"token") == 1
@@ -43,7 +43,7 @@ class Administration(Harness):
         copy = open_database()
         copy.copy_from(store)
         requests: list[Request] = [Range(ROWS), Range(INDEX), Range(CATALOG), Count(ROWS, EVERYTHING)]
-        assert copy.fetch(requests) == store.fetch(requests)
+        assert copy.fetch(requests)[:3] == store.fetch(requests)[:3]
         assert copy.allocate(b"ids", 1) == 8
 
     def test_a_copy_goes_its_own_way(self, store: Store, open_database: OpenDatabase) -> None:
@@ -59,18 +59,33 @@ class Administration(Harness):
         assert ask(copy, Range(ROWS), at) == [(b"a", b"1")]
         assert copy.allocate(b"ids", 1) == 1
 
+    def test_an_incarnation(self, store: Store, open_database: OpenDatabase) -> None:
+        """It stays with a database until it is cleared, and a copy has another."""
+        assert store.fetch([]).incarnation == b""
+        commit(store, put(b"a"))
+        first = store.fetch([]).incarnation
+        commit(store, put(b"a"))
+        assert store.fetch([], 1).incarnation == store.fetch([]).incarnation == first != b""
+        copy = open_database()
+        copy.copy_from(store)
+        assert copy.fetch([]).incarnation not in (b"", first)
+        store.clear()
+        assert store.fetch([]).incarnation != first
+        commit(store, put(b"a"))
+        assert store.fetch([]).incarnation not in (b"", first)
+
     def test_a_copy_of_a_new_database(self, store: Store, open_database: OpenDatabase) -> None:
         """It is as new."""
         copy = open_database()
         copy.copy_from(store)
-        assert copy.fetch([Range(ROWS)]) == (0, 0, [[]])
+        assert copy.fetch([Range(ROWS)])[:3] == (0, 0, [[]])
 
     def test_what_is_committed_stays(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
         """A store that is closed and opened again finds it."""
         commit(store, put(b"a"), advances={b"ids": 7})
         store.close()
         again = open_database(database_url)
-        assert again.fetch([Range(ROWS)]) == (1, 0, [[(b"a", b"value")]])
+        assert again.fetch([Range(ROWS)])[:3] == (1, 0, [[(b"a", b"value")]])
         assert again.allocate(b"ids", 1) == 8
 
     def test_two_stores_of_one_database(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
@@ -79,5 +94,5 @@ class Administration(Harness):
         commit(store, put(b"a", b"1"))
         assert ask(other, Get(ROWS, (b"a",))) == [b"1"]
         commit(other, put(b"a", b"2"))
-        assert store.fetch([Get(ROWS, (b"a",))]) == (2, 0, [[b"2"]])
+        assert store.fetch([Get(ROWS, (b"a",))])[:3] == (2, 0, [[b"2"]])
         assert ask(store, Get(ROWS, (b"a",)), at=1) == [b"1"]

@@ -41,12 +41,12 @@ class Reading(Harness):
             Lookup(INDEX, ROWS, EVERYTHING),
             Count(ROWS, EVERYTHING),
         ]
-        assert store.fetch(requests) == (0, 0, [[None], [], [], 0])
+        assert store.fetch(requests)[:3] == (0, 0, [[None], [], [], 0])
         assert store.version() == 0
 
     def test_a_fetch_without_requests_answers_the_versions(self, filled: Store) -> None:
         """It is how a transaction learns of others' commits."""
-        assert filled.fetch([]) == (2, 0, [])
+        assert filled.fetch([])[:3] == (2, 0, [])
 
     def test_get_answers_in_the_order_of_the_keys(self, filled: Store) -> None:
         """None for a missing key; a key asked for twice is answered twice."""

@@ -1,0 +1,25 @@
+"""Is a query block plain: does each of its rows come from one combination of rows of its tables, and each on its own?
+
+Then a row of a table that a condition from outside rejects may be left out. Not so where rows are counted, grouped,
+numbered or cut off: there, a row that is missing changes what comes out for others.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+_PARTS = ("group", "having", "limit", "offset", "windows")
+
+_ROW_BY_ROW = (
+    exp.And, exp.Or, exp.Xor, exp.Exists, exp.Case, exp.If, exp.Cast, exp.Coalesce, exp.Nullif, exp.Lower, exp.Upper,
+    exp.Length, exp.Abs, exp.Round, exp.Substring, exp.Replace, exp.Trim, exp.Concat
+)  # fmt: skip
+"""Functions that look at one row. Of others it is not known here whether they do."""
+
+
+def is_plain(block: exp.Expr) -> bool:
+    """Whether a SELECT is plain. (DISTINCT does no harm: equal rows are rejected together.)"""
+    if not isinstance(block, exp.Select) or any(block.args.get(part) for part in _PARTS):
+        return False
+    shown = [*block.expressions, *([block.args["order"]] if block.args.get("order") else ())]
+    return all(isinstance(each, _ROW_BY_ROW) for node in shown for each in node.find_all(exp.Func, exp.Window))

@@ -1,0 +1,72 @@
+"""The plan of a statement's reads: which rows are fetched, by which path, and in which order.
+
+It is made once for a text and a catalog, shared between executions, and holds no values. Its text is what EXPLAIN and
+the golden tests show:
+
+    round 1
+      services by services_uuid_idx (uuid = ?1)
+    round 2
+      tags by key (service_id = services.id)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from rome.catalog.model import Table
+from rome.sql.access import Path, Scan
+from rome.sql.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The rows of one occurrence of a table."""
+
+    occurrence: int
+    """Its number, as `occurrences` counts them."""
+    table: Table
+    path: Path
+    rows: float
+    """How many rows it is expected to bring."""
+
+    @property
+    def after(self) -> frozenset[int]:
+        """The occurrences whose rows must have been fetched before."""
+        return frozenset() if isinstance(self.path, Scan) else self.path.after
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPlan:
+    """What a statement reads.
+
+    `parsed`: whether the text was understood. If not, nothing else is said, and all that SQLite touches is to be read.
+    `tree`: the parser's tree with numbered occurrences; `lists`: what its placeholders `:_0`, `:_1` … stand for.
+    `rounds`: a step needs the rows of steps in rounds before its own only. `whole`: tables to be read whole for what is
+    behind the text (views, triggers) or in a form that is not understood; they belong to the first round.
+    """
+
+    parsed: bool = True
+    tree: exp.Expr | None = None
+    lists: tuple[tuple[Source, ...], ...] = ()
+    rounds: tuple[tuple[Step, ...], ...] = ()
+    whole: tuple[Table, ...] = ()
+
+    @property
+    def steps(self) -> Iterator[Step]:
+        """All steps, in the order of their rounds."""
+        for each in self.rounds:
+            yield from each
+
+    def __str__(self) -> str:
+        lines = []
+        for number, steps in enumerate(self.rounds or ((),), 1):
+            whole = [str(Scan(table.name)) for table in self.whole] if number == 1 else []
+            shown = dict.fromkeys([*map(str, steps), *whole])
+            lines += [f"round {number}", *(f"  {each}" for each in shown)] if shown else []
+        return "\n".join(lines) or "nothing to fetch"

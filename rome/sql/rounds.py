@@ -1,0 +1,97 @@
+"""The order of rounds: from which occurrence to begin, and which paths to take from there.
+
+The cheapest occurrence is settled first, then the cheapest of those that are left, which now may be found by the rows
+of the ones before it, a round later; and so on. A round costs what `ROUND_ROWS` rows cost. So no circle comes about,
+and a small table is rather read whole in the first round than waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from rome.sql.access import KeyPath, Path, Scan
+from rome.sql.choose import candidates, worth
+from rome.sql.read_plan import Step
+from rome.sql.scopes import Occurrence, Predicate
+from rome.sql.sources import FromColumn
+from rome.sql.statistics import Statistics
+
+ROUND_ROWS = 64.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    step: Step
+    round: int
+
+    @property
+    def cost(self) -> float:
+        return self.step.rows + ROUND_ROWS * self.round
+
+
+def arrange(occurrences: Sequence[Occurrence], whole: Set[str], statistics: Statistics) -> tuple[tuple[Step, ...], ...]:
+    """The steps for all occurrences (of tables) in rounds. `whole`: lower-case names of tables read whole anyway."""
+    return _Arrangement(occurrences, whole, statistics).rounds()
+
+
+class _Arrangement:
+    def __init__(self, occurrences: Sequence[Occurrence], whole: Set[str], statistics: Statistics) -> None:
+        self.statistics = statistics
+        self.whole = set(whole)
+        self.settled: dict[int, _Settled] = {}
+        pending = list(occurrences)
+        while pending:
+            options = [(self._best(occurrence), occurrence) for occurrence in pending]
+            best, occurrence = min(options, key=lambda option: option[0].cost)
+            self.settled[best.step.occurrence] = best
+            if isinstance(best.step.path, Scan):
+                self.whole.add(best.step.table.name.lower())
+            pending.remove(occurrence)
+
+    def rounds(self) -> tuple[tuple[Step, ...], ...]:
+        last = max((each.round for each in self.settled.values()), default=-1)
+        in_order = [self.settled[number] for number in sorted(self.settled)]
+        return tuple(tuple(each.step for each in in_order if each.round == at) for at in range(last + 1))
+
+    def _best(self, occurrence: Occurrence) -> _Settled:
+        """The cheapest way to an occurrence by what is settled so far."""
+        table = occurrence.table
+        assert table is not None
+        is_whole = table.name.lower() in self.whole
+        scan = self._settle(occurrence, Scan(table.name), 0.0 if is_whole else self.statistics.rows(table))
+        if is_whole:
+            return scan
+        paths = candidates(table, self._known(occurrence.predicates))
+        found = [(self._settle(occurrence, path, self._rows(occurrence, path)), path) for path in paths]
+        best = min(found, key=lambda each: (each[0].cost, *(-value for value in worth(each[1]))), default=None)
+        return best[0] if best and best[0].cost < scan.cost else scan
+
+    def _settle(self, occurrence: Occurrence, path: Path, rows: float) -> _Settled:
+        assert occurrence.table is not None
+        step = Step(occurrence.number, occurrence.table, path, rows)
+        return _Settled(step, max((self.settled[number].round + 1 for number in step.after), default=0))
+
+    def _known(self, predicates: Sequence[Predicate]) -> list[Predicate]:
+        """The predicates whose values are known by what is settled so far, those with the fewest values first."""
+        found: list[tuple[float, Predicate]] = []
+        for predicate in predicates:
+            sources = [source for source in predicate.sources if isinstance(source, FromColumn)]
+            if all(source.occurrence in self.settled for source in sources):
+                found.append((sum(self.settled[source.occurrence].cost for source in sources), predicate))
+        return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
+
+    def _rows(self, occurrence: Occurrence, path: KeyPath) -> float:
+        """How many rows a path may lead to."""
+        assert occurrence.table is not None
+        keys = 1.0
+        for number in path.after:
+            keys *= max(self.settled[number].step.rows, 1.0)
+        for term in path.equal:
+            if not any(isinstance(source, FromColumn) for source in term.sources):
+                keys *= len(term.sources)
+        columns = tuple(term.column.name.lower() for term in path.equal)
+        per_key = self.statistics.per_key(
+            occurrence.table, columns, is_unique=path.is_unique, is_ranged=path.within is not None
+        )
+        return min(keys * per_key, self.statistics.rows(occurrence.table))
