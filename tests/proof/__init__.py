@@ -1,0 +1,1 @@
+"""Proof that transactions keep what is promised: anomalies, histories, faults."""
