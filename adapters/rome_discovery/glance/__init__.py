@@ -1,0 +1,11 @@
+"""The discovery module for Glance is `rome_discovery.glance.api`."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise AttributeError(
+        f"{__name__} has no {name}: the option that names the discovery module takes {__name__}.api", name=name
+    )

@@ -1,0 +1,1 @@
+"""A service as small as can be, with its database API where services have theirs."""
