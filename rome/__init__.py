@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rome import database as _database
 from rome.dbapi import Connection, connect
 from rome.url import parse_url
 
 __version__ = "0.1.0"
 
-__all__ = ["Connection", "connect", "drop_database"]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection as _SQLAlchemyConnection
+    from sqlalchemy import Engine, Executable
+    from sqlalchemy.orm import Session
+
+__all__ = ["Connection", "connect", "drop_database", "explain"]
 
 
 def drop_database(url: str) -> None:
@@ -20,3 +27,13 @@ def drop_database(url: str) -> None:
     Raises InterfaceError for a wrong URL, OperationalError when the store can't be reached.
     """
     _database.drop_database(parse_url(url))
+
+
+def explain(statement: Executable, bind: Engine | _SQLAlchemyConnection | Session, *, analyze: bool = False) -> str:
+    """How ROME would run a SQLAlchemy statement, as text; with `analyze`, it is run, and what that took is added.
+
+    `bind` is an engine, connection or session of SQLAlchemy's. For plain SQL there is EXPLAIN PLAN FOR.
+    """
+    from rome.dialect.explain import explain as explain_statement
+
+    return explain_statement(statement, bind, analyze=analyze)

@@ -6,22 +6,20 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable
 
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.errors import InterfaceError
-from rome.execution.plan import Plan
+from rome.execution.plan_cache import PlanCache
 from rome.sql.planner import Statistics
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, Range, Store
 from rome.url import URL
 
-_PLANS = 2000
 _CATALOGS = 8
 _BLOCK = 32
 
-CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys"})
+CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "slow_ms"})
 """URL options that are a connection's, not the store's."""
 
 IDS = b"ids"
@@ -103,7 +101,7 @@ class Database:
         self.counters = Counters(store)
         self._lock = threading.Lock()
         self._catalogs: OrderedDict[int, Catalog] = OrderedDict({0: Catalog()})
-        self._plans: OrderedDict[tuple[int, str], Plan] = OrderedDict()
+        self.plans = PlanCache()
         self.statistics = Statistics()
         self.newest = Catalog()
         self.incarnation = b""
@@ -142,21 +140,9 @@ class Database:
         """Forget all that is remembered of the store's contents."""
         with self._lock:
             self._catalogs = OrderedDict({0: Catalog()})
-            self._plans.clear()
+            self.plans.clear()
             self.newest = Catalog()
         self.counters.forget()
-
-    def plan(self, catalog: Catalog, sql: str, make: Callable[[], Plan]) -> Plan:
-        """The plan of a statement under a committed catalog, made if it is not known."""
-        key = catalog.version, sql
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = make()
-            with self._lock:
-                self._plans[key] = plan
-                while len(self._plans) > _PLANS:
-                    self._plans.popitem(last=False)
-        return plan
 
 
 _databases: dict[URL, Database] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from rome import errors
-from rome.database import Database, open_database, release_database
+from rome.database import CONNECTION_OPTIONS, Database, open_database, release_database
 from rome.dbapi.cursor import Cursor
 from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from rome.execution.workspace import Parameters, Result, Workspace
@@ -14,6 +15,7 @@ from rome.locks.manager import Lock
 from rome.sql.statement import Kind, Statement, classify
 from rome.storage.store import Stats
 from rome.transaction.changes import RolledBack
+from rome.transaction.explain import explain, explained, log_slow
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.schema_change import change_schema
 from rome.transaction.statements import run
@@ -28,22 +30,25 @@ def connect(url: str | URL, **options: Any) -> Connection:
     """Open a connection to the database of a ROME URL, which need not exist before.
 
     Options (also in the URL): `isolation_level` (SNAPSHOT, SERIALIZABLE, READ COMMITTED, AUTOCOMMIT), `foreign_keys`
-    (on or off). Raises InterfaceError for a wrong URL or option, OperationalError when the store can't be reached.
+    (on or off), `slow_ms` (statements that take longer are logged with their plan, by the logger `rome.slow`).
+    Raises InterfaceError for a wrong URL or option, OperationalError when the store can't be reached.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
     merged: dict[str, Any] = {**parsed.options, **options}
-    unknown = set(options) - {"isolation_level", "foreign_keys"}
+    unknown = options.keys() - CONNECTION_OPTIONS
     if unknown:
-        raise InterfaceError(f"unknown connection option {min(unknown)!r}; known: foreign_keys, isolation_level")
+        known = ", ".join(sorted(CONNECTION_OPTIONS))
+        raise InterfaceError(f"unknown connection option {min(unknown)!r}; known: {known}")
     isolation = _isolation(str(merged.get("isolation_level", "SNAPSHOT")))
     foreign_keys = _switch("foreign_keys", merged.get("foreign_keys", True))
+    slow_ms = _milliseconds("slow_ms", merged.get("slow_ms"))
     database = open_database(parsed)
     try:
         database.store.fetch([])
     except BaseException:
         release_database(database)
         raise
-    return Connection(database, isolation, foreign_keys)
+    return Connection(database, isolation, foreign_keys, slow_ms)
 
 
 def _isolation(name: str) -> Isolation:
@@ -66,6 +71,13 @@ def _switch(name: str, value: Any) -> bool:
     raise InterfaceError(f"option {name} is on or off, not {value!r}")
 
 
+def _milliseconds(name: str, value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        raise InterfaceError(f"option {name} is a number of milliseconds, not {value!r}") from None
+
+
 class Connection:
     """A connection: one workspace, and at most one open transaction. Not for use by two threads at once."""
 
@@ -80,8 +92,11 @@ class Connection:
     ProgrammingError = errors.ProgrammingError
     NotSupportedError = errors.NotSupportedError
 
-    def __init__(self, database: Database, isolation: Isolation, foreign_keys: bool) -> None:
+    def __init__(
+        self, database: Database, isolation: Isolation, foreign_keys: bool, slow_ms: float | None = None
+    ) -> None:
         self.database = database
+        self._slow_ms = slow_ms
         self._isolation = isolation
         self._foreign_keys = foreign_keys
         self._workspace = Workspace(self._next_id)
@@ -156,14 +171,25 @@ class Connection:
             raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
         if statement.kind is Kind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
             return _NOTHING
-        return self._run_in_transaction(statement, sql, rows)
+        if self._slow_ms is None:
+            return self._run_in_transaction(statement, sql, rows)
+        began = time.perf_counter()
+        try:
+            return self._run_in_transaction(statement, sql, rows)
+        finally:
+            took = (time.perf_counter() - began) * 1000
+            if took > self._slow_ms:
+                log_slow(self._transaction, statement, sql, rows[0], took)
 
     def _run_in_transaction(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
         alone = self._isolation is Isolation.AUTOCOMMIT and self._transaction is None
         transaction = self._begin()
         try:
+            about = explained(sql) if statement.kind is Kind.EXPLAIN else None
             if statement.kind is Kind.DDL:
                 result = change_schema(transaction, statement, sql, rows[0])
+            elif about is not None:
+                result = explain(transaction, *about, rows[0])
             else:
                 result = run(transaction, statement, sql, rows)
         except RolledBack as rolled_back:

@@ -12,7 +12,7 @@ from rome.execution.compiled import Compiled, NotCompiled, compile_select
 from rome.execution.workspace import Parameters, Workspace, counter_call
 from rome.sql.inserts import ValueRows, counted, value_rows
 from rome.sql.planner import ReadPlan, Statistics, Step, plan_reads
-from rome.sql.statement import Kind, Statement
+from rome.sql.statement import WRITES, Kind, Statement
 from rome.sql.tokens import names
 
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
@@ -120,7 +120,7 @@ def _compile(
     workspace: Workspace, statement: Statement, accesses: _Accesses, reads: ReadPlan, whole: tuple[Table, ...]
 ) -> Compiled | NotCompiled:
     if statement.kind is not Kind.SELECT:
-        return NotCompiled("not a SELECT")
+        return NotCompiled("it is not a SELECT" if statement.kind not in WRITES else "it changes rows")
     if reads.tree is None:
         return NotCompiled("the text is not understood")
     if accesses.about_schema or workspace.temporary:

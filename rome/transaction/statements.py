@@ -31,7 +31,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
     # Whether the schema we know is the newest is seen at the first fetch; then the statement is planned again.
     for _ in range(3):
         try:
-            plan = _plan(transaction, statement, sql, rows[0])
+            plan = plan_of(transaction, statement, sql, rows[0])
             if statement.kind in WRITES:
                 return change(transaction, plan, rows)
             return _read(transaction, plan, rows)
@@ -40,7 +40,8 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
     raise OperationalError("the schema keeps changing under this statement; run it again")
 
 
-def _plan(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
+def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
+    """The plan of a statement: the one that is known, or a new one. Raises StaleCatalog, and SQLite's errors."""
     workspace = transaction.workspace
 
     def make() -> Plan:
@@ -50,7 +51,7 @@ def _plan(transaction: Transaction, statement: Statement, sql: str, parameters: 
         if workspace.temporary or transaction.schema_changed:
             plan = make()
         else:
-            plan = transaction.database.plan(transaction.catalog, sql, make)
+            plan = transaction.database.plans.get(transaction.catalog.version, sql, make)
     except OperationalError:
         # What is missing may be there in a newer schema than the one we know.
         transaction.see_schema()

@@ -58,8 +58,7 @@ def statements(draw: st.DrawFn) -> str:
                 f"DELETE FROM c WHERE b = {n}",
                 f"DELETE FROM d WHERE x = {n}",
                 f"SELECT id, u, n, w FROM p {where} ORDER BY id",
-                "SELECT p.id, c.a, c.b FROM p LEFT JOIN c ON c.p = p.id "
-                f"AND c.b = {m} {where.replace('u ', 'p.u ')} ORDER BY 1, 2, 3",
+                f"SELECT p.id, a, b FROM p LEFT JOIN c ON c.p = id AND b = {m} {where.replace('u ', 'p.u ')} ORDER BY 1, 2, 3",
                 f"SELECT x, y, z FROM d WHERE z >= {n} ORDER BY 1, 2",
                 "SELECT a, b, p, u FROM c ORDER BY a, b",
                 "SELECT count(*), sum(n) FROM log",

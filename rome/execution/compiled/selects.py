@@ -178,10 +178,10 @@ class Queries:
         slots: dict[Term, Slot] = {}
         for at, key in enumerate(query.group or ()):
             slots[key] = Slot(Nature(key.affinity, key.collation, key.nullable), f"{keys}[{at}]")
-        for aggregate in aggregates:
-            slots[aggregate] = Slot(
-                Nature(nullable=aggregate.nullable), self._aggregated(aggregate, arguments, members, rows)
-            )
+        codes = [self._aggregated(aggregate, arguments, members, rows) for aggregate in aggregates]
+        names = [self.program.fresh("s") for _ in codes] if query.having else codes
+        for aggregate, code in zip(aggregates, names, strict=True):
+            slots[aggregate] = Slot(Nature(nullable=aggregate.nullable), code)
         member = _tuple([self.terms.value(one, rows) for one in arguments])
         if len(arguments) == 1:
             member = self.terms.value(arguments[0], rows)
@@ -194,6 +194,9 @@ class Queries:
         def after(term: Term) -> Term:
             return rewritten(term, slots.get)
 
+        if query.having and codes:
+            # All of them, before any group is left out: SQLite raises the error of a sum that nobody will see.
+            source += f" for {_tuple(names)} in ({_tuple(codes)},)"
         having = [f"if {self.terms.true(after(term), rows)}" for term in query.having]
         outputs = [after(output.term) for output in query.outputs]
         orders = [replace(order, term=after(order.term)) for order in query.order]

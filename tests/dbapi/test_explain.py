@@ -1,0 +1,110 @@
+"""EXPLAIN, `rome.explain` and the log of slow statements."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import pytest
+from sqlalchemy import ForeignKey, create_engine, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
+
+import rome
+
+NUMBER = itertools.count()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Server(Base):
+    __tablename__ = "servers"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    tags: Mapped[list[Tag]] = relationship()
+
+
+class Tag(Base):
+    __tablename__ = "tags"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    server_id: Mapped[int] = mapped_column(ForeignKey("servers.id"))
+
+
+@pytest.fixture
+def url() -> str:
+    url = f"rome+memory:///explain{next(NUMBER)}"
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    with Session(engine) as session:
+        session.add_all([Server(name=f"s{number}", tags=[Tag(), Tag()]) for number in range(50)])
+        session.commit()
+    engine.dispose()
+    return url
+
+
+def lines(connection: rome.Connection, sql: str, *parameters: object) -> list[str]:
+    return [line.split("    ")[0].rstrip() for (line,) in connection.execute(sql, parameters).fetchall()]
+
+
+def test_plan_for(url: str) -> None:
+    connection = rome.connect(url)
+    assert lines(connection, "EXPLAIN PLAN FOR SELECT * FROM servers WHERE id = ?", 1) == [
+        "SELECT, compiled",
+        "round 1",
+        "  servers by key (id = ?1)",
+    ]
+    before = connection.stats.rounds
+    plan = lines(connection, "explain plan for DELETE FROM tags WHERE server_id = 1")
+    assert plan[:2] == ["DELETE, in the workspace: it changes rows", "round 1"]
+    assert connection.stats.rounds == before
+    with pytest.raises(rome.dbapi.OperationalError, match="no such table: missing"):
+        connection.execute("EXPLAIN PLAN FOR SELECT * FROM missing")
+
+
+def test_a_reason_why_it_is_not_compiled(url: str) -> None:
+    connection = rome.connect(url)
+    plan = lines(connection, "EXPLAIN PLAN FOR SELECT id, sum(id) OVER () FROM servers")
+    assert plan[0] == "SELECT, in the workspace: window functions"
+
+
+def test_analyze(url: str) -> None:
+    connection = rome.connect(url)
+    plan = lines(connection, "EXPLAIN ANALYZE SELECT * FROM servers WHERE name = ?", "s7")
+    assert plan[-1].startswith("answered 1 row; took 1 round, ")
+    assert "1 row fetched" in plan[-1]
+
+
+def test_sqlites_own(url: str) -> None:
+    connection = rome.connect(url)
+    assert connection.execute("EXPLAIN QUERY PLAN SELECT * FROM servers").fetchall()[0][3] == "SCAN servers"
+
+
+def test_sqlalchemy_statements(url: str) -> None:
+    engine = create_engine(url)
+    statement = select(Server).where(Server.id.in_([1, 2])).options(joinedload(Server.tags))
+    for bind in (engine, engine.connect(), Session(engine)):
+        plan = rome.explain(statement, bind)
+        assert plan.splitlines()[0] == "SELECT, compiled"
+        assert "servers by key (id IN (?1, ?2))" in plan
+        assert "tags" in plan
+    assert "took 1 round" in rome.explain(select(Server.name), engine, analyze=True)
+
+
+def test_slow_statements_are_logged(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    connection = rome.connect(url, slow_ms=0)
+    with caplog.at_level(logging.WARNING, "rome.slow"):
+        connection.execute("SELECT * FROM servers WHERE id = 1")
+    assert "SELECT * FROM servers WHERE id = 1" in caplog.text
+    assert "servers by key (id = 1)" in caplog.text
+    with pytest.raises(rome.dbapi.InterfaceError, match="slow_ms"):
+        rome.connect(f"{url}?slow_ms=soon")
+
+
+def test_the_plan_cache_counts(url: str) -> None:
+    connection = rome.connect(url)
+    plans = connection.database.plans
+    connection.execute("SELECT * FROM servers WHERE id = 1")
+    hits, misses = plans.hits, plans.misses
+    connection.execute("SELECT * FROM servers WHERE id = 1")
+    assert (plans.hits, plans.misses) == (hits + 1, misses)
