@@ -1,10 +1,11 @@
 """Locks on Redis and Valkey: one script a request (rome/storage/redis/lock.lua), and a stream to wait at.
 
 Why not the package python-redis-lock? It is no quicker (benchmarks/locks.py, Redis 7.0, both with renewal: uncontended
-158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, in 95 of 100 cases up to 1.1 and 5.1 ms), and it counts TTLs in whole seconds and has no token; its timeout begins anew at each wake-up; it wakes one waiter by one
-element of a list, so that a waiter that dies with it strands the others; its renewal thread ends with the first error,
-unseen; and its keys have no hash tag in common with the data. All of that lies in its scripts and its keys, so nothing
-of it would have been left.
+158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, of the slowest twentieth over 1.1 and 5.1 ms). And it counts
+TTLs in whole seconds and has no token; its timeout begins anew at each wake-up; it wakes one waiter by one element of a
+list, so that a waiter that dies with it strands the others; its renewal thread ends with the first error, unseen; and
+its keys have no hash tag in common with the data. All of that lies in its scripts and its keys, so nothing of it would
+have been left.
 
 A release wakes all that wait for the name, and the first to ask again has the lock: nobody is handed a lock without
 having asked, so a waiter that died holds nobody up. Waiting is XREAD on the stream from the id that the refused

@@ -159,7 +159,7 @@ def test_a_dead_holder_is_overtaken(new_manager: NewManager, monkeypatch: pytest
 def test_the_end_of_the_block_tells_that_it_was_lost(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = new_manager()
     _pause(manager, monkeypatch)
-    with pytest.raises(LockLost), manager.lock("a", ttl=0.1):  # noqa: PT012
+    with pytest.raises(LockLost), manager.lock("a", ttl=0.1):
         time.sleep(0.2)
     with pytest.raises(ZeroDivisionError) as caught, manager.lock("a", ttl=0.1):  # noqa: PT012
         time.sleep(0.2)
