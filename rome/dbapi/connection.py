@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rome import errors
@@ -286,6 +287,17 @@ class Connection:
     def _over(self) -> None:
         self._transaction = None
         self._explicit = False
+
+    @contextmanager
+    def taken_away(self, table: str) -> Iterator[None]:
+        """For a table that is dropped only to be made again, changed, with the rows it had.
+
+        Within, foreign keys are not enforced, so that its children stay; also in an open transaction. A row that
+        another transaction writes to the table meanwhile makes the commit a Conflict.
+        """
+        self._check()
+        with self._begin().taken_away(table):
+            yield
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
 

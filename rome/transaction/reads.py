@@ -27,6 +27,10 @@ class Reads:
         """A constraint read at the present read version: what it found must still be there, and nothing else."""
         self._add(request, Demand.SAME_KEYS)
 
+    def unwritten(self, request: Request) -> None:
+        """What this request finds at the present read version must not be written to until commit, at any level."""
+        self._add(request, Demand.UNWRITTEN)
+
     def note(self, targets: Iterable[Target], fetched: Fetched) -> None:
         """A fetch was answered."""
         if not self._every:

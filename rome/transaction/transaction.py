@@ -18,6 +18,7 @@ from __future__ import annotations
 import enum
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
@@ -27,7 +28,7 @@ from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
 from rome.storage.keys import encode
-from rome.storage.store import CATALOG, Fetched, index_space, rows_space
+from rome.storage.store import CATALOG, Fetched, Range, index_space, rows_space
 from rome.transaction.batch import BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
@@ -114,6 +115,20 @@ class Transaction:
         """What these targets ask for, fetched at the present read version, is checked at commit at every level."""
         for target in targets:
             self.reads.constraint(target.request)
+
+    @contextmanager
+    def taken_away(self, name: str) -> Iterator[None]:
+        """Within, foreign keys are not enforced; and at commit no row of the table may have been written by others."""
+        with suppress(StaleCatalog):
+            self.see_schema()
+        table = self.table(name)
+        if table is not None:
+            self.reads.unwritten(Range(rows_space(table.id)))
+        enforced, self.foreign_keys = self.foreign_keys, False
+        try:
+            yield
+        finally:
+            self.foreign_keys = enforced
 
     def _take_version(self, fetched: Fetched) -> None:
         if self.version is None:
