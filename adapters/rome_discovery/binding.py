@@ -40,9 +40,9 @@ def bind(manager: Any) -> None:
             if factory.is_started:  # by another thread, meanwhile
                 return
             url = read_settings(cfg.CONF).url
-            factory.configure(slave_connection=None)
+            factory.configure(connection=url, slave_connection=None)
             try:
-                start(conf, connection=url)
+                start(conf)
             except DBConnectionError as error:
                 raise store_down(error) from error
 

@@ -33,6 +33,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from oslo_config import cfg
 from oslo_db.exception import NoEngineContextEstablished
 from oslo_db.sqlalchemy import enginefacade
 
@@ -40,6 +41,7 @@ from rome.orm import retry_on_conflict
 from rome_discovery.binding import bind
 from rome_discovery.errors import DiscoveryError, ServiceMissing
 from rome_discovery.locking import distributed_lock
+from rome_discovery.options import GROUP, OPTS
 
 Function = Callable[..., Any]
 
@@ -79,14 +81,16 @@ class Port:
         choose = getattr(self.module, "get_context_manager", None)
         return choose(context) if choose else self.manager
 
-    def replaces(self, name: str, reason: str) -> Callable[[Function], None]:
+    def replaces(self, name: str, reason: str, module: ModuleType | None = None) -> Callable[[Function], None]:
         """Decorate what stands for the function `name`: it gets that function, then the arguments of the call.
 
-        Where the service's release has no such function, nothing happens.
+        Where the service's release has no such function, nothing happens. `module` is where it is, if it is in another
+        module than the API.
         """
+        where = module or self.module
 
         def decorate(replacement: Function) -> None:
-            original = getattr(self.module, name, None)
+            original = getattr(where, name, None)
             if original is None:
                 return
 
@@ -94,7 +98,7 @@ class Port:
             def run(*args: Any, **kwargs: Any) -> Any:
                 return replacement(original, *args, **kwargs)
 
-            setattr(self.module, name, run)
+            setattr(where, name, run)
             self.differences[name] = reason
 
         return decorate
@@ -137,6 +141,7 @@ class Port:
 
         `binding` is for releases that have no transaction context: it sees itself to what engine they use.
         """
+        cfg.CONF.register_opts(OPTS, GROUP)
         if binding is None:
             bind(self.manager)
         else:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rome_discovery.port import Port
+from rome_discovery.port import Function, Port
 
 PORT = Port("nova", ("nova.db.main.api", "nova.db.sqlalchemy.api"), ("context_manager", "main_context_manager"))
 
@@ -52,5 +52,17 @@ PORT.again(
     "vol_usage_update",
     reason="Several services write these rows of one instance; on MySQL the second waits for the first.",
 )
+
+
+def _regexp_ops(original: Function, connection: Any) -> Any:
+    return original("sqlite://")
+
+
+_REGEXP = (
+    "Filters are regular expressions. Nova knows the operator by the name of the database, and takes LIKE for one that "
+    "it doesn't know, which finds other instances. ROME has SQLite's REGEXP."
+)
+PORT.replaces("_get_regexp_ops", _REGEXP)(_regexp_ops)
+PORT.replaces("get_regexp_ops", _REGEXP, module=getattr(PORT.module, "db_utils", None))(_regexp_ops)
 
 PORT.install(__name__)
