@@ -108,7 +108,8 @@ def _run(transaction: Transaction, change: Change, sql: str, parameters: Paramet
     mark = transaction.mark(_SAVEPOINT)
     try:
         enforce = transaction.foreign_keys and change.action == "drop"
-        workspace.run(text, parameters, foreign_keys=enforce, record=True)
+        # ALTER changes no row; what SQLite does to them meanwhile is under names that are not the catalog's any more.
+        workspace.run(text, parameters, foreign_keys=enforce, record=change.action != "alter")
         entries = transaction.pending(mark)
         with translated():
             catalog = read_catalog(

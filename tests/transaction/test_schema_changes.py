@@ -156,3 +156,13 @@ def test_a_transaction_that_begins_with_a_savepoint_sees_a_new_schema(url: str) 
     other.execute("RELEASE outer_one")
     other.commit()
     assert one.execute("SELECT a FROM t").fetchall() == [(2,)]
+
+
+def test_a_column_is_renamed_beside_a_virtual_one(url: str) -> None:
+    one = rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, v AS (a || '!'))")
+    one.execute("INSERT INTO t (a) VALUES ('kept')")
+    one.commit()
+    one.execute("ALTER TABLE t RENAME COLUMN a TO b")
+    one.commit()
+    assert one.execute("SELECT id, b, v FROM t").fetchall() == [(1, "kept", "kept!")]
