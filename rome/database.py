@@ -74,6 +74,12 @@ class Counters:
             elif first <= value:
                 self._blocks[counter] = value + 1, end
 
+    def advanced(self, counter: bytes, value: int) -> None:
+        """The store's counter was moved on to `value` by a commit."""
+        with self._lock:
+            if self._floors.get(counter, value + 1) <= value:
+                del self._floors[counter]
+
     def forget(self) -> None:
         """Drop all blocks."""
         self._lock = threading.Lock()

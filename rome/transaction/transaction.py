@@ -310,6 +310,8 @@ class Transaction:
             version = self.database.store.commit(batch)
         except Conflict as conflict:
             raise self._named(conflict) from conflict
+        for counter, value in batch.advances.items():
+            self.database.counters.advanced(counter, value)
         return builder.committed_catalog(version) if self.schema_changed else None
 
     def _named(self, conflict: Conflict) -> OperationalError:

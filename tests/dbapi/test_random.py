@@ -40,6 +40,7 @@ def statements(draw: st.DrawFn) -> str:
             ["", f"WHERE id = {n}", f"WHERE n = {n}", f"WHERE u = {t}", f"WHERE n > {n}", f"WHERE id IN ({n}, {m})"]
         )
     )
+    of_p = where.replace("u ", "p.u ")
     return draw(
         st.sampled_from(
             [
@@ -58,7 +59,7 @@ def statements(draw: st.DrawFn) -> str:
                 f"DELETE FROM c WHERE b = {n}",
                 f"DELETE FROM d WHERE x = {n}",
                 f"SELECT id, u, n, w FROM p {where} ORDER BY id",
-                f"SELECT p.id, a, b FROM p LEFT JOIN c ON c.p = id AND b = {m} {where.replace('u ', 'p.u ')} ORDER BY 1, 2, 3",
+                f"SELECT id, a, b FROM p LEFT JOIN c ON c.p = id AND b = {m} {of_p} ORDER BY 1, 2, 3",
                 f"SELECT x, y, z FROM d WHERE z >= {n} ORDER BY 1, 2",
                 "SELECT a, b, p, u FROM c ORDER BY a, b",
                 "SELECT count(*), sum(n) FROM log",

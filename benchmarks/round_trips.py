@@ -1,0 +1,99 @@
+"""The table of round trips: what each kind of work costs on ROME, counted on the store.
+
+    python -m benchmarks.round_trips [URL]
+
+Beside it stands what drivers of PostgreSQL and MariaDB need for the same: BEGIN, each statement, and COMMIT or ROLLBACK
+are a round trip each (psycopg sends BEGIN with the first statement of a transaction; the table counts that as one).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, select, update
+from sqlalchemy.orm import Session, joinedload
+
+from benchmarks.schema import Server, Tag, database
+
+SERVERS = 200
+
+
+def get(session: Session) -> None:
+    session.get(Server, 3)
+
+
+def unique(session: Session) -> None:
+    session.scalars(select(Server).where(Server.uuid == "00000018-0000-0000-0000-000000000000")).one()
+
+
+def index(session: Session) -> None:
+    session.scalars(select(Server).where(Server.project == "project 1")).all()
+
+
+def collections(session: Session) -> None:
+    session.get(Server, 3, options=[joinedload(Server.tags), joinedload(Server.addresses)])
+
+
+def change(session: Session) -> None:
+    server = session.get(Server, 3)
+    assert server is not None
+    server.note = "changed"
+    session.commit()
+
+
+def insert(session: Session) -> None:
+    session.add(Server(uuid="new", project="project 1", rank=1))
+    session.commit()
+
+
+def parent_and_children(session: Session) -> None:
+    session.add(Server(uuid="parent", project="p", rank=1, tags=[Tag(name="a"), Tag(name="b")]))
+    session.commit()
+
+
+def bulk(session: Session) -> None:
+    session.execute(update(Server).where(Server.project == "project 1").values(state="gone"))
+    session.commit()
+
+
+WORK: list[tuple[str, str, Callable[[Session], None]]] = [
+    ("get by primary key, and end the transaction", "3", get),
+    ("get by unique column, and end the transaction", "3", unique),
+    ("index lookup of 100 rows", "3", index),
+    ("parent with two joined collections, key known", "3", collections),
+    ("get, change, commit", "4", change),
+    ("insert with unique columns, commit", "3", insert),
+    ("parent and its children in one commit", "5", parent_and_children),
+    ("bulk UPDATE of 100 rows, commit", "3", bulk),
+]
+
+
+def rounds(engine: Engine, work: Callable[[Session], None]) -> int:
+    """How many round trips it takes, when connection and plans are there."""
+    connection = engine.raw_connection()
+    driver = connection.driver_connection
+    assert driver is not None
+    stats = driver.stats
+    connection.close()
+    with Session(engine) as session:
+        session.add_all([Server(uuid=f"warm {work}", project="p", rank=1, tags=[Tag(name="a")])])
+        session.commit()
+    before = stats.rounds
+    with Session(engine) as session:
+        work(session)
+    return int(stats.rounds - before)
+
+
+def main(url: str | None) -> None:
+    table = Table("work", "SQL drivers", "ROME")
+    with database(url, SERVERS) as engine:
+        for name, drivers, work in WORK:
+            table.add_row(name, drivers, str(rounds(engine, work)))
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else None)
