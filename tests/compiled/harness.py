@@ -1,0 +1,88 @@
+"""Statements put to the compiled evaluator and to SQLite, over the same rows."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import apsw
+import sqlglot
+
+from rome.catalog.model import Catalog, Table
+from rome.execution.compiled import Compiled, NotCompiled, compile_select
+from rome.sql.normal import normal_text
+from rome.sql.occurrences import number_occurrences
+from tests.sql.schema import catalog_of
+
+
+class Database:
+    """A schema with rows, in SQLite and as what would be fetched."""
+
+    def __init__(self, ddl: str, rows: dict[str, list[tuple[Any, ...]]] | None = None) -> None:
+        self.sqlite = apsw.Connection(":memory:")
+        self.sqlite.execute(ddl)
+        self.catalog: Catalog = catalog_of(self.sqlite)
+        for name, values in (rows or {}).items():
+            for row in values:
+                marks = ", ".join("?" * len(row))
+                self.sqlite.execute(f"INSERT OR IGNORE INTO {name} VALUES ({marks})", row)
+
+    def rows(self, table: Table) -> list[tuple[Any, ...]]:
+        columns = ", ".join(f'"{column.name}"' for column in table.stored)
+        return self.sqlite.execute(f'SELECT {columns} FROM "{table.name}"').fetchall()
+
+    def compile(self, sql: str) -> tuple[Compiled | NotCompiled, tuple[Table, ...]]:
+        normal = normal_text(sql)
+        assert normal is not None
+        tree = sqlglot.parse_one(normal.text, read="sqlite")
+        tables = number_occurrences(tree, self.catalog)
+        return compile_select(tree, self.catalog, normal.lists), tables
+
+    def compiled(self, sql: str) -> Compiled:
+        found, _ = self.compile(sql)
+        assert isinstance(found, Compiled), f"{sql}\n{found}"
+        return found
+
+    def run(self, sql: str, parameters: Any = (), shuffle: random.Random | None = None) -> list[tuple[Any, ...]]:
+        """The rows of the compiled statement; it must compile."""
+        compiled, tables = self.compile(sql)
+        assert isinstance(compiled, Compiled), f"{sql}\n{compiled}"
+        return compiled.run(self.fetched(tables, shuffle), parameters)
+
+    def fetched(self, tables: Sequence[Table], shuffle: random.Random | None = None) -> list[list[tuple[Any, ...]]]:
+        found = [self.rows(table) for table in tables]
+        if shuffle is not None:
+            for rows in found:
+                shuffle.shuffle(rows)
+        return found
+
+    def expected(self, sql: str, parameters: Any = ()) -> list[tuple[Any, ...]]:
+        return self.sqlite.execute(sql, parameters).fetchall()
+
+    def check(self, sql: str, parameters: Any = (), *, ordered: bool = False) -> None:
+        """Both give the same rows, with the same types."""
+        expected = self.expected(sql, parameters)
+        for shuffle in (None, random.Random(3)):
+            found = self.run(sql, parameters, shuffle)
+            assert all(type(row) is tuple for row in found)
+            assert same_rows(found, expected, ordered=ordered), f"{sql}\n{parameters}\n{found}\n{expected}"
+
+
+def same_rows(found: list[Any], expected: list[Any], *, ordered: bool) -> bool:
+    """Whether the rows are the same, 1 and 1.0 being two."""
+    if ordered:
+        return list(map(repr, found)) == list(map(repr, expected))
+    return Counter(map(repr, found)) == Counter(map(repr, expected))
+
+
+def normalized(rows: list[Any], *, concatenates: bool) -> list[Any]:
+    """Rows where it does not matter which of two equal values came first: 1 or 1.0, 'a,b' or 'b,a'."""
+
+    def value(one: Any) -> Any:
+        if isinstance(one, float) and one.is_integer():
+            return int(one)
+        return "".join(sorted(one)) if concatenates and isinstance(one, str) else one
+
+    return [tuple(map(value, row)) for row in rows]
