@@ -40,39 +40,50 @@ class Counters:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._blocks: dict[bytes, tuple[int, int]] = {}
+        self._blocks: dict[bytes, list[range]] = {}
         self._floors: dict[bytes, int] = {}
         _all_counters.add(self)
 
     def next(self, counter: bytes) -> int:
         """The next number."""
         with self._lock:
-            first, end = self._blocks.get(counter, (0, 0))
-            if first >= end:
-                floor = self._floors.pop(counter, None)
-                if floor is not None:
-                    self._store.advance(counter, floor)
-                first = self._store.allocate(counter, _BLOCK)
-                end = first + _BLOCK
-            self._blocks[counter] = first + 1, end
-            return first
+            blocks = self._blocks.setdefault(counter, [])
+            if not blocks:
+                blocks.append(self._allocate(counter, _BLOCK))
+            first = blocks[0]
+            blocks[:1] = [first[1:]] if len(first) > 1 else []
+            return first[0]
+
+    def prepare(self, counter: bytes, count: int) -> None:
+        """See to it that `count` numbers can be had without asking the store again."""
+        with self._lock:
+            blocks = self._blocks.setdefault(counter, [])
+            missing = count - sum(map(len, blocks))
+            if missing > 0:
+                blocks.append(self._allocate(counter, max(missing, _BLOCK)))
+
+    def _allocate(self, counter: bytes, count: int) -> range:
+        floor = self._floors.pop(counter, None)
+        if floor is not None:
+            self._store.advance(counter, floor)
+        first = self._store.allocate(counter, count)
+        return range(first, first + count)
 
     def give_back(self, counter: bytes, number: int) -> None:
         """The number was not used. It is handed out again if it was the last one, so that numbers still grow."""
         with self._lock:
-            first, end = self._blocks.get(counter, (0, 0))
-            if first == number + 1:
-                self._blocks[counter] = number, end
+            blocks = self._blocks.get(counter)
+            if blocks and blocks[0].start == number + 1:
+                blocks[0] = range(number, blocks[0].stop)
 
     def skip(self, counter: bytes, value: int) -> None:
         """Hand out only numbers greater than `value` from now on, as far as this process goes."""
         with self._lock:
-            first, end = self._blocks.get(counter, (0, 0))
-            if value >= end:
-                self._blocks.pop(counter, None)
+            blocks = self._blocks.get(counter, [])
+            left = [range(max(block.start, value + 1), block.stop) for block in blocks if block.stop > value + 1]
+            self._blocks[counter] = left
+            if not left:
                 self._floors[counter] = max(value, self._floors.get(counter, 0))
-            elif first <= value:
-                self._blocks[counter] = value + 1, end
 
     def advanced(self, counter: bytes, value: int) -> None:
         """The store's counter was moved on to `value` by a commit."""

@@ -51,6 +51,8 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
     """
     constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.drawn)
     known = list(_needs_of_values(constraints, plan, rows))
+    if len(rows) > 1 and plan.target is not None and plan.values is not None:
+        transaction.prepare_ids(plan.target.id, len(rows))
     fetch(transaction, plan, rows, known)
     transaction.see_schema()
     transaction.workspace.ensure(plan.mentioned)

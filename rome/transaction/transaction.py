@@ -208,6 +208,11 @@ class Transaction:
         self._drawn_since.append((table_id, number))
         return number
 
+    def prepare_ids(self, table_id: int, count: int) -> None:
+        """About so many numbers of a table's counter will be needed."""
+        if count > len(self._reserved.get(table_id, ())):
+            self.database.counters.prepare(row_counter(table_id), count)
+
     def _unused(self) -> list[tuple[int, int]]:
         return [(table_id, number) for table_id, numbers in self._reserved.items() for number in numbers]
 
