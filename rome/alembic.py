@@ -1,12 +1,9 @@
 """Migrations on ROME: Alembic's implementation for the dialect. Importing this module registers it.
 
-Alembic finds it by the entry point `alembic.plugins`; versions before 1.18, which know none, by
-`rome.dialect.integrations`.
+`rome.dialect.integrations` does so in a program that uses Alembic.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 from alembic.ddl.sqlite import SQLiteImpl
 
@@ -16,7 +13,3 @@ class RomeImpl(SQLiteImpl):
 
     __dialect__ = "rome"
     transactional_ddl = True
-
-
-def setup(plugin: Any) -> None:
-    """Called by Alembic when it loads plugins. Nothing is left to do: defining the class above registered it."""

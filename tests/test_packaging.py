@@ -4,7 +4,6 @@ from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 
-import alembic  # noqa: F401 - loads its plugins, of which ROME's is one
 import pytest
 
 ROOT = Path(__file__).parent.parent

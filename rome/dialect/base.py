@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from sqlalchemy import pool
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 from rome.dialect import integrations, isolation
@@ -66,8 +66,9 @@ class RomeDialect(SQLiteDialect):
         return pool.QueuePool
 
     @classmethod
-    def engine_created(cls, engine: Engine) -> None:
+    def get_dialect_cls(cls, url: URL) -> type[RomeDialect]:
         integrations.register()
+        return cls
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
         """The arguments of `rome.connect`. Raises InterfaceError for a URL that is none of ROME's."""

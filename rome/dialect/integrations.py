@@ -1,8 +1,9 @@
 """Packages that ROME has something to tell, if the program uses them.
 
 Neither oslo.db nor Alembic can be asked to load a dialect's part from a dialect, and importing them takes longer than
-importing ROME. So each time an engine is made, the parts of those packages are registered which are loaded by then:
-oslo.db makes its engines itself. (Alembic's newer versions also find ROME by an entry point, `alembic.plugins`.)
+importing ROME. So each time the dialect of a URL is asked for, the parts of those packages are registered which are
+loaded by then: both ask for it after they are loaded. (Alembic's entry point `alembic.plugins` would spare this for
+Alembic, but its releases from 1.18 to 1.20.0 fail at import where a package has one that names a module.)
 """
 
 from __future__ import annotations
