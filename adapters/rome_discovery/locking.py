@@ -6,7 +6,7 @@ import os
 import threading
 
 from oslo_config import cfg
-from sqlalchemy import Engine
+from sqlalchemy.engine import Engine
 
 from rome.locks import Lock, LockManager
 from rome_discovery.options import read_settings

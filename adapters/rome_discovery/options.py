@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oslo_config import cfg
-from sqlalchemy import URL, make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from rome.database import CONNECTION_OPTIONS
