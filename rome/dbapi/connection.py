@@ -18,6 +18,7 @@ from rome.storage.store import Stats
 from rome.transaction.changes import RolledBack
 from rome.transaction.explain import explain, explained, log_slow
 from rome.transaction.index_entries import IndexEntries
+from rome.transaction.row_locks import lock_and_read
 from rome.transaction.schema_change import change_schema
 from rome.transaction.statements import run
 from rome.transaction.transaction import Isolation, Transaction
@@ -191,6 +192,8 @@ class Connection:
                 result = change_schema(transaction, statement, sql, rows[0])
             elif about is not None:
                 result = explain(transaction, *about, rows[0])
+            elif statement.locking is not None:
+                result = lock_and_read(transaction, statement, sql, rows)
             else:
                 result = run(transaction, statement, sql, rows)
         except RolledBack as rolled_back:
@@ -285,8 +288,10 @@ class Connection:
                 self._over()
 
     def _over(self) -> None:
-        self._transaction = None
+        over, self._transaction = self._transaction, None
         self._explicit = False
+        if over is not None:
+            over.release_row_locks()
 
     @contextmanager
     def taken_away(self, table: str) -> Iterator[None]:

@@ -11,17 +11,23 @@ from typing import Any
 
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
+from rome.dialect.locking import locking_clause
+
 _LONGEST = 20_000
 """Longer lists are left alone: SQLite takes 32,766 parameters at most."""
 
 
 class RomeCompiler(SQLiteCompiler):
-    """Statements as SQLite's compiler makes them, but for IN lists."""
+    """Statements as SQLite's compiler makes them, but for IN lists and FOR UPDATE."""
 
     def _literal_execute_expanding_parameter(self, name: str, parameter: Any, values: Any, **kw: Any) -> Any:
         if not parameter.literal_execute:
             values = filled_up(values)
         return super()._literal_execute_expanding_parameter(name, parameter, values, **kw)
+
+    def for_update_clause(self, select: Any, **kw: Any) -> str:
+        """FOR UPDATE at the end of the statement; rows that are only looked at in a subquery are not locked."""
+        return locking_clause(select._for_update_arg) if len(self.stack) == 1 else ""
 
 
 def filled_up(values: Sequence[Any]) -> Sequence[Any]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rome.sql.ddl import Change, read_change
+from rome.sql.locking import Locking, read_locking
 from rome.sql.reader import Reader
 
 
@@ -78,6 +79,8 @@ class Statement:
     """EXPLAIN: the text behind EXPLAIN [QUERY PLAN]."""
     change: Change | None = None
     """DDL: what is changed."""
+    locking: Locking | None = None
+    """SELECT: FOR UPDATE at its end, which SQLite does not know."""
 
     @property
     def may_fail_partly(self) -> bool:
@@ -130,7 +133,8 @@ def _finds(reader: Reader, *words: str) -> bool:
 
 
 def _select(reader: Reader) -> Statement:
-    return Statement(Kind.SELECT, reader.token.text.lower(), tail=_has_tail(reader))
+    verb = reader.token.text.lower()
+    return Statement(Kind.SELECT, verb, tail=_has_tail(reader), locking=read_locking(reader.sql))
 
 
 _ACTIONS = ("ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK")

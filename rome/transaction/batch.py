@@ -13,7 +13,7 @@ from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Net
-from rome.transaction.loaded import UNREAD, Loaded, relaid
+from rome.transaction.loaded import UNREAD, Known, Loaded, relaid
 from rome.transaction.reads import key_range
 
 _GREATEST_ID = 2**63 - 1
@@ -60,6 +60,17 @@ class BatchBuilder:
             written.add(table_id)
         for table_id in written:
             self._check_definition(self._tables[table_id])
+
+    def touch(self, locked: Mapping[tuple[int, bytes], Known | None]) -> None:
+        """Write rows that are locked as they are, unless they are written anyway: so others find them written."""
+        for (table_id, key), known in locked.items():
+            table = self._tables.get(table_id)
+            space = rows_space(table_id)
+            if table is None or known is None or known.values is None or (space, key) in self._writes:
+                continue
+            self._writes[space, key] = encode_row(known.table.schema, known.values)
+            self._checks.append(Check(space, *key_range(key), known.version))
+            self._check_definition(table)
 
     def _index_row(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
         base = self._old_tables.get(table.id)

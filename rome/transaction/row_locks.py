@@ -50,7 +50,7 @@ from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.loaded import Known
 from rome.transaction.reads import key_range
 from rome.transaction.statements import plan_of, run
-from rome.transaction.transaction import Isolation, Transaction
+from rome.transaction.transaction import Isolation, StaleCatalog, Transaction
 
 WAIT = 30.0
 """Seconds to wait for a row's lock."""
@@ -83,6 +83,8 @@ class RowLocks:
         new = sorted(set(rows).difference(self.rows))
         if not new:
             return False
+        if self.rows and self._hold.lost is not None:
+            raise Conflict(f"conflict: the row locks are lost: {self._hold.lost}; run the transaction again")
         in_order = not self.rows or new[0] > max(self.rows)
         timeout = WAIT if wait is Wait.WAIT and in_order else 0.0
         try:
@@ -95,8 +97,8 @@ class RowLocks:
                     f"could not lock a row of {tables} within {WAIT:g} s: another transaction has locked it"
                 ) from error
             raise Conflict(
-                f"conflict on {tables}: another transaction has locked a row that lies before rows this one has locked, "
-                "so waiting for it might be a deadlock; run the transaction again"
+                f"conflict on {tables}: another transaction has locked a row that lies before rows which this one has "
+                "locked, so waiting for it might be a deadlock; run the transaction again"
             ) from error
         self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not State.HELD)
         return True
@@ -161,23 +163,19 @@ def _skip(
     """Of all rows without a LIMIT, lock so many as the LIMIT lets through; and whether a lock was taken."""
     keyed = key_select(sql, transaction.catalog)
     assert keyed is not None
-    skip = _number(keyed.offset, rows[0]) or 0
+    first = max(0, _number(keyed.offset, rows[0]) or 0)
     most = _number(keyed.limit, rows[0])
-    end = len(found.sources) if most is None or most < 0 else max(0, skip) + most
+    end = len(found.sources) if most is None or most < 0 else first + most
+    left = [at for at, source in enumerate(found.sources) if not passed_over.intersection(source)]
     taken = False
     kept: list[int] = []
-    for at, source in enumerate(found.sources):
-        if len(kept) >= end:
-            break
-        if passed_over.intersection(source):
-            continue
-        if not set(source) <= locks.rows.keys():
-            taken = locks.lock(source, Wait.SKIP, "") or taken
-        if set(source) <= locks.rows.keys():
-            kept.append(at)
-        else:
-            passed_over.update(set(source).difference(locks.rows))
-    kept = kept[max(0, skip) :]
+    while left and len(kept) < end:
+        tried, left = left[: end - len(kept)], left[end - len(kept) :]
+        wanted = {row for at in tried for row in found.sources[at]}
+        taken = locks.lock(wanted, Wait.SKIP, "") or taken
+        passed_over.update(wanted.difference(locks.rows))
+        kept += [at for at in tried if not passed_over.intersection(found.sources[at])]
+    kept = kept[first:]
     result = found.result._replace(rows=[found.result.rows[at] for at in kept])
     return _Evaluated(result, [found.sources[at] for at in kept]), taken
 
@@ -197,10 +195,29 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
 def _evaluate(
     transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: Wait
 ) -> _Evaluated:
-    # A first look at the text under the newest catalog that is known; if that is not the newest, it is planned again.
-    keyed = key_select(sql, transaction.catalog)
+    """Run the SELECT with keys. Keys of a schema that turns out not to be the newest are worth nothing: again then."""
+    for _ in range(3):
+        catalog = transaction.catalog
+        try:
+            found = _evaluate_once(transaction, statement, sql, rows, wait)
+        except StaleCatalog:
+            continue
+        except OperationalError:
+            if transaction.catalog is catalog:
+                raise
+            continue
+        if transaction.catalog is catalog:
+            return found
+    raise OperationalError("the schema keeps changing under this statement; run it again")
+
+
+def _evaluate_once(
+    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: Wait
+) -> _Evaluated:
+    keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog)
     if keyed is None:
         if wait is Wait.SKIP:
+            transaction.see_schema()
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )

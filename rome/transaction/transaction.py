@@ -19,7 +19,7 @@ import enum
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database import Database, row_counter
@@ -35,6 +35,9 @@ from rome.transaction.journal import Entry, entries_of, net_of
 from rome.transaction.ledger import Ledger
 from rome.transaction.loaded import Loaded, Target
 from rome.transaction.reads import Reads
+
+if TYPE_CHECKING:
+    from rome.transaction.row_locks import RowLocks
 
 
 class Isolation(enum.Enum):
@@ -82,6 +85,7 @@ class Transaction:
         self.reads = Reads(isolation is Isolation.SERIALIZABLE)
         self.savepoints: list[Mark] = []
         self.guards: list[Guard] = []
+        self.row_locks: RowLocks | None = None
         self.drawn: dict[tuple[int, int], bool] = {}
         self._reserved: dict[int, list[int]] = {}
         self._drawn_since: list[tuple[int, int]] = []
@@ -92,9 +96,18 @@ class Transaction:
     def next_statement(self) -> None:
         """A statement begins. Under READ COMMITTED it will read the newest version."""
         if self.isolation is Isolation.READ_COMMITTED and self.version is not None:
-            changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
-            self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
-            self.version = None
+            self.read_anew()
+
+    def read_anew(self) -> None:
+        """Forget what was read; the next statement reads the newest version.
+
+        But under READ COMMITTED, only a transaction that has changed nothing, and whose reads nobody has seen, may.
+        """
+        changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
+        self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
+        self.version = None
+        if self.isolation is not Isolation.READ_COMMITTED:
+            self.reads = Reads(self.isolation is Isolation.SERIALIZABLE)
 
     def see_schema(self) -> None:
         """Have a read version, and the catalog of it. One round trip if there is none yet. Raises StaleCatalog."""
@@ -305,6 +318,8 @@ class Transaction:
             return None
         builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
         builder.rows(net)
+        if self.row_locks is not None:
+            builder.touch(self.row_locks.rows)
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()
@@ -357,6 +372,11 @@ class Transaction:
         self.workspace.end(keep=False)
         if self.schema_changed:
             self.workspace.adopt(self.base)
+
+    def release_row_locks(self) -> None:
+        """The transaction is over: others may have the rows that it has locked."""
+        if self.row_locks is not None:
+            self.row_locks.release()
 
     def table(self, name: str) -> Table | None:
         """The table of that name, as this transaction sees the schema."""
