@@ -20,7 +20,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
-from rome.dialect import integrations, isolation
+from rome.dialect import integrations, isolation, sqlalchemy14
 from rome.dialect.compiler import RomeTypeCompiler
 from rome.dialect.in_lists import RomeCompiler
 from rome.dialect.variants import chosen_type
@@ -32,6 +32,7 @@ _abandoned: deque[URL] = deque()
 their databases are dropped when the next one is made."""
 
 
+@sqlalchemy14.adapt
 class RomeDialect(SQLiteDialect):
     """SQLAlchemy's view of a ROME database."""
 
@@ -67,6 +68,7 @@ class RomeDialect(SQLiteDialect):
 
     @classmethod
     def get_dialect_cls(cls, url: URL) -> type[RomeDialect]:
+        """Called by SQLAlchemy, and through it by oslo.db, whenever the dialect of a ROME URL is asked for."""
         integrations.register()
         return cls
 

@@ -8,6 +8,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteTypeCompiler
 from sqlalchemy.schema import Column
 from sqlalchemy.types import TypeEngine
 
+from rome.dialect.sqlalchemy14 import generated_column
 from rome.dialect.variants import chosen_type
 
 
@@ -32,5 +33,5 @@ def _is_generated_key(column: object) -> bool:
         and column.primary_key
         and column.table is not None
         and len(column.table.primary_key.columns) == 1
-        and column.table.autoincrement_column is column
+        and generated_column(column.table) is column
     )

@@ -1,9 +1,10 @@
 """Packages that ROME has something to tell, if the program uses them.
 
 Neither oslo.db nor Alembic can be asked to load a dialect's part from a dialect, and importing them takes longer than
-importing ROME. So each time the dialect of a URL is asked for, the parts of those packages are registered which are
-loaded by then: both ask for it after they are loaded. (Alembic's entry point `alembic.plugins` would spare this for
-Alembic, but its releases from 1.18 to 1.20.0 fail at import where a package has one that names a module.)
+importing ROME. So each time the dialect of a ROME URL is asked for, the parts of those packages are registered which
+are loaded by then. That is early enough for oslo.db: it makes its engines itself, and looks up what it knows about a
+kind of database by way of its dialect. Alembic may also be loaded after the engine was made; since 1.18 it finds ROME
+by an entry point then.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from importlib import import_module
 
 _PARTS = {
     "oslo_db.sqlalchemy.exc_filters": "rome.oslo.exc_filters",
-    "alembic.ddl.impl": "rome.alembic",
+    "oslo_db.sqlalchemy.provision": "rome.oslo.provision",
+    "alembic.ddl.impl": "rome.alembic.impl",
 }
 """The module whose presence shows that a package is in use, and the module of ROME that registers with it."""
 

@@ -24,7 +24,7 @@ LEVELS = tuple(_DRIVER_NAMES)
 
 def driver_name(level: str) -> str:
     """The driver's name of a level. Raises KeyError for a name that is not in LEVELS."""
-    return _DRIVER_NAMES[level]
+    return _DRIVER_NAMES[level.upper().replace("_", " ")]  # SQLAlchemy 1.4 leaves this to the dialect
 
 
 def sqlalchemy_name(level: str) -> str:

@@ -20,11 +20,14 @@ from typing import Any
 
 from sqlalchemy.types import TypeEngine
 
+from rome.dialect import sqlalchemy14
+
 
 def chosen_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """The variant of a type that holds on ROME; the type itself if it has none."""
-    variants = type_._variant_mapping  # SQLAlchemy has no public way to ask
+    variants = sqlalchemy14.variants_of(type_)
     for name in ("rome", "sqlite"):
         if name in variants:
-            return variants[name]
+            chosen: TypeEngine[Any] = variants[name]
+            return chosen
     return type_

@@ -16,6 +16,8 @@ from rome.sql.statement import WRITES, Kind, Statement
 from rome.sql.tokens import names
 
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
+_CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
+"""PRAGMAs that read the rows of all tables, of which SQLite's authorizer says nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class _Accesses:
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
         if operation == apsw.SQLITE_PRAGMA:
             self.about_schema = True
+            if first and first.lower() in _CHECKS:
+                self.indirect.update(self.catalog.tables)
         if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first and db != "temp":
             name = first.lower()
             if name in _SCHEMA_TABLES:

@@ -1,4 +1,8 @@
-"""ROME's errors as those of oslo.db, which services catch. Importing this module registers the filters."""
+"""ROME's errors as those of oslo.db, which services catch. Importing this module registers the filters.
+
+oslo.db asks the filters of a dialect, in the order of their registration, before those for every dialect; a filter
+that raises nothing passes. What none of these takes becomes a DBError, or, an OperationalError, stays what it is.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,21 @@ def _duplicate_entry(error: exc.IntegrityError, match: re.Match[str], dialect: s
 
 @filters("rome", exc.IntegrityError, r".*FOREIGN KEY constraint failed")
 def _reference(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """A missing parent, or children that are left behind."""
     raise exception.DBReferenceError(None, None, None, None, error)
+
+
+@filters("rome", exc.IntegrityError, r".*CHECK constraint failed: (?P<name>.+)$")
+def _check(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """A row that a CHECK refuses: its name, or its expression if it has none. SQLite does not name the table."""
+    raise exception.DBConstraintError(None, match["name"], error)
+
+
+@filters("rome", exc.IntegrityError, r".*datatype mismatch")
+@filters("rome", exc.DataError, r".*")
+def _data(error: Any, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """A value that can't be stored: too large an integer, a text for an integer key, bytes that do not decode."""
+    raise exception.DBDataError(error)
 
 
 @filters("rome", exc.OperationalError, r".*no such table: (?P<table>.+)$")
