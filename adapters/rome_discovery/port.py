@@ -34,16 +34,19 @@ from types import ModuleType
 from typing import Any
 
 from oslo_config import cfg
+from oslo_db.api import wrap_db_retry
 from oslo_db.exception import NoEngineContextEstablished
 from oslo_db.sqlalchemy import enginefacade
 
-from rome.orm import retry_on_conflict
 from rome_discovery.binding import bind
 from rome_discovery.errors import DiscoveryError, ServiceMissing
 from rome_discovery.locking import distributed_lock
 from rome_discovery.options import GROUP, OPTS
 
 Function = Callable[..., Any]
+
+_retry = wrap_db_retry(retry_on_deadlock=True, max_retries=20, retry_interval=0.005, max_retry_interval=0.5)
+"""What runs a function again after a conflict, which to oslo.db is a deadlock."""
 
 
 class Port:
@@ -164,7 +167,7 @@ def _run_again(original: Function, *args: Any, **kwargs: Any) -> Any:
             value.update(before)
         return original(*args, **kwargs)
 
-    return retry_on_conflict(attempt)()
+    return _retry(attempt)()
 
 
 def _context(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
