@@ -15,6 +15,7 @@ all this could have been seen? Reading along:
     append, bank, names  the workloads
     crew, worker         who runs them: processes, or threads where the store lives in the process
     planted              stores with a fault, which must be found
+    trial                one run from empty tables to a judgement
 
 Faults meanwhile are the business of `rome.testing.faults`.
 

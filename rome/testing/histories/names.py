@@ -72,12 +72,8 @@ def _release(connection: Connection, turn: Turn, name: str) -> None:
 def _hang(connection: Connection, turn: Turn, name: str) -> None:
     row = connection.execute("SELECT id FROM names WHERE name = ?", (name,)).fetchone()
     if row is not None:
-        try:
-            connection.execute("INSERT INTO children (parent) VALUES (?)", row)
-        except IntegrityError:  # READ COMMITTED: the parent went since
-            turn.operations.append(("gone", name, 0))
-        else:
-            turn.operations.append(("hang", name, 0))
+        connection.execute("INSERT INTO children (parent) VALUES (?)", row)
+        turn.operations.append(("hang", name, 0))
 
 
 def _fates(records: Iterable[Record], present: set[Any], released: dict[int, Record]) -> Iterable[Finding]:

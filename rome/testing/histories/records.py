@@ -19,13 +19,17 @@ from rome.testing.histories.history import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One transaction as its client recorded it. What `operations` are is the workload's to say."""
+    """One transaction as its client recorded it. What `operations` are is the workload's to say.
+
+    `complaint`: the error that it met, where it should have met none.
+    """
 
     name: str
     operations: list[Any]
     outcome: Outcome
     begin: int
     end: int
+    complaint: str = ""
 
 
 class Log:
@@ -36,11 +40,11 @@ class Log:
 
     def intends(self, number: int, begin: int, operations: list[Any]) -> None:
         """The transaction `number` has done this since `begin`, and will now commit."""
-        os.write(self._file, msgpack.packb((number, begin, operations)))
+        os.write(self._file, msgpack.packb((number, begin, operations, "")))
 
-    def ended(self, number: int, outcome: Outcome, end: int) -> None:
+    def ended(self, number: int, outcome: Outcome, end: int, complaint: str = "") -> None:
         """It ended so."""
-        os.write(self._file, msgpack.packb((number, end, outcome.value)))
+        os.write(self._file, msgpack.packb((number, end, outcome.value, complaint)))
 
     def close(self) -> None:
         """Close the file."""
@@ -53,11 +57,11 @@ def read_logs(paths: Iterable[Path]) -> Iterator[Record]:
         unpacker = msgpack.Unpacker()
         unpacker.feed(path.read_bytes())
         intended: dict[int, tuple[int, list[Any]]] = {}
-        for number, time, what in unpacker:
+        for number, time, what, complaint in unpacker:
             if isinstance(what, list):
                 intended[number] = time, what
             else:
                 begin, operations = intended.pop(number)
-                yield Record(f"{path.stem}.{number}", operations, Outcome(what), begin, time)
+                yield Record(f"{path.stem}.{number}", operations, Outcome(what), begin, time, complaint)
         for number, (begin, operations) in intended.items():
             yield Record(f"{path.stem}.{number}", operations, Outcome.UNKNOWN, begin, begin)

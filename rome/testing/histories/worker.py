@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rome.dbapi import Connection, connect
-from rome.errors import Conflict, DatabaseError, SnapshotTooOld, StoreUnavailable
+from rome.errors import Conflict, DatabaseError, IntegrityError, SnapshotTooOld, StoreUnavailable
 from rome.storage.store import Store
 from rome.testing.faults.commits import Hazards
 from rome.testing.histories.append import AppendWorkload
@@ -21,6 +21,9 @@ from rome.testing.histories.records import Log
 from rome.testing.histories.workload import Turn, Workload
 
 WORKLOADS: dict[str, Workload] = {"append": AppendWorkload(), "bank": BankWorkload(), "names": NamesWorkload()}
+
+_AFTER_FAILURE = 0.02
+"""Seconds to wait after a server could not be reached, or refused to write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +89,22 @@ def _connect(task: Task) -> Connection:
 
 
 def _take_turn(workload: Workload, connection: Connection, turn: Turn, log: Log) -> Outcome:
-    begin = time.monotonic_ns()
+    begin, complaint = time.monotonic_ns(), ""
     try:
         workload.act(connection, turn)
-    except (Conflict, SnapshotTooOld, StoreUnavailable) as error:
+    except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError) as error:
         connection.rollback()
+        # Only under READ COMMITTED can what a statement looked up be gone when the next one runs.
+        if isinstance(error, IntegrityError) and turn.level != "READ COMMITTED":
+            complaint = str(error)
         outcome = Outcome.ABORTED
         if isinstance(error, StoreUnavailable):
-            time.sleep(0.02)
+            time.sleep(_AFTER_FAILURE)
         log.intends(turn.number, begin, turn.operations)
     else:
         log.intends(turn.number, begin, turn.operations)
         outcome = _commit(connection)
-    log.ended(turn.number, outcome, time.monotonic_ns())
+    log.ended(turn.number, outcome, time.monotonic_ns(), complaint)
     return outcome
 
 
@@ -108,6 +114,7 @@ def _commit(connection: Connection) -> Outcome:
     except (Conflict, SnapshotTooOld):
         return Outcome.ABORTED
     except StoreUnavailable:
+        time.sleep(_AFTER_FAILURE)
         return Outcome.UNKNOWN
     except DatabaseError:
         connection.rollback()

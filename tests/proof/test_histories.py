@@ -1,0 +1,89 @@
+"""Short histories. (The long ones are run by hand: see `rome.testing.histories`.)"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import rome
+from rome.errors import InterfaceError
+from rome.testing.histories.__main__ import main
+from rome.testing.histories.checker import FORBIDDEN
+from rome.testing.histories.history import Outcome
+from rome.testing.histories.planted import PLANTED
+from rome.testing.histories.records import Log, read_logs
+from rome.testing.histories.trial import Trial, run
+from rome.testing.histories.worker import WORKLOADS
+
+
+@pytest.mark.parametrize("level", FORBIDDEN)
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_nothing_is_found(url: str, workload: str, level: str) -> None:
+    report = run(Trial(url, workload, level, transactions=150, processes=3))
+    assert report.findings == []
+    assert report.outcomes[Outcome.COMMITTED] == 150
+    connection = rome.connect(url)
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+    connection.close()
+
+
+@pytest.mark.parametrize("fault", PLANTED)
+def test_each_planted_fault_is_found(fault: str) -> None:
+    assert any(
+        run(Trial(f"rome+memory:///planted-{fault}-{seed}", seed=seed, transactions=400, planted=fault)).findings
+        for seed in range(5)
+    )
+
+
+def test_a_planted_fault_is_found_in_processes(redis_server: object) -> None:
+    url = redis_server.url("planted")  # type: ignore[attr-defined]
+    assert run(Trial(url, transactions=300, planted="unchecked")).findings
+
+
+def test_nothing_is_found_when_answers_are_lost() -> None:
+    report = run(Trial("rome+memory:///lost", transactions=400, every=1.0))
+    assert report.findings == []
+    assert report.outcomes[Outcome.UNKNOWN]
+
+
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_nothing_is_found_in_a_storm(workload: str) -> None:
+    report = run(Trial("rome+redis://own/history", workload, transactions=500, processes=3, every=0.15))
+    assert report.findings == []
+    assert report.outcomes[Outcome.COMMITTED] >= 500
+    assert report.faults.total()
+
+
+def test_the_command() -> None:
+    arguments = ["rome+memory:///command", "--transactions", "60", "--processes", "2"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("nothing that the level forbids") == 3
+    result = CliRunner().invoke(main, [*arguments, "--plant", "lying", "--transactions", "500"])
+    assert result.exit_code == 0, result.output
+    assert "G1a" in result.output
+
+
+def test_a_database_that_is_in_use_is_left_alone(url: str) -> None:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE lists (id INTEGER PRIMARY KEY)")
+    connection.commit()
+    with pytest.raises(InterfaceError, match="empty"):
+        run(Trial(url))
+    assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("lists",)]
+    connection.close()
+
+
+def test_what_a_client_wrote_down_outlives_it(tmp_path: Path) -> None:
+    log = Log(tmp_path / "w1")
+    log.intends(1, 10, [[1, 5]])
+    log.ended(1, Outcome.COMMITTED, 20)
+    log.intends(2, 30, [[1, 6]])
+    log.close()
+    with (tmp_path / "w1").open("ab") as file:
+        file.write(b"\x94\x03")  # it was killed while it wrote
+    first, second = read_logs([tmp_path / "w1"])
+    assert (first.name, first.outcome, first.begin, first.end) == ("w1.1", Outcome.COMMITTED, 10, 20)
+    assert (second.name, second.outcome, second.operations) == ("w1.2", Outcome.UNKNOWN, [[1, 6]])
