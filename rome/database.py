@@ -60,7 +60,7 @@ class Counters:
             blocks = self._blocks.setdefault(counter, [])
             missing = count - sum(map(len, blocks))
             if missing > 0:
-                blocks.append(self._allocate(counter, max(missing, _BLOCK)))
+                blocks.append(self._allocate(counter, missing + _BLOCK))
 
     def _allocate(self, counter: bytes, count: int) -> range:
         floor = self._floors.pop(counter, None)
