@@ -61,7 +61,7 @@ class Crew:
     def work_in_processes(self, progress: Progress) -> list[Record]:
         """Work with processes, until all is done. Raises InternalError if a worker fails other than by SIGKILL."""
         context: Any = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["rome.testing.histories.worker", "rome.storage.redis"])
+        context.set_forkserver_preload([__name__, "rome.storage.redis"])
         done: MutableSequence[int] = context.RawArray("q", self.size)
 
         def start(slot: int) -> BaseProcess:

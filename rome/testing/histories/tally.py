@@ -1,0 +1,101 @@
+"""The hardest case for transactions that do not wait: many processes, one row. `increments` is the command for it.
+
+Each process adds 1 to the same row, again and again, with SQLAlchemy's ORM and `rome.orm.run_transaction`. Every
+increment must be counted, and no conflict surface.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import MutableSequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import create_engine, orm
+
+from rome.orm import run_transaction
+from rome.url import parse_url
+
+
+class _Base(orm.DeclarativeBase):
+    pass
+
+
+class Tally(_Base):
+    """The row that all increment."""
+
+    __tablename__ = "tallies"
+    id: orm.Mapped[int] = orm.mapped_column(primary_key=True)
+    value: orm.Mapped[int]
+
+
+class Count(NamedTuple):
+    """What came of it: increments asked for, counted, transactions begun for them, those that gave up, seconds."""
+
+    wanted: int
+    counted: int
+    attempts: int
+    gave_up: int
+    seconds: float
+
+
+def count(url: str, processes: int, times: int) -> Count:
+    """Have each of some processes (threads, if the store is memory) add 1 as often as is said."""
+    engine = create_engine(url)
+    _Base.metadata.create_all(engine)
+    try:
+        with orm.Session(engine) as session, session.begin():
+            session.merge(Tally(id=1, value=0))
+        begin = time.monotonic()
+        attempts, gave_up = (
+            _in_threads(url, processes, times) if _in_memory(url) else _in_processes(url, processes, times)
+        )
+        seconds = time.monotonic() - begin
+        with orm.Session(engine) as session:
+            tally = session.get_one(Tally, 1)
+        return Count(processes * times, tally.value, attempts, gave_up, seconds)
+    finally:
+        _Base.metadata.drop_all(engine)
+        engine.dispose()
+
+
+def _in_memory(url: str) -> bool:
+    return parse_url(url).store == "memory"
+
+
+def _in_threads(url: str, size: int, times: int) -> tuple[int, int]:
+    attempts, gave_up = [0] * size, [0] * size
+    crew = [threading.Thread(target=_increment, args=(url, slot, times, attempts, gave_up)) for slot in range(size)]
+    for thread in crew:
+        thread.start()
+    for thread in crew:
+        thread.join()
+    return sum(attempts), sum(gave_up)
+
+
+def _in_processes(url: str, size: int, times: int) -> tuple[int, int]:
+    context: Any = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "rome.storage.redis", "rome.dialect"])
+    attempts, gave_up = context.RawArray("q", size), context.RawArray("q", size)
+    crew = [context.Process(target=_increment, args=(url, slot, times, attempts, gave_up)) for slot in range(size)]
+    for process in crew:
+        process.start()
+    for process in crew:
+        process.join()
+    return sum(attempts), sum(gave_up)
+
+
+def _increment(url: str, slot: int, times: int, attempts: MutableSequence[int], gave_up: MutableSequence[int]) -> None:
+    engine = create_engine(url)
+
+    def add_one(session: orm.Session) -> None:
+        attempts[slot] += 1
+        session.get_one(Tally, 1).value += 1
+
+    for _ in range(times):
+        try:
+            run_transaction(orm.sessionmaker(engine), add_one)
+        except Exception:  # a process that ends by an error is one that gave up; the others go on
+            gave_up[slot] += 1
+    engine.dispose()
