@@ -37,7 +37,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _S = TypeVar("_S", bound=orm.Session)
 
-ATTEMPTS = 20
+ATTEMPTS = 50
 BASE_MS = 2.0
 CAP_MS = 200.0
 
