@@ -28,7 +28,7 @@ def test_example_runs(example, capsys):
     assert capsys.readouterr().out, "every example prints something"
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst"])
+@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "docs/services.rst"])
 def test_text_is_well_formed(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     publish_doctree(text, settings_overrides={"report_level": 1, "halt_level": 1})
