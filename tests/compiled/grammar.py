@@ -314,7 +314,7 @@ class Writer:
             keys = [self.column(scope) for _ in range(self.pick(1, 1, 2))]
             group = f" GROUP BY {', '.join(keys)}"
             if self.one_in(3):
-                group += f" HAVING {self.aggregate(scope)} {self.pick('>', '=', '<>')} {self.value()}"
+                group += f" HAVING {self.aggregate(scope, is_compared=True)} {self.pick('>', '=', '<>')} {self.value()}"
         columns = keys + [self.aggregate(scope) for _ in range(self.pick(1, 2))]
         order = self.positions(len(columns)) if self.one_in(2) else ""
         return Statement(f"SELECT {', '.join(columns)} FROM {source}{condition}{group}{order}", merges=True)
@@ -350,9 +350,12 @@ class Writer:
     def positions(self, width: int) -> str:
         return " ORDER BY " + ", ".join(f"{at + 1} {self.pick('', 'DESC')}" for at in range(width)) + self.limit()
 
-    def aggregate(self, scope: Scope) -> str:
+    def aggregate(self, scope: Scope, *, is_compared: bool = False) -> str:
+        """An aggregate. Not group_concat, where its value matters: the order of its texts is chance."""
         operand = self.operand(scope, 1) if self.one_in(3) else self.column(scope)
-        function = self.pick("count", "count", "sum", "min", "max", "avg", "total", "group_concat")
+        function = self.pick(
+            "count", "count", "sum", "min", "max", "avg", "total", *([] if is_compared else ["group_concat"])
+        )
         distinct = self.pick("", "", "DISTINCT ")
         return self.pick("count(*)", f"{function}({distinct}{operand})", f"{function}({operand})")
 

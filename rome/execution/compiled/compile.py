@@ -73,9 +73,9 @@ class _Code:
 class Compiled:
     """A SELECT as a Python function. Immutable as far as anyone can tell, and shared between connections."""
 
-    query: Query
+    query: Query = field(repr=False)
     lists: Lists
-    _codes: dict[bool, _Code] = field(default_factory=dict)
+    _codes: dict[bool, _Code] = field(default_factory=dict, repr=False)
     """By exactness; the exact one is only written when it is needed."""
 
     @property

@@ -16,7 +16,7 @@ order; the program is run again in its exact form then, where a helper compares.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -38,6 +38,7 @@ from rome.execution.compiled.terms import (
     Exists,
     InList,
     InQuery,
+    InRows,
     IsTrue,
     Like,
     Not,
@@ -77,6 +78,9 @@ class QueryWriter(Protocol):
 
     def scalar(self, query: Query, rows: Rows) -> str:
         """An expression for the only value of a query; None if it has no row."""
+
+    def rows(self, query: Query, rows: Rows) -> str:
+        """An expression for the list of a query's rows."""
 
     def column(self, query: Query, rows: Rows) -> str:
         """An expression for the list of a query's values, which has one column."""
@@ -318,6 +322,30 @@ class Expressions:
             return left, code
         return left, self.program.hoist(code)
 
+    def _in_rows_value(self, term: InRows, rows: Rows) -> str:
+        query = term.query
+        right = term.rows[0] if query is None else tuple(output.term for output in query.outputs)
+        steps, lefts = [], []
+        for one, other in zip(term.terms, right, strict=True):
+            affinity, collation = comparison_affinity(one, other), _collation(one, other)
+            wanted = [step for step in (_conversion(other, affinity), _FOLDS.get(collation)) if step is not None]
+            steps.append(_tuple(wanted))
+            lefts.append(self._side(one, affinity, collation, rows).code)
+        listed = self.queries.rows(query, rows) if query is not None else _tuple([self._row(row) for row in term.rows])
+        members = f"RowMembers({listed}, {_tuple(steps)})"
+        if query is None or not query.free:
+            members = self.program.hoist(members)
+        return f"{members}.contain({_tuple(lefts)})"
+
+    def _row(self, terms: tuple[Term, ...]) -> str:
+        return _tuple([self.value(term, {}) for term in terms])
+
+    def _in_rows_true(self, term: InRows, rows: Rows) -> str:
+        return f"({self._in_rows_value(term, rows)} == 1)"
+
+    def _in_rows_false(self, term: InRows, rows: Rows) -> str:
+        return f"({self._in_rows_value(term, rows)} == 0)"
+
     # ── comparing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def sides(self, left: Term, right: Term, rows: Rows) -> tuple[Side, Side]:
@@ -352,6 +380,10 @@ class Expressions:
         except Unfit as error:
             raise Refused(f"the constant {term.value!r}: {error}") from error
         return Side(self._constant(Constant(value), {}), value is None, True, True)
+
+
+def _tuple(codes: Sequence[str]) -> str:
+    return f"({', '.join(codes)}{',' if len(codes) == 1 else ''})"
 
 
 def comparison_affinity(left: Term, right: Term) -> str | None:
@@ -416,6 +448,7 @@ _VALUES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
     Or: Expressions._or_value,
     InList: Expressions._in_value,
     InQuery: Expressions._in_value,
+    InRows: Expressions._in_rows_value,
 }
 
 _TRUES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
@@ -429,6 +462,7 @@ _TRUES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
     Or: Expressions._or_true,
     InList: Expressions._in_true,
     InQuery: Expressions._in_true,
+    InRows: Expressions._in_rows_true,
 }
 
 _FALSES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
@@ -442,4 +476,5 @@ _FALSES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
     Or: Expressions._or_false,
     InList: Expressions._in_false,
     InQuery: Expressions._in_false,
+    InRows: Expressions._in_rows_false,
 }

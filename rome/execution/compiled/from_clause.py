@@ -11,10 +11,11 @@ from rome.catalog.model import Table
 from rome.execution.compiled.grammar import only
 from rome.execution.compiled.names import Scope
 from rome.execution.compiled.queries import Compound, Group, Join, Query, Select, Source, ids_of, sources_of
-from rome.execution.compiled.reading import Context, TermReader
+from rome.execution.compiled.reading import COLLATIONS, Context, TermReader
 from rome.execution.compiled.refusal import Refused
 from rome.execution.compiled.terms import Column, Constant, Nature, Term, refs
 from rome.sql.occurrences import occurrence_of
+from rome.sql.tokens import names
 
 
 @dataclass(frozen=True)
@@ -113,15 +114,19 @@ class FromReader:
         alias = node.args.get("alias")
         if alias is not None:
             only(alias, "this")
+        cte = None if node.db else self.context.ctes.get(node.name.lower())
+        if cte is not None:
+            return self._of_query(node.alias_or_name, cte.query, cte.names)
         occurrence = occurrence_of(node)
         table = self.context.catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
         if table is None or occurrence is None:
             raise Refused(f"{node.name} is no table of the catalog")
+        if "strict" in names(table.sql):
+            raise Refused(f"{node.name}, perhaps a STRICT table")
         source = Source(self.context.new_source(), node.alias_or_name.lower(), (), table, occurrence)
         source.columns = tuple(
             (column.name.lower(), _column(source.id, table, column.name)) for column in table.columns
         )
-        source.reason = "virtual generated column"
         return self._named(source)
 
     def _derived(self, node: exp.Subquery) -> Source:
@@ -129,13 +134,17 @@ class FromReader:
         if alias is not None:
             only(alias, "this")
         query = self.context.read_query(self.context, node.this, self.scope.outer)
+        return self._of_query(node.alias, query, None)
+
+    def _of_query(self, name: str, query: Query, columns: Sequence[str] | None) -> Source:
+        """A source of a query's rows; `columns` are other names for them."""
         if query.free:
             raise Refused("a derived table that depends on an outer query")
-        source = Source(self.context.new_source(), node.alias.lower(), (), query=query)
-        source.columns = tuple(
-            (output.name, _derived_column(source.id, at, query)) for at, output in enumerate(query.outputs)
-        )
-        source.reason = "a column of no certain affinity:"
+        source = Source(self.context.new_source(), name.lower(), (), query=query)
+        called = [output.name for output in query.outputs] if columns is None else list(columns)
+        if len(called) != len(query.outputs):
+            raise Refused("WITH of another number of columns")
+        source.columns = tuple((own, _derived_column(source.id, at, query)) for at, own in enumerate(called))
         return self._named(source)
 
     def _named(self, source: Source) -> Source:
@@ -145,10 +154,7 @@ class FromReader:
     @staticmethod
     def _make_nullable(item: Source | Group) -> None:
         for source in sources_of(item):
-            source.columns = tuple(
-                (name, column and replace(column, nature=replace(column.nature, nullable=True)))
-                for name, column in source.columns
-            )
+            source.columns = tuple((name, _nullable(column)) for name, column in source.columns)
 
 
 def _without_joins(node: exp.Expr) -> exp.Expr:
@@ -160,23 +166,29 @@ def _without_joins(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _column(source: int, table: Table, name: str) -> Column | None:
-    """A column of a table; None if it is not stored."""
+def _nullable(column: Column | str) -> Column | str:
+    return column if isinstance(column, str) else replace(column, nature=replace(column.nature, nullable=True))
+
+
+def _column(source: int, table: Table, name: str) -> Column | str:
+    """A column of a table, or why it can't be used."""
     key = name.lower()
-    if key not in table.position:
-        return None
     column = table.by_name[key]
+    if key not in table.position:
+        return "virtual generated column"
+    if column.collation not in COLLATIONS:
+        return f"collation {column.collation} of"
     is_key = key in {part.lower() for part in table.key}
     nature = Nature(column.affinity, column.collation, not (column.not_null or is_key))
     return Column(nature, source, table.position[key])
 
 
-def _derived_column(source: int, at: int, query: Query) -> Column | None:
-    """A column of a derived table; None where the members of a compound differ in affinity."""
+def _derived_column(source: int, at: int, query: Query) -> Column | str:
+    """A column of a derived table, or why it can't be used."""
     terms = [member.outputs[at].term for member in _members(query)]
     affinities = {term.affinity for term in terms}
     if len(affinities) > 1:
-        return None
+        return "a column of several affinities:"
     nature = Nature(affinities.pop(), terms[0].collation or "BINARY", any(term.nullable for term in terms))
     return Column(nature, source, at)
 

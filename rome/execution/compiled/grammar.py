@@ -24,6 +24,7 @@ _LEVELS: dict[type[exp.Expr], int] = {
         _RELATIONAL,
     ),
     **dict.fromkeys((exp.LT, exp.LTE, exp.GT, exp.GTE), 5),
+    **dict.fromkeys((exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift), 7),
     **dict.fromkeys((exp.Add, exp.Sub), 8),
     **dict.fromkeys((exp.Mul, exp.Div, exp.Mod), 9),
     exp.DPipe: 10,

@@ -53,7 +53,7 @@ class Scope:
             raise Refused(f"two columns of the name {name}")
         if found:
             source, column = found[0]
-            return self._present(source, name, column)
+            return _usable(source, name, column)
         if name in ROWID_NAMES and candidates:
             return self._rowid(candidates, name)
         return None
@@ -64,25 +64,23 @@ class Scope:
             source = candidates[0]
             if source.table is not None and source.table.rowid_alias is not None:
                 alias = source.table.rowid_alias.lower()
-                return next(column for own, column in source.columns if own == alias and column is not None)
+                return next(_usable(source, alias, column) for own, column in source.columns if own == alias)
         raise Refused(f"the hidden {name}")
-
-    @staticmethod
-    def _present(source: Source, name: str, column: Column | None) -> Column:
-        if column is None:
-            raise Refused(f"{source.reason} {source.name}.{name}")
-        return column
 
     def star(self, qualifier: str) -> list[tuple[str | None, Column]]:
         """The columns of `*`, or of `qualifier.*`, with their names."""
         candidates = [source for source in self.sources if not qualifier or source.name == qualifier]
         if not candidates or (qualifier and len(candidates) > 1):
             raise Refused(f"{qualifier}.*")
-        return [
-            (name, self._present(source, str(name), column)) for source in candidates for name, column in source.columns
-        ]
+        return [(name, _usable(source, str(name), column)) for source in candidates for name, column in source.columns]
 
     def has_column(self, name: str) -> bool:
         """Whether the name, in lower case, could be a column here or further out."""
         own = any(name == column for source in self.sources for column, _ in source.columns)
         return own or (self.outer is not None and self.outer.has_column(name))
+
+
+def _usable(source: Source, name: str, column: Column | str) -> Column:
+    if isinstance(column, str):
+        raise Refused(f"{column} {source.name}.{name}")
+    return column

@@ -33,13 +33,11 @@ class Source:
     id: int
     name: str
     """What qualifies its columns, in lower case."""
-    columns: tuple[tuple[str | None, Column | None], ...]
-    """In order: name in lower case, and the column; None is a column that rows do not have (it is said why not)."""
+    columns: tuple[tuple[str | None, Column | str], ...]
+    """In order: name in lower case, and the column, or why it can't be used."""
     table: Table | None = None
     occurrence: int | None = None
     query: Query | None = None
-    reason: str = ""
-    """Why a column without a term can't be had."""
 
 
 @dataclass(eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -20,16 +21,23 @@ from rome.execution.compiled.queries import (
     refs_of,
     terms_of,
 )
-from rome.execution.compiled.reading import Context, TermReader, check_collations
+from rome.execution.compiled.reading import Context, Cte, TermReader, check_collations
 from rome.execution.compiled.refusal import Refused
 from rome.execution.compiled.terms import Collated, Constant, Parameter, Term, refs
 
-_SELECT = ("expressions", "from_", "from", "joins", "where", "group", "having", "order", "limit", "offset", "distinct")
+_WITH = ("with_", "with")
+_SELECT = (
+    *("expressions", "from_", "from", "joins", "where", "group", "having", "order", "limit", "offset", "distinct"),
+    *_WITH,
+)
 _COMPOUNDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 
 
 def read_query(context: Context, node: exp.Expr, outer: Scope | None) -> Query:
     """The query that a tree stands for; `outer` are the names of the query that it is a part of. Raises Refused."""
+    clause = node.args.get("with_") or node.args.get("with")
+    if clause:
+        context = _with(context, clause)
     if isinstance(node, exp.Select):
         return _SelectReader(context, node, outer).read()
     if type(node) in _COMPOUNDS:
@@ -39,10 +47,23 @@ def read_query(context: Context, node: exp.Expr, outer: Scope | None) -> Query:
     raise Refused(f"{node.key} as a query")
 
 
+def _with(context: Context, clause: exp.With) -> Context:
+    """The context of what follows a WITH. Each of its queries may name those before it."""
+    only(clause, "expressions")
+    for node in clause.expressions:
+        only(node, "this", "alias", "materialized")
+        only(node.args["alias"], "this", "columns")
+        name = node.alias.lower()
+        if name in context.ctes:
+            raise Refused("WITH of a name that is taken")
+        names = tuple(column.name.lower() for column in node.args["alias"].args.get("columns") or ())
+        cte = Cte(context.read_query(context, node.this, None), names or None)
+        context = replace(context, ctes={**context.ctes, name: cte})
+    return context
+
+
 class _SelectReader:
     def __init__(self, context: Context, node: exp.Select, outer: Scope | None) -> None:
-        if node.args.get("with_") or node.args.get("with"):
-            raise Refused("WITH")
         only(node, *_SELECT)
         self.context = context
         self.node = node
@@ -169,7 +190,7 @@ def _qualifier(node: exp.Expr) -> str:
 
 
 def _compound(context: Context, node: exp.Expr, outer: Scope | None) -> Compound:
-    only(node, "this", "expression", "distinct", "order", "limit", "offset")
+    only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
     if isinstance(node.this, (exp.Subquery, exp.Paren)) or isinstance(node.expression, (exp.Subquery, exp.Paren)):
         raise Refused("a query in parentheses")
     left = read_query(context, node.this, outer)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from sqlglot import exp
@@ -29,6 +30,7 @@ from rome.execution.compiled.terms import (
     Exists,
     InList,
     InQuery,
+    InRows,
     IsTrue,
     Like,
     Not,
@@ -61,6 +63,10 @@ _ARITHMETIC: dict[type[exp.Expr], str] = {
     exp.Div: "divide",
     exp.Mod: "modulo",
     exp.DPipe: "concat",
+    exp.BitwiseAnd: "bit_and",
+    exp.BitwiseOr: "bit_or",
+    exp.BitwiseLeftShift: "shift_left",
+    exp.BitwiseRightShift: "shift_right",
 }
 _CASTS = {
     **dict.fromkeys(("INT", "BIGINT", "SMALLINT", "TINYINT"), Affinity.INTEGER),
@@ -76,19 +82,28 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
+class Cte:
+    """A query of WITH, and the names that it gives to its columns (None: their own)."""
+
+    query: Query
+    names: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
 class Context:
-    """What is the same for all of a statement."""
+    """What the readers of a statement share; a WITH makes another one that knows its queries."""
 
     catalog: Catalog
     read_query: Callable[[Context, exp.Expr, Scope | None], Query]
-    sources: int = 0
+    ctes: Mapping[str, Cte] = field(default_factory=dict)
+    """The queries of WITH that can be named here, by their names in lower case."""
     plus_marks: set[int] = field(default_factory=set)
+    source_ids: Iterator[int] = field(default_factory=count)
 
     def new_source(self) -> int:
         """The id of another source."""
-        self.sources += 1
-        return self.sources - 1
+        return next(self.source_ids)
 
 
 class TermReader:
@@ -257,7 +272,7 @@ class TermReader:
         check_operands(node, node.this)
         term = node.this.unnest()
         if isinstance(term, exp.Tuple):
-            raise Refused("IN of row values")
+            return self._in_rows(self.all(term.expressions), node)
         left = self.read(term)
         check_collations(left)
         query = node.args.get("query")
@@ -280,6 +295,28 @@ class TermReader:
             raise Refused("IN of a query with a collation of its own")
         check_collations(left, right)
         return InQuery(left, query)
+
+    def _in_rows(self, left: tuple[Term, ...], node: exp.In) -> Term:
+        """IN of row values."""
+        query, items = node.args.get("query"), node.expressions
+        check_collations(*left)
+        if query is not None:
+            only(query, "this")
+            read = self.context.read_query(self.context, query.this, self.scope)
+            right = tuple(output.term for output in read.outputs)
+            check_collations(*right)
+            if any(term.collation not in (None, "BINARY") for term in right) or len(left) != len(right):
+                raise Refused("IN of row values and a query with collations")
+            return InRows(left, (), read)
+        if len(items) != 1 or not isinstance(items[0], exp.Values):
+            raise Refused("IN of row values and no VALUES")
+        only(items[0], "expressions")
+        rows = tuple(self.all(row.expressions) for row in items[0].expressions)
+        if not all(isinstance(term, (Constant, Parameter)) for row in rows for term in row):
+            raise Refused("VALUES of other than constants")
+        if any(len(row) != len(left) for row in rows):
+            raise Refused("VALUES of another width")
+        return InRows(left, rows)
 
     def _exists(self, node: exp.Exists) -> Term:
         only(node, "this")

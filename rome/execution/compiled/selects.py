@@ -105,7 +105,7 @@ class Queries:
         for join in query.joins:
             for source in sources_of(join.item):
                 columns = [column for _, column in source.columns]
-                if source.id == first.source and None not in columns and list(terms) == columns:
+                if source.id == first.source and list(terms) == columns:
                     return rows.get(source.id, f"r{source.id}")
         return None
 
@@ -189,7 +189,7 @@ class Queries:
             source = f"for {members} in ([{member} {clauses}],)"
         else:
             by = _tuple([self.terms.value(one, rows) for one in query.group])
-            source = f"for {keys}, {members} in grouped([({by}, {member}) {clauses}]).items()"
+            source = f"for {keys}, {members} in grouped([({by}, {member}) {clauses}])"
 
         def after(term: Term) -> Term:
             return rewritten(term, slots.get)
@@ -231,7 +231,7 @@ class Queries:
         if query.operator == "UNION ALL":
             code = f"({left} + {right})"
         elif query.operator == "UNION":
-            code = f"list(dict.fromkeys({left} + {right}))"
+            code = f"rows_united({left}, {right})"
         elif query.operator == "EXCEPT":
             code = f"rows_except({left}, {right})"
         else:

@@ -255,6 +255,15 @@ class InList(Truth):
 
 
 @dataclass(frozen=True)
+class InRows(Truth):
+    """`(term, …) IN (VALUES (…), …)` or `IN (SELECT …)`: `rows` of constants, or a query."""
+
+    terms: tuple[Term, ...]
+    rows: tuple[tuple[Term, ...], ...]
+    query: Query | None = None
+
+
+@dataclass(frozen=True)
 class InQuery(Truth):
     """`term IN (SELECT …)`."""
 

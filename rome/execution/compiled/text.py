@@ -37,8 +37,10 @@ def concat(left: Any, right: Any) -> Any:
 # ── LIKE and GLOB ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _always_null(_value: Any) -> None:
-    """What compares with a pattern that is NULL."""
+def _always_null(value: Any) -> None:
+    """What compares with a pattern that is NULL. (Whether blobs can be LIKE anything, SQLite is built to know.)"""
+    if value.__class__ is bytes:
+        raise Unfit("LIKE of a blob")
 
 
 def like_matcher(pattern: Any, escape: Any = "") -> Callable[[Any], int | None]:

@@ -286,6 +286,38 @@ def in_value(value: Any, right: Members) -> int | None:
     return None if right.has_null else 0
 
 
+class RowMembers:
+    """The right side of IN for row values. `steps`: for each column, what its values are put through."""
+
+    __slots__ = ("_incomplete", "_present")
+
+    def __init__(self, rows: Sequence[Sequence[Any]], steps: Sequence[Sequence[Callable[[Any], Any]]]) -> None:
+        if any(steps):
+            rows = [tuple(map(_stepped, row, steps)) for row in rows]
+        self._present = frozenset(tuple(row) for row in rows)
+        self._incomplete = [row for row in self._present if None in row]
+
+    def contain(self, row: tuple[Any, ...]) -> int | None:
+        """IN. NULL, if only a NULL stands between the row and one of the members."""
+        if None not in row:
+            if row in self._present:
+                return 1
+            candidates: Iterable[tuple[Any, ...]] = self._incomplete
+        else:
+            candidates = self._present
+        for candidate in candidates:
+            pairs = zip(row, candidate, strict=True)
+            if all(one is None or other is None or one == other for one, other in pairs):
+                return None
+        return 0
+
+
+def _stepped(value: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
+    for step in steps:
+        value = step(value)
+    return value
+
+
 # ── arithmetic ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -354,6 +386,38 @@ def modulo(left: Any, right: Any) -> Any:
     rest = abs(whole) % abs(by)
     rest = rest if whole >= 0 else -rest
     return rest if left.__class__ is int and right.__class__ is int else float(rest)
+
+
+def _bits(value: Any) -> int:
+    if value.__class__ is not int:
+        raise Unfit("the bits of no integer")
+    return int(value)
+
+
+def bit_and(left: Any, right: Any) -> Any:
+    """`&`."""
+    return None if left is None or right is None else _bits(left) & _bits(right)
+
+
+def bit_or(left: Any, right: Any) -> Any:
+    """`|`."""
+    return None if left is None or right is None else _bits(left) | _bits(right)
+
+
+def shift_left(value: Any, by: Any) -> Any:
+    """`<<`: bits that leave the 64 are lost; by less than nothing is to the right."""
+    if value is None or by is None:
+        return None
+    value, by = _bits(value), _bits(by)
+    if by < 0:
+        return value >> min(64, -by)
+    shifted = (value << min(64, by)) & (2**64 - 1)
+    return shifted - 2**64 if shifted > _GREATEST else shifted
+
+
+def shift_right(value: Any, by: Any) -> Any:
+    """`>>`: the sign stays."""
+    return None if by is None else shift_left(value, -_bits(by))
 
 
 def absolute(value: Any) -> Any:
@@ -468,21 +532,28 @@ def first_value(rows: Sequence[Sequence[Any]]) -> Any:
     return rows[0][0] if rows else None
 
 
-def grouped(pairs: Iterable[tuple[Any, Any]]) -> dict[Any, list[Any]]:
-    """Members by group key."""
+def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
+    return [rank(value) for value in row]
+
+
+def grouped(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, list[Any]]]:
+    """Each group key with its members, in the order of the keys: SQLite sorts to group, and programs rely on it."""
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     for key, member in pairs:
         found[key].append(member)
-    return found
+    return [(key, found[key]) for key in sorted(found, key=_ranks)]
+
+
+def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
+    """UNION; in order, as that of the others, because SQLite sorts to compare."""
+    return sorted({*left, *right}, key=_ranks)
 
 
 def rows_except(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
     """EXCEPT."""
-    excluded = set(right)
-    return [row for row in dict.fromkeys(left) if row not in excluded]
+    return sorted(set(left).difference(right), key=_ranks)
 
 
 def rows_in_both(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
     """INTERSECT."""
-    wanted = set(right)
-    return [row for row in dict.fromkeys(left) if row in wanted]
+    return sorted(set(left).intersection(right), key=_ranks)
