@@ -16,7 +16,6 @@ all this could have been seen? Reading along:
     crew, worker         who runs them: processes, or threads where the store lives in the process
     planted              stores with a fault, which must be found
     trial                one run from empty tables to a judgement
-    increments, tally    many processes, one row
 
 Faults meanwhile are the business of `rome.testing.faults`.
 

@@ -1,8 +1,4 @@
-"""The hardest case for transactions that do not wait: many processes, one row. `increments` is the command for it.
-
-Each process adds 1 to the same row, again and again, with SQLAlchemy's ORM and `rome.orm.run_transaction`. Every
-increment must be counted, and no conflict surface.
-"""
+"""The row that all increment, and the processes that do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `python -m rome.testing.histories.increments URL`."""
+"""The command `python -m rome.testing.increments URL`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from rome.errors import Error
-from rome.testing.histories.tally import count
+from rome.testing.increments import count
 
 
 @click.command()
