@@ -1,7 +1,7 @@
 """Database API modules for services: their own API, on ROME, chosen by configuration.
 
     [database]
-    backend = rome_discovery.cinder.api     # cinder up to 21; services that load their API through oslo.db's DBAPI
+    backend = rome_discovery.cinder.api     # cinder up to 28; services that load their API through oslo.db's DBAPI
 
     [DEFAULT]
     data_api = rome_discovery.glance.api    # glance up to 19
