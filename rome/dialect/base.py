@@ -43,6 +43,8 @@ class RomeDialect(SQLiteDialect):
     returns_native_bytes = True
     statement_compiler = RomeCompiler
     type_compiler_cls = RomeTypeCompiler
+    default_database: str | None = None
+    """The database of a URL of a server that names none; None: such a URL is wrong."""
     construct_arguments: list[Any] = []  # a `rome_…` argument is an error, not something that is quietly ignored
 
     # A batch reaches the driver as one executemany, whose RETURNING rows come back in the order of the parameters. The
@@ -77,8 +79,9 @@ class RomeDialect(SQLiteDialect):
         text = url.render_as_string(hide_password=False)
         parsed = parse_url(text)
         self.driver = parsed.store
-        if parsed.store == "memory" and not parsed.database:
-            text = url.set(database=self._own_database(url)).render_as_string(hide_password=False)
+        if not parsed.database:
+            name = self._own_database(url) if parsed.store == "memory" else self.default_database
+            text = url.set(database=name).render_as_string(hide_password=False)
         return [text], {}
 
     def _own_database(self, url: URL) -> str:

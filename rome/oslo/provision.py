@@ -1,7 +1,8 @@
 """Databases for the tests of services, which oslo.db makes and drops. Importing this module registers the backend.
 
 A database of ROME's comes into being with its first table, so there is nothing to create. Tests that ask oslo.db for
-the driver `rome` get databases beside that of the URL that `OS_TEST_DBAPI_ADMIN_CONNECTION` names, or in memory.
+the driver `rome` get databases beside that of the URL that `OS_TEST_DBAPI_ADMIN_CONNECTION` names, or in memory. Such
+a URL leads to a server, and need not name a database.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ from oslo_db.sqlalchemy import provision
 from sqlalchemy.engine import URL, Engine
 
 import rome
+from rome.dialect import RomeDialect
 
 _NAME = "rome"
-_HERE = "rome+memory:///openstack_citest"
+_DATABASE = "openstack_citest"
+_HERE = f"rome+memory:///{_DATABASE}"
 
 
 @provision.BackendImpl.impl.dispatch_for(_NAME)
@@ -53,5 +56,6 @@ def _text(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
+RomeDialect.default_database = _DATABASE
 if _NAME not in provision.Backend.backends_by_database_type:
     provision.Backend.backends_by_database_type[_NAME] = provision.Backend(_NAME, sqlalchemy.engine.make_url(_HERE))

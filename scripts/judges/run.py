@@ -1,0 +1,138 @@
+"""Run one suite of a service, in the service's virtual environment, and write down how each test ended.
+
+Called by scripts/judge. Without a URL the tests run as they are, on SQLite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pkgutil
+import re
+import sys
+import time
+import traceback
+import unittest
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import testscenarios
+from services import SERVICES
+
+VALKEY = "valkey"
+"""In place of a URL: a Valkey server of our own."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("service", choices=SERVICES)
+    parser.add_argument("suite")
+    parser.add_argument("--url")
+    parser.add_argument("--match", default="", help="run only tests whose name this pattern is found in")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    sys.argv = sys.argv[:1]  # services read the command line when they are imported
+    out = options.out.absolute()
+    with ExitStack() as stack:
+        after_each = _redirect(options.service, options.url, stack) if options.url else None
+        tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
+        outcomes = _run(tests, after_each)
+    out.write_text(json.dumps(outcomes))
+    sys.stdout.flush()
+    os._exit(0)  # some services leave threads behind that would keep the process
+
+
+def _redirect(service: str, url: str, stack: ExitStack) -> Callable[[], None] | None:
+    """Redirect to this store; what to do after each test."""
+    from databases import Databases
+    from redirect import redirect
+
+    if url == VALKEY:
+        from rome.testing.servers import valkey_server
+
+        url = stack.enter_context(valkey_server()).url("")
+        url += f"?{SERVICES[service].options}" if SERVICES[service].options else ""
+    databases = Databases(url)
+    stack.callback(databases.drop_all)
+    redirect(service, databases)
+    return None if SERVICES[service].keep else databases.drop_lent
+
+
+def _load(name: str) -> list[unittest.TestCase]:
+    """The tests of a module, or of all modules of a package, each in every scenario that it has."""
+    loader = unittest.TestLoader()
+    found = [test for module in _modules(name) for test in _flat(loader.loadTestsFromName(module))]
+    if loader.errors:
+        sys.exit("\n".join(loader.errors))
+    return [each for test in found for each in testscenarios.generate_scenarios(test)]
+
+
+def _modules(name: str) -> Iterator[str]:
+    module = import_module(name)
+    if not hasattr(module, "__path__"):
+        yield name
+        return
+    for found in pkgutil.walk_packages(module.__path__, f"{name}."):
+        if not found.ispkg and found.name.rpartition(".")[2].startswith("test_"):
+            yield found.name
+
+
+def _flat(tests: Any) -> Iterator[unittest.TestCase]:
+    for test in tests:
+        if isinstance(test, unittest.TestCase):
+            yield test
+        else:
+            yield from _flat(test)
+
+
+class _Outcomes(unittest.TestResult):
+    """For each test how it ended, the seconds it took, and the traceback of a failure."""
+
+    def __init__(self, after_each: Callable[[], None] | None) -> None:
+        super().__init__()
+        self.rows: list[tuple[str, str, float, str]] = []
+        self._after_each = after_each
+        self._began = 0.0
+        self._end = ("passed", "")
+
+    def startTest(self, test: unittest.TestCase) -> None:
+        super().startTest(test)
+        self._began, self._end = time.perf_counter(), ("passed", "")
+
+    def stopTest(self, test: unittest.TestCase) -> None:
+        super().stopTest(test)
+        self.rows.append((test.id(), self._end[0], time.perf_counter() - self._began, self._end[1]))
+        if self._end[0] == "failed":
+            print("FAILED", test.id(), flush=True)
+        if self._after_each is not None:
+            self._after_each()
+
+    def addSkip(self, test: unittest.TestCase, reason: str) -> None:
+        if self._end[0] == "passed":
+            self._end = ("skipped", str(reason))
+
+    def addFailure(self, test: unittest.TestCase, err: Any, details: Any = None) -> None:
+        self._end = ("failed", "".join(traceback.format_exception(*err)))
+
+    addError = addFailure
+
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
+        if err is not None:
+            self.addFailure(test, err)
+
+    def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
+        self._end = ("failed", "unexpected success")
+
+
+def _run(tests: list[unittest.TestCase], after_each: Callable[[], None] | None) -> list[tuple[str, str, float, str]]:
+    outcomes = _Outcomes(after_each)
+    unittest.TestSuite(tests).run(outcomes)
+    return outcomes.rows
+
+
+if __name__ == "__main__":
+    main()
