@@ -1,0 +1,341 @@
+"""SELECT … FOR UPDATE on every store."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from multiprocessing import get_context
+from multiprocessing.connection import Connection as Pipe
+
+import pytest
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+import rome
+from rome.dbapi import Connection
+from rome.errors import Conflict, LockTimeout, NotSupportedError
+from rome.testing.servers import RedisServer
+from rome.transaction import row_locks
+
+LEVELS = ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"]
+
+
+@pytest.fixture
+def table(url: str) -> str:
+    with rome.connect(url) as connection:
+        connection.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, state TEXT, n INTEGER DEFAULT 0)")
+        connection.execute("CREATE TABLE tags (job INTEGER, tag TEXT COLLATE NOCASE, PRIMARY KEY (tag, job))")
+        connection.execute("CREATE TABLE loose (a)")
+        connection.execute("INSERT INTO jobs (state) VALUES ('new'), ('new'), ('new'), ('old')")
+        connection.execute("INSERT INTO tags VALUES (1, 'A'), (1, 'b')")
+        connection.execute("INSERT INTO loose VALUES (1), (2)")
+    return url
+
+
+@pytest.fixture
+def two(table: str) -> Iterator[tuple[Connection, Connection]]:
+    first, second = rome.connect(table), rome.connect(table)
+    yield first, second
+    first.close()
+    second.close()
+
+
+def _ids(connection: Connection, sql: str, parameters: object = ()) -> list[object]:
+    return [row[0] for row in connection.execute(sql, parameters).fetchall()]
+
+
+def _is_locked(connection: Connection, sql: str) -> bool:
+    try:
+        connection.execute(f"{sql} FOR UPDATE NOWAIT")
+    except LockTimeout:
+        return True
+    finally:
+        connection.rollback()
+    return False
+
+
+def test_only_the_rows_of_the_result_are_locked(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    assert _ids(first, "SELECT n, id FROM jobs WHERE state = 'old' FOR UPDATE") == [0]
+    assert _is_locked(second, "SELECT * FROM jobs WHERE id = 4")
+    assert not _is_locked(second, "SELECT * FROM jobs WHERE id < 4")
+    first.rollback()
+    assert not _is_locked(second, "SELECT * FROM jobs WHERE id = 4")
+
+
+def test_released_with_commit_and_close(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    for end in (first.commit, first.rollback, first.close):
+        first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE") if not first._closed else None
+        assert _is_locked(second, "SELECT * FROM jobs WHERE id = 1")
+        end()
+        assert not _is_locked(second, "SELECT * FROM jobs WHERE id = 1")
+
+
+def test_the_result_is_that_of_the_select(two: tuple[Connection, Connection]) -> None:
+    first, _ = two
+    for sql in (
+        "SELECT * FROM jobs WHERE id > 1 ORDER BY id DESC LIMIT 2",
+        "SELECT ALL j.state AS s, tag FROM jobs AS j LEFT JOIN tags ON job = j.id ORDER BY j.id, tag",
+        "SELECT a FROM loose",
+        "SELECT count(*), max(n) FROM jobs",
+        "SELECT DISTINCT state FROM jobs",
+        "SELECT id, n FROM jobs ORDER BY 2, 1 DESC",
+        "SELECT id FROM jobs UNION SELECT a FROM loose",
+        "WITH j AS (SELECT * FROM jobs) SELECT id FROM j",
+    ):
+        cursor = first.execute(sql)
+        expected = cursor.fetchall(), cursor.description
+        cursor = first.execute(f"{sql} FOR UPDATE;")
+        assert (cursor.fetchall(), cursor.description) == expected, sql
+        first.rollback()
+
+
+def test_rows_of_every_table_of_a_join_are_locked(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT 1 FROM jobs JOIN tags ON job = jobs.id WHERE tag = 'a' FOR UPDATE OF jobs, tags")
+    assert _is_locked(second, "SELECT * FROM jobs WHERE id = 1")
+    assert _is_locked(second, "SELECT * FROM tags WHERE tag = 'A'")
+    assert not _is_locked(second, "SELECT * FROM tags WHERE tag = 'b'")
+    first.rollback()
+    first.execute("SELECT a FROM loose WHERE a = 2 FOR UPDATE")
+    assert _is_locked(second, "SELECT * FROM loose")
+    assert not _is_locked(second, "SELECT * FROM loose WHERE a = 1")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_who_waits_reads_the_newest_version(table: str, level: str) -> None:
+    """Increments that would conflict, or be lost, follow each other."""
+    threads = []
+    errors: list[Exception] = []
+
+    def increment() -> None:
+        connection = rome.connect(table, isolation_level=level)
+        try:
+            for _ in range(5):
+                ((n,),) = connection.execute("SELECT n FROM jobs WHERE id = 1 FOR UPDATE").fetchall()
+                connection.execute("UPDATE jobs SET n = ? WHERE id = 1", (n + 1,))
+                connection.commit()
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    for _ in range(4):
+        threads.append(threading.Thread(target=increment))
+        threads[-1].start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    with rome.connect(table) as connection:
+        assert _ids(connection, "SELECT n FROM jobs WHERE id = 1") == [20]
+
+
+def test_a_row_that_changed_since_the_read_version(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT * FROM jobs")
+    second.execute("UPDATE jobs SET n = 7 WHERE id = 1")
+    second.commit()
+    assert _ids(first, "SELECT n FROM jobs WHERE id = 2 FOR UPDATE") == [0]
+    with pytest.raises(Conflict, match="changed after this transaction's read version"):
+        first.execute("SELECT n FROM jobs WHERE id = 1 FOR UPDATE")
+    assert _ids(first, "SELECT n FROM jobs WHERE id = 1 FOR UPDATE") == [7]
+
+
+def test_read_committed_reads_it_again(table: str) -> None:
+    first, second = rome.connect(table, isolation_level="READ COMMITTED"), rome.connect(table)
+    first.execute("UPDATE jobs SET n = 1 WHERE id = 4")
+    second.execute("UPDATE jobs SET n = 7 WHERE id = 1")
+    second.commit()
+    assert _ids(first, "SELECT n FROM jobs WHERE id IN (1, 4) ORDER BY id FOR UPDATE") == [7, 1]
+    first.commit()
+    first.close()
+    second.close()
+
+
+def test_the_timeout_names_the_table(two: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(row_locks, "WAIT", 0.1)
+    first, second = two
+    first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    with pytest.raises(LockTimeout, match=r"could not lock a row of jobs within 0.1 s"):
+        second.execute("SELECT * FROM jobs FOR UPDATE")
+    assert _ids(second, "SELECT id FROM jobs WHERE id = 2 FOR UPDATE") == [2]
+
+
+def test_what_might_be_a_deadlock_is_refused_at_once(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    second.execute("SELECT * FROM jobs WHERE id = 2 FOR UPDATE")
+    began = time.monotonic()
+    with pytest.raises(Conflict, match="might be a deadlock"):
+        second.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    assert time.monotonic() - began < 5
+    assert not second.in_transaction
+    assert _ids(first, "SELECT id FROM jobs WHERE id = 2 FOR UPDATE") == [2]
+
+
+def test_skip_locked_is_a_queue(table: str) -> None:
+    sql = "SELECT id FROM jobs WHERE state = ? ORDER BY id LIMIT ? FOR UPDATE SKIP LOCKED"
+    workers = [rome.connect(table) for _ in range(5)]
+    assert [_ids(worker, sql, ("new", 1)) for worker in workers] == [[1], [2], [3], [], []]
+    workers[0].execute("UPDATE jobs SET state = 'done' WHERE id = 1")
+    workers[0].commit()
+    for worker in (workers[1], workers[3], workers[4]):  # who saw the old state must begin anew
+        worker.rollback()
+    assert _ids(workers[3], sql, ("new", 10)) == [2]
+    workers[2].rollback()
+    assert _ids(workers[4], sql.replace("LIMIT ?", "LIMIT 5 OFFSET ?"), ("new", 0)) == [3]
+    for worker in workers:
+        worker.close()
+
+
+def test_a_queue_served_by_threads(table: str) -> None:
+    with rome.connect(table) as connection:
+        connection.executemany("INSERT INTO jobs (state) VALUES (?)", [("new",)] * 17)
+    served: list[object] = []
+    errors: list[Exception] = []
+
+    def serve() -> None:
+        connection = rome.connect(table)
+        try:
+            while ids := _ids(connection, "SELECT id FROM jobs WHERE state = 'new' LIMIT 1 FOR UPDATE SKIP LOCKED"):
+                connection.execute("UPDATE jobs SET state = 'done' WHERE id = ?", ids)
+                connection.commit()
+                served.extend(ids)
+        except Exception as error:
+            errors.append(error)
+        connection.close()
+
+    threads = [threading.Thread(target=serve) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(served) == len(set(served)) == 20
+
+
+def test_skip_locked_where_rows_are_not_told_apart(two: tuple[Connection, Connection]) -> None:
+    with pytest.raises(NotSupportedError, match="SKIP LOCKED"):
+        two[0].execute("SELECT count(*) FROM jobs FOR UPDATE SKIP LOCKED")
+
+
+def test_rows_behind_a_summary_are_locked(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    assert _ids(first, "SELECT count(*) FROM jobs WHERE id < 3 FOR UPDATE") == [2]
+    assert _is_locked(second, "SELECT * FROM jobs WHERE id = 2")
+
+
+def test_locked_rows_are_guarded_though_they_are_not_changed(
+    two: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two transactions look at one row and write elsewhere. Without the locks (they are lost) commit finds it out."""
+    first, second = two
+    monkeypatch.setattr(row_locks.RowLocks, "lock", lambda self, rows, *_: bool(self.rows.update(dict.fromkeys(rows))))
+    for connection in two:
+        connection.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+        connection.execute("INSERT INTO loose VALUES (3)")
+    first.commit()
+    with pytest.raises(Conflict, match="conflict on table jobs"):
+        second.commit()
+
+
+def test_the_schema_has_changed(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT * FROM loose FOR UPDATE")
+    first.rollback()
+    second.execute("DROP TABLE loose")
+    second.execute("CREATE TABLE loose (b TEXT PRIMARY KEY, a)")
+    second.execute("INSERT INTO loose VALUES ('x', 9)")
+    second.commit()
+    assert _ids(first, "SELECT a FROM loose FOR UPDATE") == [9]
+    assert _is_locked(second, "SELECT * FROM loose WHERE b = 'x'")
+
+
+def test_round_trips(table: str) -> None:
+    connection = rome.connect(table)
+    connection.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    connection.rollback()
+    before = connection.stats.rounds
+    connection.execute("SELECT * FROM jobs WHERE id < 4 FOR UPDATE")
+    connection.execute("UPDATE jobs SET n = 1 WHERE id < 4")
+    connection.commit()
+    assert connection.stats.rounds - before <= 4
+    connection.close()
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Job(Base):
+    __tablename__ = "jobs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    state: Mapped[str]
+    n: Mapped[int]
+
+
+def test_sqlalchemy(table: str) -> None:
+    engine = create_engine(table)
+    for options, clause in (
+        ({}, "FOR UPDATE"),
+        ({"nowait": True}, "FOR UPDATE NOWAIT"),
+        ({"skip_locked": True, "of": Job}, "FOR UPDATE SKIP LOCKED"),
+        ({"read": True}, "FOR UPDATE"),
+    ):
+        assert str(select(Job).with_for_update(**options).compile(engine)).endswith(clause)
+    inner = select(Job.id).with_for_update().scalar_subquery()
+    assert "FOR UPDATE" not in str(select(func.count()).where(Job.id.in_(inner)).compile(engine))
+    with Session(engine) as session, Session(engine) as rival:
+        job = session.get(Job, 1, with_for_update=True)
+        assert job is not None
+        free = select(Job).where(Job.state == "new").order_by(Job.id).limit(1).with_for_update(skip_locked=True)
+        assert rival.scalars(free).one().id == 2
+        job.n = 5
+        session.commit()
+        assert session.scalars(select(Job.n).where(Job.id == 1).with_for_update()).one() == 5
+    engine.dispose()
+
+
+def _lock_and_write(url: str, pipe: Pipe) -> None:
+    row_locks.TTL = 0.5
+    connection = rome.connect(url)
+    connection.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    pipe.send("locked")
+    pipe.recv()
+    try:
+        connection.execute("INSERT INTO loose VALUES (3)")
+        connection.commit()
+    except Conflict:
+        pipe.send("conflict")
+    else:
+        pipe.send("committed")
+
+
+def test_a_paused_process_loses_its_locks_and_its_commit(redis_server: RedisServer) -> None:
+    url = redis_server.url("paused-row-locks")
+    rome.drop_database(url)
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TABLE loose (a)")
+    connection.execute("INSERT INTO jobs VALUES (1)")
+    connection.commit()
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_lock_and_write, args=(url, theirs))
+    process.start()
+    assert process.pid is not None
+    assert ours.recv() == "locked"
+    os.kill(process.pid, signal.SIGSTOP)
+    connection.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    connection.execute("INSERT INTO loose VALUES (4)")
+    connection.commit()
+    ours.send("go on")
+    os.kill(process.pid, signal.SIGCONT)
+    assert ours.recv() == "conflict"
+    process.join()
+    assert _ids(connection, "SELECT a FROM loose") == [4]
+    connection.close()
