@@ -19,16 +19,16 @@ function is called from outside or by its neighbours. There are two kinds of dif
   and must be run again. Services do so where MySQL would report a deadlock. Where it would have made them wait, they
   don't: these functions are named here.
 
-Neither does anything within a transaction that the caller has begun: only the caller can run that again, and a lock
-that is released before the commit guards nothing. (Constraints hold all the same.)
+Neither does anything within a transaction that the caller has begun (unless the function begins an independent one):
+only the caller can run that again, and a lock that is released before the commit guards nothing. Constraints hold all
+the same.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -38,6 +38,7 @@ from oslo_db.api import wrap_db_retry
 from oslo_db.exception import NoEngineContextEstablished
 from oslo_db.sqlalchemy import enginefacade
 
+from rome.locks import Lock
 from rome_discovery.binding import bind
 from rome_discovery.errors import DiscoveryError, ServiceMissing
 from rome_discovery.locking import distributed_lock
@@ -106,19 +107,28 @@ class Port:
 
         return decorate
 
-    def once(self, name: str, key: Function, reason: str, existing: Function | None = None) -> None:
+    def once(
+        self, name: str, key: Function, reason: str, existing: Function | None = None, independent: bool = False
+    ) -> None:
         """Let the function `name` run under the distributed lock for the thing that it makes.
 
         `key` and `existing` are called as it is. `key` answers what tells the thing from others; `existing` looks
         whether it is there by now, and answers it, or None. It is for things that no constraint keeps unique.
+        `independent` says that the function begins a transaction of its own within the caller's. That one is out of
+        reach here, so the lock spares it conflicts, but does not guard its commit.
         """
 
         @self.replaces(name, reason)
         def create(original: Function, *args: Any, **kwargs: Any) -> Any:
             context = _context(args, kwargs)
+            if independent:
+                with self.lock(context, name, *key(*args, **kwargs)):
+                    return original(*args, **kwargs)
             if in_transaction(context):
                 return original(*args, **kwargs)
-            with self.locked_transaction(context, name, *key(*args, **kwargs)):
+            lock = self.lock(context, name, *key(*args, **kwargs))
+            with lock, self.manager_for(context).writer.using(context) as session:
+                session.connection().connection.driver_connection.fence(lock)
                 there = existing(*args, **kwargs) if existing else None
                 return original(*args, **kwargs) if there is None else there
 
@@ -127,17 +137,10 @@ class Port:
         for name in names:
             self.replaces(name, reason)(_run_again)
 
-    @contextmanager
-    def locked_transaction(self, context: Any, *name: object) -> Iterator[None]:
-        """A transaction of a request that commits while this process holds the distributed lock of this name.
-
-        Raises LockTimeout; LockLost if it was overtaken, and then nothing is committed.
-        """
-        writer = self.manager_for(context).writer
-        lock = distributed_lock(writer.get_engine(), ":".join(map(str, (self.service, *name))))
-        with lock, writer.using(context) as session:
-            session.connection().connection.driver_connection.fence(lock)
-            yield
+    def lock(self, context: Any, *name: object) -> Lock:
+        """The distributed lock of this name in the database that a request uses, to be used in a `with` statement."""
+        engine = self.manager_for(context).writer.get_engine()
+        return distributed_lock(engine, ":".join(map(str, (self.service, *name))))
 
     def install(self, discovery_module: str, binding: Callable[[], None] | None = None) -> None:
         """Bind the service's API to `[discovery] connection`, and let the discovery module's name stand for it.

@@ -86,6 +86,9 @@ def nova(api):
 
     made = at_once(lambda: api.security_group_ensure_default(context.RequestContext("user", "project")))
     assert len({one.id for one in made}) == 1, made
+    values = {"display_name": "d", "project_id": "new"}
+    made = at_once(lambda: api.instance_create(context.RequestContext("user", "new"), dict(values)).display_name)
+    assert made == ["d"] * 8, made
     for name in ("b", "a", "c"):
         api.instance_create(admin(), {"display_name": name, "host": "node-1", "project_id": "p", "vm_state": "active"})
 

@@ -24,6 +24,7 @@ PORT.once(
     "security_group_ensure_default",
     lambda context: (context.project_id,),
     reason="Every instance of a new project asks for it at once; a loser would have its whole creation to do again.",
+    independent=True,
 )
 
 
