@@ -90,6 +90,30 @@ def test_when_every_answer_is_lost_the_outcome_is_said_to_be_unknown(
         connection.close()
 
 
+@pytest.mark.parametrize("sql", ["UPDATE t SET v = v + 1", "INSERT INTO t (v) VALUES (7)"])
+def test_an_outcome_that_left_the_log_is_said_to_be_unknown(
+    server: FaultyServer, direct: str, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    """The answer is lost, and so much is committed before it is asked for again that the token is forgotten."""
+    other = rome.connect(f"{direct}?log_commits=5")
+
+    def busy_moment(_: float) -> None:
+        monkeypatch.undo()
+        for value in range(200):
+            other.execute("UPDATE t SET v = ? WHERE id = 1", (value,))
+            other.commit()
+
+    with Proxy(server.port) as proxy:
+        connection = rome.connect(f"{through(proxy, direct)}?log_commits=5")
+        connection.execute(sql)
+        proxy.cut_next("after")
+        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", busy_moment)
+        with pytest.raises(StoreUnavailable, match="too short to tell"):
+            connection.commit()
+        connection.close()
+    other.close()
+
+
 def test_connections_cut_between_statements_are_made_again(server: FaultyServer, direct: str) -> None:
     with Proxy(server.port) as proxy:
         connection = rome.connect(through(proxy, direct))

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import InterfaceError
+from rome.errors import DatabaseError, InterfaceError, StoreUnavailable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
@@ -58,9 +58,17 @@ class RedisStore:
         """
         look = b"0" if self._permission_seen else b"1"
         limits = self._address.log_commits, self._address.log_bytes
-        version: int = self._run("commit", batch.token, *limits, look, *arguments_of(batch))
+        reply, sent = self._call("commit", batch.token, *limits, look, *arguments_of(batch))
         self._permission_seen = True
-        return version
+        refusal = self._refusal(reply)
+        if refusal is None:
+            return int(reply)
+        if sent > 1 and self._may_have_forgotten(batch):
+            raise StoreUnavailable(
+                f"the connection to {self._address.server} was lost while committing, and its log is too short to tell "
+                "whether the transaction was applied"
+            ) from refusal
+        raise refusal
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; the first of them. Raises OperationalError if it is used up."""
@@ -167,12 +175,38 @@ class RedisStore:
 
     def _run(self, script: str, *arguments: Argument) -> Any:
         """Run a script that may refuse. Raises the error of its refusal."""
-        keys = (self._layout.meta,)
-        (reply,) = self._server.round(lambda: [self._server.scripts.call(script, keys, FORMAT, *arguments)])
-        reply = self._checked(reply)
-        if isinstance(reply, list) and reply[0] in REFUSALS:
-            raise error_of(reply, self._address.server, self._address.database)
+        reply, _ = self._call(script, *arguments)
+        refusal = self._refusal(reply)
+        if refusal is not None:
+            raise refusal
         return reply
+
+    def _call(self, script: str, *arguments: Argument) -> tuple[Any, int]:
+        """Run a script; its reply, and how often it was sent."""
+        sent = 0
+
+        def make_commands() -> list[Command]:
+            nonlocal sent
+            sent += 1
+            return [self._server.scripts.call(script, (self._layout.meta,), FORMAT, *arguments)]
+
+        (reply,) = self._server.round(make_commands)
+        return self._checked(reply), sent
+
+    def _refusal(self, reply: Any) -> DatabaseError | None:
+        """The error for a reply by which a script refuses."""
+        if isinstance(reply, list) and reply[0] in REFUSALS:
+            return error_of(reply, self._address.server, self._address.database)
+        return None
+
+    def _may_have_forgotten(self, batch: Batch) -> bool:
+        """Whether the batch, if it was applied when it was sent first, may have left the log since, with its token.
+
+        Then its refusal may be due to itself. It was applied after all versions that its checks name.
+        """
+        (meta,) = self._server.round(lambda: [self._read_meta])
+        _, _, horizon = self._counts(meta)
+        return any(check.since < horizon for check in batch.checks)
 
     def _restore(self, copied: Sequence[Any]) -> None:
         """Write what copy.lua answered for another server. The version comes last: until then the database is new."""
