@@ -10,7 +10,8 @@ the statements that services run all day are turned into Python, once per plan. 
 3. `joins`, `expressions` and `selects` write the Python source (`program`): a query becomes a comprehension, FROM
    and WHERE its clauses, equalities become lookups in hashes that are built beforehand. Nothing interprets a tree
    while rows are looked at.
-4. Python compiles the source; the names in it are the helpers of `values`, `text` and `aggregates`.
+4. Python compiles the source; the names in it are the helpers of `values`, `arithmetic`, `text`, `rows` and
+   `aggregates`.
 5. A run takes the rows of each occurrence of a table and the parameters, and answers with rows.
 
 **Only what is certain.** SQLite is the definition of what is right. What this package does not know, or knows SQLite
@@ -28,6 +29,7 @@ leaves then, and in which order group_concat puts texts, is chance, as it is in 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -38,7 +40,8 @@ from sqlglot import exp
 
 from rome.catalog.affinity import SqlValue
 from rome.catalog.model import Catalog
-from rome.execution.compiled import aggregates, text, values
+from rome.execution.compiled import aggregates, arithmetic, text, values
+from rome.execution.compiled import rows as row_helpers
 from rome.execution.compiled.program import Program
 from rome.execution.compiled.queries import Query
 from rome.execution.compiled.query_reading import read_query
@@ -147,10 +150,10 @@ def _checked(value: SqlValue) -> SqlValue:
 
 _HELPERS: Mapping[str, Any] = {
     "islice": islice,
-    "defaultdict": values.defaultdict,
+    "defaultdict": defaultdict,
     **{
         name: value
-        for module in (values, text, aggregates)
+        for module in (values, arithmetic, text, row_helpers, aggregates)
         for name, value in vars(module).items()
         if getattr(value, "__module__", None) == module.__name__ or name.isupper()
     },

@@ -9,8 +9,8 @@
         return [(r0[0], r1[1]) for r0 in t[0] if r0[3] == x0 for r1 in h1.get(r0[0], ())]
 
 Names: `t` rows by occurrence, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `x…` hoisted
-values, `h…` hashes, `k…` and `g…` the key and the members of a group. All else is a helper of `values`, `text` or
-`aggregates`.
+values, `h…` hashes, `k…` and `g…` the key and the members of a group. All else is a helper of `values`, `arithmetic`,
+`text`, `rows` or `aggregates`.
 """
 
 from __future__ import annotations

@@ -142,11 +142,17 @@ def rtrim(value: Any, characters: Any = " ") -> Any:
 
 
 def replace(value: Any, old: Any, new: Any) -> Any:
-    """SQL replace: of an empty text, nothing is replaced."""
-    if value is None or old is None or new is None:
+    """SQL replace: of an empty text nothing is replaced, not even by NULL."""
+    if value is None or old is None:
         return None
-    value, old, new = _text(value), _text(old), _text(new)
-    return value.replace(old, new) if old else value
+    if old == "" and value.__class__ is str:
+        return value
+    if new is None:
+        return None
+    old = _text(old)
+    if not old:
+        raise Unfit("replace() of nothing in a number")
+    return _text(value).replace(old, _text(new))
 
 
 def instr(value: Any, part: Any) -> Any:
