@@ -6,11 +6,10 @@ their place. Its text, `services by services_uuid_idx (uuid = ?1)`, is what EXPL
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index
-from rome.sql.sources import FromColumn, Key
+from rome.sql.sources import FromColumn, Key, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class Within:
             ends.append(f"{self.column.name} {'>=' if self.lower.inclusive else '>'} {self.lower.source}")
         if self.upper:
             ends.append(f"{self.column.name} {'<=' if self.upper.inclusive else '<'} {self.upper.source}")
-        return " AND ".join(ends)
+        return " AND ".join(ends) or f"{self.column.name} IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +86,7 @@ class KeyPath:
     def is_unique(self) -> bool:
         """Whether there is one row at most for each key, unless a value in it is NULL."""
         index = self.index
-        return self.is_get or (index is not None and index.unique and len(self.equal) == len(index.columns))
+        return self.is_get or (index is not None and index.unique and len(self.equal) >= len(index.columns))
 
     @property
     def after(self) -> frozenset[int]:
@@ -95,28 +94,59 @@ class KeyPath:
         sources = [source for term in self.equal for source in term.sources]
         return frozenset(source.occurrence for source in sources if isinstance(source, FromColumn))
 
-    def __str__(self) -> str:
-        terms = [str(term) for term in (*self.equal, self.within) if term is not None]
+    @property
+    def terms(self) -> str:
+        """What the columns are compared with."""
+        return " AND ".join(str(term) for term in (*self.equal, self.within) if term is not None)
+
+    @property
+    def by(self) -> str:
+        """What the rows are found by, in words."""
         if self.index is None:
-            by = "key"
-        else:
-            by = self.index.name or f"the index of {', '.join(column or '' for column in self.index.columns)}"
-        return f"{self.table} by {by} ({' AND '.join(terms)})"
+            return "key"
+        return self.index.name or f"the index of {', '.join(column or '' for column in self.index.columns)}"
 
-
-Path = Scan | KeyPath
+    def __str__(self) -> str:
+        return f"{self.table} by {self.by}" + (f" ({self.terms})" if self.terms else "")
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """The access paths of a statement.
+class Either:
+    """The rows that one path at least leads to: what OR asks for."""
 
-    `tables`: table name in lower case → one path for each of its occurrences. A table that has no entry is not read by
-    the text itself. `parsed`: whether the text was understood; if not, `tables` is empty and says nothing.
-    """
+    table: str
+    paths: tuple[KeyPath, ...]
 
-    tables: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    parsed: bool = True
+    @property
+    def index(self) -> Index | None:
+        """The index of all paths, if they are all by one; None for the row key."""
+        return self.paths[0].index
+
+    @property
+    def is_of_one(self) -> bool:
+        """Whether all paths are by the same index, or all by the row key."""
+        return all(path.index == self.index for path in self.paths)
+
+    @property
+    def after(self) -> frozenset[int]:
+        """The occurrences whose rows must be there before the keys are known."""
+        return frozenset().union(*(path.after for path in self.paths))
 
     def __str__(self) -> str:
-        return "\n".join(str(path) for paths in self.tables.values() for path in paths)
+        if self.is_of_one:
+            return f"{self.table} by {self.paths[0].by} ({' OR '.join(path.terms for path in self.paths)})"
+        return f"{self.table} by {' OR '.join(f'{path.by} ({path.terms})' for path in self.paths)}"
+
+
+Path = Scan | KeyPath | Either
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Only the first rows of a path in the order of its keys, or its reverse; as many as the sum of `counts`."""
+
+    counts: tuple[Source, ...]
+    backwards: bool = False
+
+    def __str__(self) -> str:
+        return f"{'last' if self.backwards else 'first'} {' + '.join(map(str, self.counts))}"

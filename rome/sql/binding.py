@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from rome.catalog.affinity import SqlValue, Unsure, convert
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
-from rome.sql.access import Bound, Equal, KeyPath, Path, Within
+from rome.sql.access import Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
 from rome.sql.comparing import are_alike
 from rome.sql.read_plan import Step
 from rome.sql.sources import FromColumn, Key, Parameters, Unknown, value_of
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
-from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
+from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, index_space, rows_space
 
 MOST_COMBINATIONS = 4096
 """How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
@@ -32,63 +31,118 @@ RowsOf = Callable[[int], Iterable[Row]]
 """Occurrence → its rows: their values in the order of the table's stored columns."""
 
 
-def bind(path: Path, table: Table, parameters: Parameters) -> tuple[Request, ...]:
-    """The requests that fetch a path's rows, and perhaps more; none if no row can match."""
-    return _Binding(table, parameters, _no_rows).requests(path)
-
-
-def bind_step(step: Step, parameters: Parameters, rows_of: RowsOf) -> tuple[Request, ...]:
+def bind_step(step: Step, parameters: Parameters, rows_of: RowsOf, *, limited: bool = False) -> tuple[Request, ...]:
     """The requests that fetch a step's rows, and perhaps more; none if no row can match.
 
     `rows_of` is asked for the occurrences in `step.after`: for every row that was fetched for them, and, where the
     transaction has changed rows of their tables, for these rows as they are now.
+
+    `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
+    for such a step all rows of the table that are known, since among equals the statement may take others than these.
     """
-    return _Binding(step.table, parameters, rows_of).requests(step.path)
+    binding = _Binding(step.table, parameters, rows_of)
+    try:
+        limit = _limit(step.limit, parameters) if limited and step.limit else None
+        return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
+    except _WIDENS:
+        return (Range(rows_space(step.table.id)),)
+
+
+def bind_count(step: Step, parameters: Parameters) -> Count | None:
+    """The request that counts the rows of `ReadPlan.counted`; None if they must be fetched to be counted.
+
+    Only for a table of which the transaction has changed no rows.
+    """
+    binding = _Binding(step.table, parameters, _no_rows)
+    try:
+        space, ranges = binding.ranges(step.path)
+    except _WIDENS:
+        return None
+    return Count(space, ranges)
 
 
 def _no_rows(_: int) -> Iterable[Row]:
-    raise Unknown
+    raise _Wide
 
 
-class _TooMany(Exception):
-    """There are so many keys that to read the whole table is less."""
+class _Wide(Exception):
+    """The path must be wider: the values say no more, or so much that to read the whole table is less."""
+
+
+_WIDENS = (_Wide, Unknown, Unsure, DataError)
+
+
+def _limit(limit: Limit, parameters: Parameters) -> int | None:
+    """How many rows are needed; None if that can't be told, or all of them are."""
+    total = 0
+    for at, source in enumerate(limit.counts):
+        try:
+            value = value_of(source, parameters)
+        except Unknown:
+            return None
+        if not isinstance(value, int) or (at == 0 and value < 0):
+            return None
+        total += max(value, 0)
+    return total
 
 
 @dataclass(frozen=True, slots=True)
 class _Binding:
+    """One path with values. What it can't tell raises _Wide."""
+
     table: Table
     parameters: Parameters
     rows_of: RowsOf
 
-    def requests(self, path: Path) -> tuple[Request, ...]:
-        if isinstance(path, KeyPath):
-            try:
-                return self._requests(path)
-            except (Unknown, Unsure, DataError, _TooMany):
-                pass
-        return (Range(rows_space(self.table.id)),)
+    def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
+        if isinstance(path, Scan) or (limit is None and _is_everything(path)):
+            raise _Wide
+        if isinstance(path, Either):
+            if path.is_of_one and not all(each.is_get for each in path.paths):
+                return self._in_ranges(path, limit, backwards)
+            return tuple(request for each in path.paths for request in self.requests(each, None, False))
+        if path.is_get:
+            keys, is_whole = self._prefixes(path.equal)
+            if is_whole:
+                return (Get(rows_space(self.table.id), tuple(keys)),) if keys else ()
+        return self._in_ranges(path, limit, backwards)
 
-    def _requests(self, path: KeyPath) -> tuple[Request, ...]:
+    def _in_ranges(self, path: KeyPath | Either, limit: int | None, backwards: bool) -> tuple[Request, ...]:
         rows = rows_space(self.table.id)
-        prefixes, is_whole = self._prefixes(path.equal)
-        if not prefixes:
+        ranges, is_exact = self._ranges(path)
+        if not is_exact:
+            limit, backwards = None, False
+        if not ranges or limit == 0:
             return ()
-        if path.is_get and is_whole:
-            return (Get(rows, tuple(prefixes)),)
+        if path.index is None:
+            return tuple(Range(rows, *one, limit, backwards) for one in ranges)
+        return (Lookup(index_space(path.index.id), rows, ranges, limit, backwards),)
+
+    def ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
+        """A space, and the ranges in it that hold one key for each of exactly the rows of a path."""
+        if isinstance(path, Scan):
+            return rows_space(self.table.id), ((b"", LAST),)
+        ranges, is_exact = self._ranges(path)
+        if not is_exact:
+            raise _Wide
+        return rows_space(self.table.id) if path.index is None else index_space(path.index.id), ranges
+
+    def _ranges(self, path: KeyPath | Either) -> tuple[tuple[KeyRange, ...], bool]:
+        """The ranges of keys, disjoint and in order; and whether they hold nothing else than the path asks for."""
+        if isinstance(path, Either):
+            each = [self._ranges(one) for one in path.paths]
+            return _united(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
+        prefixes, is_whole = self._prefixes(path.equal)
         begin, end = self._ends(path.within) if is_whole else (b"", None)
         found = [_range(prefix, begin, end) for prefix in prefixes]
-        ranges = tuple(one for one in found if one[0] < one[1])
-        if path.index is None:
-            return tuple(Range(rows, *one) for one in ranges)
-        return (Lookup(index_space(path.index.id), rows, ranges),) if ranges else ()
+        return tuple(one for one in found if one[0] < one[1]), is_whole
 
     def _prefixes(self, equal: tuple[Equal, ...]) -> tuple[list[bytes], bool]:
         """The distinct key prefixes in order, and whether they have all columns (they may make too many combinations).
 
         Columns side by side whose values come from the same rows have only the combinations that are in these rows.
         """
-        groups = [tuple(terms) for _, terms in groupby(equal, _rows_behind)]
-        lists = [self._elements(terms) for terms in groups]
+        lists = [self._elements(terms) for terms in _by_rows(equal)]
         if not all(lists):
             return [], True
         prefixes = [b""]
@@ -98,21 +152,21 @@ class _Binding:
             prefixes = [prefix + element for prefix in prefixes for element in elements]
         return prefixes, True
 
-    def _elements(self, terms: tuple[Equal, ...]) -> list[bytes]:
+    def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
         """The keys of one column's values, or of the combinations of values that several have in the same rows."""
         occurrence = _rows_behind(terms[0])
-        if occurrence >= 0:
+        if occurrence is not None:
             return self._from_rows(occurrence, terms)
         (term,) = terms
         values = [self._value(source, term.column) for source in term.sources]
         return sorted({encode((value,)) for value in values if value is not None or term.is_null_equal})
 
-    def _from_rows(self, occurrence: int, terms: tuple[Equal, ...]) -> list[bytes]:
+    def _from_rows(self, occurrence: int, terms: Sequence[Equal]) -> list[bytes]:
         columns = [(source, term.column) for term in terms for source in term.sources if isinstance(source, FromColumn)]
         places = [source.position for source, _ in columns]
         combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
         if len(combinations) > MOST_KEYS:
-            raise _TooMany
+            raise _Wide
         keys = set()
         for values in combinations:
             if None not in values:
@@ -122,7 +176,7 @@ class _Binding:
 
     def _value(self, source: Key, column: Column) -> SqlValue:
         if isinstance(source, FromColumn):
-            raise Unknown
+            raise _Wide
         return convert(value_of(source, self.parameters), column.affinity)
 
     def _ends(self, within: Within | None) -> tuple[bytes, bytes | None]:
@@ -145,15 +199,42 @@ class _Binding:
         return prefix_end(element) if behind else element
 
 
-def _rows_behind(term: Equal) -> int:
-    """The occurrence whose rows a column's values come from; a number below 0 of its own if they are not from rows."""
+def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
+    """Terms side by side whose values come from the same rows together, all others alone."""
+    groups: list[list[Equal]] = []
+    for term in equal:
+        behind = _rows_behind(term)
+        if groups and behind is not None and behind == _rows_behind(groups[-1][0]):
+            groups[-1].append(term)
+        else:
+            groups.append([term])
+    return groups
+
+
+def _rows_behind(term: Equal) -> int | None:
+    """The occurrence whose rows a column's values come from, if they come from rows."""
     source = term.sources[0] if term.sources else None
-    return source.occurrence if isinstance(source, FromColumn) else -1 - abs(term.column.cid)
+    return source.occurrence if isinstance(source, FromColumn) else None
 
 
 def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
     """The value of one column as SQLite compares it with another."""
     return value if are_alike(source, target) else convert(value, target.affinity)
+
+
+def _is_everything(path: KeyPath | Either) -> bool:
+    return isinstance(path, KeyPath) and not path.equal and path.within is None
+
+
+def _united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:
+    """The same keys in ranges that are disjoint and in order."""
+    found: list[KeyRange] = []
+    for begin, end in sorted(ranges):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((begin, end))
+    return tuple(found)
 
 
 def _range(prefix: bytes, begin: bytes, end: bytes | None) -> KeyRange:

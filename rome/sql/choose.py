@@ -3,51 +3,87 @@
 Of those that lead to as many rows, as far as is known, the better is in this order: the whole row key is equal to
 something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
 where a range on the next column counts half a column.
+
+Where only the first rows in some order are wanted (`Part`), a path will do that leads to exactly the rows that count
+among them, in that order. Index entries go on with the row key, so rows of an equal prefix are in the row key's order.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index, Table
-from rome.sql.access import Bound, Equal, KeyPath, Path, Scan, Within
+from rome.sql.access import Bound, Either, Equal, KeyPath, Path, Within
 from rome.sql.names import rowid_column
 from rome.sql.predicates import Op
-from rome.sql.scopes import Predicate
+from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate
 from rome.sql.sources import FromColumn, Key
 
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """Something that rows are in order of: the row key, or an index."""
+    """Something that rows are in order of: the row key, or an index with the row key behind it."""
 
     index: Index | None
     columns: tuple[Column, ...]
+    """Up to the first column whose keys are not in BINARY order."""
 
 
-def choose(table: Table, predicates: Sequence[Predicate]) -> Path:
-    """The path for an occurrence of which all these predicates are true."""
-    paths = [path for order in _orders(table) if (path := _path(table, order, predicates))]
-    return max(paths, key=worth, default=Scan(table.name))
-
-
-def candidates(table: Table, predicates: Sequence[Predicate]) -> Iterator[KeyPath]:
-    """The paths for an occurrence with these predicates: with the values of other rows, and without."""
+def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf]) -> Iterator[Path]:
+    """The paths for an occurrence of which this is true: with the values of other rows, and without."""
+    orders = _orders(table)
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
-    for order in _orders(table):
+    for order in orders:
         paths = [_path(table, order, constant), _path(table, order, predicates)]
-        yield from dict.fromkeys(path for path in paths if path is not None)
+        yield from dict.fromkeys(path for path in paths if _narrows(path))
+    for each in any_of:
+        for order in orders:
+            yield from _either(table, [[order]] * len(each.alternatives), each, constant)
+        yield from _either(table, [orders] * len(each.alternatives), each, constant)
+
+
+def parts(occurrence: Occurrence, *, must_be_total: bool) -> Iterator[Path]:
+    """The paths that lead to the wanted part of an occurrence's rows, in its order; all of `Path.after` is empty.
+
+    `must_be_total`: no two rows may have the same place in the order.
+    """
+    table, part = occurrence.table, occurrence.part
+    assert table is not None
+    assert part is not None
+    for order in _orders(table):
+        path = _exact(table, order, part.exactly)
+        if path is not None and _is_in_order(table, order, path, part, must_be_total):
+            yield path
+
+
+def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
+    """The paths that lead to the rows that fulfil all this, and to no others."""
+    for order in _orders(table):
+        path = _exact(table, order, exactly)
+        if path is not None:
+            yield path
+
+
+def worth(path: Path) -> tuple[bool, bool, float, bool]:
+    """What paths are compared by; of two that are worth the same, the first is taken."""
+    if isinstance(path, KeyPath):
+        return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
+    return min(map(worth, path.paths)) if isinstance(path, Either) else (False, False, 0.0, False)
+
+
+# ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _orders(table: Table) -> list[_Order]:
-    """The row key and the plain indexes, each up to the first column whose keys are not in BINARY order."""
+    """The row key and the plain indexes."""
     key = tuple(table.by_name[name.lower()] for name in table.key) or (rowid_column(table),)
-    found = [_Order(None, _binary(key, tuple(column.collation for column in key)))]
+    own = tuple(column.collation for column in key)
+    found = [_Order(None, _binary(key, own))]
     for index in table.indexes:
         if not index.computed:
             columns = tuple(table.by_name[name.lower()] for name in index.columns if name is not None)
-            found.append(_Order(index, _binary(columns, index.collations)))
+            found.append(_Order(index, _binary(columns + key, index.collations + own)))
     return found
 
 
@@ -56,7 +92,11 @@ def _binary(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[C
     return columns[: fit.index(False)] if False in fit else columns
 
 
-def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPath | None:
+# ── paths of predicates ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPath:
+    """By the predicates on the first columns; all rows if there are none."""
     equal: list[Equal] = []
     within = None
     for column in order.columns:
@@ -66,10 +106,26 @@ def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPa
             within = _within(column, about)
             break
         equal.append(term)
-    if not equal and within is None:
-        return None
     is_get = order.index is None and len(equal) == max(len(table.key), 1)
     return KeyPath(table.name, order.index, tuple(equal), within, is_get)
+
+
+def _narrows(path: KeyPath) -> bool:
+    return bool(path.equal) or (path.within is not None and bool(path.within.lower or path.within.upper))
+
+
+def _either(
+    table: Table, orders: Sequence[Sequence[_Order]], any_of: AnyOf, predicates: Sequence[Predicate]
+) -> Iterator[Either]:
+    """The path with the best one of some orders for each alternative; none if an alternative has none."""
+    found: list[KeyPath] = []
+    for choice, alternative in zip(orders, any_of.alternatives, strict=True):
+        paths = [_path(table, order, [*alternative, *predicates]) for order in choice]
+        best = max((path for path in paths if _narrows(path)), key=worth, default=None)
+        if best is None:
+            return
+        found.append(best)
+    yield Either(table.name, tuple(found))
 
 
 def _equal(column: Column, predicates: Sequence[Predicate]) -> Equal | None:
@@ -93,9 +149,84 @@ def _within(column: Column, predicates: Sequence[Predicate]) -> Within | None:
             lower = lower or Bound(predicate.sources[0], predicate.op is Op.AT_LEAST)
         elif predicate.op in (Op.LESS, Op.AT_MOST):
             upper = upper or Bound(predicate.sources[0], predicate.op is Op.AT_MOST)
-    return Within(column, lower, upper) if lower or upper else None
+    is_present = any(predicate.op is Op.PRESENT for predicate in predicates)
+    return Within(column, lower, upper) if lower or upper or is_present else None
 
 
-def worth(path: KeyPath) -> tuple[bool, bool, float, bool]:
-    """What paths are compared by; of two that are worth the same, the first is taken."""
-    return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
+# ── paths that lead to nothing else ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _exact(table: Table, order: _Order, exactly: Sequence[Predicate | AnyOf]) -> Path | None:
+    """The path by an order, if it leads to the rows that fulfil all this and to no others."""
+    predicates = [each for each in exactly if isinstance(each, Predicate)]
+    any_of = [each for each in exactly if isinstance(each, AnyOf)]
+    if not any_of:
+        path = _path(table, order, predicates)
+        return path if _covers(path, predicates) else None
+    if len(any_of) > 1:
+        return None
+    (each,) = any_of
+    known = [[*alternative, *predicates] for alternative in each.alternatives]
+    paths = [_path(table, order, alternative) for alternative in known]
+    covered = all(_covers(path, alternative) for path, alternative in zip(paths, known, strict=True))
+    return Either(table.name, tuple(paths)) if covered else None
+
+
+def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
+    """Whether a path demands all that the predicates do."""
+    return all(_is_in(path, predicate) for predicate in predicates)
+
+
+def _is_in(path: KeyPath, predicate: Predicate) -> bool:
+    terms = [term for term in path.equal if term.column == predicate.column]
+    if predicate.op in (Op.EQUAL, Op.SAME):
+        return any(Equal(predicate.column, predicate.sources, predicate.op is Op.SAME) == term for term in terms)
+    within = path.within
+    if within is None or within.column != predicate.column:
+        return False
+    if predicate.op is Op.PRESENT:
+        return True
+    is_lower = predicate.op in (Op.MORE, Op.AT_LEAST)
+    bound = Bound(predicate.sources[0], predicate.op in (Op.AT_LEAST, Op.AT_MOST))
+    return bound == (within.lower if is_lower else within.upper)
+
+
+def _is_in_order(table: Table, order: _Order, path: Path, part: Part, must_be_total: bool) -> bool:
+    """Whether the rows of a path, in the order of its keys, are in the wanted order."""
+    fixed = _fixed(path)
+    left = list(dict.fromkeys(column for column in order.columns if column not in fixed))
+    wanted = list(dict.fromkeys(column for column in part.order if column not in fixed))
+    placed = set(fixed)
+    for at, column in enumerate(wanted):
+        if _is_total(table, placed):
+            return True
+        if at >= len(left) or column != left[at]:
+            return False
+        placed.add(column)
+    return _is_total(table, placed) or not (must_be_total or part.goes_on)
+
+
+def _fixed(path: Path) -> set[Column]:
+    """The columns that have one value in all rows of a path."""
+    if isinstance(path, KeyPath):
+        return {term.column for term in path.equal if len(term.sources) == 1}
+    if not isinstance(path, Either):
+        return set()
+    terms = set(path.paths[0].equal).intersection(*(one.equal for one in path.paths))
+    return {term.column for term in terms if len(term.sources) == 1}
+
+
+def _is_total(table: Table, columns: set[Column]) -> bool:
+    """Whether no two rows have the same values in these columns."""
+    names = {column.name.lower() for column in columns}
+    keys = [table.key or (str(table.counted),)]
+    for index in table.indexes:
+        parts = [table.by_name[name.lower()] for name in index.columns if name is not None]
+        if (
+            index.unique
+            and not index.partial
+            and all(part.not_null for part in parts)
+            and len(parts) == len(index.columns)
+        ):
+            keys.append(tuple(part.name for part in parts))
+    return any(names.issuperset(map(str.lower, key)) for key in keys)

@@ -11,20 +11,22 @@ A condition speaks of occurrences in other scopes than its own in three ways:
 
 An equality narrows one side by the values that the other side has in rows which matter. So it needs of that other side
 only that all of its rows that matter are fetched, wherever they stand.
+
+A LEFT JOIN whose inner side can't be NULL in any row that comes out is an inner join, and read as one: its ON narrows
+both sides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from rome.sql.names import Found, Names
 from rome.sql.plain import is_plain
-from rome.sql.predicates import comparisons, conjuncts, equalities, paired
-from rome.sql.scopes import Condition, Occurrence, Predicate, Scope, Scopes
-from rome.sql.sources import Source
+from rome.sql.predicates import Conjunct, Lists, Op, Reading, alternatives, conjuncts, equalities, paired, reading
+from rome.sql.scopes import AnyOf, Condition, Occurrence, Predicate, Scope, Scopes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +51,64 @@ class _Reach:
         return found.nullable or id(found.own) in self.nullable
 
 
+@dataclass(slots=True)
+class Demands:
+    """What must be true of the rows of a scope, as far as it is understood. `is_all`: there is nothing else."""
+
+    of: list[tuple[Occurrence, Predicate | AnyOf]] = field(default_factory=list)
+    is_all: bool = True
+
+
+_Said = list[tuple[Found, Predicate]]
+
+
 class Facts:
     """Of all scopes of a statement. Predicates are entered with their occurrences; `equalities` has the rest."""
 
-    def __init__(self, scopes: Scopes, lists: Sequence[tuple[Source, ...]]) -> None:
+    def __init__(self, scopes: Scopes, lists: Lists) -> None:
         self.equalities: list[Equality] = []
+        self.demands: dict[int, Demands] = {}
+        self.names = Names(scopes)
         self._scopes = scopes
         self._lists = lists
-        self._names = Names(scopes)
         self._from_within: dict[int, _Reach] = {}
         for scope in scopes:
-            for condition in scope.conditions:
+            demands = self.demands[id(scope)] = Demands()
+            for condition in self._conditions(scope):
                 reach = self._reach(scope, condition)
                 for conjunct in conjuncts(condition.node):
-                    self._conjunct(scope, conjunct, reach)
+                    exact = self._conjunct(scope, conjunct, reach)
+                    if condition.must_hold:
+                        demands.of += exact
+                        demands.is_all = demands.is_all and bool(exact)
+
+    # ── which joins are inner joins ───────────────────────────────────────────────────────────────────────────────
+
+    def _conditions(self, scope: Scope) -> list[Condition]:
+        """A scope's conditions; those of a LEFT JOIN whose inner side must be there as an inner join's."""
+        conditions = list(scope.conditions)
+        there: set[int] = set()
+        grows = True
+        while grows:
+            known = len(there)
+            for condition in conditions:
+                if condition.must_hold:
+                    there.update(self._rejects_null(scope, condition))
+            conditions = [_as_inner(condition, there) for condition in conditions]
+            grows = len(there) > known
+        return [replace(each, nullable=each.nullable - there) if each.must_hold else each for each in conditions]
+
+    def _rejects_null(self, scope: Scope, condition: Condition) -> Iterator[int]:
+        """The ids of the occurrences of which the condition can't be true where NULLs stand in their place."""
+        for conjunct in conjuncts(condition.node):
+            named = [each.column for each in reading(conjunct, self._lists).comparisons if each.rejects_null]
+            named += [column for pair in equalities(conjunct) for column in pair]
+            for column in named:
+                found = self.names.find(scope, column)
+                if found is not None:
+                    yield id(found.own)
+
+    # ── what conditions say ───────────────────────────────────────────────────────────────────────────────────────
 
     def _reach(self, scope: Scope, condition: Condition) -> _Reach:
         around = self._from_within.get(id(scope)) if condition.must_hold else None
@@ -70,17 +116,55 @@ class Facts:
             return _Reach(condition.occurrences, condition.nullable)
         return _Reach(condition.occurrences + around.occurrences, condition.nullable | around.nullable)
 
-    def _conjunct(self, scope: Scope, conjunct: exp.Expr, reach: _Reach) -> None:
-        for comparison in comparisons(conjunct, self._lists):
-            found = self._names.find(scope, comparison.column)
-            if found is None or not reach.narrows(found):
-                continue
-            if comparison.rejects_null or not reach.may_be_null(found):
-                found.occurrence.predicates.append(Predicate(found.column, comparison.op, comparison.sources))
+    def _conjunct(self, scope: Scope, conjunct: Conjunct, reach: _Reach) -> list[tuple[Occurrence, Predicate | AnyOf]]:
+        """Enter what a conjunct says; what it says in full, or nothing if that is more than can be entered."""
         for left, right in equalities(conjunct):
-            self._equal(self._names.find(scope, left), self._names.find(scope, right), reach)
-        if isinstance(conjunct, (exp.Exists, exp.In)):
-            self._subquery(scope, conjunct, reach)
+            self._equal(self.names.find(scope, left), self.names.find(scope, right), reach)
+        if isinstance(conjunct.node, (exp.Exists, exp.In)) and not conjunct.negated:
+            self._subquery(scope, conjunct.node, reach)
+        said, is_all = self._said(scope, reading(conjunct, self._lists), reach)
+        for found, predicate in said:
+            found.occurrence.predicates.append(predicate)
+        if is_all:
+            return [(found.occurrence, predicate) for found, predicate in said]
+        return self._alternatives(scope, conjunct, reach)
+
+    def _said(self, scope: Scope, of: Reading, reach: _Reach) -> tuple[_Said, bool]:
+        """The predicates of a reading that narrow something, and whether they are all that it says."""
+        said: _Said = []
+        is_all = of.is_all
+        for comparison in of.comparisons:
+            found = self.names.find(scope, comparison.column)
+            if (
+                found is None
+                or not reach.narrows(found)
+                or not (comparison.rejects_null or not reach.may_be_null(found))
+            ):
+                is_all = False
+                continue
+            said.append((found, Predicate(found.column, comparison.op, comparison.sources)))
+            is_all = is_all and found.own is found.occurrence
+        return said, is_all
+
+    def _alternatives(
+        self, scope: Scope, conjunct: Conjunct, reach: _Reach
+    ) -> list[tuple[Occurrence, Predicate | AnyOf]]:
+        """Enter what OR says of each occurrence that all of its members speak of."""
+        read = [self._said(scope, each, reach) for each in alternatives(conjunct, self._lists)]
+        occurrences = {id(found.occurrence): found.occurrence for said, _ in read for found, _ in said}
+        exact: list[tuple[Occurrence, Predicate | AnyOf]] = []
+        for occurrence in occurrences.values():
+            each = [tuple(about for found, about in said if found.occurrence is occurrence) for said, _ in read]
+            if not all(each):
+                continue
+            fact = _as_list(each) or AnyOf(tuple(each))
+            if isinstance(fact, Predicate):
+                occurrence.predicates.append(fact)
+            else:
+                occurrence.any_of.append(fact)
+            if len(occurrences) == 1 and all(is_all for _, is_all in read):
+                exact.append((occurrence, fact))
+        return exact
 
     def _equal(self, one: Found | None, other: Found | None, reach: _Reach) -> None:
         if one is None or other is None or one.occurrence is other.occurrence:
@@ -89,19 +173,34 @@ class Facts:
             if reach.narrows(target):
                 self.equalities.append(Equality(target, source))
 
-    def _subquery(self, scope: Scope, conjunct: exp.Exists | exp.In, reach: _Reach) -> None:
+    def _subquery(self, scope: Scope, node: exp.Exists | exp.In, reach: _Reach) -> None:
         """EXISTS or IN that must be true."""
-        block = conjunct.args.get("query") if isinstance(conjunct, exp.In) else conjunct.this
+        block = node.args.get("query") if isinstance(node, exp.In) else node.this
         inner = self._scopes.of(block)
-        if inner is None or any(conjunct.args.get(part) for part in ("expressions", "unnest", "field", "is_global")):
+        if inner is None or any(node.args.get(part) for part in ("expressions", "unnest", "field", "is_global")):
             return
         plain = is_plain(inner.node)
         if plain:
             self._from_within[id(inner)] = reach
-        if isinstance(conjunct, exp.In):
+        if isinstance(node, exp.In):
             within = _Reach((*reach.occurrences, *(inner.occurrences if plain else ())), reach.nullable)
-            for left, right in _pairs(conjunct.this.unnest(), inner.node):
-                self._equal(self._names.find(scope, left), self._names.find(inner, right), within)
+            for left, right in _pairs(node.this.unnest(), inner.node):
+                self._equal(self.names.find(scope, left), self.names.find(inner, right), within)
+
+
+def _as_inner(condition: Condition, there: set[int]) -> Condition:
+    if condition.outer and any(id(one) in there for one in condition.occurrences):
+        return replace(condition, occurrences=condition.outer + condition.occurrences, outer=(), must_hold=True)
+    return condition
+
+
+def _as_list(each: list[tuple[Predicate, ...]]) -> Predicate | None:
+    """Alternatives that are nothing but values of one column, as a list of values."""
+    if any(len(predicates) != 1 or predicates[0].op is not Op.EQUAL for predicates in each):
+        return None
+    columns = {predicates[0].column for predicates in each}
+    sources = tuple(source for predicates in each for source in predicates[0].sources)
+    return Predicate(columns.pop(), Op.EQUAL, sources) if len(columns) == 1 else None
 
 
 def _pairs(left: exp.Expr, block: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:

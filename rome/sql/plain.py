@@ -19,7 +19,12 @@ _ROW_BY_ROW = (
 
 def is_plain(block: exp.Expr) -> bool:
     """Whether a SELECT is plain. (DISTINCT does no harm: equal rows are rejected together.)"""
-    if not isinstance(block, exp.Select) or any(block.args.get(part) for part in _PARTS):
+    return not any(block.args.get(part) for part in _PARTS) and is_row_by_row(block)
+
+
+def is_row_by_row(block: exp.Expr) -> bool:
+    """Whether what a SELECT shows of a row, and orders it by, needs no other row."""
+    if not isinstance(block, exp.Select):
         return False
     shown = [*block.expressions, *([block.args["order"]] if block.args.get("order") else ())]
     return all(isinstance(each, _ROW_BY_ROW) for node in shown for each in node.find_all(exp.Func, exp.Window))

@@ -7,8 +7,9 @@ The steps, each a module:
    column a name stands for.
 3. `facts` reads the conditions: `predicates` on single columns, and equalities between columns.
 4. `propagate` carries what is known of one column over to those that are equal to it.
-5. `rounds` takes the cheapest path for each occurrence, of those that `choose` finds, and orders them.
-6. `binding`, when the statement runs, makes requests of the steps and the values.
+5. `paging` tells where only the first rows of an occurrence are wanted, or their number.
+6. `rounds` takes the cheapest path for each occurrence, of those that `choose` finds, and orders them.
+7. `binding`, when the statement runs, makes requests of the steps and the values.
 
 A step may lead to more rows than the statement needs, never to fewer: the statement runs over what was fetched, and
 what is missing is a wrong answer. So everything here narrows only what it understands. What it does not (a parse that
@@ -31,10 +32,13 @@ from sqlglot import exp
 
 from rome.catalog.model import Catalog
 from rome.sql.behind import changed_along, tables_behind
+from rome.sql.binding import bind_count
 from rome.sql.binding import bind_step as bind
+from rome.sql.choose import exact_paths, worth
 from rome.sql.facts import Facts
 from rome.sql.normal import NormalText, normal_text
 from rome.sql.occurrences import number_occurrences, occurrence_of
+from rome.sql.paging import counted, want_parts
 from rome.sql.propagate import propagate
 from rome.sql.read_plan import ReadPlan, Step
 from rome.sql.rounds import arrange
@@ -43,7 +47,7 @@ from rome.sql.statement import WRITES, Kind, Statement, classify
 from rome.sql.statistics import Statistics
 from rome.sql.tokens import names
 
-__all__ = ["ReadPlan", "Statistics", "Step", "bind", "plan_reads"]
+__all__ = ["ReadPlan", "Statistics", "Step", "bind", "bind_count", "plan_reads"]
 
 _READING = frozenset({Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE})
 
@@ -92,14 +96,27 @@ def _plan(
     occurrences = [one for scope in scopes for one in scope.occurrences if one.table is not None]
     occurrences += _without_scope(tree, catalog, occurrences)
     facts = Facts(scopes, normal.lists)
-    propagate(facts.equalities, _steadiness(statement, tree, scopes, catalog, behind))
+    is_steady = _steadiness(statement, tree, scopes, catalog, behind)
+    propagate(facts.equalities, is_steady)
+    want_parts(scopes, facts, normal.lists, is_steady)
     whole = {name for name in behind | _named_otherwise(tree) if name in catalog.tables}
     return ReadPlan(
         tree=tree,
         lists=normal.lists,
         rounds=arrange(occurrences, whole, statistics),
         whole=tuple(catalog.tables[name] for name in sorted(whole)),
+        counted=_counted(tree, scopes, facts),
     )
+
+
+def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Step | None:
+    """The step whose rows the statement counts, if they can be counted without being fetched."""
+    found = counted(tree, scopes, facts)
+    if found is None or found[0].table is None:
+        return None
+    occurrence, exactly = found
+    path = max(exact_paths(found[0].table, exactly), key=worth, default=None)
+    return None if path is None else Step(occurrence.number, found[0].table, path, 0.0)
 
 
 def _without_scope(tree: exp.Expr, catalog: Catalog, seen: list[Occurrence]) -> list[Occurrence]:

@@ -1,20 +1,27 @@
-"""Predicates: what the conjuncts of a condition say about a plain column and values that are known when it runs.
+"""Predicates: what a condition says about plain columns and values that are known when it runs.
 
     a = ?1 AND 5 < b AND c IN (?2, 'x') AND d IS NULL AND lower(e) = 'y'
 
-gives four comparisons; the last conjunct is left to the evaluator.
+has four comparisons; the last conjunct is left to the evaluator. NOT is pushed inwards: NOT (a < 1 OR b <> 2) is
+a >= 1 AND b = 2. What OR says are alternatives, and so is what row values say of their order:
+
+    (a, b) > (1, 2)         a > 1 OR (a = 1 AND b > 2)
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlglot import exp
 
 from rome.sql.normal import PLACEHOLDER
 from rome.sql.sources import Const, Source, number
+
+Lists = Sequence[tuple[Source, ...]]
+"""What the placeholders of a text stand for (`NormalText.lists`)."""
 
 
 class Op(enum.Enum):
@@ -28,6 +35,8 @@ class Op(enum.Enum):
     AT_MOST = "<="
     MORE = ">"
     AT_LEAST = ">="
+    PRESENT = "IS NOT NULL"
+    """There are no sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +53,21 @@ class Comparison:
         return self.op is not Op.SAME
 
 
+class Conjunct(NamedTuple):
+    """A part of a condition that must be true, or, if it is negated, must be false."""
+
+    node: exp.Expr
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The comparisons that must be true for a condition to be. `is_all`: if they are, so is the condition."""
+
+    comparisons: tuple[Comparison, ...]
+    is_all: bool
+
+
 _OPS: dict[type[exp.Expr], Op] = {
     exp.EQ: Op.EQUAL,
     exp.LT: Op.LESS,
@@ -51,36 +75,67 @@ _OPS: dict[type[exp.Expr], Op] = {
     exp.GT: Op.MORE,
     exp.GTE: Op.AT_LEAST,
 }
+_NEGATED: dict[type[exp.Expr], Op] = {
+    exp.NEQ: Op.EQUAL,
+    exp.LT: Op.AT_LEAST,
+    exp.LTE: Op.MORE,
+    exp.GT: Op.AT_MOST,
+    exp.GTE: Op.LESS,
+}
 _TURNED = {Op.LESS: Op.MORE, Op.MORE: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
+_STRICT = {Op.AT_MOST: Op.LESS, Op.AT_LEAST: Op.MORE}
+_WEAK = {Op.LESS: Op.AT_MOST, Op.MORE: Op.AT_LEAST}
 
 
-def conjuncts(condition: exp.Expr) -> Iterator[exp.Expr]:
-    """The parts of a condition that must all be true for it to be true."""
-    pending = [condition]
+def conjuncts(condition: exp.Expr, *, negated: bool = False) -> Iterator[Conjunct]:
+    """The parts of a condition that must all be true for it to be true (or, for it to be false, if it is negated)."""
+    pending = [Conjunct(condition, negated)]
     while pending:
-        node = pending.pop().unnest()
-        if isinstance(node, exp.And):
-            pending += (node.expression, node.this)
+        node, negated = pending.pop()
+        node = node.unnest()
+        if isinstance(node, exp.Not) and isinstance(node.this, exp.Paren):
+            pending.append(Conjunct(node.this, not negated))
+        elif isinstance(node, exp.Or if negated else exp.And):
+            pending += (Conjunct(node.expression, negated), Conjunct(node.this, negated))
         else:
-            yield node
+            yield Conjunct(node, negated)
 
 
-def comparisons(conjunct: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
-    """What a conjunct says of plain columns; `lists` is what the placeholders stand for (`NormalText.lists`)."""
-    if type(conjunct) in _OPS:
-        yield from _compared(conjunct.this.unnest(), _OPS[type(conjunct)], conjunct.expression.unnest(), lists)
-    elif isinstance(conjunct, (exp.NullSafeEQ, exp.Is)):
-        yield from _same(conjunct.this.unnest(), conjunct.expression.unnest(), lists)
-    elif isinstance(conjunct, exp.In):
-        yield from _in_list(conjunct, lists)
-    elif isinstance(conjunct, exp.Between):
-        yield from _between(conjunct, lists)
+def reading(conjunct: Conjunct, lists: Lists) -> Reading:
+    """What a conjunct says of plain columns."""
+    node, negated = conjunct
+    found: tuple[Comparison, ...] = ()
+    if type(node) in (_NEGATED if negated else _OPS):
+        return _compared(node, (_NEGATED if negated else _OPS)[type(node)], lists)
+    if isinstance(node, exp.Not):
+        found = tuple(_null_test(node.this, present=not negated))
+    elif negated:
+        found = tuple(_null_test(node, present=True))
+    elif isinstance(node, (exp.NullSafeEQ, exp.Is)):
+        found = tuple(_same(node.this.unnest(), node.expression.unnest(), lists))
+    elif isinstance(node, exp.In):
+        found = tuple(_in_list(node, lists))
+    elif isinstance(node, exp.Between):
+        found = tuple(_between(node, lists))
+    return Reading(found, bool(found))
 
 
-def equalities(conjunct: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:
+def alternatives(conjunct: Conjunct, lists: Lists) -> tuple[Reading, ...]:
+    """The readings of which one at least must be true; none if the conjunct has no such form."""
+    node, negated = conjunct
+    joint = exp.And if negated else exp.Or
+    if isinstance(node, joint):
+        return tuple(_together(conjuncts(each, negated=negated), lists) for each in _members_of(node, joint))
+    if type(node) in (_NEGATED if negated else _OPS):
+        return _in_row_order(node, (_NEGATED if negated else _OPS)[type(node)], lists)
+    return ()
+
+
+def equalities(conjunct: Conjunct) -> Iterator[tuple[exp.Column, exp.Column]]:
     """The pairs of plain columns that a conjunct says are equal."""
-    if isinstance(conjunct, exp.EQ):
-        yield from paired(conjunct.this.unnest(), conjunct.expression.unnest())
+    node, negated = conjunct
+    if isinstance(node, exp.NEQ if negated else exp.EQ):
+        yield from paired(node.this.unnest(), node.expression.unnest())
 
 
 def paired(left: exp.Expr, right: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:
@@ -92,35 +147,88 @@ def paired(left: exp.Expr, right: exp.Expr) -> Iterator[tuple[exp.Column, exp.Co
             yield from paired(one, other)
 
 
+def _members_of(node: exp.Expr, joint: type[exp.Expr]) -> Iterator[exp.Expr]:
+    """The members of nested ORs (or ANDs)."""
+    pending = [node]
+    while pending:
+        each = pending.pop().unnest()
+        if isinstance(each, joint):
+            pending += (each.args["expression"], each.this)
+        else:
+            yield each
+
+
+def _together(parts: Iterable[Conjunct], lists: Lists) -> Reading:
+    readings = [reading(part, lists) for part in parts]
+    found = tuple(comparison for each in readings for comparison in each.comparisons)
+    return Reading(found, all(each.is_all for each in readings))
+
+
 def _members(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr]]:
     """The members of two row values side by side; none if they are not of one length, which is an error."""
     lefts, rights = ([member.unnest() for member in each.expressions] for each in (left, right))
     return list(zip(lefts, rights, strict=True)) if len(lefts) == len(rights) else []
 
 
-def _compared(left: exp.Expr, op: Op, right: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
-    if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
-        for one, other in _members(left, right) if op is Op.EQUAL else ():
-            yield from _compared(one, op, other, lists)
-        return
+def _compared(node: exp.Expr, op: Op, lists: Lists) -> Reading:
+    """A comparison of two values, or of two row values (of whose order only the first members tell)."""
+    left, right = node.this.unnest(), node.args["expression"].unnest()
+    if not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
+        found = _comparison(left, op, right, lists)
+        return Reading((found,) if found else (), found is not None)
+    members = _members(left, right)
+    if op is Op.EQUAL and isinstance(node, exp.EQ):
+        equal = [found for one, other in members if (found := _comparison(one, op, other, lists))]
+        return Reading(tuple(equal), len(equal) == len(members) > 0)
+    first = _comparison(members[0][0], _WEAK.get(op, op), members[0][1], lists) if members else None
+    return Reading((first,) if first and op is not Op.EQUAL else (), is_all=False)
+
+
+def _in_row_order(node: exp.Expr, op: Op, lists: Lists) -> tuple[Reading, ...]:
+    """(a, b) < (1, 2) as alternatives."""
+    left, right = node.this.unnest(), node.args["expression"].unnest()
+    if op is Op.EQUAL or not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
+        return ()
+    members = _members(left, right)
+    equal = [_comparison(one, Op.EQUAL, other, lists) for one, other in members]
+    found: list[Reading] = []
+    for at, (one, other) in enumerate(members):
+        last = _comparison(one, op if at == len(members) - 1 else _STRICT.get(op, op), other, lists)
+        parts = [each for each in (*equal[:at], last) if each is not None]
+        found.append(Reading(tuple(parts), len(parts) == at + 1))
+    return tuple(found)
+
+
+def _comparison(left: exp.Expr, op: Op, right: exp.Expr, lists: Lists) -> Comparison | None:
     if not isinstance(left, exp.Column):
         left, op, right = right, _TURNED.get(op, op), left
-    source = _constant(right, lists)
-    if isinstance(left, exp.Column) and source is not None:
-        yield Comparison(left, op, (source,))
+    source = constant(right, lists)
+    return Comparison(left, op, (source,)) if isinstance(left, exp.Column) and source is not None else None
 
 
-def _same(left: exp.Expr, right: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
+def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:
+    """`node`, which must be IS NULL, turned into its contrary if `present`."""
+    node = node.unnest()
+    if (
+        isinstance(node, exp.Is)
+        and isinstance(node.this.unnest(), exp.Column)
+        and isinstance(node.expression, exp.Null)
+    ):
+        column = node.this.unnest()
+        yield Comparison(column, Op.PRESENT, ()) if present else Comparison(column, Op.SAME, (Const(None),))
+
+
+def _same(left: exp.Expr, right: exp.Expr, lists: Lists) -> Iterator[Comparison]:
     """IS. (`a IS TRUE` asks whether `a` is true, not whether it is 1.)"""
     if not isinstance(left, exp.Column):
         left, right = right, left
-    source = _constant(right, lists)
+    source = constant(right, lists)
     if isinstance(left, exp.Column) and source is not None and not isinstance(right, exp.Boolean):
         is_value = isinstance(source, Const) and source.value is not None
         yield Comparison(left, Op.EQUAL if is_value else Op.SAME, (source,))
 
 
-def _in_list(node: exp.In, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
+def _in_list(node: exp.In, lists: Lists) -> Iterator[Comparison]:
     column = node.this.unnest()
     if not isinstance(column, exp.Column) or any(
         node.args[name] for name in node.args.keys() - {"this", "expressions"}
@@ -135,23 +243,23 @@ def _in_list(node: exp.In, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comp
     yield Comparison(column, Op.EQUAL, tuple(sources))
 
 
-def _between(node: exp.Between, lists: Sequence[tuple[Source, ...]]) -> Iterator[Comparison]:
+def _between(node: exp.Between, lists: Lists) -> Iterator[Comparison]:
     column = node.this.unnest()
-    low, high = _constant(node.args["low"].unnest(), lists), _constant(node.args["high"].unnest(), lists)
+    low, high = constant(node.args["low"].unnest(), lists), constant(node.args["high"].unnest(), lists)
     if isinstance(column, exp.Column) and low is not None and high is not None and not node.args.get("symmetric"):
         yield Comparison(column, Op.AT_LEAST, (low,))
         yield Comparison(column, Op.AT_MOST, (high,))
 
 
-def _listed(node: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> tuple[Source, ...] | None:
+def _listed(node: exp.Expr, lists: Lists) -> tuple[Source, ...] | None:
     """The sources that a member of an IN list stands for."""
     if isinstance(node, exp.Placeholder):
         return lists[int(node.name.removeprefix(PLACEHOLDER))]
-    source = _constant(node, lists)
+    source = constant(node, lists)
     return None if source is None else (source,)
 
 
-def _constant(node: exp.Expr, lists: Sequence[tuple[Source, ...]]) -> Source | None:
+def constant(node: exp.Expr, lists: Lists) -> Source | None:
     """The source that an expression is, if it is a parameter or a literal."""
     if isinstance(node, exp.Placeholder):
         return lists[int(node.name.removeprefix(PLACEHOLDER))][0]

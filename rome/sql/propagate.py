@@ -39,7 +39,8 @@ def propagate(equalities: Sequence[Equality], is_steady: Callable[[Occurrence], 
 def _carry_over(equality: Equality) -> int:
     """Enter what is known of the source's column with the target; how much of it is new."""
     source, target = equality.source, equality.target
-    known = [each for each in source.occurrence.predicates if each.column == source.column]
+    about = (each for each in source.occurrence.predicates if each.column == source.column)
+    known = [each for each in about if each.op is not Op.PRESENT]
     carried = [Predicate(target.column, Op.EQUAL if each.op is Op.SAME else each.op, each.sources) for each in known]
     return sum(_enter(target.occurrence, predicate) for predicate in carried)
 

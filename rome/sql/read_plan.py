@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from rome.catalog.model import Table
-from rome.sql.access import Path, Scan
+from rome.sql.access import Limit, Path, Scan
 from rome.sql.sources import Source
 
 
@@ -31,6 +31,8 @@ class Step:
     path: Path
     rows: float
     """How many rows it is expected to bring."""
+    limit: Limit | None = None
+    """That only the first rows of the path are needed."""
 
     @property
     def after(self) -> frozenset[int]:
@@ -38,7 +40,7 @@ class Step:
         return frozenset() if isinstance(self.path, Scan) else self.path.after
 
     def __str__(self) -> str:
-        return str(self.path)
+        return f"{self.path}, {self.limit}" if self.limit else str(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class ReadPlan:
     `tree`: the parser's tree with numbered occurrences; `lists`: what its placeholders `:_0`, `:_1` … stand for.
     `rounds`: a step needs the rows of steps in rounds before its own only. `whole`: tables to be read whole for what is
     behind the text (views, triggers) or in a form that is not understood; they belong to the first round.
+    `counted`: the answer is one row with the number of this step's rows, and nothing needs to be fetched.
     """
 
     parsed: bool = True
@@ -56,6 +59,7 @@ class ReadPlan:
     lists: tuple[tuple[Source, ...], ...] = ()
     rounds: tuple[tuple[Step, ...], ...] = ()
     whole: tuple[Table, ...] = ()
+    counted: Step | None = None
 
     @property
     def steps(self) -> Iterator[Step]:
@@ -64,6 +68,8 @@ class ReadPlan:
             yield from each
 
     def __str__(self) -> str:
+        if self.counted:
+            return f"count of {self.counted}"
         lines = []
         for number, steps in enumerate(self.rounds or ((),), 1):
             whole = [str(Scan(table.name)) for table in self.whole] if number == 1 else []

@@ -7,17 +7,21 @@ and a small table is rather read whole in the first round than waited for.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from rome.sql.access import KeyPath, Path, Scan
-from rome.sql.choose import candidates, worth
+from rome.catalog.model import Table
+from rome.sql.access import Either, KeyPath, Limit, Path, Scan
+from rome.sql.choose import candidates, parts, worth
 from rome.sql.read_plan import Step
 from rome.sql.scopes import Occurrence, Predicate
-from rome.sql.sources import FromColumn
+from rome.sql.sources import Const, FromColumn
 from rome.sql.statistics import Statistics
 
 ROUND_ROWS = 64.0
+
+_UNKNOWN_COUNT = 50.0
+"""What LIMIT and OFFSET are taken for when they are parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class _Arrangement:
         self.statistics = statistics
         self.whole = set(whole)
         self.settled: dict[int, _Settled] = {}
+        self.names = [occurrence.table.name.lower() for occurrence in occurrences if occurrence.table is not None]
         pending = list(occurrences)
         while pending:
             options = [(self._best(occurrence), occurrence) for occurrence in pending]
@@ -62,14 +67,26 @@ class _Arrangement:
         scan = self._settle(occurrence, Scan(table.name), 0.0 if is_whole else self.statistics.rows(table))
         if is_whole:
             return scan
-        paths = candidates(table, self._known(occurrence.predicates))
-        found = [(self._settle(occurrence, path, self._rows(occurrence, path)), path) for path in paths]
-        best = min(found, key=lambda each: (each[0].cost, *(-value for value in worth(each[1]))), default=None)
-        return best[0] if best and best[0].cost < scan.cost else scan
+        paths = candidates(table, self._known(occurrence.predicates), occurrence.any_of)
+        found = [self._settle(occurrence, path, self._rows(table, path)) for path in paths]
+        found += self._parts(occurrence)
+        best = min(found, key=_preference, default=scan)
+        return best if best.cost < scan.cost else scan
 
-    def _settle(self, occurrence: Occurrence, path: Path, rows: float) -> _Settled:
+    def _parts(self, occurrence: Occurrence) -> Iterator[_Settled]:
+        """The ways to the part of the rows that is wanted."""
+        table, part = occurrence.table, occurrence.part
+        if table is None or part is None:
+            return
+        is_alone = self.names.count(table.name.lower()) == 1
+        limit = Limit(part.limit, part.backwards)
+        for path in parts(occurrence, must_be_total=not is_alone):
+            if not (isinstance(path, KeyPath) and path.is_get):
+                yield self._settle(occurrence, path, min(self._rows(table, path), _expected(limit)), limit)
+
+    def _settle(self, occurrence: Occurrence, path: Path, rows: float, limit: Limit | None = None) -> _Settled:
         assert occurrence.table is not None
-        step = Step(occurrence.number, occurrence.table, path, rows)
+        step = Step(occurrence.number, occurrence.table, path, rows, limit)
         return _Settled(step, max((self.settled[number].round + 1 for number in step.after), default=0))
 
     def _known(self, predicates: Sequence[Predicate]) -> list[Predicate]:
@@ -81,17 +98,27 @@ class _Arrangement:
                 found.append((sum(self.settled[source.occurrence].cost for source in sources), predicate))
         return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
 
-    def _rows(self, occurrence: Occurrence, path: KeyPath) -> float:
+    def _rows(self, table: Table, path: Path) -> float:
         """How many rows a path may lead to."""
-        assert occurrence.table is not None
+        if isinstance(path, Scan):
+            return self.statistics.rows(table)
+        if isinstance(path, Either):
+            return sum(self._rows(table, each) for each in path.paths)
         keys = 1.0
         for number in path.after:
             keys *= max(self.settled[number].step.rows, 1.0)
         for term in path.equal:
             if not any(isinstance(source, FromColumn) for source in term.sources):
                 keys *= len(term.sources)
-        columns = tuple(term.column.name.lower() for term in path.equal)
-        per_key = self.statistics.per_key(
-            occurrence.table, columns, is_unique=path.is_unique, is_ranged=path.within is not None
-        )
-        return min(keys * per_key, self.statistics.rows(occurrence.table))
+        return min(keys * self.statistics.per_key(table, path), self.statistics.rows(table))
+
+
+def _preference(settled: _Settled) -> tuple[float, ...]:
+    """What is better comes first."""
+    return settled.cost, settled.step.limit is None, *(-value for value in worth(settled.step.path))
+
+
+def _expected(limit: Limit) -> float:
+    """How many rows a limit may let through."""
+    known = [source.value for source in limit.counts if isinstance(source, Const)]
+    return sum(value for value in known if isinstance(value, int)) + _UNKNOWN_COUNT * (len(limit.counts) - len(known))

@@ -24,7 +24,7 @@ from sqlglot import exp
 from rome.catalog.model import Catalog, Column, Table
 from rome.sql.occurrences import occurrence_of
 from rome.sql.predicates import Op
-from rome.sql.sources import Key
+from rome.sql.sources import Key, Source
 
 
 class Unclear(Exception):
@@ -40,6 +40,13 @@ class Predicate:
     sources: tuple[Key, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """All predicates of one of the alternatives, at least, are true."""
+
+    alternatives: tuple[tuple[Predicate, ...], ...]
+
+
 @dataclass(eq=False, slots=True)
 class Occurrence:
     """A table, or something else that has columns, in a FROM clause. `table` is None for the something else."""
@@ -51,6 +58,9 @@ class Occurrence:
     nullable: bool = False
     """Whether a LEFT JOIN, of those that were read so far, may put NULLs in its place."""
     predicates: list[Predicate] = field(default_factory=list)
+    any_of: list[AnyOf] = field(default_factory=list)
+    part: Part | None = None
+    """Which part of its rows is wanted, where that is not all that the predicates leave."""
 
     @property
     def number(self) -> int:
@@ -61,15 +71,31 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """The first rows in an order. Of these is made all that a scope makes of the occurrence."""
+
+    exactly: tuple[Predicate | AnyOf, ...]
+    """All that rows must fulfil to be counted among them."""
+    order: tuple[Column, ...] = ()
+    backwards: bool = False
+    limit: tuple[Source, ...] = ()
+    """How many: the sum of LIMIT and OFFSET."""
+    goes_on: bool = False
+    """Whether the order goes on behind `order`, by what is not a column of the occurrence."""
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition and the occurrences that it may narrow; of those in `nullable`, by what rejects NULL only.
 
-    `must_hold`: it is true of every row of its scope (the ON of a LEFT JOIN need not be).
+    `outer`: for the ON of a LEFT JOIN, the occurrences that it does not narrow, because their rows come out whether it
+    is true or not. `must_hold`: it is true of every row of its scope.
     """
 
     node: exp.Expr
     occurrences: tuple[Occurrence, ...]
     nullable: frozenset[int]
+    outer: tuple[Occurrence, ...] = ()
     must_hold: bool = True
 
 
@@ -140,7 +166,7 @@ class Scope:
                 self.conditions[before:] = [replace(each, must_hold=False) for each in self.conditions[before:]]
             on = join.args.get("on")
             if on is not None:
-                self._condition(on, right if side else left + right, must_hold=not side)
+                self._condition(on, right, outer=left) if side else self._condition(on, left + right)
             if side:
                 for occurrence in right:
                     occurrence.nullable = True
@@ -169,9 +195,9 @@ class Scope:
             return None
         return None if node.name.lower() in self.shadowed else self.catalog.table(node.name)
 
-    def _condition(self, node: exp.Expr, occurrences: Sequence[Occurrence], *, must_hold: bool = True) -> None:
-        nullable = frozenset(id(occurrence) for occurrence in occurrences if occurrence.nullable)
-        self.conditions.append(Condition(node, tuple(occurrences), nullable, must_hold))
+    def _condition(self, node: exp.Expr, narrowed: list[Occurrence], outer: Sequence[Occurrence] = ()) -> None:
+        nullable = frozenset(id(one) for one in (*outer, *narrowed) if one.nullable)
+        self.conditions.append(Condition(node, tuple(narrowed), nullable, tuple(outer), must_hold=not outer))
 
 
 class Scopes:

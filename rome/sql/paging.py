@@ -1,0 +1,186 @@
+"""Which part of an occurrence's rows is wanted: the first ones of a page, one at all, the least, the greatest; or how
+many there are.
+
+    SELECT * FROM p WHERE host = ? ORDER BY created, id LIMIT 20 OFFSET 40      the first 60 by (host, created, id)
+    SELECT max(created) FROM p WHERE host = ?                                   the last one by (host, created)
+    SELECT … WHERE EXISTS (SELECT 1 FROM p WHERE host = ?)                      the first one by (host)
+    SELECT count(*) FROM p WHERE host = ?                                       the number of entries by (host)
+
+Then a scope's own conditions must all be known as predicates on that one occurrence, of values that are the same
+whenever the scope is looked at. Other tables may only be LEFT JOINed to it: every row of the first one then makes one
+row at least, so that no more of them are needed than rows come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlglot import exp
+
+from rome.catalog.model import Column
+from rome.sql.facts import Facts
+from rome.sql.names import Found
+from rome.sql.plain import is_plain, is_row_by_row
+from rome.sql.predicates import Lists, Op, constant
+from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate, Scope, Scopes
+from rome.sql.sources import Const, Source
+
+Exactly = tuple[Predicate | AnyOf, ...]
+
+
+def want_parts(scopes: Scopes, facts: Facts, lists: Lists, is_steady: Callable[[Occurrence], bool]) -> None:
+    """Enter with each occurrence which part of it is wanted.
+
+    `is_steady`: whether the statement finds the rows of an occurrence as they were fetched.
+    """
+    reader = _Reader(facts, lists)
+    for scope in scopes:
+        occurrence = _driving(scope)
+        if occurrence is not None and is_steady(occurrence):
+            occurrence.part = reader.part(scope, occurrence)
+
+
+def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[Occurrence, Exactly] | None:
+    """The occurrence whose rows a statement counts, and all that these rows must fulfil; None if it does not."""
+    scope = scopes.of(tree)
+    if scope is None or not _is_count(scope, facts):
+        return None
+    while scope is not None and not facts.demands[id(scope)].of and facts.demands[id(scope)].is_all:
+        if len(scope.occurrences) != 1 or scope.occurrences[0].table is not None:
+            break
+        node = scope.occurrences[0].node  # what Query.count() of SQLAlchemy makes: count(*) of a subselect
+        inner = scopes.of(node.this) if isinstance(node, exp.Subquery) else None
+        scope = inner if inner and is_plain(inner.node) and not inner.node.args.get("distinct") else None
+    if scope is None or len(scope.occurrences) != 1 or scope.occurrences[0].table is None:
+        return None
+    exactly = _exactly(scope, scope.occurrences[0], facts)
+    return None if exactly is None else (scope.occurrences[0], exactly)
+
+
+def _is_count(scope: Scope, facts: Facts) -> bool:
+    """Whether a scope gives nothing but its number of rows."""
+    node = scope.node
+    parts = ("group", "having", "limit", "offset", "distinct", "windows")
+    if any(node.args.get(part) for part in parts) or len(node.expressions) != 1 or len(scope.occurrences) != 1:
+        return False
+    count = node.expressions[0].unalias()
+    if not isinstance(count, exp.Count) or count.expressions:
+        return False
+    if isinstance(count.this, exp.Star):
+        return True
+    found = facts.names.find(scope, count.this) if isinstance(count.this, exp.Column) else None
+    return found is not None and found.own is found.occurrence and _is_never_null(found)
+
+
+def _is_never_null(found: Found) -> bool:
+    table = found.occurrence.table
+    names = {name.lower() for name in (*table.key, table.counted or "")} if table is not None else set()
+    return found.column.not_null or found.column.name.lower() in names
+
+
+def _driving(scope: Scope) -> Occurrence | None:
+    """The table to which everything else in a SELECT is LEFT JOINed, if there is one."""
+    node = scope.node
+    if not isinstance(node, exp.Select) or not scope.occurrences or scope.occurrences[0].table is None:
+        return None
+    joins = node.args.get("joins") or ()
+    if any(str(join.args.get("side") or "").upper() != "LEFT" for join in joins):
+        return None
+    clause = node.args.get("from_") or node.args.get("from")
+    return scope.occurrences[0] if clause is not None and clause.this is scope.occurrences[0].node else None
+
+
+def _exactly(scope: Scope, occurrence: Occurrence, facts: Facts) -> Exactly | None:
+    """All that a row of the occurrence must fulfil to be looked at; None if not all of it is known."""
+    demands = facts.demands[id(scope)]
+    if not demands.is_all or any(of is not occurrence for of, _ in demands.of):
+        return None
+    return tuple(fact for _, fact in demands.of)
+
+
+class _Reader:
+    def __init__(self, facts: Facts, lists: Lists) -> None:
+        self.facts = facts
+        self.lists = lists
+
+    def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
+        exactly = _exactly(scope, occurrence, self.facts)
+        node = scope.node
+        if exactly is None:
+            return None
+        if not node.args.get("limit"):
+            return self._one(scope, occurrence, exactly)
+        limit = [self._source(node.args.get(part)) for part in ("limit", "offset") if node.args.get(part)]
+        parts = ("group", "having", "windows", "distinct")
+        if None in limit or any(node.args.get(part) for part in parts) or not is_row_by_row(node):
+            return None
+        counts = tuple(source for source in limit if source is not None)
+        return self._in_order(scope, occurrence, exactly, counts)
+
+    def _source(self, clause: exp.Expr | None) -> Source | None:
+        return None if clause is None else constant(clause.expression.unnest(), self.lists)
+
+    def _in_order(self, scope: Scope, occurrence: Occurrence, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
+        order: list[Column] = []
+        backwards: bool | None = None
+        terms = _order_terms(scope.node)
+        for term in terms:
+            column = self._ordered_by(scope, occurrence, term)
+            is_down = bool(term.args.get("desc"))
+            if column is None or backwards not in (None, is_down):
+                break
+            order.append(column)
+            backwards = is_down
+        return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
+
+    def _ordered_by(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered) -> Column | None:
+        """The column of the occurrence that a term of ORDER BY is, with NULL where the keys have it."""
+        node = self._meant(scope, term.this.unnest())
+        found = self.facts.names.find(scope, node) if isinstance(node, exp.Column) else None
+        if found is None or found.own is not occurrence or found.occurrence is not occurrence:
+            return None
+        is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
+        return found.column if is_usual or _is_never_null(found) else None
+
+    def _meant(self, scope: Scope, node: exp.Expr) -> exp.Expr | None:
+        """What a term of ORDER BY stands for, which may be an alias or the number of a column."""
+        shown = scope.node.expressions
+        if isinstance(node, exp.Column) and not node.table:
+            named = [each for each in shown if isinstance(each, exp.Alias) and each.alias.lower() == node.name.lower()]
+            return named[0].unalias().unnest() if named else node
+        return node if isinstance(node, exp.Column) else None
+
+    def _one(self, scope: Scope, occurrence: Occurrence, exactly: Exactly) -> Part | None:
+        """The one row that is wanted by EXISTS, and by min and max."""
+        node = scope.node
+        parent = node.parent
+        while isinstance(parent, (exp.Subquery, exp.Paren)):
+            parent = parent.parent
+        if isinstance(parent, exp.Exists) and is_plain(node):
+            return Part(exactly, limit=(Const(1),))
+        parts = ("group", "having", "offset", "windows", "distinct", "order")
+        if any(node.args.get(part) for part in parts) or len(scope.occurrences) > 1 or len(node.expressions) != 1:
+            return None
+        extreme = _extreme(node.expressions[0])
+        found = self.facts.names.find(scope, extreme.this) if extreme is not None else None
+        if extreme is None or found is None or found.occurrence is not occurrence:
+            return None
+        present = Predicate(found.column, Op.PRESENT, ())
+        return Part((*exactly, present), (found.column,), isinstance(extreme, exp.Max), (Const(1),))
+
+
+def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:
+    """The min or max of a column, perhaps with a constant in place of NULL, that an expression is."""
+    node = node.unalias().unnest()
+    if isinstance(node, exp.Coalesce) and all(
+        isinstance(each, (exp.Literal, exp.Placeholder)) for each in node.expressions
+    ):
+        node = node.this.unnest()
+    if not isinstance(node, (exp.Max, exp.Min)) or node.expressions:
+        return None
+    return node if isinstance(node.this, exp.Column) else None
+
+
+def _order_terms(node: exp.Expr) -> list[exp.Ordered]:
+    order = node.args.get("order")
+    return [] if order is None else list(order.expressions)
