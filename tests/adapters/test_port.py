@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import inspect
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from oslo_db import exception
@@ -21,10 +21,16 @@ def pristine():
     return module
 
 
+def at_once(function):
+    """What eight threads get when they call the function."""
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda _: function(), range(8)))
+
+
 def test_the_api_is_the_services_own(api):
     own, ported = pristine(), importlib.import_module(DISCOVERY)
     functions = inspect.getmembers(own, inspect.isfunction)
-    assert len(functions) == 5
+    assert len(functions) == 6
     for name, function in functions:
         assert inspect.signature(getattr(ported, name)) == inspect.signature(function), name
     assert ported is importlib.import_module(SERVICE)
@@ -33,6 +39,7 @@ def test_the_api_is_the_services_own(api):
 def test_what_differs_is_listed_with_its_reason(api):
     assert api.rome_port.differences == {
         "service_create": "no constraint keeps the host unique",
+        "service_ensure": "all ask for it at once",
         "service_update": "nobody else runs it again",
     }
 
@@ -66,11 +73,18 @@ def test_the_services_own_configuration_does_not_lead_elsewhere(conf, fresh):
 
 
 def test_what_is_created_once_has_one_row(api):
-    threads = [threading.Thread(target=lambda: api.service_create(api.Context(), {"host": "web-0"})) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert at_once(lambda: api.service_create(api.Context(), {"host": "web-0"}).id) == [1] * 8
+    assert len(api.service_get_all(api.Context())) == 1
+
+
+def test_what_is_created_once_within_callers_transactions(api):
+    def ensure():
+        context = api.Context()
+        with api.context_manager.writer.using(context) as session:
+            session.query(api.Service).count()
+            return api.service_ensure(context, "web-0")
+
+    assert at_once(ensure) == [1] * 8
     assert len(api.service_get_all(api.Context())) == 1
 
 

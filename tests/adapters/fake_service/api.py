@@ -52,3 +52,12 @@ def service_update(context, service_id, values):
     seen()
     service.report_count += values["reports"]
     return service.report_count
+
+
+def service_ensure(context, host):
+    """The id of the service on a host, made in a transaction of its own if there is none."""
+    with context_manager.writer.independent.using(context) as session:
+        service = session.query(Service).filter_by(host=host).first() or Service(host=host)
+        session.add(service)
+        session.flush()
+        return service.id
