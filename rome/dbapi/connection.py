@@ -318,18 +318,18 @@ class Connection:
         self._check()
         self._workspace.sqlite.create_collation(name, function)
 
-    def fence(self, lock: Lock) -> None:
+    def fence(self, lock: Lock, *, late: bool = False) -> None:
         """Let a lock that is held guard the transaction that is open, or begins now.
 
         Its commit is refused with LockLost if the lock is lost by then. Raises LockLost; InterfaceError for a lock of
         another database, or where each statement commits by itself; Conflict if the transaction has read before the
-        lock was taken.
+        lock was taken, and former holders may have committed since (not if `late`: the caller has looked).
         """
         self._check()
         if self._isolation is Isolation.AUTOCOMMIT:
             raise InterfaceError(f"lock {lock.name!r} can't guard a transaction under AUTOCOMMIT: there is none")
         try:
-            self._begin().fence(lock.guard())
+            self._begin().fence(lock.guard(), late)
         except Conflict:
             self.rollback()
             raise

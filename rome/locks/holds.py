@@ -33,6 +33,7 @@ class Hold:
         self.owner = uuid.uuid4().bytes
         self.names: list[bytes] = []
         self.token = 0
+        self.is_released = False
         self.version = 0
         """All that former holders committed while they held the lock is at this version or before."""
         self.renew_at = now() + ttl / _RENEWALS

@@ -153,8 +153,8 @@ class Lock:
         """
         entered = self._manager.entered
         hold, times = entered.get(self.name, (None, 0))
-        if hold is not None and not hold.is_ours:
-            hold, times = None, 0
+        if hold is not None and (hold.is_released or not hold.is_ours):
+            hold, times = None, 0  # another thread has released it, or a child of fork asks
         if hold is None:
             hold = self._take()
         else:
@@ -193,6 +193,7 @@ class Lock:
         reason = hold.lost
         held = self._manager.give_up(hold)
         hold.lose("it was released")
+        hold.is_released = True
         if reason is not None or not held:
             raise LockLost(f"{hold.what} is lost: {reason or 'another holder had taken it before it was released'}")
 

@@ -8,10 +8,13 @@ Nothing here is needed to use ROME: any SQLAlchemy program runs on a `rome+…` 
     update_on_match           compare and swap of one row               update_match.py
     retry_on_conflict,        transactions that are run again           retry.py
     run_transaction
+    create_once               get or create, never twice            locking.py
+    fence                     a lock that guards a session's commit locking.py
 """
 
 from rome.orm.config import dispose_engines, engine_for, find_url
 from rome.orm.entity import Entity
+from rome.orm.locking import create_once, fence
 from rome.orm.query import Query, model_query
 from rome.orm.retry import is_conflict, retry_on_conflict, run_transaction
 from rome.orm.session import Session
@@ -24,8 +27,10 @@ __all__ = [
     "NoRowsMatched",
     "Query",
     "Session",
+    "create_once",
     "dispose_engines",
     "engine_for",
+    "fence",
     "find_url",
     "is_conflict",
     "model_query",

@@ -165,11 +165,15 @@ class Transaction:
         self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
         raise StaleCatalog
 
-    def fence(self, guard: Guard) -> None:
-        """Let a lock guard the commit. Raises Conflict if what was read may lack what its former holders wrote."""
+    def fence(self, guard: Guard, late: bool) -> None:
+        """Let a lock guard the commit. Raises Conflict if what was read may lack what its former holders wrote.
+
+        `late`: it may.
+        """
         if not guard.guards(self.database.store):
             raise InterfaceError(f"lock {guard.name!r} is of another database than this connection")
-        if self.isolation is not Isolation.READ_COMMITTED and self.version is not None and self.version < guard.version:
+        reads_one_version = self.isolation is not Isolation.READ_COMMITTED and self.version is not None
+        if reads_one_version and not late and (self.version or 0) < guard.version:
             raise Conflict(
                 f"the transaction began before lock {guard.name!r} was taken, so it may not see what the lock's former "
                 "holders wrote; run it again, and take the lock first"
