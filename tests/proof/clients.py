@@ -15,7 +15,9 @@ def commit_with_trouble(url: str, step: str, number: int, answers: Any) -> None:
     """Add 1 to both rows in one transaction; at a step of the commit the process gets a signal."""
     connection = rome.connect(url)
     for row in (1, 2):
-        connection.execute("UPDATE t SET v = v + 1 WHERE id = ?", (row,))
+        # Read and written back: what is only incremented would be replayed after a conflict.
+        ((value,),) = connection.execute("SELECT v FROM t WHERE id = ?", (row,)).fetchall()
+        connection.execute("UPDATE t SET v = ? WHERE id = ?", (value + 1, row))
 
     def at(reached: str) -> None:
         if reached == step:

@@ -172,6 +172,28 @@ def test_what_was_acknowledged_outlives_the_server(server: FaultyServer, direct:
         assert values(direct) == [expected] * 2
 
 
+def test_without_appendonly_a_restart_goes_back_to_a_version_that_was(tmp_path: Path) -> None:
+    with faulty_server(tmp_path / "forgetful", appendonly="no") as server:
+        url = f"rome+redis://127.0.0.1:{server.port}/back"
+        connection = rome.connect(url)
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+        connection.execute("CREATE INDEX t_v ON t (v)")
+        connection.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
+        connection.commit()
+        for number in range(6):
+            add_one(connection)
+            connection.commit()
+            if number == 3:
+                server.admin.save()
+        server.kill()
+        server.start()
+        assert values(url) == [4, 4]
+        add_one(connection)
+        connection.commit()
+        assert values(url) == [5, 5]
+        connection.close()
+
+
 def test_a_server_that_is_down_is_waited_for_a_moment_and_then_named(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     add_one(connection)

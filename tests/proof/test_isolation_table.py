@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from click.testing import CliRunner
 
 import rome
@@ -35,3 +36,18 @@ def test_a_wrong_url_is_said_to_be_one() -> None:
     result = CliRunner().invoke(main, ["rome+nosuch:///x"])
     assert result.exit_code == 1
     assert "nosuch" in result.output
+
+
+@pytest.mark.parametrize("level", isolation.LEVELS)
+def test_a_statement_that_changes_no_value_is_no_part_of_a_conflict(url: str, level: str) -> None:
+    first, second = rome.connect(url, isolation_level=level), rome.connect(url)
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
+    first.execute("INSERT INTO t VALUES (1, 10), (2, 20)")
+    first.commit()
+    first.execute("UPDATE t SET v = v WHERE id = 1")
+    second.execute("UPDATE t SET v = 11 WHERE id = 1")
+    second.commit()
+    first.commit()
+    assert second.execute("SELECT v FROM t WHERE id = 1").fetchall() == [(11,)]
+    first.close()
+    second.close()
