@@ -17,6 +17,7 @@ from rome.sql.access import Bound, Either, Equal, KeyPath, Limit, Path, Scan, Wi
 from rome.sql.comparing import are_alike
 from rome.sql.read_plan import Step
 from rome.sql.sources import FromColumn, Key, Parameters, Unknown, value_of
+from rome.sql.statistics import Statistics
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, index_space, rows_space
 
@@ -24,14 +25,24 @@ MOST_COMBINATIONS = 4096
 """How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
 
 MOST_KEYS = 4096
-"""How many keys from other rows are looked up one by one; beyond, the whole table is read."""
+"""How many keys from other rows are looked up in a table of unknown size; beyond, the whole table is read."""
+
+_FEW = 64.0
+"""So many keys are looked up even in a smaller table: not so much is gained."""
 
 Row = Sequence[SqlValue]
 RowsOf = Callable[[int], Iterable[Row]]
 """Occurrence → its rows: their values in the order of the table's stored columns."""
 
 
-def bind_step(step: Step, parameters: Parameters, rows_of: RowsOf, *, limited: bool = False) -> tuple[Request, ...]:
+def bind_step(
+    step: Step,
+    parameters: Parameters,
+    rows_of: RowsOf,
+    *,
+    limited: bool = False,
+    statistics: Statistics | None = None,
+) -> tuple[Request, ...]:
     """The requests that fetch a step's rows, and perhaps more; none if no row can match.
 
     `rows_of` is asked for the occurrences in `step.after`: for every row that was fetched for them, and, where the
@@ -39,8 +50,12 @@ def bind_step(step: Step, parameters: Parameters, rows_of: RowsOf, *, limited: b
 
     `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
     for such a step all rows of the table that are known, since among equals the statement may take others than these.
+
+    `statistics`: by the size of the table is told when so many keys came together that all rows are less.
     """
-    binding = _Binding(step.table, parameters, rows_of)
+    is_known = statistics is not None and statistics.knows(step.table)
+    most = max(statistics.rows(step.table), _FEW) if statistics is not None and is_known else MOST_KEYS
+    binding = _Binding(step.table, parameters, rows_of, most)
     try:
         limit = _limit(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
@@ -93,6 +108,7 @@ class _Binding:
     table: Table
     parameters: Parameters
     rows_of: RowsOf
+    most_keys: float = MOST_KEYS
 
     def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
         if isinstance(path, Scan) or (limit is None and _is_everything(path)):
@@ -165,7 +181,7 @@ class _Binding:
         columns = [(source, term.column) for term in terms for source in term.sources if isinstance(source, FromColumn)]
         places = [source.position for source, _ in columns]
         combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
-        if len(combinations) > MOST_KEYS:
+        if len(combinations) > self.most_keys:
             raise _Wide
         keys = set()
         for values in combinations:

@@ -44,7 +44,7 @@ from rome.sql.read_plan import ReadPlan, Step
 from rome.sql.rounds import arrange
 from rome.sql.scopes import Occurrence, Scopes
 from rome.sql.statement import WRITES, Kind, Statement, classify
-from rome.sql.statistics import Statistics
+from rome.sql.statistics import Basis, Statistics
 from rome.sql.tokens import names
 
 __all__ = ["ReadPlan", "Statistics", "Step", "bind", "bind_count", "plan_reads"]
@@ -67,7 +67,7 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
     tree = parse(normal)
     if tree is None:
         return ReadPlan(parsed=False)
-    return _plan(statement, tree, normal, catalog, behind, statistics or Statistics())
+    return _plan(statement, tree, normal, catalog, behind, Basis(statistics or Statistics()))
 
 
 _READ_WORDS = frozenset({"select", "in"})
@@ -89,7 +89,7 @@ def _plan(
     normal: NormalText,
     catalog: Catalog,
     behind: Set[str],
-    statistics: Statistics,
+    basis: Basis,
 ) -> ReadPlan:
     number_occurrences(tree, catalog)
     scopes = Scopes(tree, catalog)
@@ -103,9 +103,10 @@ def _plan(
     return ReadPlan(
         tree=tree,
         lists=normal.lists,
-        rounds=arrange(occurrences, whole, statistics),
+        rounds=arrange(occurrences, whole, basis),
         whole=tuple(catalog.tables[name] for name in sorted(whole)),
         counted=_counted(tree, scopes, facts),
+        basis=basis,
     )
 
 

@@ -12,13 +12,14 @@ the golden tests show:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from rome.catalog.model import Table
 from rome.sql.access import Limit, Path, Scan
 from rome.sql.sources import Source
+from rome.sql.statistics import Basis
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,12 @@ class ReadPlan:
     rounds: tuple[tuple[Step, ...], ...] = ()
     whole: tuple[Table, ...] = ()
     counted: Step | None = None
+    basis: Basis | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether what is known of the tables has changed so much that another plan may be better."""
+        return self.basis is not None and self.basis.is_outdated()
 
     @property
     def steps(self) -> Iterator[Step]:

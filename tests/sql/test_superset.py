@@ -112,6 +112,7 @@ class Guesses(Statistics):
     """Knows nothing, and says something at random, but of one thing always the same."""
 
     def __init__(self, chosen: random.Random) -> None:
+        super().__init__()
         self._known: dict[Any, float] = defaultdict(lambda: chosen.choice([0.0, 1.0, 70.0, 1e3, 1e9]))
 
     def rows(self, table: Table) -> float:

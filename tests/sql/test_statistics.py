@@ -1,0 +1,62 @@
+"""What is learned from answers, and what plans make of it."""
+
+from rome.sql.planner import Statistics, bind, plan_reads
+from rome.storage.store import Range, rows_space
+from tests.sql.test_plans import CATALOG
+
+JOIN = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.host = ?"
+
+
+def test_a_small_table_is_read_in_the_first_round() -> None:
+    statistics = Statistics()
+    assert str(plan_reads(JOIN, CATALOG, statistics)).count("round") == 2
+    statistics.note_rows(CATALOG.tables["c"], 60)
+    assert str(plan_reads(JOIN, CATALOG, statistics)) == "round 1\n  p by p_host (host = ?1)\n  c whole"
+
+
+def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
+    sql = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.id IN (1, 2) AND c.name = ?"
+    statistics = Statistics()
+    plan = plan_reads(sql, CATALOG, statistics)
+    assert "c by c_pid" in str(plan)
+    for step in plan.steps:
+        if step.table.name == "c":
+            statistics.note(step, bind(step, ["a"], lambda _: ()), 4000)
+    assert plan.is_outdated
+    assert "c by c_name" in str(plan_reads(sql, CATALOG, statistics))
+
+
+def test_a_plan_is_outdated_only_by_what_it_was_made_by() -> None:
+    statistics = Statistics()
+    plan = plan_reads(JOIN, CATALOG, statistics)
+    assert not plan.is_outdated
+    statistics.note_rows(CATALOG.tables["g"], 3)
+    statistics.note_rows(CATALOG.tables["c"], 90_000)
+    assert not plan.is_outdated
+    statistics.note_rows(CATALOG.tables["c"], 20_000)
+    assert plan.is_outdated
+    assert not plan_reads(JOIN, CATALOG, statistics).is_outdated
+
+
+def test_all_rows_that_were_read_are_counted() -> None:
+    statistics = Statistics()
+    table = CATALOG.tables["p"]
+    (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
+    assert not statistics.knows(table)
+    statistics.note(step, [Range(rows_space(table.id))], 7)
+    assert statistics.rows(table) == 7
+    statistics.forget()
+    assert not statistics.knows(table)
+
+
+def test_more_keys_than_rows_read_the_whole_table() -> None:
+    (_, step) = plan_reads(JOIN, CATALOG).steps
+    table, rows = CATALOG.tables["c"], [(number, None, None, None) for number in range(1000)]
+    statistics = Statistics()
+    whole = (Range(rows_space(table.id)),)
+    assert bind(step, ["h"], lambda _: rows) != whole
+    statistics.note_rows(table, 500)
+    assert bind(step, ["h"], lambda _: rows, statistics=statistics) == whole
+    statistics.note_rows(table, 50_000)
+    assert bind(step, ["h"], lambda _: rows * 6, statistics=statistics) != whole
+    assert bind(step, ["h"], lambda _: [(number, None, None, None) for number in range(5000)]) == whole
