@@ -278,8 +278,9 @@ def test_nothing_depends_on_clocks(direct: str, monkeypatch: pytest.MonkeyPatch)
     steps = iter(range(10**9, 0, -(10**7)))
     monkeypatch.setattr(time, "time", lambda: float(next(steps)))
     first, second = rome.connect(direct), rome.connect(direct)
-    add_one(first)
-    add_one(second)
+    for connection in (first, second):
+        assert connection.execute("SELECT v FROM t ORDER BY id").fetchall() == [(0,), (0,)]
+        add_one(connection)
     first.commit()
     with pytest.raises(Conflict):
         second.commit()

@@ -6,7 +6,7 @@ import contextlib
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def _free_port() -> int:
             return port
 
 
-def until(condition: Any, seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until a function answers true. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from rome.errors import Conflict
-from rome.storage.store import Batch, Fetched, Request, Store, holds_entries
+from rome.storage.store import Batch, Demand, Fetched, Request, Store, holds_entries
 
 Commit = Callable[[Batch], int]
 Fetch = Callable[[Sequence[Request], "int | None"], Fetched]
@@ -28,6 +28,21 @@ def plant(store: Store, fault: str) -> None:
 def _unchecked(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
     """Commits are not validated: updates are lost."""
     return lambda batch: commit(dataclasses.replace(batch, checks=())), fetch
+
+
+def _unguarded(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
+    """What was read and not written is not validated: SERIALIZABLE is no more than SNAPSHOT."""
+
+    def commit_unguarded(batch: Batch) -> int:
+        written = {(write.space, write.key) for write in batch.writes}
+        checks = [
+            check
+            for check in batch.checks
+            if check.demand is not Demand.UNWRITTEN or (check.space, check.begin) in written
+        ]
+        return commit(dataclasses.replace(batch, checks=checks))
+
+    return commit_unguarded, fetch
 
 
 def _newest(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
@@ -89,6 +104,7 @@ def _happens() -> bool:
 
 PLANTED: dict[str, Callable[[Commit, Fetch], tuple[Commit, Fetch]]] = {
     "unchecked": _unchecked,
+    "unguarded": _unguarded,
     "newest": _newest,
     "stale": _stale,
     "forgetful": _forgetful,
