@@ -122,6 +122,7 @@ class Database:
         self.statistics = Statistics()
         self.newest = Catalog()
         self.incarnation = b""
+        self.replays = 0
         self.users = 0
 
     def catalog(self, version: int, at: int) -> Catalog:

@@ -56,6 +56,7 @@ def test_a_conflict_is_a_deadlock_to_retry_decorators(engine):
         connection.execute(PARENT.insert(), {"id": 1, "a": "1", "b": "1"})
     with engine.connect() as first, engine.connect() as second:
         for connection in (first, second):
+            assert connection.execute(PARENT.select()).one().b == "1"
             connection.execute(PARENT.update().values(b="2"))
         first.commit()
         with pytest.raises(exception.DBDeadlock):

@@ -18,6 +18,7 @@ from rome.storage.store import Stats
 from rome.transaction.changes import RolledBack
 from rome.transaction.explain import explain, explained, log_slow
 from rome.transaction.index_entries import IndexEntries
+from rome.transaction.replay import TRIES, Script, is_same
 from rome.transaction.row_locks import lock_and_read
 from rome.transaction.schema_change import change_schema
 from rome.transaction.statements import run
@@ -104,7 +105,8 @@ class Connection:
         self._workspace = Workspace(self._next_id)
         self._entries = IndexEntries()
         self._transaction: Transaction | None = None
-        self._explicit = False
+        self._script = Script()
+        self._pure = True
         self._closed = False
 
     # ── properties ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,7 +168,10 @@ class Connection:
             raise ProgrammingError("You can only execute one statement at a time.")
         steer = _STEERING.get(statement.kind)
         if steer is not None:
-            return steer(self, statement)
+            result = steer(self, statement)
+            if statement.kind in _SAVEPOINTS:
+                self._script.note(statement, sql, rows, result)
+            return result
         if statement.kind is Kind.PRAGMA and statement.name in _OF_THE_CONNECTION:
             return self._pragma(statement)
         if statement.kind is Kind.ATTACH:
@@ -187,20 +192,14 @@ class Connection:
         alone = self._isolation is Isolation.AUTOCOMMIT and self._transaction is None
         transaction = self._begin()
         try:
-            about = explained(sql) if statement.kind is Kind.EXPLAIN else None
-            if statement.kind is Kind.DDL:
-                result = change_schema(transaction, statement, sql, rows[0])
-            elif about is not None:
-                result = explain(transaction, *about, rows[0])
-            elif statement.locking is not None:
-                result = lock_and_read(transaction, statement, sql, rows)
-            else:
-                result = run(transaction, statement, sql, rows)
+            result = self._dispatch(transaction, statement, sql, rows)
+            self._script.note(statement, sql, rows, result)
         except RolledBack as rolled_back:
             self._over()
             self._workspace.forget_transaction()
             raise rolled_back.error from rolled_back.error.__cause__
         except BaseException as error:
+            self._script.spoil()
             if alone or isinstance(error, Conflict):
                 self.rollback()
             raise
@@ -208,12 +207,24 @@ class Connection:
             self.commit()
         return result
 
+    def _dispatch(self, transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
+        about = explained(sql) if statement.kind is Kind.EXPLAIN else None
+        if statement.kind is Kind.DDL:
+            return change_schema(transaction, statement, sql, rows[0])
+        if about is not None:
+            return explain(transaction, *about, rows[0])
+        if statement.locking is not None:
+            return lock_and_read(transaction, statement, sql, rows)
+        return run(transaction, statement, sql, rows)
+
     def _begin(self) -> Transaction:
         if self._transaction is None:
-            self._transaction = Transaction(
-                self.database, self._workspace, self._entries, self._isolation, self._foreign_keys
-            )
+            self._transaction = self._new_transaction()
+            self._script = Script()
         return self._transaction
+
+    def _new_transaction(self) -> Transaction:
+        return Transaction(self.database, self._workspace, self._entries, self._isolation, self._foreign_keys)
 
     def _next_id(self, table_id: int) -> int:
         assert self._transaction is not None
@@ -225,7 +236,6 @@ class Connection:
         if self._transaction is not None:
             raise OperationalError("cannot start a transaction within a transaction")
         self._begin()
-        self._explicit = True
         return _NOTHING
 
     def _sql_commit(self, _statement: Statement) -> Result:
@@ -273,10 +283,49 @@ class Connection:
             transaction.commit()
         except errors.IntegrityError:
             raise  # a deferred foreign key: the transaction goes on
+        except Conflict:
+            replayed = self._can_replay(transaction) and self._replay(transaction)
+            self._over()
+            if not replayed:
+                raise
         except BaseException:
             self._over()
             raise
         self._over()
+
+    def _can_replay(self, transaction: Transaction) -> bool:
+        return self._pure and self._script.can_replay and not transaction.is_guarded
+
+    def _replay(self, refused: Transaction) -> bool:
+        """Run what a refused transaction did again, at the newest version; whether it has committed."""
+        for _ in range(TRIES):
+            again = self._transaction = self._new_transaction()
+            again.use_numbers(refused.used)
+            try:
+                if not self._repeat(again):
+                    again.rollback()
+                    return False
+                again.commit()
+            except Conflict:
+                continue
+            except RolledBack:
+                self._workspace.forget_transaction()
+                return False
+            except errors.Error:
+                again.rollback()
+                return False
+            self.database.replays += 1
+            return True
+        return False
+
+    def _repeat(self, transaction: Transaction) -> bool:
+        """Run the script in a new transaction; whether every result is what it was."""
+        for statement, sql, rows, result in self._script:
+            steer = _STEERING.get(statement.kind)
+            again = steer(self, statement) if steer else self._dispatch(transaction, statement, sql, rows)
+            if not is_same(again, result):
+                return False
+        return True
 
     def rollback(self) -> None:
         """Drop what the transaction changed."""
@@ -289,7 +338,6 @@ class Connection:
 
     def _over(self) -> None:
         over, self._transaction = self._transaction, None
-        self._explicit = False
         if over is not None:
             over.release_row_locks()
 
@@ -301,7 +349,9 @@ class Connection:
         another transaction writes to the table meanwhile makes the commit a Conflict.
         """
         self._check()
-        with self._begin().taken_away(table):
+        transaction = self._begin()
+        self._script.spoil()
+        with transaction.taken_away(table):
             yield
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -311,6 +361,7 @@ class Connection:
     ) -> None:
         """Give SQL a function on this connection."""
         self._check()
+        self._pure = self._pure and deterministic
         self._workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
 
     def create_collation(self, name: str, function: Callable[[str, str], int] | None) -> None:
@@ -361,6 +412,8 @@ class Connection:
         else:
             self.rollback()
 
+
+_SAVEPOINTS = frozenset({Kind.SAVEPOINT, Kind.RELEASE, Kind.ROLLBACK_TO})
 
 _STEERING: dict[Kind, Callable[[Connection, Statement], Result]] = {
     Kind.EMPTY: lambda _connection, _statement: _NOTHING,

@@ -84,7 +84,7 @@ class Cursor:
         """The rows that are left."""
         self._check()
         start, self._next = self._next, len(self._rows)
-        return self._rows[start:] if start else self._rows
+        return self._rows[start:]
 
     def _check(self) -> None:
         if self._closed:

@@ -85,7 +85,7 @@ class Loaded:
                 self._full.add(table.id)
 
     def rows(self, targets: Sequence[Target]) -> list[Row]:
-        """The rows that some requests for one table were answered with, each once, as the store has them.
+        """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
 
         When all of the table was fetched, these may be all of its rows.
         """
@@ -94,7 +94,9 @@ class Loaded:
         known = self.known.get(targets[0].table.id, {})
         keys: Iterable[bytes] = self._keys(targets[0].request, known)
         if len(targets) > 1:
-            keys = dict.fromkeys(key for target in targets for key in self._keys(target.request, known))
+            keys = {key for target in targets for key in self._keys(target.request, known)}
+        if len(known) > 1:
+            keys = sorted(keys)
         return [row.values for key in keys if (row := known.get(key)) is not None and row.values is not None]
 
     def _keys(self, request: Request, known: dict[bytes, Known]) -> Iterable[bytes]:

@@ -87,6 +87,7 @@ class Transaction:
         self.guards: list[Guard] = []
         self.row_locks: RowLocks | None = None
         self.drawn: dict[tuple[int, int], bool] = {}
+        self.used: list[tuple[int, int]] = []
         self._reserved: dict[int, list[int]] = {}
         self._drawn_since: list[tuple[int, int]] = []
         workspace.use(self.catalog)
@@ -225,6 +226,16 @@ class Transaction:
         self._drawn_since.append((table_id, number))
         return number
 
+    def use_numbers(self, numbers: Iterable[tuple[int, int]]) -> None:
+        """Give out these numbers, table ids and numbers in the order of their use, before any other."""
+        for table_id, number in numbers:
+            self._reserved.setdefault(table_id, []).append(number)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether locks of the program's have a say in the transaction."""
+        return bool(self.guards) or self.row_locks is not None
+
     def prepare_ids(self, table_id: int, count: int) -> None:
         """About so many numbers of a table's counter will be needed."""
         if count > len(self._reserved.get(table_id, ())):
@@ -304,6 +315,7 @@ class Transaction:
             catalog = self._write()
         except BaseException:
             # Whether it was applied may be unknown: the numbers that it used are not given back.
+            self.used = list(self.drawn)
             self.drawn.clear()
             self.rollback()
             raise

@@ -73,15 +73,22 @@ def test_read_committed_loses_no_update(connect: Connect) -> None:
     first.execute("UPDATE t SET v = v + 1 WHERE id = 1")
     second.execute("UPDATE t SET v = v + 1 WHERE id = 1")
     second.commit()
+    first.commit()  # nothing that it handed out would have been another
+    assert rows(second)[0] == (1, 12)
+    assert rows(first) == [(1, 12), (2, 20)]
+    first.execute("UPDATE t SET v = 0 WHERE id = 1")
+    second.rollback()
+    second.execute("UPDATE t SET v = v + 1 WHERE id = 1")
+    second.commit()
     with pytest.raises(Conflict):
         first.commit()
-    assert rows(first)[0] == (1, 11)
 
 
 @pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"])
 def test_two_writers_of_one_row_conflict_and_nothing_is_half_applied(connect: Connect, url: str, level: str) -> None:
     first, second = connect(isolation_level=level), connect(isolation_level=level)
     for connection, value in ((first, "a"), (second, "b")):
+        assert rows(connection, "SELECT v FROM t WHERE id = 1") == [(10,)]
         connection.execute("UPDATE t SET v = ? WHERE id = 1", (value,))
         connection.execute("INSERT INTO t (v, name) VALUES (?, ?)", (value, value))
     first.commit()

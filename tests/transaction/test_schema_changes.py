@@ -60,6 +60,8 @@ def test_writing_under_an_old_definition_conflicts(url: str) -> None:
     one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
     one.commit()
     other.execute("INSERT INTO t (a) VALUES (1)")
+    assert other.execute("SELECT count(*) FROM t").fetchall() == [(1,)]
+    one.execute("INSERT INTO t (a) VALUES (1)")
     one.execute("CREATE INDEX i ON t (a)")
     one.commit()
     with pytest.raises(Conflict):

@@ -1,0 +1,104 @@
+"""A transaction whose conflict nobody could tell is run again and commits; any other conflict surfaces."""
+
+from __future__ import annotations
+
+import pytest
+
+import rome
+from rome.errors import Conflict
+from rome.testing import check_database
+
+
+@pytest.fixture
+def two(url: str) -> tuple[rome.Connection, rome.Connection]:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT, name TEXT UNIQUE)")
+    one.execute("INSERT INTO t VALUES (1, 0, 'a'), (2, 0, 'b')")
+    one.commit()
+    return one, other
+
+
+def both(two: tuple[rome.Connection, rome.Connection], *statements: str) -> None:
+    for connection in two:
+        for sql in statements:
+            connection.execute(sql).fetchall()
+    two[0].commit()
+
+
+def rows(connection: rome.Connection) -> list[tuple[object, ...]]:
+    connection.rollback()
+    return connection.execute("SELECT id, n, name FROM t ORDER BY id").fetchall()
+
+
+def test_increments_are_all_counted(two: tuple[rome.Connection, rome.Connection], url: str) -> None:
+    both(two, "UPDATE t SET n = n + 1 WHERE id = 1", "INSERT INTO t (n) VALUES (7)")
+    two[1].commit()
+    assert rows(two[0])[:2] == [(1, 2, "a"), (2, 0, "b")]
+    assert [row[1] for row in rows(two[0])[2:]] == [7, 7]
+    assert two[1].database.replays == 1
+    assert check_database(url) == []
+
+
+def test_a_number_that_was_handed_out_stays(two: tuple[rome.Connection, rome.Connection]) -> None:
+    one, other = two
+    handed_out = other.execute("INSERT INTO t (n) VALUES (1) RETURNING id").fetchall()
+    other.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    one.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    one.execute("INSERT INTO t (n) VALUES (1)")
+    one.commit()
+    other.commit()
+    assert other.execute("SELECT id FROM t WHERE id = ?", handed_out[0]).fetchall() == handed_out
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ("SELECT n FROM t WHERE id = 1", "UPDATE t SET n = n + 1 WHERE id = 1"),
+        ("UPDATE t SET n = n + 1 WHERE id = 1 RETURNING n",),
+        ("UPDATE t SET n = 1 WHERE n = 0",),
+        ("INSERT INTO t (name) VALUES ('new')",),
+        ("DELETE FROM t WHERE id = 1",),
+    ],
+)
+def test_what_can_be_told_surfaces(two: tuple[rome.Connection, rome.Connection], statements: tuple[str, ...]) -> None:
+    both(two, *statements)
+    before = rows(two[0])
+    with pytest.raises(Conflict):
+        two[1].commit()
+    assert not two[1].in_transaction
+    assert rows(two[1]) == before
+
+
+def test_savepoints_are_gone_through_again(two: tuple[rome.Connection, rome.Connection]) -> None:
+    both(
+        two,
+        "UPDATE t SET n = n + 1 WHERE id = 1",
+        "SAVEPOINT s",
+        "UPDATE t SET n = n + 100",
+        "ROLLBACK TO s",
+        "UPDATE t SET n = n + 10 WHERE id = 2",
+        "RELEASE s",
+    )
+    two[1].commit()
+    assert rows(two[0]) == [(1, 2, "a"), (2, 20, "b")]
+
+
+def test_a_statement_that_failed_is_not_run_again(two: tuple[rome.Connection, rome.Connection]) -> None:
+    one, other = two
+    other.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    with pytest.raises(rome.dbapi.IntegrityError):
+        other.execute("INSERT INTO t (name) VALUES ('a')")
+    one.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    one.commit()
+    with pytest.raises(Conflict):
+        other.commit()
+
+
+def test_a_function_of_the_programs_own_is_not_run_again(two: tuple[rome.Connection, rome.Connection]) -> None:
+    one, other = two
+    other.create_function("tick", 0, iter(range(1, 100)).__next__)
+    other.execute("UPDATE t SET n = n + tick() WHERE id = 1")
+    one.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+    one.commit()
+    with pytest.raises(Conflict):
+        other.commit()
