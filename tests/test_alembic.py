@@ -1,5 +1,6 @@
 """Migrations with Alembic."""
 
+import sqlite3
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from alembic.util import CommandError
 
 import rome
 from rome.alembic.impl import RomeImpl
+from rome.alembic.table_text import read_table_text
 from rome.errors import Conflict
 from rome.testing import check_database
 
@@ -258,3 +260,32 @@ def test_a_row_written_meanwhile_is_not_lost():
     assert check_database(url) == []
     engine.dispose()
     rome.drop_database(url)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        PARENT,
+        """CREATE TABLE child (a, b, FOREIGN KEY (a) REFERENCES parent (id) ON DELETE SET NULL
+           DEFERRABLE INITIALLY DEFERRED, UNIQUE (a, b) CONSTRAINT named CHECK (a <> ')'))""",
+        """CREATE TABLE odd ("primary" DECIMAL (10, 2) NOT NULL ON CONFLICT REPLACE DEFAULT (1 + (2)),
+           [b c] CHECK ([b c] IN (1, 2)) NULL, `d` TEXT DEFAULT NULL NOT NULL, e REFERENCES parent ON DELETE SET DEFAULT
+           NOT DEFERRABLE UNIQUE, f DOUBLE PRECISION CONSTRAINT df DEFAULT -1.5, g AS (1) /* , */)""",
+        "CREATE TABLE keyed (id INTEGER CONSTRAINT pk PRIMARY KEY AUTOINCREMENT, t TEXT COLLATE NOCASE -- , comment\n)",
+        """CREATE TABLE strict (a INT, b TEXT GENERATED ALWAYS AS (a || 'x') STORED, PRIMARY KEY (a))
+           STRICT, WITHOUT ROWID""",
+    ],
+)
+def test_a_definition_taken_apart_and_put_together_is_the_same(sql):
+    def described(text):
+        with sqlite3.connect(":memory:") as connection:
+            connection.execute(text)
+            name = connection.execute("SELECT name FROM sqlite_master").fetchone()[0]
+            pragmas = ("table_xinfo", "index_list", "foreign_key_list")
+            return [connection.execute(f"PRAGMA {pragma}({name})").fetchall() for pragma in pragmas]
+
+    read = read_table_text(sql)
+    assert described(read.text) == described(sql)
+    assert read_table_text(read.text) == read
+    names = [row[1] for row in described(sql)[0]]
+    assert [column.name for column in read.columns] == names

@@ -1,11 +1,15 @@
 """ROME's errors as services that use oslo.db see them."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import sqlalchemy as sa
 
 pytest.importorskip("oslo_db")
 
-from oslo_db import exception
+from oslo_db import api, exception
 from oslo_db.sqlalchemy import enginefacade, engines
 from sqlalchemy import exc
 
@@ -93,3 +97,109 @@ def test_enginefacade():
         session.execute(PARENT.insert(), {"a": "1", "b": "1"})
     with facade.reader.using(context) as session:
         assert session.execute(sa.select(PARENT.c.a)).scalars().all() == ["1"]
+
+
+@pytest.fixture
+def facade():
+    facade = enginefacade.transaction_context()
+    facade.configure(connection="rome+memory://", max_retries=0)
+    METADATA.create_all(facade.writer.get_engine())
+    return facade
+
+
+class Context:
+    pass
+
+
+def names(facade, mode):
+    with mode.using(Context()) as session:
+        return session.execute(sa.select(PARENT.c.a).order_by(PARENT.c.a)).scalars().all()
+
+
+def test_async_reader_and_savepoint(facade):
+    context = Context()
+    with facade.writer.using(context) as session:
+        session.execute(PARENT.insert(), {"a": "1", "b": "1"})
+        with pytest.raises(exception.DBDuplicateEntry), facade.writer.savepoint.using(context) as inner:
+            inner.execute(PARENT.insert(), [{"a": "2", "b": "2"}, {"a": "1", "b": "1"}])
+        with facade.writer.savepoint.using(context) as inner:
+            inner.execute(PARENT.insert(), {"a": "3", "b": "3"})
+    assert names(facade, facade.reader.async_) == ["1", "3"]
+    assert names(facade, facade.reader) == ["1", "3"]
+
+
+def test_retry_on_deadlock_runs_the_function_again(facade):
+    with facade.writer.using(Context()) as session:
+        session.execute(PARENT.insert(), {"a": "0", "b": "0"})
+    tries = []
+
+    @api.wrap_db_retry(max_retries=3, retry_on_deadlock=True, retry_interval=0, inc_retry_interval=False)
+    def increment():
+        with facade.writer.using(Context()) as session:
+            value = int(session.execute(sa.select(PARENT.c.a)).scalar_one())
+            session.execute(PARENT.update().values(a=str(value + 1)))
+            tries.append(value)
+            if len(tries) == 1:
+                with facade.writer.using(Context()) as other:
+                    other.execute(PARENT.update().values(a="10"))
+
+    increment()
+    assert tries == [0, 10]
+    assert names(facade, facade.reader) == ["11"]
+
+
+def test_values_that_can_not_be_stored(engine):
+    with engine.connect() as connection:
+        with pytest.raises(exception.DBDataError):
+            connection.execute(PARENT.insert(), {"id": 2**64})
+        with pytest.raises(exception.DBDataError):
+            connection.exec_driver_sql("INSERT INTO parent (id) VALUES ('not a number')")
+
+
+def test_a_check_is_named(engine):
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE checked (a CONSTRAINT positive CHECK (a > 0))")
+        with pytest.raises(exception.DBConstraintError) as caught:
+            connection.exec_driver_sql("INSERT INTO checked VALUES (0)")
+    assert caught.value.check_name == "positive"
+
+
+def test_regexp(engine):
+    with engine.begin() as connection:
+        connection.execute(PARENT.insert(), [{"a": "fake-1"}, {"a": "other"}])
+        found = connection.execute(sa.select(PARENT.c.a).where(PARENT.c.a.op("REGEXP")("^fake-[0-9]$")))
+        assert found.scalars().all() == ["fake-1"]
+
+
+def test_a_store_that_is_down_at_start_is_tried_as_often_as_the_options_say(caplog):
+    url = "rome+redis://127.0.0.1:1/nowhere"
+    with pytest.raises(exception.DBConnectionError, match=r"127\.0\.0\.1:1"):
+        engines.create_engine(url, max_retries=2, retry_interval=0)
+    assert [record.getMessage() for record in caplog.records if "SQL connection failed" in record.getMessage()] == [
+        "SQL connection failed. 2 attempts left.",
+        "SQL connection failed. 1 attempts left.",
+    ]
+
+
+@pytest.mark.parametrize("environment", [{}, {"OS_TEST_DBAPI_ADMIN_CONNECTION": "rome+memory:///admin"}])
+def test_provisioning_without_an_engine_before(environment):
+    program = """
+from oslo_db.sqlalchemy import provision
+impl = provision.BackendImpl.impl("rome")
+backend = provision.Backend.backend_for_database_type("rome")
+import sqlalchemy as sa
+backend.create_named_database("fresh")
+engine = sa.create_engine(backend.provisioned_database_url("fresh"))
+with engine.begin() as connection:
+    connection.exec_driver_sql("CREATE TABLE t (a REFERENCES t (a))")
+before = backend.database_exists("fresh")
+backend.create_named_database("fresh", conditional=True)
+backend.drop_all_objects(engine)
+print(type(impl).__name__, backend.url, before, backend.database_exists("fresh"), sa.inspect(engine).get_table_names())
+backend.drop_named_database("fresh")
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={**os.environ, **environment}
+    )
+    url = environment.get("OS_TEST_DBAPI_ADMIN_CONNECTION", "rome+memory:///openstack_citest")
+    assert ran.stdout == f"RomeBackendImpl {url} True False []\n"

@@ -36,6 +36,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # services read the command line when they are imported
+    sys.stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what services log to their standard output goes with their errors
     out = options.out.absolute()
     with ExitStack() as stack:
         after_each = _redirect(options.service, options.url, stack) if options.url else None
