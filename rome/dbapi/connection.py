@@ -105,6 +105,7 @@ class Connection:
         self._workspace = Workspace(self._next_id)
         self._entries = IndexEntries()
         self._transaction: Transaction | None = None
+        self._lost: Conflict | None = None  # took the transaction with it inside a savepoint; to be rolled back yet
         self._script = Script()
         self._pure = True
         self._closed = False
@@ -201,7 +202,10 @@ class Connection:
         except BaseException as error:
             self._script.spoil()
             if alone or isinstance(error, Conflict):
+                within = bool(transaction.savepoints)
                 self.rollback()
+                if within and isinstance(error, Conflict):
+                    self._lost = error
             raise
         if alone:
             self.commit()
@@ -218,6 +222,8 @@ class Connection:
         return run(transaction, statement, sql, rows)
 
     def _begin(self) -> Transaction:
+        if self._lost is not None:
+            raise self._lost
         if self._transaction is None:
             self._transaction = self._new_transaction()
             self._script = Script()
@@ -278,6 +284,9 @@ class Connection:
         self._check()
         transaction = self._transaction
         if transaction is None:
+            lost, self._lost = self._lost, None
+            if lost is not None:
+                raise lost
             return
         try:
             transaction.commit()
@@ -330,6 +339,7 @@ class Connection:
     def rollback(self) -> None:
         """Drop what the transaction changed."""
         self._check()
+        self._lost = None
         if self._transaction is not None:
             try:
                 self._transaction.rollback()

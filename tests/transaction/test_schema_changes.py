@@ -168,3 +168,25 @@ def test_a_column_is_renamed_beside_a_virtual_one(url: str) -> None:
     one.execute("ALTER TABLE t RENAME COLUMN a TO b")
     one.commit()
     assert one.execute("SELECT id, b, v FROM t").fetchall() == [(1, "kept", "kept!")]
+
+
+def test_a_conflict_inside_a_savepoint_is_told_until_the_transaction_is_rolled_back(url: str, monkeypatch) -> None:
+    one = rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.commit()
+    one.execute("INSERT INTO t (a) VALUES (1)")
+    one.execute("SAVEPOINT inner_one")
+
+    def fail(*_):
+        raise Conflict("conflict on table t")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rome.dbapi.connection.run", fail)
+        with pytest.raises(Conflict):
+            one.execute("INSERT INTO t (a) VALUES (2)")
+    for sql in ("ROLLBACK TO inner_one", "RELEASE inner_one", "INSERT INTO t (a) VALUES (3)"):
+        with pytest.raises(Conflict, match="conflict on table t"):
+            one.execute(sql)
+    with pytest.raises(Conflict, match="conflict on table t"):
+        one.commit()
+    assert one.execute("SELECT * FROM t").fetchall() == []
