@@ -161,6 +161,7 @@ class Database:
             self.plans.clear()
             self.newest = Catalog()
         self.counters.forget()
+        self.statistics.forget()
 
 
 _databases: dict[URL, Database] = {}

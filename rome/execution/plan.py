@@ -11,7 +11,7 @@ from rome.catalog.model import Catalog, Table
 from rome.execution.compiled import Compiled, NotCompiled, compile_select
 from rome.execution.workspace import Parameters, Workspace, counter_call
 from rome.sql.inserts import ValueRows, counted, value_rows
-from rome.sql.planner import ReadPlan, Statistics, Step, plan_reads
+from rome.sql.planner import ReadPlan, Statistics, plan_reads
 from rome.sql.statement import WRITES, Kind, Statement
 from rome.sql.tokens import names
 
@@ -24,7 +24,7 @@ _CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
 class Plan:
     """How one statement is run under one catalog.
 
-    `sql`: the text for the workspace (an INSERT takes numbers from the counter). `rounds`: the access paths of table
+    `sql`: the text for the workspace (an INSERT takes numbers from the counter). `reads`: the access paths of table
     occurrences; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
     `about_schema`: it reads the schema itself, so all of it must be made. `target`: the table that it changes,
     `values`: the rows of INSERT … VALUES, as far as they are known before. `compiled`: the compiled evaluator, or why
@@ -34,7 +34,7 @@ class Plan:
     statement: Statement
     sql: str
     mentioned: frozenset[str]
-    rounds: tuple[tuple[Step, ...], ...]
+    reads: ReadPlan
     whole: tuple[Table, ...]
     compiled: Compiled | NotCompiled
     description: tuple[tuple[object, ...], ...]
@@ -46,7 +46,7 @@ class Plan:
     def tables(self) -> Iterable[Table]:
         """The tables that the statement reads, each once."""
         found = {table.id: table for table in self.whole}
-        found.update((step.table.id, step.table) for steps in self.rounds for step in steps)
+        found.update((step.table.id, step.table) for step in self.reads.steps)
         return found.values()
 
 
@@ -97,7 +97,7 @@ def make_plan(
         statement=statement,
         sql=text,
         mentioned=mentioned,
-        rounds=reads.rounds,
+        reads=reads,
         whole=whole,
         compiled=_compile(workspace, statement, accesses, reads, whole),
         description=description,

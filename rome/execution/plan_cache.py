@@ -21,11 +21,11 @@ class PlanCache:
         self._lock = threading.Lock()
 
     def get(self, catalog_version: int, sql: str, make: Callable[[], Plan]) -> Plan:
-        """The plan of a text under a committed catalog, made if it is not known."""
+        """The plan of a text under a committed catalog, made if it is not known or other paths may be better by now."""
         key = catalog_version, sql
         with self._lock:
             plan = self._plans.get(key)
-            if plan is not None:
+            if plan is not None and not plan.reads.is_outdated:
                 self._plans.move_to_end(key)
                 self.hits += 1
                 return plan

@@ -73,7 +73,10 @@ def describe(plan: Plan) -> Iterator[str]:
         yield f"{name}, compiled"
     else:
         yield f"{name}, in the workspace: {plan.compiled.reason}"
-    for number, steps in enumerate(plan.rounds or ((),), 1):
+    if plan.reads.counted:
+        yield f"count of {plan.reads.counted}"
+        return
+    for number, steps in enumerate(plan.reads.rounds or ((),), 1):
         lines = {str(step): f"about {_counted(round(step.rows), 'row')}" for step in steps}
         if number == 1:
             lines.update({f"{table.name} whole": "" for table in plan.whole})
@@ -82,7 +85,7 @@ def describe(plan: Plan) -> Iterator[str]:
             width = max(map(len, lines))
             for line, estimate in lines.items():
                 yield f"  {line.ljust(width)}    {estimate}".rstrip()
-    if not plan.rounds and not plan.whole:
+    if not plan.reads.rounds and not plan.whole:
         yield "nothing to fetch"
 
 

@@ -16,6 +16,7 @@ from rome.errors import OperationalError
 from rome.execution.compiled import Compiled, Unfit
 from rome.execution.plan import Plan, make_plan
 from rome.execution.workspace import Parameters, Result, together
+from rome.sql.planner import Step, bind_count
 from rome.sql.statement import WRITES, Statement
 from rome.transaction.changes import change
 from rome.transaction.rounds import Fetching, fetch
@@ -34,7 +35,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
             plan = plan_of(transaction, statement, sql, rows[0])
             if statement.kind in WRITES:
                 return change(transaction, plan, rows)
-            return _read(transaction, plan, rows)
+            return _read(transaction, statement, plan, rows)
         except StaleCatalog:
             continue
     raise OperationalError("the schema keeps changing under this statement; run it again")
@@ -61,9 +62,16 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     return plan
 
 
-def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
+def _read(transaction: Transaction, statement: Statement, plan: Plan, rows: Sequence[Parameters]) -> Result:
+    is_changed = transaction.has_changed(plan.tables)
+    can_count = not is_changed and not plan.whole and len(rows) == 1
+    # Rows that are to be locked must be seen.
+    if plan.reads.counted is not None and can_count and statement.locking is None:
+        number = _count(transaction, plan.reads.counted, rows[0])
+        if number is not None:
+            return Result([(number,)], plan.description, -1)
     fetching = fetch(transaction, plan, rows)
-    if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
+    if isinstance(plan.compiled, Compiled) and not is_changed:
         try:
             return together([_run_compiled(plan, plan.compiled, fetching, at, row) for at, row in enumerate(rows)])
         except Unfit:
@@ -72,6 +80,14 @@ def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> R
     workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
     transaction.loaded.stage(plan.tables)
     return together([workspace.run(plan.sql, parameters) for parameters in rows])
+
+
+def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int | None:
+    """The number of a step's rows; None where they must be fetched to be counted."""
+    request = bind_count(step, parameters)
+    if request is None:
+        return None
+    return transaction.count(step.table, request) if request.ranges else 0
 
 
 def _run_compiled(plan: Plan, compiled: Compiled, fetching: Fetching, at: int, parameters: Parameters) -> Result:

@@ -28,7 +28,7 @@ from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
 from rome.storage.keys import encode
-from rome.storage.store import CATALOG, Fetched, Range, index_space, rows_space
+from rome.storage.store import CATALOG, Count, Fetched, Range, index_space, rows_space
 from rome.transaction.batch import BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
@@ -115,15 +115,27 @@ class Transaction:
         if self.version is None:
             self._take_version(self.database.store.fetch([], None))
 
-    def fetch(self, targets: Iterable[Target]) -> None:
-        """Fetch what these targets ask for, as far as it is not known: one round trip, or none. Raises StaleCatalog."""
+    def fetch(self, targets: Iterable[Target]) -> list[Target]:
+        """Fetch what these targets ask for, as far as it is not known: one round trip, or none. What was fetched.
+
+        Raises StaleCatalog.
+        """
         missing = self.loaded.missing(targets)
         if not missing:
-            return
+            return []
         fetched = self.database.store.fetch([target.request for target in missing], self.version)
         self._take_version(fetched)
         self.reads.note(missing, fetched)
         self.loaded.add(missing, fetched)
+        return missing
+
+    def count(self, table: Table, request: Count) -> int:
+        """How many keys some ranges hold: one round trip. Raises StaleCatalog."""
+        fetched = self.database.store.fetch([request], self.version)
+        self._take_version(fetched)
+        self.reads.note([Target(table, request)], fetched)
+        number: int = fetched.answers[0]
+        return number
 
     def constrain(self, targets: Iterable[Target]) -> None:
         """What these targets ask for, fetched at the present read version, is checked at commit at every level."""
