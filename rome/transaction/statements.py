@@ -35,7 +35,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
             plan = plan_of(transaction, statement, sql, rows[0])
             if statement.kind in WRITES:
                 return change(transaction, plan, rows)
-            return _read(transaction, statement, plan, rows)
+            return _read(transaction, plan, rows)
         except StaleCatalog:
             continue
     raise OperationalError("the schema keeps changing under this statement; run it again")
@@ -62,11 +62,11 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     return plan
 
 
-def _read(transaction: Transaction, statement: Statement, plan: Plan, rows: Sequence[Parameters]) -> Result:
+def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
     is_changed = transaction.has_changed(plan.tables)
     can_count = not is_changed and not plan.whole and len(rows) == 1
     # Rows that are to be locked must be seen.
-    if plan.reads.counted is not None and can_count and statement.locking is None:
+    if plan.reads.counted is not None and can_count and transaction.row_locks is None:
         number = _count(transaction, plan.reads.counted, rows[0])
         if number is not None:
             return Result([(number,)], plan.description, -1)
