@@ -14,8 +14,6 @@ from databases import Databases
 
 def redirect(service: str, databases: Databases) -> None:
     """Redirect what the tests of this service will do in this process."""
-    if service == "nova":
-        import_module("nova.tests.unit")  # patches modules, as its tests want it before anything else
     _redirect_engines(databases, connect=service != "nova")
     _redirect_fixture(databases)
     if service == "nova":

@@ -18,9 +18,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-import testscenarios
 from services import SERVICES
 
 VALKEY = "valkey"
@@ -36,15 +35,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # services read the command line when they are imported
-    sys.stdout = os.fdopen(os.dup(1), "w")
+    told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what services log to their standard output goes with their errors
     out = options.out.absolute()
+    if SERVICES[options.service].first:
+        import_module(SERVICES[options.service].first)
     with ExitStack() as stack:
         after_each = _redirect(options.service, options.url, stack) if options.url else None
         tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
-        outcomes = _run(tests, after_each)
+        outcomes = _run(tests, after_each, told)
     out.write_text(json.dumps(outcomes))
-    sys.stdout.flush()
     os._exit(0)  # some services leave threads behind that would keep the process
 
 
@@ -66,6 +66,8 @@ def _redirect(service: str, url: str, stack: ExitStack) -> Callable[[], None] | 
 
 def _load(name: str) -> list[unittest.TestCase]:
     """The tests of a module, or of all modules of a package, each in every scenario that it has."""
+    import testscenarios
+
     loader = unittest.TestLoader()
     found = [test for module in _modules(name) for test in _flat(loader.loadTestsFromName(module))]
     if loader.errors:
@@ -94,10 +96,11 @@ def _flat(tests: Any) -> Iterator[unittest.TestCase]:
 class _Outcomes(unittest.TestResult):
     """For each test how it ended, the seconds it took, and the traceback of a failure."""
 
-    def __init__(self, after_each: Callable[[], None] | None) -> None:
+    def __init__(self, after_each: Callable[[], None] | None, told: IO[str]) -> None:
         super().__init__()
         self.rows: list[tuple[str, str, float, str]] = []
         self._after_each = after_each
+        self._told = told
         self._began = 0.0
         self._end = ("passed", "")
 
@@ -109,7 +112,7 @@ class _Outcomes(unittest.TestResult):
         super().stopTest(test)
         self.rows.append((test.id(), self._end[0], time.perf_counter() - self._began, self._end[1]))
         if self._end[0] == "failed":
-            print("FAILED", test.id(), flush=True)
+            print("FAILED", test.id(), file=self._told, flush=True)
         if self._after_each is not None:
             self._after_each()
 
@@ -130,8 +133,10 @@ class _Outcomes(unittest.TestResult):
         self._end = ("failed", "unexpected success")
 
 
-def _run(tests: list[unittest.TestCase], after_each: Callable[[], None] | None) -> list[tuple[str, str, float, str]]:
-    outcomes = _Outcomes(after_each)
+def _run(
+    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, told: IO[str]
+) -> list[tuple[str, str, float, str]]:
+    outcomes = _Outcomes(after_each, told)
     unittest.TestSuite(tests).run(outcomes)
     return outcomes.rows
 

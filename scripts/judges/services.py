@@ -12,6 +12,7 @@ class Service:
 
     `etc`: the folder of its virtual environment that its tests look for as `etc` beside the packages. `options`: of the
     ROME URL. `keep`: its tests make their tables once in a process, so a test's databases are not dropped after it.
+    `first`: a module that its tests want to be imported before any other, because it patches the standard library's.
     `expected`: failing test → the reason why it can't pass.
     """
 
@@ -20,6 +21,7 @@ class Service:
     etc: str
     options: str = ""
     keep: bool = False
+    first: str = ""
     expected: dict[str, str] = field(default_factory=dict)
 
 
@@ -28,6 +30,7 @@ SERVICES = {
         ("nova==34.0.0", "sqlalchemy>=2.0,<2.1", "wsgi-intercept", "gabbi", "openstack-placement", *COMMON),
         ("nova.tests.unit.db.main.test_api", "nova.tests.functional.db", "nova.tests.unit.db"),
         etc="etc",
+        first="nova.tests.unit",
         options="foreign_keys=off",  # rows of its tests refer to rows that they do not make
     ),
     "glance": Service(
