@@ -106,6 +106,7 @@ def test_a_conflict_leaves_the_connection_in_the_pool(engine, items):
         connection.execute(items.insert(), {"id": 1, "name": "a"})
     with engine.connect() as first, engine.connect() as second:
         for connection in (first, second):
+            assert connection.execute(sa.select(items.c.name)).scalar() == "a"
             connection.execute(items.update().values(name="b"))
         first.commit()
         with pytest.raises(sa.exc.OperationalError) as caught:
