@@ -1,12 +1,33 @@
 """Fixtures for all tests."""
 
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
 import pytest
 
-from rome.testing.servers import valkey_server
+import rome
+from rome.testing.servers import RedisServer, valkey_server
+
+_NUMBER = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def redis_server():
+def redis_server() -> Iterator[RedisServer]:
     """A Valkey server of this run, or the one that ROME_TEST_REDIS_URL names. Its databases are the test's to name."""
     with valkey_server() as server:
         yield server
+
+
+@pytest.fixture(params=["memory", "redis"])
+def url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database of this test's own, once on each store."""
+    name = f"test{next(_NUMBER)}"
+    if request.param == "memory":
+        address = f"rome+memory:///{name}"
+    else:
+        server: RedisServer = request.getfixturevalue("redis_server")
+        address = server.url(name)
+    yield address
+    rome.drop_database(address)

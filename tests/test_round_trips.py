@@ -9,9 +9,6 @@ import pytest
 from sqlalchemy import ForeignKey, String, create_engine, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
 
-import rome
-from rome.testing.servers import RedisServer
-
 NUMBER = itertools.count()
 
 
@@ -62,18 +59,11 @@ class Work:
         self.rounds = self.stats.rounds - self._before
 
 
-@pytest.fixture(params=["memory", "redis"])
-def work(request: pytest.FixtureRequest) -> Iterator[Work]:
-    name = f"rounds{next(NUMBER)}"
-    if request.param == "memory":
-        url = f"rome+memory:///{name}"
-    else:
-        server: RedisServer = request.getfixturevalue("redis_server")
-        url = server.url(name)
+@pytest.fixture
+def work(url: str) -> Iterator[Work]:
     work = Work(url)
     yield work
     work.engine.dispose()
-    rome.drop_database(url)
 
 
 def test_get(work: Work) -> None:

@@ -1,7 +1,7 @@
 """The terms and the predicate of a CREATE INDEX statement, as SQL texts.
 
-    >>> index_terms("CREATE INDEX i ON t (lower(a), b DESC) WHERE b > 0")
-    (('lower(a)', 'b'), 'b > 0')
+>>> index_terms("CREATE INDEX i ON t (lower(a), b DESC) WHERE b > 0")
+(('lower(a)', 'b'), 'b > 0')
 """
 
 from __future__ import annotations

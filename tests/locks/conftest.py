@@ -54,16 +54,3 @@ def new_manager(request: pytest.FixtureRequest) -> Iterator[Callable[[], LockMan
 def manager(new_manager: Callable[[], LockManager]) -> LockManager:
     """One manager."""
     return new_manager()
-
-
-@pytest.fixture(params=["memory", "redis"])
-def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database of this test's own."""
-    name = f"fences{next(_NUMBER)}"
-    if request.param == "memory":
-        address = f"rome+memory:///{name}"
-    else:
-        server: RedisServer = request.getfixturevalue("redis_server")
-        address = server.url(name)
-    yield address
-    rome.drop_database(address)
