@@ -78,9 +78,11 @@ class Instance(Base):
     vcpus: Mapped[int]
     memory_mb: Mapped[int]
     created_at: Mapped[datetime]
-    details: Mapped[list[InstanceMetadata]] = relationship(cascade="all, delete-orphan")
-    tags: Mapped[list[Tag]] = relationship(cascade="all, delete-orphan")
-    fixed_ips: Mapped[list[FixedIp]] = relationship(back_populates="instance")
+    details: Mapped[list[InstanceMetadata]] = relationship(
+        cascade="all, delete-orphan", order_by="InstanceMetadata.key"
+    )
+    tags: Mapped[list[Tag]] = relationship(cascade="all, delete-orphan", order_by="Tag.tag")
+    fixed_ips: Mapped[list[FixedIp]] = relationship(back_populates="instance", order_by="FixedIp.address")
 
 
 class InstanceMetadata(Base):
