@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index
-from rome.sql.sources import FromColumn, Key, Source
+from rome.sql.sources import FromColumn, Key, Pattern, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,17 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
+class Begins:
+    """The column, of TEXT affinity, has a text (or a blob) that begins as a pattern does."""
+
+    column: Column
+    pattern: Pattern
+
+    def __str__(self) -> str:
+        return f"{self.column.name} {self.pattern}"
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """All rows of the table."""
 
@@ -78,7 +89,7 @@ class KeyPath:
     index: Index | None
     """None: the row key."""
     equal: tuple[Equal, ...]
-    within: Within | None = None
+    within: Within | Begins | None = None
     is_get: bool = False
     """Whether all columns of the row key are equal to something: then rows are got, not ranged over."""
 

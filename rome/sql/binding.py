@@ -7,16 +7,17 @@ does where rows that were fetched before give so many keys that to read all rows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rome.catalog.affinity import SqlValue, Unsure, convert
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
-from rome.sql.access import Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
+from rome.sql.access import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
 from rome.sql.comparing import are_alike
+from rome.sql.patterns import beginnings
 from rome.sql.read_plan import Step
-from rome.sql.sources import FromColumn, Key, Parameters, Unknown, value_of
+from rome.sql.sources import Const, FromColumn, Key, Param, Parameters, Unknown, value_of
 from rome.sql.statistics import Statistics
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, index_space, rows_space
@@ -149,8 +150,10 @@ class _Binding:
             each = [self._ranges(one) for one in path.paths]
             return _united(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
         prefixes, is_whole = self._prefixes(path.equal)
-        begin, end = self._ends(path.within) if is_whole else (b"", None)
-        found = [_range(prefix, begin, end) for prefix in prefixes]
+        ends = self._ends(path.within) if is_whole else [_ALL]
+        if ends == [_ALL] and not path.equal and path.within is not None:
+            raise _Wide
+        found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
         return tuple(one for one in found if one[0] < one[1]), is_whole
 
     def _prefixes(self, equal: tuple[Equal, ...]) -> tuple[list[bytes], bool]:
@@ -191,20 +194,22 @@ class _Binding:
         return sorted(keys)
 
     def _value(self, source: Key, column: Column) -> SqlValue:
-        if isinstance(source, FromColumn):
+        if not isinstance(source, (Const, Param)):
             raise _Wide
         return convert(value_of(source, self.parameters), column.affinity)
 
-    def _ends(self, within: Within | None) -> tuple[bytes, bytes | None]:
-        """What follows the prefix at both ends of the ranges. An end of None is the prefix's own end."""
+    def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:
+        """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""
         if within is None:
-            return b"", None
+            return [_ALL]
+        if isinstance(within, Begins):
+            return [*_begins_with(beginnings(within.pattern, self.parameters))] or [_ALL]
         begin, end = AFTER_NULL, None
         if within.lower is not None:
             begin = self._cut(within.lower, within.column, behind=not within.lower.inclusive)
         if within.upper is not None:
             end = self._cut(within.upper, within.column, behind=within.upper.inclusive)
-        return (b"", b"") if b"" in (begin, end) else (begin, end)
+        return [] if b"" in (begin, end) else [(begin, end)]
 
     def _cut(self, bound: Bound, column: Column, *, behind: bool) -> bytes:
         """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
@@ -238,8 +243,27 @@ def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
     return value if are_alike(source, target) else convert(value, target.affinity)
 
 
+_ALL: tuple[bytes, bytes | None] = (b"", None)
+"""The ends of all that begins with a prefix."""
+
+
+def _begins_with(texts: Iterable[str]) -> Iterator[tuple[bytes, bytes]]:
+    """The ranges of the texts, and of the blobs, that begin with one of these texts."""
+    ranges = []
+    for text in texts:
+        start = encode((text,))[:-1]  # without the terminator
+        ranges.append((start, start + b"\xff"))
+        # What is no ASCII can be written in a blob in several ways.
+        plain = text[: next((at for at, character in enumerate(text) if not character.isascii()), None)]
+        start = encode((plain.encode(),))[:-1]
+        ranges.append((start, start[:-1] + bytes([start[-1] + 1])))
+    yield from _united(ranges)
+
+
 def _is_everything(path: KeyPath | Either) -> bool:
-    return isinstance(path, KeyPath) and not path.equal and path.within is None
+    if isinstance(path, Either) or path.equal or path.within is not None:
+        return False
+    return path.index is None or not path.index.partial
 
 
 def _united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:

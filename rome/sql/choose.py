@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index, Table
-from rome.sql.access import Bound, Either, Equal, KeyPath, Path, Within
+from rome.sql.access import Begins, Bound, Either, Equal, KeyPath, Path, Within
+from rome.sql.expressions import condition, implies, index_columns
 from rome.sql.names import rowid_column
 from rome.sql.predicates import Op
 from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate
-from rome.sql.sources import FromColumn, Key
+from rome.sql.sources import FromColumn, Key, Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,14 @@ class _Order:
     index: Index | None
     columns: tuple[Column, ...]
     """Up to the first column whose keys are not in BINARY order."""
+    condition: tuple[Predicate, ...] = ()
+    """What is true of all rows that a partial index has."""
 
 
 def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf]) -> Iterator[Path]:
     """The paths for an occurrence of which this is true: with the values of other rows, and without."""
-    orders = _orders(table)
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
+    orders = _orders(table, constant)
     for order in orders:
         paths = [_path(table, order, constant), _path(table, order, predicates)]
         yield from dict.fromkeys(path for path in paths if _narrows(path))
@@ -51,7 +54,7 @@ def parts(occurrence: Occurrence, *, must_be_total: bool) -> Iterator[Path]:
     table, part = occurrence.table, occurrence.part
     assert table is not None
     assert part is not None
-    for order in _orders(table):
+    for order in _orders(table, _plain(part.exactly)):
         path = _exact(table, order, part.exactly)
         if path is not None and _is_in_order(table, order, path, part, must_be_total):
             yield path
@@ -59,7 +62,7 @@ def parts(occurrence: Occurrence, *, must_be_total: bool) -> Iterator[Path]:
 
 def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
     """The paths that lead to the rows that fulfil all this, and to no others."""
-    for order in _orders(table):
+    for order in _orders(table, _plain(exactly)):
         path = _exact(table, order, exactly)
         if path is not None:
             yield path
@@ -75,15 +78,19 @@ def worth(path: Path) -> tuple[bool, bool, float, bool]:
 # ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _orders(table: Table) -> list[_Order]:
-    """The row key and the plain indexes."""
+def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
+    """The row key, and the indexes that have all rows of which the predicates are true."""
     key = tuple(table.by_name[name.lower()] for name in table.key) or (rowid_column(table),)
     own = tuple(column.collation for column in key)
     found = [_Order(None, _binary(key, own))]
     for index in table.indexes:
-        if not index.computed:
-            columns = tuple(table.by_name[name.lower()] for name in index.columns if name is not None)
-            found.append(_Order(index, _binary(columns + key, index.collations + own)))
+        demanded = condition(table, index)
+        if demanded is None or not implies(predicates, demanded):
+            continue
+        columns, collations = index_columns(table, index), index.collations
+        if len(columns) == len(collations):
+            columns, collations = columns + key, collations + own
+        found.append(_Order(index, _binary(columns, collations[: len(columns)]), demanded))
     return found
 
 
@@ -111,7 +118,10 @@ def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPa
 
 
 def _narrows(path: KeyPath) -> bool:
-    return bool(path.equal) or (path.within is not None and bool(path.within.lower or path.within.upper))
+    within = path.within
+    if path.index is not None and path.index.partial:
+        return True
+    return bool(path.equal) or isinstance(within, Begins) or (within is not None and bool(within.lower or within.upper))
 
 
 def _either(
@@ -142,7 +152,7 @@ def _is_from_rows(sources: Sequence[Key]) -> bool:
     return any(isinstance(source, FromColumn) for source in sources)
 
 
-def _within(column: Column, predicates: Sequence[Predicate]) -> Within | None:
+def _within(column: Column, predicates: Sequence[Predicate]) -> Within | Begins | None:
     lower = upper = None
     for predicate in predicates:
         if predicate.op in (Op.MORE, Op.AT_LEAST):
@@ -150,15 +160,22 @@ def _within(column: Column, predicates: Sequence[Predicate]) -> Within | None:
         elif predicate.op in (Op.LESS, Op.AT_MOST):
             upper = upper or Bound(predicate.sources[0], predicate.op is Op.AT_MOST)
     is_present = any(predicate.op is Op.PRESENT for predicate in predicates)
+    begins = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
+    if begins and not (lower and upper):
+        return Begins(column, begins[0])
     return Within(column, lower, upper) if lower or upper or is_present else None
 
 
 # ── paths that lead to nothing else ───────────────────────────────────────────────────────────────────────────────────
 
 
+def _plain(facts: Sequence[Predicate | AnyOf]) -> list[Predicate]:
+    return [fact for fact in facts if isinstance(fact, Predicate)]
+
+
 def _exact(table: Table, order: _Order, exactly: Sequence[Predicate | AnyOf]) -> Path | None:
     """The path by an order, if it leads to the rows that fulfil all this and to no others."""
-    predicates = [each for each in exactly if isinstance(each, Predicate)]
+    predicates = [each for each in _plain(exactly) if each not in order.condition]
     any_of = [each for each in exactly if isinstance(each, AnyOf)]
     if not any_of:
         path = _path(table, order, predicates)
@@ -182,7 +199,7 @@ def _is_in(path: KeyPath, predicate: Predicate) -> bool:
     if predicate.op in (Op.EQUAL, Op.SAME):
         return any(Equal(predicate.column, predicate.sources, predicate.op is Op.SAME) == term for term in terms)
     within = path.within
-    if within is None or within.column != predicate.column:
+    if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.BEGINS:
         return False
     if predicate.op is Op.PRESENT:
         return True

@@ -23,9 +23,21 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from rome.catalog.affinity import Affinity
 from rome.sql.names import Found, Names
 from rome.sql.plain import is_plain
-from rome.sql.predicates import Conjunct, Lists, Op, Reading, alternatives, conjuncts, equalities, paired, reading
+from rome.sql.predicates import (
+    Conjunct,
+    Lists,
+    Op,
+    Reading,
+    alternatives,
+    conjuncts,
+    equalities,
+    is_known,
+    paired,
+    reading,
+)
 from rome.sql.scopes import AnyOf, Condition, Occurrence, Predicate, Scope, Scopes
 
 
@@ -120,7 +132,7 @@ class Facts:
         """Enter what a conjunct says; what it says in full, or nothing if that is more than can be entered."""
         for left, right in equalities(conjunct):
             self._equal(self.names.find(scope, left), self.names.find(scope, right), reach)
-        if isinstance(conjunct.node, (exp.Exists, exp.In)) and not conjunct.negated:
+        if isinstance(conjunct.node, (exp.Exists, exp.In)) and is_known(conjunct.node) and not conjunct.negated:
             self._subquery(scope, conjunct.node, reach)
         said, is_all = self._said(scope, reading(conjunct, self._lists), reach)
         for found, predicate in said:
@@ -142,6 +154,8 @@ class Facts:
             ):
                 is_all = False
                 continue
+            if comparison.op is Op.BEGINS and found.column.affinity is not Affinity.TEXT:
+                continue  # values of other types have a text too, which is elsewhere in the order
             said.append((found, Predicate(found.column, comparison.op, comparison.sources)))
             is_all = is_all and found.own is found.occurrence
         return said, is_all
@@ -177,7 +191,7 @@ class Facts:
         """EXISTS or IN that must be true."""
         block = node.args.get("query") if isinstance(node, exp.In) else node.this
         inner = self._scopes.of(block)
-        if inner is None or any(node.args.get(part) for part in ("expressions", "unnest", "field", "is_global")):
+        if inner is None or node.args.get("expressions"):
             return
         plain = is_plain(inner.node)
         if plain:

@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from rome.catalog.affinity import Affinity
 from rome.catalog.model import Column, Table
+from rome.sql.expressions import expression_column, index_columns, written
 from rome.sql.plain import is_plain
 from rome.sql.rowids import ROWID_NAMES, rowid_names
 from rome.sql.scopes import Occurrence, Scope, Scopes
@@ -48,8 +49,26 @@ class Names:
         self._scopes = scopes
         self._columns: dict[int, Columns | None] = {}
 
-    def find(self, scope: Scope, node: exp.Column) -> Found | None:
-        """What a name in this scope stands for, if that is certain."""
+    def find(self, scope: Scope, node: exp.Expr) -> Found | None:
+        """What a name, or an indexed expression, in this scope stands for, if that is certain."""
+        return self._name(scope, node) if isinstance(node, exp.Column) else self._expression(scope, node)
+
+    def _expression(self, scope: Scope, node: exp.Expr) -> Found | None:
+        found = [self._name(scope, column) for column in node.find_all(exp.Column)]
+        first = found[0] if found else None
+        if first is None or first.own is not first.occurrence or first.occurrence.table is None:
+            return None
+        if any(each is None or each.occurrence is not first.occurrence for each in found):
+            return None
+        table = first.occurrence.table
+        indexed = [column for index in table.indexes if index.computed for column in index_columns(table, index)]
+        if not indexed:
+            return None
+        text = written(node, lambda column: found_name(self._name(scope, column)))
+        column = next((each for each in indexed if text is not None and each == expression_column(text)), None)
+        return first._replace(column=column) if column is not None else None
+
+    def _name(self, scope: Scope, node: exp.Column) -> Found | None:
         name, qualifier = node.name.lower(), node.table.lower()
         if node.args.get("db") or isinstance(node.this, exp.Star):
             return None
@@ -125,7 +144,7 @@ class Names:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
             return self._starred(scope, node)
         inner = node.unalias().unnest()
-        found = self.find(scope, inner) if isinstance(inner, exp.Column) else None
+        found = self._name(scope, inner) if isinstance(inner, exp.Column) else None
         return [(node.alias_or_name.lower(), found)]
 
     def _starred(self, scope: Scope, node: exp.Expr) -> list[tuple[str, Found | None]] | None:
@@ -145,6 +164,11 @@ class Names:
                 return None
             pairs += [(name, found and found._replace(own=one)) for name, found in columns.items()]
         return pairs
+
+
+def found_name(found: Found | None) -> str | None:
+    """The name of the column that was found, as indexes are written with it."""
+    return None if found is None else found.column.name.lower()
 
 
 def _from_outside(scope: Scope, found: Found | None, narrows: bool) -> Found | None:

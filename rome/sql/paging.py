@@ -136,19 +136,19 @@ class _Reader:
     def _ordered_by(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered) -> Column | None:
         """The column of the occurrence that a term of ORDER BY is, with NULL where the keys have it."""
         node = self._meant(scope, term.this.unnest())
-        found = self.facts.names.find(scope, node) if isinstance(node, exp.Column) else None
+        found = self.facts.names.find(scope, node)
         if found is None or found.own is not occurrence or found.occurrence is not occurrence:
             return None
         is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
         return found.column if is_usual or _is_never_null(found) else None
 
-    def _meant(self, scope: Scope, node: exp.Expr) -> exp.Expr | None:
-        """What a term of ORDER BY stands for, which may be an alias or the number of a column."""
-        shown = scope.node.expressions
+    def _meant(self, scope: Scope, node: exp.Expr) -> exp.Expr:
+        """What a term of ORDER BY stands for, which may be an alias."""
         if isinstance(node, exp.Column) and not node.table:
-            named = [each for each in shown if isinstance(each, exp.Alias) and each.alias.lower() == node.name.lower()]
-            return named[0].unalias().unnest() if named else node
-        return node if isinstance(node, exp.Column) else None
+            for each in scope.node.expressions:
+                if isinstance(each, exp.Alias) and each.alias.lower() == node.name.lower():
+                    return each.unalias().unnest()
+        return node
 
     def _one(self, scope: Scope, occurrence: Occurrence, exactly: Exactly) -> Part | None:
         """The one row that is wanted by EXISTS, and by min and max."""

@@ -144,22 +144,24 @@ def _steadiness(
 ) -> Callable[[Occurrence], bool]:
     """Tells whether a statement finds an occurrence's rows as they were fetched, though it changes rows on its way.
 
-    An INSERT has read all before it changes anything, UPDATE and DELETE have found the rows that they change. What
-    they look at afterwards may be changed already, by them, by foreign keys or by triggers.
+    An INSERT has read all before it changes anything, UPDATE and DELETE have found the rows that they change by what is
+    in FROM and WHERE. What they look at afterwards may be changed already, by them, by foreign keys or by triggers.
     """
     if statement.kind not in WRITES:
         return lambda _: True
     changed = changed_along(statement, catalog) | behind
     found_before: set[int] = set()
-    if statement.kind is not Kind.INSERT:
-        outermost = scopes.of(tree)
-        found_before.update(id(one) for one in (outermost.occurrences if outermost else ()))
+    outermost = scopes.of(tree)
+    if outermost is not None and statement.kind is not Kind.INSERT:
+        found_before.update(id(one.node) for one in outermost.occurrences)
+        where = tree.args.get("where")
+        found_before.update(id(node) for node in (where.find_all(exp.Table) if where else ()))
 
     def is_steady(occurrence: Occurrence) -> bool:
         assert occurrence.table is not None
         name = occurrence.table.name.lower()
         is_target = name == statement.table and statement.kind is not Kind.INSERT
-        return name not in changed and (not is_target or id(occurrence) in found_before)
+        return name not in changed and (not is_target or id(occurrence.node) in found_before)
 
     return is_steady
 

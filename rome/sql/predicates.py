@@ -18,7 +18,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from rome.sql.normal import PLACEHOLDER
-from rome.sql.sources import Const, Source, number
+from rome.sql.sources import Const, Key, Pattern, Source, number
 
 Lists = Sequence[tuple[Source, ...]]
 """What the placeholders of a text stand for (`NormalText.lists`)."""
@@ -37,20 +37,25 @@ class Op(enum.Enum):
     AT_LEAST = ">="
     PRESENT = "IS NOT NULL"
     """There are no sources."""
+    BEGINS = "LIKE"
+    """The source is a pattern, of which only the beginning is looked at."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`column op sources`, where the column is a node of the parser's tree and not yet looked up."""
+    """`column op sources`, where the column is a node of the parser's tree and not yet looked up.
 
-    column: exp.Column
+    It may also be an expression of columns, which an index may have.
+    """
+
+    column: exp.Expr
     op: Op
-    sources: tuple[Source, ...]
+    sources: tuple[Key, ...]
 
     @property
     def rejects_null(self) -> bool:
-        """Whether the comparison can't be true where the column is NULL."""
-        return self.op is not Op.SAME
+        """Whether the comparison can't be true where the column, or all that are in the expression, is NULL."""
+        return self.op is not Op.SAME and isinstance(self.column, exp.Column)
 
 
 class Conjunct(NamedTuple):
@@ -105,6 +110,8 @@ def reading(conjunct: Conjunct, lists: Lists) -> Reading:
     """What a conjunct says of plain columns."""
     node, negated = conjunct
     found: tuple[Comparison, ...] = ()
+    if not is_known(node):
+        return Reading((), is_all=False)
     if type(node) in (_NEGATED if negated else _OPS):
         return _compared(node, (_NEGATED if negated else _OPS)[type(node)], lists)
     if isinstance(node, exp.Not):
@@ -117,6 +124,8 @@ def reading(conjunct: Conjunct, lists: Lists) -> Reading:
         found = tuple(_in_list(node, lists))
     elif isinstance(node, exp.Between):
         found = tuple(_between(node, lists))
+    elif isinstance(node, (exp.Like, exp.Glob, exp.Escape)):
+        return Reading(tuple(_begins(node, lists)), is_all=False)
     return Reading(found, bool(found))
 
 
@@ -124,6 +133,8 @@ def alternatives(conjunct: Conjunct, lists: Lists) -> tuple[Reading, ...]:
     """The readings of which one at least must be true; none if the conjunct has no such form."""
     node, negated = conjunct
     joint = exp.And if negated else exp.Or
+    if not is_known(node):
+        return ()
     if isinstance(node, joint):
         return tuple(_together(conjuncts(each, negated=negated), lists) for each in _members_of(node, joint))
     if type(node) in (_NEGATED if negated else _OPS):
@@ -134,7 +145,7 @@ def alternatives(conjunct: Conjunct, lists: Lists) -> tuple[Reading, ...]:
 def equalities(conjunct: Conjunct) -> Iterator[tuple[exp.Column, exp.Column]]:
     """The pairs of plain columns that a conjunct says are equal."""
     node, negated = conjunct
-    if isinstance(node, exp.NEQ if negated else exp.EQ):
+    if isinstance(node, exp.NEQ if negated else exp.EQ) and is_known(node):
         yield from paired(node.this.unnest(), node.expression.unnest())
 
 
@@ -145,6 +156,15 @@ def paired(left: exp.Expr, right: exp.Expr) -> Iterator[tuple[exp.Column, exp.Co
     elif isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
         for one, other in _members(left, right):
             yield from paired(one, other)
+
+
+_PARTS = frozenset({"this", "expression", "expressions", "query", "low", "high"})
+"""The parts of a condition that are understood. (NOT LIKE is a LIKE with another part.)"""
+
+
+def is_known(node: exp.Expr) -> bool:
+    """Whether a condition has no other parts than its kind is read with here."""
+    return not any(part for name, part in node.args.items() if name not in _PARTS)
 
 
 def _members_of(node: exp.Expr, joint: type[exp.Expr]) -> Iterator[exp.Expr]:
@@ -200,10 +220,30 @@ def _in_row_order(node: exp.Expr, op: Op, lists: Lists) -> tuple[Reading, ...]:
 
 
 def _comparison(left: exp.Expr, op: Op, right: exp.Expr, lists: Lists) -> Comparison | None:
-    if not isinstance(left, exp.Column):
+    if constant(right, lists) is None:
         left, op, right = right, _TURNED.get(op, op), left
     source = constant(right, lists)
-    return Comparison(left, op, (source,)) if isinstance(left, exp.Column) and source is not None else None
+    return Comparison(left, op, (source,)) if source is not None and left.find(exp.Column) else None
+
+
+def _begins(node: exp.Expr, lists: Lists) -> Iterator[Comparison]:
+    """LIKE and GLOB."""
+    escape = ""
+    if isinstance(node, exp.Escape):
+        escape = node.expression.name if isinstance(node.expression, exp.Literal) else ""
+        node = node.this
+        if len(escape) != 1:
+            return
+    if not isinstance(node, (exp.Like, exp.Glob)) or not is_known(node):
+        return
+    if not isinstance(node.this.unnest(), exp.Column):
+        return
+    right, behind = node.expression.unnest(), ""
+    if isinstance(right, exp.DPipe) and isinstance(right.expression, exp.Literal) and right.expression.is_string:
+        right, behind = right.this.unnest(), right.expression.this
+    source = constant(right, lists)
+    if source is not None:
+        yield Comparison(node.this.unnest(), Op.BEGINS, (Pattern(source, behind, isinstance(node, exp.Like), escape),))
 
 
 def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:

@@ -68,7 +68,21 @@ class FromColumn:
         return f"{self.name}.{self.column.name}"
 
 
-Key = Source | FromColumn
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The right side of LIKE or GLOB: a text, and perhaps a constant one behind it (`? || '%'`)."""
+
+    source: Source
+    behind: str = ""
+    is_like: bool = False
+    escape: str = ""
+
+    def __str__(self) -> str:
+        behind = f" || '{self.behind}'" if self.behind else ""
+        return f"{'LIKE' if self.is_like else 'GLOB'} {self.source}{behind}"
+
+
+Key = Source | FromColumn | Pattern
 """Where the values that rows are looked up by come from."""
 
 

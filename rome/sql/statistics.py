@@ -91,7 +91,8 @@ class Statistics:
     def _guess(self, table: Table, path: KeyPath) -> float:
         columns = {term.column.name.lower() for term in path.equal}
         if not columns:
-            return self.rows(table) * (_NARROWER if path.within else 1.0)
+            is_some = path.within is not None or (path.index is not None and path.index.partial)
+            return self.rows(table) * (_NARROWER if is_some else 1.0)
         is_child = any(columns.issuperset(map(str.lower, key.columns)) for key in table.foreign_keys)
         is_part = path.index is None or path.index.unique
         per_key = _PER_PARENT if is_child or is_part else _PER_KEY * _NARROWER ** (len(columns) - 1)

@@ -18,7 +18,7 @@ from tests.sql.test_superset import COLUMNS, DATA, Guesses, Writer, insert, new_
 KEYS = {"p": ["id"], "k": ["a", "s"], "h": ["rowid"], "w": ["c"]}
 
 SORTED = {
-    "p": [["n", "b", "id"], ["r", "id"], ["id"], ["u", "id"], ["n", "b"], ["c", "id"], ["b", "id"]],
+    "p": [["u", "n", "id"], ["n", "b", "id"], ["r", "id"], ["id"], ["u", "id"], ["n", "b"], ["c", "id"], ["b", "id"]],
     "k": [["a", "s"], ["n", "x", "a", "s"], ["x", "a", "s"], ["a"], ["s", "a"]],
     "h": [["x", "b", "rowid"], ["rowid"], ["x", "rowid"], ["x", "b"]],
     "w": [["c"], ["x", "c"]],
@@ -46,6 +46,8 @@ class PageWriter(Writer):
             parts.append(self.keyset(rest, kind))
         if kind == "present" and rest:
             parts.append(f"a.{rest[0]} IS NOT NULL")
+        if table == "p" and self.pick(*[False] * 4, True):
+            parts.append("a.n > 1")
         if kind == "any":
             parts.append(self.test([("a", table)], 0))
         if kind == "or" and rest:

@@ -66,9 +66,12 @@ GOLDEN = [
     ("SELECT * FROM services WHERE host = 'h' AND topic >= 't'",
      ["services by services_host_topic_seen_idx (host = 'h' AND topic >= 't')"]),
     ("SELECT * FROM services WHERE id IN (?, ?) AND id = ?", ["services by key (id = ?3)"]),
+    # indexes that are computed
+    ("SELECT * FROM services WHERE topic = 't' AND deleted = 0", ["services by services_partial_idx (topic = 't')"]),
+    ("SELECT * FROM services WHERE size = 3", ["services by services_size_idx (size = 3)"]),
     # what does not narrow
-    ("SELECT * FROM services WHERE topic = 't' AND deleted = 0", [SERVICES]),
-    ("SELECT * FROM services WHERE size = 3", [SERVICES]),
+    ("SELECT * FROM services WHERE topic = 't' AND deleted = 1", [SERVICES]),
+    ("SELECT * FROM services WHERE topic = 't' AND deleted = ?", [SERVICES]),
     ("SELECT * FROM services WHERE nick = 'n'", [SERVICES]),
     ("SELECT * FROM services WHERE seen = 1 AND nick = 'n' AND host = 'h'",
      ["services by services_host_topic_seen_idx (host = 'h')"]),
@@ -292,6 +295,51 @@ def test_lookups() -> None:
     assert bound("SELECT * FROM services WHERE uuid IS ?", [None]) == (
         Lookup(index_of("services", "services_uuid_idx"), rows_of("services"), ((null, prefix_end(null)),)),
     )
+
+
+@pytest.mark.parametrize(
+    ("condition", "parameters", "beginnings"),
+    [
+        ("host GLOB 'ab*'", [], ["ab"]),
+        ("host GLOB ?", ["ab[c]d*"], ["ab"]),
+        ("host LIKE '10.1%'", [], ["10.1"]),
+        ("host LIKE ? || '%'", ["é_"], ["é"]),
+        ("host LIKE 'ab%'", [], ["AB", "Ab", "aB", "ab"]),
+        ("host LIKE '1/%%' ESCAPE '/'", [], ["1%"]),
+        ("host LIKE '1_2'", [], ["1"]),
+        ("host LIKE '-abcdef%'", [], [f"-{a}{b}{c}{d}" for a in "Aa" for b in "Bb" for c in "Cc" for d in "Dd"]),
+    ],
+)
+def test_patterns(condition: str, parameters: Any, beginnings: list[str]) -> None:
+    """Texts and blobs that begin so."""
+    (lookup,) = bound(f"SELECT * FROM services WHERE {condition}", parameters)
+    assert isinstance(lookup, Lookup)
+
+    def has(value: str | bytes) -> bool:
+        key = encode((value,))
+        return any(begin <= key < end for begin, end in lookup.ranges)
+
+    for text in beginnings:
+        assert has(text) and has(text + "x") and has(text + "\U0010ffff") and has(text + "\0")  # noqa: PT018
+        assert has(text.encode()) and has(text.encode() + b"\xff")  # noqa: PT018
+        assert not has(text[:-1])
+    assert len([one for one in lookup.ranges if one[0][:1] == b"\x20"]) == len(beginnings)
+
+
+@pytest.mark.parametrize(
+    ("condition", "parameters"),
+    [
+        ("host LIKE '%a'", []),
+        ("host LIKE ?", [None]),
+        ("host GLOB ?", [5]),
+        ("seen GLOB '2*'", []),
+        ("nick LIKE '1%'", []),
+        ("host NOT LIKE '1%'", []),
+        ("host LIKE '1%' ESCAPE ''", []),
+    ],
+)
+def test_patterns_that_do_not_narrow(condition: str, parameters: Any) -> None:
+    assert bound(f"SELECT * FROM services WHERE {condition}", parameters) == WHOLE
 
 
 def test_many_combinations_leave_columns_out() -> None:

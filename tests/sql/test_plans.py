@@ -27,6 +27,11 @@ CREATE TABLE k (a INTEGER NOT NULL, b TEXT NOT NULL, v, PRIMARY KEY (a, b));
 CREATE TABLE w (size REAL, nick TEXT COLLATE NOCASE);
 CREATE INDEX w_size ON w (size);
 CREATE INDEX w_nick ON w (nick);
+CREATE TABLE x (id INTEGER PRIMARY KEY, name TEXT, gone INT, born TEXT, twice AS (gone * 2));
+CREATE INDEX x_lower ON x (lower(name));
+CREATE INDEX x_alive ON x (name) WHERE gone = 0;
+CREATE INDEX x_twice ON x (twice);
+CREATE INDEX x_born ON x (born) WHERE born IS NOT NULL;
 CREATE VIEW busy AS SELECT * FROM p;
 """)
 

@@ -30,6 +30,8 @@ CREATE INDEX p_r ON p (r);
 CREATE INDEX p_c ON p (c);
 CREATE INDEX p_b ON p (b COLLATE NOCASE);
 CREATE INDEX p_partial ON p (u, n) WHERE n > 1;
+CREATE INDEX p_lower ON p (lower(u), n + 1) WHERE b IS NOT NULL;
+CREATE INDEX p_sum ON p (n + 1);
 CREATE TABLE k (a TEXT NOT NULL, s INTEGER NOT NULL, x REFERENCES p (id), n, PRIMARY KEY (a, s));
 CREATE UNIQUE INDEX k_nx ON k (n, x);
 CREATE TABLE h (x INTEGER, b TEXT);
@@ -40,7 +42,7 @@ COLUMNS = {"p": ["id", "u", "n", "r", "b", "c"], "k": ["a", "s", "x", "n"], "h":
 
 INDEXED = {"p": ["id", "u", "n", "r", "b"], "k": ["a", "a", "s", "n"], "h": ["x", "x", "rowid"], "w": ["c"]}
 
-VALUES = [None, 0, 1, 1, 2, 0.5, "1", "2.0", "a", "a", "A", b"a"]
+VALUES = [None, 0, 1, 1, 2, 0.5, "1", "2.0", "a", "a", "A", "ab", b"a"]
 
 
 class Data:
@@ -71,12 +73,12 @@ class Data:
 
     def _writes(self, table: Table) -> Iterable[Write]:
         for key, row in self.rows[table.name]:
-            values = dict(zip(COLUMNS[table.name], row, strict=True))
             yield Write(rows_space(table.id), key, encode_row(1, row))
             for index in table.indexes:
-                if not index.computed:
-                    pairs = zip(index.columns, index.collations, strict=True)
-                    columns = encode(collate(values[str(name)], how) for name, how in pairs)
+                where = " AND ".join([f"({index.where or 1})", *(f"{name} IS ?" for name in COLUMNS[table.name])])
+                terms = f"SELECT {', '.join(index.terms or map(str, index.columns))} FROM {table.name} WHERE {where}"
+                for found in self.sqlite.execute(terms, row).fetchall()[:1]:
+                    columns = encode(map(collate, found, index.collations))
                     yield Write(index_space(index.id), entry(columns, key), b"")
 
     def fetch(self, plan: ReadPlan, parameters: Any, found: dict[str, set[bytes]], *, limited: bool) -> None:
@@ -181,13 +183,14 @@ class Writer:
             f"-{value}",
             f"{column} COLLATE NOCASE",
             f"lower({column})",
+            f"{column} + 1",
             "TRUE",
         )
 
     def test(self, scope: list[tuple[str, str]], depth: int) -> str:
         kind = self.pick(
-            "plain", "plain", "plain", "compare", "equal", "equal", "in", "between", "null", "chain", "nested",
-            "nested", "row"
+            "plain", "plain", "plain", "compare", "equal", "equal", "in", "between", "like", "computed", "null",
+            "chain", "nested", "nested", "row"
         )  # fmt: skip
         left = self.column(scope, INDEXED) if self.pick(True, True, False) else self.operand(scope)
         if kind == "plain":
@@ -204,6 +207,20 @@ class Writer:
             return f"{left} {self.pick('IN', 'IN', 'NOT IN')} ({', '.join(values)})"
         if kind == "between":
             return f"{left} BETWEEN {self.value()} AND {self.value()}"
+        if kind == "like":
+            pattern = self.pick("'a%'", "'1%'", "'2._'", "'%a'", "'A'", "'a*'", "'[a]'", "'2.*'", "NULL", "? || '%'")
+            if pattern[0] == "?":
+                self.parameters.append(self.pick("a", "1", "A", None, 2, ""))
+            texts = {"p": "u", "k": "a", "h": "b", "w": "c"}
+            left = self.pick(left, *(f"{alias}.{texts[table]}" for alias, table in scope))
+            if self.pick(*[False] * 4, True):
+                return f"{left} LIKE '{self.pick('/%a%', 'a/_%', '1/', 'A/%%', '//%')}' ESCAPE '/'"
+            return f"{left} {self.pick('LIKE', 'LIKE', 'GLOB', 'NOT LIKE')} {pattern}"
+        if kind == "computed":
+            alias = self.pick(*[alias for alias, table in scope if table == "p"] or ["p"])
+            what = self.pick(f"lower({alias}.u)", f"LOWER ({alias}.u)", f"{alias}.n + 1", f"{alias}.u", f"{alias}.n+1")
+            test = f"{what} {self.pick('=', '=', '<', '>=')} {self.value()}"
+            return f"{test} AND {alias}.{self.pick('b IS NOT NULL', 'b = 1', 'n > 1', 'n > 2')}"
         if kind == "null":
             return f"{left} {self.pick('IS NULL', 'IS NULL', 'ISNULL', 'NOTNULL', 'IS TRUE', 'IS NOT 1')}"
         if kind == "row":
@@ -315,12 +332,17 @@ class Writer:
         scope = [("a", first)]
         start = f"a.{self.pick(*INDEXED[first])} = {self.value()}"
         source, where = f"{first} AS a", [start]
-        if self.pick(*[False] * 3, True):
+        if self.pick(True, True, False):
             everything = ", ".join(f"i.{column} AS {column}" for column in COLUMNS[first])
             every = ", ".join(map(str, range(1, len(COLUMNS[first]) + 1)))
             cut = self.pick("", f" ORDER BY {every} LIMIT {self.pick(2, 5)}")
+            cut = self.pick(cut, cut, cut, f" GROUP BY i.{self.pick(*COLUMNS[first])}")
             source = f"(SELECT {everything} FROM {first} AS i WHERE i{start[1:]}{cut}) AS a"
-            where = []
+            where = [self.pick("1", f"a.{self.pick(*INDEXED[first])} = {self.value()}")]
+            if self.pick(True, True, False):
+                source = source.replace(f" WHERE i{start[1:]}", "")
+                self.parameters.clear()
+                where = [f"a.{self.pick(*INDEXED[first])} = {self.value()}"]
         for _ in range(self.pick(0, 1, 1, 2, 3)):
             table = self.pick(*COLUMNS)
             link = self.link(scope, table, f"b{len(scope)}")
@@ -330,6 +352,11 @@ class Writer:
             where.append(self.linked_subquery(scope))
         if self.pick(True, False):
             where.append(self.test(scope, 1))
+        if len(scope) > 1 and self.pick(*[False] * 2, True):
+            alias, table = scope[-1]
+            where.append(f"{alias}.{self.pick(*INDEXED[table])} IS {self.pick('NULL', 'NULL', '?')}")
+            if where[-1].endswith("?"):
+                self.parameters.append(None)
         condition = f" WHERE {' AND '.join(where)}" if where else ""
         what = self.pick("*", "*", f"*, {self.linked_scalar(scope)}")
         return f"SELECT {what} FROM {source}{condition}"
