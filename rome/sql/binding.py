@@ -39,7 +39,7 @@ RowsOf = Callable[[int], Iterable[Row]]
 def bind_step(
     step: Step,
     parameters: Parameters,
-    rows_of: RowsOf,
+    rows_of: RowsOf | None,
     *,
     limited: bool = False,
     statistics: Statistics | None = None,
@@ -47,16 +47,15 @@ def bind_step(
     """The requests that fetch a step's rows, and perhaps more; none if no row can match.
 
     `rows_of` is asked for the occurrences in `step.after`: for every row that was fetched for them, and, where the
-    transaction has changed rows of their tables, for these rows as they are now.
+    transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet be changed
+    before the statement looks at them: by itself, with sets of parameters before this one (`ReadPlan.follows_rows`).
 
     `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
     for such a step all rows of the table that are known, since among equals the statement may take others than these.
 
     `statistics`: by the size of the table is told when so many keys came together that all rows are less.
     """
-    is_known = statistics is not None and statistics.knows(step.table)
-    most = max(statistics.rows(step.table), _FEW) if statistics is not None and is_known else MOST_KEYS
-    binding = _Binding(step.table, parameters, rows_of, most)
+    binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
         limit = _limit(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
@@ -102,14 +101,14 @@ def _limit(limit: Limit, parameters: Parameters) -> int | None:
     return total
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Binding:
     """One path with values. What it can't tell raises _Wide."""
 
     table: Table
     parameters: Parameters
     rows_of: RowsOf
-    most_keys: float = MOST_KEYS
+    statistics: Statistics | None = None
 
     def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
         if isinstance(path, Scan) or (limit is None and _is_everything(path)):
@@ -161,6 +160,8 @@ class _Binding:
 
         Columns side by side whose values come from the same rows have only the combinations that are in these rows.
         """
+        if len(equal) == 1:
+            return self._elements(equal), True
         lists = [self._elements(terms) for terms in _by_rows(equal)]
         if not all(lists):
             return [], True
@@ -177,6 +178,9 @@ class _Binding:
         if occurrence is not None:
             return self._from_rows(occurrence, terms)
         (term,) = terms
+        if len(term.sources) == 1:
+            value = self._value(term.sources[0], term.column)
+            return [encode((value,))] if value is not None or term.is_null_equal else []
         values = [self._value(source, term.column) for source in term.sources]
         return sorted({encode((value,)) for value in values if value is not None or term.is_null_equal})
 
@@ -184,7 +188,7 @@ class _Binding:
         columns = [(source, term.column) for term in terms for source in term.sources if isinstance(source, FromColumn)]
         places = [source.position for source, _ in columns]
         combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
-        if len(combinations) > self.most_keys:
+        if len(combinations) > self._most_keys():
             raise _Wide
         keys = set()
         for values in combinations:
@@ -192,6 +196,12 @@ class _Binding:
                 pairs = zip(values, columns, strict=True)
                 keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
         return sorted(keys)
+
+    def _most_keys(self) -> float:
+        """With how many keys it is less to read the whole table."""
+        if self.statistics is None or not self.statistics.knows(self.table):
+            return MOST_KEYS
+        return max(self.statistics.rows(self.table), _FEW)
 
     def _value(self, source: Key, column: Column) -> SqlValue:
         if not isinstance(source, (Const, Param)):

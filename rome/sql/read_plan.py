@@ -69,6 +69,13 @@ class ReadPlan:
         return self.basis is not None and self.basis.is_outdated()
 
     @property
+    def follows_rows(self) -> bool:
+        """Whether what is fetched depends on rows. Rows that a statement changes with one set of parameters then matter
+        to what it needs with the next one.
+        """
+        return any(step.after or step.limit for step in self.steps)
+
+    @property
     def steps(self) -> Iterator[Step]:
         """All steps, in the order of their rounds."""
         for each in self.rounds:

@@ -342,6 +342,15 @@ def test_patterns_that_do_not_narrow(condition: str, parameters: Any) -> None:
     assert bound(f"SELECT * FROM services WHERE {condition}", parameters) == WHOLE
 
 
+def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
+    plan = plan_reads("SELECT * FROM services JOIN tags ON service_id = services.id WHERE uuid = ?", CATALOG)
+    (step,) = (step for step in plan.steps if step.after)
+    assert plan.follows_rows
+    assert bind(step, ["u"], None) == (Range(rows_of("tags")),)
+    assert not plan_reads("SELECT * FROM services WHERE uuid = ?", CATALOG).follows_rows
+    assert plan_reads("SELECT * FROM services ORDER BY id LIMIT 1", CATALOG).follows_rows
+
+
 def test_many_combinations_leave_columns_out() -> None:
     marks = ", ".join("?" * (MOST_COMBINATIONS // 2))
     sql = f"SELECT * FROM services WHERE host IN ({marks}) AND topic IN ('a', 'b', 'c') AND seen > 1"
