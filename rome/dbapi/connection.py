@@ -293,10 +293,12 @@ class Connection:
         except errors.IntegrityError:
             raise  # a deferred foreign key: the transaction goes on
         except Conflict:
-            replayed = self._can_replay(transaction) and self._replay(transaction)
-            self._over()
-            if not replayed:
-                raise
+            try:
+                if not (self._can_replay(transaction) and self._replay(transaction)):
+                    raise
+            finally:
+                self._over()
+            return
         except BaseException:
             self._over()
             raise
@@ -306,21 +308,21 @@ class Connection:
         return self._pure and self._script.can_replay and not transaction.is_guarded
 
     def _replay(self, refused: Transaction) -> bool:
-        """Run what a refused transaction did again, at the newest version; whether it has committed."""
+        """Run what a refused transaction did again, at the newest version; whether it has committed.
+
+        What a commit raises beside Conflict goes up: whether that commit was applied may be unknown.
+        """
         for _ in range(TRIES):
             again = self._transaction = self._new_transaction()
             again.use_numbers(refused.used)
+            if not self._repeat(again):
+                again.rollback()
+                return False
             try:
-                if not self._repeat(again):
-                    again.rollback()
-                    return False
                 again.commit()
             except Conflict:
                 continue
-            except RolledBack:
-                self._workspace.forget_transaction()
-                return False
-            except errors.Error:
+            except errors.IntegrityError:  # of a deferred foreign key; such a transaction is still open
                 again.rollback()
                 return False
             self.database.replays += 1
@@ -329,11 +331,17 @@ class Connection:
 
     def _repeat(self, transaction: Transaction) -> bool:
         """Run the script in a new transaction; whether every result is what it was."""
-        for statement, sql, rows, result in self._script:
-            steer = _STEERING.get(statement.kind)
-            again = steer(self, statement) if steer else self._dispatch(transaction, statement, sql, rows)
-            if not is_same(again, result):
-                return False
+        try:
+            for statement, sql, rows, result in self._script:
+                steer = _STEERING.get(statement.kind)
+                again = steer(self, statement) if steer else self._dispatch(transaction, statement, sql, rows)
+                if not is_same(again, result):
+                    return False
+        except RolledBack:
+            self._workspace.forget_transaction()
+            return False
+        except errors.Error:
+            return False
         return True
 
     def rollback(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import apsw
 
@@ -91,7 +91,7 @@ def make_plan(
         values = value_rows(sql, target)
     accesses = _Accesses(catalog)
     description = workspace.prepare(text, parameters, accesses)
-    reads = plan_reads(sql, catalog, statistics)
+    reads = plan_reads(sql, _visible(workspace), statistics)
     whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
     return Plan(
         statement=statement,
@@ -105,6 +105,14 @@ def make_plan(
         values=values,
         target=target,
     )
+
+
+def _visible(workspace: Workspace) -> Catalog:
+    """The catalog without tables that temporary ones hide."""
+    catalog = workspace.catalog
+    if not workspace.temporary:
+        return catalog
+    return replace(catalog, tables={n: table for n, table in catalog.tables.items() if not workspace.is_temporary(n)})
 
 
 def _whole(catalog: Catalog, accesses: _Accesses, reads: ReadPlan, inserted: Table | None) -> tuple[Table, ...]:

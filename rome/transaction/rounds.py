@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
 from rome.sql.planner import Step, bind
+from rome.sql.statement import WRITES
 from rome.transaction.loaded import Target, whole
 from rome.transaction.transaction import Transaction
 
@@ -22,12 +23,13 @@ class Fetching:
         self._transaction = transaction
         self._statistics = transaction.database.statistics
         self._steps = {step.occurrence: step for step in plan.reads.steps}
+        self._in_turn = count > 1 and plan.statement.kind in WRITES
         self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:
         """What a step asks for with set number `at` of the parameters."""
         # A changed row may come before those that a limit counts.
-        limited = not self._transaction.has_changed((step.table,))
+        limited = not self._transaction.has_changed((step.table,)) and not self._in_turn
 
         def rows_of(occurrence: int) -> Iterable[Row]:
             source = self._steps[occurrence]
@@ -36,7 +38,9 @@ class Fetching:
             yield from self._transaction.loaded.rows(targets)
             yield from self._transaction.rows_now(source.table)
 
-        requests = bind(step, parameters, rows_of, limited=limited, statistics=self._statistics)
+        # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
+        source = None if self._in_turn else rows_of
+        requests = bind(step, parameters, source, limited=limited, statistics=self._statistics)
         targets = [Target(step.table, request) for request in requests]
         self._targets[at][step.occurrence] = targets
         return targets

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import rome
-from rome.errors import Conflict
+from rome.errors import Conflict, StoreUnavailable
 from rome.testing import check_database
 
 
@@ -102,3 +102,23 @@ def test_a_function_of_the_programs_own_is_not_run_again(two: tuple[rome.Connect
     one.commit()
     with pytest.raises(Conflict):
         other.commit()
+
+
+def test_a_lost_answer_of_a_replayed_commit_is_no_conflict(
+    two: tuple[rome.Connection, rome.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both(two, "UPDATE t SET n = n + 1 WHERE id = 1")
+    store = two[1].database.store
+    commit = store.commit
+
+    def lose_the_answer(batch: object) -> int:
+        commit(batch)  # type: ignore[arg-type]
+        raise StoreUnavailable("the answer was lost")
+
+    monkeypatch.setattr(store, "commit", lose_the_answer)
+    with pytest.raises((StoreUnavailable, Conflict)) as caught:
+        two[1].commit()
+    monkeypatch.undo()
+    applied = rows(two[0])[0][1] == 2
+    assert applied == (caught.type is StoreUnavailable)
+    assert not two[1].in_transaction
