@@ -17,7 +17,7 @@ from rome.errors import (
     SnapshotTooOld,
     StoreUnavailable,
 )
-from rome.storage.redis import connection
+from rome.storage.redis import wire as wires
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, Check, Count, Get, Lookup, Range, holds_entries
 from rome.testing.servers import own_valkey_server
@@ -149,13 +149,13 @@ class TestConnections:
     def test_a_commit_whose_answer_is_lost_is_applied_once(self, store, monkeypatch):
         commit(store, put(b"a"))
         wire = store._server._idle[-1]
-        read = wire.read_response
+        receive = wire.receive
 
-        def read_and_lose(**options):
-            read(**options)
+        def receive_and_lose(count):
+            receive(count)
             raise RedisConnectionError("the cable was pulled")
 
-        monkeypatch.setattr(wire, "read_response", read_and_lose)
+        monkeypatch.setattr(wire, "receive", receive_and_lose)
         check = Check(ROWS, b"a", b"a\0", 1)
         assert commit(store, put(b"a", b"2"), checks=[check]) == 2
         assert [committed.version for committed in store.changes(0)] == [1, 2]
@@ -163,7 +163,7 @@ class TestConnections:
     def test_a_broken_connection_is_not_used_again(self, store, monkeypatch):
         commit(store, put(b"a"))
         wire = store._server._idle[-1]
-        monkeypatch.setattr(wire, "read_response", lambda **_: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(wire, "receive", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             store.version()
         assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
@@ -272,7 +272,7 @@ class TestRefusals:
             self.open(own_server, "app", "pw", database="other").fetch([Get(ROWS, (b"a",))])
 
     def test_more_than_a_command_can_have(self, store, monkeypatch):
-        monkeypatch.setattr(connection, "_MOST_ARGUMENTS", 100)
+        monkeypatch.setattr(wires, "_MOST_ARGUMENTS", 100)
         with pytest.raises(OperationalError, match="too much at once"):
             commit(store, *(put(b"%d" % number) for number in range(100)))
         assert store.version() == 0

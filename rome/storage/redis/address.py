@@ -10,7 +10,7 @@ from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDoma
 from redis.retry import Retry
 
 from rome.errors import InterfaceError
-from rome.storage.redis.connection import MakeConnection
+from rome.storage.redis.wire import MakeConnection
 from rome.url import URL
 
 OPTIONS = (

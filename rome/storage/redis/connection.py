@@ -1,7 +1,4 @@
-"""Connections to one server: rounds of commands, on redis-py's connections without its client.
-
-The client of redis-py looks up, packs and parses each command by name, which takes longer than the server needs to
-answer. Here a round is packed at once by hiredis, sent in one write, and its replies are read one by one.
+"""Connections to one server: rounds of commands.
 
 Idle connections are kept on a stack: the one used last is taken first, so that few stay in use and the others grow
 old and are dropped by the server. A stack is a list, whose append and pop are atomic: threads and green threads need
@@ -16,45 +13,24 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
-from hiredis import pack_command
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
 
-from rome.errors import OperationalError, StoreUnavailable
+from rome.errors import StoreUnavailable
 from rome.storage.redis.failures import LOST, is_forgotten_script, unreachable
 from rome.storage.redis.scripts import Command, Scripts
+from rome.storage.redis.wire import MakeConnection, Wire, pack
 from rome.storage.store import Stats
 
 _PAUSES = (0.0, 0.05, 0.25, 1.0)
 """Seconds before each further try, after a connection broke."""
 
 _MOST_IDLE = 64
-_MOST_ARGUMENTS = 1_000_000
 
-MakeCommands = Callable[[], Sequence[Command]]
-"""Makes the commands of a round; called again if the round is sent again, for then scripts must be sent in full."""
-
-
-class Connection(Protocol):
-    """What is used of redis-py's connections."""
-
-    def connect(self) -> None:
-        """Connect, and log in."""
-
-    def disconnect(self) -> None:
-        """Close the socket, whatever its state."""
-
-    def send_packed_command(self, command: Sequence[bytes], check_health: bool) -> None:
-        """Write to the socket."""
-
-    def read_response(self, disable_decoding: bool) -> Any:
-        """One reply; raises ResponseError if it is an error."""
-
-
-MakeConnection = Callable[[], Connection]
-"""Makes a connection that is not yet connected."""
+MakeData = Callable[[], tuple[bytes, int]]
+"""What a round sends, and how many replies it has; called again if the round is sent again, for then scripts must be
+sent in full."""
 
 
 class Server:
@@ -64,9 +40,9 @@ class Server:
         """`name` is the server's, for messages."""
         self.name = name
         self.scripts = Scripts()
-        self._make = connect
+        self._make: Callable[[], Wire] = lambda: Wire(connect())
         self._stats = stats
-        self._idle: list[Connection] = []
+        self._idle: list[Wire] = []
         self._pid = os.getpid()
 
     def open(self) -> None:
@@ -76,62 +52,71 @@ class Server:
     def close(self) -> None:
         """Disconnect what is idle."""
         idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.disconnect()
+        for wire in idle:
+            wire.close()
 
-    def round(self, make_commands: MakeCommands) -> list[Any]:
+    def round(self, make_commands: Callable[[], Sequence[Command]]) -> list[Any]:
         """Send commands, one round trip; their replies, among which errors of the server stand as they are.
 
-        Raises StoreUnavailable if the connection breaks again and again, OperationalError for too many arguments.
+        `make_commands` is called again if the round is sent again. Raises StoreUnavailable if the connection breaks
+        again and again, OperationalError for too many arguments.
         """
-        lost: Exception | None = None
+
+        def make_data() -> tuple[bytes, int]:
+            commands = make_commands()
+            return pack(commands), len(commands)
+
+        replies, size = self.exchange(make_data)
+        self._stats.add(1, len(replies), 0, size)
+        return replies
+
+    def exchange(self, make_data: MakeData) -> tuple[list[Any], int]:
+        """As `round`, for commands that are packed already, and not counted; also the bytes sent and received."""
+        try:
+            answered = self._exchange(*make_data())
+            if answered is not None:
+                return answered
+        except LOST as error:
+            return self._exchange_again(make_data, error)
+        return self._exchange_again(make_data, None)
+
+    def _exchange_again(self, make_data: MakeData, lost: Exception | None) -> tuple[list[Any], int]:
+        """Exchange on fresh connections, after one broke; or at once (`lost` is None) because scripts are forgotten."""
         pauses = iter(_PAUSES)
         while True:
+            self.scripts.forget()
+            if lost is not None:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
+                self.close()
+                time.sleep(pause)
             try:
-                commands = make_commands()
-                replies = self._exchange(commands)
-            except LOST as error:
-                lost = error
-            except StoreUnavailable as error:
-                if lost is None:
+                answered = self._exchange(*make_data())
+            except (*LOST, StoreUnavailable) as error:
+                if lost is None and isinstance(error, StoreUnavailable):
                     raise
                 lost = error
             else:
-                if not _mentions_forgotten_script(replies[-1]):
-                    return replies
-                self.scripts.forget()
-                continue
-            pause = next(pauses, None)
-            if pause is None:
-                raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
-            self.scripts.forget()
-            self.close()
-            time.sleep(pause)
+                if answered is not None:
+                    return answered
 
-    def _exchange(self, commands: Sequence[Command]) -> list[Any]:
-        data = b"".join([self._pack(command) for command in commands])
-        connection = self._take()
+    def _exchange(self, data: bytes, count: int) -> tuple[list[Any], int] | None:
+        """One try; None if the server does not know a script that was called by its hash."""
+        wire = self._take()
         try:
-            connection.send_packed_command([data], check_health=False)
-            replies = [_read(connection) for _ in commands]
+            wire.send(data)
+            replies = wire.receive(count)
         except BaseException:
             # Replies may be under way that belong to nobody: this connection is never used again.
-            connection.disconnect()
+            wire.close()
             raise
-        self._give_back(connection)
-        self._stats.add(rounds=1, commands=len(commands), bytes=len(data))
-        return replies
+        is_forgotten = bool(wire.errors) and any(map(is_forgotten_script, wire.errors))
+        size = len(data) + wire.received
+        self._give_back(wire)
+        return None if is_forgotten else (replies, size)
 
-    def _pack(self, command: Command) -> bytes:
-        if len(command) > _MOST_ARGUMENTS:
-            raise OperationalError(
-                f"too much at once for {self.name}: a command of {len(command)} keys and values, "
-                f"the most is {_MOST_ARGUMENTS}"
-            )
-        packed: bytes = pack_command(tuple(command))  # type: ignore[arg-type] # hiredis declares it too narrowly
-        return packed
-
-    def _take(self) -> Connection:
+    def _take(self) -> Wire:
         if self._pid != os.getpid():
             # A child of fork shares the sockets of its parent; it must neither use nor shut them down.
             self._idle = []
@@ -140,30 +125,13 @@ class Server:
             return self._idle.pop()
         except IndexError:
             pass
-        connection = self._make()
         try:
-            connection.connect()
+            return self._make()
         except (*LOST, ResponseError) as error:
-            connection.disconnect()
             raise unreachable(self.name, error) from error
-        return connection
 
-    def _give_back(self, connection: Connection) -> None:
+    def _give_back(self, wire: Wire) -> None:
         if len(self._idle) < _MOST_IDLE and self._pid == os.getpid():
-            self._idle.append(connection)
+            self._idle.append(wire)
         else:
-            connection.disconnect()
-
-
-def _read(connection: Connection) -> Any:
-    try:
-        return connection.read_response(disable_decoding=True)
-    except RedisConnectionError:
-        raise
-    except ResponseError as error:
-        return error
-
-
-def _mentions_forgotten_script(reply: Any) -> bool:
-    """Whether a reply, or one of the replies of an EXEC, says that the server does not know a script."""
-    return is_forgotten_script(reply) or (isinstance(reply, list) and any(map(is_forgotten_script, reply)))
+            wire.close()

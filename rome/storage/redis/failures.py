@@ -29,9 +29,9 @@ _REFUSALS = {
 """By the first word of the server's message: what it means that the server refuses us."""
 
 
-def is_forgotten_script(reply: object) -> bool:
-    """Whether a reply says that the server does not know a script."""
-    return isinstance(reply, redis_errors.NoScriptError)
+def is_forgotten_script(error: redis_errors.ResponseError) -> bool:
+    """Whether an error of the server says that it does not know a script."""
+    return str(error).startswith("NOSCRIPT")
 
 
 def refused(server: str, error: redis_errors.RedisError) -> DatabaseError:

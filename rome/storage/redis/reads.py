@@ -83,15 +83,12 @@ class Questions:
         return Question([("ZLEXCOUNT", name, b"[" + begin, b"(" + end) for begin, end in ranges], sum)
 
 
-def size_of(request: Request, answer: Any) -> tuple[int, int]:
-    """How many values an answer hands out, and their bytes with those of the keys that came with them."""
+def rows_in(request: Request, answer: Any) -> int:
+    """How many values an answer hands out."""
     if isinstance(request, Count):
-        return 0, 0
-    if isinstance(request, Get):
-        found = [value for value in answer if value is not None]
-        return len(found), sum(map(len, found))
-    pairs: list[Pair] = answer
-    return len(pairs), sum(len(key) + len(value or b"") for key, value in pairs)
+        return 0
+    found: list[Any] = answer
+    return len(found) - found.count(None)
 
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:

@@ -14,12 +14,14 @@ from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
 from rome.storage.redis.layout import Layout, LogEntry, catalog_before, read_log
-from rome.storage.redis.reads import Question, Questions, size_of
+from rome.storage.redis.reads import Question, Questions, rows_in
 from rome.storage.redis.scripts import Argument, Command
+from rome.storage.redis.wire import pack
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format, too_old
 from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store
 from rome.storage.undo import Present, existing, fetch_at
 
+_EXEC = pack([("EXEC",)])
 _PAGE = 1000
 """Commits of the log that `changes` reads in one round."""
 
@@ -35,6 +37,8 @@ class RedisStore:
         self._server = Server(address.connect, address.server, self.stats)
         self._questions = Questions(self._layout, self._server.scripts)
         self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format", "incarnation")
+        self._ask_meta = pack([self._read_meta])
+        self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
         self._server.open()
 
@@ -117,14 +121,16 @@ class RedisStore:
         """
         questions: list[Question] = []
 
-        def make_commands() -> list[Command]:
+        def make_data() -> tuple[bytes, int]:
             questions[:] = map(self._questions.of, requests)
-            commands = [self._read_meta, *(command for question in questions for command in question.commands)]
+            commands = [command for question in questions for command in question.commands]
             if at is not None:
                 commands.append(("XRANGE", self._layout.log, at + 1, "+"))
-            return commands if len(commands) == 1 else [("MULTI",), *commands, ("EXEC",)]
+            if not commands:
+                return self._ask_meta, 1
+            return self._ask_more + pack(commands) + _EXEC, len(commands) + 3
 
-        replies = self._server.round(make_commands)
+        replies, size = self._server.exchange(make_data)
         meta, *rest = replies if len(replies) == 1 else self._executed(replies)
         version, catalog, horizon = self._counts(meta)
         tail: list[LogEntry] = []
@@ -133,27 +139,28 @@ class RedisStore:
                 raise too_old(at)
             tail = self._checked(rest.pop())
             catalog = catalog_before(tail[0]) if tail else catalog
-        return version, meta[4] or b"", Present(catalog, self._answers(requests, questions, rest), read_log(tail))
+        answers = self._answers(questions, rest)
+        self.stats.add(1, len(replies), sum(map(rows_in, requests, answers)), size)
+        return version, meta[4] or b"", Present(catalog, answers, read_log(tail))
 
     def _counts(self, meta: Any) -> tuple[int, int, int]:
         """The version, the catalog's version and the horizon. Raises FormatError if a newer ROME wrote them."""
-        version, catalog, horizon, number = (int(value or 0) for value in self._checked(meta)[:4])
-        if number > FORMAT:
-            raise newer_format(number, self._address.server, self._address.database)
-        return version, catalog, horizon
+        version, catalog, horizon, number, _ = self._checked(meta)
+        if number is None:
+            return 0, 0, 0
+        if int(number) > FORMAT:
+            raise newer_format(int(number), self._address.server, self._address.database)
+        return int(version or 0), int(catalog or 0), int(horizon or 0)
 
-    def _answers(self, requests: Sequence[Request], questions: Sequence[Question], replies: Sequence[Any]) -> list[Any]:
+    def _answers(self, questions: Sequence[Question], replies: Sequence[Any]) -> list[Any]:
         answers: list[Any] = []
-        at = rows = size = 0
-        for request, question in zip(requests, questions, strict=True):
-            end = at + len(question.commands)
-            answer = question.read([self._checked(reply) for reply in replies[at:end]])
+        at = 0
+        for reply in replies:
+            self._checked(reply)
+        for commands, read in questions:
+            end = at + len(commands)
+            answers.append(read(replies[at:end]))
             at = end
-            answers.append(answer)
-            found, found_size = size_of(request, answer)
-            rows += found
-            size += found_size
-        self.stats.add(rows=rows, bytes=size)
         return answers
 
     def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:

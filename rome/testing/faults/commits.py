@@ -15,13 +15,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rome.errors import StoreUnavailable
-from rome.storage.redis.connection import Connection
 from rome.storage.redis.store import RedisStore
+from rome.storage.redis.wire import Connection, Wire
 from rome.storage.store import Batch, Store
 
 STEPS = ("before", "half sent", "sent", "answered")
@@ -56,7 +56,7 @@ class Hazards:
 def at_each_step(store: RedisStore, at: At) -> None:
     """Have `at` called at each step of each commit of a store."""
     watch = _Watch(at)
-    commit, make = store.commit, store._server._make
+    commit = store.commit
     store._server.close()
 
     def watched_commit(batch: Batch) -> int:
@@ -70,7 +70,7 @@ def at_each_step(store: RedisStore, at: At) -> None:
             watch.committing = False
 
     setattr(store, "commit", watched_commit)  # noqa: B010 - it is a method
-    store._server._make = lambda: _Watched(make(), watch)
+    store._server._make = lambda: _Watched(store._address.connect(), watch)
 
 
 @dataclass(slots=True)
@@ -79,24 +79,21 @@ class _Watch:
     committing: bool = False
 
 
-class _Watched:
+class _Watched(Wire):
     """A connection that sends commits in two halves."""
 
     def __init__(self, connection: Connection, watch: _Watch) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._watch = watch
-        self.connect = connection.connect
-        self.disconnect = connection.disconnect
-        self.read_response = connection.read_response
 
-    def send_packed_command(self, command: Sequence[bytes], check_health: bool) -> None:
+    def send(self, data: bytes) -> None:
+        """As a Wire does."""
         if not self._watch.committing:
-            return self._connection.send_packed_command(command, check_health)
-        data = b"".join(command)
+            return super().send(data)
         middle = len(data) // 2
-        self._connection.send_packed_command([data[:middle]], check_health)
+        super().send(data[:middle])
         self._watch.at("half sent")
-        self._connection.send_packed_command([data[middle:]], check_health)
+        super().send(data[middle:])
         self._watch.at("sent")
         return None
 
