@@ -314,7 +314,7 @@ class Connection:
         """
         for _ in range(TRIES):
             again = self._transaction = self._new_transaction()
-            again.use_numbers(refused.used)
+            again.numbers.use(refused.used)
             if not self._repeat(again):
                 again.rollback()
                 return False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import apsw
 
@@ -42,12 +42,12 @@ class Plan:
     values: ValueRows | None = None
     target: Table | None = None
 
-    @property
-    def tables(self) -> Iterable[Table]:
+    @cached_property
+    def tables(self) -> tuple[Table, ...]:
         """The tables that the statement reads, each once."""
         found = {table.id: table for table in self.whole}
         found.update((step.table.id, step.table) for step in self.reads.steps)
-        return found.values()
+        return tuple(found.values())
 
 
 @dataclass

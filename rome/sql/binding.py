@@ -55,6 +55,10 @@ def bind_step(
 
     `statistics`: by the size of the table is told when so many keys came together that all rows are less.
     """
+    if step.one_prefix is not None:
+        request = step.one_prefix.request(parameters)
+        if request is not None:
+            return (request,)
     binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
         limit = _limit(step.limit, parameters) if limited and step.limit else None

@@ -11,13 +11,14 @@ the golden tests show:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlglot import exp
 
 from rome.catalog.model import Table
-from rome.sql.access import Limit, Path, Scan
+from rome.sql.access import KeyPath, Limit, Path, Scan
+from rome.sql.prefixes import OnePrefix, one_prefix
 from rome.sql.sources import Source
 from rome.sql.statistics import Basis
 
@@ -34,17 +35,26 @@ class Step:
     """How many rows it is expected to bring."""
     limit: Limit | None = None
     """That only the first rows of the path are needed."""
+    after: frozenset[int] = field(init=False, compare=False, repr=False)
+    """The occurrences whose rows must have been fetched before."""
+    one_prefix: OnePrefix | None = field(init=False, compare=False, repr=False)
+    """How the rows are asked for, where that is simple."""
+
+    def __post_init__(self) -> None:
+        after = frozenset() if isinstance(self.path, Scan) else self.path.after
+        object.__setattr__(self, "after", after)
+        object.__setattr__(self, "one_prefix", None if self.limit else one_prefix(self.table, self.path))
 
     @property
-    def after(self) -> frozenset[int]:
-        """The occurrences whose rows must have been fetched before."""
-        return frozenset() if isinstance(self.path, Scan) else self.path.after
+    def is_get(self) -> bool:
+        """Whether rows are got by their whole keys."""
+        return isinstance(self.path, KeyPath) and self.path.is_get
 
     def __str__(self) -> str:
         return f"{self.path}, {self.limit}" if self.limit else str(self.path)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadPlan:
     """What a statement reads.
 
@@ -75,11 +85,15 @@ class ReadPlan:
         """
         return any(step.after or step.limit for step in self.steps)
 
-    @property
-    def steps(self) -> Iterator[Step]:
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
         """All steps, in the order of their rounds."""
-        for each in self.rounds:
-            yield from each
+        return tuple(step for steps in self.rounds for step in steps)
+
+    @cached_property
+    def by_occurrence(self) -> dict[int, Step]:
+        """The steps by the numbers of their occurrences, in the order of these."""
+        return {step.occurrence: step for step in sorted(self.steps, key=lambda step: step.occurrence)}
 
     def __str__(self) -> str:
         if self.counted:

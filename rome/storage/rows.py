@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import msgpack
 
 from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError
 
+_unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
 _STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
 
 
@@ -27,13 +29,14 @@ def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
 def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
     """(schema number, values). Raises FormatError if the bytes are no row; the caller adds table and key."""
     try:
-        schema, *values = msgpack.unpackb(data, raw=False, strict_map_key=False)
+        row = _unpack(data)
+        schema, values = row[0], row[1:]
     except Exception as error:  # msgpack's errors have no common root but this one
         reason = str(error) or type(error).__name__
         raise FormatError(f"a row does not decode: {reason}: {_shown(data)}") from error
-    if type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
+    if type(row) is not tuple or type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
         raise FormatError(f"a row does not decode: it is not a schema number and SQL values: {_shown(data)}")
-    return schema, tuple(values)
+    return schema, values
 
 
 def _shown(data: bytes) -> str:

@@ -49,10 +49,10 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
-    constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.drawn)
+    constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn)
     known = list(_needs_of_values(constraints, plan, rows))
     if len(rows) > 1 and plan.target is not None and plan.values is not None:
-        transaction.prepare_ids(plan.target.id, len(rows))
+        transaction.numbers.prepare(plan.target.id, len(rows))
     fetch(transaction, plan, rows, known)
     transaction.see_schema()
     transaction.workspace.ensure(plan.mentioned)

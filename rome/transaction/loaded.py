@@ -10,7 +10,7 @@ transaction's ledger. What was read stays read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
@@ -55,6 +55,8 @@ class Loaded:
 
     def missing(self, targets: Iterable[Target]) -> list[Target]:
         """The requests, or the parts of them, that have not been answered yet."""
+        if not self.known and isinstance(targets, list) and len(targets) == 1:
+            return targets
         left: dict[Request, Target] = {}
         for target in targets:
             table, request = target
@@ -73,16 +75,21 @@ class Loaded:
         """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             table, request = target
-            pairs = _pairs(request, answer)
-            known = self.known.setdefault(table.id, {})
+            known = self.known.get(table.id)
+            if known is None:
+                known = self.known[table.id] = {}
+            pairs: Iterable[tuple[bytes, bytes | None]]
+            if isinstance(request, Get):
+                pairs = zip(request.keys, answer, strict=True)
+            else:
+                pairs = _pairs(request, answer)
+                self._answers[request] = tuple([key for key, _ in pairs])
+                if isinstance(request, Range) and (request.begin, request.end, request.limit) == (b"", LAST, None):
+                    self._full.add(table.id)
             for key, data in pairs:
                 if key not in known:
                     values = None if data is None else read_row(table, key, data)
                     known[key] = Known(fetched.version, table, values)
-            if not isinstance(request, Get):
-                self._answers[request] = tuple(key for key, _ in pairs)
-            if isinstance(request, Range) and (request.begin, request.end, request.limit) == (b"", LAST, None):
-                self._full.add(table.id)
 
     def rows(self, targets: Sequence[Target]) -> list[Row]:
         """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
@@ -92,14 +99,14 @@ class Loaded:
         if not targets:
             return []
         known = self.known.get(targets[0].table.id, {})
-        keys: Iterable[bytes] = self._keys(targets[0].request, known)
+        keys: Collection[bytes] = self._keys(targets[0].request, known)
         if len(targets) > 1:
             keys = {key for target in targets for key in self._keys(target.request, known)}
-        if len(known) > 1:
+        if len(known) > 1 and len(keys) > 1:
             keys = sorted(keys)
         return [row.values for key in keys if (row := known.get(key)) is not None and row.values is not None]
 
-    def _keys(self, request: Request, known: dict[bytes, Known]) -> Iterable[bytes]:
+    def _keys(self, request: Request, known: dict[bytes, Known]) -> Collection[bytes]:
         if isinstance(request, Get):
             return request.keys
         return self._answers.get(request, known)
@@ -158,13 +165,12 @@ class Loaded:
                     self._ledger.remove(staged, key)
 
 
-def _pairs(request: Request, answer: Any) -> Iterable[tuple[bytes, bytes | None]]:
-    """(row key, row) of an answer, whatever was asked."""
-    if isinstance(request, Get):
-        return list(zip(request.keys, answer, strict=True))
+def _pairs(request: Request, answer: Any) -> list[tuple[bytes, bytes | None]]:
+    """(row key, row) of what a Range or a Lookup was answered."""
     if isinstance(request, Lookup):
         return [(row_key_of(entry), row) for entry, row in answer]
-    return list(answer)
+    pairs: list[tuple[bytes, bytes | None]] = answer
+    return pairs
 
 
 def read_row(table: Table, key: bytes, data: bytes) -> Row:

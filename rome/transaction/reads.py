@@ -17,11 +17,10 @@ def key_range(key: bytes) -> tuple[bytes, bytes]:
 class Reads:
     """Key ranges that were read, each with the version it was read at first."""
 
-    def __init__(self, every: bool) -> None:
-        """`every`: all reads are checked (SERIALIZABLE), not only constraint reads."""
-        self._every = every
+    def __init__(self, version: int) -> None:
+        """`version`: the present read version."""
+        self.version = version
         self._seen: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
-        self.version = 0
 
     def constraint(self, request: Request) -> None:
         """A constraint read at the present read version: what it found must still be there, and nothing else."""
@@ -32,9 +31,7 @@ class Reads:
         self._add(request, Demand.UNWRITTEN)
 
     def note(self, targets: Iterable[Target], fetched: Fetched) -> None:
-        """A fetch was answered."""
-        if not self._every:
-            return
+        """A fetch was answered, and all reads are to be checked (SERIALIZABLE), not only constraint reads."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             self._add(target.request, Demand.UNWRITTEN)
             if isinstance(target.request, Lookup):

@@ -6,7 +6,8 @@ rows came is told to the statistics, by which later plans are chosen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
@@ -21,43 +22,46 @@ class Fetching:
 
     def __init__(self, transaction: Transaction, plan: Plan, count: int) -> None:
         self._transaction = transaction
-        self._statistics = transaction.database.statistics
-        self._steps = {step.occurrence: step for step in plan.reads.steps}
+        self._reads = plan.reads
+        # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
         self._in_turn = count > 1 and plan.statement.kind in WRITES
         self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:
         """What a step asks for with set number `at` of the parameters."""
+        rows_of = None if self._in_turn or not step.after else partial(self._rows_of, at)
         # A changed row may come before those that a limit counts.
-        limited = not self._transaction.has_changed((step.table,)) and not self._in_turn
-
-        def rows_of(occurrence: int) -> Iterable[Row]:
-            source = self._steps[occurrence]
-            # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
-            targets = [whole(source.table)] if source.limit else self._targets[at][occurrence]
-            yield from self._transaction.loaded.rows(targets)
-            yield from self._transaction.rows_now(source.table)
-
-        # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
-        source = None if self._in_turn else rows_of
-        requests = bind(step, parameters, source, limited=limited, statistics=self._statistics)
-        targets = [Target(step.table, request) for request in requests]
-        self._targets[at][step.occurrence] = targets
+        limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
+        statistics = self._transaction.database.statistics
+        requests = bind(step, parameters, rows_of, limited=limited, statistics=statistics)
+        targets = self._targets[at][step.occurrence] = [Target(step.table, request) for request in requests]
         return targets
+
+    def _rows_of(self, at: int, occurrence: int) -> Iterator[Row]:
+        source = self._reads.by_occurrence[occurrence]
+        # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
+        targets = [whole(source.table)] if source.limit else self._targets[at][occurrence]
+        yield from self._transaction.loaded.rows(targets)
+        yield from self._transaction.rows_now(source.table)
 
     def note(self, steps: Iterable[Step], fetched: Sequence[Target]) -> None:
         """Tell the statistics what these steps have brought, as far as it was fetched now."""
+        steps = [step for step in steps if not step.is_get]
+        if not steps:
+            return
         requests = {target.request for target in fetched}
         for step in steps:
             for bound in self._targets:
                 targets = bound[step.occurrence]
                 asked = [target.request for target in targets]
                 if asked and requests.issuperset(asked):
-                    self._statistics.note(step, asked, len(self._transaction.loaded.rows(targets)))
+                    rows = len(self._transaction.loaded.rows(targets))
+                    self._transaction.database.statistics.note(step, asked, rows)
 
     def rows(self, at: int) -> list[list[Row]]:
         """The fetched rows of each occurrence, in the order of their numbers."""
-        return [self._transaction.loaded.rows(self._targets[at][number]) for number in sorted(self._steps)]
+        rows, targets = self._transaction.loaded.rows, self._targets[at]
+        return [rows(targets[number]) for number in self._reads.by_occurrence]
 
 
 def fetch(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], beside: Iterable[Target] = ()) -> Fetching:

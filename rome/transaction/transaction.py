@@ -27,13 +27,13 @@ from rome.errors import Conflict, IntegrityError, InterfaceError, LockLost, Oper
 from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
-from rome.storage.keys import encode
 from rome.storage.store import CATALOG, Count, Fetched, Range, index_space, rows_space
 from rome.transaction.batch import BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
 from rome.transaction.ledger import Ledger
 from rome.transaction.loaded import Loaded, Target
+from rome.transaction.numbers import Number, Numbers
 from rome.transaction.reads import Reads
 
 if TYPE_CHECKING:
@@ -64,7 +64,21 @@ class Mark(NamedTuple):
 
 
 class Transaction:
-    """The state of one transaction over a workspace."""
+    """The state of one transaction over a workspace.
+
+    Most transactions only read a few rows: what those do not need is made when it is asked for.
+    """
+
+    version: int | None = None
+    schema_changed = False
+    savepoints: Sequence[Mark] = ()
+    guards: Sequence[Guard] = ()
+    row_locks: RowLocks | None = None
+    used: Sequence[Number] = ()
+    """The numbers that a commit used of which nobody knows whether it was applied."""
+    _changed: frozenset[int] = frozenset()
+    _reads: Reads | None = None
+    _numbers: Numbers | None = None
 
     def __init__(
         self, database: Database, workspace: Workspace, entries: IndexEntries, isolation: Isolation, foreign_keys: bool
@@ -74,23 +88,26 @@ class Transaction:
         self.entries = entries
         self.isolation = isolation
         self.foreign_keys = foreign_keys
-        self.version: int | None = None
-        self.catalog = database.newest
-        self.base = self.catalog
-        self.schema_changed = False
+        self.catalog = self.base = database.newest
         self.ledger = Ledger()
         self.loaded = Loaded(workspace, self.ledger)
         self.journal: list[Entry] = []
-        self._changed: set[int] = set()
-        self.reads = Reads(isolation is Isolation.SERIALIZABLE)
-        self.savepoints: list[Mark] = []
-        self.guards: list[Guard] = []
-        self.row_locks: RowLocks | None = None
-        self.drawn: dict[tuple[int, int], bool] = {}
-        self.used: list[tuple[int, int]] = []
-        self._reserved: dict[int, list[int]] = {}
-        self._drawn_since: list[tuple[int, int]] = []
-        workspace.use(self.catalog)
+        if workspace.catalog is not self.catalog:
+            workspace.use(self.catalog)
+
+    @property
+    def reads(self) -> Reads:
+        """What commit is to check."""
+        if self._reads is None:
+            self._reads = Reads(self.version or 0)
+        return self._reads
+
+    @property
+    def numbers(self) -> Numbers:
+        """The numbers drawn from counters."""
+        if self._numbers is None:
+            self._numbers = Numbers(self.database.counters)
+        return self._numbers
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,7 +125,7 @@ class Transaction:
         self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
         self.version = None
         if self.isolation is not Isolation.READ_COMMITTED:
-            self.reads = Reads(self.isolation is Isolation.SERIALIZABLE)
+            self._reads = None
 
     def see_schema(self) -> None:
         """Have a read version, and the catalog of it. One round trip if there is none yet. Raises StaleCatalog."""
@@ -121,21 +138,21 @@ class Transaction:
         Raises StaleCatalog.
         """
         missing = self.loaded.missing(targets)
-        if not missing:
-            return []
-        fetched = self.database.store.fetch([target.request for target in missing], self.version)
-        self._take_version(fetched)
-        self.reads.note(missing, fetched)
-        self.loaded.add(missing, fetched)
+        if missing:
+            self.loaded.add(missing, self._ask(missing))
         return missing
 
     def count(self, table: Table, request: Count) -> int:
         """How many keys some ranges hold: one round trip. Raises StaleCatalog."""
-        fetched = self.database.store.fetch([request], self.version)
-        self._take_version(fetched)
-        self.reads.note([Target(table, request)], fetched)
-        number: int = fetched.answers[0]
+        number: int = self._ask([Target(table, request)]).answers[0]
         return number
+
+    def _ask(self, targets: Sequence[Target]) -> Fetched:
+        fetched = self.database.store.fetch([target.request for target in targets], self.version)
+        self._take_version(fetched)
+        if self.isolation is Isolation.SERIALIZABLE:
+            self.reads.note(targets, fetched)
+        return fetched
 
     def constrain(self, targets: Iterable[Target]) -> None:
         """What these targets ask for, fetched at the present read version, is checked at commit at every level."""
@@ -159,7 +176,8 @@ class Transaction:
     def _take_version(self, fetched: Fetched) -> None:
         if self.version is None:
             self.version = fetched.version
-            self.reads.version = fetched.version
+            if self._reads is not None:
+                self._reads.version = fetched.version
             if self.database.is_replaced(fetched.incarnation) or fetched.catalog != self.base.version:
                 self._change_catalog(fetched)
         elif self.database.is_replaced(fetched.incarnation):
@@ -191,7 +209,7 @@ class Transaction:
                 f"the transaction began before lock {guard.name!r} was taken, so it may not see what the lock's former "
                 "holders wrote; run it again, and take the lock first"
             )
-        self.guards.append(guard)
+        self.guards = (*self.guards, guard)
 
     def stage_all(self) -> None:
         """Put all known rows into the workspace: for statements that may change any of them."""
@@ -206,12 +224,12 @@ class Transaction:
     def record(self, entries: Sequence[Entry]) -> None:
         """Put entries into the journal; numbers given explicitly move the counters of this process on."""
         self.journal.extend(entries)
-        self._changed.update(entry.table.id for entry in entries)
+        self._changed |= {entry.table.id for entry in entries}
         for entry in entries:
             table = entry.table
             if entry.new_key is not None:
                 self.loaded.note_new(table, entry.new_key)
-                if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.drawn:
+                if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.numbers.drawn:
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
     def has_changed(self, tables: Iterable[Table]) -> bool:
@@ -227,39 +245,12 @@ class Transaction:
 
     def next_id(self, table_id: int) -> int:
         """The next number of a table's counter."""
-        while True:
-            reserved = self._reserved.get(table_id)
-            number = reserved.pop(0) if reserved else self.database.counters.next(row_counter(table_id))
-            known = self.loaded.known.get(table_id, {}).get(encode((number,)))
-            if known is None or known.values is None:
-                break
-            # Another process gave this number explicitly, while it stood in our block.
-        self.drawn[table_id, number] = True
-        self._drawn_since.append((table_id, number))
-        return number
-
-    def use_numbers(self, numbers: Iterable[tuple[int, int]]) -> None:
-        """Give out these numbers, table ids and numbers in the order of their use, before any other."""
-        for table_id, number in numbers:
-            self._reserved.setdefault(table_id, []).append(number)
+        return self.numbers.next(table_id, self.loaded.known.get(table_id, {}))
 
     @property
     def is_guarded(self) -> bool:
         """Whether locks of the program's have a say in the transaction."""
         return bool(self.guards) or self.row_locks is not None
-
-    def prepare_ids(self, table_id: int, count: int) -> None:
-        """About so many numbers of a table's counter will be needed."""
-        if count > len(self._reserved.get(table_id, ())):
-            self.database.counters.prepare(row_counter(table_id), count)
-
-    def _unused(self) -> list[tuple[int, int]]:
-        return [(table_id, number) for table_id, numbers in self._reserved.items() for number in numbers]
-
-    def _give_back(self, numbers: Iterable[tuple[int, int]]) -> None:
-        """Numbers that no row got: they can be handed out again."""
-        for table_id, number in sorted(numbers, reverse=True):
-            self.database.counters.give_back(row_counter(table_id), number)
 
     def change_schema(self, catalog: Catalog) -> None:
         """A statement changed the schema in the workspace to this."""
@@ -272,19 +263,17 @@ class Transaction:
     def mark(self, name: str) -> Mark:
         """Open a savepoint in the workspace."""
         self.workspace.begin()
-        self._drawn_since.clear()
+        self.numbers.mark()
         return Mark(name, self.workspace.mark(name), self.ledger.mark(), len(self.journal), self.catalog)
 
     def back_to(self, mark: Mark) -> None:
         """Undo everything since the mark; its savepoint stays open. Numbers drawn since then are used again."""
-        for table_id, number in reversed(self._drawn_since):
-            self._reserved.setdefault(table_id, []).insert(0, number)
-        self._drawn_since.clear()
+        self.numbers.back_to_mark()
         self.workspace.back_to(mark.name, mark.workspace)
         self.ledger.back_to(mark.ledger)
         if len(self.journal) > mark.journal:
             del self.journal[mark.journal :]
-            self._changed = {entry.table.id for entry in self.journal}
+            self._changed = frozenset(entry.table.id for entry in self.journal)
         if self.isolation is Isolation.READ_COMMITTED:
             # Rows that were taken out of the workspace since the mark, because they may be old, are in it again.
             self.loaded.unstage_unknown(mark.catalog.tables.values())
@@ -294,19 +283,19 @@ class Transaction:
 
     def savepoint(self, name: str) -> None:
         """SAVEPOINT name"""
-        self.savepoints.append(self.mark(name))
+        self.savepoints = [*self.savepoints, self.mark(name)]
 
     def rollback_to(self, name: str) -> None:
         """ROLLBACK TO name. Raises OperationalError if there is none."""
         at = self._find_savepoint(name)
         self.back_to(self.savepoints[at])
-        del self.savepoints[at + 1 :]
+        self.savepoints = self.savepoints[: at + 1]
 
     def release(self, name: str) -> None:
         """RELEASE name. Raises OperationalError if there is none."""
         at = self._find_savepoint(name)
         self.workspace.release(self.savepoints[at].name)
-        del self.savepoints[at:]
+        self.savepoints = self.savepoints[:at]
 
     def _find_savepoint(self, name: str) -> int:
         for at in range(len(self.savepoints) - 1, -1, -1):
@@ -327,13 +316,14 @@ class Transaction:
             catalog = self._write()
         except BaseException:
             # Whether it was applied may be unknown: the numbers that it used are not given back.
-            self.used = list(self.drawn)
-            self.drawn.clear()
+            self.used = list(self.numbers.drawn)
+            self.numbers.drawn.clear()
             self.rollback()
             raise
         keep = self.workspace.temporary or self.schema_changed
         self.workspace.end(keep=keep)
-        self._give_back(self._unused())
+        if self._numbers is not None:
+            self._numbers.give_back(drawn=False)
         if catalog is not None:
             self.database.keep(catalog)
             self.workspace.adopt(catalog)
@@ -390,13 +380,14 @@ class Transaction:
             table = entry.table
             if entry.new_key is None or entry.new_key == entry.old_key or not table.counted:
                 continue
-            if (table.id, entry.new_rowid) not in self.drawn and (table.id, entry.new_key) in written:
+            if (table.id, entry.new_rowid) not in self.numbers.drawn and (table.id, entry.new_key) in written:
                 greatest[table.id] = max(greatest.get(table.id, 0), entry.new_rowid)
         return greatest
 
     def rollback(self) -> None:
         """End the transaction without writing anything."""
-        self._give_back([*self._unused(), *self.drawn])
+        if self._numbers is not None:
+            self._numbers.give_back(drawn=True)
         self.workspace.end(keep=False)
         if self.schema_changed:
             self.workspace.adopt(self.base)
