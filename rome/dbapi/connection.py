@@ -165,6 +165,13 @@ class Connection:
         """Run one statement for each set of parameters. Cursors call this."""
         self._check()
         statement = classify(sql)
+        if not statement.is_about_rows:
+            return self._run_other(statement, sql, rows)
+        if self._slow_ms is None:
+            return self._run_in_transaction(statement, sql, rows)
+        return self._run_timed(self._slow_ms, statement, sql, rows)
+
+    def _run_other(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
         if statement.tail:
             raise ProgrammingError("You can only execute one statement at a time.")
         steer = _STEERING.get(statement.kind)
@@ -181,12 +188,15 @@ class Connection:
             return _NOTHING
         if self._slow_ms is None:
             return self._run_in_transaction(statement, sql, rows)
+        return self._run_timed(self._slow_ms, statement, sql, rows)
+
+    def _run_timed(self, slow_ms: float, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
         began = time.perf_counter()
         try:
             return self._run_in_transaction(statement, sql, rows)
         finally:
             took = (time.perf_counter() - began) * 1000
-            if took > self._slow_ms:
+            if took > slow_ms:
                 log_slow(self._transaction, statement, sql, rows[0], took)
 
     def _run_in_transaction(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
@@ -212,6 +222,8 @@ class Connection:
         return result
 
     def _dispatch(self, transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
+        if statement.is_about_rows:
+            return run(transaction, statement, sql, rows)
         about = explained(sql) if statement.kind is Kind.EXPLAIN else None
         if statement.kind is Kind.DDL:
             return change_schema(transaction, statement, sql, rows[0])
@@ -222,9 +234,9 @@ class Connection:
         return run(transaction, statement, sql, rows)
 
     def _begin(self) -> Transaction:
-        if self._lost is not None:
-            raise self._lost
         if self._transaction is None:
+            if self._lost is not None:
+                raise self._lost
             self._transaction = self._new_transaction()
             self._script = Script()
         return self._transaction

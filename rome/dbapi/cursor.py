@@ -17,15 +17,16 @@ if TYPE_CHECKING:
 class Cursor:
     """Runs statements on its connection. Attributes beside the methods: `description`, `rowcount`, `lastrowid`."""
 
+    arraysize = 1
+    description: tuple[tuple[Any, ...], ...] | None = None
+    rowcount = -1
+    lastrowid: int | None = None
+    _rows: list[Row] = []
+    _next = 0
+    _closed = False
+
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.arraysize = 1
-        self.description: tuple[tuple[Any, ...], ...] | None = None
-        self.rowcount = -1
-        self.lastrowid: int | None = None
-        self._rows: list[Row] = []
-        self._next = 0
-        self._closed = False
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
         """Run one statement. Answers itself. Raises PEP 249's errors."""
@@ -59,11 +60,10 @@ class Cursor:
         self._rows, self._next = [], 0
 
     def _keep(self, result: Result) -> None:
-        self._rows, self._next = result.rows, 0
-        self.description = result.description
-        self.rowcount = result.rowcount
-        if result.lastrowid is not None:
-            self.lastrowid = result.lastrowid
+        self._rows, self.description, self.rowcount, lastrowid = result
+        self._next = 0
+        if lastrowid is not None:
+            self.lastrowid = lastrowid
 
     def fetchone(self) -> Row | None:
         """The next row, or None."""

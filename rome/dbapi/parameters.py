@@ -8,19 +8,23 @@ from typing import Any
 from rome.errors import DataError, ProgrammingError
 from rome.execution.workspace import Parameters
 
-_EXACT = frozenset({type(None), int, float, str, bytes})
+_AS_THEY_ARE = frozenset({type(None), float, str, bytes})
 
 
 def checked(parameters: Any) -> Parameters:
     """The parameters of one execution. Raises ProgrammingError for a wrong type, DataError for too large an int."""
+    if type(parameters) is tuple:
+        for value in parameters:
+            kind = type(value)
+            if not (-(2**63) <= value < 2**63 if kind is int else kind in _AS_THEY_ARE):
+                break
+        else:
+            return parameters
     if isinstance(parameters, Mapping):
         return {name: _value(name, value) for name, value in parameters.items()}
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
         raise ProgrammingError(f"parameters must be a sequence or a mapping, not {type(parameters).__name__}")
-    for value in parameters:
-        if type(value) not in _EXACT or (type(value) is int and not -(2**63) <= value < 2**63):
-            return tuple(_value(at + 1, each) for at, each in enumerate(parameters))
-    return parameters if isinstance(parameters, tuple) else tuple(parameters)
+    return tuple(_value(at + 1, each) for at, each in enumerate(parameters))
 
 
 def _value(name: int | str, value: Any) -> Any:

@@ -11,7 +11,7 @@ from rome.catalog.model import Catalog, Table
 from rome.execution.compiled import Compiled, NotCompiled, compile_select
 from rome.execution.workspace import Parameters, Workspace, counter_call
 from rome.sql.inserts import ValueRows, counted, value_rows
-from rome.sql.planner import ReadPlan, Statistics, plan_reads
+from rome.sql.planner import ReadPlan, Statistics, Step, plan_reads
 from rome.sql.statement import WRITES, Kind, Statement
 from rome.sql.tokens import names
 
@@ -41,6 +41,14 @@ class Plan:
     about_schema: bool = False
     values: ValueRows | None = None
     target: Table | None = None
+
+    @cached_property
+    def only_step(self) -> Step | None:
+        """The step of a statement that a function evaluates over the rows of one simple request."""
+        if len(self.reads.steps) != 1 or self.whole or self.reads.counted or not isinstance(self.compiled, Compiled):
+            return None
+        (step,) = self.reads.steps
+        return step if step.one_prefix else None
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:

@@ -206,8 +206,11 @@ class Workspace:
     def end(self, keep: bool) -> None:
         """End the transaction and take all rows out. `keep`: temporary tables and DDL stay as they are now."""
         self.changes.clear()
+        inside = self.sqlite.in_transaction
+        if not inside and not self._in_transaction:
+            return  # nothing was put in
         made, self._in_transaction = self._in_transaction, []
-        if self.sqlite.in_transaction:
+        if inside:
             if keep:
                 self._empty()
                 self._cursor.execute("COMMIT")

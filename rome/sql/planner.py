@@ -43,13 +43,11 @@ from rome.sql.propagate import propagate
 from rome.sql.read_plan import ReadPlan, Step
 from rome.sql.rounds import arrange
 from rome.sql.scopes import Occurrence, Scopes
-from rome.sql.statement import WRITES, Kind, Statement, classify
+from rome.sql.statement import ABOUT_ROWS, WRITES, Kind, Statement, classify
 from rome.sql.statistics import Basis, Statistics
 from rome.sql.tokens import names
 
 __all__ = ["ReadPlan", "Statistics", "Step", "bind", "bind_count", "plan_reads"]
-
-_READING = frozenset({Kind.SELECT, Kind.INSERT, Kind.UPDATE, Kind.DELETE})
 
 
 def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None) -> ReadPlan:
@@ -59,7 +57,7 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
     """
     statement = classify(sql)
     normal = normal_text(sql)
-    if statement.kind not in _READING or statement.tail or normal is None or has_odd_names(sql, catalog):
+    if statement.kind not in ABOUT_ROWS or statement.tail or normal is None or has_odd_names(sql, catalog):
         return ReadPlan(parsed=False)
     behind = tables_behind(statement, sql, catalog)
     if statement.kind is Kind.INSERT and names(sql).isdisjoint(_READ_WORDS):

@@ -1,4 +1,4 @@
-"""The commonest keys, made at once: each column of a path is equal to one parameter, of the column's own type.
+"""The commonest keys, made at once: columns are equal to parameters side by side, of the columns' own types.
 
 `binding` makes the requests of every path with any values. Most statements that a service runs all day ask for a row
 by its key, or for the rows of one key of an index, with values that need no conversion: for these, what to look at and
@@ -25,7 +25,8 @@ _UNCONVERTED = {Affinity.INTEGER: int, Affinity.NUMERIC: int, Affinity.REAL: int
 class OnePrefix:
     """Asks for all rows whose key, or index entry, begins with some parameters."""
 
-    places: tuple[int, ...]
+    places: slice
+    """Where the parameters stand."""
     types: tuple[type, ...]
     make: Callable[[bytes], Request]
 
@@ -33,10 +34,7 @@ class OnePrefix:
         """The request; None if it takes more than this to tell."""
         if type(parameters) is not tuple:
             return None
-        try:
-            values = [parameters[place] for place in self.places]
-        except IndexError:
-            return None
+        values = parameters[self.places]
         if tuple(map(type, values)) != self.types:
             return None
         return self.make(encode(values))
@@ -54,7 +52,10 @@ def one_prefix(table: Table, path: Path) -> OnePrefix | None:
             return None
         places.append(source.index)
         types.append(kind)
-    return OnePrefix(tuple(places), tuple(types), _maker(table, path))
+    first, count = places[0], len(places)
+    if places != list(range(first, first + count)):
+        return None
+    return OnePrefix(slice(first, first + count), tuple(types), _maker(table, path))
 
 
 def _maker(table: Table, path: KeyPath) -> Callable[[bytes], Request]:

@@ -40,15 +40,14 @@ class Step:
     one_prefix: OnePrefix | None = field(init=False, compare=False, repr=False)
     """How the rows are asked for, where that is simple."""
 
+    is_get: bool = field(init=False, compare=False, repr=False)
+    """Whether rows are got by their whole keys."""
+
     def __post_init__(self) -> None:
+        object.__setattr__(self, "is_get", isinstance(self.path, KeyPath) and self.path.is_get)
         after = frozenset() if isinstance(self.path, Scan) else self.path.after
         object.__setattr__(self, "after", after)
         object.__setattr__(self, "one_prefix", None if self.limit else one_prefix(self.table, self.path))
-
-    @property
-    def is_get(self) -> bool:
-        """Whether rows are got by their whole keys."""
-        return isinstance(self.path, KeyPath) and self.path.is_get
 
     def __str__(self) -> str:
         return f"{self.path}, {self.limit}" if self.limit else str(self.path)

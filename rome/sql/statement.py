@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rome.sql.ddl import Change, read_change
@@ -50,6 +50,8 @@ class Kind(enum.Enum):
 WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE})
 """The statements that change rows."""
 
+ABOUT_ROWS = WRITES | {Kind.SELECT}
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -81,6 +83,12 @@ class Statement:
     """DDL: what is changed."""
     locking: Locking | None = None
     """SELECT: FOR UPDATE at its end, which SQLite does not know."""
+    is_about_rows: bool = field(init=False, repr=False)
+    """Whether it reads or changes rows, and nothing else is to be heeded."""
+
+    def __post_init__(self) -> None:
+        is_about_rows = self.kind in ABOUT_ROWS and not self.tail and self.locking is None
+        object.__setattr__(self, "is_about_rows", is_about_rows)
 
     @property
     def may_fail_partly(self) -> bool:

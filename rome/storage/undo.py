@@ -43,7 +43,7 @@ class Present(NamedTuple):
     """
 
     catalog: int
-    answers: Sequence[Any]
+    answers: list[Any]
     tail: Sequence[Committed]
 
 

@@ -49,7 +49,9 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
-    constraints = Constraints(transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn)
+    constraints = Constraints(
+        transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
+    )
     known = list(_needs_of_values(constraints, plan, rows))
     if len(rows) > 1 and plan.target is not None and plan.values is not None:
         transaction.numbers.prepare(plan.target.id, len(rows))

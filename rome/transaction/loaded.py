@@ -98,8 +98,12 @@ class Loaded:
         """
         if not targets:
             return []
-        known = self.known.get(targets[0].table.id, {})
-        keys: Collection[bytes] = self._keys(targets[0].request, known)
+        table, request = targets[0]
+        known = self.known.get(table.id, {})
+        if len(targets) == 1 and isinstance(request, Get) and len(request.keys) == 1:
+            row = known.get(request.keys[0])
+            return [] if row is None or row.values is None else [row.values]
+        keys: Collection[bytes] = self._keys(request, known)
         if len(targets) > 1:
             keys = {key for target in targets for key in self._keys(target.request, known)}
         if len(known) > 1 and len(keys) > 1:

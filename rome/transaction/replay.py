@@ -15,35 +15,36 @@ functions of the program's own that are not deterministic, and transactions that
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 from rome.execution.workspace import Parameters, Result
 from rome.sql.statement import Kind, Statement
 
-_MOST_STATEMENTS = 1000
 _MOST_ROWS = 10_000
+"""Handed out and handed in."""
+_STATEMENT = 10
+"""For how many rows it counts that a statement is to be run again."""
 _NOT_AGAIN = frozenset({Kind.DDL, Kind.EXPLAIN})
 
 TRIES = 10
 """How often a transaction is replayed before its conflict surfaces."""
 
 
-class Step(NamedTuple):
-    """One statement, and what it handed out."""
+Step = tuple[Statement, str, Sequence[Parameters], Result]
+"""A statement, its text, its sets of parameters, and what it handed out."""
 
-    statement: Statement
-    sql: str
-    rows: Sequence[Parameters]
-    result: Result
+
+def _can_be_again(statement: Statement) -> bool:
+    return statement.kind not in _NOT_AGAIN and statement.locking is None
 
 
 class Script:
     """The statements of one transaction."""
 
+    _rows = 0
+    _spoiled = False
+
     def __init__(self) -> None:
         self._steps: list[Step] = []
-        self._rows = 0
-        self._spoiled = False
 
     @property
     def can_replay(self) -> bool:
@@ -52,13 +53,12 @@ class Script:
 
     def note(self, statement: Statement, sql: str, rows: Sequence[Parameters], result: Result) -> None:
         """A statement was run."""
-        self._rows += len(result.rows) + len(rows)
-        if statement.kind in _NOT_AGAIN or statement.locking or self._rows > _MOST_ROWS:
+        if self._spoiled:
+            return
+        self._steps.append((statement, sql, rows, result))
+        self._rows += len(result.rows) + len(rows) + _STATEMENT
+        if self._rows > _MOST_ROWS or not (statement.is_about_rows or _can_be_again(statement)):
             self.spoil()
-        elif not self._spoiled:
-            self._steps.append(Step(statement, sql, rows, result))
-            if len(self._steps) > _MOST_STATEMENTS:
-                self.spoil()
 
     def spoil(self) -> None:
         """Something happened that can't be done again."""

@@ -64,6 +64,19 @@ class Fetching:
         return [rows(targets[number]) for number in self._reads.by_occurrence]
 
 
+def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
+    """The rows that a step of one simple request brings; None if it takes more to make the request."""
+    request = step.one_prefix.request(parameters) if step.one_prefix else None
+    if request is None:
+        return None
+    targets = [Target(step.table, request)]
+    fetched = transaction.fetch(targets)
+    rows = transaction.loaded.rows(targets)
+    if fetched and not step.is_get:
+        transaction.database.statistics.note(step, (request,), len(rows))
+    return rows
+
+
 def fetch(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], beside: Iterable[Target] = ()) -> Fetching:
     """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for."""
     fetching = Fetching(transaction, plan, len(rows))

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from rome.errors import OperationalError
 from rome.execution.compiled import Compiled, Unfit
 from rome.execution.plan import Plan, make_plan
-from rome.execution.workspace import Parameters, Result, together
+from rome.execution.workspace import Parameters, Result, Row, together
 from rome.sql.planner import Step, bind_count
 from rome.sql.statement import WRITES, Statement
 from rome.transaction.changes import change
-from rome.transaction.rounds import Fetching, fetch
+from rome.transaction.rounds import fetch, rows_of_step
 from rome.transaction.transaction import StaleCatalog, Transaction
 
 
@@ -64,6 +64,13 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
 
 def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
     is_changed = transaction.has_changed(plan.tables)
+    if plan.only_step is not None and len(rows) == 1 and not is_changed:
+        found = rows_of_step(transaction, plan.only_step, rows[0])
+        if found is not None:
+            try:
+                return _evaluated(plan, [found], rows[0])
+            except Unfit:
+                pass  # a value that only SQLite knows how to treat
     can_count = not is_changed and not plan.whole and len(rows) == 1
     # Rows that are to be locked must be seen.
     if plan.reads.counted is not None and can_count and transaction.row_locks is None:
@@ -71,9 +78,9 @@ def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> R
         if number is not None:
             return Result([(number,)], plan.description, -1)
     fetching = fetch(transaction, plan, rows)
-    if isinstance(plan.compiled, Compiled) and not is_changed:
+    if not is_changed and isinstance(plan.compiled, Compiled):
         try:
-            return together([_run_compiled(plan, plan.compiled, fetching, at, row) for at, row in enumerate(rows)])
+            return together([_evaluated(plan, fetching.rows(at), parameters) for at, parameters in enumerate(rows)])
         except Unfit:
             pass  # a value that only SQLite knows how to treat
     workspace = transaction.workspace
@@ -90,6 +97,7 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
     return transaction.count(step.table, request) if request.ranges else 0
 
 
-def _run_compiled(plan: Plan, compiled: Compiled, fetching: Fetching, at: int, parameters: Parameters) -> Result:
-    rows = compiled.run(fetching.rows(at), parameters)
-    return Result(rows, plan.description or None, -1)
+def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
+    """What the plan's function makes of the rows of each occurrence. Raises Unfit."""
+    assert isinstance(plan.compiled, Compiled)
+    return Result(plan.compiled.run(rows, parameters), plan.description or None, -1)

@@ -178,7 +178,8 @@ class Transaction:
             self.version = fetched.version
             if self._reads is not None:
                 self._reads.version = fetched.version
-            if self.database.is_replaced(fetched.incarnation) or fetched.catalog != self.base.version:
+            is_replaced = self.database.is_replaced(fetched.incarnation)
+            if is_replaced or fetched.catalog != self.base.version:
                 self._change_catalog(fetched)
         elif self.database.is_replaced(fetched.incarnation):
             raise SnapshotTooOld("snapshot too old: the database was dropped meanwhile; run the transaction again")
@@ -229,7 +230,11 @@ class Transaction:
             table = entry.table
             if entry.new_key is not None:
                 self.loaded.note_new(table, entry.new_key)
-                if entry.old_key != entry.new_key and table.counted and (table.id, entry.new_rowid) not in self.numbers.drawn:
+                if (
+                    entry.old_key != entry.new_key
+                    and table.counted
+                    and (table.id, entry.new_rowid) not in self.numbers.drawn
+                ):
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
     def has_changed(self, tables: Iterable[Table]) -> bool:

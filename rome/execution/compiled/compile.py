@@ -57,6 +57,9 @@ Lists = Sequence[Sequence[Source]]
 _Function = Callable[[Sequence[Sequence[Row]], Sequence[Any]], list[Row]]
 
 
+_AS_THEY_ARE = frozenset({bytes, type(None)})
+
+
 @dataclass(frozen=True)
 class NotCompiled:
     """The workspace must run the statement, because of `reason`."""
@@ -97,17 +100,38 @@ class Compiled:
         """
         values = self._values(parameters)
         try:
-            return self._code(exact=False).function(rows, values)
+            return self._function(rows, values)
         except TypeError:
             return self._code(exact=True).function(rows, values)
+
+    @cached_property
+    def _function(self) -> _Function:
+        return self._code(exact=False).function
 
     @cached_property
     def _parameter_count(self) -> int:
         sources = [source for sources in self.lists for source in sources if isinstance(source, Param)]
         return max((source.index + 1 for source in sources), default=0)
 
-    def _values(self, parameters: Parameters) -> list[list[SqlValue]]:
+    @cached_property
+    def _places(self) -> tuple[int, ...] | None:
+        """The place of each placeholder's parameter, if each stands for one."""
+        sources = [sources[0] for sources in self.lists if len(sources) == 1]
+        places = tuple(source.index for source in sources if isinstance(source, Param))
+        return places if len(places) == len(self.lists) else None
+
+    def _values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
         """For each placeholder, the values that it stands for."""
+        if type(parameters) is tuple and self._places is not None and len(parameters) == self._parameter_count:
+            for value in parameters:
+                kind = type(value)
+                if kind is int:
+                    if not -(2**63) <= value < 2**63:
+                        break
+                elif not (value.isascii() if kind is str else kind in _AS_THEY_ARE):
+                    break
+            else:
+                return [(parameters[place],) for place in self._places]
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
             raise Unfit("another number of parameters than the statement has")
         try:

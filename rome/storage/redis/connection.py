@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,17 +21,13 @@ from redis.exceptions import ResponseError
 from rome.errors import StoreUnavailable
 from rome.storage.redis.failures import LOST, is_forgotten_script, unreachable
 from rome.storage.redis.scripts import Command, Scripts
-from rome.storage.redis.wire import MakeConnection, Wire, pack
+from rome.storage.redis.wire import MakeConnection, Packed, Wire, pack
 from rome.storage.store import Stats
 
 _PAUSES = (0.0, 0.05, 0.25, 1.0)
 """Seconds before each further try, after a connection broke."""
 
 _MOST_IDLE = 64
-
-MakeData = Callable[[], tuple[bytes, int]]
-"""What a round sends, and how many replies it has; called again if the round is sent again, for then scripts must be
-sent in full."""
 
 
 class Server:
@@ -43,7 +40,7 @@ class Server:
         self._make: Callable[[], Wire] = lambda: Wire(connect())
         self._stats = stats
         self._idle: list[Wire] = []
-        self._pid = os.getpid()
+        _servers.add(self)
 
     def open(self) -> None:
         """Connect once, to learn whether the server takes us. Raises StoreUnavailable."""
@@ -62,25 +59,25 @@ class Server:
         again and again, OperationalError for too many arguments.
         """
 
-        def make_data() -> tuple[bytes, int]:
+        def packed() -> Packed:
             commands = make_commands()
             return pack(commands), len(commands)
 
-        replies, size = self.exchange(make_data)
+        replies, size = self.exchange(packed(), packed)
         self._stats.add(1, len(replies), 0, size)
         return replies
 
-    def exchange(self, make_data: MakeData) -> tuple[list[Any], int]:
+    def exchange(self, packed: Packed, pack_again: Callable[[], Packed]) -> tuple[list[Any], int]:
         """As `round`, for commands that are packed already, and not counted; also the bytes sent and received."""
         try:
-            answered = self._exchange(*make_data())
+            answered = self._exchange(*packed)
             if answered is not None:
                 return answered
         except LOST as error:
-            return self._exchange_again(make_data, error)
-        return self._exchange_again(make_data, None)
+            return self._exchange_again(pack_again, error)
+        return self._exchange_again(pack_again, None)
 
-    def _exchange_again(self, make_data: MakeData, lost: Exception | None) -> tuple[list[Any], int]:
+    def _exchange_again(self, pack_again: Callable[[], Packed], lost: Exception | None) -> tuple[list[Any], int]:
         """Exchange on fresh connections, after one broke; or at once (`lost` is None) because scripts are forgotten."""
         pauses = iter(_PAUSES)
         while True:
@@ -92,7 +89,7 @@ class Server:
                 self.close()
                 time.sleep(pause)
             try:
-                answered = self._exchange(*make_data())
+                answered = self._exchange(*pack_again())
             except (*LOST, StoreUnavailable) as error:
                 if lost is None and isinstance(error, StoreUnavailable):
                     raise
@@ -111,16 +108,12 @@ class Server:
             # Replies may be under way that belong to nobody: this connection is never used again.
             wire.close()
             raise
-        is_forgotten = bool(wire.errors) and any(map(is_forgotten_script, wire.errors))
-        size = len(data) + wire.received
+        answered = replies, len(data) + wire.received
+        is_forgotten = wire.errors and any(map(is_forgotten_script, wire.errors))
         self._give_back(wire)
-        return None if is_forgotten else (replies, size)
+        return None if is_forgotten else answered
 
     def _take(self) -> Wire:
-        if self._pid != os.getpid():
-            # A child of fork shares the sockets of its parent; it must neither use nor shut them down.
-            self._idle = []
-            self._pid = os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
@@ -131,7 +124,22 @@ class Server:
             raise unreachable(self.name, error) from error
 
     def _give_back(self, wire: Wire) -> None:
-        if len(self._idle) < _MOST_IDLE and self._pid == os.getpid():
+        if len(self._idle) < _MOST_IDLE:
             self._idle.append(wire)
         else:
             wire.close()
+
+    def leave(self) -> None:
+        """In a child of fork: it shares the sockets of its parent, and must neither use nor shut them down."""
+        self._idle = []
+
+
+_servers: weakref.WeakSet[Server] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for server in _servers:
+        server.leave()
+
+
+os.register_at_fork(after_in_child=_after_fork)

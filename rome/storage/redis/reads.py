@@ -1,25 +1,26 @@
 """Requests as Redis commands, and their replies as answers.
 
-Where Redis has a command, it is used: HMGET, HGETALL, ZRANGE, ZLEXCOUNT. Rows in key order and rows by an index take
-two steps, of which the second needs what the first finds: the script rows.lua makes both on the server.
+One command a request. Where Redis has it, it is used: HMGET, HGETALL, ZRANGE, ZLEXCOUNT. Rows in key order and rows
+by an index take two steps, of which the second needs what the first finds: the script rows.lua makes both on the
+server. The keys of several ranges are counted by count.lua.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from rome.storage.redis.layout import Layout
 from rome.storage.redis.scripts import Command, Scripts
 from rome.storage.store import FORMAT, LAST, Count, Get, Lookup, Range, Request, holds_entries
 from rome.storage.undo import Pair
 
+Read = Callable[[Any], Any]
+"""Makes the answer of a reply."""
 
-class Question(NamedTuple):
-    """The commands that ask for a request, and what makes the answer from their replies."""
 
-    commands: Sequence[Command]
-    read: Callable[[Sequence[Any]], Any]
+Question = tuple[Command, Read]
+"""The command that asks for a request, and what reads its reply."""
 
 
 class Questions:
@@ -28,6 +29,7 @@ class Questions:
     def __init__(self, layout: Layout, scripts: Scripts) -> None:
         self._layout = layout
         self._scripts = scripts
+        self._nothing: Command = ("EXISTS", layout.meta)
 
     def of(self, request: Request) -> Question:
         """The question for a request. A Lookup's answer keeps entries whose row is missing."""
@@ -40,12 +42,13 @@ class Questions:
         return self._count(request)
 
     def _get(self, request: Get) -> Question:
-        if not request.keys:
-            return Question((), list)
-        name = self._layout.values(request.space)
-        if holds_entries(request.space):
-            return Question((("ZMSCORE", name, *request.keys),), _read_scores)
-        return Question((("HMGET", name, *request.keys),), _read_first)
+        space, keys = request
+        if not keys:
+            return self._nothing, _read_nothing
+        name = self._layout.values(space)
+        if holds_entries(space):
+            return ("ZMSCORE", name, *keys), _read_scores
+        return ("HMGET", name, *keys), _as_it_is
 
     def _range(self, request: Range) -> Question:
         space, begin, end, limit, reverse = request
@@ -54,16 +57,16 @@ class Questions:
             bounds = [b"[" + begin, b"(" + end]
             order = ("REV",) if reverse else ()
             command = ("ZRANGE", name, *(bounds[::-1] if reverse else bounds), "BYLEX", *order)
-            return Question((command + _limit(limit),), _read_entries)
+            return command + _limit(limit), _read_entries
         if limit is None and not begin and end >= LAST:
             # The whole space: sorting here is cheaper than a script there.
-            return Question((("HGETALL", name),), _read_all_backwards if reverse else _read_all)
+            return ("HGETALL", name), _read_all_backwards if reverse else _read_all
         return self._rows("keys", self._layout.order(space), name, ((begin, end),), limit, reverse)
 
     def _lookup(self, request: Lookup) -> Question:
         index, rows, ranges, limit, reverse = request
         if not ranges:
-            return Question((), list)
+            return self._nothing, _read_nothing
         names = self._layout.values(index), self._layout.values(rows)
         return self._rows("entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
 
@@ -74,48 +77,54 @@ class Questions:
         bounds = [bound for key_range in ranges for bound in key_range]
         most = -1 if limit is None else limit
         keys = (self._layout.meta, order, rows)
-        return Question((self._scripts.call("rows", keys, FORMAT, what, direction, most, *bounds),), _read_pairs)
+        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *bounds), _read_pairs
 
     def _count(self, request: Count) -> Question:
         space, ranges = request
-        entries = holds_entries(space)
-        name = self._layout.values(space) if entries else self._layout.order(space)
-        return Question([("ZLEXCOUNT", name, b"[" + begin, b"(" + end) for begin, end in ranges], sum)
+        name = self._layout.values(space) if holds_entries(space) else self._layout.order(space)
+        if len(ranges) == 1:
+            ((begin, end),) = ranges
+            return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), _as_it_is
+        bounds = [bound for key_range in ranges for bound in key_range]
+        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *bounds), _as_it_is
 
 
-def rows_in(request: Request, answer: Any) -> int:
+def rows_in(answer: Any) -> int:
     """How many values an answer hands out."""
-    if isinstance(request, Count):
+    if isinstance(answer, int):
         return 0
-    found: list[Any] = answer
-    return len(found) - found.count(None)
+    return len([value for value in answer if value is not None])
 
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:
     return () if limit is None else ("LIMIT", 0, limit)
 
 
-def _read_first(replies: Sequence[Any]) -> Any:
-    return replies[0]
+def _as_it_is(reply: Any) -> Any:
+    return reply
 
 
-def _read_scores(replies: Sequence[Any]) -> list[bytes | None]:
-    return [None if score is None else b"" for score in replies[0]]
+def _read_nothing(_reply: Any) -> list[Any]:
+    return []
 
 
-def _read_entries(replies: Sequence[Any]) -> list[Pair]:
-    return [(entry, b"") for entry in replies[0]]
+def _read_scores(reply: Any) -> list[bytes | None]:
+    return [None if score is None else b"" for score in reply]
 
 
-def _read_all(replies: Sequence[Any]) -> list[Pair]:
-    flat = iter(cast("list[bytes]", replies[0]))
+def _read_entries(reply: Any) -> list[Pair]:
+    return [(entry, b"") for entry in reply]
+
+
+def _read_all(reply: Any) -> list[Pair]:
+    flat = iter(cast("list[bytes]", reply))
     return sorted(zip(flat, flat, strict=True))
 
 
-def _read_all_backwards(replies: Sequence[Any]) -> list[Pair]:
-    return _read_all(replies)[::-1]
+def _read_all_backwards(reply: Any) -> list[Pair]:
+    return _read_all(reply)[::-1]
 
 
-def _read_pairs(replies: Sequence[Any]) -> list[Pair]:
-    keys, values = replies[0]
+def _read_pairs(reply: Any) -> list[Pair]:
+    keys, values = reply
     return list(zip(keys, values, strict=True))

@@ -11,9 +11,9 @@ from hashlib import sha1
 from importlib.resources import files
 
 Argument = bytes | str | int
-Command = Sequence[Argument]
+Command = tuple[Argument, ...]
 
-NAMES = ("clear", "commit", "copy", "counter", "lock", "rows")
+NAMES = ("clear", "commit", "copy", "count", "counter", "lock", "rows")
 
 
 class Scripts:

@@ -13,10 +13,10 @@ from rome.errors import DatabaseError, InterfaceError, StoreUnavailable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import Layout, LogEntry, catalog_before, read_log
+from rome.storage.redis.layout import Layout, catalog_before, read_log
 from rome.storage.redis.reads import Question, Questions, rows_in
 from rome.storage.redis.scripts import Argument, Command
-from rome.storage.redis.wire import pack
+from rome.storage.redis.wire import Packed, pack
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format, too_old
 from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store
 from rome.storage.undo import Present, existing, fetch_at
@@ -40,20 +40,21 @@ class RedisStore:
         self._ask_meta = pack([self._read_meta])
         self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
+        self._meta_seen: tuple[Any, tuple[int, int, int]] = (None, (0, 0, 0))
         self._server.open()
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
         """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
         version, incarnation, present = self._ask(requests, at)
-        if at is None or not present.tail:
-            answers = [
-                existing(answer) if isinstance(request, Lookup) else answer
-                for request, answer in zip(requests, present.answers, strict=True)
-            ]
-            return Fetched(version, present.catalog, answers, incarnation)
-        asked = [present]
-        fetched = fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[2])
-        return fetched._replace(incarnation=incarnation)
+        catalog, answers, tail = present
+        if tail and at is not None:
+            asked = [present]
+            fetched = fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[2])
+            return fetched._replace(incarnation=incarnation)
+        for place, request in enumerate(requests):
+            if isinstance(request, Lookup):
+                answers[place] = existing(answers[place])
+        return Fetched(version, catalog, answers, incarnation)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -119,49 +120,49 @@ class RedisStore:
 
         Lookups keep entries whose row is missing.
         """
-        questions: list[Question] = []
-
-        def make_data() -> tuple[bytes, int]:
-            questions[:] = map(self._questions.of, requests)
-            commands = [command for question in questions for command in question.commands]
-            if at is not None:
-                commands.append(("XRANGE", self._layout.log, at + 1, "+"))
-            if not commands:
-                return self._ask_meta, 1
-            return self._ask_more + pack(commands) + _EXEC, len(commands) + 3
-
-        replies, size = self._server.exchange(make_data)
+        of = self._questions.of
+        questions = [of(request) for request in requests]
+        packed = self._packed(questions, at)
+        replies, size = self._server.exchange(packed, lambda: self._packed(list(map(of, requests)), at))
         meta, *rest = replies if len(replies) == 1 else self._executed(replies)
         version, catalog, horizon = self._counts(meta)
-        tail: list[LogEntry] = []
+        tail: list[Committed] = []
         if at is not None:
             if not horizon <= at <= version:
                 raise too_old(at)
-            tail = self._checked(rest.pop())
-            catalog = catalog_before(tail[0]) if tail else catalog
-        answers = self._answers(questions, rest)
-        self.stats.add(1, len(replies), sum(map(rows_in, requests, answers)), size)
-        return version, meta[4] or b"", Present(catalog, answers, read_log(tail))
+            log = self._checked(rest.pop())
+            catalog = catalog_before(log[0]) if log else catalog
+            tail = read_log(log)
+        if ResponseError in map(type, rest):
+            for reply in rest:
+                self._checked(reply)
+        answers = [read(reply) for (_, read), reply in zip(questions, rest, strict=True)]
+        self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
+        return version, meta[4] or b"", Present(catalog, answers, tail)
+
+    def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
+        """The commands of a round that asks questions, with what tells its version."""
+        commands = [command for command, _ in questions]
+        if at is not None:
+            commands.append(("XRANGE", self._layout.log, at + 1, "+"))
+        if not commands:
+            return self._ask_meta, 1
+        return self._ask_more + pack(commands) + _EXEC, len(commands) + 3
 
     def _counts(self, meta: Any) -> tuple[int, int, int]:
         """The version, the catalog's version and the horizon. Raises FormatError if a newer ROME wrote them."""
+        # Mostly they are those of the round before.
+        seen, counts = self._meta_seen
+        if meta == seen:
+            return counts
         version, catalog, horizon, number, _ = self._checked(meta)
         if number is None:
             return 0, 0, 0
         if int(number) > FORMAT:
             raise newer_format(int(number), self._address.server, self._address.database)
-        return int(version or 0), int(catalog or 0), int(horizon or 0)
-
-    def _answers(self, questions: Sequence[Question], replies: Sequence[Any]) -> list[Any]:
-        answers: list[Any] = []
-        at = 0
-        for reply in replies:
-            self._checked(reply)
-        for commands, read in questions:
-            end = at + len(commands)
-            answers.append(read(replies[at:end]))
-            at = end
-        return answers
+        counts = int(version or 0), int(catalog or 0), int(horizon or 0)
+        self._meta_seen = meta, counts
+        return counts
 
     def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:
         while page:

@@ -91,13 +91,15 @@ class Wire:
         return error
 
 
+Packed = tuple[bytes, int]
+"""Commands to be sent at once, and how many there are."""
+
+
 def pack(commands: Sequence[Command]) -> bytes:
     """Commands as bytes to be sent. Raises OperationalError for one of too many arguments."""
-    for command in commands:
-        if len(command) > _MOST_ARGUMENTS:
-            raise OperationalError(
-                f"too much at once for the server: a command of {len(command)} keys and values, "
-                f"the most is {_MOST_ARGUMENTS}"
-            )
-    # (hiredis declares its argument too narrowly.)
-    return b"".join([pack_command(tuple(command)) for command in commands])  # type: ignore[arg-type]
+    if max(map(len, commands)) > _MOST_ARGUMENTS:
+        raise OperationalError(
+            f"too much at once for the server: a command of {max(map(len, commands))} keys and values, "
+            f"the most is {_MOST_ARGUMENTS}"
+        )
+    return b"".join(map(pack_command, commands))  # type: ignore[arg-type] # hiredis declares it too narrowly
