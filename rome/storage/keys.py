@@ -32,7 +32,7 @@ finds the row key from the end, without parsing.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError, NotSupportedError
@@ -100,13 +100,23 @@ def entry(columns: bytes, row_key: bytes) -> bytes:
     return columns + row_key + _length.pack(len(row_key))
 
 
+def row_keys_of(entries: Collection[bytes]) -> list[bytes]:
+    """The row keys that index entries lead to. Raises FormatError if one is no entry."""
+    lengths = {entry[-2:] for entry in entries}
+    if len(lengths) == 1:
+        length = int.from_bytes(lengths.pop(), "big")
+        keys = [entry[-2 - length : -2] for entry in entries]
+        if set(map(len, keys)) == {length}:
+            return keys
+    return [row_key_of(entry) for entry in entries]
+
+
 def row_key_of(entry: bytes) -> bytes:
     """The row key that an index entry leads to. Raises FormatError if it is no entry."""
-    end = len(entry) - 2
-    begin = end - int.from_bytes(entry[-2:], "big")
+    begin = len(entry) - 2 - int.from_bytes(entry[-2:], "big")
     if begin < 0:
         raise FormatError(f"an index entry is too short for the row key it announces: {entry.hex(' ')}")
-    return entry[begin:end]
+    return entry[begin:-2]
 
 
 def collate(value: SqlValue, collation: str) -> SqlValue:

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
@@ -71,9 +72,13 @@ def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Reque
             return Fetched(at, present.catalog, answers)
 
 
-def existing(answer: Iterable[Pair]) -> list[Pair]:
+_value_of = itemgetter(1)
+
+
+def existing(answer: list[Pair]) -> list[Pair]:
     """A Lookup's answer without the entries whose row is missing."""
-    return [pair for pair in answer if pair[1] is not None]
+    # (No row is empty, so none is false.)
+    return answer if all(map(_value_of, answer)) else [pair for pair in answer if pair[1] is not None]
 
 
 class Past:

@@ -9,7 +9,7 @@ from rome.catalog.model import Catalog, Table
 from rome.database import open_database, release_database
 from rome.storage.store import CATALOG, Range, Store, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.loaded import read_row
+from rome.transaction.stored import read_row
 from rome.url import parse_url
 
 

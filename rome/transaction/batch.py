@@ -13,8 +13,9 @@ from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Net
-from rome.transaction.loaded import UNREAD, Known, Loaded, relaid
+from rome.transaction.loaded import UNREAD, Known, Loaded
 from rome.transaction.reads import key_range
+from rome.transaction.stored import relaid
 
 _GREATEST_ID = 2**63 - 1
 

@@ -10,16 +10,18 @@ transaction's ledger. What was read stays read.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
+from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
-from rome.errors import FormatError
 from rome.execution.workspace import Row, Workspace
-from rome.storage.keys import decode, row_key_of
-from rome.storage.rows import decode_row
+from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import LAST, Fetched, Get, Lookup, Range, Request, rows_space
 from rome.transaction.ledger import Ledger
+from rome.transaction.stored import read_rows, relaid
 
 UNREAD = -1
 """In place of a version: the key was written without having been looked at, because its number came from a counter."""
@@ -31,6 +33,13 @@ class Known(NamedTuple):
     version: int
     table: Table
     values: Row | None
+
+
+_known: Any = partial(tuple.__new__, Known)
+"""Makes a Known of its three values, without the call of a Python function for each row."""
+
+
+_values_of: Callable[[Any], Any] = itemgetter(2)
 
 
 class Target(NamedTuple):
@@ -48,7 +57,7 @@ class Loaded:
         self._ledger = ledger
         self.known: dict[int, dict[bytes, Known]] = {}
         self._staged: dict[int, dict[bytes, bool]] = {}
-        self._answers: dict[Request, tuple[bytes, ...]] = {}
+        self._answers: dict[Request, Sequence[bytes]] = {}
         self._full: set[int] = set()
 
     # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
@@ -75,21 +84,23 @@ class Loaded:
         """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             table, request = target
-            known = self.known.get(table.id)
-            if known is None:
-                known = self.known[table.id] = {}
-            pairs: Iterable[tuple[bytes, bytes | None]]
+            keys: Sequence[bytes]
+            values: Sequence[bytes | None]
             if isinstance(request, Get):
-                pairs = zip(request.keys, answer, strict=True)
+                keys, values = request.keys, answer
             else:
-                pairs = _pairs(request, answer)
-                self._answers[request] = tuple([key for key, _ in pairs])
-                if isinstance(request, Range) and (request.begin, request.end, request.limit) == (b"", LAST, None):
+                keys, values = zip(*answer, strict=True) if answer else ((), ())
+                if isinstance(request, Lookup):
+                    keys = row_keys_of(keys)
+                elif isinstance(request, Range) and request[1:4] == (b"", LAST, None):
                     self._full.add(table.id)
-            for key, data in pairs:
-                if key not in known:
-                    values = None if data is None else read_row(table, key, data)
-                    known[key] = Known(fetched.version, table, values)
+                self._answers[request] = keys
+            known = self.known.setdefault(table.id, {})
+            if known:
+                new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in known]
+                keys, values = zip(*new, strict=True) if new else ((), ())
+            rows = read_rows(table, keys, values)
+            known.update(zip(keys, map(_known, zip(repeat(fetched.version), repeat(table), rows)), strict=True))
 
     def rows(self, targets: Sequence[Target]) -> list[Row]:
         """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
@@ -106,9 +117,14 @@ class Loaded:
         keys: Collection[bytes] = self._keys(request, known)
         if len(targets) > 1:
             keys = {key for target in targets for key in self._keys(target.request, known)}
-        if len(known) > 1 and len(keys) > 1:
+        if len(keys) > 1:
             keys = sorted(keys)
-        return [row.values for key in keys if (row := known.get(key)) is not None and row.values is not None]
+        found = list(map(known.get, keys))
+        if all(found):
+            rows: list[Row] = list(map(_values_of, found))
+            if all(rows):
+                return rows
+        return [row.values for row in found if row is not None and row.values is not None]
 
     def _keys(self, request: Request, known: dict[bytes, Known]) -> Collection[bytes]:
         if isinstance(request, Get):
@@ -167,57 +183,6 @@ class Loaded:
                 self._workspace.unload(table, map(decode, gone))
                 for key in gone:
                     self._ledger.remove(staged, key)
-
-
-def _pairs(request: Request, answer: Any) -> list[tuple[bytes, bytes | None]]:
-    """(row key, row) of what a Range or a Lookup was answered."""
-    if isinstance(request, Lookup):
-        return [(row_key_of(entry), row) for entry, row in answer]
-    pairs: list[tuple[bytes, bytes | None]] = answer
-    return pairs
-
-
-def read_row(table: Table, key: bytes, data: bytes) -> Row:
-    """The values of a stored row in the order of the table's stored columns, through the schema it was written under.
-
-    Raises FormatError that names the table and the key.
-    """
-    try:
-        number, values = decode_row(data)
-        if number == table.schema:
-            if len(values) != len(table.stored):
-                raise FormatError(f"{len(values)} values for {len(table.stored)} columns")
-            return values
-        return _through_schema(table, number, values)
-    except FormatError as error:
-        raise FormatError(f"row {_shown(key)} of table {table.name} does not decode: {error}") from error
-
-
-def _through_schema(table: Table, number: int, values: Row) -> Row:
-    cids = table.schemas.get(number)
-    if cids is None:
-        raise FormatError(f"it was written under schema {number}, which the catalog does not have")
-    by_cid = dict(zip(cids, values, strict=True))
-    return tuple(
-        by_cid[column.cid] if column.cid in by_cid else table.defaults.get(column.cid) for column in table.stored
-    )
-
-
-def relaid(row: Row, table: Table, final: Table) -> Row:
-    """A row laid out for an earlier definition of a table, laid out for a later one."""
-    if table is final or table.schema == final.schema:
-        return row
-    by_cid = {column.cid: value for column, value in zip(table.stored, row, strict=True)}
-    return tuple(
-        by_cid[column.cid] if column.cid in by_cid else final.defaults.get(column.cid) for column in final.stored
-    )
-
-
-def _shown(key: bytes) -> str:
-    try:
-        return repr(decode(key))
-    except FormatError:
-        return repr(key)
 
 
 def whole(table: Table) -> Target:

@@ -16,7 +16,7 @@ Isolation levels differ in two things, what they read and what commit checks:
 from __future__ import annotations
 
 import enum
-import uuid
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
@@ -346,7 +346,7 @@ class Transaction:
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()
-        batch = builder.build(uuid.uuid4().bytes, [*self.reads.checks(), *fences])
+        batch = builder.build(os.urandom(16), [*self.reads.checks(), *fences])
         if not batch.writes and not batch.drops:
             return None
         try:

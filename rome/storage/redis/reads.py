@@ -93,7 +93,8 @@ def rows_in(answer: Any) -> int:
     """How many values an answer hands out."""
     if isinstance(answer, int):
         return 0
-    return len([value for value in answer if value is not None])
+    found: list[Any] = answer
+    return len(found) - found.count(None)
 
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:

@@ -1,0 +1,51 @@
+"""A network that takes its time: a relay before a server that hands on each piece of data a while later."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import make_url
+
+_PORTS = {"rome": 6379, "postgresql": 5432, "mysql": 3306, "mariadb": 3306}
+
+
+@contextmanager
+def delayed(url: str, milliseconds: float) -> Iterator[str]:
+    """The URL of a way to the same server whose round trips take so much longer; the URL itself if that is nothing."""
+    if not milliseconds:
+        yield url
+        return
+    parsed = make_url(url)
+    port = parsed.port or _PORTS[parsed.get_backend_name()]
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    relay = _Relay(parsed.host or "127.0.0.1", port, milliseconds / 2000)
+    server = asyncio.run_coroutine_threadsafe(asyncio.start_server(relay, "127.0.0.1", 0), loop).result()
+    here = server.sockets[0].getsockname()[1]
+    try:
+        yield parsed.set(host="127.0.0.1", port=here).render_as_string(hide_password=False)
+    finally:
+        loop.call_soon_threadsafe(server.close)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+
+
+class _Relay:
+    """Connects every caller with the server."""
+
+    def __init__(self, host: str, port: int, seconds: float) -> None:
+        self._host, self._port, self._seconds = host, port, seconds
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection(self._host, self._port)
+        await asyncio.gather(self._hand_on(reader, back), self._hand_on(there, writer))
+
+    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        while data := await reader.read(1 << 16):
+            loop.call_later(self._seconds, writer.write, data)
+        loop.call_later(self._seconds, writer.close)
