@@ -136,7 +136,12 @@ def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | N
         complete = asked.limit is None or len(answer) < asked.limit
         pairs = _merge(answer, space, ranges, request.reverse, complete, past)
         if not complete and request.limit is not None and len(pairs) < request.limit:
-            return _Asked(request._replace(limit=request.limit + touched), asked.companion)
+            # The rows that entries lead to which the undo may bring back are asked for at once, too.
+            companion = None
+            if isinstance(request, Lookup):
+                rows = tuple(dict.fromkeys([*known, *_brought_back(request, ranges, past)]))
+                companion = Get(request.rows, rows) if rows else None
+            return _Asked(request._replace(limit=request.limit + touched), companion)
     pairs = pairs[: request.limit]
     return _rewind_rows(request, asked, pairs, answer, known, past) if isinstance(request, Lookup) else pairs
 
@@ -171,6 +176,13 @@ def _rewind_rows(
     if missing:
         return _Asked(asked.request, Get(request.rows, tuple(dict.fromkeys([*known, *missing]))))
     return existing(found)
+
+
+def _brought_back(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:
+    """The keys of the rows that entries lead to which were there before the tail, and were not written in it."""
+    old, rows = past.of(request.index), past.of(request.rows)
+    entries = [entry for one in ranges for entry in past.written(request.index, one) if old[entry] is not None]
+    return [row_key for entry in entries if (row_key := row_key_of(entry)) not in rows]
 
 
 def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
