@@ -13,7 +13,7 @@ from rome.errors import InterfaceError
 from rome.execution.plan_cache import PlanCache
 from rome.sql.planner import Statistics
 from rome.storage.registry import open_store
-from rome.storage.store import CATALOG, Range, Store
+from rome.storage.store import CATALOG, Fetched, Range, Store, history_lost
 from rome.url import URL
 
 _CATALOGS = 8
@@ -91,6 +91,11 @@ class Counters:
             if self._floors.get(counter, value + 1) <= value:
                 del self._floors[counter]
 
+    def drop(self, counter: bytes) -> None:
+        """A number of this counter turned out to be taken, so others may be: take new ones from the store."""
+        with self._lock:
+            self._blocks.pop(counter, None)
+
     def forget(self) -> None:
         """Drop all blocks."""
         self._lock = threading.Lock()
@@ -117,7 +122,7 @@ class Database:
         self.store = store
         self.counters = Counters(store)
         self._lock = threading.Lock()
-        self._catalogs: OrderedDict[int, Catalog] = OrderedDict({0: Catalog()})
+        self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
         self.plans = PlanCache()
         self.statistics = Statistics()
         self.newest = Catalog()
@@ -125,25 +130,29 @@ class Database:
         self.replays = 0
         self.users = 0
 
-    def catalog(self, version: int, at: int) -> Catalog:
-        """The catalog of a catalog version, which was the newest at version `at`. A round trip if it is not known."""
+    def catalog(self, seen: Fetched) -> Catalog:
+        """The catalog of a version that was the newest just now. A round trip if it is not known.
+
+        Raises HistoryLost if the version has become another one meanwhile.
+        """
         with self._lock:
-            catalog = self._catalogs.get(version)
+            catalog = self._catalogs.get(seen.catalog_digest)
         if catalog is None:
-            (pairs,) = self.store.fetch([Range(CATALOG)], at).answers
-            catalog = decode_catalog(version, pairs)
+            fetched = self.store.fetch([Range(CATALOG)], seen.version)
+            if fetched.digest != seen.digest:
+                raise history_lost(seen.version)
+            catalog = decode_catalog(seen.catalog, fetched.answers[0], seen.catalog_digest)
         self.keep(catalog)
         return catalog
 
     def keep(self, catalog: Catalog) -> None:
-        """Remember a committed catalog."""
+        """Remember a committed catalog, the newest that there is."""
         with self._lock:
-            catalog = self._catalogs.setdefault(catalog.version, catalog)
-            self._catalogs.move_to_end(catalog.version)
+            catalog = self._catalogs.setdefault(catalog.digest, catalog)
+            self._catalogs.move_to_end(catalog.digest)
             while len(self._catalogs) > _CATALOGS:
                 self._catalogs.popitem(last=False)
-            if catalog.version >= self.newest.version:
-                self.newest = catalog
+            self.newest = catalog
 
     def is_replaced(self, incarnation: bytes) -> bool:
         """Whether the database was dropped, or replaced, since we saw it last; what we knew of it is forgotten then."""
@@ -157,7 +166,7 @@ class Database:
     def forget(self) -> None:
         """Forget all that is remembered of the store's contents."""
         with self._lock:
-            self._catalogs = OrderedDict({0: Catalog()})
+            self._catalogs = OrderedDict({b"": Catalog()})
             self.plans.clear()
             self.newest = Catalog()
         self.counters.forget()

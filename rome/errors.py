@@ -47,16 +47,23 @@ class NotSupportedError(DatabaseError):
 class Conflict(OperationalError):
     """Another commit wrote a key that this transaction depends on; nothing was applied. Run it again.
 
-    `space` is where the key lies, when a store says so.
+    `space` is where the key lies, and `key` is what it is, when a store says so.
     """
 
-    def __init__(self, message: str, space: bytes | None = None) -> None:
+    def __init__(self, message: str, space: bytes | None = None, key: bytes | None = None) -> None:
         super().__init__(message)
         self.space = space
+        self.key = key
 
 
 class SnapshotTooOld(OperationalError):
     """The log does not reach back to this transaction's read version any more. Run it again."""
+
+
+class HistoryLost(SnapshotTooOld):
+    """What this transaction has read is not in the database's past: the server lost commits that it had acknowledged,
+    or the database was dropped. Nothing was written; run it again.
+    """
 
 
 class LockTimeout(OperationalError):

@@ -40,7 +40,7 @@ def _plain(item: Any) -> Any:
     return item
 
 
-def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]]) -> Catalog:
+def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: bytes) -> Catalog:
     """The catalog of all keys and values of the catalog space. Raises FormatError for a value that does not decode."""
     tables: dict[str, Table] = {}
     objects: dict[str, SchemaObject] = {}
@@ -59,6 +59,7 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]]) -> Catalo
         version,
         dict(sorted(tables.items(), key=lambda pair: pair[1].id)),
         dict(sorted(objects.items(), key=lambda pair: pair[1].order)),
+        digest,
     )
 
 

@@ -126,11 +126,15 @@ class SchemaObject:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All of it, as of a catalog version. Keys of both mappings are lower case."""
+    """All of it, as of a catalog version, whose digest tells it from others of that number (see `storage.store`).
+
+    Keys of both mappings are lower case.
+    """
 
     version: int = 0
     tables: Mapping[str, Table] = field(default_factory=dict)
     objects: Mapping[str, SchemaObject] = field(default_factory=dict)
+    digest: bytes = b""
 
     @cached_property
     def children(self) -> dict[str, tuple[ForeignKey, ...]]:

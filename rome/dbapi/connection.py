@@ -317,7 +317,7 @@ class Connection:
         self._over()
 
     def _can_replay(self, transaction: Transaction) -> bool:
-        return self._pure and self._script.can_replay and not transaction.is_guarded
+        return self._pure and self._script.can_replay and not (transaction.is_guarded or transaction.draws_again)
 
     def _replay(self, refused: Transaction) -> bool:
         """Run what a refused transaction did again, at the newest version; whether it has committed.

@@ -1,4 +1,4 @@
-"""Plans that are known, by text and catalog version: those used last are kept."""
+"""Plans that are known, by text and catalog: those used last are kept."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ class PlanCache:
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
-        self._plans: OrderedDict[tuple[int, str], Plan] = OrderedDict()
+        self._plans: OrderedDict[tuple[bytes, str], Plan] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, catalog_version: int, sql: str, make: Callable[[], Plan]) -> Plan:
-        """The plan of a text under a committed catalog, made if it is not known or other paths may be better by now."""
-        key = catalog_version, sql
+    def get(self, catalog: bytes, sql: str, make: Callable[[], Plan]) -> Plan:
+        """The plan of a text, made if it is not known or other paths may be better by now.
+
+        `catalog` is the digest of the committed catalog that it is made under.
+        """
+        key = catalog, sql
         with self._lock:
             plan = self._plans.get(key)
             if plan is not None and not plan.reads.is_outdated:

@@ -74,7 +74,7 @@ def read_catalog(
         old = tables.get(name.lower())
         if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in touched):
             tables[name.lower()] = _TableReader(connection, name, sql, old, renames, new_id).read()
-    catalog = Catalog(previous.version, tables, objects)
+    catalog = Catalog(previous.version, tables, objects, previous.digest)
     return _with_foreign_key_indexes(catalog, new_id)
 
 

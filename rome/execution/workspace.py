@@ -89,7 +89,7 @@ class Workspace:
         """Hold the tables of this catalog from now on. Only between transactions."""
         if catalog is self.catalog:
             return
-        if catalog.version != self.catalog.version or catalog.tables != self.catalog.tables:
+        if catalog.digest != self.catalog.digest or catalog.tables != self.catalog.tables:
             for name, kind in list(self._made.items())[::-1]:
                 if self._definition(catalog, name) != self._definition(self.catalog, name):
                     self.sqlite.execute(f"DROP {kind} IF EXISTS main.{quoted(name)}")

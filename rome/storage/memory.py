@@ -21,11 +21,12 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from rome.errors import Conflict, InterfaceError, SnapshotTooOld
+from rome.errors import Conflict, InterfaceError
 from rome.storage.keys import row_key_of
 from rome.storage.registry import takes_options
 from rome.storage.store import (
     CATALOG,
+    MOST_DIGESTS,
     Batch,
     Check,
     Committed,
@@ -40,8 +41,11 @@ from rome.storage.store import (
     Store,
     Undo,
     Write,
+    history_lost,
+    next_digest,
+    too_old,
 )
-from rome.storage.undo import Past, Present, existing, fetch_at
+from rome.storage.undo import Digests, Past, Present, existing, fetch_at
 from rome.url import URL
 
 LOG_COMMITS = 10_000
@@ -81,8 +85,8 @@ class MemoryStore:
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
                 answers = _without_orphans(requests, present.answers)
-                return Fetched(database.version, present.catalog, answers, database.incarnation)
-            return fetch_at(requests, at, lambda asked: self._ask(asked, at))._replace(incarnation=database.incarnation)
+                return Fetched(database.version, present.catalog, answers, *present.digests)
+            return fetch_at(requests, at, lambda asked: self._ask(asked, at))
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raises Conflict, or SnapshotTooOld where it can't be told."""
@@ -145,7 +149,15 @@ class MemoryStore:
         rows, size = _measure(requests, answers)
         self.stats.add(rounds=1, commands=len(requests), rows=rows, bytes=size)
         catalog = tail[0].catalog if tail else self._database.catalog
-        return Present(catalog, answers, [logged.committed for logged in tail])
+        digests = Digests(self._database.incarnation, self._database.digest(at), catalog.digest)
+        return Present(catalog.version, answers, [logged.committed for logged in tail], digests)
+
+
+class _Point(NamedTuple):
+    """A version and its digest."""
+
+    version: int
+    digest: bytes
 
 
 class _Logged(NamedTuple):
@@ -153,7 +165,7 @@ class _Logged(NamedTuple):
 
     committed: Committed
     token: bytes
-    catalog: int
+    catalog: _Point
     drops: tuple[bytes, ...]
     size: int
 
@@ -161,8 +173,8 @@ class _Logged(NamedTuple):
 class _Snapshot(NamedTuple):
     """The newest version of a database, for a copy of it."""
 
-    version: int
-    catalog: int
+    point: _Point
+    catalog: _Point
     spaces: dict[bytes, SortedDict]
     counters: dict[bytes, int]
 
@@ -181,7 +193,9 @@ class _Database:
 
     def reset(self, copy: _Snapshot | None = None) -> None:
         """Forget everything, or become a copy of another database whose log begins now."""
-        self.version, self.catalog, self._spaces, counters = copy or _Snapshot(0, 0, {}, {})
+        newest, self.catalog, self._spaces, counters = copy or _Snapshot(_NONE, _NONE, {}, {})
+        self.version = newest.version
+        self._digests = deque([newest.digest], MOST_DIGESTS)
         self.counters.clear()
         self.counters.update(counters)
         self._log: deque[_Logged] = deque()
@@ -194,14 +208,25 @@ class _Database:
         """A copy of the newest version, without the spaces that are dropped."""
         dropped = {space for logged in self._log for space in logged.drops}
         spaces = {name: SortedDict(space) for name, space in self._spaces.items() if name not in dropped}
-        return _Snapshot(self.version, self.catalog, spaces, dict(self.counters))
+        newest = _Point(self.version, self.digest(self.version))
+        return _Snapshot(newest, self.catalog, spaces, dict(self.counters))
+
+    def digest(self, version: int) -> bytes:
+        """The digest of a version. Raises SnapshotTooOld if it is not known any more, HistoryLost if it is to come."""
+        behind = self.version - version
+        if behind < 0:
+            raise history_lost(version)
+        if behind >= len(self._digests):
+            raise too_old(version)
+        return self._digests[-1 - behind]
 
     def since(self, version: int) -> list[_Logged]:
-        """The log after a version. Raises SnapshotTooOld if it begins later, or the version is yet to come."""
+        """The log after a version. Raises SnapshotTooOld if it begins later, HistoryLost if the version is to come."""
         behind = self.version - version
-        if behind > len(self._log) or behind < 0:
-            reason = "the log begins later" if behind > 0 else "the database was cleared"
-            raise SnapshotTooOld(f"snapshot too old: version {version} is gone, {reason}; run the transaction again")
+        if behind < 0:
+            raise history_lost(version)
+        if behind > len(self._log):
+            raise too_old(version)
         return list(islice(reversed(self._log), behind))[::-1]
 
     def answer(self, request: Request) -> Any:
@@ -222,12 +247,16 @@ class _Database:
         """As the Store contract has it."""
         if batch.token in self._tokens:
             return self._tokens[batch.token]
+        for version, digest in batch.seen.items():
+            if digest != self.digest(version):
+                raise history_lost(version)
         self._validate(batch.checks)
         for counter, value in batch.advances.items():
             self.advance(counter, value)
         if not batch.writes and not batch.drops:
             return self.version
         self.version += 1
+        self._digests.append(next_digest(self._digests[-1], batch.token))
         self.incarnation = self.incarnation or os.urandom(8)
         catalog = self.catalog
         undos = tuple([self._apply(write) for write in batch.writes])
@@ -260,8 +289,9 @@ class _Database:
             space, begin, end, since, demand = check
             if demand is Demand.NO_KEYS:
                 values = self._spaces.get(space, _EMPTY)
-                if next(values.irange(begin, end, (True, False)), None) is not None:
-                    raise _conflict(check)
+                taken = next(values.irange(begin, end, (True, False)), None)
+                if taken is not None:
+                    raise _conflict(check, taken)
                 continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue
@@ -270,12 +300,12 @@ class _Database:
             for key in pasts[since].written(space, (begin, end)):
                 was_there = pasts[since].of(space)[key] is not None
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
-                    raise _conflict(check)
+                    raise _conflict(check, key)
 
     def _apply(self, write: Write) -> Undo:
         space, key, value = write
         if space == CATALOG:
-            self.catalog = self.version
+            self.catalog = _Point(self.version, self._digests[-1])
         self._written[space] = self.version
         values = self._spaces.get(space)
         if values is None:
@@ -301,11 +331,12 @@ class _Database:
                 self._written.pop(space, None)
 
 
-def _conflict(check: Check) -> Conflict:
+def _conflict(check: Check, key: bytes) -> Conflict:
     return Conflict(
         f"conflict: another transaction wrote to space {check.space.decode('ascii', 'backslashreplace')} after version "
         f"{check.since}, which this one had read; nothing was written, run the transaction again",
         check.space,
+        key,
     )
 
 
@@ -328,6 +359,9 @@ def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, 
             size += len(key) + len(value or b"")
     return rows, size
 
+
+_NONE = _Point(0, b"")
+"""The version of a new database, and of its catalog."""
 
 _EMPTY = SortedDict()
 """Stands for a space that nothing was ever written to; never changed."""

@@ -9,6 +9,13 @@ Versions
     requests from one version: the newest, or the one asked for by `at`. An engine keeps enough of the past (its log)
     to serve recent versions, and raises SnapshotTooOld for those it can't serve any more.
 
+Digests
+    An engine may lose commits that it has acknowledged: a server that does not write each one to disk is killed, a
+    backup is restored, a replica that lagged behind takes over. Then version numbers are given again, to other
+    commits. So each version has a digest, made of the tokens of all commits up to it (`next_digest`): the same number
+    with the same digest is the same content. Who goes on at a version he has read compares the digest; a batch tells
+    what its transaction has `seen`, and HistoryLost is raised if that is not in the database's past any more.
+
 Commit
     `commit` is all or nothing. Each `Check` is validated before anything is written: if the keys in its range are not
     as it demands, Conflict is raised and nothing happens. A token that has been committed before (and is
@@ -20,10 +27,13 @@ A store may be used from many threads at once; each call stands alone.
 from __future__ import annotations
 
 import enum
+import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
+
+from rome.errors import HistoryLost, SnapshotTooOld
 
 LAST = b"\xff"
 """Sorts behind every key: the end of a whole space."""
@@ -33,6 +43,9 @@ CATALOG = b"c"
 
 FORMAT = 1
 """The number of the on-store format that this ROME writes. A higher one in a database is refused."""
+
+MOST_DIGESTS = 131_072
+"""How many versions' digests ROME's own engines keep, at least: more than the log is long, for they are small."""
 
 KeyRange = tuple[bytes, bytes]
 """Begin (inclusive) and end (exclusive)."""
@@ -51,6 +64,29 @@ def index_space(index_id: int) -> bytes:
 def holds_entries(space: bytes) -> bool:
     """Whether the keys of this space are entries without a value."""
     return space[:1] == b"i"
+
+
+def next_digest(digest: bytes, token: bytes) -> bytes:
+    """The digest of the version that the commit with this token makes of the version with that digest.
+
+    Version 0 has the digest b"".
+    """
+    return hashlib.sha1(digest + token, usedforsecurity=False).digest()[:8]
+
+
+def too_old(version: int) -> SnapshotTooOld:
+    """The error for a version that the log, or what is kept of digests, does not reach any more."""
+    return SnapshotTooOld(
+        f"snapshot too old: version {version} is gone, the log begins later; run the transaction again"
+    )
+
+
+def history_lost(version: int) -> HistoryLost:
+    """The error for a version that is not in the database's past."""
+    return HistoryLost(
+        f"snapshot too old: version {version}, as this transaction has read it, is not in the database's past: the "
+        "server has lost commits, or the database was cleared; nothing was written, run the transaction again"
+    )
 
 
 class Get(NamedTuple):
@@ -98,15 +134,17 @@ Request = Get | Range | Lookup | Count
 class Fetched(NamedTuple):
     """What a fetch answers: the version that was read, the last one that wrote to the catalog, one answer a request.
 
-    `version` and `catalog` are those of the version that was read (`at`, when it was given). `incarnation` is another
-    after the database was cleared, or replaced by a copy: what was remembered of the former one is worth nothing then.
-    It is empty as long as nothing has been committed.
+    `version`, `catalog` and the digests of both are those of the version that was read (`at`, when it was given; the
+    caller compares its digest). `incarnation` is another after the database was cleared, or replaced by a copy: what
+    was remembered of the former one is worth nothing then. It is empty as long as nothing has been committed.
     """
 
     version: int
     catalog: int
     answers: list[Any]
     incarnation: bytes = b""
+    digest: bytes = b""
+    catalog_digest: bytes = b""
 
 
 class Demand(enum.Enum):
@@ -143,7 +181,9 @@ class Batch:
     """Everything that one commit does.
 
     `advances` moves counters on as `Store.advance` does. `drops` names spaces that nobody will read at later
-    versions; the engine frees them when no snapshot can reach them any more.
+    versions; the engine frees them when no snapshot can reach them any more. `seen` has the digests, by number, of the
+    versions that the batch rests on; an engine knows at least those that the log reaches back to, and refuses with
+    SnapshotTooOld what it can't tell.
     """
 
     token: bytes
@@ -151,6 +191,7 @@ class Batch:
     writes: Sequence[Write] = ()
     advances: Mapping[bytes, int] = field(default_factory=dict)
     drops: Sequence[bytes] = ()
+    seen: Mapping[int, bytes] = field(default_factory=dict)
 
 
 class Undo(NamedTuple):
@@ -202,12 +243,13 @@ class Store(Protocol):
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
         """Answer all requests from one version, in one round trip where the engine can. No requests: just the versions.
 
-        Raises SnapshotTooOld, FormatError, StoreUnavailable.
+        Raises SnapshotTooOld (HistoryLost for a version that is yet to come), FormatError, StoreUnavailable.
         """
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token; the commit's version. A batch that writes nothing still
-        validates its checks, and answers the current version. Raises Conflict, StoreUnavailable.
+        validates what it has seen and its checks, and answers the current version. Raises Conflict, SnapshotTooOld,
+        HistoryLost, StoreUnavailable.
         """
 
     def allocate(self, counter: bytes, n: int) -> int:

@@ -28,10 +28,18 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request
+from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, history_lost
 
 Pair = tuple[bytes, bytes | None]
 """A key and its value; in the present answer of a Lookup, an entry and its row's value (None: no such row)."""
+
+
+class Digests(NamedTuple):
+    """As in Fetched: of the database, of the version that is read, of its catalog."""
+
+    incarnation: bytes
+    digest: bytes
+    catalog_digest: bytes
 
 
 class Present(NamedTuple):
@@ -40,24 +48,29 @@ class Present(NamedTuple):
     `catalog`: the last version up to `at` that wrote to the catalog.
     `answers`: one a request, as the Store contract has it, but a Lookup keeps the entries whose row is missing, with
     value None, and its limit counts them.
-    `tail`: the commits after `at`, oldest first.
+    `tail`: the commits after `at`, oldest first. `digests`: those of `at`.
     """
 
     catalog: int
     answers: list[Any]
     tail: Sequence[Committed]
+    digests: Digests
 
 
 def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Request]], Present]) -> Fetched:
     """What `Store.fetch` answers for an older version.
 
     `ask` makes one round of the engine; it raises SnapshotTooOld if the log does not reach back to `at`. It is called
-    once, and again only as the module's text says.
+    once, and again only as the module's text says. Raises HistoryLost if the version is not the same in all rounds.
     """
     answers: list[Any] = [None] * len(requests)
     unanswered = {place: _Asked(request) for place, request in enumerate(requests)}
+    digests: set[Digests] = set()
     while True:
         present = ask([request for asked in unanswered.values() for request in asked.requests])
+        digests.add(present.digests)
+        if len(digests) > 1:
+            raise history_lost(at)
         past = Past(present.tail)
         got = iter(present.answers)
         for place, asked in list(unanswered.items()):
@@ -69,7 +82,7 @@ def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Reque
                 answers[place] = result
                 del unanswered[place]
         if not unanswered:
-            return Fetched(at, present.catalog, answers)
+            return Fetched(at, present.catalog, answers, *present.digests)
 
 
 _value_of = itemgetter(1)

@@ -18,7 +18,7 @@ def check_database(url: str) -> list[str]:
     database = open_database(parse_url(url))
     try:
         fetched = database.store.fetch([Range(CATALOG)])
-        catalog = decode_catalog(fetched.catalog, fetched.answers[0])
+        catalog = decode_catalog(fetched.catalog, fetched.answers[0], fetched.catalog_digest)
         return list(_faults(database.store, catalog, fetched.version))
     finally:
         release_database(database)

@@ -9,6 +9,7 @@ from rome.catalog.codec import catalog_key, encode_object
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.database import row_counter
 from rome.execution.workspace import Row
+from rome.storage.keys import encode
 from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
@@ -18,6 +19,11 @@ from rome.transaction.reads import key_range
 from rome.transaction.stored import relaid
 
 _GREATEST_ID = 2**63 - 1
+
+TABLE_IDS = b"n"
+"""The space of the ids that tables and indexes have, or had: so that none has an id of another, even if a server that
+lost commits gives out numbers of a counter again.
+"""
 
 
 class BatchBuilder:
@@ -62,14 +68,18 @@ class BatchBuilder:
         for table_id in written:
             self._check_definition(self._tables[table_id])
 
-    def touch(self, locked: Mapping[tuple[int, bytes], Known | None]) -> None:
-        """Write rows that are locked as they are, unless they are written anyway: so others find them written."""
+    def touch(self, locked: Mapping[tuple[int, bytes], Known | None], only_check: bool) -> None:
+        """Write rows that are locked as they are, unless they are written anyway: so others find them written.
+
+        `only_check`: the transaction writes nothing; that nobody else has written them is checked all the same.
+        """
         for (table_id, key), known in locked.items():
             table = self._tables.get(table_id)
             space = rows_space(table_id)
             if table is None or known is None or known.values is None or (space, key) in self._writes:
                 continue
-            self._writes[space, key] = encode_row(known.table.schema, known.values)
+            if not only_check:
+                self._writes[space, key] = encode_row(known.table.schema, known.values)
             self._checks.append(Check(space, *key_range(key), known.version))
             self._check_definition(table)
 
@@ -119,6 +129,7 @@ class BatchBuilder:
             if table_id not in self._tables:
                 self._drops.append(rows_space(table_id))
                 self._drops.extend(index_space(index.id) for index in table.indexes)
+        self._claim_ids()
         for table_id, table in self._tables.items():
             before = self._old_tables.get(table_id)
             if before != table:
@@ -134,6 +145,13 @@ class BatchBuilder:
         key = catalog_key(name)
         self._writes[CATALOG, key] = None if item is None else encode_object(item)
         self._checks.append(Check(CATALOG, *key_range(key), self._version))
+
+    def _claim_ids(self) -> None:
+        """Ids of new tables and indexes must be nobody's, and nobody must have had them."""
+        for number in sorted(_ids(self._tables) - _ids(self._old_tables)):
+            key = encode((number,))
+            self._writes[TABLE_IDS, key] = b""
+            self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
 
     def _touch_parents(self, table: Table, before: Table | None) -> None:
         """A new foreign key concerns those who write to the parent: let them find its definition written."""
@@ -166,15 +184,25 @@ class BatchBuilder:
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def build(self, token: bytes, reads: Iterable[Check]) -> Batch:
-        """The batch. `reads`: checks of what was read."""
-        checks = dict.fromkeys([*self._checks, *reads])
+    def build(self, token: bytes, reads: Iterable[Check], seen: Mapping[int, bytes]) -> Batch:
+        """The batch. `reads`: checks of what was read; `seen`: the digests of the versions that were read."""
+        checks = list(dict.fromkeys([*self._checks, *reads]))
         writes = [Write(space, key, value) for (space, key), value in self._writes.items()]
-        return Batch(token, list(checks), writes, self._advances, self._drops)
+        return Batch(token, checks, writes, self._advances, self._drops, rests_on(checks, seen))
 
-    def committed_catalog(self, version: int) -> Catalog:
-        """The catalog that the batch leaves, when it was committed as `version`."""
-        return replace(self._catalog, version=version)
+    def committed_catalog(self, version: int, digest: bytes) -> Catalog:
+        """The catalog that the batch leaves, when it was committed as `version`, and nothing since it was begun."""
+        return replace(self._catalog, version=version, digest=digest)
+
+
+def _ids(tables: Mapping[int, Table]) -> set[int]:
+    return {*tables, *(index.id for table in tables.values() for index in table.indexes)}
+
+
+def rests_on(checks: Iterable[Check], seen: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Of the digests of the versions that were read, those that checks rest on. Version 0 has none."""
+    versions = {check.since for check in checks if check.demand is not Demand.NO_KEYS}
+    return {version: seen[version] for version in sorted(versions) if version}
 
 
 def _same_classes(old: Row | None, new: Row | None) -> bool:

@@ -47,6 +47,7 @@ from rome.sql.sources import Source, Unknown, value_of
 from rome.sql.statement import Statement
 from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space
+from rome.transaction.batch import rests_on
 from rome.transaction.loaded import Known
 from rome.transaction.reads import key_range
 from rome.transaction.statements import plan_of, run
@@ -259,7 +260,8 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
         if known is not None and known.version >= 0:
             checks.append(Check(rows_space(table_id), *key_range(key), known.version))
     try:
-        transaction.database.store.commit(Batch(uuid.uuid4().bytes, checks))
+        seen = rests_on(checks, transaction.seen)
+        transaction.database.store.commit(Batch(uuid.uuid4().bytes, checks, seen=seen))
     except Conflict as conflict:
         raise Conflict(
             "conflict: a row to be locked was changed after this transaction's read version; run the transaction again",

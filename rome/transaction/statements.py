@@ -52,7 +52,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
         if workspace.temporary or transaction.schema_changed:
             plan = make()
         else:
-            plan = transaction.database.plans.get(transaction.catalog.version, sql, make)
+            plan = transaction.database.plans.get(transaction.catalog.digest, sql, make)
     except OperationalError:
         # What is missing may be there in a newer schema than the one we know.
         transaction.see_schema()

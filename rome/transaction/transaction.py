@@ -22,13 +22,24 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from rome.catalog.model import Catalog, Table
-from rome.database import Database, row_counter
-from rome.errors import Conflict, IntegrityError, InterfaceError, LockLost, OperationalError, SnapshotTooOld
+from rome.database import IDS, Database, row_counter
+from rome.errors import Conflict, HistoryLost, IntegrityError, InterfaceError, LockLost, OperationalError
 from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
-from rome.storage.store import CATALOG, Count, Fetched, Range, index_space, rows_space
-from rome.transaction.batch import BatchBuilder
+from rome.storage.keys import encode
+from rome.storage.store import (
+    CATALOG,
+    Batch,
+    Count,
+    Fetched,
+    Range,
+    history_lost,
+    index_space,
+    next_digest,
+    rows_space,
+)
+from rome.transaction.batch import TABLE_IDS, BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
 from rome.transaction.ledger import Ledger
@@ -70,15 +81,20 @@ class Transaction:
     """
 
     version: int | None = None
+    digest = b""
+    """Of the read version: it tells the version from others of its number (see `storage.store`)."""
     schema_changed = False
     savepoints: Sequence[Mark] = ()
     guards: Sequence[Guard] = ()
     row_locks: RowLocks | None = None
     used: Sequence[Number] = ()
     """The numbers that a commit used of which nobody knows whether it was applied."""
+    draws_again = False
+    """Whether commit was refused because of a number that was drawn: with the same numbers it is refused again."""
     _changed: frozenset[int] = frozenset()
     _reads: Reads | None = None
     _numbers: Numbers | None = None
+    _earlier: dict[int, bytes] | None = None
 
     def __init__(
         self, database: Database, workspace: Workspace, entries: IndexEntries, isolation: Isolation, foreign_keys: bool
@@ -103,6 +119,14 @@ class Transaction:
         return self._reads
 
     @property
+    def seen(self) -> dict[int, bytes]:
+        """The digests of all versions that were read."""
+        seen = dict(self._earlier or {})
+        if self.version is not None:
+            seen[self.version] = self.digest
+        return seen
+
+    @property
     def numbers(self) -> Numbers:
         """The numbers drawn from counters."""
         if self._numbers is None:
@@ -123,6 +147,9 @@ class Transaction:
         """
         changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
         self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
+        self._earlier = self._earlier or {}
+        if self.version is not None:
+            self._earlier[self.version] = self.digest
         self.version = None
         if self.isolation is not Isolation.READ_COMMITTED:
             self._reads = None
@@ -148,7 +175,11 @@ class Transaction:
         return number
 
     def _ask(self, targets: Sequence[Target]) -> Fetched:
-        fetched = self.database.store.fetch([target.request for target in targets], self.version)
+        try:
+            fetched = self.database.store.fetch([target.request for target in targets], self.version)
+        except HistoryLost:
+            self.database.forget()
+            raise
         self._take_version(fetched)
         if self.isolation is Isolation.SERIALIZABLE:
             self.reads.note(targets, fetched)
@@ -176,22 +207,31 @@ class Transaction:
     def _take_version(self, fetched: Fetched) -> None:
         if self.version is None:
             self.version = fetched.version
+            self.digest = fetched.digest
             if self._reads is not None:
                 self._reads.version = fetched.version
             is_replaced = self.database.is_replaced(fetched.incarnation)
-            if is_replaced or fetched.catalog != self.base.version:
+            if is_replaced or fetched.catalog_digest != self.base.digest:
                 self._change_catalog(fetched)
-        elif self.database.is_replaced(fetched.incarnation):
-            raise SnapshotTooOld("snapshot too old: the database was dropped meanwhile; run the transaction again")
+        if fetched.digest != self.digest or (self._earlier and self._is_another(fetched)):
+            self.database.forget()
+            raise history_lost(fetched.version)
+
+    def _is_another(self, fetched: Fetched) -> bool:
+        """Whether a version of that number was read before, and is not this one."""
+        return (self._earlier or {}).get(fetched.version, fetched.digest) != fetched.digest
 
     def _change_catalog(self, fetched: Fetched) -> None:
         """The schema is not the one we had: go on with the new one, unless something was changed already."""
+        if 0 < fetched.catalog <= self.base.version:
+            # Schemas are only changed forth: the server has lost the one we had.
+            self.database.forget()
         if self.journal or self.schema_changed or (self.savepoints and self.workspace.temporary):
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         self.workspace.end(keep=self.workspace.temporary)
         self.ledger = Ledger()
         self.loaded = Loaded(self.workspace, self.ledger)
-        self.catalog = self.base = self.database.catalog(fetched.catalog, fetched.version)
+        self.catalog = self.base = self.database.catalog(fetched)
         self.workspace.use(self.catalog)
         # Nothing happened yet since they were opened.
         self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
@@ -337,25 +377,40 @@ class Transaction:
         """Send the batch, if there is anything to write; the new catalog if the schema was changed."""
         fences = [guard.check() for guard in self.guards]
         net = net_of(self.journal)
-        if not net and not self.schema_changed:
+        locked = self.row_locks.rows if self.row_locks is not None else {}
+        if not net and not self.schema_changed and not locked:
             return None
         builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
         builder.rows(net)
-        if self.row_locks is not None:
-            builder.touch(self.row_locks.rows)
+        builder.touch(locked, only_check=not net and not self.schema_changed)
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()
-        batch = builder.build(os.urandom(16), [*self.reads.checks(), *fences])
-        if not batch.writes and not batch.drops:
+        batch = builder.build(os.urandom(16), [*self.reads.checks(), *fences], self.seen)
+        if not batch.writes and not batch.drops and not locked:
             return None
-        try:
-            version = self.database.store.commit(batch)
-        except Conflict as conflict:
-            raise self._named(conflict) from conflict
+        version = self._send(batch)
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)
-        return builder.committed_catalog(version) if self.schema_changed else None
+        # If others have committed between, their changes of the schema are not in our catalog.
+        if self.schema_changed and version == (self.version or 0) + 1:
+            return builder.committed_catalog(version, next_digest(self.digest, batch.token))
+        return None
+
+    def _send(self, batch: Batch) -> int:
+        """Commit a batch; its version. Raises Conflict, HistoryLost, LockLost, StoreUnavailable."""
+        try:
+            return self.database.store.commit(batch)
+        except HistoryLost:
+            self.database.forget()
+            raise
+        except Conflict as conflict:
+            # A number that we drew is taken: somebody gave it explicitly, or the server has given it out again.
+            for table_id, number in self.numbers.drawn:
+                if (conflict.space, conflict.key) == (rows_space(table_id), encode((number,))):
+                    self.database.counters.drop(row_counter(table_id))
+                    self.draws_again = True
+            raise self._named(conflict) from conflict
 
     def _named(self, conflict: Conflict) -> OperationalError:
         """A store's conflict, told in the words of the schema."""
@@ -370,7 +425,9 @@ class Transaction:
                     "nothing was written, run it again",
                     conflict.space,
                 )
-        if conflict.space == CATALOG:
+        if conflict.space == TABLE_IDS:
+            self.database.counters.drop(IDS)
+        if conflict.space in (CATALOG, TABLE_IDS):
             return Conflict(
                 "conflict on the schema: another transaction has changed it; nothing was written, run it again",
                 conflict.space,

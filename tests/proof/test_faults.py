@@ -172,50 +172,6 @@ def test_what_was_acknowledged_outlives_the_server(server: FaultyServer, direct:
         assert values(direct) == [expected] * 2
 
 
-def test_without_appendonly_a_restart_goes_back_to_a_version_that_was(tmp_path: Path) -> None:
-    with faulty_server(tmp_path / "forgetful", appendonly="no") as server:
-        url = f"rome+redis://127.0.0.1:{server.port}/back"
-        connection = rome.connect(url)
-        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
-        connection.execute("CREATE INDEX t_v ON t (v)")
-        connection.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
-        connection.commit()
-        for number in range(6):
-            add_one(connection)
-            connection.commit()
-            if number == 3:
-                server.admin.save()
-        server.kill()
-        server.start()
-        assert values(url) == [4, 4]
-        add_one(connection)
-        connection.commit()
-        assert values(url) == [5, 5]
-        connection.close()
-
-
-@pytest.mark.xfail(reason="versions that come again with another content are not noticed: see docs/promises.rst")
-def test_a_transaction_open_while_the_server_went_back_is_refused(tmp_path: Path) -> None:
-    with faulty_server(tmp_path / "forgetful", appendonly="no") as server:
-        url = f"rome+redis://127.0.0.1:{server.port}/back"
-        connection, writer = rome.connect(url), rome.connect(url)
-        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
-        connection.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
-        connection.commit()
-        server.admin.save()
-        for _ in range(3):
-            add_one(connection)
-            connection.commit()
-        writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")  # from 3, which will not have been
-        server.kill()
-        server.start()
-        for _ in range(5):
-            connection.execute("UPDATE t SET v = v + 1 WHERE id = 1")
-            connection.commit()
-        with pytest.raises(rome.dbapi.OperationalError):
-            writer.commit()
-
-
 def test_a_server_that_is_down_is_waited_for_a_moment_and_then_named(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     add_one(connection)

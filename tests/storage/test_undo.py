@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rome.errors import SnapshotTooOld
 from rome.storage.keys import encode, entry, row_key_of
 from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Undo
-from rome.storage.undo import Past, Present, existing, fetch_at
+from rome.storage.undo import Digests, Past, Present, existing, fetch_at
 
 EVERYTHING = ((b"", LAST),)
 
@@ -41,7 +41,7 @@ class Copies:
     def ask(self, requests, at):
         self.rounds.append(list(requests))
         answers = [answer(self.versions[-1], request) for request in requests]
-        present = Present(at, answers, self.log[at:])
+        present = Present(at, answers, self.log[at:], Digests(b"", b"", b""))
         if self.between:
             self.commit(self.between.pop(0))
         return present

@@ -8,4 +8,4 @@ for _, space in ipairs(redis.call('HKEYS', name('written'))) do
     redis.call('UNLINK', name('s:' .. space), name('o:' .. space))
 end
 redis.call('UNLINK', META, name('log'), name('trim'), name('tokens'), name('written'), name('counters'),
-    name('locks'))
+    name('locks'), name('digests'))

@@ -4,14 +4,17 @@
 -- write; what runs after that fails only if the data under our names is not ours.
 --
 -- ARGV  format, token, most commits and most bytes of the log, '1' to look whether the user may write
---       then four lists, each with its length first:
+--       then five lists, each with its length first:
+--       seen      version, digest
 --       checks    space, since, demand (see Demand), a list of keys, a list of ranges (begin, end)
 --       writes    space, a list of puts (key, value; only key in a space of entries), a list of deletions (key)
 --       drops     space
 --       advances  counter, number
--- Answers the version, or a refusal: {'conflict', space, key, since}, {'too old', since}, {'format', number}.
+-- Answers the version, or a refusal: {'conflict', space, key, since}, {'too old', since}, {'lost', version},
+-- {'format', number}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
+local MOST_DIGESTS = 131072 -- digests of former versions that are kept: many more than the log is long, for they are small
 
 local at = 6
 local function take()
@@ -46,6 +49,27 @@ local function take_writes()
         groups[i] = {space = space, puts = take_list(holds_entries(space) and 1 or 2), deletions = take_list(1)}
     end
     return groups
+end
+
+-- The place of a version's digest among those that are kept.
+local function place_of(version)
+    return version % MOST_DIGESTS * 8
+end
+
+-- The refusal, if a version that the batch rests on is not in our past, or too far back to tell.
+local function unknown(meta, seen)
+    for i = seen.first, seen.last, 2 do
+        local version, digest = tonumber(ARGV[i]), string.sub(meta.digests, -8)
+        if meta.version - version > MOST_DIGESTS then
+            return {'too old', ARGV[i]}
+        end
+        if version < meta.version then
+            digest = redis.call('GETRANGE', name('digests'), place_of(version), place_of(version) + 7)
+        end
+        if version > meta.version or digest ~= ARGV[i + 1] then
+            return {'lost', ARGV[i]}
+        end
+    end
 end
 
 -- Whether a check guards a key.
@@ -136,7 +160,7 @@ local function validate(meta, checks)
         local written = tonumber(redis.call('HGET', name('written'), check.space) or 0)
         if check.demand ~= 'n' and (written > check.since or check.since > meta.version) then
             if check.since < meta.horizon or check.since > meta.version then
-                return {'too old', digits(check.since)}
+                return {check.since < meta.horizon and 'too old' or 'lost', digits(check.since)}
             end
             pending[check.space] = pending[check.space] or {}
             table.insert(pending[check.space], check)
@@ -147,7 +171,7 @@ local function validate(meta, checks)
         local page = redis.call('XRANGE', name('log'), digits(lowest + 1), '+', 'COUNT', 100)
         for _, entry in ipairs(page) do
             lowest = lowest + 1
-            local refusal = conflict_in(lowest, entry[2][4], pending)
+            local refusal = conflict_in(lowest, entry[2][6], pending)
             if refusal then
                 return refusal
             end
@@ -274,40 +298,69 @@ local function trim(meta)
     redis.call('XTRIM', name('log'), 'MINID', '~', digits(meta.horizon + 1))
 end
 
+-- The digest of the next version (`next_digest` in store.py).
+local function next_digest(digest)
+    local hex = redis.sha1hex(digest .. ARGV[2])
+    return struct.pack('>I4I4', tonumber(string.sub(hex, 1, 8), 16), tonumber(string.sub(hex, 9, 16), 16))
+end
+
+-- Goes on to the next version; what it leaves behind is for the log.
+local function go_on(meta, writes_catalog)
+    local before = {catalog = meta.catalog, digests = meta.digests}
+    local digest = string.sub(meta.digests, -8)
+    local next = next_digest(digest)
+    local incarnation, catalog = next, string.rep('\0', 8)
+    if meta.version > 0 then
+        redis.call('SETRANGE', name('digests'), place_of(meta.version), digest)
+        incarnation, catalog = string.sub(meta.digests, 1, 8), string.sub(meta.digests, 9, 16)
+    end
+    meta.version = meta.version + 1
+    if writes_catalog then
+        meta.catalog, catalog = meta.version, next
+    end
+    meta.digests = incarnation .. catalog .. next
+    return before
+end
+
 -- Adds the commit to the log.
-local function log(meta, undos, drops)
+local function log(meta, before, undos, drops)
     local token, size = ARGV[2], #undos + #ARGV[2]
     local entry = {struct.pack('>I4c0', #token, token)}
     for i = drops.first, drops.last do
         size = size + size_of(ARGV[i])
         entry[#entry + 1] = struct.pack('>I4c0', #ARGV[i], ARGV[i])
     end
-    redis.call('XADD', name('log'), digits(meta.version) .. '-0', 'catalog', digits(meta.catalog), 'undos', undos)
+    redis.call('XADD', name('log'), digits(meta.version) .. '-0', 'catalog', digits(before.catalog), 'digests',
+        before.digests, 'undos', undos)
     redis.call('RPUSH', name('trim'), struct.pack('>d', size) .. table.concat(entry))
     redis.call('HSET', name('tokens'), token, digits(meta.version))
     meta.log_bytes = meta.log_bytes + size
 end
 
--- The refusal of a user who may not run what a commit runs (from Redis 7 on a script can ask).
-local function check_permission()
-    if ARGV[5] ~= '1' or not redis.acl_check_cmd then
-        return
+local function permission()
+    if ARGV[5] ~= '1' then
+        return nil
     end
     local key = name('s:r0')
-    local commands = {
+    return check_permission({
         {'XADD', key, '*', 'a', 'b'}, {'XTRIM', key, 'MINID', '~', '1'}, {'RPUSH', key, 'a'}, {'LTRIM', key, '1', '-1'},
-        {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'ZADD', key, '0', 'a'}, {'ZREM', key, 'a'}, {'UNLINK', key}
-    }
-    for _, command in ipairs(commands) do
-        if not redis.acl_check_cmd(unpack(command)) then
-            return redis.error_reply('NOPERM this user may not run ' .. command[1] .. ' on the keys of the database')
+        {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'ZADD', key, '0', 'a'}, {'ZREM', key, 'a'}, {'UNLINK', key},
+        {'SETRANGE', key, '0', 'a'}
+    })
+end
+
+local function writes_catalog(groups)
+    for _, group in ipairs(groups) do
+        if group.space == 'c' then
+            return true
         end
     end
+    return false
 end
 
 local function run()
     local meta, refusal = read_meta()
-    refusal = refusal or check_permission()
+    refusal = refusal or permission()
     if refusal then
         return refusal
     end
@@ -315,7 +368,7 @@ local function run()
     if before then
         return tonumber(before)
     end
-    refusal = validate(meta, take_checks())
+    refusal = unknown(meta, take_list(2)) or validate(meta, take_checks())
     if refusal then
         return refusal
     end
@@ -326,27 +379,23 @@ local function run()
     end
 
     -- From here on nothing is refused.
-    if #groups + drops.count > 0 then
-        meta.version = meta.version + 1
-        log(meta, table.concat(parts), drops)
+    local is_new = #groups + drops.count > 0
+    if is_new then
+        log(meta, go_on(meta, writes_catalog(groups)), table.concat(parts), drops)
     end
     for i = advances.first, advances.last, 2 do
         advance(ARGV[i], ARGV[i + 1])
     end
-    if #groups + drops.count == 0 then
+    if not is_new then
         return meta.version
     end
     for _, group in ipairs(groups) do
         write(group)
         redis.call('HSET', name('written'), group.space, digits(meta.version))
-        if group.space == 'c' then
-            meta.catalog = meta.version
-        end
     end
     trim(meta)
     redis.call('HSET', META, 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.horizon), 'format', digits(meta.format), 'log_bytes', digits(meta.log_bytes))
-    redis.call('HSETNX', META, 'incarnation', ARGV[2])
+        digits(meta.horizon), 'format', digits(meta.format), 'log_bytes', digits(meta.log_bytes), 'digests', meta.digests)
     return meta.version
 end
 

@@ -20,15 +20,16 @@ local function chunks(count, work)
     end
 end
 
--- The counts that every commit moves; and a refusal, if a newer ROME has written here.
+-- What every commit moves; and a refusal, if a newer ROME has written here.
 local function read_meta()
-    local found = redis.call('HMGET', META, 'version', 'catalog', 'horizon', 'format', 'log_bytes')
+    local found = redis.call('HMGET', META, 'version', 'catalog', 'horizon', 'format', 'log_bytes', 'digests')
     local meta = {
         version = tonumber(found[1] or 0),
         catalog = tonumber(found[2] or 0),
         horizon = tonumber(found[3] or 0),
         format = tonumber(found[4] or ARGV[1]),
-        log_bytes = tonumber(found[5] or 0)
+        log_bytes = tonumber(found[5] or 0),
+        digests = found[6] or ''
     }
     if meta.format > tonumber(ARGV[1]) then
         return meta, {'format', digits(meta.format)}
@@ -46,6 +47,19 @@ local function less(a, b)
         end
     end
     return #a < #b
+end
+
+-- The refusal of a user who may not run what a script runs (from Redis 7 on a script can ask): a script that is stopped
+-- half-way is not rolled back.
+local function check_permission(commands)
+    if not redis.acl_check_cmd then
+        return nil
+    end
+    for _, command in ipairs(commands) do
+        if not redis.acl_check_cmd(unpack(command)) then
+            return redis.error_reply('NOPERM this user may not run ' .. command[1] .. ' on the keys of the database')
+        end
+    end
 end
 
 -- Move a counter on to a number of decimal digits, which may be more than a Lua number can hold.

@@ -1,6 +1,6 @@
 -- The newest version of a database, for a copy of it. ARGV: format, and the meta hash of an empty database of the same
 -- server to copy it into, with its incarnation; without them, the answer has everything.
--- Answers {version, catalog, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
+-- Answers {version, catalog, digests, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
 local meta, refusal = read_meta()
 if refusal then
@@ -23,7 +23,7 @@ for _, space in ipairs(redis.call('HKEYS', name('written'))) do
 end
 
 if not ARGV[2] then
-    local answer = {digits(meta.version), digits(meta.catalog), redis.call('DUMP', name('counters')), spaces}
+    local answer = {digits(meta.version), digits(meta.catalog), meta.digests, redis.call('DUMP', name('counters')), spaces}
     for _, space in ipairs(spaces) do
         answer[#answer + 1] = redis.call('DUMP', name('s:' .. space))
         answer[#answer + 1] = redis.call('DUMP', name('o:' .. space))
@@ -43,5 +43,5 @@ for _, space in ipairs(spaces) do
 end
 if meta.version > 0 then
     redis.call('HSET', ARGV[2], 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'incarnation', ARGV[3])
+        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'digests', ARGV[3] .. string.sub(meta.digests, 9))
 end

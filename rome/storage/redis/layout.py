@@ -3,13 +3,14 @@
 All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives on one node.
 
     meta        hash    version, catalog, horizon (the oldest version that can be read), format, log_bytes,
-                        incarnation (made anew with the first commit)
+                        digests: 8 bytes each for the incarnation, the catalog's version and the newest one
     s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE     zset    the keys of a space of values, all scores 0: its order
     written     hash    space → the last version that wrote to it; also the list of all spaces there are
     counters    hash    counter → the last number that was taken
-    log         stream  entry VERSION-0: the catalog's version before the commit, and its undos
+    log         stream  entry VERSION-0: the catalog's version and the digests before the commit, and its undos
     trim        list    of each commit in the log, oldest first: its size, its token, the spaces it dropped
+    digests     string  the digests of the last 131072 versions before the newest, each at its version modulo that
     tokens      hash    token → version, of each commit in the log
     locks       hash    name → who holds it and until when (lock.lua)
     wake:NAME   stream  releases of a lock that somebody waited for, a minute long
@@ -57,14 +58,16 @@ def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
     return [_read_entry(entry_id, fields) for entry_id, fields in entries]
 
 
-def catalog_before(entry: LogEntry) -> int:
-    """The last version before a commit of the log that wrote to the catalog."""
-    return int(entry[1][1])
+def before(entry: LogEntry) -> tuple[int, bytes]:
+    """What a commit of the log left behind: the last version that wrote to the catalog, and the digests of then."""
+    return int(entry[1][1]), entry[1][3]
 
 
 def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
     try:
-        _, _, _, data = fields
+        *_, data = fields
+        if len(fields) != 6:
+            raise ValueError("it has not the fields of an entry")
         version = int(entry_id.removesuffix(b"-0"))
         return Committed(version, tuple(_read_undos(data)))
     except (ValueError, IndexError) as error:

@@ -9,17 +9,28 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, InterfaceError, StoreUnavailable
+from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import Layout, catalog_before, read_log
+from rome.storage.redis.layout import Layout, before, read_log
 from rome.storage.redis.reads import Question, Questions, rows_in
 from rome.storage.redis.scripts import Argument, Command
 from rome.storage.redis.wire import Packed, pack
-from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format, too_old
-from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store
-from rome.storage.undo import Present, existing, fetch_at
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format
+from rome.storage.store import (
+    FORMAT,
+    Batch,
+    Committed,
+    Fetched,
+    Lookup,
+    Request,
+    Stats,
+    Store,
+    history_lost,
+    too_old,
+)
+from rome.storage.undo import Digests, Present, existing, fetch_at
 
 _EXEC = pack([("EXEC",)])
 _PAGE = 1000
@@ -36,7 +47,7 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address.connect, address.server, self.stats)
         self._questions = Questions(self._layout, self._server.scripts)
-        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format", "incarnation")
+        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format", "digests")
         self._ask_meta = pack([self._read_meta])
         self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
@@ -45,16 +56,15 @@ class RedisStore:
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
         """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
-        version, incarnation, present = self._ask(requests, at)
-        catalog, answers, tail = present
+        version, present = self._ask(requests, at)
+        catalog, answers, tail, digests = present
         if tail and at is not None:
             asked = [present]
-            fetched = fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[2])
-            return fetched._replace(incarnation=incarnation)
+            return fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[1])
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
                 answers[place] = existing(answers[place])
-        return Fetched(version, catalog, answers, incarnation)
+        return Fetched(version, catalog, answers, *digests)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -68,7 +78,8 @@ class RedisStore:
         refusal = self._refusal(reply)
         if refusal is None:
             return int(reply)
-        if sent > 1 and self._may_have_forgotten(batch):
+        # Where the version that the batch rests on is lost, the batch can't be there either.
+        if sent > 1 and not isinstance(refusal, HistoryLost) and self._may_have_forgotten(batch):
             raise StoreUnavailable(
                 f"the connection to {self._address.server} was lost while committing, and its log is too short to tell "
                 "whether the transaction was applied"
@@ -115,8 +126,8 @@ class RedisStore:
         """Disconnect. A store that is used again connects again."""
         self._server.close()
 
-    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, bytes, Present]:
-        """One round: the newest version, the incarnation, the present answers, and the commits after `at`.
+    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, Present]:
+        """One round: the newest version, the present answers, and the commits after `at`.
 
         Lookups keep entries whose row is missing.
         """
@@ -126,19 +137,21 @@ class RedisStore:
         replies, size = self._server.exchange(packed, lambda: self._packed(list(map(of, requests)), at))
         meta, *rest = replies if len(replies) == 1 else self._executed(replies)
         version, catalog, horizon = self._counts(meta)
+        newest = digests = meta[4] or b""
         tail: list[Committed] = []
         if at is not None:
-            if not horizon <= at <= version:
-                raise too_old(at)
+            _demand_reachable(at, horizon, version)
             log = self._checked(rest.pop())
-            catalog = catalog_before(log[0]) if log else catalog
-            tail = read_log(log)
+            if log:
+                catalog, digests = before(log[0])
+                tail = read_log(log)
         if ResponseError in map(type, rest):
             for reply in rest:
                 self._checked(reply)
         answers = [read(reply) for (_, read), reply in zip(questions, rest, strict=True)]
         self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
-        return version, meta[4] or b"", Present(catalog, answers, tail)
+        told = Digests(newest[:8], digests[16:], digests[8:16] if catalog else b"")
+        return version, Present(catalog, answers, tail, told)
 
     def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
         """The commands of a round that asks questions, with what tells its version."""
@@ -177,8 +190,7 @@ class RedisStore:
         log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
         meta, entries = self._executed(self._server.round(lambda: [("MULTI",), self._read_meta, log, ("EXEC",)]))
         version, _, horizon = self._counts(meta)
-        if not horizon <= since <= version:
-            raise too_old(since)
+        _demand_reachable(since, horizon, version)
         return read_log(self._checked(entries))
 
     def _run(self, script: str, *arguments: Argument) -> Any:
@@ -214,11 +226,11 @@ class RedisStore:
         """
         (meta,) = self._server.round(lambda: [self._read_meta])
         _, _, horizon = self._counts(meta)
-        return any(check.since < horizon for check in batch.checks)
+        return any(version < horizon for version in (*batch.seen, *(check.since for check in batch.checks)))
 
     def _restore(self, copied: Sequence[Any]) -> None:
         """Write what copy.lua answered for another server. The version comes last: until then the database is new."""
-        version, catalog, counters, spaces, *dumps = copied
+        version, catalog, digests, counters, spaces, *dumps = copied
         layout = self._layout
         commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
         for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
@@ -228,7 +240,7 @@ class RedisStore:
                     commands.append(("RESTORE", name, 0, dump, "REPLACE"))
         if int(version):
             meta = {"version": version, "catalog": catalog, "horizon": version, "format": FORMAT, "log_bytes": 0}
-            meta["incarnation"] = os.urandom(8)
+            meta["digests"] = os.urandom(8) + digests[8:]
             commands.append(("HSET", layout.meta, *(part for field in meta.items() for part in field)))
         try:
             for command in commands:
@@ -251,3 +263,11 @@ class RedisStore:
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
         return reply
+
+
+def _demand_reachable(at: int, horizon: int, version: int) -> None:
+    """Raise SnapshotTooOld for a version that the log does not reach, HistoryLost for one that is yet to come."""
+    if at > version:
+        raise history_lost(at)
+    if at < horizon:
+        raise too_old(at)

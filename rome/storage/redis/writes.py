@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rome.errors import Conflict, DatabaseError, FormatError, SnapshotTooOld
+from rome.errors import Conflict, DatabaseError, FormatError
 from rome.storage.redis.scripts import Argument
-from rome.storage.store import FORMAT, Batch, Check, Write, holds_entries
+from rome.storage.store import FORMAT, Batch, Check, Write, history_lost, holds_entries, too_old
 
-REFUSALS = (b"conflict", b"too old", b"format")
+REFUSALS = (b"conflict", b"too old", b"lost", b"format")
 """The first words of what a script answers when it refuses."""
 
 
 def arguments_of(batch: Batch) -> list[Argument]:
-    """The four lists that commit.lua reads, each with its length first."""
-    arguments: list[Argument] = []
+    """The five lists that commit.lua reads, each with its length first."""
+    arguments: list[Argument] = [len(batch.seen)]
+    for version, digest in batch.seen.items():
+        arguments += [version, digest]
     _add_checks(arguments, batch.checks)
     _add_writes(arguments, batch.writes)
     drops = list(dict.fromkeys(batch.drops))
@@ -34,15 +36,13 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
             f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
             f"{int(since)}, which this one had read; nothing was written, run the transaction again",
             bytes(space),
+            bytes(key),
         )
     if kind == b"too old":
         return too_old(int(refusal[1]))
+    if kind == b"lost":
+        return history_lost(int(refusal[1]))
     return newer_format(int(refusal[1]), server, database)
-
-
-def too_old(version: int, reason: str = "the log begins later or the database was cleared") -> SnapshotTooOld:
-    """The error for a version that can't be read any more."""
-    return SnapshotTooOld(f"snapshot too old: version {version} can't be read, {reason}; run the transaction again")
 
 
 def newer_format(number: int, server: str, database: str) -> FormatError:

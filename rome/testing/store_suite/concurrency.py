@@ -45,7 +45,7 @@ class Concurrency(Harness):
             writing = pool.submit(write, range(1, 101))
             reads = 0
             while not writing.done() or not reads:
-                version, _, (one, rows, count), _ = store.fetch(
+                version, _, (one, rows, count), *_ = store.fetch(
                     [Get(ROWS, (b"b", b"a")), Range(ROWS), Count(b"r2", ((b"", b"\xff"),))]
                 )
                 expected = b"%d" % version if version else None
@@ -75,7 +75,7 @@ def increment(store: Store, times: int) -> None:
     """Add 1 to a row as often as is said; after a conflict, read it again."""
     done = 0
     while done < times:
-        version, _, ((value,),), _ = store.fetch([Get(ROWS, (b"sum",))])
+        version, _, ((value,),), *_ = store.fetch([Get(ROWS, (b"sum",))])
         try:
             commit(store, put(b"sum", b"%d" % (int(value or 0) + 1)), checks=[Check(ROWS, b"sum", b"sum\0", version)])
         except Conflict:

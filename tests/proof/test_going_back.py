@@ -1,0 +1,280 @@
+"""A server that loses commits it has acknowledged, and gives their version numbers again: nobody takes one for another.
+
+The server here saves when it is told to, and goes back to that when it is killed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+import rome
+from rome.errors import Conflict, HistoryLost
+from rome.testing import check_database
+from rome.testing.faults.proxy import Proxy
+from rome.testing.faults.server import FaultyServer, faulty_server
+
+NUMBER = itertools.count()
+LOST = 3
+"""Commits that the server loses in most of these tests."""
+
+
+@dataclass
+class Scene:
+    """A database on a server that goes back. Connections of different `process` share nothing but the server."""
+
+    server: FaultyServer
+    name: str
+
+    def url(self, process: int = 0, port: int | None = None) -> str:
+        return f"rome+redis://127.0.0.1:{port or self.server.port}/{self.name}?log_commits={1000 + process}"
+
+    def connect(self, process: int = 0, isolation_level: str = "SNAPSHOT") -> rome.Connection:
+        return rome.connect(self.url(process), isolation_level=isolation_level)
+
+    def save(self) -> None:
+        self.server.admin.save()
+
+    def go_back(self) -> None:
+        self.server.kill()
+        self.server.start()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
+    with faulty_server(tmp_path_factory.mktemp("forgetful"), appendonly="no") as server:
+        yield server
+
+
+@pytest.fixture
+def scene(server: FaultyServer) -> Iterator[Scene]:
+    """A table with two rows, which will not be lost."""
+    scene = Scene(server, f"back{next(NUMBER)}")
+    with scene.connect() as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
+        connection.execute("CREATE INDEX t_v ON t (v)")
+        connection.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
+    scene.save()
+    yield scene
+    assert check_database(scene.url()) == []
+    connection.close()
+
+
+def add(connection: rome.Connection, number: int, times: int = 1, row: int = 1) -> None:
+    """Commit so many times."""
+    for _ in range(times):
+        connection.execute("UPDATE t SET v = v + ? WHERE id = ?", (number, row))
+        connection.commit()
+
+
+def values(connection: rome.Connection) -> list[object]:
+    found = [value for (value,) in connection.execute("SELECT v FROM t ORDER BY id").fetchall()]
+    connection.commit()
+    return found
+
+
+def test_what_is_left_is_a_version_that_was(scene: Scene) -> None:
+    connection = scene.connect()
+    add(connection, 1, 2)
+    scene.save()
+    add(connection, 1, 2)
+    scene.go_back()
+    assert values(connection) == [2, 0]
+    add(connection, 1)
+    assert values(connection) == [3, 0]
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"])
+@pytest.mark.parametrize("again", [0, LOST - 1, LOST, LOST + 2])
+def test_a_transaction_open_meanwhile_is_refused(scene: Scene, level: str, again: int) -> None:
+    """Whether its number has not come again, is the newest again, or has been passed."""
+    connection, writer = scene.connect(), scene.connect(1, level)
+    add(connection, 1, LOST, row=2)
+    writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")  # from 3, which will not have been
+    scene.go_back()
+    add(connection, 1, again)
+    with pytest.raises(HistoryLost, match="lost commits"):
+        writer.commit()
+    assert values(connection) == [again, 0]
+    writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")
+    writer.commit()
+    assert values(connection) == [again, 10]
+
+
+@pytest.mark.parametrize("again", [0, LOST - 1, LOST, LOST + 2])
+def test_a_version_is_not_read_on(scene: Scene, again: int) -> None:
+    connection, reader = scene.connect(), scene.connect(1)
+    add(connection, 1, LOST)
+    assert reader.execute("SELECT v FROM t WHERE id = 1").fetchall() == [(LOST,)]
+    scene.go_back()
+    add(connection, 1, again, row=2)
+    with pytest.raises(HistoryLost, match="lost commits"):
+        reader.execute("SELECT v FROM t WHERE id = 2")
+    reader.rollback()
+    assert values(reader) == [0, again]
+
+
+@pytest.mark.parametrize("again", [LOST - 1, LOST, LOST + 2])
+def test_versions_from_before_go_on(scene: Scene, again: int) -> None:
+    """They are as they were: it is nobody's loss that newer ones are gone."""
+    connection, reader, writer = scene.connect(), scene.connect(1), scene.connect(2)
+    for other in (reader, writer):
+        assert other.execute("SELECT v FROM t WHERE id = 1").fetchall() == [(0,)]
+    add(connection, 1, LOST)
+    scene.go_back()
+    add(connection, 1, again)
+    assert reader.execute("SELECT v FROM t ORDER BY id").fetchall() == [(0,), (0,)]
+    writer.execute("UPDATE t SET v = 7 WHERE id = 2")
+    writer.commit()
+    assert values(connection) == [again, 7]
+
+
+def test_read_committed_reads_what_there_is(scene: Scene) -> None:
+    connection, other = scene.connect(), scene.connect(1, "READ COMMITTED")
+    add(connection, 1, LOST)
+    assert other.execute("SELECT v FROM t").fetchall() == [(LOST,), (0,)]
+    scene.go_back()
+    assert other.execute("SELECT v FROM t").fetchall() == [(0,), (0,)]
+    other.execute("UPDATE t SET v = v + 1 WHERE id = 2")
+    other.commit()
+    assert values(connection) == [0, 1]
+
+
+def test_read_committed_does_not_mix_two_versions_of_one_number(scene: Scene) -> None:
+    connection, other = scene.connect(), scene.connect(1, "READ COMMITTED")
+    add(connection, 1, LOST)
+    other.execute("UPDATE t SET v = v + 10 WHERE id = 1")
+    scene.go_back()
+    add(connection, 1, LOST, row=2)
+    with pytest.raises(HistoryLost):
+        other.execute("UPDATE t SET v = v + 10 WHERE id = 2")
+
+
+def test_autocommit_has_nothing_to_lose(scene: Scene) -> None:
+    connection, other = scene.connect(), scene.connect(1, "AUTOCOMMIT")
+    add(connection, 1, LOST)
+    assert other.execute("SELECT v FROM t").fetchall() == [(LOST,), (0,)]
+    scene.go_back()
+    for again in range(2 * LOST):
+        assert other.execute("SELECT v FROM t").fetchall() == [(again,), (0,)]
+        add(connection, 1)
+    other.execute("UPDATE t SET v = v + 1 WHERE id = 2")
+    assert values(connection) == [2 * LOST, 1]
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED", "AUTOCOMMIT"])
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_schema_is_not_taken_for_another(scene: Scene, level: str, before: int) -> None:
+    """Catalog versions come again, too, and the catalogs and plans of the lost ones are known yet."""
+    one, other = scene.connect(0, level), scene.connect(1, level)
+    add(one, 1, before)
+    one.execute("ALTER TABLE t ADD COLUMN one TEXT DEFAULT 'one'")
+    one.execute("CREATE TABLE u (a INTEGER)")
+    one.commit()
+    assert one.execute("SELECT * FROM t").fetchall() == [(1, before, "one"), (2, 0, "one")]
+    assert one.execute("SELECT * FROM u").fetchall() == []
+    one.commit()
+    scene.go_back()
+    other.execute("ALTER TABLE t ADD COLUMN other TEXT DEFAULT 'other'")
+    other.execute("CREATE TABLE u (a INTEGER, b INTEGER)")
+    other.execute("INSERT INTO u VALUES (1, 2)")
+    other.commit()
+    add(other, 1, 1 - before)
+    assert one.execute("SELECT * FROM t").fetchall() == [(1, 1 - before, "other"), (2, 0, "other")]
+    assert one.execute("SELECT * FROM u").fetchall() == [(1, 2)]
+    one.execute("INSERT INTO u VALUES (3, 4)")
+    one.commit()
+    assert other.execute("SELECT * FROM u").fetchall() == [(1, 2), (3, 4)]
+
+
+def test_numbers_that_are_given_again(scene: Scene) -> None:
+    """Both processes believe that a block of numbers is theirs. No row is lost for it, and no two have one number."""
+    one, other = scene.connect(0), scene.connect(1)
+    one.execute("INSERT INTO t (v) VALUES (100)")
+    one.commit()
+    scene.go_back()
+    refused = 0
+    for number in range(40):
+        for connection in (other, one):
+            for _ in range(2):
+                try:
+                    connection.execute("INSERT INTO t (v) VALUES (?)", (number,))
+                    connection.commit()
+                    break
+                except Conflict:
+                    refused += 1
+    assert refused <= 1
+    assert values(one) == values(other)
+    assert sorted(values(one)[2:]) == sorted([*range(40), *range(40)])
+
+
+def test_ids_of_tables_that_are_given_again(scene: Scene) -> None:
+    """Tables are told by numbers, too: no two may have one, or they would share their rows."""
+    one, other = scene.connect(0), scene.connect(1)
+    one.execute("CREATE TABLE a (n INTEGER)")
+    one.commit()
+    scene.go_back()
+    refused = 0
+    for number in range(6):
+        for connection in (other, one):
+            name = f"t{number}_{connection is one:d}"
+            for _ in range(2):
+                try:
+                    connection.execute(f"CREATE TABLE {name} (n INTEGER, UNIQUE (n))")
+                    connection.execute(f"INSERT INTO {name} VALUES (?)", (number,))
+                    connection.commit()
+                    break
+                except Conflict:
+                    refused += 1
+    assert refused <= 1
+    for connection in (one, other):
+        for number in range(6):
+            for owner in (0, 1):
+                assert connection.execute(f"SELECT n FROM t{number}_{owner}").fetchall() == [(number,)]
+
+
+@pytest.mark.parametrize(("seen", "outcome"), [("lost", HistoryLost), ("kept", None)])
+@pytest.mark.parametrize("others", [0, 1, LOST + 2])
+def test_an_answer_that_is_lost_with_its_commit(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, seen: str, outcome: type[Exception] | None, others: int
+) -> None:
+    """The commit is applied, its answer lost, and then the server goes back behind it, before it is asked for again.
+
+    What it rested on is there yet: it is applied once more, and there once. If that is lost, too, then so is it.
+    """
+    connection = scene.connect()
+    add(connection, 1, LOST)
+    if seen == "kept":
+        scene.save()
+
+    def moment(_: float) -> None:
+        monkeypatch.undo()
+        scene.go_back()
+        add(connection, 1, others)
+
+    with Proxy(scene.server.port) as proxy:
+        writer = rome.connect(scene.url(1, proxy.port))
+        writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")
+        proxy.cut_next("after")
+        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", moment)
+        if outcome is None:
+            writer.commit()
+        else:
+            with pytest.raises(outcome):
+                writer.commit()
+        writer.close()
+    assert values(connection) == [others + (LOST if seen == "kept" else 0), 0 if outcome else 10]
+
+
+def test_row_locks_of_a_version_that_is_lost(scene: Scene) -> None:
+    """The locks are gone with the commits. Who has changed nothing learns it, too, for he relied on them."""
+    connection, holder = scene.connect(), scene.connect(1)
+    add(connection, 1, LOST)
+    assert holder.execute("SELECT v FROM t WHERE id = 1 FOR UPDATE").fetchall() == [(LOST,)]
+    scene.go_back()
+    add(connection, 1, LOST)
+    with pytest.raises(HistoryLost):
+        holder.commit()
