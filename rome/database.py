@@ -19,7 +19,7 @@ from rome.url import URL
 _CATALOGS = 8
 _BLOCK = 32
 
-CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "slow_ms"})
+CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
 """URL options that are a connection's, not the store's."""
 
 IDS = b"ids"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from rome.transaction.changes import RolledBack
 from rome.transaction.explain import explain, explained, log_slow
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.replay import TRIES, Script, is_same
-from rome.transaction.row_locks import lock_and_read
+from rome.transaction.row_locks import LOCK_TIMEOUT, lock_and_read
 from rome.transaction.schema_change import change_schema
 from rome.transaction.statements import run
 from rome.transaction.transaction import Isolation, Transaction
@@ -33,7 +34,8 @@ def connect(url: str | URL, **options: Any) -> Connection:
     """Open a connection to the database of a ROME URL, which need not exist before.
 
     Options (also in the URL): `isolation_level` (SNAPSHOT, SERIALIZABLE, READ COMMITTED, AUTOCOMMIT), `foreign_keys`
-    (on or off), `slow_ms` (statements that take longer are logged with their plan, by the logger `rome.slow`).
+    (on or off), `lock_timeout` (seconds that SELECT … FOR UPDATE waits for others' row locks), `slow_ms` (statements
+    that take longer are logged with their plan, by the logger `rome.slow`).
     Raises InterfaceError for a wrong URL or option, OperationalError when the store can't be reached.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
@@ -44,14 +46,15 @@ def connect(url: str | URL, **options: Any) -> Connection:
         raise InterfaceError(f"unknown connection option {min(unknown)!r}; known: {known}")
     isolation = _isolation(str(merged.get("isolation_level", "SNAPSHOT")))
     foreign_keys = _switch("foreign_keys", merged.get("foreign_keys", True))
-    slow_ms = _milliseconds("slow_ms", merged.get("slow_ms"))
+    lock_timeout = _number("lock_timeout", "seconds", merged.get("lock_timeout", LOCK_TIMEOUT))
+    slow_ms = None if merged.get("slow_ms") is None else _number("slow_ms", "milliseconds", merged["slow_ms"])
     database = open_database(parsed)
     try:
         database.store.fetch([])
     except BaseException:
         release_database(database)
         raise
-    return Connection(database, isolation, foreign_keys, slow_ms)
+    return Connection(database, isolation, foreign_keys, lock_timeout, slow_ms)
 
 
 def _isolation(name: str) -> Isolation:
@@ -74,11 +77,14 @@ def _switch(name: str, value: Any) -> bool:
     raise InterfaceError(f"option {name} is on or off, not {value!r}")
 
 
-def _milliseconds(name: str, value: Any) -> float | None:
+def _number(name: str, unit: str, value: Any) -> float:
     try:
-        return None if value is None else float(value)
-    except ValueError:
-        raise InterfaceError(f"option {name} is a number of milliseconds, not {value!r}") from None
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise InterfaceError(f"option {name} is a number of {unit}, not {value!r}")
+    return number
 
 
 class Connection:
@@ -96,9 +102,15 @@ class Connection:
     NotSupportedError = errors.NotSupportedError
 
     def __init__(
-        self, database: Database, isolation: Isolation, foreign_keys: bool, slow_ms: float | None = None
+        self,
+        database: Database,
+        isolation: Isolation,
+        foreign_keys: bool,
+        lock_timeout: float = LOCK_TIMEOUT,
+        slow_ms: float | None = None,
     ) -> None:
         self.database = database
+        self._lock_timeout = lock_timeout
         self._slow_ms = slow_ms
         self._isolation = isolation
         self._foreign_keys = foreign_keys
@@ -230,7 +242,7 @@ class Connection:
         if about is not None:
             return explain(transaction, *about, rows[0])
         if statement.locking is not None:
-            return lock_and_read(transaction, statement, sql, rows)
+            return lock_and_read(transaction, statement, sql, rows, self._lock_timeout)
         return run(transaction, statement, sql, rows)
 
     def _begin(self) -> Transaction:

@@ -29,9 +29,12 @@ What is not
       token along (`lock.token`), and let the other side refuse smaller ones.
     * A guarded transaction that changes nothing sends no commit, so only the clock is asked.
     * No queue: of those who wait, any may be next.
-    * On Redis the TTL is by the server's clock; if it steps forward, a lock is overtaken early. If the server loses
-      commits (a failover to a replica that lagged behind, a restart without appendonly always), it loses locks and
-      tokens with them. Guarded commits on the same server are as safe as its data, and no safer.
+    * On Redis the TTL is by the server's clock. If that is put forward, a lock is overtaken early (and its fence holds
+      its holder off); if it is put back, a lock that nobody renews lasts one TTL more, from when somebody asks for it.
+    * If the server loses commits (a failover to a replica that lagged behind, a restart without appendonly always), it
+      loses locks and tokens with them: until its next renewal, a holder may not know that somebody else has the lock,
+      and his guarded commit is refused only if one of both has overtaken the other, if what he has read is lost, too,
+      or if he writes what the other has written.
     * Locks of a database that is dropped are gone, and their holders learn it at the next renewal.
 
 Round trips

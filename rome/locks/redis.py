@@ -11,7 +11,8 @@ A release wakes all that wait for the name, and the first to ask again has the l
 having asked, so a waiter that died holds nobody up. Waiting is XREAD on the stream from the id that the refused
 attempt was told, so that a release between the attempt and the wait is not missed.
 
-TTLs are measured by the server's clock. When it steps forward, holders are overtaken early: fences are for that.
+TTLs are measured by the server's clock. When it is put forward, holders are overtaken early: fences are for that. When
+it is put back, the TTL of a lock begins anew for the first who waits for it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class RedisLocks:
     def __init__(self, store: RedisStore) -> None:
         self._store = store
         timeout = getattr(store._address.connect(), "socket_timeout", None)
+        self._permission_seen = False
         self._longest_wait = 10.0 if timeout is None else min(10.0, timeout / 2)
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
@@ -70,14 +72,16 @@ class RedisLocks:
         keys = (store._layout.meta,)
         milliseconds = max(0, round(ttl * 1000))
         sent = 0
+        flags = int(skip), int(not self._permission_seen)
 
         def make_commands() -> list[Command]:
             nonlocal sent
             sent += 1
-            return [store._server.scripts.call("lock", keys, FORMAT, action, owner, milliseconds, int(skip), *names)]
+            return [store._server.scripts.call("lock", keys, FORMAT, action, owner, milliseconds, *flags, *names)]
 
         (reply,) = store._server.round(make_commands)
         answer = store._checked(reply)
         if isinstance(answer, list) and answer[0] in REFUSALS:
             raise error_of(answer, store._address.server, store._address.database)
+        self._permission_seen = True
         return answer, sent

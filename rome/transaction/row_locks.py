@@ -16,14 +16,16 @@ was fetched for the statement is locked, as MySQL does.
 
 What is promised
     * Of those who use FOR UPDATE, one at a time has a row, and it sees what the one before committed.
-    * The locks only make others wait; what is right is decided by commit. If the transaction writes anything, the rows
-      that it has locked are written again, as they are, and checked. So even a lock that was lost (the process was
-      paused past the TTL) lets nobody's change get lost: a commit is refused.
+    * The locks only make others wait; what is right is decided by commit. It checks that nobody has written the rows
+      that were locked, also where the transaction itself has written nothing; and if it has written anything, they are
+      written again, as they are. So even a lock that was lost (the process was paused past the TTL) lets nobody's
+      change get lost: a commit is refused.
     * No deadlock between row locks: a transaction waits only for rows that lie behind all that it has locked. Where
       a later statement wants one that lies before them, and somebody has it, there is a Conflict at once.
 What is not
     * Statements without FOR UPDATE do not ask for row locks. UPDATE and DELETE may commit a row that somebody has
-      locked; then the holder's commit is refused, if it writes.
+      locked; then the holder's commit is refused. (To wait instead, select the rows FOR UPDATE before. A commit can't
+      ask for the locks itself: whether a TTL has passed is a matter of clocks, on which no commit may depend.)
     * Rows that do not exist can't be locked: another transaction may insert them.
 """
 
@@ -53,8 +55,8 @@ from rome.transaction.reads import key_range
 from rome.transaction.statements import plan_of, run
 from rome.transaction.transaction import Isolation, StaleCatalog, Transaction
 
-WAIT = 30.0
-"""Seconds to wait for a row's lock."""
+LOCK_TIMEOUT = 30.0
+"""Seconds to wait for a row's lock, unless the option of that name says otherwise."""
 
 _ATTEMPTS = 10
 
@@ -65,7 +67,9 @@ RowKey = tuple[int, bytes]
 class RowLocks:
     """The row locks of one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, timeout: float) -> None:
+        """`timeout`: seconds to wait for a row."""
+        self._timeout = timeout
         self._manager = manager_of(database)
         self._hold = Hold("row locks", TTL)
         self.rows: dict[RowKey, Known | None] = {}
@@ -87,7 +91,7 @@ class RowLocks:
         if self.rows and self._hold.lost is not None:
             raise Conflict(f"conflict: the row locks are lost: {self._hold.lost}; run the transaction again")
         in_order = not self.rows or new[0] > max(self.rows)
-        timeout = WAIT if wait is Wait.WAIT and in_order else 0.0
+        timeout = self._timeout if wait is Wait.WAIT and in_order else 0.0
         try:
             states = self._manager.take(self._hold, [_name(row) for row in new], timeout, wait is Wait.SKIP)
         except LockTimeout as error:
@@ -95,7 +99,7 @@ class RowLocks:
                 raise LockTimeout(f"could not lock a row of {tables}: another transaction has locked it") from error
             if in_order:
                 raise LockTimeout(
-                    f"could not lock a row of {tables} within {WAIT:g} s: another transaction has locked it"
+                    f"could not lock a row of {tables} within {self._timeout:g} s: another transaction has locked it"
                 ) from error
             raise Conflict(
                 f"conflict on {tables}: another transaction has locked a row that lies before rows which this one has "
@@ -125,14 +129,19 @@ class _Evaluated(NamedTuple):
     sources: list[tuple[RowKey, ...]]
 
 
-def lock_and_read(transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
-    """Run a SELECT with a locking clause. Raises LockTimeout, Conflict, and what the SELECT itself may raise."""
+def lock_and_read(
+    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], timeout: float
+) -> Result:
+    """Run a SELECT with a locking clause. `timeout`: seconds to wait for rows that others have locked.
+
+    Raises LockTimeout, Conflict, and what the SELECT itself may raise.
+    """
     assert statement.locking is not None
     plain = sql[: statement.locking.at]
     wait = statement.locking.wait
     locks = transaction.row_locks
     if locks is None:
-        locks = transaction.row_locks = RowLocks(transaction.database)
+        locks = transaction.row_locks = RowLocks(transaction.database, timeout)
     begins = transaction.version is None
     passed_over: set[RowKey] = set()
     for _ in range(_ATTEMPTS):

@@ -17,6 +17,7 @@ from rome.errors import (
     SnapshotTooOld,
     StoreUnavailable,
 )
+from rome.locks import LockManager
 from rome.storage.redis import wire as wires
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, Check, Count, Get, Lookup, Range, holds_entries
@@ -256,12 +257,20 @@ class TestRefusals:
         assert {key: own_admin.dump(key) for key in own_admin.scan_iter()} == before
         assert commit(store, put(b"a", b"2")) == 2
 
-    @pytest.mark.parametrize("forbidden", ["-zadd", "-hset", "-rpush", "-unlink", "-evalsha -eval"])
+    @pytest.mark.parametrize("forbidden", ["-zadd", "-hset", "-rpush", "-unlink", "-setrange", "-evalsha -eval"])
     def test_a_user_who_may_not_write_everything_writes_nothing(self, own_server, own_admin, forbidden):
         own_admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", *forbidden.split())
         store = self.open(own_server, "app", "pw")
         with pytest.raises(StoreUnavailable, match="does not let this user"):
             commit(store, put(b"a"))
+        assert own_admin.dbsize() == 0
+
+    @pytest.mark.parametrize("forbidden", ["-hincrby", "-hdel", "-xadd", "-pexpire", "-xread"])
+    def test_a_user_who_may_not_do_all_that_locks_need_takes_none(self, own_server, own_admin, forbidden):
+        own_admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", forbidden)
+        store = self.open(own_server, "app", "pw")
+        with pytest.raises(StoreUnavailable, match="does not let this user"):
+            LockManager(store).lock("x").acquire()
         assert own_admin.dbsize() == 0
 
     def test_a_user_of_other_keys(self, own_server, own_admin):
@@ -312,6 +321,15 @@ class TestFormat:
                 work()
         assert {key: admin.dump(key) for key in keys_of(admin, store)} == before
         admin.hset(store._layout.meta, "format", "1")
+
+    def test_one_without_digests_is_refused(self, store, admin):
+        commit(store, put(b"a"))
+        digests = admin.hget(store._layout.meta, "digests")
+        admin.hdel(store._layout.meta, "digests")
+        with pytest.raises(FormatError, match="before its first release"):
+            store.fetch([])
+        admin.hset(store._layout.meta, "digests", digests)
+        assert store.version() == 1
 
     def test_a_log_that_does_not_decode(self, store, admin):
         commit(store, put(b"a"))

@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import rome
 from rome.dbapi import Connection
-from rome.errors import Conflict, LockTimeout, NotSupportedError
+from rome.errors import Conflict, InterfaceError, LockTimeout, NotSupportedError
 from rome.testing.servers import RedisServer
 from rome.transaction import row_locks
 
@@ -156,13 +156,50 @@ def test_read_committed_reads_it_again(table: str) -> None:
     second.close()
 
 
-def test_the_timeout_names_the_table(two: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(row_locks, "WAIT", 0.1)
-    first, second = two
+def test_the_timeout_names_the_table(two: tuple[Connection, Connection], table: str) -> None:
+    first, second = two[0], rome.connect(f"{table}?lock_timeout=0.1")
     first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
     with pytest.raises(LockTimeout, match=r"could not lock a row of jobs within 0.1 s"):
         second.execute("SELECT * FROM jobs FOR UPDATE")
     assert _ids(second, "SELECT id FROM jobs WHERE id = 2 FOR UPDATE") == [2]
+    second.close()
+
+
+@pytest.mark.parametrize("value", ["soon", "-1", "inf", "nan", ""])
+def test_a_timeout_is_a_number(table: str, value: str) -> None:
+    with pytest.raises(InterfaceError, match="lock_timeout is a number of seconds"):
+        rome.connect(f"{table}?lock_timeout={value}")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("change", ["UPDATE jobs SET n = 7 WHERE id = 1", "DELETE FROM jobs WHERE id = 1"])
+@pytest.mark.parametrize("writes", [False, True])
+def test_a_locked_row_that_another_has_written_is_not_relied_on(
+    table: str, level: str, change: str, writes: bool
+) -> None:
+    """Who does not ask for locks does not wait; then the holder's commit is refused, whether it writes or not."""
+    holder, other = rome.connect(table, isolation_level=level), rome.connect(table)
+    assert holder.execute("SELECT n FROM jobs WHERE id = 1 FOR UPDATE").fetchall() == [(0,)]
+    other.execute(change)
+    other.commit()
+    if writes:
+        holder.execute("INSERT INTO loose VALUES (3)")
+    with pytest.raises(Conflict, match="conflict on table jobs"):
+        holder.commit()
+    assert _ids(other, "SELECT count(*) FROM loose") == [2]
+    assert not _is_locked(other, "SELECT * FROM jobs")
+    for connection in (holder, other):
+        connection.close()
+
+
+def test_locked_rows_that_nobody_has_written_are_one_round_trip_more(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    second.execute("UPDATE jobs SET n = 1 WHERE id = 2")
+    second.commit()
+    before = first.stats.rounds
+    first.commit()
+    assert first.stats.rounds - before <= 2  # the check, and the release where it is one
 
 
 def test_what_might_be_a_deadlock_is_refused_at_once(two: tuple[Connection, Connection]) -> None:

@@ -190,3 +190,26 @@ def test_a_conflict_inside_a_savepoint_is_told_until_the_transaction_is_rolled_b
     with pytest.raises(Conflict, match="conflict on table t"):
         one.commit()
     assert one.execute("SELECT * FROM t").fetchall() == []
+
+
+def test_changes_of_the_schema_at_once_are_both_seen(url: str) -> None:
+    """Also by who committed later, and has not seen the other's."""
+    one, other, third = rome.connect(url), rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE a (n INTEGER)")
+    other.execute("CREATE TABLE b (n INTEGER)")
+    one.commit()
+    other.commit()
+    for connection in (one, other, third):
+        assert connection.execute("SELECT count(*) FROM a").fetchall() == [(0,)]
+        assert connection.execute("SELECT count(*) FROM b").fetchall() == [(0,)]
+
+
+def test_a_change_of_the_schema_need_not_be_read_again_by_who_made_it(url: str) -> None:
+    connection = rome.connect(url)
+    for name in ("a", "b"):
+        connection.execute(f"CREATE TABLE {name} (n INTEGER)")
+        connection.commit()
+        before = connection.stats.rounds
+        assert connection.execute(f"SELECT n FROM {name}").fetchall() == []
+        assert connection.stats.rounds - before == 1
+        connection.commit()

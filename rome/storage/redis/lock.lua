@@ -1,29 +1,42 @@
 -- Takes, renews or gives back locks. ARGV: format, 'acquire', 'renew' or 'release', owner, TTL in ms, '1' to pass over
--- names that somebody else holds, names.
+-- names that somebody else holds, '1' to look whether the user may write, names.
 --
--- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d token, B flags,
--- owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder never released it.
+-- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d TTL in ms,
+-- >d token, B flags, owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder never released it.
 -- Those who wait read the stream wake:NAME; it is written to only where the holder's record says that somebody waits.
 
 local CONTENDED, OVERTOOK = 1, 2
-local HEAD = 17 -- bytes before the owner
+local HEAD = 25 -- bytes before the owner
+local FIRST = 7 -- of the names in ARGV
 
 local owner, ttl, skip = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function write(lock, record)
+    redis.call('HSET', name('locks'), lock,
+        struct.pack('>dddB', record.deadline, record.ttl, record.token, record.flags) .. record.owner)
+end
 
 local function read(lock)
     local data = redis.call('HGET', name('locks'), lock)
     if not data then
         return nil
     end
-    local deadline, token, flags = struct.unpack('>ddB', data)
-    return {deadline = deadline, token = token, flags = flags, owner = string.sub(data, HEAD + 1)}
+    local deadline, its_ttl, token, flags = struct.unpack('>dddB', data)
+    local record = {deadline = deadline, ttl = its_ttl, token = token, flags = flags, owner = string.sub(data, HEAD + 1)}
+    if deadline > now + its_ttl then
+        -- It was set before the clock was put back.
+        record.deadline = now + its_ttl
+        write(lock, record)
+    end
+    return record
 end
 
-local function write(lock, record)
-    redis.call('HSET', name('locks'), lock,
-        struct.pack('>ddB', record.deadline, record.token, record.flags) .. record.owner)
+-- The TTL begins anew.
+local function prolong(lock, record)
+    record.deadline, record.ttl = now + ttl, ttl
+    write(lock, record)
 end
 
 local function has(record, flag)
@@ -34,7 +47,7 @@ end
 -- a letter for each name that was tried: g(ranted), o(vertook), h(eld)}.
 local function acquire(meta)
     local states, left, ticket, token = {}, 0, '0-0', nil
-    for i = 6, #ARGV do
+    for i = FIRST, #ARGV do
         local lock = ARGV[i]
         local record = read(lock)
         local mine = record and record.owner == owner
@@ -54,13 +67,12 @@ local function acquire(meta)
             -- The answer to the first attempt was lost: it is the same again.
             states[#states + 1] = has(record, OVERTOOK) and 'o' or 'g'
             token = token or record.token
-            record.deadline = now + ttl
-            write(lock, record)
+            prolong(lock, record)
         else
             states[#states + 1] = record and 'o' or 'g'
             token = token or redis.call('HINCRBY', name('counters'), 'locks', 1)
             -- Who waits for the holder before does not wait for us unless it tries again, and then it says so.
-            write(lock, {deadline = now + ttl, token = token, flags = record and OVERTOOK or 0, owner = owner})
+            prolong(lock, {token = token, flags = record and OVERTOOK or 0, owner = owner})
         end
     end
     return {digits(meta.version), digits(token or 0), digits(left), ticket, table.concat(states)}
@@ -68,12 +80,11 @@ end
 
 local function renew()
     local held = 0
-    for i = 6, #ARGV do
+    for i = FIRST, #ARGV do
         local record = read(ARGV[i])
         if record and record.owner == owner then
             held = held + 1
-            record.deadline = now + ttl
-            write(ARGV[i], record)
+            prolong(ARGV[i], record)
         end
     end
     return held
@@ -81,7 +92,7 @@ end
 
 local function release()
     local held = 0
-    for i = 6, #ARGV do
+    for i = FIRST, #ARGV do
         local lock = ARGV[i]
         local record = read(lock)
         if record and record.owner == owner then
@@ -96,7 +107,19 @@ local function release()
     return held
 end
 
+local function permission()
+    if ARGV[6] ~= '1' then
+        return nil
+    end
+    local key = name('locks')
+    return check_permission({
+        {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'HINCRBY', key, 'a', '1'}, {'XREVRANGE', key, '+', '-'},
+        {'XADD', key, '*', 'a', 'b'}, {'PEXPIRE', key, '1'}, {'XREAD', 'STREAMS', key, '0'}
+    })
+end
+
 local meta, refusal = read_meta()
+refusal = refusal or permission()
 if refusal then
     return refusal
 end

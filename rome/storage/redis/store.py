@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
+from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, StoreUnavailable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
@@ -32,6 +32,11 @@ from rome.storage.store import (
 )
 from rome.storage.undo import Digests, Present, existing, fetch_at
 
+_Counts = tuple[int, int, int, Digests]
+"""The newest version, the catalog's version, the horizon, and the digests."""
+
+_NEW: _Counts = 0, 0, 0, Digests(b"", b"", b"")
+
 _EXEC = pack([("EXEC",)])
 _PAGE = 1000
 """Commits of the log that `changes` reads in one round."""
@@ -51,7 +56,7 @@ class RedisStore:
         self._ask_meta = pack([self._read_meta])
         self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
-        self._meta_seen: tuple[Any, tuple[int, int, int]] = (None, (0, 0, 0))
+        self._meta_seen: tuple[Any, _Counts] = (None, _NEW)
         self._server.open()
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
@@ -136,22 +141,21 @@ class RedisStore:
         packed = self._packed(questions, at)
         replies, size = self._server.exchange(packed, lambda: self._packed(list(map(of, requests)), at))
         meta, *rest = replies if len(replies) == 1 else self._executed(replies)
-        version, catalog, horizon = self._counts(meta)
-        newest = digests = meta[4] or b""
+        version, catalog, horizon, digests = self._counts(meta)
         tail: list[Committed] = []
         if at is not None:
             _demand_reachable(at, horizon, version)
             log = self._checked(rest.pop())
             if log:
-                catalog, digests = before(log[0])
+                catalog, were = before(log[0])
+                digests = _digests(digests.incarnation + were[8:], catalog)
                 tail = read_log(log)
         if ResponseError in map(type, rest):
             for reply in rest:
                 self._checked(reply)
         answers = [read(reply) for (_, read), reply in zip(questions, rest, strict=True)]
         self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
-        told = Digests(newest[:8], digests[16:], digests[8:16] if catalog else b"")
-        return version, Present(catalog, answers, tail, told)
+        return version, Present(catalog, answers, tail, digests)
 
     def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
         """The commands of a round that asks questions, with what tells its version."""
@@ -162,18 +166,23 @@ class RedisStore:
             return self._ask_meta, 1
         return self._ask_more + pack(commands) + _EXEC, len(commands) + 3
 
-    def _counts(self, meta: Any) -> tuple[int, int, int]:
-        """The version, the catalog's version and the horizon. Raises FormatError if a newer ROME wrote them."""
+    def _counts(self, meta: Any) -> _Counts:
+        """What the meta hash says of the newest version. Raises FormatError if it is of another format."""
         # Mostly they are those of the round before.
         seen, counts = self._meta_seen
         if meta == seen:
             return counts
-        version, catalog, horizon, number, _ = self._checked(meta)
+        version, catalog, horizon, number, digests = self._checked(meta)
         if number is None:
-            return 0, 0, 0
+            return _NEW
         if int(number) > FORMAT:
             raise newer_format(int(number), self._address.server, self._address.database)
-        counts = int(version or 0), int(catalog or 0), int(horizon or 0)
+        if digests is None:
+            raise FormatError(
+                f"database {self._address.database!r} on {self._address.server} was written by a ROME from before its "
+                "first release, which this one can't read; drop its keys"
+            )
+        counts = int(version or 0), int(catalog or 0), int(horizon or 0), _digests(digests, int(catalog or 0))
         self._meta_seen = meta, counts
         return counts
 
@@ -189,7 +198,7 @@ class RedisStore:
         layout = self._layout
         log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
         meta, entries = self._executed(self._server.round(lambda: [("MULTI",), self._read_meta, log, ("EXEC",)]))
-        version, _, horizon = self._counts(meta)
+        version, _, horizon, _ = self._counts(meta)
         _demand_reachable(since, horizon, version)
         return read_log(self._checked(entries))
 
@@ -225,7 +234,7 @@ class RedisStore:
         Then its refusal may be due to itself. It was applied after all versions that its checks name.
         """
         (meta,) = self._server.round(lambda: [self._read_meta])
-        _, _, horizon = self._counts(meta)
+        _, _, horizon, _ = self._counts(meta)
         return any(version < horizon for version in (*batch.seen, *(check.since for check in batch.checks)))
 
     def _restore(self, copied: Sequence[Any]) -> None:
@@ -263,6 +272,11 @@ class RedisStore:
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
         return reply
+
+
+def _digests(data: bytes, catalog: int) -> Digests:
+    """The digests as they stand in the meta hash and in the log; a catalog that is at version 0 has none."""
+    return Digests(data[:8], data[16:], data[8:16] if catalog else b"")
 
 
 def _demand_reachable(at: int, horizon: int, version: int) -> None:
