@@ -46,8 +46,13 @@ def _unguarded(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
 
 
 def _newest(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
-    """There are no snapshots: every fetch reads the newest version."""
-    return commit, lambda requests, _at=None: fetch(requests, None)
+    """There are no snapshots: every fetch reads the newest version, and calls it the one that was asked for."""
+
+    def fetch_newest(requests: Sequence[Request], at: int | None = None) -> Fetched:
+        newest = fetch(requests, None)
+        return newest if at is None else fetch([], at)._replace(answers=newest.answers)
+
+    return commit, fetch_newest
 
 
 def _stale(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
