@@ -212,10 +212,13 @@ def test_numbers_that_are_given_again(scene: Scene) -> None:
 
 
 def test_ids_of_tables_that_are_given_again(scene: Scene) -> None:
-    """Tables are told by numbers, too: no two may have one, or they would share their rows."""
-    one, other = scene.connect(0), scene.connect(1)
-    one.execute("CREATE TABLE a (n INTEGER)")
-    one.commit()
+    """Tables are told by numbers, too: no two may have one, or they would share their rows.
+
+    No commit is lost here, so that nobody can have noticed.
+    """
+    one, other = scene.connect(1), scene.connect(2)
+    one.execute("CREATE TABLE a (n INTEGER, UNIQUE (n))")
+    one.rollback()
     scene.go_back()
     refused = 0
     for number in range(6):
