@@ -145,6 +145,12 @@ class Catalog:
                 found.setdefault(key.parent.lower(), []).append(key)
         return {parent: tuple(keys) for parent, keys in found.items()}
 
+    @cached_property
+    def ids(self) -> frozenset[int]:
+        """The ids of all tables and indexes."""
+        tables = self.tables.values()
+        return frozenset((*(table.id for table in tables), *(index.id for table in tables for index in table.indexes)))
+
     def table(self, name: str) -> Table | None:
         """The table of that name, in any case of letters."""
         return self.tables.get(name.lower())

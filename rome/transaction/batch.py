@@ -148,7 +148,7 @@ class BatchBuilder:
 
     def _claim_ids(self) -> None:
         """Ids of new tables and indexes must be nobody's, and nobody must have had them."""
-        for number in sorted(_ids(self._tables) - _ids(self._old_tables)):
+        for number in sorted(self._catalog.ids - self._base.ids):
             key = encode((number,))
             self._writes[TABLE_IDS, key] = b""
             self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
@@ -193,10 +193,6 @@ class BatchBuilder:
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """The catalog that the batch leaves, when it was committed as `version`, and nothing since it was begun."""
         return replace(self._catalog, version=version, digest=digest)
-
-
-def _ids(tables: Mapping[int, Table]) -> set[int]:
-    return {*tables, *(index.id for table in tables.values() for index in table.indexes)}
 
 
 def rests_on(checks: Iterable[Check], seen: Mapping[int, bytes]) -> dict[int, bytes]:

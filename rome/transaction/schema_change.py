@@ -99,6 +99,16 @@ def _closure(transaction: Transaction, sql: str) -> set[str]:
     return found
 
 
+def _new_id(transaction: Transaction) -> int:
+    """The id of a new table or index. One that our catalog has already was given out twice, by a server that went back;
+    commit finds out those that it had.
+    """
+    counters = transaction.database.counters
+    while (number := counters.next(IDS)) in transaction.catalog.ids:
+        counters.drop(IDS)
+    return number
+
+
 def _run(transaction: Transaction, change: Change, sql: str, parameters: Parameters) -> Result:
     workspace = transaction.workspace
     text = sql
@@ -116,7 +126,7 @@ def _run(transaction: Transaction, change: Change, sql: str, parameters: Paramet
                 workspace.sqlite,
                 transaction.catalog,
                 _renames(change),
-                lambda: transaction.database.counters.next(IDS),
+                lambda: _new_id(transaction),
                 {change.name.lower(): _as_sqlite_keeps(sql)} if text != sql else {},
             )
     except Error as error:

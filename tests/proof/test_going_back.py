@@ -239,6 +239,29 @@ def test_ids_of_tables_that_are_given_again(scene: Scene) -> None:
                 assert connection.execute(f"SELECT n FROM t{number}_{owner}").fetchall() == [(number,)]
 
 
+def test_ids_of_tables_that_are_given_out_twice_at_once(scene: Scene) -> None:
+    """Neither has seen the other's table."""
+    one, other = scene.connect(1), scene.connect(2)
+    one.execute("CREATE TABLE a (n INTEGER, UNIQUE (n))")
+    one.rollback()
+    scene.go_back()
+    other.execute("CREATE TABLE b (n INTEGER, UNIQUE (n))")
+    other.commit()
+    for connection, name in ((other, "c"), (one, "d")):
+        connection.execute(f"CREATE TABLE {name} (n INTEGER, UNIQUE (n))")
+    other.commit()
+    with pytest.raises(Conflict, match="conflict on the schema"):
+        one.commit()
+    one.execute("CREATE TABLE d (n INTEGER, UNIQUE (n))")
+    one.commit()
+    other.execute("DROP TABLE c")
+    other.commit()
+    one.execute("INSERT INTO d VALUES (1)")
+    one.commit()
+    assert other.execute("SELECT * FROM d").fetchall() == [(1,)]
+    assert other.execute("SELECT * FROM b").fetchall() == []
+
+
 @pytest.mark.parametrize(("seen", "outcome"), [("lost", HistoryLost), ("kept", None)])
 @pytest.mark.parametrize("others", [0, 1, LOST + 2])
 def test_an_answer_that_is_lost_with_its_commit(
