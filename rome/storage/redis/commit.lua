@@ -14,7 +14,7 @@
 -- {'format', number}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
-local MOST_DIGESTS = 131072 -- digests of former versions that are kept: many more than the log is long, for they are small
+local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log is long, for they are small
 
 local at = 6
 local function take()
@@ -395,7 +395,8 @@ local function run()
     end
     trim(meta)
     redis.call('HSET', META, 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.horizon), 'format', digits(meta.format), 'log_bytes', digits(meta.log_bytes), 'digests', meta.digests)
+        digits(meta.horizon), 'format', digits(meta.format), 'log_bytes', digits(meta.log_bytes), 'digests',
+        meta.digests)
     return meta.version
 end
 

@@ -1,6 +1,7 @@
 -- The newest version of a database, for a copy of it. ARGV: format, and the meta hash of an empty database of the same
 -- server to copy it into, with its incarnation; without them, the answer has everything.
--- Answers {version, catalog, digests, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
+-- Answers {version, catalog, digests, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its
+-- order}.
 
 local meta, refusal = read_meta()
 if refusal then
@@ -23,7 +24,8 @@ for _, space in ipairs(redis.call('HKEYS', name('written'))) do
 end
 
 if not ARGV[2] then
-    local answer = {digits(meta.version), digits(meta.catalog), meta.digests, redis.call('DUMP', name('counters')), spaces}
+    local counters = redis.call('DUMP', name('counters'))
+    local answer = {digits(meta.version), digits(meta.catalog), meta.digests, counters, spaces}
     for _, space in ipairs(spaces) do
         answer[#answer + 1] = redis.call('DUMP', name('s:' .. space))
         answer[#answer + 1] = redis.call('DUMP', name('o:' .. space))
@@ -42,6 +44,7 @@ for _, space in ipairs(spaces) do
     redis.call('HSET', string.sub(ARGV[2], 1, -5) .. 'written', space, digits(meta.version))
 end
 if meta.version > 0 then
+    local its_digests = ARGV[3] .. string.sub(meta.digests, 9)
     redis.call('HSET', ARGV[2], 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'digests', ARGV[3] .. string.sub(meta.digests, 9))
+        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'digests', its_digests)
 end

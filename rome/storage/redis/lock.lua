@@ -2,7 +2,8 @@
 -- names that somebody else holds, '1' to look whether the user may write, names.
 --
 -- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d TTL in ms,
--- >d token, B flags, owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder never released it.
+-- >d token, B flags, owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder
+-- never released it.
 -- Those who wait read the stream wake:NAME; it is written to only where the holder's record says that somebody waits.
 
 local CONTENDED, OVERTOOK = 1, 2
@@ -24,7 +25,8 @@ local function read(lock)
         return nil
     end
     local deadline, its_ttl, token, flags = struct.unpack('>dddB', data)
-    local record = {deadline = deadline, ttl = its_ttl, token = token, flags = flags, owner = string.sub(data, HEAD + 1)}
+    local its_owner = string.sub(data, HEAD + 1)
+    local record = {deadline = deadline, ttl = its_ttl, token = token, flags = flags, owner = its_owner}
     if deadline > now + its_ttl then
         -- It was set before the clock was put back.
         record.deadline = now + its_ttl
