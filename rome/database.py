@@ -18,6 +18,7 @@ from rome.url import URL
 
 _CATALOGS = 8
 _BLOCK = 32
+_MOST_IDLE = 32
 
 CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
 """URL options that are a connection's, not the store's."""
@@ -174,18 +175,31 @@ class Database:
 
 
 _databases: dict[URL, Database] = {}
+_idle: OrderedDict[URL, Database] = OrderedDict()
+"""Databases that nobody has open. What is known of the last ones is kept: who opens one for each statement needs it."""
 _databases_lock = threading.Lock()
 
 
 def open_database(url: URL) -> Database:
-    """The database of a URL, shared in this process until it is released as often as it was opened."""
+    """The database of a URL, shared in this process until it is released as often as it was opened.
+
+    Raises InterfaceError for a wrong URL; StoreUnavailable and FormatError if the first one finds no store it can use.
+    """
     key = _without_connection_options(url)
     with _databases_lock:
         database = _databases.get(key)
         if database is None:
-            database = _databases[key] = Database(key, open_store(key))
+            database = _idle.pop(key) if key in _idle else Database(key, open_store(key))
+            _databases[key] = database
         database.users += 1
-        return database
+        is_first = database.users == 1
+    if is_first:
+        try:
+            database.store.fetch([])
+        except BaseException:
+            release_database(database)
+            raise
+    return database
 
 
 def release_database(database: Database) -> None:
@@ -193,7 +207,9 @@ def release_database(database: Database) -> None:
     with _databases_lock:
         database.users -= 1
         if database.users == 0:
-            del _databases[database.url]
+            _idle[database.url] = _databases.pop(database.url)
+            while len(_idle) > _MOST_IDLE:
+                _idle.popitem(last=False)
             database.store.close()
 
 

@@ -48,13 +48,7 @@ def connect(url: str | URL, **options: Any) -> Connection:
     foreign_keys = _switch("foreign_keys", merged.get("foreign_keys", True))
     lock_timeout = _number("lock_timeout", "seconds", merged.get("lock_timeout", LOCK_TIMEOUT))
     slow_ms = None if merged.get("slow_ms") is None else _number("slow_ms", "milliseconds", merged["slow_ms"])
-    database = open_database(parsed)
-    try:
-        database.store.fetch([])
-    except BaseException:
-        release_database(database)
-        raise
-    return Connection(database, isolation, foreign_keys, lock_timeout, slow_ms)
+    return Connection(open_database(parsed), isolation, foreign_keys, lock_timeout, slow_ms)
 
 
 def _isolation(name: str) -> Isolation:
