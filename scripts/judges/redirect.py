@@ -15,12 +15,14 @@ from databases import Databases
 
 def redirect(service: str, databases: Databases) -> None:
     """Redirect what the tests of this service will do in this process."""
-    _redirect_engines(databases, connect=service not in ("nova", "cinder"))
+    _redirect_engines(databases, connect=service not in ("cinder", "keystone", "nova"))
     _redirect_fixture(databases)
     if service == "nova":
         _redirect_schemas_of_nova(databases)
     if service == "cinder":
         _redirect_schemas_of_cinder(databases)
+    if service == "keystone":
+        _redirect_schemas_of_keystone(databases)
 
 
 def discover(module: str, databases: Databases) -> None:
@@ -93,5 +95,20 @@ def _redirect_schemas_of_cinder(databases: Databases) -> None:
     def set_up(fixture: Any) -> None:
         super(Database, fixture).setUp()
         databases.give_anew(api.get_engine(), "cinder", migration.db_sync)
+
+    Database.setUp = set_up
+
+
+def _redirect_schemas_of_keystone(databases: Databases) -> None:
+    """Keystone's fixture makes and drops all tables for each test."""
+    from keystone.common import sql
+    from keystone.tests.unit.ksfixtures.database import Database
+
+    def set_up(fixture: Any) -> None:
+        super(Database, fixture).setUp()
+        with sql.session_for_write() as session:
+            fixture.engine = session.get_bind()
+        fixture.addCleanup(sql.cleanup)
+        databases.give_anew(fixture.engine, "keystone", lambda: sql.ModelBase.metadata.create_all(bind=fixture.engine))
 
     Database.setUp = set_up

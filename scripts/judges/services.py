@@ -65,4 +65,25 @@ SERVICES = {
         ("glance.tests.unit.v2.test_registry_api",),
         etc="etc/glance",
     ),
+    "placement": Service(
+        ("openstack-placement==16.0.0", "sqlalchemy>=2.0,<2.1", "gabbi", "wsgi-intercept", *COMMON),
+        ("placement.tests.functional.db",),
+        etc="etc",
+    ),
+    "keystone": Service(
+        # python-ldap is built from source: on Debian it wants libldap2-dev and libsasl2-dev.
+        (
+            "keystone==30.0.0",
+            "sqlalchemy>=2.0,<2.1",
+            "freezegun",
+            "ldappool",
+            "lxml",
+            "python-ldap",
+            "webtest",
+            *COMMON,
+        ),
+        ("keystone.tests.unit.test_backend_sql",),
+        etc="etc",
+        keep=True,
+    ),
 }
