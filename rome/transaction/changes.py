@@ -80,6 +80,7 @@ def _run(
     workspace = transaction.workspace
     transaction.stage_all()
     mark = transaction.mark(_SAVEPOINT)
+    violated = workspace.deferred_violations
     result: Result | None = None
     error: Error | None = None
     try:
@@ -92,7 +93,8 @@ def _run(
     if not workspace.open:
         raise RolledBack(error or OperationalError("the transaction was rolled back")) from error
     entries = transaction.pending(mark)
-    return _Trial(mark, result, error, entries, list(constraints.needs(entries)))
+    needs = constraints.needs(entries, violated or workspace.deferred_violations)
+    return _Trial(mark, result, error, entries, list(needs))
 
 
 def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
