@@ -3,6 +3,10 @@
 Messages that stem from SQLite keep SQLite's text word for word, because services match on it.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class Warning(Exception):  # noqa: A001 - the name is PEP 249's
     """Something worth knowing that is no error."""
@@ -29,7 +33,26 @@ class OperationalError(DatabaseError):
 
 
 class IntegrityError(DatabaseError):
-    """A constraint failed: UNIQUE, NOT NULL, CHECK, FOREIGN KEY."""
+    """A constraint failed: UNIQUE, NOT NULL, CHECK, FOREIGN KEY.
+
+    SQLite's text says little; what else is known stands beside it: the `table` that has the constraint, its `columns`
+    (of a CHECK: none), the name of the `constraint` (a FOREIGN KEY's or CHECK's, if it has one), and the `parent` table
+    of a FOREIGN KEY. That is the same whether a child has no parent, or a parent goes that has children.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        table: str | None = None,
+        columns: Sequence[str] = (),
+        constraint: str | None = None,
+        parent: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.table = table
+        self.columns = tuple(columns)
+        self.constraint = constraint
+        self.parent = parent
 
 
 class InternalError(DatabaseError):

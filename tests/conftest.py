@@ -6,11 +6,16 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 import rome
 from rome.testing.servers import RedisServer, valkey_server
 
 _NUMBER = itertools.count()
+
+# On a busy machine an example takes as long as it takes.
+settings.register_profile("rome", deadline=None)
+settings.load_profile("rome")
 
 
 @pytest.fixture(scope="session")

@@ -15,8 +15,8 @@ from alembic.util import CommandError
 
 import rome
 from rome.alembic.impl import RomeImpl
-from rome.alembic.table_text import read_table_text
 from rome.errors import Conflict
+from rome.sql.table_text import read_table_text
 from rome.testing import check_database
 
 PARENT = """\

@@ -13,8 +13,10 @@ from oslo_db import api, exception
 from oslo_db.sqlalchemy import enginefacade, engines
 from sqlalchemy import exc
 
+from rome import dbapi
 from rome.errors import SnapshotTooOld, StoreUnavailable
 
+DROPS_CONSTRAINTS = dbapi.sqlite_version_info >= (3, 53)
 METADATA = sa.MetaData()
 PARENT = sa.Table(
     "parent",
@@ -25,7 +27,10 @@ PARENT = sa.Table(
     sa.UniqueConstraint("a", "b"),
 )
 CHILD = sa.Table(
-    "child", METADATA, sa.Column("id", sa.Integer, primary_key=True), sa.Column("parent_id", sa.ForeignKey("parent.id"))
+    "child",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("parent_id", sa.ForeignKey("parent.id", name="fk_parent")),
 )
 
 
@@ -44,15 +49,26 @@ def test_a_taken_key_names_its_columns(engine):
     assert isinstance(caught.value.inner_exception, exc.IntegrityError)
 
 
-def test_a_missing_parent(engine):
-    with pytest.raises(exception.DBReferenceError), engine.begin() as connection:
-        connection.execute(CHILD.insert(), {"parent_id": 7})
+@pytest.mark.parametrize(
+    "change",
+    [CHILD.insert().values(parent_id=7), CHILD.update().values(parent_id=7), PARENT.delete()],
+    ids=["insert", "update", "delete"],
+)
+def test_a_missing_parent_is_told_by_the_key_of_the_child(engine, change):
+    with engine.begin() as connection:
+        connection.execute(PARENT.insert(), {"id": 1})
+        connection.execute(CHILD.insert(), {"id": 1, "parent_id": 1})
+    with pytest.raises(exception.DBReferenceError) as caught, engine.begin() as connection:
+        connection.execute(change)
+    error = caught.value
+    assert (error.table, error.constraint, error.key, error.key_table) == ("child", "fk_parent", "parent_id", "parent")
 
 
 def test_a_missing_table_is_named(engine):
-    with pytest.raises(exception.DBNonExistentTable) as caught, engine.connect() as connection:
-        connection.exec_driver_sql("SELECT * FROM nowhere")
-    assert caught.value.table == "nowhere"
+    for statement in ("SELECT * FROM nowhere", "CREATE INDEX i ON nowhere (a)", "DROP TABLE nowhere"):
+        with pytest.raises(exception.DBNonExistentTable) as caught, engine.connect() as connection:
+            connection.exec_driver_sql(statement)
+        assert caught.value.table == "nowhere"
 
 
 def test_a_conflict_is_a_deadlock_to_retry_decorators(engine):
@@ -158,10 +174,26 @@ def test_values_that_can_not_be_stored(engine):
 
 def test_a_check_is_named(engine):
     with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE TABLE checked (a CONSTRAINT positive CHECK (a > 0))")
-        with pytest.raises(exception.DBConstraintError) as caught:
-            connection.exec_driver_sql("INSERT INTO checked VALUES (0)")
-    assert caught.value.check_name == "positive"
+        connection.exec_driver_sql("CREATE TABLE checked (a CONSTRAINT positive CHECK (a > 0), b CHECK (b <> a))")
+        for values, name in ((0, 1), "positive"), ((1, 1), "b <> a"):
+            with pytest.raises(exception.DBConstraintError) as caught:
+                connection.exec_driver_sql("INSERT INTO checked VALUES (?, ?)", values)
+            assert (caught.value.table, caught.value.check_name) == ("checked", name)
+
+
+@pytest.mark.skipif(not DROPS_CONSTRAINTS, reason="this SQLite has no ALTER TABLE … DROP CONSTRAINT")
+def test_a_missing_constraint_is_named(engine):
+    with pytest.raises(exception.DBNonExistentConstraint) as caught, engine.connect() as connection:
+        connection.exec_driver_sql("ALTER TABLE parent DROP CONSTRAINT nowhere")
+    assert (caught.value.table, caught.value.constraint) == ("parent", "nowhere")
+
+
+def test_a_taken_key_of_an_index_on_an_expression(engine):
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE UNIQUE INDEX lowered ON parent (lower(a))")
+        with pytest.raises(exception.DBDuplicateEntry) as caught:
+            connection.execute(PARENT.insert(), [{"a": "n"}, {"a": "N"}])
+    assert caught.value.columns == ["index 'lowered'"]
 
 
 def test_regexp(engine):
@@ -169,6 +201,29 @@ def test_regexp(engine):
         connection.execute(PARENT.insert(), [{"a": "fake-1"}, {"a": "other"}])
         found = connection.execute(sa.select(PARENT.c.a).where(PARENT.c.a.op("REGEXP")("^fake-[0-9]$")))
         assert found.scalars().all() == ["fake-1"]
+
+
+NOVA = """
+def get_regexp_ops(connection):
+    known = {"mysql": "REGEXP", "sqlite": "REGEXP"}
+    return str, known.get(connection.split(":")[0].split("+")[0], "LIKE")
+"""
+
+
+def test_nova_filters_by_regular_expressions_too(tmp_path):
+    package = tmp_path / "nova" / "db"
+    package.mkdir(parents=True)
+    package.joinpath("utils.py").write_text(NOVA)
+    program = """
+import sqlalchemy as sa
+from nova.db import utils
+for url in ("rome+memory:///app", "mysql://", "other://"):
+    engine = sa.create_engine("rome+memory://")
+    print(utils.get_regexp_ops(url)[1], end=" ")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout == "REGEXP REGEXP LIKE "
 
 
 def test_a_store_that_is_down_at_start_is_tried_as_often_as_the_options_say(caplog):

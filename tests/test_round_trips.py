@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import ForeignKey, String, create_engine, select, update
+from sqlalchemy import ForeignKey, String, create_engine, or_, select, tuple_, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
 
 NUMBER = itertools.count()
@@ -82,6 +82,21 @@ def test_index(work: Work) -> None:
     with work as session:
         assert len(session.scalars(select(Parent).where(Parent.color == "red")).all()) == 10
     assert work.rounds == 1
+
+
+def test_a_list_without_values(work: Work) -> None:
+    """Services ask so for the children of no parents."""
+    with work as session:
+        assert session.scalars(select(Parent).where(Parent.color.in_([]))).all() == []
+        joined = select(Child).join(Parent).where(Parent.name.in_([]))
+        assert session.scalars(joined).all() == []
+    assert work.rounds == 0
+    with work as session:
+        assert len(session.scalars(select(Parent).where(Parent.color.not_in([]))).all()) == 20
+        pairs = tuple_(Parent.id, Parent.name)
+        assert session.scalars(select(Parent).where(pairs.in_([]))).all() == []
+        assert len(session.scalars(select(Parent).where(pairs.not_in([]))).all()) == 20
+        assert session.scalars(select(Parent.id).where(or_(Parent.id == 3, Parent.color.in_([])))).all() == [3]
 
 
 def test_joined_collection(work: Work) -> None:

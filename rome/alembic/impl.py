@@ -17,7 +17,7 @@ from sqlalchemy.schema import Column, Constraint, PrimaryKeyConstraint, Table
 from sqlalchemy.types import Text, TypeEngine, to_instance
 
 from rome.alembic.remake import remake_table, taken_away
-from rome.alembic.table_text import ColumnText, TableText
+from rome.sql.table_text import ColumnText, TableText
 
 
 class RomeImpl(SQLiteImpl):

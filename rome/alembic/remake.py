@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from sqlalchemy import exc
 from sqlalchemy.engine import Connection
 
-from rome.alembic.table_text import TableText, read_table_text
 from rome.errors import IntegrityError
+from rome.sql.table_text import TableText, read_table_text
 
 _ROWS = "_rome_rows"
 
@@ -82,5 +82,7 @@ def _check_references(connection: Connection, table: str) -> None:
     if not connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
         return
     statement = f"PRAGMA foreign_key_check({table})"
-    if connection.exec_driver_sql(statement).first() is not None:
-        raise exc.IntegrityError(statement, None, IntegrityError("FOREIGN KEY constraint failed"))
+    found = connection.exec_driver_sql(statement).first()
+    if found is not None:
+        failed = IntegrityError("FOREIGN KEY constraint failed", table=found.table, parent=found.parent)
+        raise exc.IntegrityError(statement, None, failed)

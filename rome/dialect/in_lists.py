@@ -25,6 +25,10 @@ class RomeCompiler(SQLiteCompiler):
             values = filled_up(values)
         return super()._literal_execute_expanding_parameter(name, parameter, values, **kw)
 
+    def visit_empty_set_op_expr(self, type_: Any, expand_op: Any, **kw: Any) -> str:
+        """No list at all: `x IN ()`, as SQLite takes it. Of a subquery without rows the planner would not know that."""
+        return ""
+
     def for_update_clause(self, select: Any, **kw: Any) -> str:
         """FOR UPDATE at the end of the statement; rows that are only looked at in a subquery are not locked."""
         return locking_clause(select._for_update_arg) if len(self.stack) == 1 else ""

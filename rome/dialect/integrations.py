@@ -16,6 +16,7 @@ _PARTS = {
     "oslo_db.sqlalchemy.exc_filters": "rome.oslo.exc_filters",
     "oslo_db.sqlalchemy.provision": "rome.oslo.provision",
     "alembic.ddl.impl": "rome.alembic.impl",
+    "nova.db.utils": "rome.oslo.nova_regexp",
 }
 """The module whose presence shows that a package is in use, and the module of ROME that registers with it."""
 

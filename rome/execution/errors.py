@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,17 +22,28 @@ _CLASSES: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
     (apsw.Error, errors.OperationalError),
 )
 
+_COLUMNS = re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^.]+)\.(?P<columns>.+)")
+
 
 def translate(error: Exception) -> errors.Error:
     """The PEP 249 error that stands for an error of apsw's, with the same text."""
     for theirs, ours in _CLASSES:
         if isinstance(error, theirs):
-            return ours(str(error))
+            return _of_columns(str(error)) if ours is errors.IntegrityError else ours(str(error))
     if isinstance(error, OverflowError):
         return errors.DataError("a Python int is too large for an SQL INTEGER (64 bits)")
     if isinstance(error, UnicodeEncodeError):
         return errors.DataError(f"a text can't be encoded as UTF-8: {error}")
     return errors.ProgrammingError(str(error))
+
+
+def _of_columns(text: str) -> errors.IntegrityError:
+    """A constraint that failed; the text names the columns of UNIQUE (not an index's on expressions) and NOT NULL."""
+    found = _COLUMNS.fullmatch(text)
+    if found is None:
+        return errors.IntegrityError(text)
+    table = found["table"]
+    return errors.IntegrityError(text, table, found["columns"].split(f", {table}."))
 
 
 @contextmanager

@@ -7,32 +7,39 @@ that raises nothing passes. What none of these takes becomes a DBError, or, an O
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from oslo_db import exception
 from oslo_db.sqlalchemy.exc_filters import filters
 from sqlalchemy import exc
 
-from rome.errors import Conflict, SnapshotTooOld, StoreUnavailable
+from rome.errors import Conflict, IntegrityError, SnapshotTooOld, StoreUnavailable
+from rome.sql.statement import classify
 
 
-@filters("rome", exc.IntegrityError, r".*UNIQUE constraint failed: (?P<columns>.+)$")
+@filters("rome", exc.IntegrityError, r".*UNIQUE constraint failed: (?P<index>.+)$")
 def _duplicate_entry(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
     """A taken key. An index on expressions has no columns to name, only itself."""
-    columns = [column.strip().rpartition(".")[2] for column in match["columns"].split(",")]
-    raise exception.DBDuplicateEntry(columns, error)
+    raise exception.DBDuplicateEntry([*_of(error).columns] or [match["index"]], error)
 
 
 @filters("rome", exc.IntegrityError, r".*FOREIGN KEY constraint failed")
 def _reference(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
-    """A missing parent, or children that are left behind."""
-    raise exception.DBReferenceError(None, None, None, None, error)
+    """A missing parent, or children that are left behind: in both cases told as MySQL does, by the child's key."""
+    failed = _of(error)
+    key = ", ".join(failed.columns) or None
+    raise exception.DBReferenceError(failed.table, failed.constraint, key, failed.parent, error)
 
 
 @filters("rome", exc.IntegrityError, r".*CHECK constraint failed: (?P<name>.+)$")
 def _check(error: exc.IntegrityError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
-    """A row that a CHECK refuses: its name, or its expression if it has none. SQLite does not name the table."""
-    raise exception.DBConstraintError(None, match["name"], error)
+    """A row that a CHECK refuses: its name, or its expression if it has none."""
+    raise exception.DBConstraintError(_of(error).table, match["name"], error)
+
+
+def _of(error: exc.IntegrityError) -> IntegrityError:
+    """ROME's own error, which tells what failed."""
+    return cast("IntegrityError", error.orig)
 
 
 @filters("rome", exc.IntegrityError, r".*datatype mismatch")
@@ -42,9 +49,16 @@ def _data(error: Any, match: re.Match[str], dialect: str, is_disconnect: bool) -
     raise exception.DBDataError(error)
 
 
-@filters("rome", exc.OperationalError, r".*no such table: (?P<table>.+)$")
+@filters("rome", exc.OperationalError, r".*no such table: (main\.)?(?P<table>.+)$")
 def _no_such_table(error: exc.OperationalError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
     raise exception.DBNonExistentTable(match["table"], error)
+
+
+@filters("rome", exc.OperationalError, r".*no such constraint: (?P<constraint>.+)$")
+def _no_such_constraint(error: exc.OperationalError, match: re.Match[str], dialect: str, is_disconnect: bool) -> None:
+    """ALTER TABLE … DROP CONSTRAINT. SQLite does not name the table, but the statement does."""
+    change = classify(error.statement or "").change
+    raise exception.DBNonExistentConstraint(change.name if change else None, match["constraint"], error)
 
 
 @filters("rome", exc.OperationalError, r".*")

@@ -22,6 +22,7 @@ from rome.transaction.journal import Entry
 from rome.transaction.loaded import Target
 from rome.transaction.rounds import fetch
 from rome.transaction.transaction import Mark, Transaction
+from rome.transaction.violations import check_error, foreign_key_error, is_of_foreign_key
 
 _SAVEPOINT = "rome_statement"
 
@@ -63,9 +64,9 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
     while True:
         trial = _run(transaction, constraints, plan, rows, foreign_keys_put_off)
         missing = transaction.loaded.missing(trial.needs)
-        hidden = not looked and _hides_its_rows(trial)
+        hidden = not looked and is_of_foreign_key(trial.error)
         if not missing and not foreign_keys_put_off and not hidden:
-            return _settle(transaction, plan, trial)
+            return _settle(transaction, plan, trial._replace(error=_told(transaction, constraints, plan, rows, trial)))
         _undo(transaction, trial, foreign_keys_put_off)
         # A single row that lacks its parent is refused before it is recorded: look at it with the check put off.
         foreign_keys_put_off = hidden and not missing
@@ -79,6 +80,7 @@ def _run(
     workspace = transaction.workspace
     transaction.stage_all()
     mark = transaction.mark(_SAVEPOINT)
+    violated = workspace.deferred_violations
     result: Result | None = None
     error: Error | None = None
     try:
@@ -91,11 +93,8 @@ def _run(
     if not workspace.open:
         raise RolledBack(error or OperationalError("the transaction was rolled back")) from error
     entries = transaction.pending(mark)
-    return _Trial(mark, result, error, entries, list(constraints.needs(entries)))
-
-
-def _hides_its_rows(trial: _Trial) -> bool:
-    return isinstance(trial.error, IntegrityError) and str(trial.error) == "FOREIGN KEY constraint failed"
+    needs = constraints.needs(entries, violated or workspace.deferred_violations)
+    return _Trial(mark, result, error, entries, list(needs))
 
 
 def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
@@ -104,6 +103,23 @@ def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
         transaction.workspace.run("PRAGMA defer_foreign_keys = OFF", ())
     transaction.back_to(trial.mark)
     transaction.workspace.release(_SAVEPOINT)
+
+
+def _told(
+    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], trial: _Trial
+) -> Error | None:
+    """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
+    error = trial.error
+    if is_of_foreign_key(error):
+        again = _run(transaction, constraints, plan, rows, put_off=True)
+        told = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
+        _undo(transaction, again, put_off=True)
+    elif isinstance(error, IntegrityError) and plan.target is not None:
+        told = check_error(error, [plan.target, *transaction.catalog.tables.values()])
+    else:
+        return error
+    told.__cause__ = error.__cause__ if error else None
+    return told
 
 
 def _settle(transaction: Transaction, plan: Plan, trial: _Trial) -> Result:

@@ -35,15 +35,28 @@ class Constraints:
         self._entries = entries
         self._foreign_keys = foreign_keys
 
-    def needs(self, changes: Iterable[Entry]) -> Iterator[Target]:
-        """The needs of rows that were changed."""
+    def needs(self, changes: Sequence[Entry], violated: bool) -> Iterator[Target]:
+        """The needs of rows that were changed. `violated`: SQLite has counted violations of foreign keys.
+
+        SQLite counts the rows that lack their parent: one more for a row that comes, one less for one that goes, the
+        row before an UPDATE being one that goes. While its count is not zero, it must see the parents of both.
+        """
+        counts = self._foreign_keys and (violated or (len(changes) > 1 and any(map(self._refers_anew, changes))))
         for change in changes:
+            if counts:
+                for row in (change.old, change.new):
+                    if row is not None:
+                        yield from self._parent_needs(change.table, row, None)
             if change.new is not None:
                 yield from self._unique_needs(change)
                 if self._foreign_keys:
                     yield from self._parent_needs(change.table, change.new, change.old)
             if change.old is not None and self._foreign_keys:
                 yield from self._children_needs(change)
+
+    def _refers_anew(self, change: Entry) -> bool:
+        """Whether a changed row has a parent that it did not have before."""
+        return change.new is not None and any(self._parent_needs(change.table, change.new, change.old))
 
     def _unique_needs(self, change: Entry) -> Iterator[Target]:
         table, new = change.table, change.new

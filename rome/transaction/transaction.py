@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database import IDS, Database, row_counter
-from rome.errors import Conflict, HistoryLost, IntegrityError, InterfaceError, LockLost, OperationalError
+from rome.errors import Conflict, HistoryLost, InterfaceError, LockLost, OperationalError
 from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
@@ -46,6 +46,7 @@ from rome.transaction.ledger import Ledger
 from rome.transaction.loaded import Loaded, Target
 from rome.transaction.numbers import Number, Numbers
 from rome.transaction.reads import Reads
+from rome.transaction.violations import foreign_key_error
 
 if TYPE_CHECKING:
     from rome.transaction.row_locks import RowLocks
@@ -356,7 +357,7 @@ class Transaction:
         After the IntegrityError of a deferred foreign key the transaction is still open, after other errors it is over.
         """
         if self.foreign_keys and self.workspace.deferred_violations:
-            raise IntegrityError("FOREIGN KEY constraint failed")
+            raise foreign_key_error(self.workspace, self.catalog, self.journal)
         try:
             catalog = self._write()
         except BaseException:

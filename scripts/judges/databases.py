@@ -58,6 +58,13 @@ class Databases:
         self._built[schema] = self._new()
         clone_database(text, _text(self._built[schema]))
 
+    def give_anew(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
+        """As `give_schema`, for an engine that one test after the other uses: what the last one left is lost."""
+        engine.dispose()
+        rome.drop_database(_text(engine.url))
+        self._schema_of.pop(_text(engine.url), None)
+        self.give_schema(engine, schema, build)
+
     def drop_lent(self) -> None:
         """A test is over: drop the databases that it got."""
         for url in self._lent:

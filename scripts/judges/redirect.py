@@ -5,6 +5,7 @@ Every engine of a service built on oslo.db comes from `oslo_db.sqlalchemy.engine
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -14,10 +15,24 @@ from databases import Databases
 
 def redirect(service: str, databases: Databases) -> None:
     """Redirect what the tests of this service will do in this process."""
-    _redirect_engines(databases, connect=service != "nova")
+    _redirect_engines(databases, connect=service not in ("cinder", "keystone", "nova"))
     _redirect_fixture(databases)
     if service == "nova":
         _redirect_schemas_of_nova(databases)
+    if service == "cinder":
+        _redirect_schemas_of_cinder(databases)
+    if service == "keystone":
+        _redirect_schemas_of_keystone(databases)
+
+
+def discover(module: str, databases: Databases) -> None:
+    """Put a discovery module in place of the service's own API, as an operator does, and configure it.
+
+    By the environment, since the tests reset what is configured otherwise.
+    """
+    url = databases.instead_of("sqlite://")
+    os.environ["OS_DISCOVERY__CONNECTION"] = url.render_as_string(hide_password=False)
+    import_module(module)
 
 
 def _redirect_engines(databases: Databases, connect: bool) -> None:
@@ -70,3 +85,30 @@ def _redirect_schemas_of_nova(databases: Databases) -> None:
 
     fixtures.Database._apply_schema = apply_schema
     fixtures.CellDatabases._cache_schema = cache_schema
+
+
+def _redirect_schemas_of_cinder(databases: Databases) -> None:
+    """Cinder's fixture keeps the built schema as a SQLite dump, and its database ends with the connection."""
+    from cinder.db import api, migration
+    from cinder.tests.unit.test import Database
+
+    def set_up(fixture: Any) -> None:
+        super(Database, fixture).setUp()
+        databases.give_anew(api.get_engine(), "cinder", migration.db_sync)
+
+    Database.setUp = set_up
+
+
+def _redirect_schemas_of_keystone(databases: Databases) -> None:
+    """Keystone's fixture makes and drops all tables for each test."""
+    from keystone.common import sql
+    from keystone.tests.unit.ksfixtures.database import Database
+
+    def set_up(fixture: Any) -> None:
+        super(Database, fixture).setUp()
+        with sql.session_for_write() as session:
+            fixture.engine = session.get_bind()
+        fixture.addCleanup(sql.cleanup)
+        databases.give_anew(fixture.engine, "keystone", lambda: sql.ModelBase.metadata.create_all(bind=fixture.engine))
+
+    Database.setUp = set_up

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("suite")
     parser.add_argument("--url")
     parser.add_argument("--match", default="", help="run only tests whose name this pattern is found in")
+    parser.add_argument("--discovery", action="store_true", help="with the service's discovery module")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # services read the command line when they are imported
@@ -41,17 +42,17 @@ def main() -> None:
     if SERVICES[options.service].first:
         import_module(SERVICES[options.service].first)
     with ExitStack() as stack:
-        after_each = _redirect(options.service, options.url, stack) if options.url else None
+        after_each = _redirect(options.service, options.url, stack, options.discovery) if options.url else None
         tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
         outcomes = _run(tests, after_each, told)
     out.write_text(json.dumps(outcomes))
     os._exit(0)  # some services leave threads behind that would keep the process
 
 
-def _redirect(service: str, url: str, stack: ExitStack) -> Callable[[], None] | None:
+def _redirect(service: str, url: str, stack: ExitStack, discovery: bool) -> Callable[[], None] | None:
     """Redirect to this store; what to do after each test."""
     from databases import Databases
-    from redirect import redirect
+    from redirect import discover, redirect
 
     if url == VALKEY:
         from rome.testing.servers import valkey_server
@@ -61,6 +62,8 @@ def _redirect(service: str, url: str, stack: ExitStack) -> Callable[[], None] | 
     databases = Databases(url)
     stack.callback(databases.drop_all)
     redirect(service, databases)
+    if discovery:
+        discover(SERVICES[service].discovery, databases)
     return None if SERVICES[service].keep else databases.drop_lent
 
 

@@ -50,7 +50,7 @@ def compare(db: Database, statement: Statement) -> str:
     return "compiled"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data())
 def test_statements_answer_as_sqlite(data: st.DataObject) -> None:
     def pick(*choices: Any) -> Any:

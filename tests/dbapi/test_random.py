@@ -75,7 +75,7 @@ def statements(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.lists(statements(), min_size=5, max_size=40))
 def test_random_transactions(script: list[str]) -> None:
     url = f"rome+memory:///random{next(NUMBER)}"

@@ -444,7 +444,7 @@ def answer(connection: apsw.Connection, sql: str, parameters: list[Any]) -> list
             connection.execute("ROLLBACK TO a")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(statements(), st.randoms(use_true_random=False))
 def test_fetched_rows_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:
     sql, parameters = statement

@@ -68,7 +68,7 @@ def test_script_is_split_at_statements() -> None:
 PIECES = ["--c\n", "/*c*/", "0x1", "e5", "x'00'", "'x'", ":n", "\u00e9", *"a1?+();- '\"[]`.,_$!=#@<>|"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_illegal_is_what_sqlite_refuses(sql: str) -> None:
     """When SQLite complains of an unrecognized token, there is one of kind ILLEGAL."""

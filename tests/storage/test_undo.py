@@ -94,7 +94,7 @@ requests = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     st.lists(writes, max_size=6),
     st.lists(writes, max_size=3),

@@ -1,0 +1,78 @@
+"""Foreign keys hold, and nothing else is refused, where a statement meets rows that no statement has read before."""
+
+import pytest
+
+import rome
+from rome.errors import IntegrityError
+
+SCHEMA = """
+CREATE TABLE parent (id INTEGER PRIMARY KEY);
+CREATE TABLE child (id INTEGER PRIMARY KEY, parent REFERENCES parent, other REFERENCES parent);
+CREATE TABLE late (id INTEGER PRIMARY KEY, parent REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
+CREATE TABLE tree (id INTEGER PRIMARY KEY, root NOT NULL REFERENCES tree, up REFERENCES tree);
+INSERT INTO parent VALUES (1), (2), (5);
+INSERT INTO child VALUES (1, 1, 2), (2, 2, 1);
+INSERT INTO late VALUES (1, 1), (2, 2);
+INSERT INTO tree VALUES (7, 7, NULL), (1, 7, NULL), (2, 7, 1);
+"""
+
+HOLD = [
+    ["UPDATE child SET parent = parent"],
+    ["UPDATE child SET parent = 1 WHERE id = 1"],
+    ["UPDATE child SET parent = 5"],
+    ["UPDATE child SET parent = 5, other = other"],
+    ["UPDATE late SET parent = parent"],
+    ["UPDATE late SET parent = 2 WHERE id = 2"],
+    ["UPDATE tree SET up = 2 WHERE id = 1"],
+    ["UPDATE tree SET root = 1"],
+    ["INSERT INTO late VALUES (3, 77)", "UPDATE late SET parent = 5 WHERE id = 2", "INSERT INTO parent VALUES (77)"],
+    ["INSERT INTO late VALUES (3, 77)", "UPDATE late SET parent = parent", "DELETE FROM late WHERE id = 3"],
+]
+
+FAIL = [
+    ["UPDATE child SET parent = CASE id WHEN 1 THEN 99 ELSE 5 END"],
+    ["UPDATE child SET parent = 99 WHERE id = 1"],
+    ["UPDATE child SET parent = 5, other = 99"],
+    ["INSERT INTO late VALUES (3, 77)", "UPDATE late SET parent = 5 WHERE id = 2"],
+    ["INSERT INTO late VALUES (3, 77)", "DELETE FROM late WHERE id = 2"],
+    ["INSERT INTO late VALUES (3, 77)", "UPDATE child SET parent = 5"],
+    ["UPDATE tree SET up = CASE id WHEN 7 THEN 99 ELSE 2 END"],
+]
+
+
+@pytest.fixture
+def database(url):
+    connection = rome.connect(url)
+    connection.cursor().executescript(SCHEMA)
+    connection.commit()
+    connection.close()
+    return url
+
+
+def run(database, statements):
+    connection = rome.connect(database)
+    try:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("statements", HOLD, ids="; ".join)
+def test_what_keeps_to_them_is_done(database, statements):
+    run(database, statements)
+
+
+@pytest.mark.parametrize("statements", FAIL, ids="; ".join)
+def test_what_breaks_one_is_refused(database, statements):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+        run(database, statements)
+
+
+def test_parents_of_rows_that_go_are_not_looked_at(database):
+    connection = rome.connect(database)
+    connection.execute("SELECT 1 FROM child").fetchall()
+    before = connection.stats.rounds
+    connection.execute("DELETE FROM child")
+    assert connection.stats.rounds - before <= 1
