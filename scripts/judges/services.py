@@ -34,7 +34,7 @@ SERVICES = {
         options="foreign_keys=off",  # rows of its tests refer to rows that they do not make
     ),
     "glance": Service(
-        ("glance==33.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("glance==33.0.0", "sqlalchemy>=2.0,<2.1", "pyuwsgi", *COMMON),
         ("glance.tests.functional.db.test_sqlalchemy",),
         etc="etc/glance",
         keep=True,
