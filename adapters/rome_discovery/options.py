@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oslo_config import cfg
+from oslo_db.options import database_opts
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -91,7 +92,8 @@ def _find_connection(conf: cfg.ConfigOpts) -> tuple[str, str]:
     text = conf[GROUP].connection
     if text:
         return f"[{GROUP}] connection", text
-    text = getattr(conf.database, "connection", None) if "database" in conf else None
+    conf.register_opts(database_opts, "database")  # oslo.db does so no earlier than it makes an engine
+    text = conf.database.connection
     if text and text.startswith("rome"):
         return "[database] connection", text
     raise OptionError(

@@ -10,7 +10,19 @@ Nothing here is needed to use ROME: any SQLAlchemy program runs on a `rome+…` 
     run_transaction
     create_once               get or create, never twice            locking.py
     fence                     a lock that guards a session's commit locking.py
+
+It is made for SQLAlchemy 2.0 and newer. On 1.4 importing it is an ImportError; the rest of ROME works there.
 """
+
+import sqlalchemy
+
+from rome.dialect import sqlalchemy14
+
+if sqlalchemy14.IN_USE:
+    raise ImportError(
+        f"rome.orm needs SQLAlchemy 2.0 or newer, and this is {sqlalchemy.__version__}: pip install 'sqlalchemy>=2', "
+        "or use SQLAlchemy's own Session with create_engine('rome+…'), which works here"
+    )
 
 from rome.orm.config import dispose_engines, engine_for, find_url
 from rome.orm.entity import Entity

@@ -20,6 +20,7 @@ from rome.catalog.model import Table
 from rome.execution.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import LAST, Fetched, Get, Lookup, Range, Request, rows_space
+from rome.transaction.covered import Covered
 from rome.transaction.ledger import Ledger
 from rome.transaction.stored import read_rows, relaid
 
@@ -58,6 +59,7 @@ class Loaded:
         self.known: dict[int, dict[bytes, Known]] = {}
         self._staged: dict[int, dict[bytes, bool]] = {}
         self._answers: dict[Request, Sequence[bytes]] = {}
+        self._covered = Covered()
         self._full: set[int] = set()
 
     # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
@@ -77,8 +79,17 @@ class Loaded:
                 if not keys:
                     continue
                 request = Get(request.space, keys)
+            elif isinstance(request, Lookup) and self._is_covered(table, request):
+                continue
             left[request] = Target(table, request)
         return list(left.values())
+
+    def _is_covered(self, table: Table, request: Lookup) -> bool:
+        keys = self._covered.rows(table, request)
+        if keys is None:
+            return False
+        self._answers[request] = keys
+        return True
 
     def add(self, targets: Sequence[Target], fetched: Fetched) -> None:
         """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
@@ -92,6 +103,7 @@ class Loaded:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
                 if isinstance(request, Lookup):
                     keys = row_keys_of(keys)
+                    self._covered.note(request, keys)
                 elif isinstance(request, Range) and request[1:4] == (b"", LAST, None):
                     self._full.add(table.id)
                 self._answers[request] = keys
@@ -170,6 +182,7 @@ class Loaded:
             for key in [key for key in known if (table.id, key) not in changed]:
                 del known[key]
         self._answers.clear()
+        self._covered.clear()
         self._full.clear()
         self.unstage_unknown(tables)
 

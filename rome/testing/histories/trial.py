@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import rome
 from rome.dbapi import connect
 from rome.errors import InterfaceError
 from rome.testing.checker import check_database
@@ -127,12 +128,9 @@ def _tables(url: str, workload: str) -> Iterator[None]:
             connection.execute(statement)
         connection.commit()
         yield
-        connection.rollback()
-        for (name,) in reversed(rows(connection, "SELECT name FROM sqlite_master WHERE type = 'table'")):
-            connection.execute(f"DROP TABLE {name}")
-        connection.commit()
     finally:
         connection.close()
+    rome.drop_database(url)  # no commit: in memory, the hazards of the trial are still about
 
 
 def _judged(trial: Trial, url: str, records: Sequence[Record]) -> Iterator[Finding]:
