@@ -221,6 +221,8 @@ def drop_database(url: URL) -> None:
         database.forget()
     finally:
         release_database(database)
+        with _databases_lock:
+            _idle.pop(database.url, None)
 
 
 def clone_database(source: URL, target: URL) -> None:
