@@ -1,0 +1,29 @@
+"""The comparison with SQL servers runs; what it measures is nobody's business here."""
+
+import time
+
+import rome
+from benchmarks import servers
+from benchmarks.delay import delayed
+
+
+def test_rome_beside_servers(url, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(servers, "SERVERS", 30)
+    monkeypatch.setattr(servers, "TURNS", 1)
+    monkeypatch.setattr("sys.argv", ["servers", "--rome", url, f"sqlite:///{tmp_path}/beside.db"])
+    servers.main()
+    printed = capsys.readouterr().out
+    for column in ("session.get", "insert + commit", "rome, µs", "sqlite, µs", servers.NOTHING):
+        assert column in printed
+
+
+def test_a_round_trip_takes_the_time_that_it_was_given(redis_server):
+    with delayed(redis_server.url("delayed"), 30.0) as slow:
+        connection = rome.connect(slow)
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        connection.commit()
+        began = time.perf_counter()
+        connection.execute("SELECT * FROM t WHERE id = 1").fetchall()
+        assert time.perf_counter() - began >= 0.03
+        connection.close()
+        rome.drop_database(slow)
