@@ -170,6 +170,11 @@ class TestConnections:
         assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
         assert wire not in store._server._idle
 
+    def test_are_made_again_however_often(self, store, admin):
+        for _ in range(120):
+            admin.client_kill_filter(_type="normal", skipme=True)
+            assert store.version() == 0
+
     def test_a_server_that_stays_away(self):
         with own_valkey_server() as server:
             store = open_store(parse_url(server.url("app")))

@@ -48,6 +48,8 @@ def read_address(url: URL) -> Address:
     make = {"username": url.user, "password": url.password, "db": db, **_times(url), **_certificates(url)}
     # ROME retries by itself, in full knowledge of what was sent; two layers of retries would multiply.
     make |= {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    # A pool of redis-py's counts the connections that it ever made; it does not see ours come to their end.
+    make["max_connections"] = 2**31
     if "sentinel_service" in url.options:
         connect = _through_sentinels(url, make)
         server = f"{url.options['sentinel_service']} (sentinels {server})"
