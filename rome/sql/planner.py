@@ -27,7 +27,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Set
 
-import sqlglot
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
@@ -38,6 +37,7 @@ from rome.sql.choose import exact_paths, worth
 from rome.sql.facts import Facts
 from rome.sql.normal import NormalText, normal_text
 from rome.sql.occurrences import number_occurrences, occurrence_of
+from rome.sql.parsing import parse
 from rome.sql.paging import counted, want_parts
 from rome.sql.propagate import propagate
 from rome.sql.read_plan import ReadPlan, Step
@@ -70,15 +70,6 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
 
 _READ_WORDS = frozenset({"select", "in"})
 """Without one of these words, an INSERT reads no table: many rows of VALUES are not parsed."""
-
-
-def parse(normal: NormalText) -> exp.Expr | None:
-    """The parser's tree; None if it does not understand the text."""
-    try:
-        tree = sqlglot.parse_one(normal.text, read="sqlite")
-    except Exception:  # whatever the parser makes of an odd text, SQLite has the last word on it
-        return None
-    return None if isinstance(tree, exp.Command) else tree
 
 
 def _plan(
