@@ -34,6 +34,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlglot import exp
@@ -175,6 +176,7 @@ def _checked(value: SqlValue) -> SqlValue:
 _HELPERS: Mapping[str, Any] = {
     "islice": islice,
     "defaultdict": defaultdict,
+    "itemgetter": itemgetter,
     **{
         name: value
         for module in (values, arithmetic, text, row_helpers, aggregates)
