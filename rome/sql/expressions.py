@@ -17,8 +17,8 @@ from rome.catalog.model import Column, Index, Table
 from rome.sql.normal import normal_text
 from rome.sql.parsing import parse
 from rome.sql.predicates import Op, conjuncts, reading
-from rome.sql.scopes import Predicate
 from rome.sql.sources import Key
+from rome.sql.wanted import Predicate, filled_sources
 
 _HAS_AFFINITY = (exp.Column, exp.Cast, exp.Collate, exp.Paren, exp.Query, exp.Literal, exp.Placeholder)
 """Expressions that are compared in another way than a value by itself, or are none of a row."""
@@ -101,8 +101,8 @@ def _comparisons(where: str) -> tuple[tuple[str, Op, tuple[Key, ...]], ...] | No
     clause = node.args.get("where") if node is not None else None
     if clause is None or normal is None:
         return None
-    readings = [reading(conjunct, normal.lists) for conjunct in conjuncts(clause.this)]
+    readings = [reading(conjunct) for conjunct in conjuncts(clause.this)]
     found = [comparison for each in readings for comparison in each.comparisons]
     if not all(each.is_all for each in readings) or not all(isinstance(each.column, exp.Column) for each in found):
         return None
-    return tuple((each.column.name.lower(), each.op, each.sources) for each in found)
+    return tuple((each.column.name.lower(), each.op, filled_sources(each.sources, normal.lists)) for each in found)

@@ -21,19 +21,18 @@ from rome.catalog.model import Column
 from rome.sql.facts import Facts
 from rome.sql.names import Found
 from rome.sql.plain import is_plain, is_row_by_row
-from rome.sql.predicates import Lists, Op, constant
-from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate, Scope, Scopes
+from rome.sql.predicates import Op, constant
+from rome.sql.scopes import Occurrence, Scope, Scopes
 from rome.sql.sources import Const, Source
+from rome.sql.wanted import Exactly, Part, Predicate
 
-Exactly = tuple[Predicate | AnyOf, ...]
 
-
-def want_parts(scopes: Scopes, facts: Facts, lists: Lists, is_steady: Callable[[Occurrence], bool]) -> None:
+def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[Occurrence], bool]) -> None:
     """Enter with each occurrence which part of it is wanted.
 
     `is_steady`: whether the statement finds the rows of an occurrence as they were fetched.
     """
-    reader = _Reader(facts, lists)
+    reader = _Reader(facts)
     for scope in scopes:
         occurrence = _driving(scope)
         if occurrence is not None and is_steady(occurrence):
@@ -99,9 +98,8 @@ def _exactly(scope: Scope, occurrence: Occurrence, facts: Facts) -> Exactly | No
 
 
 class _Reader:
-    def __init__(self, facts: Facts, lists: Lists) -> None:
+    def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.lists = lists
 
     def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
         exactly = _exactly(scope, occurrence, self.facts)
@@ -118,7 +116,7 @@ class _Reader:
         return self._in_order(scope, occurrence, exactly, counts)
 
     def _source(self, clause: exp.Expr | None) -> Source | None:
-        return None if clause is None else constant(clause.expression.unnest(), self.lists)
+        return None if clause is None else constant(clause.expression.unnest())
 
     def _in_order(self, scope: Scope, occurrence: Occurrence, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
         order: list[Column] = []

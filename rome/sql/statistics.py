@@ -106,18 +106,18 @@ class Basis(Statistics):
         super().__init__()
         self._statistics = statistics
         self._seen = statistics.changes
-        self._asked: dict[tuple[int, KeyPath | None], tuple[Table, float]] = {}
+        self._asked: dict[tuple[int, ...], tuple[Table, KeyPath | None, float]] = {}
 
     def rows(self, table: Table) -> float:
         """The number of rows of a table."""
         rows = self._statistics.rows(table)
-        self._asked[table.id, None] = table, rows
+        self._asked[(table.id,)] = table, None, rows
         return rows
 
     def per_key(self, table: Table, path: KeyPath) -> float:
         """The number of rows for one key of a path."""
         rows = self._statistics.per_key(table, path)
-        self._asked[table.id, path] = table, rows
+        self._asked[_key(table, path)] = table, path, rows
         return rows
 
     def is_outdated(self) -> bool:
@@ -125,12 +125,25 @@ class Basis(Statistics):
         if self._seen == self._statistics.changes:
             return False
         seen = self._statistics.changes
-        for (_, path), (table, before) in self._asked.items():
-            now = self._statistics.rows(table) if path is None else self._statistics.per_key(table, path)
-            if _is_quite_another(before, now):
-                return True
+        if not self._fits(self._statistics):
+            return True
         self._seen = seen
         return False
+
+    def under(self, statistics: Statistics) -> Basis | None:
+        """The basis of the same plan, of another database's numbers; None if they are quite others."""
+        if not self._fits(statistics):
+            return None
+        found = Basis(statistics)
+        found._asked = self._asked
+        return found
+
+    def _fits(self, statistics: Statistics) -> bool:
+        for table, path, before in self._asked.values():
+            now = statistics.rows(table) if path is None else statistics.per_key(table, path)
+            if _is_quite_another(before, now):
+                return False
+        return True
 
 
 def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
