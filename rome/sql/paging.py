@@ -14,6 +14,7 @@ row at least, so that no more of them are needed than rows come out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from sqlglot import exp
 
@@ -121,7 +122,7 @@ class _Reader:
     def _in_order(self, scope: Scope, occurrence: Occurrence, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
         order: list[Column] = []
         backwards: bool | None = None
-        terms = _order_terms(scope.node)
+        terms = self._without_null_terms(scope, occurrence)
         for term in terms:
             column = self._ordered_by(scope, occurrence, term)
             is_down = bool(term.args.get("desc"))
@@ -130,6 +131,28 @@ class _Reader:
             order.append(column)
             backwards = is_down
         return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
+
+    def _without_null_terms(self, scope: Scope, occurrence: Occurrence) -> list[exp.Ordered]:
+        """The terms of ORDER BY without those that put NULLs where the next term has them anyway.
+
+        oslo.db's paging writes `a IS NULL DESC, a ASC` for an order with NULLs first.
+        """
+        terms = _order_terms(scope.node)
+        pairs = zip_longest(terms, terms[1:])
+        return [term for term, following in pairs if not self._is_idle(scope, occurrence, term, following)]
+
+    def _is_idle(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered, following: exp.Ordered | None) -> bool:
+        """Whether a term tests a column for NULL which is never NULL, or which the next term sorts just so."""
+        column, is_null = _null_test(term.this.unnest()) or (None, False)
+        tested = self.facts.names.find(scope, column) if column is not None else None
+        if tested is None or tested.own is not occurrence or tested.occurrence is not occurrence:
+            return False
+        if _is_never_null(tested):
+            return True
+        if following is None or self._ordered_by(scope, occurrence, following) != tested.column:
+            return False
+        nulls_come_first = is_null == bool(term.args.get("desc"))
+        return nulls_come_first != bool(following.args.get("desc"))
 
     def _ordered_by(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered) -> Column | None:
         """The column of the occurrence that a term of ORDER BY is, with NULL where the keys have it."""
@@ -177,6 +200,16 @@ def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:
     if not isinstance(node, (exp.Max, exp.Min)) or node.expressions:
         return None
     return node if isinstance(node.this, exp.Column) else None
+
+
+def _null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
+    """The column of `a IS NULL` (true) or `a IS NOT NULL` (false), if an expression is one."""
+    is_null = not isinstance(node, exp.Not)
+    test = node if is_null else node.this.unnest()
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
+        return None
+    column = test.this.unnest()
+    return (column, is_null) if isinstance(column, exp.Column) else None
 
 
 def _order_terms(node: exp.Expr) -> list[exp.Ordered]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rome.catalog.model import Table
 from rome.sql.access import KeyPath
-from rome.storage.store import LAST, Get, Lookup, Range, Request
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, rows_space
 
 if TYPE_CHECKING:
     from rome.sql.read_plan import Step
@@ -59,14 +59,14 @@ class Statistics:
         return self._guess(table, path) if known is None else known
 
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
-        """A step's requests were answered with so many rows together."""
+        """A step's requests were answered with so many rows together, or with their number."""
         for request in requests:
-            if isinstance(request, Range) and request[1:] == (b"", LAST, None, False):
+            if request in (Range(rows_space(step.table.id)), Count(rows_space(step.table.id), ((b"", LAST),))):
                 self.note_rows(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
-        keys = sum(len(request.ranges) if isinstance(request, Lookup) else 1 for request in requests)
+        keys = sum(len(request.ranges) if isinstance(request, (Lookup, Count)) else 1 for request in requests)
         if keys and isinstance(step.path, KeyPath):
             self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows / keys)
 
