@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -16,10 +17,14 @@ _MOST_OF_A_TEXT = 4
 
 
 class Known(Generic[Made]):
-    """What was made of texts under definitions, in this process: of all databases, at any catalog version."""
+    """What was made of texts under definitions, of all databases, at any catalog version, in this process."""
 
     def __init__(self) -> None:
         self._made: OrderedDict[str, list[tuple[Definitions, Made]]] = OrderedDict()
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
+
+    def _renew_lock(self) -> None:
         self._lock = threading.Lock()
 
     def get(self, text: str, about: Definitions) -> Made | None:
