@@ -151,6 +151,15 @@ class Catalog:
         tables = self.tables.values()
         return frozenset((*(table.id for table in tables), *(index.id for table in tables for index in table.indexes)))
 
+    @cached_property
+    def triggers(self) -> dict[str, tuple[SchemaObject, ...]]:
+        """Lower-case table name → the triggers on it."""
+        found: dict[str, list[SchemaObject]] = {}
+        for item in self.objects.values():
+            if item.type == "trigger":
+                found.setdefault(item.table.lower(), []).append(item)
+        return {table: tuple(items) for table, items in found.items()}
+
     def table(self, name: str) -> Table | None:
         """The table of that name, in any case of letters."""
         return self.tables.get(name.lower())

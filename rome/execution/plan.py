@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -9,11 +10,16 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.execution.compiled import Compiled, NotCompiled, compile_select
+from rome.execution.known import Known
 from rome.execution.workspace import Parameters, Workspace, counter_call
+from rome.sql.analysis import Analysis, analyse, is_parsed
+from rome.sql.definitions import Definitions, definitions
 from rome.sql.inserts import ValueRows, counted, value_rows
-from rome.sql.planner import ReadPlan, Statistics, Step, plan_reads
-from rome.sql.statement import WRITES, Kind, Statement
+from rome.sql.normal import NormalText, normal_text
+from rome.sql.planner import ReadPlan, Statistics, Step, read_plan
+from rome.sql.statement import ABOUT_ROWS, WRITES, Kind, Statement
 from rome.sql.tokens import names
+from rome.sql.wanted import Lists
 
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
 _CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
@@ -86,10 +92,40 @@ class _Accesses:
 def make_plan(
     workspace: Workspace, statement: Statement, sql: str, parameters: Parameters, statistics: Statistics
 ) -> Plan:
-    """Plan a statement about rows under the workspace's catalog. Raises SQLite's errors for a wrong one."""
-    catalog = workspace.catalog
+    """Plan a statement about rows under the workspace's catalog. Raises SQLite's errors for a wrong one.
+
+    What was made of the text before, for this database or another one of this process, is made use of.
+    """
+    catalog = _visible(workspace)
+    about = definitions(statement, names(sql), catalog)
+    known = _plans.get(sql, about) if not workspace.temporary else None
+    reads = known.reads.under(statistics) if known is not None else None
+    if known is not None and reads is not None:
+        return replace(known, reads=reads)
+    plan = _make(workspace, statement, sql, parameters, statistics, about)
+    if not workspace.temporary and _follows(plan, about):
+        _plans.keep(sql, about, plan)
+    return plan
+
+
+def _follows(plan: Plan, about: Definitions) -> bool:
+    """Whether the plan follows from these definitions: SQLite names no table that the text does not lead to."""
+    if plan.about_schema or plan.statement.kind not in ABOUT_ROWS:
+        return False
+    return all(table.name.lower() in about.by_name for table in plan.tables)
+
+
+def _make(
+    workspace: Workspace,
+    statement: Statement,
+    sql: str,
+    parameters: Parameters,
+    statistics: Statistics,
+    about: Definitions,
+) -> Plan:
     mentioned = names(sql)
     workspace.ensure(mentioned)
+    catalog = workspace.catalog
     target = catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
     text = sql
     values = None
@@ -99,7 +135,10 @@ def make_plan(
         values = value_rows(sql, target)
     accesses = _Accesses(catalog)
     description = workspace.prepare(text, parameters, accesses)
-    reads = plan_reads(sql, _visible(workspace), statistics)
+    normal = normal_text(sql) if is_parsed(statement, mentioned) else None
+    analysed = _analysed(statement, mentioned, normal, _visible(workspace), about)
+    lists = normal.lists if normal is not None else ()
+    reads = read_plan(analysed.analysis, lists, statistics)
     whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
     return Plan(
         statement=statement,
@@ -107,12 +146,48 @@ def make_plan(
         mentioned=mentioned,
         reads=reads,
         whole=whole,
-        compiled=_compile(workspace, statement, accesses, reads, whole),
+        compiled=_compiled(workspace, accesses, whole, analysed, lists),
         description=description,
         about_schema=accesses.about_schema,
         values=values,
         target=target,
     )
+
+
+@dataclass(frozen=True)
+class _Analysed:
+    """All that comes of a normal text under some definitions, whatever its lists hold."""
+
+    analysis: Analysis
+    compiled: Compiled | NotCompiled
+
+
+_plans: Known[Plan] = Known()
+"""By text."""
+_analyses: Known[_Analysed] = Known()
+"""By normal text."""
+
+
+def _analysed(
+    statement: Statement, mentioned: Set[str], normal: NormalText | None, catalog: Catalog, about: Definitions
+) -> _Analysed:
+    if normal is None:
+        analysis = analyse(statement, mentioned, None, catalog)
+        return _Analysed(analysis, _compile(statement, analysis, catalog))
+    found = _analyses.get(normal.text, about)
+    if found is None:
+        analysis = analyse(statement, mentioned, normal, catalog)
+        found = _Analysed(replace(analysis, tree=None), _compile(statement, analysis, catalog))
+        _analyses.keep(normal.text, about, found)
+    return found
+
+
+def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Compiled | NotCompiled:
+    if statement.kind is not Kind.SELECT:
+        return NotCompiled("it is not a SELECT" if statement.kind not in WRITES else "it changes rows")
+    if analysis.tree is None:
+        return NotCompiled("the text is not understood")
+    return compile_select(analysis.tree, catalog)
 
 
 def _visible(workspace: Workspace) -> Catalog:
@@ -136,15 +211,14 @@ def _whole(catalog: Catalog, accesses: _Accesses, reads: ReadPlan, inserted: Tab
     return tuple(found.values())
 
 
-def _compile(
-    workspace: Workspace, statement: Statement, accesses: _Accesses, reads: ReadPlan, whole: tuple[Table, ...]
+def _compiled(
+    workspace: Workspace, accesses: _Accesses, whole: tuple[Table, ...], analysed: _Analysed, lists: Lists
 ) -> Compiled | NotCompiled:
-    if statement.kind is not Kind.SELECT:
-        return NotCompiled("it is not a SELECT" if statement.kind not in WRITES else "it changes rows")
-    if reads.tree is None:
-        return NotCompiled("the text is not understood")
+    """The compiled evaluator of a plan, if it can be used."""
+    if isinstance(analysed.compiled, NotCompiled):
+        return analysed.compiled
     if accesses.about_schema or workspace.temporary:
         return NotCompiled("the schema or temporary tables")
     if whole:
         return NotCompiled(f"{whole[0].name} is read behind the text")
-    return compile_select(reads.tree, workspace.catalog, reads.lists)
+    return analysed.compiled.with_lists(lists)

@@ -14,11 +14,10 @@ from rome.sql.statement import WRITES, Statement
 from rome.sql.tokens import names
 
 
-def tables_behind(statement: Statement, sql: str, catalog: Catalog) -> set[str]:
-    """The tables, in lower case, that views and triggers behind a statement mention."""
+def tables_behind(statement: Statement, mentioned: Set[str], catalog: Catalog) -> set[str]:
+    """The tables, in lower case, that views and triggers behind a statement mention, which itself mentions names."""
     found: set[str] = set()
-    pending = [catalog.objects[name] for name in names(sql) & catalog.objects.keys()]
-    pending = [item for item in pending if item.type == "view"]
+    pending = [item for name in mentioned if (item := catalog.objects.get(name)) and item.type == "view"]
     if statement.kind in WRITES and statement.table is not None:
         pending += _fired(statement, catalog)
     done: set[str] = set()
@@ -27,11 +26,11 @@ def tables_behind(statement: Statement, sql: str, catalog: Catalog) -> set[str]:
         if item.name.lower() in done:
             continue
         done.add(item.name.lower())
-        mentioned = _mentioned(item)
-        found |= mentioned & catalog.tables.keys()
-        pending += [other for name in mentioned if (other := catalog.objects.get(name)) and other.type == "view"]
+        inner = _mentioned(item)
+        found |= inner & catalog.tables.keys()
+        pending += [other for name in inner if (other := catalog.objects.get(name)) and other.type == "view"]
         if item.type == "trigger":
-            pending += _triggers_on(_with_children(mentioned, catalog), catalog)
+            pending += _triggers_on(_with_children(inner, catalog), catalog)
     return found
 
 
@@ -59,7 +58,7 @@ def _fired(statement: Statement, catalog: Catalog) -> list[SchemaObject]:
 
 
 def _triggers_on(tables: Set[str], catalog: Catalog) -> list[SchemaObject]:
-    return [item for item in catalog.objects.values() if item.type == "trigger" and item.table.lower() in tables]
+    return [trigger for table in tables for trigger in catalog.triggers.get(table, ())] if catalog.triggers else []
 
 
 def _with_children(tables: Set[str], catalog: Catalog) -> set[str]:

@@ -18,8 +18,8 @@ from rome.sql.access import Begins, Bound, Either, Equal, KeyPath, Path, Within
 from rome.sql.expressions import condition, implies, index_columns
 from rome.sql.names import rowid_column
 from rome.sql.predicates import Op
-from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate
 from rome.sql.sources import FromColumn, Key, Pattern
+from rome.sql.wanted import AnyOf, Part, Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,11 @@ def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[A
     """The paths for an occurrence of which this is true: with the values of other rows, and without."""
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
     orders = _orders(table, constant)
+    abouts = [_by_column(constant)]
+    if len(constant) < len(predicates):
+        abouts.append(_by_column(predicates))
     for order in orders:
-        paths = [_path(table, order, constant), _path(table, order, predicates)]
+        paths = [_path(table, order, about) for about in abouts]
         yield from dict.fromkeys(path for path in paths if _narrows(path))
     for each in any_of:
         for order in orders:
@@ -46,14 +49,11 @@ def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[A
         yield from _either(table, [orders] * len(each.alternatives), each, constant)
 
 
-def parts(occurrence: Occurrence, *, must_be_total: bool) -> Iterator[Path]:
+def parts(table: Table, part: Part, *, must_be_total: bool) -> Iterator[Path]:
     """The paths that lead to the wanted part of an occurrence's rows, in its order; all of `Path.after` is empty.
 
     `must_be_total`: no two rows may have the same place in the order.
     """
-    table, part = occurrence.table, occurrence.part
-    assert table is not None
-    assert part is not None
     for order in _orders(table, _plain(part.exactly)):
         path = _exact(table, order, part.exactly)
         if path is not None and _is_in_order(table, order, path, part, must_be_total):
@@ -102,12 +102,23 @@ def _binary(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[C
 # ── paths of predicates ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _path(table: Table, order: _Order, predicates: Sequence[Predicate]) -> KeyPath:
+_About = dict[tuple[int, str], list[Predicate]]
+"""What is known of each column, by what tells the columns of a table, and its indexed expressions, apart."""
+
+
+def _by_column(predicates: Sequence[Predicate]) -> _About:
+    found: _About = {}
+    for predicate in predicates:
+        found.setdefault((predicate.column.cid, predicate.column.name), []).append(predicate)
+    return found
+
+
+def _path(table: Table, order: _Order, known: _About) -> KeyPath:
     """By the predicates on the first columns; all rows if there are none."""
     equal: list[Equal] = []
     within = None
     for column in order.columns:
-        about = [predicate for predicate in predicates if predicate.column == column]
+        about = known.get((column.cid, column.name), ())
         term = _equal(column, about)
         if term is None:
             within = _within(column, about)
@@ -130,7 +141,8 @@ def _either(
     """The path with the best one of some orders for each alternative; none if an alternative has none."""
     found: list[KeyPath] = []
     for choice, alternative in zip(orders, any_of.alternatives, strict=True):
-        paths = [_path(table, order, [*alternative, *predicates]) for order in choice]
+        about = _by_column([*alternative, *predicates])
+        paths = [_path(table, order, about) for order in choice]
         best = max((path for path in paths if _narrows(path)), key=worth, default=None)
         if best is None:
             return
@@ -178,13 +190,13 @@ def _exact(table: Table, order: _Order, exactly: Sequence[Predicate | AnyOf]) ->
     predicates = [each for each in _plain(exactly) if each not in order.condition]
     any_of = [each for each in exactly if isinstance(each, AnyOf)]
     if not any_of:
-        path = _path(table, order, predicates)
+        path = _path(table, order, _by_column(predicates))
         return path if _covers(path, predicates) else None
     if len(any_of) > 1:
         return None
     (each,) = any_of
     known = [[*alternative, *predicates] for alternative in each.alternatives]
-    paths = [_path(table, order, alternative) for alternative in known]
+    paths = [_path(table, order, _by_column(alternative)) for alternative in known]
     covered = all(_covers(path, alternative) for path, alternative in zip(paths, known, strict=True))
     return Either(table.name, tuple(paths)) if covered else None
 

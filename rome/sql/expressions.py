@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-import sqlglot
 from sqlglot import exp
 
 from rome.catalog.affinity import Affinity
 from rome.catalog.model import Column, Index, Table
 from rome.sql.normal import normal_text
+from rome.sql.parsing import parse
 from rome.sql.predicates import Op, conjuncts, reading
-from rome.sql.scopes import Predicate
 from rome.sql.sources import Key
+from rome.sql.wanted import Predicate, filled_sources
 
 _HAS_AFFINITY = (exp.Column, exp.Cast, exp.Collate, exp.Paren, exp.Query, exp.Literal, exp.Placeholder)
 """Expressions that are compared in another way than a value by itself, or are none of a row."""
@@ -86,7 +86,8 @@ def implies(predicates: Sequence[Predicate], wanted: Sequence[Predicate]) -> boo
 
 @lru_cache(maxsize=1024)
 def _written_term(term: str) -> str | None:
-    node = _parsed(f"SELECT {term}")
+    normal = normal_text(f"SELECT {term}")
+    node = parse(normal) if normal is not None else None
     if not isinstance(node, exp.Select) or len(node.expressions) != 1:
         return None
     return written(node.expressions[0].unnest(), lambda column: column.name.lower())
@@ -95,21 +96,13 @@ def _written_term(term: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _comparisons(where: str) -> tuple[tuple[str, Op, tuple[Key, ...]], ...] | None:
     """The condition of a partial index: column name, operator, values."""
-    node = _parsed(f"SELECT 1 WHERE {where}")
-    clause = node.args.get("where") if node is not None else None
     normal = normal_text(f"SELECT 1 WHERE {where}")
+    node = parse(normal) if normal is not None else None
+    clause = node.args.get("where") if node is not None else None
     if clause is None or normal is None:
         return None
-    readings = [reading(conjunct, normal.lists) for conjunct in conjuncts(clause.this)]
+    readings = [reading(conjunct) for conjunct in conjuncts(clause.this)]
     found = [comparison for each in readings for comparison in each.comparisons]
     if not all(each.is_all for each in readings) or not all(isinstance(each.column, exp.Column) for each in found):
         return None
-    return tuple((each.column.name.lower(), each.op, each.sources) for each in found)
-
-
-def _parsed(sql: str) -> exp.Expr | None:
-    normal = normal_text(sql)
-    try:
-        return None if normal is None else sqlglot.parse_one(normal.text, read="sqlite")
-    except Exception:  # what the parser does not understand is not used
-        return None
+    return tuple((each.column.name.lower(), each.op, filled_sources(each.sources, normal.lists)) for each in found)

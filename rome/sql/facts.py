@@ -28,7 +28,6 @@ from rome.sql.names import Found, Names
 from rome.sql.plain import is_plain
 from rome.sql.predicates import (
     Conjunct,
-    Lists,
     Op,
     Reading,
     alternatives,
@@ -38,7 +37,8 @@ from rome.sql.predicates import (
     paired,
     reading,
 )
-from rome.sql.scopes import AnyOf, Condition, Occurrence, Predicate, Scope, Scopes
+from rome.sql.scopes import Condition, Occurrence, Scope, Scopes
+from rome.sql.wanted import AnyOf, Predicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,11 @@ _Said = list[tuple[Found, Predicate]]
 class Facts:
     """Of all scopes of a statement. Predicates are entered with their occurrences; `equalities` has the rest."""
 
-    def __init__(self, scopes: Scopes, lists: Lists) -> None:
+    def __init__(self, scopes: Scopes) -> None:
         self.equalities: list[Equality] = []
         self.demands: dict[int, Demands] = {}
         self.names = Names(scopes)
         self._scopes = scopes
-        self._lists = lists
         self._from_within: dict[int, _Reach] = {}
         for scope in scopes:
             demands = self.demands[id(scope)] = Demands()
@@ -113,7 +112,7 @@ class Facts:
     def _rejects_null(self, scope: Scope, condition: Condition) -> Iterator[int]:
         """The ids of the occurrences of which the condition can't be true where NULLs stand in their place."""
         for conjunct in conjuncts(condition.node):
-            named = [each.column for each in reading(conjunct, self._lists).comparisons if each.rejects_null]
+            named = [each.column for each in reading(conjunct).comparisons if each.rejects_null]
             named += [column for pair in equalities(conjunct) for column in pair]
             for column in named:
                 found = self.names.find(scope, column)
@@ -134,7 +133,7 @@ class Facts:
             self._equal(self.names.find(scope, left), self.names.find(scope, right), reach)
         if isinstance(conjunct.node, (exp.Exists, exp.In)) and is_known(conjunct.node) and not conjunct.negated:
             self._subquery(scope, conjunct.node, reach)
-        said, is_all = self._said(scope, reading(conjunct, self._lists), reach)
+        said, is_all = self._said(scope, reading(conjunct), reach)
         for found, predicate in said:
             found.occurrence.predicates.append(predicate)
         if is_all:
@@ -164,7 +163,7 @@ class Facts:
         self, scope: Scope, conjunct: Conjunct, reach: _Reach
     ) -> list[tuple[Occurrence, Predicate | AnyOf]]:
         """Enter what OR says of each occurrence that all of its members speak of."""
-        read = [self._said(scope, each, reach) for each in alternatives(conjunct, self._lists)]
+        read = [self._said(scope, each, reach) for each in alternatives(conjunct)]
         occurrences = {id(found.occurrence): found.occurrence for said, _ in read for found, _ in said}
         exact: list[tuple[Occurrence, Predicate | AnyOf]] = []
         for occurrence in occurrences.values():

@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
 from rome.sql.normal import normal_text
-from rome.sql.planner import parse
+from rome.sql.parsing import parse
 from rome.sql.sources import Source, literal, number_parameters
 from rome.sql.tokens import Kind, Token, tokenize
 

@@ -10,6 +10,7 @@ import enum
 from dataclasses import dataclass
 
 from rome.sql.reader import Reader
+from rome.sql.tokens import names
 
 
 class Wait(enum.Enum):
@@ -34,6 +35,8 @@ _STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE")
 
 def read_locking(sql: str) -> Locking | None:
     """The clause at the end of a text, in PostgreSQL's forms: FOR UPDATE [OF name, …] [NOWAIT | SKIP LOCKED]."""
+    if "for" not in names(sql):
+        return None
     reader = Reader(sql)
     while not reader.done:
         at = reader.token.start

@@ -9,10 +9,12 @@ written out again in one form. Where sqlglot does not know a form, or drops what
     REPLACE INTO                    INSERT INTO
     +a                              + ~a: a unary plus takes the affinity from a column, and sqlglot drops it
     0x1F                            (~0): an expression instead of a constant
+    .5                              0.5
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rome.sql.sources import Const, Param, Source, literal, number_parameters
@@ -21,6 +23,7 @@ from rome.sql.tokens import Kind, Token, tokenize
 PLACEHOLDER = "_"
 """What the names of placeholders begin with; then comes the position in `NormalText.lists`."""
 
+_REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN"})
 _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
 
 
@@ -28,8 +31,14 @@ _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
 class NormalText:
     """The text for the parser, and what each of its placeholders stands for: one source, or a whole IN list."""
 
-    text: str
+    words: tuple[str, ...]
+    """The text, cut into what are words for the parser too, with a space between each and the next."""
     lists: tuple[tuple[Source, ...], ...]
+
+    @property
+    def text(self) -> str:
+        """The text for the parser."""
+        return " ".join(self.words)
 
 
 def normal_text(sql: str) -> NormalText | None:
@@ -50,35 +59,42 @@ class _Writer:
     def write(self) -> NormalText:
         words: list[str] = []
         while self.at < len(self.tokens):
-            words.append(self._next())
-        return NormalText(" ".join(words), tuple(self.lists))
+            token = self.tokens[self.at]
+            self.at += 1
+            if token.kind is Kind.WORD:
+                upper = token.text.upper()
+                words += self._keyword(token, upper) if upper in _REWRITTEN else (token.text,)
+            elif token.kind is Kind.OP:
+                words += ("+", "~") if token.text == "+" else (token.text,)
+            else:
+                words += self._value(token)
+        return NormalText(tuple(words), tuple(self.lists))
 
-    def _next(self) -> str:
-        """The words for the token at this place; steps behind what they stand for."""
-        token = self.tokens[self.at]
-        self.at += 1
+    def _value(self, token: Token) -> Sequence[str]:
+        """The words for a parameter, a literal or a name in quotes."""
         if token.kind is Kind.PARAM:
-            return self._placeholder((self.params[self.at - 1],))
+            return (self._placeholder((self.params[self.at - 1],)),)
         if token.kind is Kind.QUOTED:
-            return '"' + token.name.replace('"', '""') + '"'
+            return ('"' + token.name.replace('"', '""') + '"',)
         if token.kind is Kind.NUMBER:
-            return "(~0)" if token.text[:2] in ("0x", "0X") else token.text.replace("_", "")
-        if token.is_op("+"):
-            return "+ ~"
-        return self._keyword(token) if token.kind is Kind.WORD else token.text
+            if token.text[:2] in ("0x", "0X"):
+                return ("(", "~", "0", ")")
+            text = token.text.replace("_", "")
+            return ("0" + text if text[0] == "." else text,)
+        return (token.text,)
 
-    def _keyword(self, token: Token) -> str:
-        word = token.text.upper()
+    def _keyword(self, token: Token, word: str) -> Sequence[str]:
+        """The words for one of `_REWRITTEN` at the place before this; steps behind what they stand for."""
         following = [self._word(self.at), self._word(self.at + 1)]
         if word in ("INSERT", "UPDATE") and following[0] == "OR" and following[1] in _ACTIONS:
             self.at += 2
         elif word == "REPLACE" and following[0] == "INTO":
-            return "INSERT"
+            return ("INSERT",)
         elif word == "IN":
             listed = self._list()
             if listed is not None:
-                return f"IN ( {self._placeholder(listed)} )"
-        return token.text
+                return "IN", "(", self._placeholder(listed), ")"
+        return (token.text,)
 
     def _word(self, at: int) -> str:
         return self.tokens[at].word() if at < len(self.tokens) else ""

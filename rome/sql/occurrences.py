@@ -9,19 +9,20 @@ from __future__ import annotations
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
+from rome.sql.nodes import Nodes
 
 _MARK = "occurrence"
 
 
-def number_occurrences(select: exp.Expr, catalog: Catalog) -> tuple[Table, ...]:
+def number_occurrences(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
     """Mark every occurrence of a table of the catalog in the parser's tree; the tables, by number of occurrence.
 
     What has the name of a CTE is none, and what the catalog does not know as a table (a view) has no number either.
     Numbering a tree again gives the same numbers.
     """
-    shadowed = {cte.alias.lower() for cte in select.find_all(exp.CTE)}
+    shadowed = {cte.alias.lower() for cte in nodes.ctes}
     found: list[Table] = []
-    for node in select.find_all(exp.Table):
+    for node in nodes.tables:
         table = catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
         if table is not None and node.name.lower() not in shadowed and node.db.lower() in ("", "main"):
             node.meta[_MARK] = len(found)

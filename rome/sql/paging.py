@@ -14,6 +14,7 @@ row at least, so that no more of them are needed than rows come out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import zip_longest
 
 from sqlglot import exp
 
@@ -21,19 +22,18 @@ from rome.catalog.model import Column
 from rome.sql.facts import Facts
 from rome.sql.names import Found
 from rome.sql.plain import is_plain, is_row_by_row
-from rome.sql.predicates import Lists, Op, constant
-from rome.sql.scopes import AnyOf, Occurrence, Part, Predicate, Scope, Scopes
+from rome.sql.predicates import Op, constant
+from rome.sql.scopes import Occurrence, Scope, Scopes
 from rome.sql.sources import Const, Source
+from rome.sql.wanted import Exactly, Part, Predicate
 
-Exactly = tuple[Predicate | AnyOf, ...]
 
-
-def want_parts(scopes: Scopes, facts: Facts, lists: Lists, is_steady: Callable[[Occurrence], bool]) -> None:
+def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[Occurrence], bool]) -> None:
     """Enter with each occurrence which part of it is wanted.
 
     `is_steady`: whether the statement finds the rows of an occurrence as they were fetched.
     """
-    reader = _Reader(facts, lists)
+    reader = _Reader(facts)
     for scope in scopes:
         occurrence = _driving(scope)
         if occurrence is not None and is_steady(occurrence):
@@ -99,9 +99,8 @@ def _exactly(scope: Scope, occurrence: Occurrence, facts: Facts) -> Exactly | No
 
 
 class _Reader:
-    def __init__(self, facts: Facts, lists: Lists) -> None:
+    def __init__(self, facts: Facts) -> None:
         self.facts = facts
-        self.lists = lists
 
     def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
         exactly = _exactly(scope, occurrence, self.facts)
@@ -118,12 +117,12 @@ class _Reader:
         return self._in_order(scope, occurrence, exactly, counts)
 
     def _source(self, clause: exp.Expr | None) -> Source | None:
-        return None if clause is None else constant(clause.expression.unnest(), self.lists)
+        return None if clause is None else constant(clause.expression.unnest())
 
     def _in_order(self, scope: Scope, occurrence: Occurrence, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
         order: list[Column] = []
         backwards: bool | None = None
-        terms = _order_terms(scope.node)
+        terms = self._without_null_terms(scope, occurrence)
         for term in terms:
             column = self._ordered_by(scope, occurrence, term)
             is_down = bool(term.args.get("desc"))
@@ -132,6 +131,28 @@ class _Reader:
             order.append(column)
             backwards = is_down
         return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
+
+    def _without_null_terms(self, scope: Scope, occurrence: Occurrence) -> list[exp.Ordered]:
+        """The terms of ORDER BY without those that put NULLs where the next term has them anyway.
+
+        oslo.db's paging writes `a IS NULL DESC, a ASC` for an order with NULLs first.
+        """
+        terms = _order_terms(scope.node)
+        pairs = zip_longest(terms, terms[1:])
+        return [term for term, following in pairs if not self._is_idle(scope, occurrence, term, following)]
+
+    def _is_idle(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered, following: exp.Ordered | None) -> bool:
+        """Whether a term tests a column for NULL which is never NULL, or which the next term sorts just so."""
+        column, is_null = _null_test(term.this.unnest()) or (None, False)
+        tested = self.facts.names.find(scope, column) if column is not None else None
+        if tested is None or tested.own is not occurrence or tested.occurrence is not occurrence:
+            return False
+        if _is_never_null(tested):
+            return True
+        if following is None or self._ordered_by(scope, occurrence, following) != tested.column:
+            return False
+        nulls_come_first = is_null == bool(term.args.get("desc"))
+        return nulls_come_first != bool(following.args.get("desc"))
 
     def _ordered_by(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered) -> Column | None:
         """The column of the occurrence that a term of ORDER BY is, with NULL where the keys have it."""
@@ -179,6 +200,16 @@ def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:
     if not isinstance(node, (exp.Max, exp.Min)) or node.expressions:
         return None
     return node if isinstance(node.this, exp.Column) else None
+
+
+def _null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
+    """The column of `a IS NULL` (true) or `a IS NOT NULL` (false), if an expression is one."""
+    is_null = not isinstance(node, exp.Not)
+    test = node if is_null else node.this.unnest()
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
+        return None
+    column = test.this.unnest()
+    return (column, is_null) if isinstance(column, exp.Column) else None
 
 
 def _order_terms(node: exp.Expr) -> list[exp.Ordered]:

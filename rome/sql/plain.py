@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from rome.sql.nodes import walk
+
 _PARTS = ("group", "having", "limit", "offset", "windows")
 
 _ROW_BY_ROW = (
@@ -27,4 +29,5 @@ def is_row_by_row(block: exp.Expr) -> bool:
     if not isinstance(block, exp.Select):
         return False
     shown = [*block.expressions, *([block.args["order"]] if block.args.get("order") else ())]
-    return all(isinstance(each, _ROW_BY_ROW) for node in shown for each in node.find_all(exp.Func, exp.Window))
+    found = (each for node in shown for each in walk(node) if isinstance(each, (exp.Func, exp.Window)))
+    return all(isinstance(each, _ROW_BY_ROW) for each in found)

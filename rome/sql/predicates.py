@@ -6,22 +6,21 @@ has four comparisons; the last conjunct is left to the evaluator. NOT is pushed 
 a >= 1 AND b = 2. What OR says are alternatives, and so is what row values say of their order:
 
     (a, b) > (1, 2)         a > 1 OR (a = 1 AND b > 2)
+
+The parameters here are those of the normal text, its placeholders, of which one may stand for a whole list.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from rome.sql.normal import PLACEHOLDER
-from rome.sql.sources import Const, Key, Pattern, Source, number
-
-Lists = Sequence[tuple[Source, ...]]
-"""What the placeholders of a text stand for (`NormalText.lists`)."""
+from rome.sql.sources import Const, Key, Param, Pattern, Source, number
 
 
 class Op(enum.Enum):
@@ -106,39 +105,39 @@ def conjuncts(condition: exp.Expr, *, negated: bool = False) -> Iterator[Conjunc
             yield Conjunct(node, negated)
 
 
-def reading(conjunct: Conjunct, lists: Lists) -> Reading:
+def reading(conjunct: Conjunct) -> Reading:
     """What a conjunct says of plain columns."""
     node, negated = conjunct
     found: tuple[Comparison, ...] = ()
     if not is_known(node):
         return Reading((), is_all=False)
     if type(node) in (_NEGATED if negated else _OPS):
-        return _compared(node, (_NEGATED if negated else _OPS)[type(node)], lists)
+        return _compared(node, (_NEGATED if negated else _OPS)[type(node)])
     if isinstance(node, exp.Not):
         found = tuple(_null_test(node.this, present=not negated))
     elif negated:
         found = tuple(_null_test(node, present=True))
     elif isinstance(node, (exp.NullSafeEQ, exp.Is)):
-        found = tuple(_same(node.this.unnest(), node.expression.unnest(), lists))
+        found = tuple(_same(node.this.unnest(), node.expression.unnest()))
     elif isinstance(node, exp.In):
-        found = tuple(_in_list(node, lists))
+        found = tuple(_in_list(node))
     elif isinstance(node, exp.Between):
-        found = tuple(_between(node, lists))
+        found = tuple(_between(node))
     elif isinstance(node, (exp.Like, exp.Glob, exp.Escape)):
-        return Reading(tuple(_begins(node, lists)), is_all=False)
+        return Reading(tuple(_begins(node)), is_all=False)
     return Reading(found, bool(found))
 
 
-def alternatives(conjunct: Conjunct, lists: Lists) -> tuple[Reading, ...]:
+def alternatives(conjunct: Conjunct) -> tuple[Reading, ...]:
     """The readings of which one at least must be true; none if the conjunct has no such form."""
     node, negated = conjunct
     joint = exp.And if negated else exp.Or
     if not is_known(node):
         return ()
     if isinstance(node, joint):
-        return tuple(_together(conjuncts(each, negated=negated), lists) for each in _members_of(node, joint))
+        return tuple(_together(conjuncts(each, negated=negated)) for each in _members_of(node, joint))
     if type(node) in (_NEGATED if negated else _OPS):
-        return _in_row_order(node, (_NEGATED if negated else _OPS)[type(node)], lists)
+        return _in_row_order(node, (_NEGATED if negated else _OPS)[type(node)])
     return ()
 
 
@@ -178,8 +177,8 @@ def _members_of(node: exp.Expr, joint: type[exp.Expr]) -> Iterator[exp.Expr]:
             yield each
 
 
-def _together(parts: Iterable[Conjunct], lists: Lists) -> Reading:
-    readings = [reading(part, lists) for part in parts]
+def _together(parts: Iterable[Conjunct]) -> Reading:
+    readings = [reading(part) for part in parts]
     found = tuple(comparison for each in readings for comparison in each.comparisons)
     return Reading(found, all(each.is_all for each in readings))
 
@@ -190,43 +189,43 @@ def _members(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr
     return list(zip(lefts, rights, strict=True)) if len(lefts) == len(rights) else []
 
 
-def _compared(node: exp.Expr, op: Op, lists: Lists) -> Reading:
+def _compared(node: exp.Expr, op: Op) -> Reading:
     """A comparison of two values, or of two row values (of whose order only the first members tell)."""
     left, right = node.this.unnest(), node.args["expression"].unnest()
     if not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
-        found = _comparison(left, op, right, lists)
+        found = _comparison(left, op, right)
         return Reading((found,) if found else (), found is not None)
     members = _members(left, right)
     if op is Op.EQUAL and isinstance(node, exp.EQ):
-        equal = [found for one, other in members if (found := _comparison(one, op, other, lists))]
+        equal = [found for one, other in members if (found := _comparison(one, op, other))]
         return Reading(tuple(equal), len(equal) == len(members) > 0)
-    first = _comparison(members[0][0], _WEAK.get(op, op), members[0][1], lists) if members else None
+    first = _comparison(members[0][0], _WEAK.get(op, op), members[0][1]) if members else None
     return Reading((first,) if first and op is not Op.EQUAL else (), is_all=False)
 
 
-def _in_row_order(node: exp.Expr, op: Op, lists: Lists) -> tuple[Reading, ...]:
+def _in_row_order(node: exp.Expr, op: Op) -> tuple[Reading, ...]:
     """(a, b) < (1, 2) as alternatives."""
     left, right = node.this.unnest(), node.args["expression"].unnest()
     if op is Op.EQUAL or not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
         return ()
     members = _members(left, right)
-    equal = [_comparison(one, Op.EQUAL, other, lists) for one, other in members]
+    equal = [_comparison(one, Op.EQUAL, other) for one, other in members]
     found: list[Reading] = []
     for at, (one, other) in enumerate(members):
-        last = _comparison(one, op if at == len(members) - 1 else _STRICT.get(op, op), other, lists)
+        last = _comparison(one, op if at == len(members) - 1 else _STRICT.get(op, op), other)
         parts = [each for each in (*equal[:at], last) if each is not None]
         found.append(Reading(tuple(parts), len(parts) == at + 1))
     return tuple(found)
 
 
-def _comparison(left: exp.Expr, op: Op, right: exp.Expr, lists: Lists) -> Comparison | None:
-    if constant(right, lists) is None:
+def _comparison(left: exp.Expr, op: Op, right: exp.Expr) -> Comparison | None:
+    if constant(right) is None:
         left, op, right = right, _TURNED.get(op, op), left
-    source = constant(right, lists)
+    source = constant(right)
     return Comparison(left, op, (source,)) if source is not None and left.find(exp.Column) else None
 
 
-def _begins(node: exp.Expr, lists: Lists) -> Iterator[Comparison]:
+def _begins(node: exp.Expr) -> Iterator[Comparison]:
     """LIKE and GLOB."""
     escape = ""
     if isinstance(node, exp.Escape):
@@ -241,7 +240,7 @@ def _begins(node: exp.Expr, lists: Lists) -> Iterator[Comparison]:
     right, behind = node.expression.unnest(), ""
     if isinstance(right, exp.DPipe) and isinstance(right.expression, exp.Literal) and right.expression.is_string:
         right, behind = right.this.unnest(), right.expression.this
-    source = constant(right, lists)
+    source = constant(right)
     if source is not None:
         yield Comparison(node.this.unnest(), Op.BEGINS, (Pattern(source, behind, isinstance(node, exp.Like), escape),))
 
@@ -258,17 +257,17 @@ def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:
         yield Comparison(column, Op.PRESENT, ()) if present else Comparison(column, Op.SAME, (Const(None),))
 
 
-def _same(left: exp.Expr, right: exp.Expr, lists: Lists) -> Iterator[Comparison]:
+def _same(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
     """IS. (`a IS TRUE` asks whether `a` is true, not whether it is 1.)"""
     if not isinstance(left, exp.Column):
         left, right = right, left
-    source = constant(right, lists)
+    source = constant(right)
     if isinstance(left, exp.Column) and source is not None and not isinstance(right, exp.Boolean):
         is_value = isinstance(source, Const) and source.value is not None
         yield Comparison(left, Op.EQUAL if is_value else Op.SAME, (source,))
 
 
-def _in_list(node: exp.In, lists: Lists) -> Iterator[Comparison]:
+def _in_list(node: exp.In) -> Iterator[Comparison]:
     column = node.this.unnest()
     if not isinstance(column, exp.Column) or any(
         node.args[name] for name in node.args.keys() - {"this", "expressions"}
@@ -276,33 +275,25 @@ def _in_list(node: exp.In, lists: Lists) -> Iterator[Comparison]:
         return
     sources: list[Source] = []
     for item in node.expressions:
-        found = _listed(item.unnest(), lists)
-        if found is None:
+        source = constant(item.unnest())
+        if source is None:
             return
-        sources += found
+        sources.append(source)
     yield Comparison(column, Op.EQUAL, tuple(sources))
 
 
-def _between(node: exp.Between, lists: Lists) -> Iterator[Comparison]:
+def _between(node: exp.Between) -> Iterator[Comparison]:
     column = node.this.unnest()
-    low, high = constant(node.args["low"].unnest(), lists), constant(node.args["high"].unnest(), lists)
+    low, high = constant(node.args["low"].unnest()), constant(node.args["high"].unnest())
     if isinstance(column, exp.Column) and low is not None and high is not None and not node.args.get("symmetric"):
         yield Comparison(column, Op.AT_LEAST, (low,))
         yield Comparison(column, Op.AT_MOST, (high,))
 
 
-def _listed(node: exp.Expr, lists: Lists) -> tuple[Source, ...] | None:
-    """The sources that a member of an IN list stands for."""
-    if isinstance(node, exp.Placeholder):
-        return lists[int(node.name.removeprefix(PLACEHOLDER))]
-    source = constant(node, lists)
-    return None if source is None else (source,)
-
-
-def constant(node: exp.Expr, lists: Lists) -> Source | None:
+def constant(node: exp.Expr) -> Source | None:
     """The source that an expression is, if it is a parameter or a literal."""
     if isinstance(node, exp.Placeholder):
-        return lists[int(node.name.removeprefix(PLACEHOLDER))][0]
+        return Param(int(node.name.removeprefix(PLACEHOLDER)))
     if isinstance(node, exp.Literal):
         return Const(node.this) if node.is_string else number(node.this)
     if isinstance(node, exp.Neg) and isinstance(node.this, exp.Literal) and not node.this.is_string:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from rome.sql.comparing import are_alike, gives_keys
 from rome.sql.facts import Equality
 from rome.sql.predicates import Op
-from rome.sql.scopes import Occurrence, Predicate
+from rome.sql.scopes import Occurrence
 from rome.sql.sources import FromColumn
+from rome.sql.wanted import Predicate
 
 MOST_PREDICATES = 64
 """How many predicates an occurrence gets; a statement of many equal columns would have their square."""

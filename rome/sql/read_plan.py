@@ -11,16 +11,13 @@ the golden tests show:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-from sqlglot import exp
 
 from rome.catalog.model import Table
 from rome.sql.access import KeyPath, Limit, Path, Scan
 from rome.sql.prefixes import OnePrefix, one_prefix
-from rome.sql.sources import Source
-from rome.sql.statistics import Basis
+from rome.sql.statistics import Basis, Statistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +55,12 @@ class ReadPlan:
     """What a statement reads.
 
     `parsed`: whether the text was understood. If not, nothing else is said, and all that SQLite touches is to be read.
-    `tree`: the parser's tree with numbered occurrences; `lists`: what its placeholders `:_0`, `:_1` … stand for.
     `rounds`: a step needs the rows of steps in rounds before its own only. `whole`: tables to be read whole for what is
     behind the text (views, triggers) or in a form that is not understood; they belong to the first round.
     `counted`: the answer is one row with the number of this step's rows, and nothing needs to be fetched.
     """
 
     parsed: bool = True
-    tree: exp.Expr | None = None
-    lists: tuple[tuple[Source, ...], ...] = ()
     rounds: tuple[tuple[Step, ...], ...] = ()
     whole: tuple[Table, ...] = ()
     counted: Step | None = None
@@ -76,6 +70,11 @@ class ReadPlan:
     def is_outdated(self) -> bool:
         """Whether what is known of the tables has changed so much that another plan may be better."""
         return self.basis is not None and self.basis.is_outdated()
+
+    def under(self, statistics: Statistics) -> ReadPlan | None:
+        """The same plan under another database's statistics; None if another one may be better there."""
+        basis = self.basis.under(statistics) if self.basis is not None else None
+        return None if basis is None else replace(self, basis=basis)
 
     @property
     def follows_rows(self) -> bool:

@@ -14,9 +14,9 @@ from rome.catalog.model import Table
 from rome.sql.access import Either, KeyPath, Limit, Path, Scan
 from rome.sql.choose import candidates, parts, worth
 from rome.sql.read_plan import Step
-from rome.sql.scopes import Occurrence, Predicate
 from rome.sql.sources import Const, FromColumn
 from rome.sql.statistics import Statistics
+from rome.sql.wanted import Predicate, Wanted
 
 ROUND_ROWS = 64.0
 
@@ -34,17 +34,17 @@ class _Settled:
         return self.step.rows + ROUND_ROWS * self.round
 
 
-def arrange(occurrences: Sequence[Occurrence], whole: Set[str], statistics: Statistics) -> tuple[tuple[Step, ...], ...]:
-    """The steps for all occurrences (of tables) in rounds. `whole`: lower-case names of tables read whole anyway."""
+def arrange(occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics) -> tuple[tuple[Step, ...], ...]:
+    """The steps for all occurrences in rounds. `whole`: lower-case names of tables read whole anyway."""
     return _Arrangement(occurrences, whole, statistics).rounds()
 
 
 class _Arrangement:
-    def __init__(self, occurrences: Sequence[Occurrence], whole: Set[str], statistics: Statistics) -> None:
+    def __init__(self, occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics) -> None:
         self.statistics = statistics
         self.whole = set(whole)
         self.settled: dict[int, _Settled] = {}
-        self.names = [occurrence.table.name.lower() for occurrence in occurrences if occurrence.table is not None]
+        self.names = [occurrence.table.name.lower() for occurrence in occurrences]
         pending = list(occurrences)
         while pending:
             options = [(self._best(occurrence), occurrence) for occurrence in pending]
@@ -59,10 +59,9 @@ class _Arrangement:
         in_order = [self.settled[number] for number in sorted(self.settled)]
         return tuple(tuple(each.step for each in in_order if each.round == at) for at in range(last + 1))
 
-    def _best(self, occurrence: Occurrence) -> _Settled:
+    def _best(self, occurrence: Wanted) -> _Settled:
         """The cheapest way to an occurrence by what is settled so far."""
         table = occurrence.table
-        assert table is not None
         is_whole = table.name.lower() in self.whole
         scan = self._settle(occurrence, Scan(table.name), 0.0 if is_whole else self.statistics.rows(table))
         if is_whole:
@@ -73,19 +72,18 @@ class _Arrangement:
         best = min(found, key=_preference, default=scan)
         return best if best.cost < scan.cost else scan
 
-    def _parts(self, occurrence: Occurrence) -> Iterator[_Settled]:
+    def _parts(self, occurrence: Wanted) -> Iterator[_Settled]:
         """The ways to the part of the rows that is wanted."""
         table, part = occurrence.table, occurrence.part
-        if table is None or part is None:
+        if part is None:
             return
         is_alone = self.names.count(table.name.lower()) == 1
         limit = Limit(part.limit, part.backwards)
-        for path in parts(occurrence, must_be_total=not is_alone):
+        for path in parts(table, part, must_be_total=not is_alone):
             if not (isinstance(path, KeyPath) and path.is_get):
                 yield self._settle(occurrence, path, min(self._rows(table, path), _expected(limit)), limit)
 
-    def _settle(self, occurrence: Occurrence, path: Path, rows: float, limit: Limit | None = None) -> _Settled:
-        assert occurrence.table is not None
+    def _settle(self, occurrence: Wanted, path: Path, rows: float, limit: Limit | None = None) -> _Settled:
         step = Step(occurrence.number, occurrence.table, path, rows, limit)
         return _Settled(step, max((self.settled[number].round + 1 for number in step.after), default=0))
 

@@ -21,30 +21,14 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from rome.catalog.model import Catalog, Column, Table
+from rome.catalog.model import Catalog, Table
+from rome.sql.nodes import Nodes
 from rome.sql.occurrences import occurrence_of
-from rome.sql.predicates import Op
-from rome.sql.sources import Key, Source
+from rome.sql.wanted import AnyOf, Part, Predicate, Wanted
 
 
 class Unclear(Exception):
     """The scope has a form that is not understood here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Predicate:
-    """What is known of one column of an occurrence."""
-
-    column: Column
-    op: Op
-    sources: tuple[Key, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """All predicates of one of the alternatives, at least, are true."""
-
-    alternatives: tuple[tuple[Predicate, ...], ...]
 
 
 @dataclass(eq=False, slots=True)
@@ -69,19 +53,10 @@ class Occurrence:
         assert number is not None
         return number
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The first rows in an order. Of these is made all that a scope makes of the occurrence."""
-
-    exactly: tuple[Predicate | AnyOf, ...]
-    """All that rows must fulfil to be counted among them."""
-    order: tuple[Column, ...] = ()
-    backwards: bool = False
-    limit: tuple[Source, ...] = ()
-    """How many: the sum of LIMIT and OFFSET."""
-    goes_on: bool = False
-    """Whether the order goes on behind `order`, by what is not a column of the occurrence."""
+    def wanted(self) -> Wanted:
+        """What is known of it so far. (Not of what is no table.)"""
+        assert self.table is not None
+        return Wanted(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +178,11 @@ class Scope:
 class Scopes:
     """All scopes of a statement that are clear, outer ones before those within them."""
 
-    def __init__(self, tree: exp.Expr, catalog: Catalog) -> None:
-        self._ctes = list(tree.find_all(exp.CTE))
+    def __init__(self, nodes: Nodes, catalog: Catalog) -> None:
+        self._ctes = nodes.ctes
         shadowed = {cte.alias.lower() for cte in self._ctes}
         self._of: dict[int, Scope] = {}
-        for node in tree.find_all(exp.Select, exp.Update, exp.Delete):
+        for node in nodes.blocks:
             try:
                 self._of[id(node)] = Scope(node, catalog, shadowed)
             except Unclear:

@@ -18,6 +18,7 @@ from functools import lru_cache
 from rome.sql.ddl import Change, read_change
 from rome.sql.locking import Locking, read_locking
 from rome.sql.reader import Reader
+from rome.sql.tokens import names
 
 
 class Kind(enum.Enum):
@@ -122,6 +123,8 @@ def classify(sql: str) -> Statement:
 
 def _has_tail(reader: Reader) -> bool:
     """Whether something follows the statement's semicolon; the reader is left anywhere."""
+    if ";" not in reader.sql:
+        return False
     while not reader.done and not reader.sees(";"):
         reader.skip_group()
     while reader.take(";"):
@@ -131,6 +134,8 @@ def _has_tail(reader: Reader) -> bool:
 
 def _finds(reader: Reader, *words: str) -> bool:
     """Whether these words follow outside of parentheses, before the statement ends; the reader stays where it is."""
+    if not names(reader.sql).issuperset(map(str.lower, words)):
+        return False
     start = reader.at
     found = False
     while not (found or reader.done or reader.sees(";")):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rome.catalog.model import Table
 from rome.sql.access import KeyPath
-from rome.storage.store import LAST, Get, Lookup, Range, Request
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, rows_space
 
 if TYPE_CHECKING:
     from rome.sql.read_plan import Step
@@ -59,14 +59,14 @@ class Statistics:
         return self._guess(table, path) if known is None else known
 
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
-        """A step's requests were answered with so many rows together."""
+        """A step's requests were answered with so many rows together, or with their number."""
         for request in requests:
-            if isinstance(request, Range) and request[1:] == (b"", LAST, None, False):
+            if request in (Range(rows_space(step.table.id)), Count(rows_space(step.table.id), ((b"", LAST),))):
                 self.note_rows(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
-        keys = sum(len(request.ranges) if isinstance(request, Lookup) else 1 for request in requests)
+        keys = sum(len(request.ranges) if isinstance(request, (Lookup, Count)) else 1 for request in requests)
         if keys and isinstance(step.path, KeyPath):
             self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows / keys)
 
@@ -106,18 +106,18 @@ class Basis(Statistics):
         super().__init__()
         self._statistics = statistics
         self._seen = statistics.changes
-        self._asked: dict[tuple[int, KeyPath | None], tuple[Table, float]] = {}
+        self._asked: dict[tuple[int, ...], tuple[Table, KeyPath | None, float]] = {}
 
     def rows(self, table: Table) -> float:
         """The number of rows of a table."""
         rows = self._statistics.rows(table)
-        self._asked[table.id, None] = table, rows
+        self._asked[(table.id,)] = table, None, rows
         return rows
 
     def per_key(self, table: Table, path: KeyPath) -> float:
         """The number of rows for one key of a path."""
         rows = self._statistics.per_key(table, path)
-        self._asked[table.id, path] = table, rows
+        self._asked[_key(table, path)] = table, path, rows
         return rows
 
     def is_outdated(self) -> bool:
@@ -125,12 +125,25 @@ class Basis(Statistics):
         if self._seen == self._statistics.changes:
             return False
         seen = self._statistics.changes
-        for (_, path), (table, before) in self._asked.items():
-            now = self._statistics.rows(table) if path is None else self._statistics.per_key(table, path)
-            if _is_quite_another(before, now):
-                return True
+        if not self._fits(self._statistics):
+            return True
         self._seen = seen
         return False
+
+    def under(self, statistics: Statistics) -> Basis | None:
+        """The basis of the same plan, of another database's numbers; None if they are quite others."""
+        if not self._fits(statistics):
+            return None
+        found = Basis(statistics)
+        found._asked = self._asked
+        return found
+
+    def _fits(self, statistics: Statistics) -> bool:
+        for table, path, before in self._asked.values():
+            now = statistics.rows(table) if path is None else statistics.per_key(table, path)
+            if _is_quite_another(before, now):
+                return False
+        return True
 
 
 def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:

@@ -33,6 +33,10 @@ class Kind(enum.Enum):
     ILLEGAL = "illegal"
 
 
+_WORD, _OP = Kind.WORD, Kind.OP
+_NAMES = (Kind.WORD, Kind.QUOTED, Kind.STRING)
+
+
 class Token(NamedTuple):
     """One token; `sql[start:end] == text`."""
 
@@ -44,7 +48,7 @@ class Token(NamedTuple):
     @property
     def name(self) -> str:
         """The text without its quotes: the identifier that a WORD, QUOTED or STRING token stands for."""
-        if self.kind not in (Kind.QUOTED, Kind.STRING):
+        if self.kind is _WORD or self.kind not in _NAMES:
             return self.text
         if self.text[0] == "[":
             return self.text[1:-1]
@@ -54,27 +58,28 @@ class Token(NamedTuple):
     @property
     def is_name(self) -> bool:
         """Whether the grammar could take this token for a name. (SQLite takes 'strings' for names, too.)"""
-        return self.kind in (Kind.WORD, Kind.QUOTED, Kind.STRING)
+        return self.kind in _NAMES
 
     def word(self) -> str:
         """The keyword in upper case; the empty string when this is no WORD."""
-        return self.text.upper() if self.kind is Kind.WORD else ""
+        return self.text.upper() if self.kind is _WORD else ""
 
     def is_op(self, text: str) -> bool:
         """Whether this is the operator `text`."""
-        return self.kind is Kind.OP and self.text == text
+        return self.kind is _OP and self.text == text
 
 
 _ID = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _VARIABLE = rf"[$@:\#](?:::)*{_ID}(?:{_ID}|::)*+"
 
-# The order matters: longer and more special alternatives first. A group's name is the kind in lower case; what no
-# group matches is left out (spaces, comments). An unterminated comment reaches to the end of the text, as in SQLite.
+# The order matters: longer and more special alternatives first. A group's name is the kind in lower case; before it
+# stand spaces and comments. An unterminated comment reaches to the end of the text, as in SQLite.
 _GRAMMAR = re.compile(
     rf"""
-    (?: [ \t\n\f\r\ufeff]+ | --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) )
-    | (?P<string> '[^']*+(?:''[^']*+)*+' )
+    (?: [ \t\n\f\r\ufeff]+ | --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) )*+
+    (?:
+      (?P<string> '[^']*+(?:''[^']*+)*+' )
     | (?P<quoted> "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*\] )
     | (?P<blob> [xX]'(?:[0-9a-fA-F]{{2}})*' )
     | (?P<number> (?> 0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
@@ -84,27 +89,30 @@ _GRAMMAR = re.compile(
     | (?P<word> {_ID}+ )
     | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | [-+*/%&|~<>=.,;()] )
     | (?P<stray> . )
+    | \Z )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
-_KINDS = {kind.value: kind for kind in Kind} | {"stray": Kind.ILLEGAL}
+_KINDS = {number: Kind.ILLEGAL if name == "stray" else Kind(name) for name, number in _GRAMMAR.groupindex.items()}
+"""By the number of the group."""
 
 
 @lru_cache(maxsize=512)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens of a text, without spaces and comments."""
+    make = tuple.__new__  # as Token(…) does, without a call of Python's
     return tuple(
-        Token(_KINDS[match.lastgroup], match.group(), match.start(), match.end())
+        make(Token, (_KINDS[group], match[group], *match.span(group)))
         for match in _GRAMMAR.finditer(sql)
-        if match.lastgroup is not None
+        if (group := match.lastindex) is not None
     )
 
 
 @lru_cache(maxsize=1024)
 def names(sql: str) -> frozenset[str]:
     """Every word of a text that could be a name, without quotes, in lower case: a superset of what it mentions."""
-    return frozenset(token.name.lower() for token in tokenize(sql) if token.is_name)
+    return frozenset(token.name.lower() for token in tokenize(sql) if token.kind in _NAMES)
 
 
 def after_group(tokens: Sequence[Token], at: int) -> int:

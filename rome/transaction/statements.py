@@ -94,7 +94,9 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
     request = bind_count(step, parameters)
     if request is None:
         return None
-    return transaction.count(step.table, request) if request.ranges else 0
+    number = transaction.count(step.table, request) if request.ranges else 0
+    transaction.database.statistics.note(step, [request], number)
+    return number
 
 
 def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import apsw
-import sqlglot
 
 from rome.catalog.model import Catalog, Table
 from rome.execution.compiled import Compiled, NotCompiled, compile_select
+from rome.sql.nodes import Nodes
 from rome.sql.normal import normal_text
 from rome.sql.occurrences import number_occurrences
+from rome.sql.parsing import parse
 from tests.sql.schema import catalog_of
 
 
@@ -36,9 +37,12 @@ class Database:
     def compile(self, sql: str) -> tuple[Compiled | NotCompiled, tuple[Table, ...]]:
         normal = normal_text(sql)
         assert normal is not None
-        tree = sqlglot.parse_one(normal.text, read="sqlite")
-        tables = number_occurrences(tree, self.catalog)
-        return compile_select(tree, self.catalog, normal.lists), tables
+        tree = parse(normal)
+        if tree is None:
+            return NotCompiled("not parsed"), ()
+        tables = number_occurrences(Nodes(tree), self.catalog)
+        found = compile_select(tree, self.catalog)
+        return found.with_lists(normal.lists) if isinstance(found, Compiled) else found, tables
 
     def compiled(self, sql: str) -> Compiled:
         found, _ = self.compile(sql)

@@ -76,6 +76,10 @@ class PageWriter(Writer):
         if self.pick(*[False] * 5, True):
             at = self.pick(*range(len(written)))
             written[at] = f"a.{terms[at]} {self.pick('DESC', 'ASC NULLS LAST', 'DESC NULLS FIRST')}"
+        if self.pick(*[False] * 4, True):  # as oslo.db writes where NULLs are to be
+            at = self.pick(*range(len(written)))
+            test = self.pick("IS NULL", "IS NOT NULL")
+            written.insert(at, f"a.{terms[at]} {test}{self.pick('', ' DESC')}")
         if self.pick(*[False] * 3, True):  # the whole row key, or nearly, has been in it already
             written = written[self.pick(0, 1) :]
         every = [f"a.{column}" for column in COLUMNS[table]]

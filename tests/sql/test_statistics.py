@@ -1,6 +1,7 @@
 """What is learned from answers, and what plans make of it."""
 
-from rome.sql.planner import Statistics, bind, plan_reads
+from rome.sql.access import KeyPath
+from rome.sql.planner import Statistics, bind, bind_count, plan_reads
 from rome.storage.store import Range, rows_space
 from tests.sql.test_plans import CATALOG
 
@@ -47,6 +48,23 @@ def test_all_rows_that_were_read_are_counted() -> None:
     assert statistics.rows(table) == 7
     statistics.forget()
     assert not statistics.knows(table)
+
+
+def test_counts_tell_the_statistics() -> None:
+    statistics = Statistics()
+    for sql, parameters, number in [
+        ("SELECT count(*) FROM c", [], 9),
+        ("SELECT count(*) FROM c WHERE pid IN (?, ?)", [1, 2], 500),
+    ]:
+        step = plan_reads(sql, CATALOG).counted
+        request = bind_count(step, parameters) if step else None
+        assert step is not None
+        assert request is not None
+        statistics.note(step, [request], number)
+    (of_key,) = plan_reads("SELECT * FROM c WHERE pid = ?", CATALOG).steps
+    assert isinstance(of_key.path, KeyPath)
+    assert statistics.rows(CATALOG.tables["c"]) == 9
+    assert statistics.per_key(CATALOG.tables["c"], of_key.path) == 250
 
 
 def test_more_keys_than_rows_read_the_whole_table() -> None:

@@ -34,6 +34,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import islice
+from operator import itemgetter
 from typing import Any
 
 from sqlglot import exp
@@ -90,7 +91,7 @@ class Compiled:
         return self._code(exact=False).source
 
     def with_lists(self, lists: Lists) -> Compiled:
-        """The same function for a text that differs in parameters and in literals of IN lists only."""
+        """The same function for a text whose placeholders stand for this (`NormalText.lists`)."""
         return replace(self, lists=lists)
 
     def run(self, rows: Sequence[Sequence[Row]], parameters: Parameters) -> list[Row]:
@@ -146,14 +147,13 @@ class Compiled:
         return code
 
 
-def compile_select(select: exp.Expr, catalog: Catalog, lists: Lists) -> Compiled | NotCompiled:
-    """The function of a SELECT, or why there is none.
+def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled:
+    """The function of a SELECT, or why there is none. What its placeholders stand for is told by `with_lists`.
 
-    `select`: what sqlglot has parsed of the normal text, with occurrences numbered. `lists`: what its placeholders
-    stand for (`NormalText.lists`).
+    `select`: what sqlglot has parsed of the normal text, with occurrences numbered.
     """
     try:
-        compiled = Compiled(read_query(Context(catalog, read_query), select, None), lists)
+        compiled = Compiled(read_query(Context(catalog, read_query), select, None), ())
         assert compiled.source
     except Refused as refused:
         return NotCompiled(refused.reason)
@@ -175,6 +175,7 @@ def _checked(value: SqlValue) -> SqlValue:
 _HELPERS: Mapping[str, Any] = {
     "islice": islice,
     "defaultdict": defaultdict,
+    "itemgetter": itemgetter,
     **{
         name: value
         for module in (values, arithmetic, text, row_helpers, aggregates)

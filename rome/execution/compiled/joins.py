@@ -152,11 +152,12 @@ def target(item: Source | Group) -> str:
 
 def _nulls(item: Source | Group) -> str:
     """What is bound to the variables where a LEFT JOIN finds nothing."""
-    nulls = [f"(None,) * {_width(source)}" for source in sources_of(item)]
+    nulls = [f"(None,) * {width(source)}" for source in sources_of(item)]
     return nulls[0] if isinstance(item, Source) else f"({', '.join(nulls)},)"
 
 
-def _width(source: Source) -> int:
+def width(source: Source) -> int:
+    """How many values a source's rows have."""
     return len(source.table.stored) if source.table is not None else len(source.columns)
 
 

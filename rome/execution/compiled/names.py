@@ -48,7 +48,7 @@ class Scope:
         candidates = [source for source in self.sources if not qualifier or source.name == qualifier]
         if qualifier and len(candidates) > 1:
             raise Refused(f"two tables of the name {qualifier}")
-        found = [(source, column) for source in candidates for own, column in source.columns if own == name]
+        found = [(source, source.columns[at][1]) for source in candidates for at in source.places.get(name, ())]
         if len(found) > 1:
             raise Refused(f"two columns of the name {name}")
         if found:
@@ -76,7 +76,7 @@ class Scope:
 
     def has_column(self, name: str) -> bool:
         """Whether the name, in lower case, could be a column here or further out."""
-        own = any(name == column for source in self.sources for column, _ in source.columns)
+        own = any(name in source.places for source in self.sources)
         return own or (self.outer is not None and self.outer.has_column(name))
 
 

@@ -8,8 +8,9 @@
             h1[r1[2]].append(r1)
         return [(r0[0], r1[1]) for r0 in t[0] if r0[3] == x0 for r1 in h1.get(r0[0], ())]
 
-Names: `t` rows by occurrence, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `x…` hoisted
-values, `h…` hashes, `k…` and `g…` the key and the members of a group. All else is a helper of `values`, `arithmetic`,
+Names: `t` rows by occurrence, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `c…` constants,
+which stand before the function, `x…` hoisted values, `h…` hashes, `k…` and `g…` the key and the members of a group. All
+else is a helper of `values`, `arithmetic`,
 `text`, `rows` or `aggregates`.
 """
 
@@ -30,6 +31,7 @@ class Program:
         self._placeholders: dict[int, str] = {}
         self._lines: list[str] = []
         self._hoisted: dict[str, str] = {}
+        self._constants: dict[str, str] = {}
         self._count = 0
 
     def fresh(self, prefix: str) -> str:
@@ -41,6 +43,10 @@ class Program:
         """The name of a placeholder's value, or of the tuple of values of its list."""
         self._placeholders[number] = f"v[{number}]" if is_list else f"v[{number}][0]"
         return f"p{number}"
+
+    def constant(self, code: str) -> str:
+        """The name of a value that is computed once for all runs."""
+        return self._constants.setdefault(code, f"c{len(self._constants)}")
 
     def hoist(self, code: str) -> str:
         """The name of a value that is computed once, before any rows. The same code is computed once only."""
@@ -59,7 +65,8 @@ class Program:
 
     def source(self, result: str) -> str:
         """The text of the function that returns `result`."""
-        lines = ["def run(t, v):"]
+        lines = [f"{name} = {code}" for code, name in self._constants.items()]
+        lines.append("def run(t, v):")
         lines += [f"    p{number} = {code}" for number, code in self._placeholders.items()]
         lines += [f"    {line}" for line in self._lines]
         lines.append(f"    return {result}")

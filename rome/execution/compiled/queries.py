@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from rome.catalog.model import Table
 from rome.execution.compiled.terms import Column, Term, refs
@@ -38,6 +39,14 @@ class Source:
     table: Table | None = None
     occurrence: int | None = None
     query: Query | None = None
+
+    @cached_property
+    def places(self) -> dict[str | None, list[int]]:
+        """Where in `columns` those of a name are."""
+        found: dict[str | None, list[int]] = {}
+        for at, (name, _) in enumerate(self.columns):
+            found.setdefault(name, []).append(at)
+        return found
 
 
 @dataclass(eq=False)

@@ -349,8 +349,9 @@ class TermReader:
 
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _function(self, node: exp.Expr, function: Function) -> Term:
-        only(node, *function.arguments)
+    def _function(self, node: exp.Expr, function: Function, *beside: str) -> Term:
+        """A call. `beside`: what the node has beside the arguments."""
+        only(node, *function.arguments, *beside)
         found: list[exp.Expr] = []
         for name in function.arguments:
             part = node.args.get(name)
@@ -370,7 +371,7 @@ class TermReader:
         function = NAMED.get(name)
         if function is None:
             raise Refused(f"function {name}")
-        return self._function(_Arguments(expressions=node.expressions), function)
+        return self._function(node, function, "this")
 
     def _trim(self, node: exp.Trim) -> Term:
         only(node, "this", "expression", "position")
@@ -421,12 +422,6 @@ class TermReader:
                 raise Refused("an aggregate with a collation")
         self.found_aggregate = True
         return Aggregate(helper, argument, is_distinct, separator)
-
-
-class _Arguments(exp.Expression):
-    """The arguments of a function that the parser has no node for."""
-
-    arg_types = {"expressions": True}
 
 
 _READERS: dict[type[exp.Expr], Callable[[TermReader, Any], Term]] = {

@@ -310,8 +310,14 @@ class Aggregate(Term):
 # ── walking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_parts_of: dict[type[Term], tuple[str, ...]] = {}
+
+
 def _names(term: Term) -> tuple[str, ...]:
-    return tuple(each.name for each in fields(term) if each.name != "nature")
+    kind = type(term)
+    if kind not in _parts_of:
+        _parts_of[kind] = tuple(each.name for each in fields(term) if each.name != "nature")
+    return _parts_of[kind]
 
 
 def parts(term: Term) -> Iterator[Any]:

@@ -1,0 +1,30 @@
+"""Words for the parser: the tokens are those that sqlglot's own tokenizer makes of the same text."""
+
+from __future__ import annotations
+
+import pytest
+import sqlglot
+
+from rome.sql.normal import normal_text
+from rome.sql.parsing import parser_tokens
+from tests.sql.test_plans import blocks, is_statement
+
+ODD = [
+    "SELECT .5, 1., 1.5e-3, 1_000, x'00ff', X'', 0x1F, -1, +a, a + +b, 'it''s', \"a \"\"b\"\"\", `c`, [d e] FROM t",
+    "SELECT a->>'x', a->'y', a||b, a<<1, a>>2, a<>b, a!=b, a==b, a<=b, a>=b, ~a, a%b, a&b, a|b FROM t",
+    "SELECT key, uuid, date, text, Real, \"select\" FROM t ORDER  BY key COLLATE NOCASE DESC NULLS LAST",
+    "SELECT * FROM t INDEXED BY i GROUP BY a, b HAVING count(*) > 1 WINDOW w AS (PARTITION BY a ORDER BY b)",
+    "SELECT * FROM t /* comment */ WHERE a IN (?, ?, 'x') AND b IN (SELECT 1) -- end",
+    "INSERT OR REPLACE INTO t (primary, order_, group_) SELECT 1, ?, :name FROM \"s\".t WHERE @x = $y",
+    "UPDATE OR IGNORE t SET a = CASE WHEN b IS NOT NULL THEN 1 ELSE 'é' END WHERE ünï = ?7",
+    "SELECT CAST(a AS character varying), CAST(a AS double precision) FROM t; ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", [*ODD, *(text for text, _ in blocks() if is_statement(text))])
+def test_tokens_are_the_parsers_own(sql: str) -> None:
+    normal = normal_text(sql)
+    assert normal is not None
+    shown = [(each.token_type, each.text, each.start, each.end) for each in parser_tokens(normal.words)]
+    wanted = sqlglot.tokenize(normal.text, read="sqlite")
+    assert shown == [(each.token_type, each.text, each.start, each.end) for each in wanted], normal.text
