@@ -1,46 +1,60 @@
-"""Plans that are known, by text and catalog: those used last are kept."""
+"""Plans that are known, by text and catalog: those that are used are kept."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
 
 from rome.execution.plan import Plan
 
 MOST = 2000
 
 
+class _Entry:
+    """A plan that is known. `is_used`: it was asked for since it was looked at last."""
+
+    __slots__ = ("is_used", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.is_used = False
+
+
 class PlanCache:
-    """The plans of a database, shared by its connections. `hits` and `misses` count how often a plan was known."""
+    """The plans of a database, shared by its connections.
+
+    `hits` and `misses` count how often a plan was known; threads may lose a count, for what is known is found without
+    a lock. Who goes first where there are too many is found by second chance: the oldest that nobody has used since it
+    was looked at last.
+    """
 
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
-        self._plans: OrderedDict[tuple[bytes, str], Plan] = OrderedDict()
+        self._entries: dict[tuple[bytes, str], _Entry] = {}
         self._lock = threading.Lock()
 
-    def get(self, catalog: bytes, sql: str, make: Callable[[], Plan]) -> Plan:
-        """The plan of a text, made if it is not known or other paths may be better by now.
-
-        `catalog` is the digest of the committed catalog that it is made under.
-        """
-        key = catalog, sql
-        with self._lock:
-            plan = self._plans.get(key)
-            if plan is not None and not plan.reads.is_outdated:
-                self._plans.move_to_end(key)
-                self.hits += 1
-                return plan
+    def known(self, catalog: bytes, sql: str) -> Plan | None:
+        """The plan of a text under the committed catalog of that digest; None if there is none that is still good."""
+        entry = self._entries.get((catalog, sql))
+        if entry is None or entry.plan.reads.is_outdated:
             self.misses += 1
-        plan = make()
+            return None
+        entry.is_used = True
+        self.hits += 1
+        return entry.plan
+
+    def keep(self, catalog: bytes, sql: str, plan: Plan) -> None:
+        """Remember a plan that was made."""
         with self._lock:
-            self._plans[key] = plan
-            while len(self._plans) > MOST:
-                self._plans.popitem(last=False)
-        return plan
+            self._entries[catalog, sql] = _Entry(plan)
+            while len(self._entries) > MOST:
+                oldest = next(iter(self._entries))
+                entry = self._entries.pop(oldest)
+                if entry.is_used:
+                    entry.is_used = False
+                    self._entries[oldest] = entry
 
     def clear(self) -> None:
         """Forget all plans."""
         with self._lock:
-            self._plans.clear()
+            self._entries.clear()

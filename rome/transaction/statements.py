@@ -43,20 +43,18 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
 
 def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
     """The plan of a statement: the one that is known, or a new one. Raises StaleCatalog, and SQLite's errors."""
-    workspace = transaction.workspace
-
-    def make() -> Plan:
-        return make_plan(workspace, statement, sql, parameters, transaction.database.statistics)
-
-    try:
-        if workspace.temporary or transaction.schema_changed:
-            plan = make()
-        else:
-            plan = transaction.database.plans.get(transaction.catalog.digest, sql, make)
-    except OperationalError:
-        # What is missing may be there in a newer schema than the one we know.
-        transaction.see_schema()
-        raise
+    workspace, database = transaction.workspace, transaction.database
+    is_shared = not (workspace.temporary or transaction.schema_changed)
+    plan = database.plans.known(transaction.catalog.digest, sql) if is_shared else None
+    if plan is None:
+        try:
+            plan = make_plan(workspace, statement, sql, parameters, database.statistics)
+        except OperationalError:
+            # What is missing may be there in a newer schema than the one we know.
+            transaction.see_schema()
+            raise
+        if is_shared:
+            database.plans.keep(transaction.catalog.digest, sql, plan)
     if plan.about_schema:
         transaction.see_schema()
     return plan
