@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from sqlalchemy import make_url
 
@@ -51,7 +51,9 @@ class _Relay:
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(self._host, self._port)
-        await asyncio.gather(self._hand_on(reader, back), self._hand_on(there, writer))
+        # asyncio's streams complain of a handler that was cancelled.
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(self._hand_on(reader, back), self._hand_on(there, writer))
 
     async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
