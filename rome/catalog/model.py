@@ -6,7 +6,7 @@ A name is looked up in lower case, as SQLite does (ASCII only), and kept as it w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from rome.catalog.affinity import Affinity, SqlValue
@@ -106,6 +106,11 @@ class Table:
     def position(self) -> dict[str, int]:
         """Lower-case column name → position of its value in a row."""
         return {column.name.lower(): at for at, column in enumerate(self.stored)}
+
+    @cached_property
+    def shape(self) -> Table:
+        """All but the ids: equal for tables that were made alike, of other databases or anew."""
+        return replace(self, id=0, indexes=tuple(replace(index, id=0) for index in self.indexes))
 
     @property
     def counted(self) -> str | None:

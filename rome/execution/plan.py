@@ -136,9 +136,10 @@ def _make(
     accesses = _Accesses(catalog)
     description = workspace.prepare(text, parameters, accesses)
     normal = normal_text(sql) if is_parsed(statement, mentioned) else None
-    analysed = _analysed(statement, mentioned, normal, _visible(workspace), about)
+    visible = _visible(workspace)
+    analysed = _analysed(statement, mentioned, normal, visible, about)
     lists = normal.lists if normal is not None else ()
-    reads = read_plan(analysed.analysis, lists, statistics)
+    reads = read_plan(analysed.analysis, lists, visible, statistics)
     whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
     return Plan(
         statement=statement,
@@ -156,7 +157,7 @@ def _make(
 
 @dataclass(frozen=True)
 class _Analysed:
-    """All that comes of a normal text under some definitions, whatever its lists hold."""
+    """All that comes of a normal text under definitions of some shape, whatever its lists hold."""
 
     analysis: Analysis
     compiled: Compiled | NotCompiled
@@ -174,11 +175,12 @@ def _analysed(
     if normal is None:
         analysis = analyse(statement, mentioned, None, catalog)
         return _Analysed(analysis, _compile(statement, analysis, catalog))
-    found = _analyses.get(normal.text, about)
+    shape = about.shape
+    found = _analyses.get(normal.text, shape)
     if found is None:
         analysis = analyse(statement, mentioned, normal, catalog)
         found = _Analysed(replace(analysis, tree=None), _compile(statement, analysis, catalog))
-        _analyses.keep(normal.text, about, found)
+        _analyses.keep(normal.text, shape, found)
     return found
 
 

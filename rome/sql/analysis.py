@@ -1,7 +1,7 @@
 """The analysis of a statement: which occurrences of tables it has, and what it wants of each.
 
 It holds for all texts that have the same normal text, whatever stands in their IN lists, and under all catalogs in
-which the tables, views and triggers that they mention are the same (`definitions`).
+which the tables, views and triggers that they mention have the same shape (`definitions`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from rome.catalog.model import Catalog, Table
+from rome.catalog.model import Catalog
 from rome.sql.behind import changed_along, tables_behind
 from rome.sql.definitions import has_odd_names
 from rome.sql.facts import Facts
@@ -31,15 +31,15 @@ class Analysis:
     """What a normal text reads.
 
     `parsed`: whether it was understood. If not, nothing else is said, and all that SQLite touches is to be read.
-    `tree`: the parser's tree with numbered occurrences, where there is one. `whole`: tables to be read whole for what
-    is behind the text (views, triggers) or in a form that is not understood. `counted`: the answer is one row with the
-    number of this occurrence's rows of `part`.
+    `tree`: the parser's tree with numbered occurrences, where there is one. `whole`: the names, in lower case, of
+    tables to be read whole for what is behind the text (views, triggers) or in a form that is not understood.
+    `counted`: the answer is one row with the number of this occurrence's rows of `part`.
     """
 
     parsed: bool = True
     tree: exp.Expr | None = None
     wanted: tuple[Wanted, ...] = ()
-    whole: tuple[Table, ...] = ()
+    whole: frozenset[str] = frozenset()
     counted: Wanted | None = None
 
 
@@ -64,7 +64,7 @@ def analyse(statement: Statement, mentioned: Set[str], normal: NormalText | None
         return Analysis(parsed=False)
     behind = tables_behind(statement, mentioned, catalog)
     if not is_parsed(statement, mentioned):
-        return Analysis(whole=tuple(catalog.tables[name] for name in sorted(behind)))
+        return Analysis(whole=frozenset(behind))
     tree = parse(normal) if normal is not None else None
     return Analysis(parsed=False) if tree is None else _analyse(statement, Nodes(tree), catalog, behind)
 
@@ -82,7 +82,7 @@ def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[s
     return Analysis(
         tree=nodes.tree,
         wanted=tuple(occurrence.wanted() for occurrence in occurrences),
-        whole=tuple(catalog.tables[name] for name in sorted(whole)),
+        whole=frozenset(whole),
         counted=_counted(nodes.tree, scopes, facts),
     )
 

@@ -21,6 +21,12 @@ class Definitions:
     by_name: Mapping[str, Table | SchemaObject]
     has_odd_names: bool = False
 
+    @property
+    def shape(self) -> Definitions:
+        """The same without the ids of tables and indexes."""
+        by_name = {name: item.shape if isinstance(item, Table) else item for name, item in self.by_name.items()}
+        return Definitions(by_name, self.has_odd_names)
+
 
 def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> Definitions:
     """What the plan of a statement under a catalog depends on. `mentioned`: the names in its text (`tokens.names`)."""

@@ -52,19 +52,21 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
     statement, mentioned = classify(sql), names(sql)
     normal = normal_text(sql) if is_parsed(statement, mentioned) else None
     analysis = analyse(statement, mentioned, normal, catalog)
-    return read_plan(analysis, normal.lists if normal else (), statistics or Statistics())
+    return read_plan(analysis, normal.lists if normal else (), catalog, statistics or Statistics())
 
 
-def read_plan(analysis: Analysis, lists: Lists, statistics: Statistics) -> ReadPlan:
-    """The plan of a text of which this is the analysis. `lists`: what its placeholders stand for."""
+def read_plan(analysis: Analysis, lists: Lists, catalog: Catalog, statistics: Statistics) -> ReadPlan:
+    """The plan of a text of which this is the analysis, perhaps under another catalog with tables of the same shape.
+
+    `lists`: what its placeholders stand for.
+    """
     basis = Basis(statistics)
-    wanted = [each.filled(lists) for each in analysis.wanted]
-    whole = {table.name.lower() for table in analysis.whole}
+    wanted = [each.filled(lists, catalog) for each in analysis.wanted]
     return ReadPlan(
         parsed=analysis.parsed,
-        rounds=arrange(wanted, whole, basis),
-        whole=analysis.whole,
-        counted=_counted(analysis.counted.filled(lists)) if analysis.counted else None,
+        rounds=arrange(wanted, analysis.whole, basis),
+        whole=tuple(catalog.tables[name] for name in sorted(analysis.whole)),
+        counted=_counted(analysis.counted.filled(lists, catalog)) if analysis.counted else None,
         basis=basis,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from rome.catalog.model import Column, Table
+from rome.catalog.model import Catalog, Column, Table
 from rome.sql.predicates import Op
 from rome.sql.sources import Key, Param, Pattern, Source
 
@@ -57,19 +57,20 @@ class Wanted:
     number: int
     """The number of the occurrence in the statement."""
     table: Table
+    """Until it is `filled`, perhaps another table of the same shape."""
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[AnyOf, ...] = ()
     part: Part | None = None
 
-    def filled(self, lists: Lists) -> Wanted:
-        """The same of a text whose placeholders stand for these lists."""
+    def filled(self, lists: Lists, catalog: Catalog) -> Wanted:
+        """The same of a text whose placeholders stand for these lists, under a catalog."""
         part = self.part
         if part is not None:
             limit = tuple(source for each in part.limit for source in _listed(each, lists))
             part = replace(part, exactly=filled(part.exactly, lists), limit=limit)
         predicates = tuple(_filled(each, lists) for each in self.predicates)
         any_of = tuple(_filled_any(each, lists) for each in self.any_of)
-        return Wanted(self.number, self.table, predicates, any_of, part)
+        return Wanted(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, part)
 
 
 def filled(facts: Exactly, lists: Lists) -> Exactly:

@@ -72,6 +72,18 @@ def test_a_change_of_another_table_keeps_plans() -> None:
     assert len(texts) == 1
 
 
+def test_tables_that_are_made_anew_have_the_same_shape() -> None:
+    connection = database()
+    sql = "SELECT p.host AS anew, c.id FROM p LEFT JOIN c ON pid = p.id WHERE p.id IN (?, ?) ORDER BY p.id, c.id"
+    rows = [("a", 1), ("a", 2), ("b", 3)]
+    assert connection.execute(sql, (1, 2)).fetchall() == rows
+    with parses() as texts:
+        connection.cursor().executescript(f"DROP TABLE c; DROP TABLE p; {SCHEMA}")
+        assert connection.execute(sql, (1, 2)).fetchall() == rows
+        assert connection.execute(sql, (3, 3)).fetchall() == [("a", None)]
+    assert texts == []
+
+
 def test_a_new_child_or_trigger_makes_plans_anew() -> None:
     connection = database()
     sql = "DELETE FROM p WHERE host = 'a' AND id > ?"
