@@ -22,6 +22,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from benchmarks.schema import Server, Tag, database
 from rome.execution.compiled import NotCompiled
+from rome.execution.known import Known
 
 SERVERS = 1000
 TURNS = 7
@@ -77,8 +78,9 @@ WORK: dict[str, tuple[Work, int]] = {
 @contextmanager
 def workspace_only(engine: Engine) -> Iterator[None]:
     """Plans made inside are for the workspace."""
-    _forget_plans(engine)
-    with mock.patch("rome.execution.plan.compile_select", return_value=NotCompiled("switched off")):
+    nothing = mock.Mock(return_value=NotCompiled("switched off"))
+    with mock.patch.multiple("rome.execution.plan", compile_select=nothing, _plans=Known(), _analyses=Known()):
+        _forget_plans(engine)
         yield
     _forget_plans(engine)
 

@@ -2,9 +2,12 @@
 
 import time
 
+from sqlalchemy import create_engine, text
+
 import rome
 from benchmarks import servers
 from benchmarks.delay import delayed
+from benchmarks.plans import workspace_only
 
 
 def test_rome_beside_servers(url, monkeypatch, capsys, tmp_path):
@@ -15,6 +18,23 @@ def test_rome_beside_servers(url, monkeypatch, capsys, tmp_path):
     printed = capsys.readouterr().out
     for column in ("session.get", "insert + commit", "rome, µs", "sqlite, µs", servers.NOTHING):
         assert column in printed
+
+
+def test_the_compiled_evaluator_is_switched_off(url):
+    engine = create_engine(url)
+    explain = text("EXPLAIN PLAN FOR SELECT a FROM t WHERE id = 1")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE t (id INTEGER PRIMARY KEY, a)"))
+
+    def explained() -> str:
+        with engine.connect() as connection:
+            return str(connection.execute(explain).all())
+
+    before = explained()
+    with workspace_only(engine):
+        assert "switched off" in explained()
+    assert explained() == before
+    engine.dispose()
 
 
 def test_a_round_trip_takes_the_time_that_it_was_given(redis_server):
