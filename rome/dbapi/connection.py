@@ -172,12 +172,15 @@ class Connection:
         self._check()
         statement = classify(sql)
         if not statement.is_about_rows:
-            return self._run_other(statement, sql, rows)
+            result = self._run_here(statement, sql, rows)
+            if result is not None:
+                return result
         if self._slow_ms is None:
             return self._run_in_transaction(statement, sql, rows)
         return self._run_timed(self._slow_ms, statement, sql, rows)
 
-    def _run_other(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
+    def _run_here(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result | None:
+        """Run a statement that is for the connection itself; None for any other."""
         if statement.tail:
             raise ProgrammingError("You can only execute one statement at a time.")
         steer = _STEERING.get(statement.kind)
@@ -192,9 +195,7 @@ class Connection:
             raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
         if statement.kind is Kind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
             return _NOTHING
-        if self._slow_ms is None:
-            return self._run_in_transaction(statement, sql, rows)
-        return self._run_timed(self._slow_ms, statement, sql, rows)
+        return None
 
     def _run_timed(self, slow_ms: float, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
         began = time.perf_counter()

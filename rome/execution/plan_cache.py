@@ -1,4 +1,7 @@
-"""Plans that are known, by text and catalog: those that are used are kept."""
+"""Plans that are known, by text and catalog: those that are used are kept.
+
+This is the short way of a statement that runs again. What plans are made of is kept for all databases (`known`).
+"""
 
 from __future__ import annotations
 

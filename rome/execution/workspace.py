@@ -295,10 +295,7 @@ class Workspace:
         self._cursor.executemany(f"DELETE FROM main.{quoted(table.name)} WHERE {where}", keys)
 
     def _has_triggers(self, table: Table) -> bool:
-        return self.temporary or any(
-            item.type == "trigger" and item.table.lower() == table.name.lower()
-            for item in self.catalog.objects.values()
-        )
+        return self.temporary or table.name.lower() in self.catalog.triggers
 
     def rows_of(self, table: Table) -> dict[Row, tuple[int, Row]]:
         """Every row of a table now: key (or rowid) → rowid (0 without one), row. For what the hook can't read."""

@@ -22,9 +22,6 @@ from typing import Any
 
 from rome.locks.table import Attempt, State
 from rome.storage.redis import RedisStore
-from rome.storage.redis.scripts import Command
-from rome.storage.redis.writes import REFUSALS, error_of
-from rome.storage.store import FORMAT
 
 _STATES = {ord("g"): State.GRANTED, ord("o"): State.OVERTOOK, ord("h"): State.HELD}
 
@@ -68,20 +65,11 @@ class RedisLocks:
         self, action: str, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:
         """The script's answer, and how often it was sent. Raises as the store does."""
-        store = self._store
-        keys = (store._layout.meta,)
         milliseconds = max(0, round(ttl * 1000))
-        sent = 0
         flags = int(skip), int(not self._permission_seen)
-
-        def make_commands() -> list[Command]:
-            nonlocal sent
-            sent += 1
-            return [store._server.scripts.call("lock", keys, FORMAT, action, owner, milliseconds, *flags, *names)]
-
-        (reply,) = store._server.round(make_commands)
-        answer = store._checked(reply)
-        if isinstance(answer, list) and answer[0] in REFUSALS:
-            raise error_of(answer, store._address.server, store._address.database)
+        answer, sent = self._store._call("lock", action, owner, milliseconds, *flags, *names)
+        refusal = self._store._refusal(answer)
+        if refusal is not None:
+            raise refusal
         self._permission_seen = True
         return answer, sent

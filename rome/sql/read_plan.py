@@ -20,7 +20,7 @@ from rome.sql.prefixes import OnePrefix, one_prefix
 from rome.sql.statistics import Basis, Statistics
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """The rows of one occurrence of a table."""
 
@@ -32,19 +32,21 @@ class Step:
     """How many rows it is expected to bring."""
     limit: Limit | None = None
     """That only the first rows of the path are needed."""
-    after: frozenset[int] = field(init=False, compare=False, repr=False)
-    """The occurrences whose rows must have been fetched before."""
-    one_prefix: OnePrefix | None = field(init=False, compare=False, repr=False)
-    """How the rows are asked for, where that is simple."""
 
-    is_get: bool = field(init=False, compare=False, repr=False)
-    """Whether rows are got by their whole keys."""
+    @cached_property
+    def after(self) -> frozenset[int]:
+        """The occurrences whose rows must have been fetched before."""
+        return frozenset() if isinstance(self.path, Scan) else self.path.after
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "is_get", isinstance(self.path, KeyPath) and self.path.is_get)
-        after = frozenset() if isinstance(self.path, Scan) else self.path.after
-        object.__setattr__(self, "after", after)
-        object.__setattr__(self, "one_prefix", None if self.limit else one_prefix(self.table, self.path))
+    @cached_property
+    def one_prefix(self) -> OnePrefix | None:
+        """How the rows are asked for, where that is simple."""
+        return None if self.limit else one_prefix(self.table, self.path)
+
+    @cached_property
+    def is_get(self) -> bool:
+        """Whether rows are got by their whole keys."""
+        return isinstance(self.path, KeyPath) and self.path.is_get
 
     def __str__(self) -> str:
         return f"{self.path}, {self.limit}" if self.limit else str(self.path)

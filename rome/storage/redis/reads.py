@@ -8,6 +8,7 @@ server. The keys of several ranges are counted by count.lua.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any, cast
 
 from rome.storage.redis.layout import Layout
@@ -17,7 +18,6 @@ from rome.storage.undo import Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
-
 
 Question = tuple[Command, Read]
 """The command that asks for a request, and what reads its reply."""
@@ -74,10 +74,9 @@ class Questions:
         self, what: str, order: bytes, rows: bytes, ranges: Sequence[Sequence[bytes]], limit: int | None, reverse: bool
     ) -> Question:
         direction = "reverse" if reverse else "forward"
-        bounds = [bound for key_range in ranges for bound in key_range]
         most = -1 if limit is None else limit
         keys = (self._layout.meta, order, rows)
-        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *bounds), _read_pairs
+        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), _read_pairs
 
     def _count(self, request: Count) -> Question:
         space, ranges = request
@@ -85,8 +84,7 @@ class Questions:
         if len(ranges) == 1:
             ((begin, end),) = ranges
             return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), _as_it_is
-        bounds = [bound for key_range in ranges for bound in key_range]
-        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *bounds), _as_it_is
+        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *chain(*ranges)), _as_it_is
 
 
 def rows_in(answer: Any) -> int:

@@ -1,7 +1,7 @@
 """One connection to a server: bytes out, replies in.
 
-redis-py connects and logs in (TLS, passwords, Sentinels, Unix sockets). From then on the socket is ours: of a round's
-replies redis-py would ask one by one who they are for, which takes longer than the server needs to answer.
+redis-py connects and logs in (TLS, passwords, Sentinels, Unix sockets). From then on the socket is ours: redis-py packs
+commands and reads replies one by one, by ways that take longer than the server needs to answer.
 """
 
 from __future__ import annotations
