@@ -25,8 +25,10 @@ from sqlglot import exp
 
 from rome.catalog.affinity import Affinity
 from rome.sql.names import Found, Names
+from rome.sql.null_filled import of_column, unfilled
 from rome.sql.plain import is_plain
 from rome.sql.predicates import (
+    Comparison,
     Conjunct,
     Op,
     Reading,
@@ -145,19 +147,25 @@ class Facts:
         said: _Said = []
         is_all = of.is_all
         for comparison in of.comparisons:
-            found = self.names.find(scope, comparison.column)
-            if (
-                found is None
-                or not reach.narrows(found)
-                or not (comparison.rejects_null or not reach.may_be_null(found))
-            ):
+            found, about = self._found(scope, comparison)
+            if found is None or not reach.narrows(found) or (reach.may_be_null(found) and not about.rejects_null):
                 is_all = False
                 continue
-            if comparison.op is Op.BEGINS and found.column.affinity is not Affinity.TEXT:
+            if about.op is Op.BEGINS and found.column.affinity is not Affinity.TEXT:
                 continue  # values of other types have a text too, which is elsewhere in the order
-            said.append((found, Predicate(found.column, comparison.op, comparison.sources)))
+            said.append((found, Predicate(found.column, about.op, about.sources)))
             is_all = is_all and found.own is found.occurrence
         return said, is_all
+
+    def _found(self, scope: Scope, comparison: Comparison) -> tuple[Found | None, Comparison]:
+        """The column that a comparison is of, and what it says of it."""
+        found = self.names.find(scope, comparison.column)
+        about = of_column(comparison) if found is None else None
+        if about is None:
+            return found, comparison
+        found = self.names.find(scope, about.column)
+        is_filled = found is not None and not found.is_never_null
+        return found, about if is_filled else replace(about, sources=tuple(map(unfilled, about.sources)))
 
     def _alternatives(
         self, scope: Scope, conjunct: Conjunct, reach: _Reach

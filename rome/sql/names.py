@@ -37,6 +37,13 @@ class Found(NamedTuple):
     narrows: bool = True
     nullable: bool = False
 
+    @property
+    def is_never_null(self) -> bool:
+        """Whether no row of the table has NULL in the column."""
+        table = self.occurrence.table
+        names = {name.lower() for name in (*table.key, table.counted or "")} if table is not None else set()
+        return self.column.not_null or self.column.name.lower() in names
+
 
 Columns = dict[str, Found | None]
 """What each column of a subselect stands for, by name in lower case. None: a column, but none of a table."""

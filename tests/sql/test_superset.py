@@ -161,6 +161,12 @@ class Writer:
             return "?"
         return apsw.format_sql_value(value)
 
+    def filled(self, column: str) -> str:
+        """A column with something in the place of NULL, as services page by it."""
+        forms = ["coalesce({0}, {1})", "ifnull({0}, {1})", "CASE WHEN ({0} IS NOT NULL) THEN {0} ELSE {1} END"]
+        forms += ["CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", "CASE WHEN NOT {0} IS NULL THEN {0} END"]
+        return self.pick(*forms).format(column, apsw.format_sql_value(self.pick(*VALUES)))
+
     def column(self, scope: list[tuple[str, str]], columns: dict[str, list[str]] = COLUMNS) -> str:
         alias, table = self.pick(*scope)
         name = self.pick(*columns[table])
@@ -190,10 +196,11 @@ class Writer:
     def test(self, scope: list[tuple[str, str]], depth: int) -> str:
         kind = self.pick(
             "plain", "plain", "plain", "compare", "equal", "equal", "in", "between", "like", "computed", "null",
-            "chain", "nested", "nested", "row"
+            "chain", "nested", "nested", "row", "filled"
         )  # fmt: skip
         left = self.column(scope, INDEXED) if self.pick(True, True, False) else self.operand(scope)
-        if kind == "plain":
+        if kind in ("plain", "filled"):
+            left = self.filled(left) if kind == "filled" else left
             return f"{left} {self.pick('=', '=', '=', '=', '<', '>', '<=', '>=', 'IS')} {self.value()}"
         if kind == "equal":
             one, other = self.column(scope, INDEXED), self.column(scope, INDEXED)
