@@ -22,6 +22,11 @@ class Equal:
     """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
     @property
+    def behind(self) -> tuple[int, ...]:
+        """The occurrences whose rows the values come from, if they come from rows."""
+        return tuple(source.occurrence for source in self.sources if isinstance(source, FromColumn))
+
+    @property
     def is_one_value(self) -> bool:
         """Whether the column has the same value in all rows, if the source is one value."""
         return len(self.sources) == 1 and not may_find_null(self.sources[0])
@@ -29,11 +34,12 @@ class Equal:
     def __str__(self) -> str:
         if self.is_null_equal:
             return f"{self.column.name} IS {self.sources[0]}"
-        if len(self.sources) == 1:
-            return f"{_compared(self.column, self.sources[0])} = {self.sources[0]}"
-        shown = [str(source) for source in self.sources[:3]]
-        if len(self.sources) > len(shown):
-            shown.append(f"… {len(self.sources)} values")
+        distinct = list(dict.fromkeys(map(str, self.sources)))
+        if len(distinct) == 1:
+            return f"{_compared(self.column, self.sources[0])} = {distinct[0]}"
+        shown = distinct[:3]
+        if len(distinct) > len(shown):
+            shown.append(f"… {len(distinct)} values")
         return f"{self.column.name} IN ({', '.join(shown)})"
 
 
@@ -112,8 +118,7 @@ class KeyPath:
     @property
     def after(self) -> frozenset[int]:
         """The occurrences whose rows must be there before the keys are known."""
-        sources = [source for term in self.equal for source in term.sources]
-        return frozenset(source.occurrence for source in sources if isinstance(source, FromColumn))
+        return frozenset(occurrence for term in self.equal for occurrence in term.behind)
 
     @property
     def terms(self) -> str:

@@ -181,9 +181,9 @@ class _Binding:
 
     def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
         """The keys of one column's values, or of the combinations of values that several have in the same rows."""
-        occurrence = _rows_behind(terms[0])
-        if occurrence is not None:
-            return self._from_rows(occurrence, terms)
+        occurrences = terms[0].behind
+        if occurrences:
+            return self._from_rows(occurrences, terms)
         (term,) = terms
         if len(term.sources) == 1:
             return self._keys_of(term.sources[0], term)
@@ -195,17 +195,19 @@ class _Binding:
         keys = [encode((value,))] if value is not None or term.is_null_equal else []
         return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
 
-    def _from_rows(self, occurrence: int, terms: Sequence[Equal]) -> list[bytes]:
-        columns = [(source, term.column) for term in terms for source in term.sources if isinstance(source, FromColumn)]
-        places = [source.position for source, _ in columns]
-        combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
-        if len(combinations) > self._most_keys():
-            raise _Wide
-        keys = set()
-        for values in combinations:
-            if None not in values:
-                pairs = zip(values, columns, strict=True)
-                keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
+    def _from_rows(self, occurrences: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
+        keys: set[bytes] = set()
+        most = self._most_keys()
+        for at, occurrence in enumerate(occurrences):
+            columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
+            places = [source.position for source, _ in columns]
+            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
+            if len(keys) + len(combinations) > most:
+                raise _Wide
+            for values in combinations:
+                if None not in values:
+                    pairs = zip(values, columns, strict=True)
+                    keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
         return sorted(keys)
 
     def _most_keys(self) -> float:
@@ -266,18 +268,12 @@ def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
     """Terms side by side whose values come from the same rows together, all others alone."""
     groups: list[list[Equal]] = []
     for term in equal:
-        behind = _rows_behind(term)
-        if groups and behind is not None and behind == _rows_behind(groups[-1][0]):
+        behind = term.behind
+        if groups and behind and behind == groups[-1][0].behind:
             groups[-1].append(term)
         else:
             groups.append([term])
     return groups
-
-
-def _rows_behind(term: Equal) -> int | None:
-    """The occurrence whose rows a column's values come from, if they come from rows."""
-    source = term.sources[0] if term.sources else None
-    return source.occurrence if isinstance(source, FromColumn) else None
 
 
 def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:

@@ -75,9 +75,6 @@ class PageWriter(Writer):
             members.append(f"({' AND '.join([*pairs, last])})")
         return f"({' OR '.join(members)})"
 
-    def perhaps_filled(self, column: str) -> str:
-        return self.filled(column) if self.pick(False, False, True) else column
-
     def order(self, table: str, order: list[str]) -> str:
         terms = [*order, *(key for key in KEYS[table] if key not in order)]
         direction = self.pick("", "", " DESC")
