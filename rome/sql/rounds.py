@@ -70,7 +70,8 @@ class _Arrangement:
         found = [self._settle(occurrence, path, self._rows(table, path)) for path in paths]
         found += self._parts(occurrence)
         best = min(found, key=_preference, default=scan)
-        return best if best.cost < scan.cost else scan
+        # Of few rows, rather those that are asked for: more may have come, and who reads all is in every writer's way.
+        return best if best.cost < max(scan.cost, ROUND_ROWS) else scan
 
     def _parts(self, occurrence: Wanted) -> Iterator[_Settled]:
         """The ways to the part of the rows that is wanted."""
