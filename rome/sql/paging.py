@@ -65,7 +65,7 @@ def _is_count(scope: Scope, facts: Facts) -> bool:
     count = node.expressions[0].unalias()
     if not isinstance(count, exp.Count) or count.expressions:
         return False
-    if isinstance(count.this, exp.Star):
+    if isinstance(count.this, (exp.Star, exp.Literal)):
         return True
     found = facts.names.find(scope, count.this) if isinstance(count.this, exp.Column) else None
     return found is not None and found.own is found.occurrence and found.is_never_null
