@@ -53,11 +53,13 @@ class Analysis:
 class Front:
     """An occurrence in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
 
-    `wanted`: the occurrence, with the order, LIMIT and OFFSET in `part`. `block`: the scope's node, where there is the
+    `wanted`: the occurrence, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of a
+    UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is the
     tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others do.
     """
 
     wanted: Wanted
+    numbers: tuple[int, ...]
     is_all: bool
     about: int
     block: exp.Expr | None
@@ -112,11 +114,17 @@ def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
     found = front(scopes, facts)
     if found is None:
         return None
-    scope, occurrence, part = found
+    scope, occurrences, part = found
     node = scope.node
-    wanted = replace(occurrence.wanted(), part=part)
-    about = hash((wanted.table.name, wanted.number, node.args.get("where"), *(node.args.get("joins") or ())))
-    return Front(wanted, node is tree, about, node)
+    first, *others = occurrences
+    wanted = replace(
+        first.wanted(),
+        predicates=tuple(each for each in first.predicates if all(each in one.predicates for one in others)),
+        any_of=tuple(each for each in first.any_of if all(each in one.any_of for one in others)),
+        part=part,
+    )
+    about = hash((wanted.number, *map(node.args.get, ("from_", "from", "where")), *(node.args.get("joins") or ())))
+    return Front(wanted, tuple(each.number for each in occurrences), node is tree, about, node)
 
 
 def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Wanted | None:

@@ -55,8 +55,8 @@ def plan_page(
     `everything`: the rounds that fetch everything.
     """
     table, part = driving.table, driving.part
-    (other,) = (step for steps in everything for step in steps if step.occurrence == driving.number)
-    if part is None or other.limit is not None or table.name.lower() in whole:
+    others = [step for steps in everything for step in steps if step.occurrence in front.numbers]
+    if part is None or any(step.limit is not None for step in others) or table.name.lower() in whole:
         return None
     limit = Limit(part.limit, part.backwards, goes_on=True)
     paths = list(in_order(table, driving.predicates, driving.any_of, part))
@@ -65,10 +65,11 @@ def plan_page(
     found = [(rows_of(table, path, statistics, {}), path) for path in paths]
     rows, path = min(found, key=lambda each: (each[0], *(-value for value in worth(each[1]))))
     # Not more of them matter than those which are fetched otherwise.
-    rate = min(max(other.rows, 1.0) / max(rows, 1.0), 1.0)
-    step = Step(driving.number, table, path, max(expected(limit), 1.0) / rate, limit)
-    rounds = arrange(occurrences, whole, statistics, step)
-    each, beside = _split(rounds, step)
+    rate = min(max(sum(step.rows for step in others), 1.0) / max(rows, 1.0), 1.0)
+    steps = [Step(number, table, path, max(expected(limit), 1.0) / rate, limit) for number in front.numbers]
+    step = steps[0]
+    rounds = arrange(occurrences, whole, statistics, steps)
+    each, beside = _split(rounds, steps)
     most = (_cost(everything) - beside - ROUND_ROWS * len(rounds)) / each
     if most <= step.rows:
         return None
@@ -79,18 +80,18 @@ def _cost(rounds: Rounds) -> float:
     return sum(step.rows for steps in rounds for step in steps) + ROUND_ROWS * len(rounds)
 
 
-def _split(rounds: Rounds, front: Step) -> tuple[float, float]:
-    """How many rows are fetched for each row of a step, itself included; and how many beside."""
-    of_step, beside = 0.0, 0.0
-    led = {front.occurrence}
+def _split(rounds: Rounds, front: Sequence[Step]) -> tuple[float, float]:
+    """How many rows are fetched for each row of some steps (which bring the same), itself included; how many beside."""
+    of_front, beside = front[0].rows, 0.0
+    led = {step.occurrence for step in front}
     for steps in rounds:
         for step in steps:
-            if step is front or not led.isdisjoint(step.after):
+            if not led.isdisjoint(step.after):
                 led.add(step.occurrence)
-                of_step += step.rows
-            else:
+                of_front += step.rows
+            elif step.occurrence not in led:
                 beside += step.rows
-    return of_step / front.rows, beside
+    return of_front / front[0].rows, beside
 
 
 def first_attempt(page: Page, wanted: int, statistics: Statistics) -> int | None:

@@ -103,8 +103,8 @@ class ReadPlan:
 
         So are they handed on: then rows with the same place in ORDER BY come in one order, whatever page is asked for.
         """
-        front = [self.page.step] if self.page is not None else []
-        return frozenset(each.occurrence for each in (*self.steps, *front) if each.limit and each.limit.backwards)
+        steps = self.steps + (self.page.reads.steps if self.page is not None else ())
+        return frozenset(each.occurrence for each in steps if each.limit and each.limit.backwards)
 
     def __str__(self) -> str:
         if self.counted:
@@ -123,10 +123,10 @@ class ReadPlan:
 class Page:
     """A way that fetches an occurrence from the front of a path, as far as it takes until enough rows come out.
 
-    `reads`: the rounds, for whatever rows `step` brings. `limit`: LIMIT and OFFSET; `is_all`: they are the statement's,
-    not those of a subselect in it. `about`: what the statistics know the rate by, the number of rows that come out for
-    one row of the step; `rate`: what it is taken for before. `most`: with so many rows of the step this costs as much
-    as to fetch everything.
+    `reads`: the rounds, for whatever rows `step` brings. (In the members of a UNION other steps bring the same.)
+    `limit`: LIMIT and OFFSET; `is_all`: they are the statement's, not those of a subselect in it. `about`: what the
+    statistics know the rate by, the number of rows that come out for one row of the step; `rate`: what it is taken for
+    before. `most`: with so many rows of the step this costs as much as to fetch everything.
     """
 
     reads: ReadPlan

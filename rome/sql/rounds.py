@@ -38,27 +38,25 @@ Rounds = tuple[tuple[Step, ...], ...]
 
 
 def arrange(
-    occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Step | None = None
+    occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Sequence[Step] = ()
 ) -> Rounds:
     """The steps for all occurrences in rounds. `whole`: lower-case names of tables read whole anyway.
 
-    `begin`: the step of one of them, for which nothing else need be there.
+    `begin`: the steps of some of them, for which nothing else need be there.
     """
     return _Arrangement(occurrences, whole, statistics, begin).rounds()
 
 
 class _Arrangement:
     def __init__(
-        self, occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Step | None
+        self, occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Sequence[Step]
     ) -> None:
         self.statistics = statistics
         self.whole = set(whole)
         self.settled: dict[int, _Settled] = {}
         self.names = [occurrence.table.name.lower() for occurrence in occurrences]
-        pending = list(occurrences)
-        if begin is not None:
-            self.settled[begin.occurrence] = _Settled(begin, 0)
-            pending = [each for each in pending if each.number != begin.occurrence]
+        self.settled.update((step.occurrence, _Settled(step, 0)) for step in begin)
+        pending = [each for each in occurrences if each.number not in self.settled]
         while pending:
             options = [(self._best(occurrence), occurrence) for occurrence in pending]
             best, occurrence = min(options, key=lambda option: option[0].cost)

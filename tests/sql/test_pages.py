@@ -61,7 +61,38 @@ class FrontWriter(PageWriter):
             scope.append((f"o{number}", table))
         return text
 
+    def union(self) -> str:
+        """A page of what several SELECTs find in one table, as glance lists images."""
+        table = self.pick(*COLUMNS)
+        order = self.pick(*SORTED[table])
+        shown = ", ".join(f"i.{column} AS {column}" for column in COLUMNS[table])
+        text = ""
+        for number in range(self.pick(1, 2, 2, 3)):
+            text += self.pick(" UNION ", " UNION ", " UNION ALL ", " EXCEPT ", " INTERSECT ") if number else ""
+            scope, source = [("i", table)], f"{table} AS i"
+            if self.pick(True, False, False):
+                other = self.pick(*COLUMNS)
+                link = f"ON {self.link([*scope], other, 'o')}"
+                sides = [source, f"{other} AS o"]
+                joins = [" JOIN ".join(sides), " LEFT JOIN ".join(sides), " LEFT JOIN ".join(reversed(sides))]
+                source = f"{self.pick(*joins)} {link}"
+            tests = self.residual(scope)
+            where = f" WHERE {' AND '.join(tests)}" if tests else ""
+            text += f"SELECT {self.pick('', '', 'DISTINCT ')}{shown} FROM {source}{where}"
+        numbers = ", ".join(str(at + 1) for at in range(len(COLUMNS[table])))
+        text += self.pick(*[""] * 8, f" GROUP BY {numbers}", f" ORDER BY {numbers} LIMIT 4")
+        limit = self.pick("LIMIT 3", "LIMIT 2", "LIMIT 1", "LIMIT 5 OFFSET 2", "LIMIT 9")
+        page = f"SELECT * FROM ({text}) AS a{self.conditions(table, order)} ORDER BY {self.order(table, order)} {limit}"
+        if self.pick(True, False):
+            return page
+        other = self.pick(*COLUMNS)
+        link = f"d.{self.pick(*COLUMNS[table])} = e.{self.pick(*COLUMNS[other])}"
+        every = ", ".join(f"{name}.{column}" for name, of in (("d", table), ("e", other)) for column in COLUMNS[of])
+        return f"SELECT * FROM ({page}) AS d LEFT JOIN {other} AS e ON {link} ORDER BY {every}"
+
     def front(self) -> str:
+        if self.pick(False, False, True):
+            return self.union()
         table = self.pick(*COLUMNS)
         order = self.pick(*SORTED[table])
         scope = [("a", table)]

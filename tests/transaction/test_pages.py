@@ -335,3 +335,26 @@ def test_a_page_with_joined_collections(url: str, connection: rome.Connection) -
     rounds, _, rows, _ = (now - then for now, then in zip(after, before, strict=True))
     assert (rounds, rows < 600) == (2, True)
     engine.dispose()
+
+
+LISTED = """SELECT * FROM (
+    SELECT id, born FROM server WHERE state = ? UNION SELECT id, born FROM server WHERE project = ?
+    UNION SELECT server.id, server.born FROM server JOIN tag ON tag.server = server.id WHERE server.project = 7) AS u
+    WHERE CASE WHEN born IS NOT NULL THEN born ELSE 0 END < ? ORDER BY born DESC, id DESC LIMIT 10"""
+
+
+def test_a_list_over_a_union(run: Cost) -> None:
+    """As glance lists images: what is public, what is one's own, and what is shared, after a marker."""
+
+    def is_listed(row: Row) -> bool:
+        return (row[4] == "down" or row[1] in (5, 7)) and row[3] < 400
+
+    wanted = sorted((row for row in servers() if is_listed(row)), key=lambda row: (row[3], row[0]), reverse=True)
+    for rounds, most in ((4, 500), (2, 120)):
+        found = run(LISTED, "down", 5, 400)
+        assert ids(found) == [row[0] for row in wanted[:10]]
+        assert run.rounds <= rounds
+        assert run.rows < most
+    (plan, *lines) = (line for (line,) in run(f"EXPLAIN PLAN FOR {LISTED}", "down", 5, 400))
+    assert plan == "SELECT, compiled"
+    assert "server by by_born (coalesce(born, 0) < ?3), last 10, and on while too few come out" in "\n".join(lines)
