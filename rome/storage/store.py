@@ -41,8 +41,8 @@ LAST = b"\xff"
 CATALOG = b"c"
 """The space of the catalog. A commit that writes to it moves `Fetched.catalog` on."""
 
-FORMAT = 1
-"""The number of the on-store format that this ROME writes. A higher one in a database is refused."""
+FORMAT = 2
+"""The number of the on-store format that this ROME writes. Another one in a database is refused."""
 
 MOST_DIGESTS = 131_072
 """How many versions' digests ROME's own engines keep, at least: more than the log is long, for they are small."""
