@@ -10,7 +10,7 @@ local CHUNK = 3000 -- unpack() fails at 8000 values; twice as many must fit, and
 
 -- A Lua number as digits: concatenation would round above 10^14.
 local function digits(number)
-    return string.format('%.0f', number)
+    return string.format('%d', number)
 end
 
 -- Calls back with (first, last) for pieces of 1 .. count that unpack() can take.
