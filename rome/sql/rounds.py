@@ -103,8 +103,8 @@ class _Arrangement:
         if isinstance(path, Either):
             return sum(self._rows(table, each) for each in path.paths)
         keys = 1.0
-        for number in path.after:
-            keys *= max(self.settled[number].step.rows, 1.0)
+        for occurrences in {term.behind for term in path.equal if term.behind}:
+            keys *= max(sum(self.settled[number].step.rows for number in occurrences), 1.0)
         for term in path.equal:
             if not any(isinstance(source, FromColumn) for source in term.sources):
                 keys *= len(term.sources)
