@@ -56,7 +56,10 @@ class BatchBuilder:
             if old == state.row and (known is None or known.table is state.table) and _same_classes(old, state.row):
                 continue
             space = rows_space(table_id)
-            self._writes[space, key] = None if state.row is None else encode_row(state.table.schema, state.row)
+            data = state.data
+            if data is None and state.row is not None:
+                data = encode_row(state.table.schema, state.row)
+            self._writes[space, key] = data
             if known is None or known.version == UNREAD:
                 self._checks.append(Check(space, *key_range(key), self._version, Demand.NO_KEYS))
             else:

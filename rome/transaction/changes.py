@@ -18,6 +18,7 @@ from rome.sql.tokens import names
 from rome.storage.keys import encode
 from rome.storage.store import Get, rows_space
 from rome.transaction.constraints import Constraints
+from rome.transaction.direct import change_directly
 from rome.transaction.journal import Entry
 from rome.transaction.loaded import Target
 from rome.transaction.rounds import fetch
@@ -50,6 +51,9 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
+    result = change_directly(transaction, plan, rows)
+    if result is not None:
+        return result
     constraints = Constraints(
         transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
     )

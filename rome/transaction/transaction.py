@@ -109,6 +109,10 @@ class Transaction:
         self.ledger = Ledger()
         self.loaded = Loaded(workspace, self.ledger)
         self.journal: list[Entry] = []
+        # What was changed without the workspace: the rows as they are now, and the keys that new ones have taken.
+        self.own: dict[tuple[int, bytes], Row] = {}
+        self.taken: set[tuple[bytes, bytes]] = set()
+        self.told = workspace.told
         if workspace.catalog is not self.catalog:
             workspace.use(self.catalog)
 
@@ -277,6 +281,17 @@ class Transaction:
                     and (table.id, entry.new_rowid) not in self.numbers.drawn
                 ):
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
+
+    def record_directly(self, entries: Sequence[Entry]) -> None:
+        """Record what was changed without the workspace, each entry by an execution of its own, and owe it the rows."""
+        for entry in entries:
+            assert entry.new is not None
+            assert entry.new_key is not None
+            self.own[entry.table.id, entry.new_key] = entry.new
+            if entry.old_key is None:
+                self.taken.add((rows_space(entry.table.id), entry.new_key))
+            self.workspace.owe(entry.table, entry.new, entry.new_rowid if entry.old_key is None else None)
+        self.record(entries)
 
     def has_changed(self, tables: Iterable[Table]) -> bool:
         """Whether the transaction has changed rows of one of these tables, or the schema."""
