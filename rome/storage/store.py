@@ -157,6 +157,9 @@ class Demand(enum.Enum):
     NO_KEYS = b"n"
     """None of them is there now, whenever it came; `since` does not matter."""
 
+    # That of Enum is a function of Python's, and checks are looked up by the dozen.
+    __hash__ = object.__hash__
+
 
 class Check(NamedTuple):
     """Commit is refused unless the keys of `space` in [begin, end) are as demanded."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from struct import Struct
 from typing import Any
 
 from rome.errors import Conflict, DatabaseError, FormatError
 from rome.storage.redis.scripts import Argument
 from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
+
+Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
+"""Space, version, demand → keys, and begin and end of ranges."""
+Fresh = dict[bytes, dict[bytes, None]]
+"""Space → keys."""
 
 REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format")
 """The first words of what a script answers when it refuses."""
@@ -21,16 +27,23 @@ _NUMBER = Struct(">Q").pack
 
 def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[Argument]:
     """What commit.lua reads behind the format: see there. `look`: whether the user may write is not known yet."""
+    writes: dict[bytes, dict[bytes, bytes | None]] = {}
+    for space, key, value in batch.writes:
+        # A key that is written twice has its last value, as if the writes were made one by one.
+        if space in writes:
+            writes[space][key] = value
+        else:
+            writes[space] = {key: value}
+    checks, fresh = _grouped(batch.checks, writes)
     lists: list[Argument] = []
-    writes, fresh = _grouped(batch)
-    checks = _add_checks(lists, batch.checks, fresh)
+    for (space, since, demand), (keys, bounds) in checks.items():
+        lists += (_CHECKS(since, demand.value, len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
     for space, values in writes.items():
-        _add_writes(lists, space, values, fresh)
+        _add_writes(lists, space, values, fresh.get(space, ()))
     drops = list(dict.fromkeys(batch.drops))
-    lists += [_values_of(space) for space in drops]
-    for counter, value in batch.advances.items():
-        lists += [counter, value]
-    header = _HEADER(most_commits, most_bytes, look, checks, len(writes), len(drops), len(batch.advances))
+    lists += [b"s:" + space for space in drops]
+    lists += chain.from_iterable(batch.advances.items())
+    header = _HEADER(most_commits, most_bytes, look, len(checks), len(writes), len(drops), len(batch.advances))
     seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
     return [batch.token, header, seen, *lists]
 
@@ -76,69 +89,40 @@ def other_format(number: int, server: str, database: str) -> FormatError:
     )
 
 
-def _values_of(space: bytes) -> bytes:
-    """The last part of the name of a space's values, by which the script knows it."""
-    return b"s:" + space
-
-
-def _grouped(batch: Batch) -> tuple[dict[bytes, dict[bytes, bytes | None]], set[tuple[bytes, bytes]]]:
-    """The writes by space; and the (space, key) of those puts whose key must be new, as a check demands.
-
-    A key that is written twice has its last value, as if the writes were made one by one.
-    """
-    groups: dict[bytes, dict[bytes, bytes | None]] = {}
-    for space, key, value in batch.writes:
-        group = groups.get(space)
-        if group is None:
-            groups[space] = {key: value}
-        else:
-            group[key] = value
-    fresh = set()
-    for space, begin, end, _, demand in batch.checks:
-        if demand is Demand.NO_KEYS and _is_one_key(begin, end) and groups.get(space, {}).get(begin) is not None:
-            fresh.add((space, begin))
-    return groups, fresh
-
-
-def _is_one_key(begin: bytes, end: bytes) -> bool:
-    return len(end) == len(begin) + 1 and end[-1] == 0 and end.startswith(begin)
-
-
-def _add_checks(lists: list[Argument], checks: Iterable[Check], fresh: Container[tuple[bytes, bytes]]) -> int:
-    """Add all checks but those of keys that are `fresh`; the number of their groups.
+def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, bytes | None]]) -> tuple[Groups, Fresh]:
+    """The checks by what they have in common, but those that a key must be new which is put; these keys by space.
 
     Checks of single keys are most of them, and need half the room: they are a list of their own.
     """
-    groups: dict[tuple[bytes, int, bytes], tuple[list[bytes], list[bytes]]] = {}
+    groups: Groups = {}
+    fresh: Fresh = {}
     for space, begin, end, since, demand in checks:
-        if demand is Demand.NO_KEYS and (space, begin) in fresh and _is_one_key(begin, end):
+        is_key = end == begin + b"\0"
+        if is_key and demand is Demand.NO_KEYS and space in writes and writes[space].get(begin) is not None:
+            fresh.setdefault(space, {})[begin] = None
             continue
-        keys, bounds = groups.setdefault((space, since, demand.value), ([], []))
-        if _is_one_key(begin, end):
-            keys.append(begin)
+        common = space, since, demand
+        if common not in groups:
+            groups[common] = [], []
+        if is_key:
+            groups[common][0].append(begin)
         else:
-            bounds += [begin, end]
-    for (space, since, demanded), (keys, bounds) in groups.items():
-        head = _CHECKS(since, demanded, len(keys), len(bounds) // 2)
-        lists += [head + _values_of(space), *keys, *bounds]
-    return len(groups)
+            groups[common][1].extend((begin, end))
+    return groups, fresh
 
 
 def _add_writes(
-    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], fresh: Container[tuple[bytes, bytes]]
+    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], fresh: Collection[bytes]
 ) -> None:
-    """Add the writes of one space, first of keys that must be new."""
-    puts = [key for key, value in values.items() if value is not None]
-    new = [key for key in puts if (space, key) in fresh] if fresh else []
-    if new and len(new) < len(puts):
-        puts = [*new, *(key for key in puts if (space, key) not in fresh)]
-    deletions = [key for key, value in values.items() if value is None] if len(puts) < len(values) else []
-    lists.append(_WRITES(len(new), len(puts), len(deletions)) + _values_of(space))
-    if holds_entries(space):
-        lists += puts
-    else:
-        for key in puts:
-            lists += (key, values[key])  # type: ignore[arg-type] # puts have values
+    """Add the writes of one space, those of keys that must be new before others."""
+    deletions: list[bytes] = []
+    if None in values.values():
+        deletions = [key for key, value in values.items() if value is None]
+        values = {key: value for key, value in values.items() if value is not None}
+    if 0 < len(fresh) < len(values):
+        values = {**dict.fromkeys(fresh), **values}
+    lists.append(_WRITES(len(fresh), len(values), len(deletions)) + b"s:" + space)
+    lists += values if holds_entries(space) else chain.from_iterable(values.items())  # type: ignore[arg-type]
     lists += deletions
 
 
