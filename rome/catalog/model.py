@@ -55,6 +55,11 @@ class Index:
         """Whether its columns are compared as they are."""
         return set(self.collations) <= {"BINARY"}
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its keys are values of a row, as they are."""
+        return self.is_binary and not self.computed
+
 
 @dataclass(frozen=True)
 class ForeignKey:

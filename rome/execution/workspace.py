@@ -34,7 +34,7 @@ import apsw
 
 from rome.catalog.affinity import SqlValue
 from rome.catalog.model import Catalog, Table
-from rome.errors import InternalError
+from rome.errors import IntegrityError, InternalError
 from rome.execution.errors import translated
 from rome.execution.read_catalog import quoted
 from rome.sql.inserts import counted_trigger
@@ -388,6 +388,9 @@ class Workspace:
                     result = Result(rows, description or None, *self._counts(before))
                 for table, was in compared:
                     self._compare(table, was)
+        except IntegrityError:
+            self._last_changes = self.sqlite.changes()
+            raise
         finally:
             self.last_rowid = self.sqlite.last_insert_rowid()
         return result
@@ -399,14 +402,13 @@ class Workspace:
         return -1, None
 
     @property
-    def told(self) -> tuple[int, int, int]:
-        """What SQL is told of changes: last_insert_rowid(), changes(), total_changes()."""
-        return self.last_rowid, self._last_changes, self._count_of_all_changes()
+    def told(self) -> tuple[int, int]:
+        """What SQL is told of the last changes: last_insert_rowid() and changes()."""
+        return self.last_rowid, self._last_changes
 
     @told.setter
-    def told(self, told: tuple[int, int, int]) -> None:
-        self.last_rowid, self._last_changes, total = told
-        self._uncounted = self.sqlite.total_changes() - total
+    def told(self, told: tuple[int, int]) -> None:
+        self.last_rowid, self._last_changes = told
 
     def _count_of_changes(self) -> int:
         """SQL's changes(): of the statement before, or of one within the statement that runs (of a trigger)."""

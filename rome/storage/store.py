@@ -179,7 +179,7 @@ class Write(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Everything that one commit does.
 

@@ -108,7 +108,7 @@ class BatchBuilder:
         if before is not None and after is not None and not index.computed:
             take = table.takes[index.id]
             if take(before) == take(after):
-                return
+                return  # equal values have equal keys
         old = None if before is None else self._entries.of(table, index, before, key)
         new = None if after is None else self._entries.of(table, index, after, key)
         if old == new:
@@ -205,7 +205,7 @@ class BatchBuilder:
     def build(self, token: bytes, reads: Iterable[Check], seen: Mapping[int, bytes]) -> Batch:
         """The batch. `reads`: checks of what was read; `seen`: the digests of the versions that were read."""
         checks = list(dict.fromkeys([*self._checks, *reads]))
-        writes = [_write((space, key, value)) for (space, key), value in self._writes.items()]
+        writes = [_write((*place, value)) for place, value in self._writes.items()]
         return Batch(token, checks, writes, self._advances, self._drops, rests_on(checks, seen))
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:

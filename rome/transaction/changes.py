@@ -115,9 +115,11 @@ def _told(
     """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
     error = trial.error
     if is_of_foreign_key(error):
+        of_changes = transaction.workspace.told
         again = _run(transaction, constraints, plan, rows, put_off=True)
         told = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
         _undo(transaction, again, put_off=True)
+        transaction.workspace.told = of_changes
     elif isinstance(error, IntegrityError) and plan.target is not None:
         told = check_error(error, [plan.target, *transaction.catalog.tables.values()])
     else:

@@ -17,13 +17,10 @@ from rome.errors import DataError
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Result, Row
 from rome.storage.keys import encode
-from rome.transaction.direct_plan import DirectInsert, DirectUpdate, Key, Unclear, direct_plan
+from rome.transaction.direct_plan import DirectInsert, DirectUpdate, Need, Unclear, direct_plan
 from rome.transaction.journal import Entry
 from rome.transaction.stored import relaid
 from rome.transaction.transaction import Transaction
-
-_Need = tuple[Key, bytes]
-"""A key that a row takes, or that of a parent."""
 
 
 class _New(NamedTuple):
@@ -31,8 +28,8 @@ class _New(NamedTuple):
 
     row: Row
     number: int | None
-    takes: list[_Need]
-    parents: list[_Need]
+    takes: list[Need]
+    parents: list[Need]
 
 
 def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result | None:
@@ -56,19 +53,22 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
 
 def _insert(transaction: Transaction, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:
     news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
-    wanted = [key.target(data) for new in news for key, data in (*new.takes, *new.parents)]
+    wanted = [need.target for new in news for need in new.takes + new.parents]
     if len(rows) > 1 and direct.table.counted:
         transaction.numbers.prepare(direct.table.id, len(rows))
-    transaction.fetch(wanted)
+    if wanted:
+        transaction.fetch(wanted)
     transaction.see_schema()
     taken: set[tuple[bytes, bytes]] = set()
     for new in news:
-        for key, data in new.takes:
-            if (key.space, data) in taken or _is_there(transaction, key, data):
+        for need in new.takes:
+            place = need.of.space, need.key
+            if place in taken or _is_there(transaction, need):
                 return None
-            taken.add((key.space, data))
-        if not all(_is_there(transaction, key, data) for key, data in new.parents):
-            return None
+            taken.add(place)
+        for need in new.parents:
+            if not _is_there(transaction, need):
+                return None
     transaction.numbers.mark()
     try:
         entries = [_entry(transaction, direct, new) for new in news]
@@ -83,10 +83,10 @@ def _insert(transaction: Transaction, direct: DirectInsert, rows: Sequence[Param
 
 def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _New:
     row, number = direct.row(parameters)
-    keys = direct.unique if direct.key is None or (number is None and direct.table.counted) else direct.keys
-    takes = [(key, data) for key in keys if (data := key.of(row)) is not None]
-    parents = direct.parents if foreign_keys else ()
-    return _New(row, number, takes, [(each.key, data) for each in parents if (data := each.of(row)) is not None])
+    keys = direct.unique if number is None and direct.table.counted else direct.keys
+    takes = [need for key in keys if (need := key.need(row)) is not None]
+    parents = [need for each in direct.parents if (need := each.need(row)) is not None] if foreign_keys else []
+    return _New(row, number, takes, parents)
 
 
 def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
@@ -100,32 +100,37 @@ def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
                 break
         row = direct.with_number(row, number)
     else:
-        _, key = new.takes[0]
+        key = new.takes[0].key
     return Entry(table, None, None, key, row, 1 if number is None else number, direct.encoded(row))
 
 
-def _is_there(transaction: Transaction, key: Key, data: bytes) -> bool:
+def _is_there(transaction: Transaction, need: Need) -> bool:
     """Whether a row has this key now."""
-    if (key.space, data) in transaction.taken:
+    of, key, target = need
+    if (of.space, key) in transaction.taken:
         return True
-    rows = transaction.loaded.rows([key.target(data)])
+    rows = transaction.loaded.rows((target,))
     # What is known of an index from other reads may have led to more rows than asked for.
-    return bool(rows) and any(key.of(row) == data for row in rows)
+    return bool(rows) and any(of.of(row) == key for row in rows)
 
 
 def _update(transaction: Transaction, direct: DirectUpdate, rows: Sequence[Parameters]) -> Result | None:
     table, own = direct.table, transaction.own
     keys = [direct.key_of(parameters) for parameters in rows]
-    transaction.fetch([direct.key.target(key) for key in keys])
+    loaded = transaction.loaded.known.get(table.id, {})
+    missing = [direct.key.target(key) for key in keys if key not in loaded]
+    if missing:
+        transaction.fetch(missing)
+        loaded = transaction.loaded.known.get(table.id, {})
     transaction.see_schema()
     now: dict[bytes, Row] = {}
     entries = []
     for parameters, key in zip(rows, keys, strict=True):
         old = now.get(key) or own.get((table.id, key))
         if old is None:
-            known = transaction.loaded.known[table.id][key]
-            if known.values is None:
-                return None
+            known = loaded.get(key)
+            if known is None or known.values is None:
+                return None  # there is no such row
             old = relaid(known.values, known.table, table)
         row = now[key] = direct.row(old, parameters)
         entries.append(Entry(table, key, old, key, row, 0, direct.encoded(row)))

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from rome.catalog.affinity import Affinity, SqlValue
 from rome.catalog.model import Catalog, Column, Index, Table
@@ -38,8 +38,8 @@ _COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _ONLY_SQLITE = frozenset({"check", "strict"})
 """A table whose text has one of these words is not simple."""
 
-_SURELY_TEXT = re.compile(r"[^0-9.eE+\- \t-\r]")
-"""No text with one of these characters is taken for a number."""
+_MAYBE_A_NUMBER = re.compile(r"[ \t-\r]*[+-]?[0-9.]+(?:[eE][+-]?[0-9]*)?[ \t-\r]*")
+"""Any other text stays text, but for one with a NUL in it."""
 
 _AS_IT_IS: dict[Affinity, frozenset[type]] = {
     Affinity.TEXT: frozenset({str, bytes}),
@@ -73,7 +73,7 @@ def stored(value: SqlValue, column: Column) -> SqlValue:
         return None
     if kind in _AS_IT_IS[column.affinity]:
         return value
-    if kind is str and _SURELY_TEXT.search(value):  # type: ignore[arg-type]
+    if isinstance(value, str) and kind is str and not (_MAYBE_A_NUMBER.fullmatch(value) or "\0" in value):
         return value
     if kind is float and value == value and (column.affinity in _FLOATS or (column.affinity in _WHOLE and value % 1)):
         # (NaN is NULL. One without a fraction becomes an integer, where that is what the column prefers.)
@@ -153,6 +153,19 @@ class Key:
             return Target(self.table, Get(self.space, (key,)))
         return Target(self.table, Lookup(self.space, self._rows, ((key, prefix_end(key)),)))
 
+    def need(self, row: Row) -> Need | None:
+        """What must be known of the key that a row has; None if it has none."""
+        key = self.of(row)
+        return None if key is None else Need(self, key, self.target(key))
+
+
+class Need(NamedTuple):
+    """A key that a row takes, or that of its parent, and what is to be fetched to know who has it."""
+
+    of: Key
+    key: bytes
+    target: Target
+
 
 class Parent:
     """The key of the parent that a row refers to."""
@@ -163,15 +176,17 @@ class Parent:
         self._places = [child.position[column.lower()] for column in columns]
         self._kinds = [_KEYS[affinity] for _, affinity in key.columns]
 
-    def of(self, row: Row) -> bytes | None:
-        """The encoded key; None if there is none. Raises Unclear."""
+    def need(self, row: Row) -> Need | None:
+        """What must be known of the parent that a row refers to; None if it refers to none. Raises Unclear."""
         values = tuple([row[place] for place in self._places])
         if None in values:
             return None
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
                 raise Unclear
-        return self.key.encoded(values)
+        key = self.key.encoded(values)
+        assert key is not None
+        return Need(self.key, key, self.key.target(key))
 
 
 def parents_of(table: Table, catalog: Catalog) -> list[Parent] | None:

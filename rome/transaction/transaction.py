@@ -284,13 +284,13 @@ class Transaction:
 
     def record_directly(self, entries: Sequence[Entry]) -> None:
         """Record what was changed without the workspace, each entry by an execution of its own, and owe it the rows."""
-        for entry in entries:
-            assert entry.new is not None
-            assert entry.new_key is not None
-            self.own[entry.table.id, entry.new_key] = entry.new
-            if entry.old_key is None:
-                self.taken.add((rows_space(entry.table.id), entry.new_key))
-            self.workspace.owe(entry.table, entry.new, entry.new_rowid if entry.old_key is None else None)
+        for table, _, old, key, row, rowid, _ in entries:
+            assert key is not None
+            assert row is not None
+            self.own[table.id, key] = row
+            if old is None:
+                self.taken.add((rows_space(table.id), key))
+            self.workspace.owe(table, row, rowid if old is None else None)
         self.record(entries)
 
     def has_changed(self, tables: Iterable[Table]) -> bool:
@@ -371,7 +371,7 @@ class Transaction:
 
         After the IntegrityError of a deferred foreign key the transaction is still open, after other errors it is over.
         """
-        if self.foreign_keys and self.workspace.deferred_violations:
+        if self.foreign_keys and self.workspace.open and self.workspace.deferred_violations:
             raise foreign_key_error(self.workspace, self.catalog, self.journal)
         try:
             catalog = self._write()
@@ -398,7 +398,8 @@ class Transaction:
             return None
         builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
         builder.rows(net)
-        builder.touch(locked, only_check=not net and not self.schema_changed)
+        if locked:
+            builder.touch(locked, only_check=not net and not self.schema_changed)
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()

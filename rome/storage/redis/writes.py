@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
@@ -38,11 +38,24 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
     lists: list[Argument] = []
     for (space, since, demand), (keys, bounds) in checks.items():
         lists += (_CHECKS(since, demand.value, len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
-    for space, values in writes.items():
-        _add_writes(lists, space, values, fresh.get(space, ()))
+    for space, written in writes.items():
+        values = written
+        deletions: list[bytes] = []
+        if None in written.values():
+            deletions = [key for key, value in written.items() if value is None]
+            values = {key: value for key, value in written.items() if value is not None}
+        new = fresh.get(space, ())
+        if 0 < len(new) < len(values):
+            values = {**dict.fromkeys(new), **values}
+        lists.append(_WRITES(len(new), len(values), len(deletions)) + b"s:" + space)
+        lists += values if holds_entries(space) else chain.from_iterable(values.items())  # type: ignore[arg-type]
+        if deletions:
+            lists += deletions
     drops = list(dict.fromkeys(batch.drops))
-    lists += [b"s:" + space for space in drops]
-    lists += chain.from_iterable(batch.advances.items())
+    if drops:
+        lists += [b"s:" + space for space in drops]
+    if batch.advances:
+        lists += chain.from_iterable(batch.advances.items())
     header = _HEADER(most_commits, most_bytes, look, len(checks), len(writes), len(drops), len(batch.advances))
     seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
     return [batch.token, header, seen, *lists]
@@ -109,21 +122,6 @@ def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, byte
         else:
             groups[common][1].extend((begin, end))
     return groups, fresh
-
-
-def _add_writes(
-    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], fresh: Collection[bytes]
-) -> None:
-    """Add the writes of one space, those of keys that must be new before others."""
-    deletions: list[bytes] = []
-    if None in values.values():
-        deletions = [key for key, value in values.items() if value is None]
-        values = {key: value for key, value in values.items() if value is not None}
-    if 0 < len(fresh) < len(values):
-        values = {**dict.fromkeys(fresh), **values}
-    lists.append(_WRITES(len(fresh), len(values), len(deletions)) + b"s:" + space)
-    lists += values if holds_entries(space) else chain.from_iterable(values.items())  # type: ignore[arg-type]
-    lists += deletions
 
 
 def _readable(data: Any) -> str:
