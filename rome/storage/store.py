@@ -31,6 +31,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from rome.errors import HistoryLost, SnapshotTooOld
@@ -51,11 +52,13 @@ KeyRange = tuple[bytes, bytes]
 """Begin (inclusive) and end (exclusive)."""
 
 
+@lru_cache(maxsize=10_000)
 def rows_space(table_id: int) -> bytes:
     """The space of a table's rows: encoded primary key → encoded row."""
     return b"r%d" % table_id
 
 
+@lru_cache(maxsize=10_000)
 def index_space(index_id: int) -> bytes:
     """The space of an index: entries (encoded columns, then the encoded primary key), no values."""
     return b"i%d" % index_id

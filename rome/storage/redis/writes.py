@@ -23,6 +23,7 @@ _HEADER = Struct(">QQ?4I").pack
 _CHECKS = Struct(">QcII").pack
 _WRITES = Struct(">III").pack
 _NUMBER = Struct(">Q").pack
+_DEMANDS = {demand: demand.value for demand in Demand}
 
 
 def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[Argument]:
@@ -37,20 +38,15 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
     checks, fresh = _grouped(batch.checks, writes)
     lists: list[Argument] = []
     for (space, since, demand), (keys, bounds) in checks.items():
-        lists += (_CHECKS(since, demand.value, len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
-    for space, written in writes.items():
-        values = written
-        deletions: list[bytes] = []
-        if None in written.values():
-            deletions = [key for key, value in written.items() if value is None]
-            values = {key: value for key, value in written.items() if value is not None}
-        new = fresh.get(space, ())
-        if 0 < len(new) < len(values):
-            values = {**dict.fromkeys(new), **values}
-        lists.append(_WRITES(len(new), len(values), len(deletions)) + b"s:" + space)
-        lists += values if holds_entries(space) else chain.from_iterable(values.items())  # type: ignore[arg-type]
-        if deletions:
-            lists += deletions
+        lists += (_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
+    for space, values in writes.items():
+        if None in values.values():
+            _add_deletions(lists, space, values, fresh.get(space, {}))
+            continue
+        new = fresh.get(space) if fresh else None
+        lists.append(_WRITES(len(new) if new else 0, len(values), 0) + b"s:" + space)
+        puts = {**new, **values} if new else values
+        lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
     drops = list(dict.fromkeys(batch.drops))
     if drops:
         lists += [b"s:" + space for space in drops]
@@ -122,6 +118,17 @@ def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, byte
         else:
             groups[common][1].extend((begin, end))
     return groups, fresh
+
+
+def _add_deletions(
+    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], new: Mapping[bytes, None]
+) -> None:
+    """Add the writes of one space, some of which are deletions."""
+    puts = {**new, **{key: value for key, value in values.items() if value is not None}}
+    deletions = [key for key, value in values.items() if value is None]
+    lists.append(_WRITES(len(new), len(puts), len(deletions)) + b"s:" + space)
+    lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
+    lists += deletions
 
 
 def _readable(data: Any) -> str:
