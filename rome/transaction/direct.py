@@ -43,7 +43,7 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
     direct = plan.direct(lambda: direct_plan(plan, transaction.catalog))
     try:
         if type(direct) is DirectInsert:
-            return _insert(transaction, direct, rows)
+            return _insert(transaction, plan, direct, rows)
         if type(direct) is DirectUpdate:
             return _update(transaction, direct, rows)
     except (Unclear, DataError):
@@ -51,7 +51,7 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
     return None
 
 
-def _insert(transaction: Transaction, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:
+def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:
     news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
     wanted = [need.target for new in news for need in new.takes + new.parents]
     if len(rows) > 1 and direct.table.counted:
@@ -78,7 +78,9 @@ def _insert(transaction: Transaction, direct: DirectInsert, rows: Sequence[Param
     transaction.constrain(wanted)
     transaction.taken |= taken
     transaction.record_directly(entries)
-    return Result([], None, len(rows), transaction.workspace.last_rowid)
+    places = direct.returned
+    returned = [tuple([entry.new[at] for at in places]) for entry in entries if entry.new] if places else []
+    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
 
 
 def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _New:

@@ -1,6 +1,6 @@
 """What a statement that changes one row does, known from its text: it needs no workspace then.
 
-    INSERT INTO t (a, b) VALUES (?, 'x')            UPDATE t SET a = ? WHERE id = ?
+    INSERT INTO t (a, b) VALUES (?, 'x') RETURNING id            UPDATE t SET a = ? WHERE id = ?
 
 A `DirectInsert` or a `DirectUpdate` is made once for each plan. It tells a row from parameters where there is no
 doubt: the table has no triggers, CHECKs, generated columns or other things that only SQLite can do, and each value is
@@ -21,6 +21,8 @@ from rome.catalog.model import Catalog, Column, Index, Table
 from rome.errors import DataError
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
+from rome.sql.insert_shape import read_insert
+from rome.sql.reader import Reader
 from rome.sql.sources import Const, Source
 from rome.sql.statement import Kind
 from rome.sql.tokens import names, tokenize
@@ -233,11 +235,12 @@ class DirectInsert(Direct):
         self,
         table: Table,
         parents: Sequence[Parent],
+        returned: Sequence[int],
         sources: Sequence[Source],
         counted: Source | None,
         parameters: int,
     ) -> None:
-        """`counted`: where the number of a hidden rowid comes from."""
+        """`returned`: the places of columns; `counted`: where the number of a hidden rowid comes from."""
         super().__init__(table)
         self.key = Key(table, table.key) if table.key else None
         self.numbered = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
@@ -251,6 +254,7 @@ class DirectInsert(Direct):
         self.unique = [Key(table, columns_of(index), index) for index in table.indexes if index.unique]
         self.keys = [self.key, *self.unique] if self.key is not None else self.unique
         self.parents = parents
+        self.returned = returned
 
     def row(self, parameters: Parameters) -> tuple[Row, int | None]:
         """The row, and its number, if that is given. Raises Unclear."""
@@ -306,13 +310,15 @@ _ANY = Column("", 0, Affinity.BLOB)
 def direct_plan(plan: Plan, catalog: Catalog) -> DirectInsert | DirectUpdate | None:
     """The direct way of a plan under its catalog; None if it has none."""
     table, statement = plan.target, plan.statement
-    if table is None or statement.on_conflict or statement.has_upsert or statement.has_returning or plan.whole:
+    if table is None or statement.on_conflict or statement.has_upsert or plan.whole:
         return None
     if not _is_simple(table, catalog):
         return None
     if statement.kind is Kind.INSERT:
         return _insert(plan, table, catalog)
-    return _update(plan, table, catalog) if statement.kind is Kind.UPDATE and table.key else None
+    if statement.kind is Kind.UPDATE and table.key and not statement.has_returning:
+        return _update(plan, table, catalog)
+    return None
 
 
 def _is_simple(table: Table, catalog: Catalog) -> bool:
@@ -335,10 +341,27 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:
     if len(known) < len(sources) + len(hidden):
         return None
     parents = parents_of(table, catalog)
-    if parents is None:
+    returned = _returned(plan.sql, table) if plan.statement.has_returning else ()
+    if parents is None or returned is None:
         return None
     width = len(sources)
-    return DirectInsert(table, parents, known[:width], known[width] if hidden else None, _count(known))
+    return DirectInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
+
+
+def _returned(sql: str, table: Table) -> list[int] | None:
+    """The places of the columns that an INSERT returns; None where it returns anything else."""
+    reader = Reader(sql)
+    if read_insert(reader) is None or not reader.take("RETURNING"):
+        return None
+    places = []
+    while True:
+        place = table.position.get((reader.name() or "").lower())
+        if place is None:
+            return None
+        places.append(place)
+        if not reader.take(","):
+            reader.take(";")
+            return places if reader.done else None
 
 
 def _update(plan: Plan, table: Table, catalog: Catalog) -> DirectUpdate | None:
