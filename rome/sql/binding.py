@@ -20,7 +20,7 @@ from rome.sql.patterns import beginnings
 from rome.sql.read_plan import Step
 from rome.sql.sources import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
 from rome.sql.statistics import Statistics
-from rome.storage.keys import AFTER_NULL, encode, prefix_end
+from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, index_space, rows_space
 
 MOST_COMBINATIONS = 4096
@@ -64,7 +64,7 @@ def bind_step(
             return (request,)
     binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
-        limit = _limit(step.limit, parameters) if limited and step.limit else None
+        limit = number_of(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
     except _WIDENS:
         return (Range(rows_space(step.table.id)),)
@@ -94,7 +94,7 @@ class _Wide(Exception):
 _WIDENS = (_Wide, Unknown, Unsure, DataError)
 
 
-def _limit(limit: Limit, parameters: Parameters) -> int | None:
+def number_of(limit: Limit, parameters: Parameters) -> int | None:
     """How many rows are needed; None if that can't be told, or all of them are."""
     total = 0
     for at, source in enumerate(limit.counts):
@@ -221,7 +221,7 @@ class _Binding:
             return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
             raise _Wide
-        return convert(value_of(source, self.parameters), column.affinity)
+        return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
 
     def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:
         """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""

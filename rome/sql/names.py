@@ -5,7 +5,8 @@ in FROM, or of a CTE, it leads on to the column of a table that they hand out as
 
     SELECT anon.id FROM (SELECT p.id FROM p LIMIT 10) AS anon       anon.id is the column id of p
 
-Through a UNION it leads to one column in each of its members, which must be compared alike.
+Through a UNION it leads to one column in each of its members, which must be compared alike; through max() and min() to
+the column of which they hand out a value.
 
 Where there is any doubt (a name of two meanings, something that has columns which are not known), the name stands for
 nothing, and narrows nothing.
@@ -188,7 +189,12 @@ class Names:
         if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
             return self._starred(scope, node)
         inner = node.unalias().unnest()
-        return [(node.alias_or_name.lower(), self._name(scope, inner) if isinstance(inner, exp.Column) else ())]
+        found: Alike = ()
+        if isinstance(inner, exp.Column):
+            found = self._name(scope, inner)
+        elif isinstance(inner, (exp.Max, exp.Min)) and isinstance(inner.this, exp.Column) and not inner.expressions:
+            found = tuple(each._replace(nullable=True) for each in self._name(scope, inner.this))
+        return [(node.alias_or_name.lower(), found)]
 
     def _starred(self, scope: Scope, node: exp.Expr) -> Listed | None:
         """The columns that `*` or `t.*` stands for."""

@@ -9,6 +9,10 @@ many there are.
 Then a scope's own conditions must all be known as predicates on that one occurrence, of values that are the same
 whenever the scope is looked at. Other tables may only be LEFT JOINed to it: every row of the first one then makes one
 row at least, so that no more of them are needed than rows come out.
+
+Where a condition or an inner join may drop rows, it is not known how many are needed. Then there is the occurrence by
+whose rows the result is in order (`front`): what comes out for the first of its rows comes first, so these are fetched,
+and more of them while too few come out (`pages`).
 """
 
 from __future__ import annotations
@@ -39,6 +43,21 @@ def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[Occurrence], b
             occurrence.part = reader.part(scope, occurrence)
 
 
+def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Occurrence, Part] | None:
+    """The scope with a LIMIT, and the occurrence in the order of whose rows its rows come out; None if there is none.
+
+    Only of a scope that is looked at once, because it can't name columns of another one.
+    """
+    reader = _Reader(facts)
+    for scope in scopes:
+        if scopes.around(scope) is None:
+            for occurrence in scope.occurrences:
+                part = reader.front(scope, occurrence)
+                if part is not None:
+                    return scope, occurrence, part
+    return None
+
+
 def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[Occurrence, Exactly] | None:
     """The occurrence whose rows a statement counts, and all that these rows must fulfil; None if it does not."""
     scope = scopes.of(tree)
@@ -65,7 +84,7 @@ def _is_count(scope: Scope, facts: Facts) -> bool:
     count = node.expressions[0].unalias()
     if not isinstance(count, exp.Count) or count.expressions:
         return False
-    if isinstance(count.this, exp.Star):
+    if isinstance(count.this, (exp.Star, exp.Literal)):
         return True
     found = facts.names.find(scope, count.this) if isinstance(count.this, exp.Column) else None
     return found is not None and found.own is found.occurrence and found.is_never_null
@@ -97,17 +116,50 @@ class _Reader:
 
     def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
         exactly = _exactly(scope, occurrence, self.facts)
-        node = scope.node
         if exactly is None:
             return None
-        if not node.args.get("limit"):
+        if not scope.node.args.get("limit"):
             return self._one(scope, occurrence, exactly)
-        limit = [self._source(node.args.get(part)) for part in ("limit", "offset") if node.args.get(part)]
+        counts = self._counts(scope.node)
         parts = ("group", "having", "windows", "distinct")
-        if None in limit or any(node.args.get(part) for part in parts) or not is_row_by_row(node):
+        if counts is None or any(scope.node.args.get(part) for part in parts) or not is_row_by_row(scope.node):
             return None
-        counts = tuple(source for source in limit if source is not None)
         return self._in_order(scope, occurrence, exactly, counts)
+
+    def front(self, scope: Scope, occurrence: Occurrence) -> Part | None:
+        """The order in which rows come out, if it is that of the occurrence's rows that they are made of."""
+        counts = self._counts(scope.node)
+        if counts is None or occurrence.nullable or not self._is_one_by_one(scope, occurrence):
+            return None
+        part = self._in_order(scope, occurrence, (), counts)
+        terms = _order_terms(scope.node)
+        # Of equal rows, DISTINCT leaves one: all of them must have the same place in the order.
+        if scope.node.args.get("distinct") and not all(self._is_shown(scope, term) for term in terms):
+            return None
+        return part if part.order or not terms else None
+
+    def _is_one_by_one(self, scope: Scope, occurrence: Occurrence) -> bool:
+        """Whether what comes out for a row of the occurrence needs no other row of it."""
+        node, table = scope.node, occurrence.table
+        group = node.args.get("group")
+        if table is None or not group:
+            return table is not None and not any(map(node.args.get, ("having", "windows"))) and is_row_by_row(node)
+        found = [self.facts.names.find(scope, each) for each in group.expressions if each.args.get("table")]
+        names = {each.column.name.lower() for each in found if each and each.own is each.occurrence is occurrence}
+        key = {name.lower() for name in table.key or (str(table.counted),)}
+        return names >= key and not (node.args.get("windows") or node.find(exp.Window))
+
+    def _is_shown(self, scope: Scope, term: exp.Ordered) -> bool:
+        found = self.facts.names.find(scope, self._meant(scope, term.this.unnest()))
+        shown = (each.unalias().unnest() for each in scope.node.expressions)
+        columns = [self.facts.names.find(scope, each) for each in shown if isinstance(each, exp.Column)]
+        return found is not None and found in columns
+
+    def _counts(self, node: exp.Expr) -> tuple[Source, ...] | None:
+        """LIMIT and OFFSET; None if there is no LIMIT, or they are not known."""
+        limit = [self._source(node.args.get(part)) for part in ("limit", "offset") if node.args.get(part)]
+        counts = tuple(source for source in limit if source is not None)
+        return counts if node.args.get("limit") and len(counts) == len(limit) else None
 
     def _source(self, clause: exp.Expr | None) -> Source | None:
         return None if clause is None else constant(clause.expression.unnest())
@@ -179,6 +231,8 @@ class _Reader:
         found = self.facts.names.find(scope, extreme.this) if extreme is not None else None
         if extreme is None or found is None or found.occurrence is not occurrence:
             return None
+        if found.column.collation != "BINARY":
+            return None  # of several that are equal, it is not said which one comes out
         present = Predicate(found.column, Op.PRESENT, ())
         return Part((*exactly, present), (found.column,), isinstance(extreme, exp.Max), (Const(1),))
 

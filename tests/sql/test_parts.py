@@ -125,7 +125,7 @@ class PageWriter(Writer):
             )
         if kind == "counted":
             return f"SELECT count(*) AS n FROM (SELECT {every} FROM {source}) AS d"
-        return f"SELECT count({self.pick('*', 'a.' + order[0])}) FROM {source}"
+        return f"SELECT count({self.pick('*', '1', 'a.' + order[0])}) FROM {source}"
 
 
 @st.composite

@@ -40,7 +40,7 @@ CREATE TABLE w (c TEXT COLLATE NOCASE PRIMARY KEY, x) WITHOUT ROWID;
 """
 COLUMNS = {"p": ["id", "u", "n", "r", "b", "c"], "k": ["a", "s", "x", "n"], "h": ["x", "b", "rowid"], "w": ["c", "x"]}
 
-INDEXED = {"p": ["id", "u", "n", "r", "b"], "k": ["a", "a", "s", "n"], "h": ["x", "x", "rowid"], "w": ["c"]}
+INDEXED = {"p": ["id", "u", "n", "r", "b", "c"], "k": ["a", "a", "s", "n"], "h": ["x", "x", "rowid"], "w": ["c"]}
 
 VALUES = [None, 0, 1, 1, 2, 0.5, "1", "2.0", "a", "a", "A", "ab", b"a"]
 
@@ -329,6 +329,20 @@ class Writer:
         test = self.pick("1", f"{self.perhaps_filled(f'd.c{at}')} {self.pick('=', '<', '>=')} {self.value()}")
         return f"SELECT * FROM {source} {join} {other} AS o ON {link} WHERE {test}"
 
+    def latest(self) -> str:
+        """The rows with the greatest values of others, as nova finds the latest faults."""
+        table = self.pick(*COLUMNS)
+        other = self.pick(table, *COLUMNS)
+        one, group = self.pick(*INDEXED[table]), self.pick(*COLUMNS[table])
+        extreme = f"{self.pick('max', 'min')}(i.{one}) AS m"
+        where = f"i.{self.pick(*INDEXED[table])} = {self.value()}"
+        cut = self.pick("", "GROUP BY 2")
+        source = f"(SELECT {extreme}, i.{group} AS g FROM {table} AS i WHERE {where} {cut}) AS d"
+        join = self.pick("JOIN", "LEFT JOIN")
+        link = f"o.{self.pick(one if other == table else 'rowid', *INDEXED[other])} = d.m"
+        test = self.pick("1", f"d.m {self.pick('=', '<', 'IS')} {self.value()}", f"d.g = {self.value()}")
+        return f"SELECT * FROM {source} {join} {other} AS o ON {link} WHERE {test}"
+
     def perhaps_filled(self, column: str) -> str:
         return self.filled(column) if self.pick(False, False, True) else column
 
@@ -426,9 +440,9 @@ class Writer:
         return {"exists": exists, "not exists": f"NOT {exists}", "or": f"({exists} OR {self.test(scope, 0)})"}[kind]
 
     def query(self) -> str:
-        kind = self.pick(*["select"] * 2, *["linked"] * 4, "union", "cte", "members")
-        if kind == "members":
-            return self.joined_to_members()
+        kind = self.pick(*["select"] * 2, *["linked"] * 4, "union", "cte", "members", "latest")
+        if kind in ("members", "latest"):
+            return self.joined_to_members() if kind == "members" else self.latest()
         if kind == "linked":
             return self.linked()
         if kind == "union":
