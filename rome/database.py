@@ -6,6 +6,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
+from functools import lru_cache
 
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
@@ -27,6 +28,7 @@ IDS = b"ids"
 """The counter of the ids of tables and indexes."""
 
 
+@lru_cache(maxsize=10_000)
 def row_counter(table_id: int) -> bytes:
     """The counter that a table's integer primary keys come from."""
     return b"t%d" % table_id

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -18,6 +19,7 @@ from rome.errors import FormatError
 from rome.storage.keys import encode
 
 
+@lru_cache(maxsize=10_000)
 def catalog_key(name: str) -> bytes:
     """The key of the object of that name."""
     return encode((name.lower(),))

@@ -5,9 +5,11 @@ A name is looked up in lower case, as SQLite does (ASCII only), and kept as it w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from operator import itemgetter
+from typing import cast
 
 from rome.catalog.affinity import Affinity, SqlValue
 
@@ -47,6 +49,16 @@ class Index:
     """For a computed index: the SQL of each indexed term."""
     where: str | None = None
     """For a partial index: the SQL of its predicate."""
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether its columns are compared as they are."""
+        return set(self.collations) <= {"BINARY"}
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether its keys are values of a row, as they are."""
+        return self.is_binary and not self.computed
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,28 @@ class Table:
         """Lower-case column name → position of its value in a row."""
         return {column.name.lower(): at for at, column in enumerate(self.stored)}
 
+    def taking(self, columns: Sequence[str]) -> Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]:
+        """A function that takes the values of some columns from a row."""
+        places = [self.position[column.lower()] for column in columns]
+        if len(places) == 1:
+            place = slice(places[0], places[0] + 1)
+            return cast("Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]", itemgetter(place))
+        return itemgetter(*places)
+
+    @cached_property
+    def take_key(self) -> Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]:
+        """Takes the values of the key's columns from a row."""
+        return self.taking(self.key)
+
+    @cached_property
+    def takes(self) -> dict[int, Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]]:
+        """Index id → what takes the values of its columns from a row. Not for computed indexes."""
+        return {
+            index.id: self.taking([column for column in index.columns if column is not None])
+            for index in self.indexes
+            if not index.computed
+        }
+
     @cached_property
     def shape(self) -> Table:
         """All but the ids: equal for tables that were made alike, of other databases or anew."""
@@ -149,6 +183,11 @@ class Catalog:
             for key in table.foreign_keys:
                 found.setdefault(key.parent.lower(), []).append(key)
         return {parent: tuple(keys) for parent, keys in found.items()}
+
+    @cached_property
+    def by_id(self) -> dict[int, Table]:
+        """The tables by their ids."""
+        return {table.id: table for table in self.tables.values()}
 
     @cached_property
     def ids(self) -> frozenset[int]:

@@ -332,6 +332,7 @@ class Connection:
         What a commit raises beside Conflict goes up: whether that commit was applied may be unknown.
         """
         for _ in range(TRIES):
+            self._workspace.told = refused.told
             again = self._transaction = self._new_transaction()
             again.numbers.use(refused.used)
             if not self._repeat(again):

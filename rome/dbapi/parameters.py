@@ -8,15 +8,14 @@ from typing import Any
 from rome.errors import DataError, ProgrammingError
 from rome.execution.workspace import Parameters
 
-_AS_THEY_ARE = frozenset({type(None), float, str, bytes})
+_AS_THEY_ARE = frozenset({type(None), int, float, str, bytes})
 
 
 def checked(parameters: Any) -> Parameters:
     """The parameters of one execution. Raises ProgrammingError for a wrong type, DataError for too large an int."""
-    if type(parameters) is tuple:
+    if type(parameters) is tuple and _AS_THEY_ARE.issuperset(map(type, parameters)):
         for value in parameters:
-            kind = type(value)
-            if not (-(2**63) <= value < 2**63 if kind is int else kind in _AS_THEY_ARE):
+            if type(value) is int and not -(2**63) <= value < 2**63:
                 break
         else:
             return parameters

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import apsw
 
@@ -49,6 +50,13 @@ class Plan:
     values: ValueRows | None = None
     target: Table | None = None
     block: Compiled | None = None
+    _direct: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def direct(self, make: Callable[[], Any]) -> Any:
+        """What `make` has made of this plan, for whom runs it without the workspace; it is asked once."""
+        if not self._direct:
+            self._direct.append(make())
+        return self._direct[0]
 
     @cached_property
     def uncut(self) -> Compiled | None:

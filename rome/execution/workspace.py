@@ -13,6 +13,11 @@ Loading against changing
     extension would net the changes out by itself, but costs four times as much for a transaction with one UPDATE.)
     The hook can't read tables with virtual generated columns; those are compared before and after the statement.
 
+Changes made elsewhere
+    A change of single rows may need no SQLite (`rome.transaction.direct`). Its rows are owed (`owe`), and put in before
+    a statement, a savepoint or anything else looks. What SQL can ask of changes (last_insert_rowid(), changes(),
+    total_changes()) tells of them, and not of rows that were loaded.
+
 Savepoints
     `mark` and `back_to` go along with SAVEPOINT and ROLLBACK TO: whatever was made, loaded or recorded since the mark
     is forgotten with it. What else a transaction keeps in step (see `Ledger`) hangs on the same marks.
@@ -22,13 +27,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import apsw
 
 from rome.catalog.affinity import SqlValue
 from rome.catalog.model import Catalog, Table
-from rome.errors import InternalError
+from rome.errors import IntegrityError, InternalError
 from rome.execution.errors import translated
 from rome.execution.read_catalog import quoted
 from rome.sql.inserts import counted_trigger
@@ -66,18 +72,29 @@ class Workspace:
     def __init__(self, next_id: Callable[[int], int]) -> None:
         """`next_id` gives the next number of the counter of a table, by the table's id."""
         self.sqlite = apsw.Connection(":memory:")
-        numbers: Any = next_id
-        self.sqlite.create_scalar_function("rome_next", numbers, 1)
+        own: dict[str, tuple[Any, int]] = {
+            "rome_next": (next_id, 1),
+            "changes": (self._count_of_changes, 0),
+            "total_changes": (self._count_of_all_changes, 0),
+        }
+        for name, (function, width) in own.items():
+            self.sqlite.create_scalar_function(name, function, width)
         self.catalog = Catalog()
         self.changes: list[Change] = []
         self.temporary = False
+        self.last_rowid = 0
+        """What last_insert_rowid() is."""
+        self._owed: list[tuple[Table, Row]] = []
+        self._last_changes = 0
+        self._uncounted = 0
+        self._total_before = 0
         self._made: dict[str, str] = {}
         self._names_of: dict[str, frozenset[str]] = {}
         self._in_transaction: list[str] = []
         self._hook_on = False
         self._toggles = {apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER: 1, apsw.SQLITE_DBCONFIG_ENABLE_FKEY: 0}
         self.sqlite.config(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
-        self._inserts: dict[str, str] = {}
+        self._inserts: dict[tuple[str, str], str] = {}
         self._descriptions: dict[str, Any] = {}
         self._dirty: set[str] = set()
         self._cursor = self.sqlite.cursor()
@@ -206,6 +223,7 @@ class Workspace:
     def end(self, keep: bool) -> None:
         """End the transaction and take all rows out. `keep`: temporary tables and DDL stay as they are now."""
         self.changes.clear()
+        self._owed.clear()
         inside = self.sqlite.in_transaction
         if not inside and not self._in_transaction:
             return  # nothing was put in
@@ -234,6 +252,8 @@ class Workspace:
 
     def mark(self, name: str) -> tuple[int, int]:
         """Open a savepoint; what `back_to` wants beside its name."""
+        if self._owed:
+            self._pay()
         self._cursor.execute(f"SAVEPOINT {quoted(name)}")
         return len(self.changes), len(self._in_transaction)
 
@@ -252,6 +272,7 @@ class Workspace:
     def forget_transaction(self) -> None:
         """SQLite rolled everything back by itself."""
         self.changes.clear()
+        self._owed.clear()
         lost, self._in_transaction = self._in_transaction, []
         for name in lost:
             self._made.pop(name, None)
@@ -266,27 +287,51 @@ class Workspace:
 
     def load(self, table: Table, rows: Iterable[Row]) -> None:
         """Put fetched rows in. A row is what the store holds of it; for tables without a key, its rowid comes first."""
-        self.begin()
-        self._dirty.add(table.name.lower())
-        sql = self._inserts.get(table.name)
-        if sql is None:
-            sql = self._inserts[table.name] = _insert_sql(table)
-        self._record(False)
-        self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
-        if self._has_triggers(table):
-            self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
         if any(column.generated for column in table.stored):
             kept = [at for at, column in enumerate(table.stored) if not column.generated]
             if not table.key:
                 kept = [0, *(at + 1 for at in kept)]
             rows = [tuple(row[at] for at in kept) for row in rows]
+        self._put(table, rows, "INSERT")
+
+    def _put(self, table: Table, rows: Iterable[Row], verb: str) -> None:
+        """Put rows in of which no statement is to know."""
+        self.begin()
+        self._dirty.add(table.name.lower())
+        sql = self._inserts.get((table.name, verb))
+        if sql is None:
+            sql = self._inserts[table.name, verb] = _insert_sql(table, verb)
+        self._record(False)
+        self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 0)
+        if self._has_triggers(table):
+            self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 0)
+        before = self.sqlite.total_changes()
         try:
             self._cursor.executemany(sql, rows)
         except apsw.Error as error:
             raise InternalError(f"a stored row of {table.name} does not fit its table: {error}") from error
+        self._uncounted += self.sqlite.total_changes() - before
+
+    def owe(self, table: Table, row: Row, rowid: int | None) -> None:
+        """One row was changed that should be here, or inserted with this rowid; it is put in when somebody looks."""
+        self._owed.append((table, row if table.key else (rowid, *row)))
+        if rowid is not None:
+            self.last_rowid = rowid
+        self._last_changes = 1
+        self._uncounted -= 1
+
+    def _pay(self) -> None:
+        """Put in what is owed."""
+        owed, self._owed = self._owed, []
+        for _, group in groupby(owed, lambda each: each[0].id):
+            table, *_ = found = next(group)
+            self.ensure((table.name.lower(),))
+            self._put(table, [row for _, row in (found, *group)], "INSERT OR REPLACE")
 
     def unload(self, table: Table, keys: Iterable[Row]) -> None:
         """Take loaded rows out again, by the values of their key (or their rowid)."""
+        if self._owed:
+            self._pay()
         columns = table.key or (table.rowid_name or "rowid",)
         where = " AND ".join(f"{quoted(column)} IS ?" for column in columns)
         self._record(False)
@@ -324,27 +369,54 @@ class Workspace:
 
         Raises PEP 249's errors with SQLite's texts.
         """
+        if self._owed:
+            self._pay()
         self._record(record)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, int(foreign_keys))
-        before = self.sqlite.total_changes() if record else 0
+        if self.sqlite.last_insert_rowid() != self.last_rowid:
+            self.sqlite.set_last_insert_rowid(self.last_rowid)
+        before = self._total_before = self.sqlite.total_changes()
         compared = [(table, self.rows_of(table)) for table in self._unreadable if self.is_made(table)] if record else []
-        with translated():
-            description = self._descriptions.get(sql)
-            if description is None:
-                result = self._run_described(sql, parameters, before)
-            else:
-                rows = self._cursor.execute(sql, parameters).fetchall()
-                result = Result(rows, description or None, *self._counts(before))
-            for table, was in compared:
-                self._compare(table, was)
+        try:
+            with translated():
+                description = self._descriptions.get(sql)
+                if description is None:
+                    result = self._run_described(sql, parameters, before)
+                else:
+                    rows = self._cursor.execute(sql, parameters).fetchall()
+                    result = Result(rows, description or None, *self._counts(before))
+                for table, was in compared:
+                    self._compare(table, was)
+        except IntegrityError:
+            self._last_changes = self.sqlite.changes()
+            raise
+        finally:
+            self.last_rowid = self.sqlite.last_insert_rowid()
         return result
 
     def _counts(self, before: int) -> tuple[int, int | None]:
         if self._hook_on:
-            rowcount = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
-            return rowcount, self.sqlite.last_insert_rowid()
+            self._last_changes = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
+            return self._last_changes, self.sqlite.last_insert_rowid()
         return -1, None
+
+    @property
+    def told(self) -> tuple[int, int]:
+        """What SQL is told of the last changes: last_insert_rowid() and changes()."""
+        return self.last_rowid, self._last_changes
+
+    @told.setter
+    def told(self, told: tuple[int, int]) -> None:
+        self.last_rowid, self._last_changes = told
+
+    def _count_of_changes(self) -> int:
+        """SQL's changes(): of the statement before, or of one within the statement that runs (of a trigger)."""
+        return self.sqlite.changes() if self.sqlite.total_changes() != self._total_before else self._last_changes
+
+    def _count_of_all_changes(self) -> int:
+        """SQL's total_changes()."""
+        return self.sqlite.total_changes() - self._uncounted
 
     def _run_described(self, sql: str, parameters: Parameters, before: int) -> Result:
         """As `run`, and find out the result's columns, which apsw tells only before the first row."""
@@ -427,12 +499,12 @@ def counter_call(table: Table) -> str:
     return f"rome_next({table.id})"
 
 
-def _insert_sql(table: Table) -> str:
+def _insert_sql(table: Table, verb: str) -> str:
     columns = [column.name for column in table.stored if not column.generated]
     if not table.key:
         columns.insert(0, table.rowid_name or "rowid")
     listed = ", ".join(map(quoted, columns))
-    return f"INSERT INTO main.{quoted(table.name)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
+    return f"{verb} INTO main.{quoted(table.name)} ({listed}) VALUES ({', '.join('?' * len(columns))})"
 
 
 def together(results: Sequence[Result]) -> Result:

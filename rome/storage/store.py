@@ -31,6 +31,7 @@ import hashlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from rome.errors import HistoryLost, SnapshotTooOld
@@ -41,8 +42,8 @@ LAST = b"\xff"
 CATALOG = b"c"
 """The space of the catalog. A commit that writes to it moves `Fetched.catalog` on."""
 
-FORMAT = 1
-"""The number of the on-store format that this ROME writes. A higher one in a database is refused."""
+FORMAT = 2
+"""The number of the on-store format that this ROME writes. Another one in a database is refused."""
 
 MOST_DIGESTS = 131_072
 """How many versions' digests ROME's own engines keep, at least: more than the log is long, for they are small."""
@@ -51,11 +52,13 @@ KeyRange = tuple[bytes, bytes]
 """Begin (inclusive) and end (exclusive)."""
 
 
+@lru_cache(maxsize=10_000)
 def rows_space(table_id: int) -> bytes:
     """The space of a table's rows: encoded primary key → encoded row."""
     return b"r%d" % table_id
 
 
+@lru_cache(maxsize=10_000)
 def index_space(index_id: int) -> bytes:
     """The space of an index: entries (encoded columns, then the encoded primary key), no values."""
     return b"i%d" % index_id
@@ -157,6 +160,9 @@ class Demand(enum.Enum):
     NO_KEYS = b"n"
     """None of them is there now, whenever it came; `since` does not matter."""
 
+    # That of Enum is a function of Python's, and checks are looked up by the dozen.
+    __hash__ = object.__hash__
+
 
 class Check(NamedTuple):
     """Commit is refused unless the keys of `space` in [begin, end) are as demanded."""
@@ -176,7 +182,7 @@ class Write(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Everything that one commit does.
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from rome.catalog.codec import catalog_key, encode_object
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
@@ -26,6 +28,11 @@ lost commits gives out numbers of a counter again.
 """
 
 
+_write: Any = partial(tuple.__new__, Write)
+_check: Any = partial(tuple.__new__, Check)
+"""Make a Write and a Check of their parts, without the call of a Python function."""
+
+
 class BatchBuilder:
     """Collects one batch. `base` is the catalog that the transaction began with, `catalog` the one that it leaves."""
 
@@ -35,8 +42,8 @@ class BatchBuilder:
         self._entries = entries
         self._loaded = loaded
         self._version = version
-        self._tables = {table.id: table for table in catalog.tables.values()}
-        self._old_tables = {table.id: table for table in base.tables.values()}
+        self._tables = catalog.by_id
+        self._old_tables = base.by_id
         self._net: Mapping[tuple[int, bytes], Net] = {}
         self._writes: dict[tuple[bytes, bytes], bytes | None] = {}
         self._checks: list[Check] = []
@@ -56,11 +63,14 @@ class BatchBuilder:
             if old == state.row and (known is None or known.table is state.table) and _same_classes(old, state.row):
                 continue
             space = rows_space(table_id)
-            self._writes[space, key] = None if state.row is None else encode_row(state.table.schema, state.row)
+            data = state.data
+            if data is None and state.row is not None:
+                data = encode_row(state.table.schema, state.row)
+            self._writes[space, key] = data
             if known is None or known.version == UNREAD:
-                self._checks.append(Check(space, *key_range(key), self._version, Demand.NO_KEYS))
+                self._checks.append(_check((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
-                self._checks.append(Check(space, *key_range(key), known.version))
+                self._checks.append(_check((space, key, key + b"\0", known.version, Demand.UNWRITTEN)))
             before = None if old is None or known is None else relaid(old, known.table, table)
             after = None if state.row is None else relaid(state.row, state.table, table)
             self._index_row(table, key, before, after)
@@ -85,13 +95,20 @@ class BatchBuilder:
 
     def _index_row(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
         base = self._old_tables.get(table.id)
-        old_ids = {index.id for index in base.indexes} if base else set()
-        for index in table.indexes:
-            if base is not None and index.id not in old_ids:
-                continue  # a new index is filled as a whole
+        if base is table or base is None:
+            indexes = table.indexes
+        else:
+            # A new index is filled as a whole.
+            old_ids = {index.id for index in base.indexes}
+            indexes = tuple(index for index in table.indexes if index.id in old_ids)
+        for index in indexes:
             self._index_change(table, index, key, before, after)
 
     def _index_change(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
+        if before is not None and after is not None and not index.computed:
+            take = table.takes[index.id]
+            if take(before) == take(after):
+                return  # equal values have equal keys
         old = None if before is None else self._entries.of(table, index, before, key)
         new = None if after is None else self._entries.of(table, index, after, key)
         if old == new:
@@ -106,7 +123,8 @@ class BatchBuilder:
         """The table must still be as we know it. (The key of a table that we made ourselves is checked as written.)"""
         base = self._old_tables.get(table.id)
         if base is not None:
-            self._checks.append(Check(CATALOG, *key_range(catalog_key(base.name)), self._version))
+            key = catalog_key(base.name)
+            self._checks.append(_check((CATALOG, key, key + b"\0", self._version, Demand.UNWRITTEN)))
 
     def advance(self, greatest: Mapping[int, int]) -> None:
         """Move the counters of tables past these numbers."""
@@ -187,7 +205,7 @@ class BatchBuilder:
     def build(self, token: bytes, reads: Iterable[Check], seen: Mapping[int, bytes]) -> Batch:
         """The batch. `reads`: checks of what was read; `seen`: the digests of the versions that were read."""
         checks = list(dict.fromkeys([*self._checks, *reads]))
-        writes = [Write(space, key, value) for (space, key), value in self._writes.items()]
+        writes = [_write((*place, value)) for place, value in self._writes.items()]
         return Batch(token, checks, writes, self._advances, self._drops, rests_on(checks, seen))
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:

@@ -18,6 +18,7 @@ from rome.sql.tokens import names
 from rome.storage.keys import encode
 from rome.storage.store import Get, rows_space
 from rome.transaction.constraints import Constraints
+from rome.transaction.direct import change_directly
 from rome.transaction.journal import Entry
 from rome.transaction.loaded import Target
 from rome.transaction.rounds import fetch
@@ -50,6 +51,9 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
+    result = change_directly(transaction, plan, rows)
+    if result is not None:
+        return result
     constraints = Constraints(
         transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
     )
@@ -111,9 +115,11 @@ def _told(
     """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
     error = trial.error
     if is_of_foreign_key(error):
+        of_changes = transaction.workspace.told
         again = _run(transaction, constraints, plan, rows, put_off=True)
         told = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
         _undo(transaction, again, put_off=True)
+        transaction.workspace.told = of_changes
     elif isinstance(error, IntegrityError) and plan.target is not None:
         told = check_error(error, [plan.target, *transaction.catalog.tables.values()])
     else:

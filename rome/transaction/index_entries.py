@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import apsw
 
 from rome.catalog.affinity import SqlValue
@@ -14,22 +12,11 @@ from rome.sql.tokens import tokenize
 from rome.storage.keys import collate, encode, entry
 
 
-def column_key(table: Table, row: Row, columns: Sequence[str], collations: Sequence[str]) -> bytes:
-    """The encoded values of some columns of a row."""
-    position = table.position
-    return encode(
-        [
-            collate(row[position[column.lower()]], collation)
-            for column, collation in zip(columns, collations, strict=True)
-        ]
-    )
-
-
 def row_key(table: Table, row: Row, rowid: int) -> bytes:
     """The key of a row: its primary key, or its rowid in a table without one."""
     if not table.key:
         return encode((rowid,))
-    return column_key(table, row, table.key, [table.by_name[name.lower()].collation for name in table.key])
+    return encode(map(collate, table.take_key(row), [table.by_name[name.lower()].collation for name in table.key]))
 
 
 def columns_of(index: Index) -> tuple[str, ...]:
@@ -46,17 +33,14 @@ class IndexEntries:
 
     def of(self, table: Table, index: Index, row: Row, key: bytes) -> bytes | None:
         """The entry of a row in an index; None where a partial index does not have the row."""
-        columns = self.columns(table, index, row)
+        columns = table.takes[index.id](row) if index.is_plain else self.columns(table, index, row)
         return None if columns is None else entry(encode(columns), key)
 
     def columns(self, table: Table, index: Index, row: Row) -> tuple[SqlValue, ...] | None:
         """The collated values of a row's columns in an index; None where a partial index does not have the row."""
-        if index.computed:
-            values = self._computed(table, index, row)
-            if values is None:
-                return None
-        else:
-            values = tuple(row[table.position[column.lower()]] for column in columns_of(index))
+        values = self._computed(table, index, row) if index.computed else table.takes[index.id](row)
+        if values is None or index.is_binary:
+            return values
         return tuple(map(collate, values, index.collations))
 
     def _computed(self, table: Table, index: Index, row: Row) -> Row | None:

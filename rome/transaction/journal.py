@@ -22,6 +22,8 @@ class Entry(NamedTuple):
     new_key: bytes | None
     new: Row | None
     new_rowid: int
+    data: bytes | None = None
+    """The row as the store will have it, where that is known already."""
 
 
 class Net(NamedTuple):
@@ -29,6 +31,8 @@ class Net(NamedTuple):
 
     table: Table
     row: Row | None
+    data: bytes | None = None
+    """As in Entry."""
 
 
 def entries_of(catalog: Catalog, changes: Iterable[Change]) -> list[Entry]:
@@ -51,5 +55,5 @@ def net_of(journal: Iterable[Entry]) -> dict[tuple[int, bytes], Net]:
         if entry.old_key is not None:
             net[entry.table.id, entry.old_key] = Net(entry.table, None)
         if entry.new_key is not None:
-            net[entry.table.id, entry.new_key] = Net(entry.table, entry.new)
+            net[entry.table.id, entry.new_key] = Net(entry.table, entry.new, entry.data)
     return net

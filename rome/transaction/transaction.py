@@ -109,6 +109,10 @@ class Transaction:
         self.ledger = Ledger()
         self.loaded = Loaded(workspace, self.ledger)
         self.journal: list[Entry] = []
+        # What was changed without the workspace: the rows as they are now, and the keys that new ones have taken.
+        self.own: dict[tuple[int, bytes], Row] = {}
+        self.taken: set[tuple[bytes, bytes]] = set()
+        self.told = workspace.told
         if workspace.catalog is not self.catalog:
             workspace.use(self.catalog)
 
@@ -278,6 +282,17 @@ class Transaction:
                 ):
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
+    def record_directly(self, entries: Sequence[Entry]) -> None:
+        """Record what was changed without the workspace, each entry by an execution of its own, and owe it the rows."""
+        for table, _, old, key, row, rowid, _ in entries:
+            assert key is not None
+            assert row is not None
+            self.own[table.id, key] = row
+            if old is None:
+                self.taken.add((rows_space(table.id), key))
+            self.workspace.owe(table, row, rowid if old is None else None)
+        self.record(entries)
+
     def has_changed(self, tables: Iterable[Table]) -> bool:
         """Whether the transaction has changed rows of one of these tables, or the schema."""
         return self.schema_changed or bool(self.journal and self._changed.intersection(table.id for table in tables))
@@ -356,7 +371,7 @@ class Transaction:
 
         After the IntegrityError of a deferred foreign key the transaction is still open, after other errors it is over.
         """
-        if self.foreign_keys and self.workspace.deferred_violations:
+        if self.foreign_keys and self.workspace.open and self.workspace.deferred_violations:
             raise foreign_key_error(self.workspace, self.catalog, self.journal)
         try:
             catalog = self._write()
@@ -383,7 +398,8 @@ class Transaction:
             return None
         builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
         builder.rows(net)
-        builder.touch(locked, only_check=not net and not self.schema_changed)
+        if locked:
+            builder.touch(locked, only_check=not net and not self.schema_changed)
         builder.advance(self._explicit_ids(net.keys()))
         if self.schema_changed:
             builder.schema()

@@ -20,7 +20,7 @@ from rome.errors import (
 from rome.locks import LockManager
 from rome.storage.redis import wire as wires
 from rome.storage.registry import open_store
-from rome.storage.store import CATALOG, Check, Count, Get, Lookup, Range, holds_entries
+from rome.storage.store import CATALOG, FORMAT, Check, Count, Demand, Get, Lookup, Range, holds_entries
 from rome.testing.servers import own_valkey_server
 from rome.testing.store_suite import StoreSuite
 from rome.testing.store_suite.harness import INDEX, ROWS, ask, commit, delete, put, put_entry
@@ -307,11 +307,15 @@ class TestRefusals:
 class TestFormat:
     def test_comes_with_the_first_commit(self, store, admin):
         commit(store, put(b"a"))
-        assert admin.hget(store._layout.meta, "format") == b"1"
+        assert admin.hget(store._layout.meta, "format") == b"%d" % FORMAT
 
-    def test_a_newer_one_is_refused_and_nothing_is_written(self, store, admin):
+    @pytest.mark.parametrize(
+        ("number", "message"),
+        [(FORMAT + 6, rf"has format {FORMAT + 6}, .* formats up to {FORMAT}"), (1, "before its first release")],
+    )
+    def test_another_one_is_refused_and_nothing_is_written(self, store, admin, number, message):
         commit(store, put(b"a"))
-        admin.hset(store._layout.meta, "format", "7")
+        admin.hset(store._layout.meta, "format", number)
         before = {key: admin.dump(key) for key in keys_of(admin, store)}
         for work in (
             lambda: store.fetch([Get(ROWS, (b"a",))]),
@@ -322,19 +326,19 @@ class TestFormat:
             store.version,
             store.clear,
         ):
-            with pytest.raises(FormatError, match=r"has format 7, .* formats up to 1"):
+            with pytest.raises(FormatError, match=message):
                 work()
         assert {key: admin.dump(key) for key in keys_of(admin, store)} == before
-        admin.hset(store._layout.meta, "format", "1")
-
-    def test_one_without_digests_is_refused(self, store, admin):
-        commit(store, put(b"a"))
-        digests = admin.hget(store._layout.meta, "digests")
-        admin.hdel(store._layout.meta, "digests")
-        with pytest.raises(FormatError, match="before its first release"):
-            store.fetch([])
-        admin.hset(store._layout.meta, "digests", digests)
+        admin.hset(store._layout.meta, "format", FORMAT)
         assert store.version() == 1
+
+    def test_an_older_one_without_a_state_is_refused(self, store, admin):
+        admin.hset(store._layout.meta, mapping={"version": "3", "format": "1"})
+        for work in (store.version, lambda: commit(store, put(b"a"))):
+            with pytest.raises(FormatError, match="before its first release"):
+                work()
+        assert keys_of(admin, store) == {store._layout.meta}
+        admin.delete(store._layout.meta)
 
     def test_a_log_that_does_not_decode(self, store, admin):
         commit(store, put(b"a"))
@@ -360,7 +364,8 @@ class TestKeys:
         for _ in range(3):
             commit(store, put(b"a"))
         assert store._layout.values(b"r9") not in keys_of(admin, store)
-        assert admin.hgetall(store._layout.written) == {ROWS: b"5"}
+        fields = admin.hgetall(store._layout.meta)
+        assert {name: at for name, at in fields.items() if name.startswith(b"s:")} == {b"s:r1": (5).to_bytes(8, "big")}
         with pytest.raises(SnapshotTooOld):
             store.fetch([], 1)
         store.clear()
@@ -369,11 +374,51 @@ class TestKeys:
         store = open_store(parse_url(with_option(url, "log_bytes=20000")))
         for number in range(300):
             commit(store, put(b"a", b"%01000d" % number))
-        assert int(admin.hget(store._layout.meta, "log_bytes")) <= 20_000
+        assert int.from_bytes(admin.hget(store._layout.meta, "state")[16:24], "big") <= 20_000
         assert admin.xlen(store._layout.log) < 40
-        assert admin.hlen(store._layout.meta.replace(b"meta", b"tokens")) < 20
+        assert len([name for name in admin.hkeys(store._layout.meta) if name.startswith(b"+")]) < 20
         assert store.fetch([Get(ROWS, (b"a",))], 295).answers == [[b"%01000d" % 294]]
         store.clear()
+
+    def test_many_commits_leave_the_log_at_once(self, url, admin):
+        store = open_store(parse_url(with_option(url, "log_commits=300")))
+        tokens = []
+        for _ in range(700):
+            tokens.append(uuid.uuid4().bytes)
+            commit(store, put(b"a"), token=tokens[-1])
+            state = admin.hget(store._layout.meta, "state")
+            kept = len(tokens) - int.from_bytes(state[8:16], "big")
+            assert kept <= 303
+            assert kept >= min(300, len(tokens))
+            assert admin.llen(store._layout.meta.replace(b"meta", b"trim")) == kept
+        known = {name[1:] for name in admin.hkeys(store._layout.meta) if name.startswith(b"+")}
+        assert known == set(tokens[-kept:])
+        assert [commit(store, put(b"a"), token=token) for token in tokens[-kept:]] == list(range(701 - kept, 701))
+        store.clear()
+
+    def test_more_spaces_than_a_script_can_unpack(self, store, admin):
+        spaces = [b"r%d" % number for number in range(9000)]
+        commit(store, *(put(b"a", space=space) for space in spaces))
+        checks = [Check(space, b"b", b"b\0", 0) for space in spaces]
+        assert commit(store, *(put(b"b", space=space) for space in spaces), checks=checks) == 2
+        with pytest.raises(Conflict, match="key b of space r8999"):
+            commit(store, put(b"c"), checks=checks[-1:])
+
+    def test_some_of_the_keys_must_be_new(self, store):
+        def free(key, space=ROWS):
+            return Check(space, key, key + b"\0", 0, Demand.NO_KEYS)
+
+        commit(store, put(b"b"), put(b"e", space=INDEX))
+        writes = [put(b"a", b"1"), put(b"b", b"2"), put(b"c", b"3"), put(b"e", space=INDEX), put(b"f", space=INDEX)]
+        assert commit(store, *writes, checks=[free(b"c"), free(b"a"), free(b"f", INDEX), free(b"z")]) == 2
+        assert ask(store, Range(ROWS)) == [(b"a", b"1"), (b"b", b"2"), (b"c", b"3")]
+        assert store.fetch([Range(ROWS), Range(INDEX)], 1).answers == [[(b"b", b"value")], [(b"e", b"")]]
+        for check in (free(b"b"), free(b"e", INDEX)):
+            with pytest.raises(Conflict, match=r"key [be] of space [ri]\d, which was to be new"):
+                commit(store, *writes, checks=[check])
+        assert store.version() == 2
+        with pytest.raises(Conflict, match="key b of space r1"):
+            commit(store, delete(b"b"), checks=[free(b"b")])
 
     def test_names_that_look_like_parts_of_keys(self, redis_server):
         names = ["a", "a}:s:r1", "a%7D", "ä/ö", "a b", "{a}"]
@@ -399,7 +444,8 @@ class TestKeys:
         assert all(holds_entries(space) or space == ROWS for space in self.written(there))
 
     def written(self, store):
-        return store._server.round(lambda: [("HKEYS", store._layout.written)])[0]
+        (fields,) = store._server.round(lambda: [("HKEYS", store._layout.meta)])
+        return [field[2:] for field in fields if field.startswith(b"s:")]
 
 
 class TestURL:

@@ -22,7 +22,7 @@ Layout
     on one machine, and with a network between, always.
 
 Reads
-    A MULTI with the meta hash (version, catalog, horizon, format), the requests and, at an older version, the log
+    A MULTI with the state of the database (from the meta hash), the requests and, at an older version, the log
     since then: all of it is from one version. What the log undoes is worked out in the client (`rome.storage.undo`).
     A MULTI costs no more time than two reads of the version around the requests, and needs no second try.
 
@@ -30,8 +30,14 @@ Commits
     One script (commit.lua) looks at everything that can be refused before its first write, for a script that fails
     half-way is not rolled back. A check is first compared with the version that last wrote to its space; only if that
     is newer, the log since then is read. The log is a stream whose ids are the versions. Each entry holds the old
-    values in a packing of its own, for cmsgpack does not keep all bytes. A commit removes a few of the oldest entries
-    where the log is longer than `log_commits` or `log_bytes`, and with them their tokens and the spaces they dropped.
+    values in a packing of its own, for cmsgpack does not keep all bytes. Where the log is longer than `log_commits` (by
+    a hundredth, at most 64) or `log_bytes`, a commit removes up to 64 of the oldest entries, and with them their tokens
+    and the spaces they dropped.
+
+    What a script costs is the strings that it is given and makes, and the commands that it sends. So the state of the
+    database is one packed field of the meta hash, the versions that last wrote to the spaces and the tokens are others
+    of the same hash, and all that a commit wants to know of them is one command, and all that it leaves is another. An
+    insert of a row with a UNIQUE column and two indexes takes the server 320,000 instructions, where it took 710,000.
 
     The script also makes the version's digest of that of the version before and its token. Digests are told with the
     newest version in its hash, and of older versions by the log's next entry, so that a read costs nothing more; a

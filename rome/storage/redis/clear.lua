@@ -1,11 +1,13 @@
 -- Removes the whole database. ARGV: format.
 
-local _, refusal = read_meta()
+local _, refusal = read_state()
 if refusal then
     return refusal
 end
-for _, space in ipairs(redis.call('HKEYS', name('written'))) do
-    redis.call('UNLINK', name('s:' .. space), name('o:' .. space))
+for _, field in ipairs(redis.call('HKEYS', META)) do
+    if string.sub(field, 1, 2) == 's:' then
+        redis.call('UNLINK', PREFIX .. field, PREFIX .. 'o:' .. string.sub(field, 3))
+    end
 end
-redis.call('UNLINK', META, name('log'), name('trim'), name('tokens'), name('written'), name('counters'),
-    name('locks'), name('digests'))
+redis.call('UNLINK', META, PREFIX .. 'log', PREFIX .. 'trim', PREFIX .. 'counters', PREFIX .. 'locks',
+    PREFIX .. 'digests')

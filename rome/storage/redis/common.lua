@@ -1,16 +1,16 @@
 -- What the scripts share; it stands before the text of each. KEYS[1] is the database's meta hash, and names the others
 -- (see layout.py). ARGV[1] is the format number of the client.
+--
+-- A function that is defined costs as much as half a command, in every run of the script. So what is rarely wanted is
+-- defined within what wants it.
 
 local META = KEYS[1]
+local PREFIX = string.sub(META, 1, -5)
 local CHUNK = 3000 -- unpack() fails at 8000 values; twice as many must fit, and pairs must stay together
-
-local function name(part)
-    return string.sub(META, 1, -5) .. part
-end
 
 -- A Lua number as digits: concatenation would round above 10^14.
 local function digits(number)
-    return string.format('%.0f', number)
+    return string.format('%d', number)
 end
 
 -- Calls back with (first, last) for pieces of 1 .. count that unpack() can take.
@@ -20,21 +20,25 @@ local function chunks(count, work)
     end
 end
 
--- What every commit moves; and a refusal, if a newer ROME has written here.
-local function read_meta()
-    local found = redis.call('HMGET', META, 'version', 'catalog', 'horizon', 'format', 'log_bytes', 'digests')
-    local meta = {
-        version = tonumber(found[1] or 0),
-        catalog = tonumber(found[2] or 0),
-        horizon = tonumber(found[3] or 0),
-        format = tonumber(found[4] or ARGV[1]),
-        log_bytes = tonumber(found[5] or 0),
-        digests = found[6] or ''
-    }
-    if meta.format > tonumber(ARGV[1]) then
-        return meta, {'format', digits(meta.format)}
+-- The numbers of a state: version, horizon, log_bytes, catalog. All are 0 where nothing was committed yet.
+local function numbers_of(state)
+    if not state then
+        return 0, 0, 0, 0
     end
-    return meta, nil
+    return struct.unpack('>I8I8I8I8', state)
+end
+
+-- The refusal, if a ROME of another format has written here.
+local function other_format(format)
+    if format and format ~= ARGV[1] then
+        return {'format', format}
+    end
+end
+
+-- The state, and a refusal, if a ROME of another format has written here.
+local function read_state()
+    local found = redis.call('HMGET', META, 'state', 'format')
+    return found[1], other_format(found[2])
 end
 
 -- Whether a < b, byte by byte. Lua's own < follows the server's locale.
@@ -64,11 +68,11 @@ end
 
 -- Move a counter on to a number of decimal digits, which may be more than a Lua number can hold.
 local function advance(counter, value)
-    local now = redis.call('HGET', name('counters'), counter) or '0'
+    local now = redis.call('HGET', PREFIX .. 'counters', counter) or '0'
     if string.sub(value, 1, 1) == '-' then
         return
     end
     if #now < #value or (#now == #value and less(now, value)) then
-        redis.call('HSET', name('counters'), counter, value)
+        redis.call('HSET', PREFIX .. 'counters', counter, value)
     end
 end

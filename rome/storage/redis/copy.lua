@@ -1,14 +1,13 @@
 -- The newest version of a database, for a copy of it. ARGV: format, and the meta hash of an empty database of the same
 -- server to copy it into, with its incarnation; without them, the answer has everything.
--- Answers {version, catalog, digests, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its
--- order}.
+-- Answers {state, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
-local meta, refusal = read_meta()
+local state, refusal = read_state()
 if refusal then
     return refusal
 end
 local dropped = {}
-for _, entry in ipairs(redis.call('LRANGE', name('trim'), 0, -1)) do
+for _, entry in ipairs(redis.call('LRANGE', PREFIX .. 'trim', 0, -1)) do
     local _, _, pos = struct.unpack('>dI4c0', entry)
     while pos <= #entry do
         local space
@@ -17,34 +16,33 @@ for _, entry in ipairs(redis.call('LRANGE', name('trim'), 0, -1)) do
     end
 end
 local spaces = {}
-for _, space in ipairs(redis.call('HKEYS', name('written'))) do
-    if not dropped[space] then
-        spaces[#spaces + 1] = space
+for _, field in ipairs(redis.call('HKEYS', META)) do
+    if string.sub(field, 1, 2) == 's:' and not dropped[field] then
+        spaces[#spaces + 1] = string.sub(field, 3)
     end
 end
 
 if not ARGV[2] then
-    local counters = redis.call('DUMP', name('counters'))
-    local answer = {digits(meta.version), digits(meta.catalog), meta.digests, counters, spaces}
+    local answer = {state, redis.call('DUMP', PREFIX .. 'counters'), spaces}
     for _, space in ipairs(spaces) do
-        answer[#answer + 1] = redis.call('DUMP', name('s:' .. space))
-        answer[#answer + 1] = redis.call('DUMP', name('o:' .. space))
+        answer[#answer + 1] = redis.call('DUMP', PREFIX .. 's:' .. space)
+        answer[#answer + 1] = redis.call('DUMP', PREFIX .. 'o:' .. space)
     end
     return answer
 end
 
 local function copy(part)
     -- REPLACE: the client may ask again, when the answer was lost and the source has moved on.
-    redis.call('COPY', name(part), string.sub(ARGV[2], 1, -5) .. part, 'REPLACE')
+    redis.call('COPY', PREFIX .. part, string.sub(ARGV[2], 1, -5) .. part, 'REPLACE')
 end
 copy('counters')
 for _, space in ipairs(spaces) do
     copy('s:' .. space)
     copy('o:' .. space)
-    redis.call('HSET', string.sub(ARGV[2], 1, -5) .. 'written', space, digits(meta.version))
+    redis.call('HSET', ARGV[2], 's:' .. space, string.sub(state, 1, 8))
 end
-if meta.version > 0 then
-    local its_digests = ARGV[3] .. string.sub(meta.digests, 9)
-    redis.call('HSET', ARGV[2], 'version', digits(meta.version), 'catalog', digits(meta.catalog), 'horizon',
-        digits(meta.version), 'format', digits(meta.format), 'log_bytes', '0', 'digests', its_digests)
+if state then
+    local version, _, _, catalog = numbers_of(state)
+    local its_state = struct.pack('>I8I8I8I8', version, version, 0, catalog) .. ARGV[3] .. string.sub(state, 41)
+    redis.call('HSET', ARGV[2], 'state', its_state, 'format', ARGV[1])
 end

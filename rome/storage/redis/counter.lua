@@ -1,12 +1,12 @@
 -- Takes numbers of a counter, or moves it on. ARGV: format, 'allocate' or 'advance', counter, number.
 -- Answers the last number taken, as digits: a Lua number would round it.
 
-local _, refusal = read_meta()
+local _, refusal = read_state()
 if refusal then
     return refusal
 end
 if ARGV[2] == 'advance' then
     return advance(ARGV[3], ARGV[4])
 end
-redis.call('HINCRBY', name('counters'), ARGV[3], ARGV[4])
-return redis.call('HGET', name('counters'), ARGV[3])
+redis.call('HINCRBY', PREFIX .. 'counters', ARGV[3], ARGV[4])
+return redis.call('HGET', PREFIX .. 'counters', ARGV[3])

@@ -2,28 +2,32 @@
 
 All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives on one node.
 
-    meta        hash    version, catalog, horizon (the oldest version that can be read), format, log_bytes,
-                        digests: 8 bytes each for the incarnation, the catalog's version and the newest one
+    meta        hash    state     numbers of 8 bytes each: the newest version, the horizon (the oldest version that
+                                  can be read), the bytes of the log, the catalog's version; then digests of 8 bytes
+                                  each: of the incarnation, of the catalog's version, of the newest one
+                        format    the number of the format, in digits
+                        s:SPACE   the last version that wrote to a space, 8 bytes; of all spaces there are
+                        +TOKEN    the version of each commit in the log, 8 bytes
     s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE     zset    the keys of a space of values, all scores 0: its order
-    written     hash    space → the last version that wrote to it; also the list of all spaces there are
     counters    hash    counter → the last number that was taken
-    log         stream  entry VERSION-0: the catalog's version and the digests before the commit, and its undos
-    trim        list    of each commit in the log, oldest first: its size, its token, the spaces it dropped
+    log         stream  entry VERSION-0: the end of the state before the commit, from the catalog's version on, and the
+                        commit's undos
+    trim        list    of each commit in the log, oldest first: its size, its token, s:SPACE of the spaces it dropped
     digests     string  the digests of the last 131072 versions before the newest, each at its version modulo that
-    tokens      hash    token → version, of each commit in the log
     locks       hash    name → who holds it and until when (lock.lua)
     wake:NAME   stream  releases of a lock that somebody waited for, a minute long
 
-The undos of a commit, big-endian, all lengths 4 bytes (commit.lua writes them):
+All numbers are big-endian. The undos of a commit, all lengths 4 bytes (commit.lua writes them):
 
-    for each space      length, space, length of what follows for this space
+    for each space      length, s:SPACE, length of what follows for this space
     for each key        length, key, length of the old value or -1, the old value
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from struct import Struct
 from urllib.parse import quote
 
 from rome.errors import FormatError
@@ -40,7 +44,6 @@ class Layout:
         """A brace would end the hash tag, so it is quoted as in a URL; so is the percent sign, to stay unique."""
         self._prefix = b"{rome:%b}:" % quote(database, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`|~").encode()
         self.meta = self._prefix + b"meta"
-        self.written = self._prefix + b"written"
         self.counters = self._prefix + b"counters"
         self.log = self._prefix + b"log"
 
@@ -53,6 +56,21 @@ class Layout:
         return self._prefix + b"o:" + space
 
 
+_numbers = Struct(">4Q")
+
+
+def read_state(data: bytes) -> tuple[int, int, int, bytes]:
+    """The newest version, the catalog's version, the horizon, and the digests."""
+    version, horizon, _, catalog = _numbers.unpack_from(data)
+    return version, catalog, horizon, data[32:]
+
+
+def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
+    """The state of a copy, whose log begins at the version that it copies."""
+    version, catalog, _, digests = read_state(state)
+    return _numbers.pack(version, version, 0, catalog) + incarnation + digests[8:]
+
+
 def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
     """The commits of a part of the log. Raises FormatError if it was not written by ROME."""
     return [_read_entry(entry_id, fields) for entry_id, fields in entries]
@@ -60,13 +78,14 @@ def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
 
 def before(entry: LogEntry) -> tuple[int, bytes]:
     """What a commit of the log left behind: the last version that wrote to the catalog, and the digests of then."""
-    return int(entry[1][1]), entry[1][3]
+    data = entry[1][1]
+    return int.from_bytes(data[:8], "big"), data[8:]
 
 
 def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
     try:
         *_, data = fields
-        if len(fields) != 6:
+        if len(fields) != 4:
             raise ValueError("it has not the fields of an entry")
         version = int(entry_id.removesuffix(b"-0"))
         return Committed(version, tuple(_read_undos(data)))
@@ -81,7 +100,7 @@ def _read_undos(data: bytes) -> list[Undo]:
     at = 0
     while at < len(data):
         middle = at + 4 + length(data[at : at + 4], "big")
-        space = data[at + 4 : middle]
+        space = data[at + 6 : middle]
         at = middle + 4
         stop = at + length(data[middle:at], "big")
         while at < stop:

@@ -15,12 +15,12 @@ local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local function write(lock, record)
-    redis.call('HSET', name('locks'), lock,
+    redis.call('HSET', PREFIX .. 'locks', lock,
         struct.pack('>dddB', record.deadline, record.ttl, record.token, record.flags) .. record.owner)
 end
 
 local function read(lock)
-    local data = redis.call('HGET', name('locks'), lock)
+    local data = redis.call('HGET', PREFIX .. 'locks', lock)
     if not data then
         return nil
     end
@@ -47,7 +47,7 @@ end
 
 -- Answers {version, token, ms until the TTL of the holder that blocks has passed, the last id of its wake stream,
 -- a letter for each name that was tried: g(ranted), o(vertook), h(eld)}.
-local function acquire(meta)
+local function acquire(version)
     local states, left, ticket, token = {}, 0, '0-0', nil
     for i = FIRST, #ARGV do
         local lock = ARGV[i]
@@ -61,7 +61,7 @@ local function acquire(meta)
                     record.flags = record.flags + CONTENDED
                     write(lock, record)
                 end
-                local last = redis.call('XREVRANGE', name('wake:' .. lock), '+', '-', 'COUNT', 1)
+                local last = redis.call('XREVRANGE', PREFIX .. 'wake:' .. lock, '+', '-', 'COUNT', 1)
                 ticket = last[1] and last[1][1] or ticket
                 break
             end
@@ -72,12 +72,12 @@ local function acquire(meta)
             prolong(lock, record)
         else
             states[#states + 1] = record and 'o' or 'g'
-            token = token or redis.call('HINCRBY', name('counters'), 'locks', 1)
+            token = token or redis.call('HINCRBY', PREFIX .. 'counters', 'locks', 1)
             -- Who waits for the holder before does not wait for us unless it tries again, and then it says so.
             prolong(lock, {token = token, flags = record and OVERTOOK or 0, owner = owner})
         end
     end
-    return {digits(meta.version), digits(token or 0), digits(left), ticket, table.concat(states)}
+    return {digits(version), digits(token or 0), digits(left), ticket, table.concat(states)}
 end
 
 local function renew()
@@ -99,10 +99,10 @@ local function release()
         local record = read(lock)
         if record and record.owner == owner then
             held = held + 1
-            redis.call('HDEL', name('locks'), lock)
+            redis.call('HDEL', PREFIX .. 'locks', lock)
             if has(record, CONTENDED) then
-                redis.call('XADD', name('wake:' .. lock), 'MAXLEN', 1, '*', 'free', '')
-                redis.call('PEXPIRE', name('wake:' .. lock), 60000)
+                redis.call('XADD', PREFIX .. 'wake:' .. lock, 'MAXLEN', 1, '*', 'free', '')
+                redis.call('PEXPIRE', PREFIX .. 'wake:' .. lock, 60000)
             end
         end
     end
@@ -113,19 +113,19 @@ local function permission()
     if ARGV[6] ~= '1' then
         return nil
     end
-    local key = name('locks')
+    local key = PREFIX .. 'locks'
     return check_permission({
         {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'HINCRBY', key, 'a', '1'}, {'XREVRANGE', key, '+', '-'},
         {'XADD', key, '*', 'a', 'b'}, {'PEXPIRE', key, '1'}, {'XREAD', 'STREAMS', key, '0'}
     })
 end
 
-local meta, refusal = read_meta()
+local state, refusal = read_state()
 refusal = refusal or permission()
 if refusal then
     return refusal
 end
 if ARGV[2] == 'acquire' then
-    return acquire(meta)
+    return acquire((numbers_of(state)))
 end
 return ARGV[2] == 'renew' and renew() or release()

@@ -9,15 +9,15 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, StoreUnavailable
+from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import Layout, before, read_log
+from rome.storage.redis.layout import Layout, before, read_log, read_state, state_of_copy
 from rome.storage.redis.reads import Question, Questions, rows_in
 from rome.storage.redis.scripts import Argument, Command
 from rome.storage.redis.wire import Packed, pack
-from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, newer_format
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
 from rome.storage.store import (
     FORMAT,
     Batch,
@@ -52,7 +52,7 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address.connect, address.server, self.stats)
         self._questions = Questions(self._layout, self._server.scripts)
-        self._read_meta = ("HMGET", self._layout.meta, "version", "catalog", "horizon", "format", "digests")
+        self._read_meta = ("HMGET", self._layout.meta, "state", "format")
         self._ask_meta = pack([self._read_meta])
         self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
@@ -76,9 +76,8 @@ class RedisStore:
 
         Raises Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
         """
-        look = b"0" if self._permission_seen else b"1"
         limits = self._address.log_commits, self._address.log_bytes
-        reply, sent = self._call("commit", batch.token, *limits, look, *arguments_of(batch))
+        reply, sent = self._call("commit", *arguments_of(batch, *limits, not self._permission_seen))
         self._permission_seen = True
         refusal = self._refusal(reply)
         if refusal is None:
@@ -172,17 +171,13 @@ class RedisStore:
         seen, counts = self._meta_seen
         if meta == seen:
             return counts
-        version, catalog, horizon, number, digests = self._checked(meta)
+        state, number = self._checked(meta)
         if number is None:
             return _NEW
-        if int(number) > FORMAT:
-            raise newer_format(int(number), self._address.server, self._address.database)
-        if digests is None:
-            raise FormatError(
-                f"database {self._address.database!r} on {self._address.server} was written by a ROME from before its "
-                "first release, which this one can't read; drop its keys"
-            )
-        counts = int(version or 0), int(catalog or 0), int(horizon or 0), _digests(digests, int(catalog or 0))
+        if int(number) != FORMAT:
+            raise other_format(int(number), self._address.server, self._address.database)
+        version, catalog, horizon, digests = read_state(state)
+        counts = version, catalog, horizon, _digests(digests, catalog)
         self._meta_seen = meta, counts
         return counts
 
@@ -239,18 +234,16 @@ class RedisStore:
 
     def _restore(self, copied: Sequence[Any]) -> None:
         """Write what copy.lua answered for another server. The version comes last: until then the database is new."""
-        version, catalog, digests, counters, spaces, *dumps = copied
+        state, counters, spaces, *dumps = copied
         layout = self._layout
         commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
         for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
-            commands.append(("HSET", layout.written, space, version))
+            commands.append(("HSET", layout.meta, b"s:" + space, state[:8]))
             for name, dump in ((layout.values(space), values), (layout.order(space), order)):
                 if dump is not None:
                     commands.append(("RESTORE", name, 0, dump, "REPLACE"))
-        if int(version):
-            meta = {"version": version, "catalog": catalog, "horizon": version, "format": FORMAT, "log_bytes": 0}
-            meta["digests"] = os.urandom(8) + digests[8:]
-            commands.append(("HSET", layout.meta, *(part for field in meta.items() for part in field)))
+        if state:
+            commands.append(("HSET", layout.meta, "state", state_of_copy(state, os.urandom(8)), "format", FORMAT))
         try:
             for command in commands:
                 (reply,) = self._server.round(partial(list[Command], (command,)))

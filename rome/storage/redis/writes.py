@@ -2,86 +2,133 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from struct import Struct
 from typing import Any
 
 from rome.errors import Conflict, DatabaseError, FormatError
 from rome.storage.redis.scripts import Argument
-from rome.storage.store import FORMAT, Batch, Check, Write, history_lost, holds_entries, too_old
+from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
-REFUSALS = (b"conflict", b"too old", b"lost", b"format")
+Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
+"""Space, version, demand → keys, and begin and end of ranges."""
+Fresh = dict[bytes, dict[bytes, None]]
+"""Space → keys."""
+
+REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format")
 """The first words of what a script answers when it refuses."""
 
+_HEADER = Struct(">QQ?4I").pack
+_CHECKS = Struct(">QcII").pack
+_WRITES = Struct(">III").pack
+_NUMBER = Struct(">Q").pack
+_DEMANDS = {demand: demand.value for demand in Demand}
 
-def arguments_of(batch: Batch) -> list[Argument]:
-    """The five lists that commit.lua reads, each with its length first."""
-    arguments: list[Argument] = [len(batch.seen)]
-    for version, digest in batch.seen.items():
-        arguments += [version, digest]
-    _add_checks(arguments, batch.checks)
-    _add_writes(arguments, batch.writes)
+
+def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[Argument]:
+    """What commit.lua reads behind the format: see there. `look`: whether the user may write is not known yet."""
+    writes: dict[bytes, dict[bytes, bytes | None]] = {}
+    for space, key, value in batch.writes:
+        # A key that is written twice has its last value, as if the writes were made one by one.
+        if space in writes:
+            writes[space][key] = value
+        else:
+            writes[space] = {key: value}
+    checks, fresh = _grouped(batch.checks, writes)
+    lists: list[Argument] = []
+    for (space, since, demand), (keys, bounds) in checks.items():
+        lists += (_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
+    for space, values in writes.items():
+        if None in values.values():
+            _add_deletions(lists, space, values, fresh.get(space, {}))
+            continue
+        new = fresh.get(space) if fresh else None
+        lists.append(_WRITES(len(new) if new else 0, len(values), 0) + b"s:" + space)
+        puts = {**new, **values} if new else values
+        lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
     drops = list(dict.fromkeys(batch.drops))
-    arguments += [len(drops), *drops, len(batch.advances)]
-    for counter, value in batch.advances.items():
-        arguments += [counter, value]
-    return arguments
+    if drops:
+        lists += [b"s:" + space for space in drops]
+    if batch.advances:
+        lists += chain.from_iterable(batch.advances.items())
+    header = _HEADER(most_commits, most_bytes, look, len(checks), len(writes), len(drops), len(batch.advances))
+    seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
+    return [batch.token, header, seen, *lists]
 
 
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
     """The error for what a script answers instead of a result."""
     kind = refusal[0]
     if kind == b"conflict":
-        _, space, key, since = refusal
+        _, values, key, since = refusal
+        space = values[2:]
         return Conflict(
             f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
             f"{int(since)}, which this one had read; nothing was written, run the transaction again",
-            bytes(space),
-            bytes(key),
+            space,
+            key,
+        )
+    if kind == b"taken":
+        _, values, key = refusal
+        space = values[2:]
+        return Conflict(
+            f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)}, which was to be "
+            "new; nothing was written, run the transaction again",
+            space,
+            key,
         )
     if kind == b"too old":
         return too_old(int(refusal[1]))
     if kind == b"lost":
         return history_lost(int(refusal[1]))
-    return newer_format(int(refusal[1]), server, database)
+    return other_format(int(refusal[1]), server, database)
 
 
-def newer_format(number: int, server: str, database: str) -> FormatError:
-    """The error for a database that a newer ROME has written."""
+def other_format(number: int, server: str, database: str) -> FormatError:
+    """The error for a database that another ROME has written."""
+    if number < FORMAT:
+        return FormatError(
+            f"database {database!r} on {server} was written by a ROME from before its first release, which this one "
+            "can't read; drop its keys"
+        )
     return FormatError(
         f"database {database!r} on {server} has format {number}, written by a newer ROME; "
         f"this one knows formats up to {FORMAT}"
     )
 
 
-def _add_checks(arguments: list[Argument], checks: Iterable[Check]) -> None:
-    """Checks of single keys are most of them, and need half the room: they are a list of their own."""
-    groups: dict[tuple[bytes, int, bytes], tuple[list[bytes], list[bytes]]] = {}
+def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, bytes | None]]) -> tuple[Groups, Fresh]:
+    """The checks by what they have in common, but those that a key must be new which is put; these keys by space.
+
+    Checks of single keys are most of them, and need half the room: they are a list of their own.
+    """
+    groups: Groups = {}
+    fresh: Fresh = {}
     for space, begin, end, since, demand in checks:
-        keys, bounds = groups.setdefault((space, since, demand.value), ([], []))
-        if len(end) == len(begin) + 1 and end[-1] == 0 and end.startswith(begin):
-            keys.append(begin)
+        is_key = end == begin + b"\0"
+        if is_key and demand is Demand.NO_KEYS and space in writes and writes[space].get(begin) is not None:
+            fresh.setdefault(space, {})[begin] = None
+            continue
+        common = space, since, demand
+        if common not in groups:
+            groups[common] = [], []
+        if is_key:
+            groups[common][0].append(begin)
         else:
-            bounds += [begin, end]
-    arguments.append(len(groups))
-    for (space, since, demanded), (keys, bounds) in groups.items():
-        arguments += [space, since, demanded, len(keys), *keys, len(bounds) // 2, *bounds]
+            groups[common][1].extend((begin, end))
+    return groups, fresh
 
 
-def _add_writes(arguments: list[Argument], writes: Iterable[Write]) -> None:
-    groups: dict[bytes, dict[bytes, bytes | None]] = {}
-    for space, key, value in writes:
-        # A key that is written twice has its last value, as if the writes were made one by one.
-        groups.setdefault(space, {})[key] = value
-    arguments.append(len(groups))
-    for space, values in groups.items():
-        puts: list[Any] = [(key, value) for key, value in values.items() if value is not None]
-        deletions = [key for key, value in values.items() if value is None]
-        arguments += [space, len(puts)]
-        if holds_entries(space):
-            arguments += [key for key, _ in puts]
-        else:
-            arguments += [part for put in puts for part in put]
-        arguments += [len(deletions), *deletions]
+def _add_deletions(
+    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], new: Mapping[bytes, None]
+) -> None:
+    """Add the writes of one space, some of which are deletions."""
+    puts = {**new, **{key: value for key, value in values.items() if value is not None}}
+    deletions = [key for key, value in values.items() if value is None]
+    lists.append(_WRITES(len(new), len(puts), len(deletions)) + b"s:" + space)
+    lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
+    lists += deletions
 
 
 def _readable(data: Any) -> str:

@@ -1,0 +1,384 @@
+"""What a statement that changes one row does, known from its text: it needs no workspace then.
+
+    INSERT INTO t (a, b) VALUES (?, 'x') RETURNING id            UPDATE t SET a = ? WHERE id = ?
+
+A `DirectInsert` or a `DirectUpdate` is made once for each plan. It tells a row from parameters where there is no
+doubt: the table has no triggers, CHECKs, generated columns or other things that only SQLite can do, and each value is
+stored as it is, or by a conversion that is certain. In any doubt it tells none, and the statement takes the way of all
+others.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from rome.catalog.affinity import Affinity, SqlValue
+from rome.catalog.model import Catalog, Column, Index, Table
+from rome.errors import DataError
+from rome.execution.plan import Plan
+from rome.execution.workspace import Parameters, Row
+from rome.sql.insert_shape import read_insert
+from rome.sql.reader import Reader
+from rome.sql.sources import Const, Source
+from rome.sql.statement import Kind
+from rome.sql.tokens import names, tokenize
+from rome.sql.update_shape import read_update
+from rome.storage.keys import collate, encode, prefix_end
+from rome.storage.rows import encode_row
+from rome.storage.store import Get, Lookup, index_space, rows_space
+from rome.transaction.index_entries import columns_of
+from rome.transaction.loaded import Target
+
+_MOST_BYTES = 100_000_000
+"""A longer row may be longer than SQLite takes."""
+
+_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
+_ONLY_SQLITE = frozenset({"check", "strict"})
+"""A table whose text has one of these words is not simple."""
+
+_MAYBE_A_NUMBER = re.compile(r"[ \t-\r]*[+-]?[0-9.]+(?:[eE][+-]?[0-9]*)?[ \t-\r]*")
+"""Any other text stays text, but for one with a NUL in it."""
+
+_AS_IT_IS: dict[Affinity, frozenset[type]] = {
+    Affinity.TEXT: frozenset({str, bytes}),
+    Affinity.NUMERIC: frozenset({int, bytes}),
+    Affinity.INTEGER: frozenset({int, bytes}),
+    Affinity.REAL: frozenset({bytes}),
+    Affinity.BLOB: frozenset({int, str, bytes}),
+}
+_KEYS: dict[Affinity, frozenset[type]] = {
+    Affinity.TEXT: frozenset({str}),
+    Affinity.NUMERIC: frozenset({int}),
+    Affinity.INTEGER: frozenset({int}),
+    Affinity.REAL: frozenset({int}),
+    Affinity.BLOB: frozenset({int, str, bytes}),
+}
+"""What a column of a key is compared with as it is."""
+_FLOATS = frozenset({Affinity.REAL, Affinity.BLOB})
+_WHOLE = frozenset({Affinity.NUMERIC, Affinity.INTEGER})
+
+
+class Unclear(Exception):
+    """Only SQLite can tell what is stored."""
+
+
+def stored(value: SqlValue, column: Column) -> SqlValue:
+    """What a column stores of a value. Raises Unclear."""
+    kind = type(value)
+    if value is None:
+        if column.not_null:
+            raise Unclear
+        return None
+    if kind in _AS_IT_IS[column.affinity]:
+        return value
+    if isinstance(value, str) and kind is str and not (_MAYBE_A_NUMBER.fullmatch(value) or "\0" in value):
+        return value
+    if kind is float and value == value and (column.affinity in _FLOATS or (column.affinity in _WHOLE and value % 1)):
+        # (NaN is NULL. One without a fraction becomes an integer, where that is what the column prefers.)
+        return value
+    if kind is int and column.affinity is Affinity.TEXT:
+        return str(value)
+    raise Unclear
+
+
+class _Values:
+    """Some values of one row from sources, each for a column. The commonest types are seen to be right all at once."""
+
+    def __init__(self, sources: Sequence[Source], columns: Sequence[Column], parameters: int) -> None:
+        """`parameters`: how many the statement has."""
+        constants = [source.value for source in sources if isinstance(source, Const)]
+        places = []
+        used = 0
+        for source in sources:
+            if isinstance(source, Const):
+                places.append(parameters + used)
+                used += 1
+            else:
+                places.append(source.index)
+        self._constants = tuple(constants)
+        self._columns = tuple(columns)
+        self._count = parameters
+        # (An itemgetter of one place gives no tuple.)
+        self._take: Any = itemgetter(*places, places[0])
+        self._as_they_are: dict[tuple[type, ...], bool] = {}
+
+    def of(self, parameters: Parameters) -> Row:
+        """The values as they are stored. Raises Unclear."""
+        if type(parameters) is not tuple or len(parameters) != self._count:
+            raise Unclear
+        row: Row = self._take(parameters + self._constants)[:-1]
+        kinds = tuple(map(type, row))
+        as_they_are = self._as_they_are.get(kinds)
+        if as_they_are is None:
+            as_they_are = all(map(_is_stored_as_it_is, kinds, self._columns))
+            if len(self._as_they_are) < 1000:
+                self._as_they_are[kinds] = as_they_are
+        return row if as_they_are else tuple(map(stored, row, self._columns))
+
+
+def _is_stored_as_it_is(kind: type, column: Column) -> bool:
+    return not column.not_null if kind is type(None) else kind in _AS_IT_IS[column.affinity]
+
+
+class Key:
+    """Some columns of a row as a key: that of the row itself, or that of an index. `space` is where such keys are."""
+
+    def __init__(self, table: Table, columns: Sequence[str], index: Index | None = None) -> None:
+        self.table = table
+        self.space = rows_space(table.id) if index is None else index_space(index.id)
+        self._rows = None if index is None else rows_space(table.id)
+        found = [table.by_name[column.lower()] for column in columns]
+        collations = [column.collation for column in found] if index is None else index.collations
+        self.columns = [(column.name.lower(), column.affinity) for column in found]
+        self._collations = None if set(collations) == {"BINARY"} else tuple(collations)
+        places = [table.position[name] for name, _ in self.columns]
+        # (An itemgetter of one place gives no tuple.)
+        self._take: Any = itemgetter(*places, places[0])
+
+    def of(self, row: Row) -> bytes | None:
+        """The encoded values of a row; None if one of them is NULL."""
+        return self.encoded(self._take(row)[:-1])
+
+    def encoded(self, values: Row) -> bytes | None:
+        """The key; None if one of the values is NULL."""
+        if None in values:
+            return None
+        return encode(values if self._collations is None else map(collate, values, self._collations))
+
+    def target(self, key: bytes) -> Target:
+        """What is to be fetched to know who has this key."""
+        if self._rows is None:
+            return Target(self.table, Get(self.space, (key,)))
+        return Target(self.table, Lookup(self.space, self._rows, ((key, prefix_end(key)),)))
+
+    def need(self, row: Row) -> Need | None:
+        """What must be known of the key that a row has; None if it has none."""
+        key = self.of(row)
+        return None if key is None else Need(self, key, self.target(key))
+
+
+class Need(NamedTuple):
+    """A key that a row takes, or that of its parent, and what is to be fetched to know who has it."""
+
+    of: Key
+    key: bytes
+    target: Target
+
+
+class Parent:
+    """The key of the parent that a row refers to."""
+
+    def __init__(self, child: Table, columns: Sequence[str], key: Key) -> None:
+        """`columns`: those of the child, in the order of the key's."""
+        self.key = key
+        self._places = [child.position[column.lower()] for column in columns]
+        self._kinds = [_KEYS[affinity] for _, affinity in key.columns]
+
+    def need(self, row: Row) -> Need | None:
+        """What must be known of the parent that a row refers to; None if it refers to none. Raises Unclear."""
+        values = tuple([row[place] for place in self._places])
+        if None in values:
+            return None
+        for value, kinds in zip(values, self._kinds, strict=True):
+            if type(value) not in kinds:
+                raise Unclear
+        key = self.key.encoded(values)
+        assert key is not None
+        return Need(self.key, key, self.key.target(key))
+
+
+def parents_of(table: Table, catalog: Catalog) -> list[Parent] | None:
+    """The parents of a table; None if one of them is not told by a primary key or a UNIQUE constraint."""
+    found = []
+    for each in table.foreign_keys:
+        parent = catalog.table(each.parent)
+        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=True))
+        if parent is None or len(by_parent) < len(each.columns):
+            return None
+        keys = [Key(parent, parent.key)] if parent.key else []
+        keys += [
+            Key(parent, columns_of(index), index) for index in parent.indexes if index.unique and not index.computed
+        ]
+        key = next((key for key in keys if {name for name, _ in key.columns} == by_parent.keys()), None)
+        if key is None:
+            return None
+        found.append(Parent(table, [by_parent[name] for name, _ in key.columns], key))
+    return found
+
+
+class Direct:
+    """What both kinds have in common."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.space = rows_space(table.id)
+
+    def encoded(self, row: Row) -> bytes:
+        """A row as the store has it. Raises Unclear for what SQLite may not take."""
+        try:
+            data = encode_row(self.table.schema, row)
+        except DataError:
+            raise Unclear from None
+        if len(data) > _MOST_BYTES:
+            raise Unclear
+        return data
+
+
+class DirectInsert(Direct):
+    """An INSERT of one row."""
+
+    def __init__(
+        self,
+        table: Table,
+        parents: Sequence[Parent],
+        returned: Sequence[int],
+        sources: Sequence[Source],
+        counted: Source | None,
+        parameters: int,
+    ) -> None:
+        """`returned`: the places of columns; `counted`: where the number of a hidden rowid comes from."""
+        super().__init__(table)
+        self.key = Key(table, table.key) if table.key else None
+        self.numbered = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
+        """The place of the column that the counter fills."""
+        # NULL stands for a number of the counter there, so it is allowed.
+        columns = [
+            replace(each, not_null=False) if at == self.numbered else each for at, each in enumerate(table.stored)
+        ]
+        self._values = _Values(sources, columns, parameters)
+        self._hidden = _Values([counted], [_ANY], parameters) if counted is not None else None
+        self.unique = [Key(table, columns_of(index), index) for index in table.indexes if index.unique]
+        self.keys = [self.key, *self.unique] if self.key is not None else self.unique
+        self.parents = parents
+        self.returned = returned
+
+    def row(self, parameters: Parameters) -> tuple[Row, int | None]:
+        """The row, and its number, if that is given. Raises Unclear."""
+        row = self._values.of(parameters)
+        number = None
+        if self.numbered is not None:
+            number = row[self.numbered]
+        elif self._hidden is not None:
+            (number,) = self._hidden.of(parameters)
+        if number is not None and (type(number) is not int or self._hidden is not None):
+            raise Unclear
+        return row, number
+
+    def with_number(self, row: Row, number: int) -> Row:
+        """The row with a number of the counter."""
+        at = self.numbered
+        return row if at is None else (*row[:at], number, *row[at + 1 :])
+
+
+class DirectUpdate(Direct):
+    """An UPDATE of the row with a key."""
+
+    def __init__(self, table: Table, values: Mapping[str, Source], key: Mapping[str, Source], parameters: int) -> None:
+        super().__init__(table)
+        self._places = [table.position[name] for name in values]
+        columns = [table.by_name[name] for name in values]
+        self._values = _Values(list(values.values()), columns, parameters)
+        self.key = Key(table, table.key)
+        self._kinds = [_KEYS[affinity] for _, affinity in self.key.columns]
+        self._key_values = _Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
+
+    def key_of(self, parameters: Parameters) -> bytes:
+        """The key of the row to be changed. Raises Unclear."""
+        values = self._key_values.of(parameters)
+        for value, kinds in zip(values, self._kinds, strict=True):
+            if type(value) not in kinds:
+                raise Unclear
+        key = self.key.encoded(values)
+        assert key is not None
+        return key
+
+    def row(self, old: Row, parameters: Parameters) -> Row:
+        """What the row is changed to. Raises Unclear."""
+        row = list(old)
+        for place, value in zip(self._places, self._values.of(parameters), strict=True):
+            row[place] = value
+        return tuple(row)
+
+
+_ANY = Column("", 0, Affinity.BLOB)
+
+
+def direct_plan(plan: Plan, catalog: Catalog) -> DirectInsert | DirectUpdate | None:
+    """The direct way of a plan under its catalog; None if it has none."""
+    table, statement = plan.target, plan.statement
+    if table is None or statement.on_conflict or statement.has_upsert or plan.whole:
+        return None
+    if not _is_simple(table, catalog):
+        return None
+    if statement.kind is Kind.INSERT:
+        return _insert(plan, table, catalog)
+    if statement.kind is Kind.UPDATE and table.key and not statement.has_returning:
+        return _update(plan, table, catalog)
+    return None
+
+
+def _is_simple(table: Table, catalog: Catalog) -> bool:
+    if table.without_rowid or table.name.lower() in catalog.triggers or not _ONLY_SQLITE.isdisjoint(names(table.sql)):
+        return False
+    if any(column.generated or column.virtual for column in table.columns):
+        return False
+    collations = [column.collation for column in table.columns]
+    collations += [each for index in table.indexes for each in index.collations]
+    return not any(index.computed for index in table.indexes) and _COLLATIONS.issuperset(map(str.upper, collations))
+
+
+def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:
+    if plan.values is None or len(plan.values.rows) != 1 or tokenize(plan.sql)[0].word() != "INSERT":
+        return None
+    (row,) = plan.values.rows
+    sources = [row.get(column.name.lower()) for column in table.stored]
+    hidden = [] if table.rowid_alias or not table.counted else [row.get(table.counted.lower())]
+    known = [source for source in (*sources, *hidden) if source is not None]
+    if len(known) < len(sources) + len(hidden):
+        return None
+    parents = parents_of(table, catalog)
+    returned = _returned(plan.sql, table) if plan.statement.has_returning else ()
+    if parents is None or returned is None:
+        return None
+    width = len(sources)
+    return DirectInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
+
+
+def _returned(sql: str, table: Table) -> list[int] | None:
+    """The places of the columns that an INSERT returns; None where it returns anything else."""
+    reader = Reader(sql)
+    if read_insert(reader) is None or not reader.take("RETURNING"):
+        return None
+    places = []
+    while True:
+        place = table.position.get((reader.name() or "").lower())
+        if place is None:
+            return None
+        places.append(place)
+        if not reader.take(","):
+            reader.take(";")
+            return places if reader.done else None
+
+
+def _update(plan: Plan, table: Table, catalog: Catalog) -> DirectUpdate | None:
+    shape = read_update(plan.sql)
+    key = {name.lower() for name in table.key}
+    if shape is None or shape.where.keys() != key or not table.position.keys() >= shape.values.keys():
+        return None
+    fixed = set(key)
+    fixed.update(column.lower() for index in table.indexes if index.unique for column in index.columns if column)
+    fixed.update(column.lower() for each in table.foreign_keys for column in each.columns)
+    for each in catalog.children.get(table.name.lower(), ()):
+        fixed.update(column.lower() for column in each.parent_columns)
+    if not fixed.isdisjoint(shape.values):
+        return None
+    return DirectUpdate(table, shape.values, shape.where, _count([*shape.values.values(), *shape.where.values()]))
+
+
+def _count(sources: Iterable[Source]) -> int:
+    """How many parameters a statement has of which these are all sources."""
+    return max((source.index + 1 for source in sources if not isinstance(source, Const)), default=0)
