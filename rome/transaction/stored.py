@@ -11,7 +11,7 @@ from rome.storage.keys import decode
 from rome.storage.rows import decode_row, decode_rows
 
 
-def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None]) -> list[Row | None]:
+def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None]) -> Sequence[Row | None]:
     """`read_row` for many rows, of which some may be missing (None)."""
     if len(values) > 1:
         rows = decode_rows(values, table.schema, len(table.stored))
