@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rome.catalog.model import Table
 from rome.sql.access import KeyPath
-from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, rows_space
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Whole, rows_space
 
 if TYPE_CHECKING:
     from rome.sql.read_plan import Step
@@ -61,7 +61,7 @@ class Statistics:
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
         """A step's requests were answered with so many rows together, or with their number."""
         for request in requests:
-            if request in (Range(rows_space(step.table.id)), Count(rows_space(step.table.id), ((b"", LAST),))):
+            if isinstance(request, Whole) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
                 self.note_rows(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):

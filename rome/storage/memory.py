@@ -40,6 +40,7 @@ from rome.storage.store import (
     Stats,
     Store,
     Undo,
+    Whole,
     Write,
     history_lost,
     next_digest,
@@ -238,6 +239,9 @@ class _Database:
             space = self._spaces.get(request.space, _EMPTY)
             keys = space.irange(request.begin, request.end, (True, False), request.reverse)
             return [(key, space[key]) for key in islice(keys, request.limit)]
+        if isinstance(request, Whole):
+            space = self._spaces.get(request.space, _EMPTY)
+            return list(space), list(space.values())
         if isinstance(request, Lookup):
             return self._lookup(request)
         space = self._spaces.get(request.space, _EMPTY)
@@ -353,7 +357,10 @@ def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, 
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(request, Count):
             continue
-        pairs = zip(request.keys, answer, strict=True) if isinstance(request, Get) else answer
+        pairs = answer
+        if isinstance(request, (Get, Whole)):
+            columns = (request.keys, answer) if isinstance(request, Get) else answer
+            pairs = zip(*columns, strict=True)
         for key, value in pairs:
             rows += value is not None
             size += len(key) + len(value or b"")

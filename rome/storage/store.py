@@ -106,6 +106,12 @@ class Range(NamedTuple):
     reverse: bool = False
 
 
+class Whole(NamedTuple):
+    """All of a space of values. Answer: tuple[keys, values], two sequences side by side, in any order."""
+
+    space: bytes
+
+
 class Lookup(NamedTuple):
     """The rows that ranges of an index lead to.
 
@@ -128,7 +134,7 @@ class Count(NamedTuple):
     ranges: tuple[KeyRange, ...]
 
 
-Request = Get | Range | Lookup | Count
+Request = Get | Range | Whole | Lookup | Count
 
 
 class Fetched(NamedTuple):

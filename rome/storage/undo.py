@@ -28,10 +28,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, history_lost
+from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Whole, history_lost
 
 Pair = tuple[bytes, bytes | None]
 """A key and its value; in the present answer of a Lookup, an entry and its row's value (None: no such row)."""
+
+Columns = tuple[Sequence[bytes], Sequence[bytes]]
+"""Keys, and the value of each."""
 
 
 class Digests(NamedTuple):
@@ -142,6 +145,8 @@ def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | N
     known = dict(zip(asked.companion.keys, beside, strict=True)) if asked.companion and beside is not None else {}
     if isinstance(request, Count):
         return _rewind_count(request, answer, known, past)
+    if isinstance(request, Whole):
+        return _rewind_whole(answer, past.of(request.space))
     space, ranges = _where(request)
     touched = sum(len(past.written(space, key_range)) for key_range in ranges)
     pairs: list[Pair] = answer
@@ -165,6 +170,14 @@ def _rewind_count(request: Count, present: int, known: dict[bytes, bytes | None]
         return _Asked(request, Get(request.space, tuple(dict.fromkeys(written))))
     old = past.of(request.space)
     return present + sum((old[key] is not None) - (known[key] is not None) for key in written)
+
+
+def _rewind_whole(answer: Columns, old: dict[bytes, bytes | None]) -> Columns:
+    if not old:
+        return answer
+    rows = {**dict(zip(*answer, strict=True)), **old}
+    kept = [(key, value) for key, value in rows.items() if value is not None]
+    return [key for key, _ in kept], [value for _, value in kept]
 
 
 def _rewind_rows(

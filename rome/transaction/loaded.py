@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, cast
 from rome.catalog.model import Table
 from rome.execution.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
-from rome.storage.store import LAST, Fetched, Get, Lookup, Range, Request, rows_space
+from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
 from rome.transaction.covered import Covered
 from rome.transaction.ledger import Ledger
 from rome.transaction.stored import read_rows, relaid
@@ -126,6 +126,8 @@ class Loaded:
             values: Sequence[bytes | None]
             if isinstance(request, Get):
                 keys, values = request.keys, answer
+            elif isinstance(request, Whole):
+                keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
             self._settle(table.id)
@@ -161,7 +163,7 @@ class Loaded:
         if isinstance(request, Lookup):
             keys = row_keys_of(keys)
             self._covered.note(request, keys)
-        elif isinstance(request, Range) and request[1:4] == (b"", LAST, None):
+        elif isinstance(request, Whole):
             self._full.add(table.id)
         self._answers[request] = keys
         return keys
@@ -282,4 +284,4 @@ def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | No
 
 def whole(table: Table) -> Target:
     """Every row of a table."""
-    return Target(table, Range(rows_space(table.id)))
+    return Target(table, Whole(rows_space(table.id)))

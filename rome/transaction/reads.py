@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Check, Demand, Fetched, Get, Lookup, Range, Request
+from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
 from rome.transaction.loaded import Target
 
 
@@ -55,6 +55,8 @@ def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
             yield (request.space, *key_range(key))
     elif isinstance(request, Range):
         yield request.space, request.begin, request.end
+    elif isinstance(request, Whole):
+        yield request.space, b"", LAST
     else:
         space = request.index if isinstance(request, Lookup) else request.space
         for begin, end in request.ranges:

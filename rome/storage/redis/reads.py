@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any, cast
+from typing import Any
 
 from rome.storage.redis.layout import Layout
 from rome.storage.redis.scripts import Command, Scripts
-from rome.storage.store import FORMAT, LAST, Count, Get, Lookup, Range, Request, holds_entries
-from rome.storage.undo import Pair
+from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Whole, holds_entries
+from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
@@ -39,6 +39,8 @@ class Questions:
             return self._lookup(request)
         if isinstance(request, Range):
             return self._range(request)
+        if isinstance(request, Whole):
+            return ("HGETALL", self._layout.values(request.space)), _read_whole
         return self._count(request)
 
     def _get(self, request: Get) -> Question:
@@ -58,9 +60,6 @@ class Questions:
             order = ("REV",) if reverse else ()
             command = ("ZRANGE", name, *(bounds[::-1] if reverse else bounds), "BYLEX", *order)
             return command + _limit(limit), _read_entries
-        if limit is None and not begin and end >= LAST:
-            # The whole space: sorting here is cheaper than a script there.
-            return ("HGETALL", name), _read_all_backwards if reverse else _read_all
         return self._rows("keys", self._layout.order(space), name, ((begin, end),), limit, reverse)
 
     def _lookup(self, request: Lookup) -> Question:
@@ -89,10 +88,9 @@ class Questions:
 
 def rows_in(answer: Any) -> int:
     """How many values an answer hands out."""
-    if isinstance(answer, int):
-        return 0
-    found: list[Any] = answer
-    return len(found) - found.count(None)
+    if isinstance(answer, list):
+        return len(answer) - answer.count(None)
+    return len(answer[0]) if isinstance(answer, tuple) else 0
 
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:
@@ -115,13 +113,8 @@ def _read_entries(reply: Any) -> list[Pair]:
     return [(entry, b"") for entry in reply]
 
 
-def _read_all(reply: Any) -> list[Pair]:
-    flat = iter(cast("list[bytes]", reply))
-    return sorted(zip(flat, flat, strict=True))
-
-
-def _read_all_backwards(reply: Any) -> list[Pair]:
-    return _read_all(reply)[::-1]
+def _read_whole(reply: Any) -> Columns:
+    return reply[::2], reply[1::2]
 
 
 def _read_pairs(reply: Any) -> list[Pair]:
