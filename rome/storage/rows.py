@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import chain
 
 import msgpack
 
@@ -12,6 +11,8 @@ from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
+Row = tuple[SqlValue, ...]
+
 _STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
 
 
@@ -40,13 +41,13 @@ def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
     return schema, values
 
 
-def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[tuple[SqlValue, ...]] | None:
+def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[Row] | None:
     """The values of rows; None unless all are rows of this schema number, with so many values.
 
     All of them are decoded as one msgpack list. Nothing looks at each value: msgpack refuses maps and extensions, it
     tells of each list that it comes to the end of, and a boolean is a byte that can be looked for.
     """
-    lists: list[tuple[SqlValue, ...]] = []
+    lists: list[Row] = []
     try:
         data = b"".join(rows)  # type: ignore[arg-type] # where one is missing (None), this is an error
         _unpack(
@@ -63,8 +64,18 @@ def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[t
         values = _values_of(width)(lists, schema)
     except Exception:
         return None
-    has_boolean = (0xC2 in data or 0xC3 in data) and bool in set(map(type, chain(*lists)))
-    return None if has_boolean or len(values) != len(rows) else values
+    return None if len(values) != len(rows) or _has_boolean(lists, rows, data) else values
+
+
+def _has_boolean(lists: Sequence[Row], rows: Sequence[bytes | None], data: bytes) -> bool:
+    """Whether there is a boolean in one of these rows, which are all of the data. Its bytes are also in other values."""
+    if 0xC2 not in data and 0xC3 not in data:
+        return False
+    return any(
+        bool in map(type, values)
+        for values, row in zip(lists, rows, strict=True)
+        if row is not None and (0xC2 in row or 0xC3 in row)
+    )
 
 
 def _refuse(*_: object) -> None:
@@ -72,11 +83,11 @@ def _refuse(*_: object) -> None:
 
 
 @lru_cache(maxsize=1024)
-def _values_of(width: int) -> Callable[[list[tuple[SqlValue, ...]], int], list[tuple[SqlValue, ...]]]:
+def _values_of(width: int) -> Callable[[list[Row], int], list[Row]]:
     """What takes the values of lists that have this schema number; an error for a list of another length."""
     names = "".join(f"v{at}, " for at in range(width))
     code = f"lambda lists, schema: [({names}) for number, {names} in lists if number == schema]"
-    found: Callable[[list[tuple[SqlValue, ...]], int], list[tuple[SqlValue, ...]]] = eval(code)  # noqa: S307 - our own
+    found: Callable[[list[Row], int], list[Row]] = eval(code)  # noqa: S307 - our own
     return found
 
 

@@ -42,7 +42,7 @@ class ThePast(Harness):
             history.append(rows)
         keys = tuple(b"key %d" % number for number in range(4))
         for version, rows in enumerate(history):
-            requests = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Whole(ROWS)]
+            requests: list[Request] = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Whole(ROWS)]
             pairs = sorted(rows.items())
             expected = version, 0, [pairs, [rows.get(key) for key in keys], len(rows), pairs]
             assert told(requests, store.fetch(requests, version)) == expected
