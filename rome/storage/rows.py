@@ -68,7 +68,7 @@ def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[R
 
 
 def _has_boolean(lists: Sequence[Row], rows: Sequence[bytes | None], data: bytes) -> bool:
-    """Whether there is a boolean in one of these rows, which are all of the data. Its bytes are also in other values."""
+    """Whether there is a boolean in one of these rows, which make up the data. Its byte is in others, too."""
     if 0xC2 not in data and 0xC3 not in data:
         return False
     return any(
