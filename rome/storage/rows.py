@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
+from itertools import chain
 
 import msgpack
 
@@ -71,11 +72,8 @@ def _has_boolean(lists: Sequence[Row], rows: Sequence[bytes | None], data: bytes
     """Whether there is a boolean in one of these rows, which make up the data. Its byte is in others, too."""
     if 0xC2 not in data and 0xC3 not in data:
         return False
-    return any(
-        bool in map(type, values)
-        for values, row in zip(lists, rows, strict=True)
-        if row is not None and (0xC2 in row or 0xC3 in row)
-    )
+    suspects = [values for values, row in zip(lists, rows, strict=True) if row and (0xC2 in row or 0xC3 in row)]
+    return bool in set(map(type, chain(*suspects)))
 
 
 def _refuse(*_: object) -> None:
