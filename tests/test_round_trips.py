@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import ForeignKey, String, create_engine, or_, select, tuple_, update
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, joinedload, mapped_column, relationship
+from sqlalchemy import ForeignKey, String, create_engine, func, or_, select, tuple_, union, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, joinedload, mapped_column, relationship
 
 NUMBER = itertools.count()
 
@@ -134,4 +134,25 @@ def test_bulk_update(work: Work) -> None:
     with work as session:
         session.execute(update(Parent).where(Parent.color == "red").values(color="pink"))
         session.commit()
+    assert work.rounds == 2
+
+
+def test_the_latest_of_each_group(work: Work) -> None:
+    """As nova finds the latest fault of each instance: what is found by the greatest ids was read for the groups."""
+    last = func.max(Child.id).label("id")
+    latest = select(last).where(Child.parent_id.in_([3, 5])).group_by(Child.parent_id).subquery()
+    with work as session:
+        children = session.scalars(select(Child).join(latest, Child.id == latest.c.id)).all()
+        assert [child.name for child in children] == ["child 2", "child 2"]
+    assert work.rounds == 1
+
+
+def test_a_union_and_its_collections(work: Work) -> None:
+    """As glance lists images: what belongs to the rows of a UNION is found by their keys."""
+    red, third = (select(Parent).where(each) for each in (Parent.color == "red", Parent.id == 3))
+    either = aliased(Parent, union(red, third).subquery())
+    with work as session:
+        page = select(either).order_by(either.id).limit(4).options(joinedload(either.children))
+        parents = session.scalars(page).unique().all()
+        assert [(parent.id, len(parent.children)) for parent in parents] == [(2, 3), (3, 3), (4, 3), (6, 3)]
     assert work.rounds == 2

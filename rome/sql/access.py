@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index
-from rome.sql.sources import FromColumn, Key, Pattern, Source
+from rome.sql.sources import AsIs, FromColumn, Key, Pattern, Source, may_find_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +21,25 @@ class Equal:
     is_null_equal: bool = False
     """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
+    @property
+    def behind(self) -> tuple[int, ...]:
+        """The occurrences whose rows the values come from, if they come from rows."""
+        return tuple(source.occurrence for source in self.sources if isinstance(source, FromColumn))
+
+    @property
+    def is_one_value(self) -> bool:
+        """Whether the column has the same value in all rows, if the source is one value."""
+        return len(self.sources) == 1 and not may_find_null(self.sources[0])
+
     def __str__(self) -> str:
         if self.is_null_equal:
             return f"{self.column.name} IS {self.sources[0]}"
-        if len(self.sources) == 1:
-            return f"{self.column.name} = {self.sources[0]}"
-        shown = [str(source) for source in self.sources[:3]]
-        if len(self.sources) > len(shown):
-            shown.append(f"… {len(self.sources)} values")
+        distinct = list(dict.fromkeys(map(str, self.sources)))
+        if len(distinct) == 1:
+            return f"{_compared(self.column, self.sources[0])} = {distinct[0]}"
+        shown = distinct[:3]
+        if len(distinct) > len(shown):
+            shown.append(f"… {len(distinct)} values")
         return f"{self.column.name} IN ({', '.join(shown)})"
 
 
@@ -42,18 +53,23 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The column is not NULL, and its value lies between two bounds, or on one side of one."""
+    """The column's value lies between two bounds, or on one side of one; without any, it is not NULL."""
 
     column: Column
     lower: Bound | None = None
     upper: Bound | None = None
 
+    @property
+    def rejects_null(self) -> bool:
+        """Whether it certainly does not hold of NULL."""
+        bounds = [bound for bound in (self.lower, self.upper) if bound is not None]
+        return not bounds or not all(may_find_null(bound.source) for bound in bounds)
+
     def __str__(self) -> str:
         ends = []
-        if self.lower:
-            ends.append(f"{self.column.name} {'>=' if self.lower.inclusive else '>'} {self.lower.source}")
-        if self.upper:
-            ends.append(f"{self.column.name} {'<=' if self.upper.inclusive else '<'} {self.upper.source}")
+        for bound, operator in ((self.lower, ">"), (self.upper, "<")):
+            if bound is not None:
+                ends.append(f"{_compared(self.column, bound.source)} {operator}{'=' * bound.inclusive} {bound.source}")
         return " AND ".join(ends) or f"{self.column.name} IS NOT NULL"
 
 
@@ -102,8 +118,7 @@ class KeyPath:
     @property
     def after(self) -> frozenset[int]:
         """The occurrences whose rows must be there before the keys are known."""
-        sources = [source for term in self.equal for source in term.sources]
-        return frozenset(source.occurrence for source in sources if isinstance(source, FromColumn))
+        return frozenset(occurrence for term in self.equal for occurrence in term.behind)
 
     @property
     def terms(self) -> str:
@@ -161,3 +176,8 @@ class Limit:
 
     def __str__(self) -> str:
         return f"{'last' if self.backwards else 'first'} {' + '.join(map(str, self.counts))}"
+
+
+def _compared(column: Column, key: Key) -> str:
+    """What is compared with a key: the column, perhaps with something in the place of NULL."""
+    return f"coalesce({column.name}, {key.null_as})" if isinstance(key, AsIs) and key.null_as else column.name

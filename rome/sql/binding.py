@@ -7,6 +7,7 @@ does where rows that were fetched before give so many keys that to read all rows
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from rome.sql.access import Begins, Bound, Either, Equal, KeyPath, Limit, Path, 
 from rome.sql.comparing import are_alike
 from rome.sql.patterns import beginnings
 from rome.sql.read_plan import Step
-from rome.sql.sources import Const, FromColumn, Key, Param, Parameters, Unknown, value_of
+from rome.sql.sources import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
 from rome.sql.statistics import Statistics
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
@@ -30,6 +31,8 @@ MOST_KEYS = 4096
 
 _FEW = 64.0
 """So many keys are looked up even in a smaller table: not so much is gained."""
+
+_NULL = encode((None,))
 
 Row = Sequence[SqlValue]
 RowsOf = Callable[[int], Iterable[Row]]
@@ -178,27 +181,33 @@ class _Binding:
 
     def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
         """The keys of one column's values, or of the combinations of values that several have in the same rows."""
-        occurrence = _rows_behind(terms[0])
-        if occurrence is not None:
-            return self._from_rows(occurrence, terms)
+        occurrences = terms[0].behind
+        if occurrences:
+            return self._from_rows(occurrences, terms)
         (term,) = terms
         if len(term.sources) == 1:
-            value = self._value(term.sources[0], term.column)
-            return [encode((value,))] if value is not None or term.is_null_equal else []
-        values = [self._value(source, term.column) for source in term.sources]
-        return sorted({encode((value,)) for value in values if value is not None or term.is_null_equal})
+            return self._keys_of(term.sources[0], term)
+        return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
-    def _from_rows(self, occurrence: int, terms: Sequence[Equal]) -> list[bytes]:
-        columns = [(source, term.column) for term in terms for source in term.sources if isinstance(source, FromColumn)]
-        places = [source.position for source, _ in columns]
-        combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
-        if len(combinations) > self._most_keys():
-            raise _Wide
-        keys = set()
-        for values in combinations:
-            if None not in values:
-                pairs = zip(values, columns, strict=True)
-                keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
+    def _keys_of(self, source: Key, term: Equal) -> list[bytes]:
+        """The keys that are equal to a source, in order."""
+        value = self._value(source, term.column)
+        keys = [encode((value,))] if value is not None or term.is_null_equal else []
+        return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
+
+    def _from_rows(self, occurrences: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
+        keys: set[bytes] = set()
+        most = self._most_keys()
+        for at, occurrence in enumerate(occurrences):
+            columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
+            places = [source.position for source, _ in columns]
+            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
+            if len(keys) + len(combinations) > most:
+                raise _Wide
+            for values in combinations:
+                if None not in values:
+                    pairs = zip(values, columns, strict=True)
+                    keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
         return sorted(keys)
 
     def _most_keys(self) -> float:
@@ -208,6 +217,8 @@ class _Binding:
         return max(self.statistics.rows(self.table), _FEW)
 
     def _value(self, source: Key, column: Column) -> SqlValue:
+        if isinstance(source, AsIs):
+            return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
             raise _Wide
         return convert(value_of(source, self.parameters), column.affinity)
@@ -223,7 +234,26 @@ class _Binding:
             begin = self._cut(within.lower, within.column, behind=not within.lower.inclusive)
         if within.upper is not None:
             end = self._cut(within.upper, within.column, behind=within.upper.inclusive)
-        return [] if b"" in (begin, end) else [(begin, end)]
+        if b"" in (begin, end):
+            return []
+        return [(_NULL, AFTER_NULL), (begin, end)] if self._takes_null(within) else [(begin, end)]
+
+    def _takes_null(self, within: Within) -> bool:
+        """Whether NULL, by what it counts as, lies within."""
+        if within.rejects_null:
+            return False
+        ends = ((within.lower, operator.gt, operator.ge), (within.upper, operator.lt, operator.le))
+        return all(
+            bound is None or self._finds_null(bound.source, or_equal if bound.inclusive else strictly)
+            for bound, strictly, or_equal in ends
+        )
+
+    def _finds_null(self, source: Key, compare: Callable[[bytes, bytes], bool]) -> bool:
+        """Whether what NULL in the column counts as compares so with a source."""
+        if not isinstance(source, AsIs) or source.null_as is None:
+            return False
+        null_as, value = (value_of(each, self.parameters) for each in (source.null_as, source.source))
+        return null_as is not None and value is not None and compare(encode((null_as,)), encode((value,)))
 
     def _cut(self, bound: Bound, column: Column, *, behind: bool) -> bytes:
         """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
@@ -238,18 +268,12 @@ def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
     """Terms side by side whose values come from the same rows together, all others alone."""
     groups: list[list[Equal]] = []
     for term in equal:
-        behind = _rows_behind(term)
-        if groups and behind is not None and behind == _rows_behind(groups[-1][0]):
+        behind = term.behind
+        if groups and behind and behind == groups[-1][0].behind:
             groups[-1].append(term)
         else:
             groups.append([term])
     return groups
-
-
-def _rows_behind(term: Equal) -> int | None:
-    """The occurrence whose rows a column's values come from, if they come from rows."""
-    source = term.sources[0] if term.sources else None
-    return source.occurrence if isinstance(source, FromColumn) else None
 
 
 def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:

@@ -214,7 +214,7 @@ def _is_in(path: KeyPath, predicate: Predicate) -> bool:
     if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.BEGINS:
         return False
     if predicate.op is Op.PRESENT:
-        return True
+        return within.rejects_null
     is_lower = predicate.op in (Op.MORE, Op.AT_LEAST)
     bound = Bound(predicate.sources[0], predicate.op in (Op.AT_LEAST, Op.AT_MOST))
     return bound == (within.lower if is_lower else within.upper)
@@ -238,11 +238,11 @@ def _is_in_order(table: Table, order: _Order, path: Path, part: Part, must_be_to
 def _fixed(path: Path) -> set[Column]:
     """The columns that have one value in all rows of a path."""
     if isinstance(path, KeyPath):
-        return {term.column for term in path.equal if len(term.sources) == 1}
+        return {term.column for term in path.equal if term.is_one_value}
     if not isinstance(path, Either):
         return set()
     terms = set(path.paths[0].equal).intersection(*(one.equal for one in path.paths))
-    return {term.column for term in terms if len(term.sources) == 1}
+    return {term.column for term in terms if term.is_one_value}
 
 
 def _is_total(table: Table, columns: set[Column]) -> bool:

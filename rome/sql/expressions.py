@@ -79,7 +79,7 @@ def implies(predicates: Sequence[Predicate], wanted: Sequence[Predicate]) -> boo
     """Whether all that is wanted is demanded. (What compares a column with anything demands that it is not NULL.)"""
     return all(
         each in predicates
-        or (each.op is Op.PRESENT and any(one.column == each.column and one.op is not Op.SAME for one in predicates))
+        or (each.op is Op.PRESENT and any(one.column == each.column and one.rejects_null for one in predicates))
         for each in wanted
     )
 

@@ -24,9 +24,11 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.affinity import Affinity
-from rome.sql.names import Found, Names
+from rome.sql.names import Alike, Found, Names
+from rome.sql.null_filled import of_column, unfilled
 from rome.sql.plain import is_plain
 from rome.sql.predicates import (
+    Comparison,
     Conjunct,
     Op,
     Reading,
@@ -43,10 +45,10 @@ from rome.sql.wanted import AnyOf, Predicate
 
 @dataclass(frozen=True, slots=True)
 class Equality:
-    """Rows of `target` matter only where their column equals that of a row of `source`."""
+    """Rows of `target` matter only where their column equals that of a row of one of the `sources`."""
 
     target: Found
-    source: Found
+    sources: Alike
 
 
 @dataclass(slots=True)
@@ -115,9 +117,7 @@ class Facts:
             named = [each.column for each in reading(conjunct).comparisons if each.rejects_null]
             named += [column for pair in equalities(conjunct) for column in pair]
             for column in named:
-                found = self.names.find(scope, column)
-                if found is not None:
-                    yield id(found.own)
+                yield from {id(found.own) for found in self.names.find_all(scope, column)}
 
     # ── what conditions say ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -130,7 +130,7 @@ class Facts:
     def _conjunct(self, scope: Scope, conjunct: Conjunct, reach: _Reach) -> list[tuple[Occurrence, Predicate | AnyOf]]:
         """Enter what a conjunct says; what it says in full, or nothing if that is more than can be entered."""
         for left, right in equalities(conjunct):
-            self._equal(self.names.find(scope, left), self.names.find(scope, right), reach)
+            self._equal(self.names.find_all(scope, left), self.names.find_all(scope, right), reach)
         if isinstance(conjunct.node, (exp.Exists, exp.In)) and is_known(conjunct.node) and not conjunct.negated:
             self._subquery(scope, conjunct.node, reach)
         said, is_all = self._said(scope, reading(conjunct), reach)
@@ -145,19 +145,22 @@ class Facts:
         said: _Said = []
         is_all = of.is_all
         for comparison in of.comparisons:
-            found = self.names.find(scope, comparison.column)
-            if (
-                found is None
-                or not reach.narrows(found)
-                or not (comparison.rejects_null or not reach.may_be_null(found))
-            ):
-                is_all = False
-                continue
-            if comparison.op is Op.BEGINS and found.column.affinity is not Affinity.TEXT:
-                continue  # values of other types have a text too, which is elsewhere in the order
-            said.append((found, Predicate(found.column, comparison.op, comparison.sources)))
-            is_all = is_all and found.own is found.occurrence
+            columns, about = self._found(scope, comparison)
+            is_all = is_all and len(columns) == 1
+            for found in columns:
+                if not reach.narrows(found) or (reach.may_be_null(found) and not about.rejects_null):
+                    is_all = False
+                elif about.op is not Op.BEGINS or found.column.affinity is Affinity.TEXT:
+                    # (Values of other types have a text too, which is elsewhere in the order.)
+                    said.append((found, _predicate(found, about)))
+                    is_all = is_all and found.own is found.occurrence
         return said, is_all
+
+    def _found(self, scope: Scope, comparison: Comparison) -> tuple[Alike, Comparison]:
+        """The column that a comparison is of, and what it says of it."""
+        found = self.names.find_all(scope, comparison.column)
+        about = of_column(comparison) if not found else None
+        return (found, comparison) if about is None else (self.names.find_all(scope, about.column), about)
 
     def _alternatives(
         self, scope: Scope, conjunct: Conjunct, reach: _Reach
@@ -179,12 +182,12 @@ class Facts:
                 exact.append((occurrence, fact))
         return exact
 
-    def _equal(self, one: Found | None, other: Found | None, reach: _Reach) -> None:
-        if one is None or other is None or one.occurrence is other.occurrence:
-            return
-        for target, source in ((one, other), (other, one)):
-            if reach.narrows(target):
-                self.equalities.append(Equality(target, source))
+    def _equal(self, one: Alike, other: Alike, reach: _Reach) -> None:
+        for targets, sources in ((one, other), (other, one)):
+            for target in targets:
+                is_other = sources and all(target.occurrence is not source.occurrence for source in sources)
+                if is_other and reach.narrows(target):
+                    self.equalities.append(Equality(target, sources))
 
     def _subquery(self, scope: Scope, node: exp.Exists | exp.In, reach: _Reach) -> None:
         """EXISTS or IN that must be true."""
@@ -198,13 +201,18 @@ class Facts:
         if isinstance(node, exp.In):
             within = _Reach((*reach.occurrences, *(inner.occurrences if plain else ())), reach.nullable)
             for left, right in _pairs(node.this.unnest(), inner.node):
-                self._equal(self.names.find(scope, left), self.names.find(inner, right), within)
+                self._equal(self.names.find_all(scope, left), self.names.find_all(inner, right), within)
 
 
 def _as_inner(condition: Condition, there: set[int]) -> Condition:
     if condition.outer and any(id(one) in there for one in condition.occurrences):
         return replace(condition, occurrences=condition.outer + condition.occurrences, outer=(), must_hold=True)
     return condition
+
+
+def _predicate(found: Found, about: Comparison) -> Predicate:
+    sources = tuple(map(unfilled, about.sources)) if found.is_never_null else about.sources
+    return Predicate(found.column, about.op, sources)
 
 
 def _as_list(each: list[tuple[Predicate, ...]]) -> Predicate | None:

@@ -20,9 +20,8 @@ from sqlglot import exp
 
 from rome.catalog.model import Column
 from rome.sql.facts import Facts
-from rome.sql.names import Found
 from rome.sql.plain import is_plain, is_row_by_row
-from rome.sql.predicates import Op, constant
+from rome.sql.predicates import Op, constant, null_test
 from rome.sql.scopes import Occurrence, Scope, Scopes
 from rome.sql.sources import Const, Source
 from rome.sql.wanted import Exactly, Part, Predicate
@@ -66,16 +65,10 @@ def _is_count(scope: Scope, facts: Facts) -> bool:
     count = node.expressions[0].unalias()
     if not isinstance(count, exp.Count) or count.expressions:
         return False
-    if isinstance(count.this, exp.Star):
+    if isinstance(count.this, (exp.Star, exp.Literal)):
         return True
     found = facts.names.find(scope, count.this) if isinstance(count.this, exp.Column) else None
-    return found is not None and found.own is found.occurrence and _is_never_null(found)
-
-
-def _is_never_null(found: Found) -> bool:
-    table = found.occurrence.table
-    names = {name.lower() for name in (*table.key, table.counted or "")} if table is not None else set()
-    return found.column.not_null or found.column.name.lower() in names
+    return found is not None and found.own is found.occurrence and found.is_never_null
 
 
 def _driving(scope: Scope) -> Occurrence | None:
@@ -143,11 +136,11 @@ class _Reader:
 
     def _is_idle(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered, following: exp.Ordered | None) -> bool:
         """Whether a term tests a column for NULL which is never NULL, or which the next term sorts just so."""
-        column, is_null = _null_test(term.this.unnest()) or (None, False)
+        column, is_null = null_test(term.this.unnest()) or (None, False)
         tested = self.facts.names.find(scope, column) if column is not None else None
         if tested is None or tested.own is not occurrence or tested.occurrence is not occurrence:
             return False
-        if _is_never_null(tested):
+        if tested.is_never_null:
             return True
         if following is None or self._ordered_by(scope, occurrence, following) != tested.column:
             return False
@@ -161,7 +154,7 @@ class _Reader:
         if found is None or found.own is not occurrence or found.occurrence is not occurrence:
             return None
         is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
-        return found.column if is_usual or _is_never_null(found) else None
+        return found.column if is_usual or found.is_never_null else None
 
     def _meant(self, scope: Scope, node: exp.Expr) -> exp.Expr:
         """What a term of ORDER BY stands for, which may be an alias."""
@@ -200,16 +193,6 @@ def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:
     if not isinstance(node, (exp.Max, exp.Min)) or node.expressions:
         return None
     return node if isinstance(node.this, exp.Column) else None
-
-
-def _null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
-    """The column of `a IS NULL` (true) or `a IS NOT NULL` (false), if an expression is one."""
-    is_null = not isinstance(node, exp.Not)
-    test = node if is_null else node.this.unnest()
-    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
-        return None
-    column = test.this.unnest()
-    return (column, is_null) if isinstance(column, exp.Column) else None
 
 
 def _order_terms(node: exp.Expr) -> list[exp.Ordered]:

@@ -13,14 +13,14 @@ The parameters here are those of the normal text, its placeholders, of which one
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from sqlglot import exp
 
 from rome.sql.normal import PLACEHOLDER
-from rome.sql.sources import Const, Key, Param, Pattern, Source, number
+from rome.sql.sources import Const, Key, Param, Pattern, Source, may_find_null, number
 
 
 class Op(enum.Enum):
@@ -54,7 +54,12 @@ class Comparison:
     @property
     def rejects_null(self) -> bool:
         """Whether the comparison can't be true where the column, or all that are in the expression, is NULL."""
-        return self.op is not Op.SAME and isinstance(self.column, exp.Column)
+        return isinstance(self.column, exp.Column) and rejects_null(self.op, self.sources)
+
+
+def rejects_null(op: Op, sources: Sequence[Key]) -> bool:
+    """Whether such a comparison can't be true of NULL in the column."""
+    return op is not Op.SAME and not any(map(may_find_null, sources))
 
 
 class Conjunct(NamedTuple):
@@ -89,6 +94,10 @@ _NEGATED: dict[type[exp.Expr], Op] = {
 _TURNED = {Op.LESS: Op.MORE, Op.MORE: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
 _STRICT = {Op.AT_MOST: Op.LESS, Op.AT_LEAST: Op.MORE}
 _WEAK = {Op.LESS: Op.AT_MOST, Op.MORE: Op.AT_LEAST}
+
+
+MOST_ALTERNATIVES = 16
+"""How many alternatives the members of an OR are made into."""
 
 
 def conjuncts(condition: exp.Expr, *, negated: bool = False) -> Iterator[Conjunct]:
@@ -135,7 +144,8 @@ def alternatives(conjunct: Conjunct) -> tuple[Reading, ...]:
     if not is_known(node):
         return ()
     if isinstance(node, joint):
-        return tuple(_together(conjuncts(each, negated=negated)) for each in _members_of(node, joint))
+        members = _members_of(node, joint)
+        return tuple(each for member in members for each in _together(conjuncts(member, negated=negated)))
     if type(node) in (_NEGATED if negated else _OPS):
         return _in_row_order(node, (_NEGATED if negated else _OPS)[type(node)])
     return ()
@@ -177,10 +187,19 @@ def _members_of(node: exp.Expr, joint: type[exp.Expr]) -> Iterator[exp.Expr]:
             yield each
 
 
-def _together(parts: Iterable[Conjunct]) -> Reading:
-    readings = [reading(part) for part in parts]
-    found = tuple(comparison for each in readings for comparison in each.comparisons)
-    return Reading(found, all(each.is_all for each in readings))
+def _together(parts: Iterable[Conjunct]) -> list[Reading]:
+    """The readings of which one must be true if all parts are: a = 1 AND (b > 2 OR b IS NULL) are two."""
+    found = [Reading((), is_all=True)]
+    for part in parts:
+        choices = alternatives(part) or (reading(part),)
+        if len(found) * len(choices) > MOST_ALTERNATIVES:
+            choices = (Reading((), is_all=False),)
+        found = [
+            Reading(one.comparisons + other.comparisons, one.is_all and other.is_all)
+            for one in found
+            for other in choices
+        ]
+    return found
 
 
 def _members(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr]]:
@@ -247,13 +266,8 @@ def _begins(node: exp.Expr) -> Iterator[Comparison]:
 
 def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:
     """`node`, which must be IS NULL, turned into its contrary if `present`."""
-    node = node.unnest()
-    if (
-        isinstance(node, exp.Is)
-        and isinstance(node.this.unnest(), exp.Column)
-        and isinstance(node.expression, exp.Null)
-    ):
-        column = node.this.unnest()
+    column, is_null = null_test(node.unnest()) or (None, False)
+    if column is not None and is_null:
         yield Comparison(column, Op.PRESENT, ()) if present else Comparison(column, Op.SAME, (Const(None),))
 
 
@@ -288,6 +302,16 @@ def _between(node: exp.Between) -> Iterator[Comparison]:
     if isinstance(column, exp.Column) and low is not None and high is not None and not node.args.get("symmetric"):
         yield Comparison(column, Op.AT_LEAST, (low,))
         yield Comparison(column, Op.AT_MOST, (high,))
+
+
+def null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
+    """The column of `a IS NULL` (true) or `a IS NOT NULL` (false), if an expression is one."""
+    is_null = not isinstance(node, exp.Not)
+    test = node if is_null else node.this.unnest()
+    if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
+        return None
+    column = test.this.unnest()
+    return (column, is_null) if isinstance(column, exp.Column) else None
 
 
 def constant(node: exp.Expr) -> Source | None:

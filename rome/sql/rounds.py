@@ -70,7 +70,8 @@ class _Arrangement:
         found = [self._settle(occurrence, path, self._rows(table, path)) for path in paths]
         found += self._parts(occurrence)
         best = min(found, key=_preference, default=scan)
-        return best if best.cost < scan.cost else scan
+        # Of few rows, rather those that are asked for: more may have come, and who reads all is in every writer's way.
+        return best if best.cost < max(scan.cost, ROUND_ROWS) else scan
 
     def _parts(self, occurrence: Wanted) -> Iterator[_Settled]:
         """The ways to the part of the rows that is wanted."""
@@ -103,8 +104,8 @@ class _Arrangement:
         if isinstance(path, Either):
             return sum(self._rows(table, each) for each in path.paths)
         keys = 1.0
-        for number in path.after:
-            keys *= max(self.settled[number].step.rows, 1.0)
+        for occurrences in {term.behind for term in path.equal if term.behind}:
+            keys *= max(sum(self.settled[number].step.rows for number in occurrences), 1.0)
         for term in path.equal:
             if not any(isinstance(source, FromColumn) for source in term.sources):
                 keys *= len(term.sources)

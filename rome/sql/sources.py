@@ -82,8 +82,27 @@ class Pattern:
         return f"{'LIKE' if self.is_like else 'GLOB'} {self.source}{behind}"
 
 
-Key = Source | FromColumn | Pattern
+@dataclass(frozen=True, slots=True)
+class AsIs:
+    """A value that a column is compared with as it is, whatever the column's affinity: coalesce(a, null_as) < source.
+
+    `null_as`: what NULL in the column counts as; None where there is no NULL.
+    """
+
+    source: Source
+    null_as: Source | None = None
+
+    def __str__(self) -> str:
+        return str(self.source)
+
+
+Key = Source | FromColumn | Pattern | AsIs
 """Where the values that rows are looked up by come from."""
+
+
+def may_find_null(key: Key) -> bool:
+    """Whether a comparison other than IS with this may be true of NULL."""
+    return isinstance(key, AsIs) and key.null_as is not None
 
 
 def value_of(source: Source, parameters: Parameters) -> SqlValue:

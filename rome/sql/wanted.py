@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from rome.catalog.model import Catalog, Column, Table
-from rome.sql.predicates import Op
-from rome.sql.sources import Key, Param, Pattern, Source
+from rome.sql.predicates import Op, rejects_null
+from rome.sql.sources import AsIs, Key, Param, Pattern, Source
 
 Lists = Sequence[tuple[Source, ...]]
 """What the placeholders of a normal text stand for (`NormalText.lists`)."""
@@ -24,6 +24,11 @@ class Predicate:
     column: Column
     op: Op
     sources: tuple[Key, ...]
+
+    @property
+    def rejects_null(self) -> bool:
+        """Whether it can't be true of a row with NULL in the column."""
+        return rejects_null(self.op, self.sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,10 @@ def _filled_any(any_of: AnyOf, lists: Lists) -> AnyOf:
 def _filled_key(source: Key, lists: Lists) -> Sequence[Key]:
     if isinstance(source, Pattern):
         return [replace(source, source=found) for found in _listed(source.source, lists)]
+    if isinstance(source, AsIs):
+        (value,) = _listed(source.source, lists)
+        (null_as,) = (None,) if source.null_as is None else _listed(source.null_as, lists)
+        return [AsIs(value, null_as)]
     return _listed(source, lists) if isinstance(source, Param) else (source,)
 
 

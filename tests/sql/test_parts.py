@@ -33,13 +33,15 @@ class PageWriter(Writer):
         parts: list[str] = []
         at = self.pick(0, 0, 1, 1, 2)
         for column in order[:at]:
-            parts.append(f"a.{column} {self.pick('=', '=', '=', 'IS')} {self.value()}")
+            one = self.perhaps_filled(f"a.{column}")
+            parts.append(f"{one} {self.pick('=', '=', '=', 'IS')} {self.value()}")
             if self.pick(*[False] * 3, True):
                 parts[-1] = f"a.{column} IN ({self.value()}, {self.value()})"
         rest = order[at:]
         kind = self.pick("none", "none", "range", "between", "keyset", "row", "present", "any", "or")
         if kind == "range" and rest:
-            parts.append(f"a.{rest[0]} {self.pick('<', '<=', '>', '>=')} {self.value()}")
+            one = self.perhaps_filled(f"a.{rest[0]}")
+            parts.append(f"{one} {self.pick('<', '<=', '>', '>=')} {self.value()}")
         if kind == "between" and rest:
             parts.append(f"a.{rest[0]} BETWEEN {self.value()} AND {self.value()}")
         if kind in ("keyset", "row") and len(rest) > 1:
@@ -64,9 +66,13 @@ class PageWriter(Writer):
             op = self.pick(op, f"{op}=")
             return f"({', '.join(columns)}) {op} ({', '.join(values)})"
         members = []
+        filled = [self.perhaps_filled(column) for column in columns]
         for at in range(count):
-            pairs = [f"{columns[before]} = {values[before]}" for before in range(at)]
-            members.append(f"({' AND '.join([*pairs, f'{columns[at]} {op} {values[at]}'])})")
+            pairs = [f"{filled[before]} = {values[before]}" for before in range(at)]
+            last = f"{filled[at]} {op} {values[at]}"
+            if self.pick(*[False] * 4, True):  # as oslo.db writes where NULLs are to be
+                last = f"({last} OR {columns[at]} IS NULL)"
+            members.append(f"({' AND '.join([*pairs, last])})")
         return f"({' OR '.join(members)})"
 
     def order(self, table: str, order: list[str]) -> str:
@@ -119,7 +125,7 @@ class PageWriter(Writer):
             )
         if kind == "counted":
             return f"SELECT count(*) AS n FROM (SELECT {every} FROM {source}) AS d"
-        return f"SELECT count({self.pick('*', 'a.' + order[0])}) FROM {source}"
+        return f"SELECT count({self.pick('*', '1', 'a.' + order[0])}) FROM {source}"
 
 
 @st.composite

@@ -15,6 +15,13 @@ def test_a_small_table_is_read_in_the_first_round() -> None:
     assert str(plan_reads(JOIN, CATALOG, statistics)) == "round 1\n  p by p_host (host = ?1)\n  c whole"
 
 
+def test_a_small_table_is_not_read_whole_where_keys_are_known() -> None:
+    statistics = Statistics()
+    statistics.note_rows(CATALOG.tables["p"], 1)
+    for sql in ("SELECT * FROM p WHERE id = ?", "SELECT * FROM p WHERE host = ?", "DELETE FROM p WHERE n < ?"):
+        assert "whole" not in str(plan_reads(sql, CATALOG, statistics))
+
+
 def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
     sql = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.id IN (1, 2) AND c.name = ?"
     statistics = Statistics()

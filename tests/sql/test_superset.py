@@ -163,6 +163,12 @@ class Writer:
             return "?"
         return apsw.format_sql_value(value)
 
+    def filled(self, column: str) -> str:
+        """A column with something in the place of NULL, as services page by it."""
+        forms = ["coalesce({0}, {1})", "ifnull({0}, {1})", "CASE WHEN ({0} IS NOT NULL) THEN {0} ELSE {1} END"]
+        forms += ["CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", "CASE WHEN NOT {0} IS NULL THEN {0} END"]
+        return self.pick(*forms).format(column, apsw.format_sql_value(self.pick(*VALUES)))
+
     def column(self, scope: list[tuple[str, str]], columns: dict[str, list[str]] = COLUMNS) -> str:
         alias, table = self.pick(*scope)
         name = self.pick(*columns[table])
@@ -192,10 +198,11 @@ class Writer:
     def test(self, scope: list[tuple[str, str]], depth: int) -> str:
         kind = self.pick(
             "plain", "plain", "plain", "compare", "equal", "equal", "in", "between", "like", "computed", "null",
-            "chain", "nested", "nested", "row"
+            "chain", "nested", "nested", "row", "filled"
         )  # fmt: skip
         left = self.column(scope, INDEXED) if self.pick(True, True, False) else self.operand(scope)
-        if kind == "plain":
+        if kind in ("plain", "filled"):
+            left = self.filled(left) if kind == "filled" else left
             return f"{left} {self.pick('=', '=', '=', '=', '<', '>', '<=', '>=', 'IS')} {self.value()}"
         if kind == "equal":
             one, other = self.column(scope, INDEXED), self.column(scope, INDEXED)
@@ -297,8 +304,49 @@ class Writer:
         cut = self.pick("", "", f" ORDER BY {everything} LIMIT {self.pick(1, 3)}")
         if cut and len(inner) > 1:
             columns = f"DISTINCT {columns}"
-        cut = cut or self.pick("", "", "", f" GROUP BY {everything}")
+        cut = cut or self.pick("", "", "", f" GROUP BY {everything}", self.member(table))
         return f"(SELECT {columns} FROM {source} WHERE {where}{cut}) AS {scope[-1][0]}"
+
+    def member(self, table: str) -> str:
+        """Another member of a UNION, with as many columns."""
+        other = self.pick(table, table, *COLUMNS)
+        columns = COLUMNS[other] if other == table else [self.pick(*COLUMNS[other]) for _ in COLUMNS[table]]
+        op = self.pick("UNION", "UNION", "UNION ALL", "EXCEPT", "INTERSECT")
+        where = self.condition([("m", other)], 0)
+        return f" {op} SELECT {', '.join(f'm.{column}' for column in columns)} FROM {other} AS m WHERE {where}"
+
+    def joined_to_members(self) -> str:
+        """A table found by the rows of a UNION, whose members are found by values, as glance lists images."""
+        table, other = self.pick(*COLUMNS), self.pick(*COLUMNS)
+        members: list[str] = []
+        for _ in range(self.pick(2, 2, 3)):
+            members += [self.pick("UNION", "UNION", "UNION ALL", "EXCEPT", "INTERSECT")] if members else []
+            columns = INDEXED[table] if self.pick(True, True, False) else self.draw(st.permutations(INDEXED[table]))
+            listed = ", ".join(f"i.{column} AS c{at}" for at, column in enumerate(columns))
+            where = f"i.{self.pick(*INDEXED[table])} = {self.value()}"
+            members.append(f"SELECT {listed} FROM {table} AS i WHERE {where}")
+        source = f"({' '.join(members)}{self.pick('', '', ' ORDER BY 1, 2, 3 LIMIT 3')}) AS d"
+        join, at = self.pick("JOIN", "LEFT JOIN"), self.pick(*range(len(INDEXED[table])))
+        link = f"o.{self.pick(*INDEXED[other])} = d.c{at}"
+        test = self.pick("1", f"{self.perhaps_filled(f'd.c{at}')} {self.pick('=', '<', '>=')} {self.value()}")
+        return f"SELECT * FROM {source} {join} {other} AS o ON {link} WHERE {test}"
+
+    def latest(self) -> str:
+        """The rows with the greatest values of others, as nova finds the latest faults."""
+        table = self.pick(*COLUMNS)
+        other = self.pick(table, *COLUMNS)
+        one, group = self.pick(*INDEXED[table]), self.pick(*COLUMNS[table])
+        extreme = f"{self.pick('max', 'min')}(i.{one}) AS m"
+        where = f"i.{self.pick(*INDEXED[table])} = {self.value()}"
+        cut = self.pick("", "GROUP BY 2")
+        source = f"(SELECT {extreme}, i.{group} AS g FROM {table} AS i WHERE {where} {cut}) AS d"
+        join = self.pick("JOIN", "LEFT JOIN")
+        link = f"o.{self.pick(one if other == table else 'rowid', *INDEXED[other])} = d.m"
+        test = self.pick("1", f"d.m {self.pick('=', '<', 'IS')} {self.value()}", f"d.g = {self.value()}")
+        return f"SELECT * FROM {source} {join} {other} AS o ON {link} WHERE {test}"
+
+    def perhaps_filled(self, column: str) -> str:
+        return self.filled(column) if self.pick(False, False, True) else column
 
     def source(self, scope: list[tuple[str, str]], depth: int) -> str:
         text = self.item(scope)
@@ -338,7 +386,7 @@ class Writer:
             everything = ", ".join(f"i.{column} AS {column}" for column in COLUMNS[first])
             every = ", ".join(map(str, range(1, len(COLUMNS[first]) + 1)))
             cut = self.pick("", f" ORDER BY {every} LIMIT {self.pick(2, 5)}")
-            cut = self.pick(cut, cut, cut, f" GROUP BY i.{self.pick(*COLUMNS[first])}")
+            cut = self.pick(cut, cut, f" GROUP BY i.{self.pick(*COLUMNS[first])}", self.member(first))
             source = f"(SELECT {everything} FROM {first} AS i WHERE i{start[1:]}{cut}) AS a"
             where = [self.pick("1", f"a.{self.pick(*INDEXED[first])} = {self.value()}")]
             if self.pick(True, True, False):
@@ -394,7 +442,9 @@ class Writer:
         return {"exists": exists, "not exists": f"NOT {exists}", "or": f"({exists} OR {self.test(scope, 0)})"}[kind]
 
     def query(self) -> str:
-        kind = self.pick(*["select"] * 2, *["linked"] * 4, "union", "cte")
+        kind = self.pick(*["select"] * 2, *["linked"] * 4, "union", "cte", "members", "latest")
+        if kind in ("members", "latest"):
+            return self.joined_to_members() if kind == "members" else self.latest()
         if kind == "linked":
             return self.linked()
         if kind == "union":
