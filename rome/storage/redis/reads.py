@@ -13,14 +13,15 @@ from typing import Any
 
 from rome.storage.redis.layout import Layout
 from rome.storage.redis.scripts import Command, Scripts
+from rome.storage.redis.wire import pack
 from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Whole, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
 
-Question = tuple[Command, Read]
-"""The command that asks for a request, and what reads its reply."""
+Question = tuple[bytes, Read]
+"""The command that asks for a request, packed, and what reads its reply."""
 
 
 class Questions:
@@ -30,9 +31,27 @@ class Questions:
         self._layout = layout
         self._scripts = scripts
         self._nothing: Command = ("EXISTS", layout.meta)
+        self._heads: dict[bytes, bytes] = {}
 
     def of(self, request: Request) -> Question:
         """The question for a request. A Lookup's answer keeps entries whose row is missing."""
+        if isinstance(request, Get):
+            space, keys = request
+            if len(keys) == 1 and space[:1] != b"i":
+                # Most questions are of this kind.
+                head = self._heads.get(space) or self._head(space)
+                (key,) = keys
+                return b"%b$%d\r\n%b\r\n" % (head, len(key), key), _as_it_is
+        command, read = self._asked(request)
+        return pack((command,)), read
+
+    def _head(self, space: bytes) -> bytes:
+        """What the packed command that gets one key of a space begins with. There are as many spaces as tables."""
+        name = self._layout.values(space)
+        head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n" % (len(name), name)
+        return head
+
+    def _asked(self, request: Request) -> tuple[Command, Read]:
         if isinstance(request, Get):
             return self._get(request)
         if isinstance(request, Lookup):
@@ -43,7 +62,7 @@ class Questions:
             return ("HGETALL", self._layout.values(request.space)), _read_whole
         return self._count(request)
 
-    def _get(self, request: Get) -> Question:
+    def _get(self, request: Get) -> tuple[Command, Read]:
         space, keys = request
         if not keys:
             return self._nothing, _read_nothing
@@ -52,7 +71,7 @@ class Questions:
             return ("ZMSCORE", name, *keys), _read_scores
         return ("HMGET", name, *keys), _as_it_is
 
-    def _range(self, request: Range) -> Question:
+    def _range(self, request: Range) -> tuple[Command, Read]:
         space, begin, end, limit, reverse = request
         name = self._layout.values(space)
         if holds_entries(space):
@@ -62,7 +81,7 @@ class Questions:
             return command + _limit(limit), _read_entries
         return self._rows("keys", self._layout.order(space), name, ((begin, end),), limit, reverse)
 
-    def _lookup(self, request: Lookup) -> Question:
+    def _lookup(self, request: Lookup) -> tuple[Command, Read]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
             return self._nothing, _read_nothing
@@ -71,13 +90,13 @@ class Questions:
 
     def _rows(
         self, what: str, order: bytes, rows: bytes, ranges: Sequence[Sequence[bytes]], limit: int | None, reverse: bool
-    ) -> Question:
+    ) -> tuple[Command, Read]:
         direction = "reverse" if reverse else "forward"
         most = -1 if limit is None else limit
         keys = (self._layout.meta, order, rows)
         return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), _read_pairs
 
-    def _count(self, request: Count) -> Question:
+    def _count(self, request: Count) -> tuple[Command, Read]:
         space, ranges = request
         name = self._layout.values(space) if holds_entries(space) else self._layout.order(space)
         if len(ranges) == 1:
