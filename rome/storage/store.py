@@ -215,30 +215,55 @@ class Committed(NamedTuple):
     undos: tuple[Undo, ...]
 
 
-@dataclass(slots=True)
 class Stats:
     """Exact counts of what a store was asked, for budgets and EXPLAIN. `rounds` are network round trips.
 
-    Counting is per thread-safe call; `commands` are the engine's own, `rows` are values handed out, `bytes` both ways.
+    `commands` are the engine's own, `rows` are values handed out, `bytes` both ways. Threads may count at once.
     """
 
-    rounds: int = 0
-    commands: int = 0
-    rows: int = 0
-    bytes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    def __init__(self) -> None:
+        self._counts = (0, 0, 0, 0)
+        self._news: list[tuple[int, int, int, int]] = []
+        """What was added and is not in `_counts` yet: to append takes no lock."""
+        self._lock = threading.Lock()
 
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
         """Add to the counts."""
-        with self.lock:
-            self.rounds += rounds
-            self.commands += commands
-            self.rows += rows
-            self.bytes += bytes
+        self._news.append((rounds, commands, rows, bytes))
+        if len(self._news) > _MOST_NEWS:
+            self.snapshot()
 
     def snapshot(self) -> tuple[int, int, int, int]:
         """(rounds, commands, rows, bytes) now."""
-        return self.rounds, self.commands, self.rows, self.bytes
+        with self._lock:
+            new = self._news[:]
+            del self._news[: len(new)]
+            rounds, commands, rows, size = map(sum, zip(self._counts, *new, strict=True))
+            self._counts = rounds, commands, rows, size
+            return self._counts
+
+    @property
+    def rounds(self) -> int:
+        """Network round trips."""
+        return self.snapshot()[0]
+
+    @property
+    def commands(self) -> int:
+        """The engine's own commands."""
+        return self.snapshot()[1]
+
+    @property
+    def rows(self) -> int:
+        """Values handed out."""
+        return self.snapshot()[2]
+
+    @property
+    def bytes(self) -> int:
+        """Sent and received."""
+        return self.snapshot()[3]
+
+
+_MOST_NEWS = 1000
 
 
 class Store(Protocol):

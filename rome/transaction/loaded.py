@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
 from rome.execution.workspace import Row, Workspace
@@ -63,8 +63,14 @@ class _Fresh(NamedTuple):
     found: list[Row]
 
 
+_fresh: Callable[[Any], _Fresh] = partial(tuple.__new__, _Fresh)
+"""Makes a _Fresh of a tuple of its values."""
+
+
 class Loaded:
-    """The reads of one transaction."""
+    """The reads of one transaction. What a single answer does not need is made when there is more to keep."""
+
+    _covered: Covered | None = None
 
     def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
         self._workspace = workspace
@@ -74,7 +80,6 @@ class Loaded:
         self._known: dict[int, dict[bytes, Known]] = {}
         self._staged: dict[int, dict[bytes, bool]] = {}
         self._answers: dict[Request, Sequence[bytes]] = {}
-        self._covered = Covered()
         self._full: set[int] = set()
 
     @property
@@ -112,7 +117,7 @@ class Loaded:
         return list(left.values())
 
     def _is_covered(self, table: Table, request: Lookup) -> bool:
-        keys = self._covered.rows(table, request)
+        keys = self._covered.rows(table, request) if self._covered is not None else None
         if keys is None:
             return False
         self._answers[request] = keys
@@ -124,19 +129,20 @@ class Loaded:
             table, request = target
             keys: Sequence[bytes]
             values: Sequence[bytes | None]
+            if table.id in self._fresh:
+                self._settle(table.id)
             if isinstance(request, Get):
                 keys, values = request.keys, answer
             elif isinstance(request, Whole):
                 keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
-            self._settle(table.id)
             if self._known.get(table.id):
                 self._add(target, fetched.version, keys, values)
             else:
                 rows = read_rows(table, keys, values)
                 found = _in_key_order(target, keys, rows)
-                self._fresh[table.id] = _Fresh(target, fetched.version, keys, rows, found)
+                self._fresh[table.id] = _fresh((target, fetched.version, keys, rows, found))
 
     def _settle(self, table_id: int) -> None:
         """Take the fresh answer of a table apart, if there is one."""
@@ -162,6 +168,8 @@ class Loaded:
             return keys
         if isinstance(request, Lookup):
             keys = row_keys_of(keys)
+            if self._covered is None:
+                self._covered = Covered()
             self._covered.note(request, keys)
         elif isinstance(request, Whole):
             self._full.add(table.id)
@@ -248,7 +256,7 @@ class Loaded:
             for key in [key for key in known if (table.id, key) not in changed]:
                 del known[key]
         self._answers.clear()
-        self._covered.clear()
+        self._covered = None
         self._full.clear()
         self.unstage_unknown(tables)
 
@@ -267,12 +275,9 @@ class Loaded:
 def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
     """The rows that there are of an answer, in key order. `keys`: as in `_Fresh`."""
     table, request = target
-    if isinstance(request, Get):
-        pairs = [(key, row) for key, row in zip(keys, rows, strict=True) if row is not None]
-        found = [row for _, row in pairs]
-        keys = [key for key, _ in pairs]
-    else:
-        found = cast("list[Row]", rows)
+    found = [row for row in rows if row is not None]
+    if len(found) < len(rows):
+        keys = [key for key, row in zip(keys, rows, strict=True) if row is not None]
     if len(found) < 2 or (isinstance(request, Range) and not request.reverse):
         return found
     if table.rowid_alias is not None:
