@@ -70,6 +70,11 @@ class Statistics:
         if keys and isinstance(step.path, KeyPath):
             self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows / keys)
 
+    def note_key(self, step: Step, rows: int) -> None:
+        """One key of a step's path led to so many rows, in an index or among the rows."""
+        if isinstance(step.path, KeyPath) and not step.path.is_unique:
+            self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows)
+
     def note_rows(self, table: Table, rows: int) -> None:
         """The table has so many rows."""
         before = self.rows(table)
@@ -151,5 +156,4 @@ def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
 
 
 def _is_quite_another(before: float, now: float) -> bool:
-    low, high = sorted((before, now))
-    return high > _FEW and high > low * _QUITE_ANOTHER
+    return (now > _FEW and now > before * _QUITE_ANOTHER) or (before > _FEW and before > now * _QUITE_ANOTHER)

@@ -53,6 +53,10 @@ class Target(NamedTuple):
     request: Request
 
 
+request_of: Callable[[Target], Request] = itemgetter(1)
+"""The request of a target."""
+
+
 class _Fresh(NamedTuple):
     """An answer as it came. `keys`: of rows, or the entries that lead to them. `found`: its rows in key order."""
 
@@ -275,6 +279,8 @@ class Loaded:
 def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
     """The rows that there are of an answer, in key order. `keys`: as in `_Fresh`."""
     table, request = target
+    if len(rows) == 1:
+        return [] if rows[0] is None else [rows[0]]
     found = [row for row in rows if row is not None]
     if len(found) < len(rows):
         keys = [key for key, row in zip(keys, rows, strict=True) if row is not None]

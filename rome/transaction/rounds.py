@@ -73,7 +73,7 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
     fetched = transaction.fetch(targets)
     rows = transaction.loaded.rows(targets)
     if fetched and not step.is_get:
-        transaction.database.statistics.note(step, (request,), len(rows))
+        transaction.database.statistics.note_key(step, len(rows))
     return rows
 
 

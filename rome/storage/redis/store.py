@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -39,6 +40,8 @@ _NEW: _Counts = 0, 0, 0, Digests(b"", b"", b"")
 
 _fetched: Callable[[Any], Fetched] = partial(tuple.__new__, Fetched)
 """Makes a Fetched of a tuple of its values."""
+
+_command_of: Callable[[Question], bytes] = itemgetter(0)
 
 _EXEC = pack([("EXEC",)])
 _PAGE = 1000
@@ -159,7 +162,9 @@ class RedisStore:
                 tail = read_log(log)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
-        answers = [read(reply) for (_, read), reply in zip(questions, rest, strict=True)]
+        answers = []
+        for (_, read), reply in zip(questions, rest, strict=True):
+            answers.append(read(reply))
         self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
         return version, catalog, answers, tail, digests
 
@@ -168,7 +173,7 @@ class RedisStore:
 
     def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
         """The commands of a round that asks questions, with what tells its version."""
-        parts = [self._ask_more, *[command for command, _ in questions], _EXEC]
+        parts = [self._ask_more, *map(_command_of, questions), _EXEC]
         if at is not None:
             parts.insert(-1, pack([("XRANGE", self._layout.log, at + 1, "+")]))
         if len(parts) == 2:
