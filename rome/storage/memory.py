@@ -46,7 +46,7 @@ from rome.storage.store import (
     next_digest,
     too_old,
 )
-from rome.storage.undo import Digests, Past, Present, existing, fetch_at
+from rome.storage.undo import Columns, Digests, Past, Present, existing, fetch_at
 from rome.url import URL
 
 LOG_COMMITS = 10_000
@@ -276,15 +276,16 @@ class _Database:
         """As the Store contract has it."""
         self.counters[counter] = max(value, self.counters.get(counter, 0))
 
-    def _lookup(self, request: Lookup) -> list[tuple[bytes, bytes | None]]:
+    def _lookup(self, request: Lookup) -> Columns:
         index = self._spaces.get(request.index, _EMPTY)
         rows = self._spaces.get(request.rows, _EMPTY)
-        entries = (
+        found = (
             entry
             for begin, end in (reversed(request.ranges) if request.reverse else request.ranges)
             for entry in index.irange(begin, end, (True, False), request.reverse)
         )
-        return [(entry, rows.get(row_key_of(entry))) for entry in islice(entries, request.limit)]
+        entries = list(islice(found, request.limit))
+        return entries, [rows.get(row_key_of(entry)) for entry in entries]
 
     def _validate(self, checks: Sequence[Check]) -> None:
         """Raise Conflict for the first check that fails. Most are answered by when their space was last written."""
@@ -358,7 +359,7 @@ def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, 
         if isinstance(request, Count):
             continue
         pairs = answer
-        if isinstance(request, (Get, Whole)):
+        if not isinstance(request, Range):
             columns = (request.keys, answer) if isinstance(request, Get) else answer
             pairs = zip(*columns, strict=True)
         for key, value in pairs:

@@ -115,9 +115,9 @@ class Whole(NamedTuple):
 class Lookup(NamedTuple):
     """The rows that ranges of an index lead to.
 
-    Answer: list[tuple[entry, row value]], each range in entry order (descending when `reverse`, which also takes the
-    ranges from the last to the first), the ranges as given, `limit` counted over all of them. The row's key is
-    `keys.row_key_of(entry)`. An entry whose row is missing is left out.
+    Answer: tuple[entries, row values], two sequences side by side: each range in entry order (descending when
+    `reverse`, which also takes the ranges from the last to the first), the ranges as given, `limit` counted over all of
+    them. The row's key is `keys.row_key_of(entry)`. An entry whose row is missing is left out.
     """
 
     index: bytes  # type: ignore[assignment]  # hides tuple.index, which nobody asks a request for

@@ -137,7 +137,7 @@ class Loaded:
                 self._settle(table.id)
             if isinstance(request, Get):
                 keys, values = request.keys, answer
-            elif isinstance(request, Whole):
+            elif isinstance(request, (Lookup, Whole)):
                 keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
@@ -281,9 +281,9 @@ def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | No
     table, request = target
     if len(rows) == 1:
         return [] if rows[0] is None else [rows[0]]
-    found = [row for row in rows if row is not None]
+    found = list(filter(None, rows))  # of the rows that there are, none is empty
     if len(found) < len(rows):
-        keys = [key for key, row in zip(keys, rows, strict=True) if row is not None]
+        keys = [key for key, row in zip(keys, rows, strict=True) if row]
     if len(found) < 2 or (isinstance(request, Range) and not request.reverse):
         return found
     if table.rowid_alias is not None:

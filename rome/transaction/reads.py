@@ -35,7 +35,7 @@ class Reads:
         for target, answer in zip(targets, fetched.answers, strict=True):
             self._add(target.request, Demand.UNWRITTEN)
             if isinstance(target.request, Lookup):
-                for entry, _ in answer:
+                for entry in answer[0]:
                     row = target.request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
                     self._seen.setdefault(row, self.version)
 

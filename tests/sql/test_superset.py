@@ -104,7 +104,7 @@ class Data:
             if isinstance(request, Get):
                 keys.update(key for key, value in zip(request.keys, answer, strict=True) if value is not None)
             elif isinstance(request, Lookup):
-                keys.update(row_key_of(one) for one, _ in answer)
+                keys.update(row_key_of(one) for one in answer[0])
             elif isinstance(request, Whole):
                 keys.update(answer[0])
             else:

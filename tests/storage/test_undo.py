@@ -65,7 +65,7 @@ def answer(spaces, request):
         return len(found)
     found = found[: request.limit]
     if isinstance(request, Lookup):
-        return [(key, spaces[request.rows].get(row_key_of(key))) for key, _ in found]
+        return [key for key, _ in found], [spaces[request.rows].get(row_key_of(key)) for key, _ in found]
     return found
 
 
@@ -164,14 +164,14 @@ def test_only_what_falls_short_is_asked_again_with_a_wider_limit():
 
 def test_rows_of_entries_that_come_back_are_found_in_the_log():
     store = Copies([put(1, b"old"), index(1, 1)], [put(1, None), index(1, 1, None)])
-    assert store.fetch_at([Lookup(b"i1", b"r1", EVERYTHING)], 1).answers == [[(ENTRIES[5], b"old")]]
+    assert store.fetch_at([Lookup(b"i1", b"r1", EVERYTHING)], 1).answers == [([ENTRIES[5]], [b"old"])]
     assert len(store.rounds) == 1
 
 
 def test_rows_that_the_log_does_not_have_are_asked_for():
     store = Copies([put(1, b"old"), index(1, 1)], [index(1, 1, None)])
     lookup = Lookup(b"i1", b"r1", EVERYTHING)
-    assert store.fetch_at([lookup], 1).answers == [[(ENTRIES[5], b"old")]]
+    assert store.fetch_at([lookup], 1).answers == [([ENTRIES[5]], [b"old"])]
     assert store.rounds[1:] == [[lookup, Get(b"r1", (encode((1,)),))]]
 
 

@@ -84,7 +84,7 @@ class Questions:
     def _lookup(self, request: Lookup) -> tuple[Command, Read]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
-            return self._nothing, _read_nothing
+            return self._nothing, _read_no_columns
         names = self._layout.values(index), self._layout.values(rows)
         return self._rows("entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
 
@@ -94,7 +94,8 @@ class Questions:
         direction = "reverse" if reverse else "forward"
         most = -1 if limit is None else limit
         keys = (self._layout.meta, order, rows)
-        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), _read_pairs
+        read = _read_columns if what == "entries" else _read_pairs
+        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), read
 
     def _count(self, request: Count) -> tuple[Command, Read]:
         space, ranges = request
@@ -109,7 +110,10 @@ def rows_in(answer: Any) -> int:
     """How many values an answer hands out."""
     if isinstance(answer, list):
         return len(answer) - answer.count(None)
-    return len(answer[0]) if isinstance(answer, tuple) else 0
+    if isinstance(answer, tuple):
+        values = answer[1]
+        return len(values) if all(values) else len(values) - values.count(None)
+    return 0
 
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:
@@ -124,6 +128,10 @@ def _read_nothing(_reply: Any) -> list[Any]:
     return []
 
 
+def _read_no_columns(_reply: Any) -> Columns:
+    return [], []
+
+
 def _read_scores(reply: Any) -> list[bytes | None]:
     return [None if score is None else b"" for score in reply]
 
@@ -134,6 +142,10 @@ def _read_entries(reply: Any) -> list[Pair]:
 
 def _read_whole(reply: Any) -> Columns:
     return reply[::2], reply[1::2]
+
+
+def _read_columns(reply: Any) -> Columns:
+    return tuple(reply)
 
 
 def _read_pairs(reply: Any) -> list[Pair]:
