@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import chain
+from itertools import accumulate
 
 import msgpack
 
@@ -69,11 +70,18 @@ def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[R
 
 
 def _has_boolean(lists: Sequence[Row], rows: Sequence[bytes | None], data: bytes) -> bool:
-    """Whether there is a boolean in one of these rows, which make up the data. Its byte is in others, too."""
+    """Whether there is a boolean in one of these rows, which make up the data. Its byte may be in other values, too."""
     if 0xC2 not in data and 0xC3 not in data:
         return False
-    suspects = [values for values, row in zip(lists, rows, strict=True) if row and (0xC2 in row or 0xC3 in row)]
-    return bool in set(map(type, chain(*suspects)))
+    ends = list(accumulate(map(len, rows)))  # type: ignore[arg-type] # none is missing
+    for byte in (b"\xc2", b"\xc3"):
+        at = data.find(byte)
+        while at >= 0:
+            number = bisect_right(ends, at)
+            if bool in map(type, lists[number]):
+                return True
+            at = data.find(byte, ends[number])
+    return False
 
 
 def _refuse(*_: object) -> None:
