@@ -60,7 +60,8 @@ request_of: Callable[[Target], Request] = itemgetter(1)
 class _Fresh(NamedTuple):
     """An answer as it came. `keys`: of rows, or the entries that lead to them. `found`: its rows in key order."""
 
-    target: Target
+    table: Table
+    request: Request
     version: int
     keys: Sequence[bytes]
     rows: Sequence[Row | None]
@@ -104,7 +105,7 @@ class Loaded:
             table, request = target
             fresh = self._fresh.get(table.id)
             if fresh is not None:
-                if fresh.target.request == request:
+                if fresh.request == request:
                     continue
                 self._settle(table.id)
             if table.id in self._full or request in self._answers:
@@ -146,28 +147,27 @@ class Loaded:
             else:
                 rows = read_rows(table, keys, values)
                 found = _in_key_order(target, keys, rows)
-                self._fresh[table.id] = _fresh((target, fetched.version, keys, rows, found))
+                self._fresh[table.id] = _fresh((table, request, fetched.version, keys, rows, found))
 
     def _settle(self, table_id: int) -> None:
         """Take the fresh answer of a table apart, if there is one."""
         fresh = self._fresh.pop(table_id, None)
         if fresh is not None:
-            target, version, keys, rows, _ = fresh
-            self._know(target.table, version, self._note(target, keys), rows)
+            table, request, version, keys, rows, _ = fresh
+            self._know(table, version, self._note(table, request, keys), rows)
 
     def _add(self, target: Target, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
         """Keep one more answer of a table."""
-        table = target.table
-        keys = self._note(target, keys)
+        table, request = target
+        keys = self._note(table, request, keys)
         known = self._known[table.id]
         new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in known]
         if new:
             keys, values = zip(*new, strict=True)
             self._know(table, version, keys, read_rows(table, keys, values))
 
-    def _note(self, target: Target, keys: Sequence[bytes]) -> Sequence[bytes]:
+    def _note(self, table: Table, request: Request, keys: Sequence[bytes]) -> Sequence[bytes]:
         """Remember that a request was answered, and with which rows; the keys of these."""
-        table, request = target
         if isinstance(request, Get):
             return keys
         if isinstance(request, Lookup):
@@ -194,7 +194,7 @@ class Loaded:
         table, request = targets[0]
         fresh = self._fresh.get(table.id)
         if fresh is not None:
-            if len(targets) == 1 and fresh.target.request == request:
+            if fresh.request == request and len(targets) == 1:
                 return fresh.found
             self._settle(table.id)
         known = self._known.get(table.id, {})

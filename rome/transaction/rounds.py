@@ -12,7 +12,6 @@ from functools import partial
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
 from rome.sql.planner import Step, bind
-from rome.sql.statement import WRITES
 from rome.transaction.loaded import Target, whole
 from rome.transaction.transaction import Transaction
 
@@ -24,7 +23,7 @@ class Fetching:
         self._transaction = transaction
         self._reads = plan.reads
         # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
-        self._in_turn = count > 1 and plan.statement.kind in WRITES
+        self._in_turn = count > 1 and plan.statement.changes_rows
         self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:

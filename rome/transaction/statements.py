@@ -17,7 +17,7 @@ from rome.execution.compiled import Compiled, Unfit
 from rome.execution.plan import Plan, make_plan
 from rome.execution.workspace import Parameters, Result, Row, together
 from rome.sql.planner import Step, bind_count
-from rome.sql.statement import WRITES, Statement
+from rome.sql.statement import Statement
 from rome.transaction.changes import change
 from rome.transaction.rounds import fetch, rows_of_step
 from rome.transaction.transaction import StaleCatalog, Transaction
@@ -33,7 +33,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
     for _ in range(3):
         try:
             plan = plan_of(transaction, statement, sql, rows[0])
-            if statement.kind in WRITES:
+            if statement.changes_rows:
                 return change(transaction, plan, rows)
             return _read(transaction, plan, rows)
         except StaleCatalog:

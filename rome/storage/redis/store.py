@@ -173,12 +173,12 @@ class RedisStore:
 
     def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
         """The commands of a round that asks questions, with what tells its version."""
-        parts = [self._ask_more, *map(_command_of, questions), _EXEC]
+        asked = b"".join(map(_command_of, questions))
+        count = len(questions)
         if at is not None:
-            parts.insert(-1, pack([("XRANGE", self._layout.log, at + 1, "+")]))
-        if len(parts) == 2:
-            return self._ask_meta, 1
-        return b"".join(parts), len(parts) + 1
+            asked += pack([("XRANGE", self._layout.log, at + 1, "+")])
+            count += 1
+        return (self._ask_more + asked + _EXEC, count + 3) if count else (self._ask_meta, 1)
 
     def _counts(self, meta: Any) -> _Counts:
         """What the meta hash says of the newest version. Raises FormatError if it is of another format."""
