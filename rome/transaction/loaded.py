@@ -53,6 +53,8 @@ class Target(NamedTuple):
     request: Request
 
 
+target_of: Callable[[tuple[Table, Request]], Target] = partial(tuple.__new__, Target)
+"""Makes a target of a tuple of its values."""
 request_of: Callable[[Target], Request] = itemgetter(1)
 """The request of a target."""
 
@@ -273,7 +275,7 @@ class Loaded:
             if gone:
                 self._workspace.unload(table, map(decode, gone))
                 for key in gone:
-                    self._ledger.remove(staged, key)
+                    self._ledger.take_out(staged, key)
 
 
 def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:

@@ -12,7 +12,7 @@ from functools import partial
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
 from rome.sql.planner import Step, bind
-from rome.transaction.loaded import Target, whole
+from rome.transaction.loaded import Target, target_of, whole
 from rome.transaction.transaction import Transaction
 
 
@@ -68,7 +68,7 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
     request = step.one_prefix.request(parameters) if step.one_prefix else None
     if request is None:
         return None
-    targets = [Target(step.table, request)]
+    targets = [target_of((step.table, request))]
     fetched = transaction.fetch(targets)
     rows = transaction.loaded.rows(targets)
     if fetched and not step.is_get:

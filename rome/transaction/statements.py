@@ -10,7 +10,9 @@ Five functions in order lead from text to rows: `Statements.run`, `plan`, `Trans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from rome.errors import OperationalError
 from rome.execution.compiled import Compiled, Unfit
@@ -100,4 +102,8 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
 def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
     """What the plan's function makes of the rows of each occurrence. Raises Unfit."""
     assert isinstance(plan.compiled, Compiled)
-    return Result(plan.compiled.run(rows, parameters), plan.description or None, -1)
+    return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
+
+
+_result: Callable[[Any], Result] = partial(tuple.__new__, Result)
+"""Makes a Result of a tuple of its values."""

@@ -140,7 +140,8 @@ class RedisStore:
         self, requests: Sequence[Request], at: int | None
     ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
         """One round: the newest version, and the fields of Present. Lookups keep entries whose row is missing."""
-        questions = [*map(self._questions.of, requests)]
+        of = self._questions.of
+        questions = [of(request) for request in requests]
         replies, size = self._server.exchange(self._packed(questions, at), self._pack_again, requests, at)
         if len(replies) == 1:
             meta, rest = replies[0], []
@@ -163,9 +164,12 @@ class RedisStore:
         if ResponseError in map(type, rest):
             self._raise_first(rest)
         answers = []
+        rows = 0
         for (_, read), reply in zip(questions, rest, strict=True):
-            answers.append(read(reply))
-        self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
+            answer = read(reply)
+            rows += rows_in(answer)
+            answers.append(answer)
+        self.stats.add(1, len(replies), rows, size)
         return version, catalog, answers, tail, digests
 
     def _pack_again(self, requests: Sequence[Request], at: int | None) -> Packed:
