@@ -20,7 +20,7 @@ from rome.sql.patterns import beginnings
 from rome.sql.read_plan import Step
 from rome.sql.sources import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
 from rome.sql.statistics import Statistics
-from rome.storage.keys import AFTER_NULL, encode, prefix_end
+from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
 
 MOST_COMBINATIONS = 4096
@@ -221,7 +221,7 @@ class _Binding:
             return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
             raise _Wide
-        return convert(value_of(source, self.parameters), column.affinity)
+        return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
 
     def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:
         """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""

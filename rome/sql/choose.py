@@ -20,6 +20,7 @@ from rome.sql.names import rowid_column
 from rome.sql.predicates import Op
 from rome.sql.sources import FromColumn, Key, Pattern
 from rome.sql.wanted import AnyOf, Part, Predicate
+from rome.storage.keys import COLLATIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class _Order:
 
     index: Index | None
     columns: tuple[Column, ...]
-    """Up to the first column whose keys are not in BINARY order."""
+    """Up to the first column whose keys are in another order than its values are compared in."""
     condition: tuple[Predicate, ...] = ()
     """What is true of all rows that a partial index has."""
 
@@ -82,7 +83,7 @@ def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
     """The row key, and the indexes that have all rows of which the predicates are true."""
     key = tuple(table.by_name[name.lower()] for name in table.key) or (rowid_column(table),)
     own = tuple(column.collation for column in key)
-    found = [_Order(None, _binary(key, own))]
+    found = [_Order(None, _compared_alike(key, own))]
     for index in table.indexes:
         demanded = condition(table, index)
         if demanded is None or not implies(predicates, demanded):
@@ -90,12 +91,15 @@ def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
         columns, collations = index_columns(table, index), index.collations
         if len(columns) == len(collations):
             columns, collations = columns + key, collations + own
-        found.append(_Order(index, _binary(columns, collations[: len(columns)]), demanded))
+        found.append(_Order(index, _compared_alike(columns, collations[: len(columns)]), demanded))
     return found
 
 
-def _binary(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[Column, ...]:
-    fit = [column.collation == collation == "BINARY" for column, collation in zip(columns, collations, strict=True)]
+def _compared_alike(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[Column, ...]:
+    fit = [
+        column.collation == collation and collation in COLLATIONS
+        for column, collation in zip(columns, collations, strict=True)
+    ]
     return columns[: fit.index(False)] if False in fit else columns
 
 
@@ -245,17 +249,13 @@ def _fixed(path: Path) -> set[Column]:
     return {term.column for term in terms if term.is_one_value}
 
 
-def _is_total(table: Table, columns: set[Column]) -> bool:
+def _is_total(table: Table, of: set[Column]) -> bool:
     """Whether no two rows have the same values in these columns."""
-    names = {column.name.lower() for column in columns}
+    names = {column.name.lower() for column in of}
     keys = [table.key or (str(table.counted),)]
     for index in table.indexes:
-        parts = [table.by_name[name.lower()] for name in index.columns if name is not None]
-        if (
-            index.unique
-            and not index.partial
-            and all(part.not_null for part in parts)
-            and len(parts) == len(index.columns)
-        ):
+        columns = index_columns(table, index)
+        parts = [each for each in _compared_alike(columns, index.collations[: len(columns)]) if each.not_null]
+        if index.unique and not index.partial and len(parts) == len(index.columns):
             keys.append(tuple(part.name for part in parts))
     return any(names.issuperset(map(str.lower, key)) for key in keys)

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.affinity import Affinity
+from rome.catalog.model import Column
 from rome.sql.names import Alike, Found, Names
 from rome.sql.null_filled import of_column, unfilled
 from rome.sql.plain import is_plain
@@ -40,6 +41,7 @@ from rome.sql.predicates import (
     reading,
 )
 from rome.sql.scopes import Condition, Occurrence, Scope, Scopes
+from rome.sql.sources import AsIs
 from rome.sql.wanted import AnyOf, Predicate
 
 
@@ -150,10 +152,11 @@ class Facts:
             for found in columns:
                 if not reach.narrows(found) or (reach.may_be_null(found) and not about.rejects_null):
                     is_all = False
-                elif about.op is not Op.BEGINS or found.column.affinity is Affinity.TEXT:
-                    # (Values of other types have a text too, which is elsewhere in the order.)
+                elif _is_by_key(found.column, about):
                     said.append((found, _predicate(found, about)))
                     is_all = is_all and found.own is found.occurrence
+                else:
+                    is_all = False
         return said, is_all
 
     def _found(self, scope: Scope, comparison: Comparison) -> tuple[Alike, Comparison]:
@@ -208,6 +211,13 @@ def _as_inner(condition: Condition, there: set[int]) -> Condition:
     if condition.outer and any(id(one) in there for one in condition.occurrences):
         return replace(condition, occurrences=condition.outer + condition.occurrences, outer=(), must_hold=True)
     return condition
+
+
+def _is_by_key(column: Column, about: Comparison) -> bool:
+    """Whether what is compared so are the keys of a column: not the texts of numbers, nor another collation's."""
+    if about.op is Op.BEGINS:
+        return column.affinity is Affinity.TEXT and column.collation == "BINARY"
+    return column.collation == "BINARY" or not any(isinstance(source, AsIs) for source in about.sources)
 
 
 def _predicate(found: Found, about: Comparison) -> Predicate:

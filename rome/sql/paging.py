@@ -179,6 +179,8 @@ class _Reader:
         found = self.facts.names.find(scope, extreme.this) if extreme is not None else None
         if extreme is None or found is None or found.occurrence is not occurrence:
             return None
+        if found.column.collation != "BINARY":
+            return None  # of several that are equal, it is not said which one comes out
         present = Predicate(found.column, Op.PRESENT, ())
         return Part((*exactly, present), (found.column,), isinstance(extreme, exp.Max), (Const(1),))
 

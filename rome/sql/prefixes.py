@@ -50,7 +50,7 @@ def one_prefix(table: Table, path: Path) -> OnePrefix | None:
     for term in path.equal:
         kind = _UNCONVERTED.get(term.column.affinity)
         source = term.sources[0] if len(term.sources) == 1 else None
-        if kind is None or not isinstance(source, Param):
+        if kind is None or term.column.collation != "BINARY" or not isinstance(source, Param):
             return None
         places.append(source.index)
         types.append(kind)

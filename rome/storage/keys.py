@@ -127,7 +127,7 @@ def collate(value: SqlValue, collation: str) -> SqlValue:
     if collation == "BINARY" or not isinstance(value, str):
         return value
     try:
-        return _COLLATIONS[collation.upper()](value)
+        return COLLATIONS[collation.upper()](value)
     except KeyError:
         raise NotSupportedError(f"no such collation sequence: {collation}") from None
 
@@ -238,7 +238,8 @@ def _rtrim(value: str) -> str:
     return value.rstrip(" ")
 
 
-_COLLATIONS: dict[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
+COLLATIONS: dict[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
+"""What stands for a text in keys, by the name of a collation in upper case."""
 
 _SMALL = tuple(_encode_int(value) for value in range(1024))
 """The keys of the commonest integers."""

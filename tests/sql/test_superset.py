@@ -40,7 +40,7 @@ CREATE TABLE w (c TEXT COLLATE NOCASE PRIMARY KEY, x) WITHOUT ROWID;
 """
 COLUMNS = {"p": ["id", "u", "n", "r", "b", "c"], "k": ["a", "s", "x", "n"], "h": ["x", "b", "rowid"], "w": ["c", "x"]}
 
-INDEXED = {"p": ["id", "u", "n", "r", "b"], "k": ["a", "a", "s", "n"], "h": ["x", "x", "rowid"], "w": ["c"]}
+INDEXED = {"p": ["id", "u", "n", "r", "b", "c"], "k": ["a", "a", "s", "n"], "h": ["x", "x", "rowid"], "w": ["c"]}
 
 VALUES = [None, 0, 1, 1, 2, 0.5, "1", "2.0", "a", "a", "A", "ab", b"a"]
 
