@@ -31,6 +31,8 @@ WORK = {
     "page 2": "SELECT * FROM t WHERE stamp > 20 ORDER BY stamp LIMIT 20",
     "a page in the middle": "SELECT * FROM t WHERE stamp > :middle ORDER BY stamp LIMIT 20",
     "page 10 by OFFSET": "SELECT * FROM t ORDER BY stamp LIMIT 20 OFFSET 180",
+    "a page of a filter": "SELECT * FROM t WHERE uuid LIKE '%7' ORDER BY stamp DESC LIMIT 20",
+    "a page of a join": "SELECT t.* FROM t JOIN t AS o ON o.id = t.stamp WHERE o.uuid <> 'a' ORDER BY t.id LIMIT 20",
     "count of an index range": "SELECT count(*) FROM t WHERE stamp >= 100 AND stamp < 600",
 }
 

@@ -15,6 +15,7 @@ from rome.execution.workspace import Parameters, Workspace, counter_call
 from rome.sql.analysis import Analysis, analyse, is_parsed
 from rome.sql.definitions import Definitions, definitions
 from rome.sql.inserts import ValueRows, counted, value_rows
+from rome.sql.keyed import without_limit
 from rome.sql.normal import NormalText, normal_text
 from rome.sql.planner import ReadPlan, Statistics, Step, read_plan
 from rome.sql.statement import ABOUT_ROWS, WRITES, Kind, Statement
@@ -34,7 +35,7 @@ class Plan:
     occurrences; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
     `about_schema`: it reads the schema itself, so all of it must be made. `target`: the table that it changes,
     `values`: the rows of INSERT … VALUES, as far as they are known before. `compiled`: the compiled evaluator, or why
-    there is none.
+    there is none. `block`: that of the subselect whose page it is (`reads.page`).
     """
 
     statement: Statement
@@ -47,11 +48,26 @@ class Plan:
     about_schema: bool = False
     values: ValueRows | None = None
     target: Table | None = None
+    block: Compiled | None = None
+
+    @cached_property
+    def uncut(self) -> Compiled | None:
+        """A function that gives as many rows as there are without the page's LIMIT and OFFSET."""
+        page = self.reads.page
+        compiled = self.compiled if page is not None and page.is_all else self.block
+        return compiled.uncut if isinstance(compiled, Compiled) else None
+
+    @cached_property
+    def uncut_sql(self) -> str | None:
+        """The statement's text without LIMIT and OFFSET, if they are the page's, and in a form that is known."""
+        page = self.reads.page
+        return without_limit(self.sql) if page is not None and page.is_all else None
 
     @cached_property
     def only_step(self) -> Step | None:
         """The step of a statement that a function evaluates over the rows of one simple request."""
-        if len(self.reads.steps) != 1 or self.whole or self.reads.counted or not isinstance(self.compiled, Compiled):
+        is_simple = len(self.reads.steps) == 1 and not (self.whole or self.reads.counted or self.reads.page)
+        if not is_simple or not isinstance(self.compiled, Compiled):
             return None
         (step,) = self.reads.steps
         return step if step.one_prefix else None
@@ -141,7 +157,7 @@ def _make(
     lists = normal.lists if normal is not None else ()
     reads = read_plan(analysed.analysis, lists, visible, statistics)
     whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
-    return Plan(
+    plan = Plan(
         statement=statement,
         sql=text,
         mentioned=mentioned,
@@ -152,7 +168,11 @@ def _make(
         about_schema=accesses.about_schema,
         values=values,
         target=target,
+        block=analysed.block.with_lists(lists) if isinstance(analysed.block, Compiled) else None,
     )
+    is_usual = not (whole or accesses.about_schema or workspace.temporary)
+    can_tell = plan.uncut is not None or plan.uncut_sql is not None
+    return plan if reads.page is None or (is_usual and can_tell) else replace(plan, reads=replace(reads, page=None))
 
 
 @dataclass(frozen=True)
@@ -161,6 +181,7 @@ class _Analysed:
 
     analysis: Analysis
     compiled: Compiled | NotCompiled
+    block: Compiled | NotCompiled | None = None
 
 
 _plans: Known[Plan] = Known()
@@ -179,7 +200,9 @@ def _analysed(
     found = _analyses.get(normal.text, shape)
     if found is None:
         analysis = analyse(statement, mentioned, normal, catalog)
-        found = _Analysed(replace(analysis, tree=None), _compile(statement, analysis, catalog))
+        page = analysis.page
+        block = compile_select(page.block, catalog) if page and page.block and not page.is_all else None
+        found = _Analysed(analysis.without_tree(), _compile(statement, analysis, catalog), block)
         _analyses.keep(normal.text, shape, found)
     return found
 

@@ -169,13 +169,18 @@ Path = Scan | KeyPath | Either
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Only the first rows of a path in the order of its keys, or its reverse; as many as the sum of `counts`."""
+    """Only the first rows of a path in the order of its keys, or its reverse; as many as the sum of `counts`.
+
+    `goes_on`: that many rows are to be made of them, which may take more of them.
+    """
 
     counts: tuple[Source, ...]
     backwards: bool = False
+    goes_on: bool = False
 
     def __str__(self) -> str:
-        return f"{'last' if self.backwards else 'first'} {' + '.join(map(str, self.counts))}"
+        shown = f"{'last' if self.backwards else 'first'} {' + '.join(map(str, self.counts))}"
+        return f"{shown}, and on while too few come out" if self.goes_on else shown
 
 
 def _compared(column: Column, key: Key) -> str:

@@ -7,7 +7,7 @@ which the tables, views and triggers that they mention have the same shape (`def
 from __future__ import annotations
 
 from collections.abc import Callable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -18,7 +18,7 @@ from rome.sql.facts import Facts
 from rome.sql.nodes import Nodes
 from rome.sql.normal import NormalText
 from rome.sql.occurrences import number_occurrences, occurrence_of
-from rome.sql.paging import counted, want_parts
+from rome.sql.paging import counted, front, want_parts
 from rome.sql.parsing import parse
 from rome.sql.propagate import propagate
 from rome.sql.scopes import Occurrence, Scopes
@@ -34,6 +34,7 @@ class Analysis:
     `tree`: the parser's tree with numbered occurrences, where there is one. `whole`: the names, in lower case, of
     tables to be read whole for what is behind the text (views, triggers) or in a form that is not understood.
     `counted`: the answer is one row with the number of this occurrence's rows of `part`.
+    `page`: what comes out first is made of the first rows of an occurrence.
     """
 
     parsed: bool = True
@@ -41,6 +42,27 @@ class Analysis:
     wanted: tuple[Wanted, ...] = ()
     whole: frozenset[str] = frozenset()
     counted: Wanted | None = None
+    page: Front | None = None
+
+    def without_tree(self) -> Analysis:
+        """The same without the parser's tree, which is large."""
+        return replace(self, tree=None, page=replace(self.page, block=None) if self.page else None)
+
+
+@dataclass(frozen=True)
+class Front:
+    """An occurrence in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
+
+    `wanted`: the occurrence, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of a
+    UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is the
+    tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others do.
+    """
+
+    wanted: Wanted
+    numbers: tuple[int, ...]
+    is_all: bool
+    about: int
+    block: exp.Expr | None
 
 
 _READ_WORDS = frozenset({"select", "in"})
@@ -84,7 +106,25 @@ def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[s
         wanted=tuple(occurrence.wanted() for occurrence in occurrences),
         whole=frozenset(whole),
         counted=_counted(nodes.tree, scopes, facts),
+        page=_front(nodes.tree, scopes, facts) if statement.kind is Kind.SELECT else None,
     )
+
+
+def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
+    found = front(scopes, facts)
+    if found is None:
+        return None
+    scope, occurrences, part = found
+    node = scope.node
+    first, *others = occurrences
+    wanted = replace(
+        first.wanted(),
+        predicates=tuple(each for each in first.predicates if all(each in one.predicates for one in others)),
+        any_of=tuple(each for each in first.any_of if all(each in one.any_of for one in others)),
+        part=part,
+    )
+    about = hash((wanted.number, *map(node.args.get, ("from_", "from", "where")), *(node.args.get("joins") or ())))
+    return Front(wanted, tuple(each.number for each in occurrences), node is tree, about, node)
 
 
 def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Wanted | None:

@@ -64,7 +64,7 @@ def bind_step(
             return (request,)
     binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
-        limit = _limit(step.limit, parameters) if limited and step.limit else None
+        limit = number_of(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
     except _WIDENS:
         return (Whole(rows_space(step.table.id)),)
@@ -94,7 +94,7 @@ class _Wide(Exception):
 _WIDENS = (_Wide, Unknown, Unsure, DataError)
 
 
-def _limit(limit: Limit, parameters: Parameters) -> int | None:
+def number_of(limit: Limit, parameters: Parameters) -> int | None:
     """How many rows are needed; None if that can't be told, or all of them are."""
     total = 0
     for at, source in enumerate(limit.counts):

@@ -61,6 +61,20 @@ def parts(table: Table, part: Part, *, must_be_total: bool) -> Iterator[Path]:
             yield path
 
 
+def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], part: Part) -> Iterator[Path]:
+    """The paths that lead to the rows of which this is true, and perhaps to others, in the order of the part."""
+    constant = [each for each in predicates if not _is_from_rows(each.sources)]
+    alternatives = list(any_of)
+    for order in _orders(table, constant):
+        paths: list[Path] = [_path(table, order, _by_column(constant))]
+        for each in alternatives:
+            paths += _either(table, [[order]] * len(each.alternatives), each, constant)
+        for path in paths:
+            is_get, is_unique, *_ = worth(path)
+            if not (is_get or is_unique) and _is_in_order(table, order, path, part, must_be_total=False):
+                yield path
+
+
 def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
     """The paths that lead to the rows that fulfil all this, and to no others."""
     for order in _orders(table, _plain(exactly)):

@@ -55,6 +55,12 @@ def key_select(sql: str, catalog: Catalog) -> Keyed | None:
     return Keyed(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", shape.limit, shape.offset)
 
 
+def without_limit(sql: str) -> str | None:
+    """A SELECT without its LIMIT and OFFSET, whose parameters it still takes; None for a form not known here."""
+    limits = _limits(tokenize(sql))
+    return None if limits is None else sql[: limits[0]] + limits[-1]
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     """What a text tells without a catalog: where its columns begin, its tables and their aliases, its limits."""

@@ -9,16 +9,23 @@ many there are.
 Then a scope's own conditions must all be known as predicates on that one occurrence, of values that are the same
 whenever the scope is looked at. Other tables may only be LEFT JOINed to it: every row of the first one then makes one
 row at least, so that no more of them are needed than rows come out.
+
+Where a condition or an inner join may drop rows, it is not known how many are needed. Then there is the occurrence by
+whose rows the result is in order (`front`): what comes out for the first of its rows comes first, so these are fetched,
+and more of them while too few come out (`pages`). It may also stand in a subselect, or once in each member of a UNION:
+
+    SELECT * FROM (SELECT * FROM p WHERE a = ? UNION SELECT * FROM p WHERE b = ?) ORDER BY created, id LIMIT 20
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 
 from sqlglot import exp
 
 from rome.catalog.model import Column
+from rome.sql.drivers import Driver, driver_of, meant, order_terms
 from rome.sql.facts import Facts
 from rome.sql.plain import is_plain, is_row_by_row
 from rome.sql.predicates import Op, constant, null_test
@@ -37,6 +44,23 @@ def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[Occurrence], b
         occurrence = _driving(scope)
         if occurrence is not None and is_steady(occurrence):
             occurrence.part = reader.part(scope, occurrence)
+
+
+def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[Occurrence], Part] | None:
+    """The scope with a LIMIT, and the occurrence in the order of whose rows its rows come out; None if there is none.
+
+    Several, if the table stands in the members of a UNION. Only of a scope that is looked at once, because it can't
+    name columns of another one.
+    """
+    reader = _Reader(facts)
+    for scope in scopes:
+        if scopes.around(scope) is None:
+            for occurrence in scope.occurrences:
+                driver = driver_of(scopes, scope, occurrence, facts)
+                part = reader.front(scope, driver) if driver is not None else None
+                if driver is not None and part is not None:
+                    return scope, driver.occurrences, part
+    return None
 
 
 def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[Occurrence, Exactly] | None:
@@ -97,27 +121,62 @@ class _Reader:
 
     def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
         exactly = _exactly(scope, occurrence, self.facts)
-        node = scope.node
         if exactly is None:
             return None
-        if not node.args.get("limit"):
+        if not scope.node.args.get("limit"):
             return self._one(scope, occurrence, exactly)
-        limit = [self._source(node.args.get(part)) for part in ("limit", "offset") if node.args.get(part)]
+        counts = self._counts(scope.node)
         parts = ("group", "having", "windows", "distinct")
-        if None in limit or any(node.args.get(part) for part in parts) or not is_row_by_row(node):
+        if counts is None or any(scope.node.args.get(part) for part in parts) or not is_row_by_row(scope.node):
             return None
+        return self._in_order(scope, Driver(occurrence, (occurrence,)), exactly, counts)
+
+    def front(self, scope: Scope, driver: Driver) -> Part | None:
+        """The order in which rows come out, if it is that of the table's rows that they are made of."""
+        counts = self._counts(scope.node)
+        if counts is None or driver.own.nullable or not self._is_one_by_one(scope, driver.own):
+            return None
+        part = self._in_order(scope, driver, (), counts)
+        terms = order_terms(scope.node)
+        # Of equal rows, DISTINCT leaves one: all of them must have the same place in the order.
+        if scope.node.args.get("distinct") and not all(self._is_shown(scope, term) for term in terms):
+            return None
+        return part if part.order or not terms else None
+
+    def _is_one_by_one(self, scope: Scope, occurrence: Occurrence) -> bool:
+        """Whether what comes out for a row of the occurrence needs no other row of it."""
+        node, table = scope.node, occurrence.table
+        group = node.args.get("group")
+        if not group:
+            return not any(map(node.args.get, ("having", "windows"))) and is_row_by_row(node)
+        if table is None:
+            return False
+        found = [self.facts.names.find(scope, each) for each in group.expressions if each.args.get("table")]
+        names = {each.column.name.lower() for each in found if each and each.own is each.occurrence is occurrence}
+        key = {name.lower() for name in table.key or (str(table.counted),)}
+        return names >= key and not (node.args.get("windows") or node.find(exp.Window))
+
+    def _is_shown(self, scope: Scope, term: exp.Ordered) -> bool:
+        found = self.facts.names.find(scope, meant(scope, term.this.unnest()))
+        shown = (each.unalias().unnest() for each in scope.node.expressions)
+        columns = [self.facts.names.find(scope, each) for each in shown if isinstance(each, exp.Column)]
+        return found is not None and found in columns
+
+    def _counts(self, node: exp.Expr) -> tuple[Source, ...] | None:
+        """LIMIT and OFFSET; None if there is no LIMIT, or they are not known."""
+        limit = [self._source(node.args.get(part)) for part in ("limit", "offset") if node.args.get(part)]
         counts = tuple(source for source in limit if source is not None)
-        return self._in_order(scope, occurrence, exactly, counts)
+        return counts if node.args.get("limit") and len(counts) == len(limit) else None
 
     def _source(self, clause: exp.Expr | None) -> Source | None:
         return None if clause is None else constant(clause.expression.unnest())
 
-    def _in_order(self, scope: Scope, occurrence: Occurrence, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
+    def _in_order(self, scope: Scope, driver: Driver, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
         order: list[Column] = []
         backwards: bool | None = None
-        terms = self._without_null_terms(scope, occurrence)
+        terms = self._without_null_terms(scope, driver)
         for term in terms:
-            column = self._ordered_by(scope, occurrence, term)
+            column = self._ordered_by(scope, driver, term)
             is_down = bool(term.args.get("desc"))
             if column is None or backwards not in (None, is_down):
                 break
@@ -125,44 +184,35 @@ class _Reader:
             backwards = is_down
         return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
 
-    def _without_null_terms(self, scope: Scope, occurrence: Occurrence) -> list[exp.Ordered]:
+    def _without_null_terms(self, scope: Scope, driver: Driver) -> list[exp.Ordered]:
         """The terms of ORDER BY without those that put NULLs where the next term has them anyway.
 
         oslo.db's paging writes `a IS NULL DESC, a ASC` for an order with NULLs first.
         """
-        terms = _order_terms(scope.node)
+        terms = order_terms(scope.node)
         pairs = zip_longest(terms, terms[1:])
-        return [term for term, following in pairs if not self._is_idle(scope, occurrence, term, following)]
+        return [term for term, following in pairs if not self._is_idle(scope, driver, term, following)]
 
-    def _is_idle(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered, following: exp.Ordered | None) -> bool:
+    def _is_idle(self, scope: Scope, driver: Driver, term: exp.Ordered, following: exp.Ordered | None) -> bool:
         """Whether a term tests a column for NULL which is never NULL, or which the next term sorts just so."""
         column, is_null = null_test(term.this.unnest()) or (None, False)
-        tested = self.facts.names.find(scope, column) if column is not None else None
-        if tested is None or tested.own is not occurrence or tested.occurrence is not occurrence:
+        tested = driver.column(self.facts, scope, column) if column is not None else None
+        if tested is None:
             return False
         if tested.is_never_null:
             return True
-        if following is None or self._ordered_by(scope, occurrence, following) != tested.column:
+        if following is None or self._ordered_by(scope, driver, following) != tested.column:
             return False
         nulls_come_first = is_null == bool(term.args.get("desc"))
         return nulls_come_first != bool(following.args.get("desc"))
 
-    def _ordered_by(self, scope: Scope, occurrence: Occurrence, term: exp.Ordered) -> Column | None:
-        """The column of the occurrence that a term of ORDER BY is, with NULL where the keys have it."""
-        node = self._meant(scope, term.this.unnest())
-        found = self.facts.names.find(scope, node)
-        if found is None or found.own is not occurrence or found.occurrence is not occurrence:
+    def _ordered_by(self, scope: Scope, driver: Driver, term: exp.Ordered) -> Column | None:
+        """The column of the table that a term of ORDER BY is, with NULL where the keys have it."""
+        found = driver.column(self.facts, scope, meant(scope, term.this.unnest()))
+        if found is None:
             return None
         is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
         return found.column if is_usual or found.is_never_null else None
-
-    def _meant(self, scope: Scope, node: exp.Expr) -> exp.Expr:
-        """What a term of ORDER BY stands for, which may be an alias."""
-        if isinstance(node, exp.Column) and not node.table:
-            for each in scope.node.expressions:
-                if isinstance(each, exp.Alias) and each.alias.lower() == node.name.lower():
-                    return each.unalias().unnest()
-        return node
 
     def _one(self, scope: Scope, occurrence: Occurrence, exactly: Exactly) -> Part | None:
         """The one row that is wanted by EXISTS, and by min and max."""
@@ -195,8 +245,3 @@ def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:
     if not isinstance(node, (exp.Max, exp.Min)) or node.expressions:
         return None
     return node if isinstance(node.this, exp.Column) else None
-
-
-def _order_terms(node: exp.Expr) -> list[exp.Ordered]:
-    order = node.args.get("order")
-    return [] if order is None else list(order.expressions)

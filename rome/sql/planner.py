@@ -12,7 +12,8 @@ The steps, each a module:
 6. `analysis` is what comes of it up to here. It is the same for all texts that differ in their IN lists only, and
    whatever is known of the number of rows.
 7. `rounds` takes the cheapest path for each occurrence, of those that `choose` finds, and orders them.
-8. `binding`, when the statement runs, makes requests of the steps and the values.
+8. `pages` finds out whether it may be less to fetch rows in their order until enough have come out.
+9. `binding`, when the statement runs, makes requests of the steps and the values.
 
 A step may lead to more rows than the statement needs, never to fewer: the statement runs over what was fetched, and
 what is missing is a wrong answer. So everything here narrows only what it understands. What it does not (a parse that
@@ -34,6 +35,7 @@ from rome.sql.binding import bind_count
 from rome.sql.binding import bind_step as bind
 from rome.sql.choose import exact_paths, worth
 from rome.sql.normal import normal_text
+from rome.sql.pages import plan_page
 from rome.sql.read_plan import ReadPlan, Step
 from rome.sql.rounds import arrange
 from rome.sql.statement import classify
@@ -62,11 +64,16 @@ def read_plan(analysis: Analysis, lists: Lists, catalog: Catalog, statistics: St
     """
     basis = Basis(statistics)
     wanted = [each.filled(lists, catalog) for each in analysis.wanted]
+    rounds = arrange(wanted, analysis.whole, basis)
+    page = analysis.page
     return ReadPlan(
         parsed=analysis.parsed,
-        rounds=arrange(wanted, analysis.whole, basis),
+        rounds=rounds,
         whole=tuple(catalog.tables[name] for name in sorted(analysis.whole)),
         counted=_counted(analysis.counted.filled(lists, catalog)) if analysis.counted else None,
+        page=plan_page(page, page.wanted.filled(lists, catalog), wanted, analysis.whole, basis, rounds)
+        if page
+        else None,
         basis=basis,
     )
 

@@ -60,12 +60,14 @@ class ReadPlan:
     `rounds`: a step needs the rows of steps in rounds before its own only. `whole`: tables to be read whole for what is
     behind the text (views, triggers) or in a form that is not understood; they belong to the first round.
     `counted`: the answer is one row with the number of this step's rows, and nothing needs to be fetched.
+    `page`: another way, by which perhaps not all of it is fetched.
     """
 
     parsed: bool = True
     rounds: tuple[tuple[Step, ...], ...] = ()
     whole: tuple[Table, ...] = ()
     counted: Step | None = None
+    page: Page | None = None
     basis: Basis | None = field(default=None, compare=False, repr=False)
 
     @property
@@ -95,12 +97,42 @@ class ReadPlan:
         """The steps by the numbers of their occurrences, in the order of these."""
         return {step.occurrence: step for step in sorted(self.steps, key=lambda step: step.occurrence)}
 
+    @cached_property
+    def backwards(self) -> frozenset[int]:
+        """The occurrences whose rows are wanted in the reverse of their keys' order.
+
+        So are they handed on: then rows with the same place in ORDER BY come in one order, whatever page is asked for.
+        """
+        steps = self.steps + (self.page.reads.steps if self.page is not None else ())
+        return frozenset(each.occurrence for each in steps if each.limit and each.limit.backwards)
+
     def __str__(self) -> str:
         if self.counted:
             return f"count of {self.counted}"
+        if self.page:
+            return str(self.page.reads)
         lines = []
         for number, steps in enumerate(self.rounds or ((),), 1):
             whole = [str(Scan(table.name)) for table in self.whole] if number == 1 else []
             shown = dict.fromkeys([*map(str, steps), *whole])
             lines += [f"round {number}", *(f"  {each}" for each in shown)] if shown else []
         return "\n".join(lines) or "nothing to fetch"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A way that fetches an occurrence from the front of a path, as far as it takes until enough rows come out.
+
+    `reads`: the rounds, for whatever rows `step` brings. (In the members of a UNION other steps bring the same.)
+    `limit`: LIMIT and OFFSET; `is_all`: they are the statement's, not those of a subselect in it. `about`: what the
+    statistics know the rate by, the number of rows that come out for one row of the step; `rate`: what it is taken for
+    before. `most`: with so many rows of the step this costs as much as to fetch everything.
+    """
+
+    reads: ReadPlan
+    step: Step
+    limit: Limit
+    is_all: bool
+    about: int
+    rate: float
+    most: float

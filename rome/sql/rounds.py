@@ -7,7 +7,7 @@ and a small table is rather read whole in the first round than waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from rome.catalog.model import Table
@@ -34,18 +34,29 @@ class _Settled:
         return self.step.rows + ROUND_ROWS * self.round
 
 
-def arrange(occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics) -> tuple[tuple[Step, ...], ...]:
-    """The steps for all occurrences in rounds. `whole`: lower-case names of tables read whole anyway."""
-    return _Arrangement(occurrences, whole, statistics).rounds()
+Rounds = tuple[tuple[Step, ...], ...]
+
+
+def arrange(
+    occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Sequence[Step] = ()
+) -> Rounds:
+    """The steps for all occurrences in rounds. `whole`: lower-case names of tables read whole anyway.
+
+    `begin`: the steps of some of them, for which nothing else need be there.
+    """
+    return _Arrangement(occurrences, whole, statistics, begin).rounds()
 
 
 class _Arrangement:
-    def __init__(self, occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics) -> None:
+    def __init__(
+        self, occurrences: Sequence[Wanted], whole: Set[str], statistics: Statistics, begin: Sequence[Step]
+    ) -> None:
         self.statistics = statistics
         self.whole = set(whole)
         self.settled: dict[int, _Settled] = {}
         self.names = [occurrence.table.name.lower() for occurrence in occurrences]
-        pending = list(occurrences)
+        self.settled.update((step.occurrence, _Settled(step, 0)) for step in begin)
+        pending = [each for each in occurrences if each.number not in self.settled]
         while pending:
             options = [(self._best(occurrence), occurrence) for occurrence in pending]
             best, occurrence = min(options, key=lambda option: option[0].cost)
@@ -54,7 +65,7 @@ class _Arrangement:
                 self.whole.add(best.step.table.name.lower())
             pending.remove(occurrence)
 
-    def rounds(self) -> tuple[tuple[Step, ...], ...]:
+    def rounds(self) -> Rounds:
         last = max((each.round for each in self.settled.values()), default=-1)
         in_order = [self.settled[number] for number in sorted(self.settled)]
         return tuple(tuple(each.step for each in in_order if each.round == at) for at in range(last + 1))
@@ -82,7 +93,7 @@ class _Arrangement:
         limit = Limit(part.limit, part.backwards)
         for path in parts(table, part, must_be_total=not is_alone):
             if not (isinstance(path, KeyPath) and path.is_get):
-                yield self._settle(occurrence, path, min(self._rows(table, path), _expected(limit)), limit)
+                yield self._settle(occurrence, path, min(self._rows(table, path), expected(limit)), limit)
 
     def _settle(self, occurrence: Wanted, path: Path, rows: float, limit: Limit | None = None) -> _Settled:
         step = Step(occurrence.number, occurrence.table, path, rows, limit)
@@ -98,18 +109,22 @@ class _Arrangement:
         return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
 
     def _rows(self, table: Table, path: Path) -> float:
-        """How many rows a path may lead to."""
-        if isinstance(path, Scan):
-            return self.statistics.rows(table)
-        if isinstance(path, Either):
-            return sum(self._rows(table, each) for each in path.paths)
-        keys = 1.0
-        for occurrences in {term.behind for term in path.equal if term.behind}:
-            keys *= max(sum(self.settled[number].step.rows for number in occurrences), 1.0)
-        for term in path.equal:
-            if not any(isinstance(source, FromColumn) for source in term.sources):
-                keys *= len(term.sources)
-        return min(keys * self.statistics.per_key(table, path), self.statistics.rows(table))
+        return rows_of(table, path, self.statistics, self.settled)
+
+
+def rows_of(table: Table, path: Path, statistics: Statistics, settled: Mapping[int, _Settled]) -> float:
+    """How many rows a path may lead to. `settled`: the occurrences that it comes after."""
+    if isinstance(path, Scan):
+        return statistics.rows(table)
+    if isinstance(path, Either):
+        return sum(rows_of(table, each, statistics, settled) for each in path.paths)
+    keys = 1.0
+    for occurrences in {term.behind for term in path.equal if term.behind}:
+        keys *= max(sum(settled[number].step.rows for number in occurrences), 1.0)
+    for term in path.equal:
+        if not any(isinstance(source, FromColumn) for source in term.sources):
+            keys *= len(term.sources)
+    return min(keys * statistics.per_key(table, path), statistics.rows(table))
 
 
 def _preference(settled: _Settled) -> tuple[float, ...]:
@@ -117,7 +132,7 @@ def _preference(settled: _Settled) -> tuple[float, ...]:
     return settled.cost, settled.step.limit is None, *(-value for value in worth(settled.step.path))
 
 
-def _expected(limit: Limit) -> float:
+def expected(limit: Limit) -> float:
     """How many rows a limit may let through."""
     known = [source.value for source in limit.counts if isinstance(source, Const)]
     return sum(value for value in known if isinstance(value, int)) + _UNKNOWN_COUNT * (len(limit.counts) - len(known))

@@ -27,6 +27,9 @@ _PER_PARENT = 10.0
 _NARROWER = 0.1
 """What one more column of an index, or a range on it, leaves of the rows."""
 
+_MOST_RATES = 4096
+_DOUBT = 1.05
+
 _NEWS = 0.25
 """How much the newest number counts in an average."""
 _QUITE_ANOTHER = 4.0
@@ -42,6 +45,7 @@ class Statistics:
         """Grows when a number has become quite another."""
         self._rows: dict[int, float] = {}
         self._per_key: dict[tuple[int, int, int, bool], float] = {}
+        self._rates: dict[int, float] = {}
 
     def knows(self, table: Table) -> bool:
         """Whether the number of rows of a table is known."""
@@ -81,10 +85,27 @@ class Statistics:
         self._rows[table.id] = float(rows)
         self.changes += _is_quite_another(before, rows)
 
+    def rate(self, about: int) -> float | None:
+        """How many rows come out of a filter, and what it joins, for one that goes in (`Page.about`)."""
+        return self._rates.get(about)
+
+    def note_rate(self, about: int, came: int, of: int) -> None:
+        """So many rows came out of some. The average is geometric: one rare filter value counts no more than others."""
+        now = max(came, 0.5) / of
+        if len(self._rates) >= _MOST_RATES:
+            self._rates.clear()
+        self._rates[about] = now * (self._rates.get(about, now) / now) ** (1 - _NEWS)
+
+    def doubt_rate(self, about: int) -> None:
+        """Because of a rate, it was not looked what comes out: it is to be looked again some time."""
+        if about in self._rates:
+            self._rates[about] = min(self._rates[about] * _DOUBT, 1.0)
+
     def forget(self) -> None:
         """The database is another one."""
         self._rows.clear()
         self._per_key.clear()
+        self._rates.clear()
         self.changes += 1
 
     def _note_per_key(self, key: tuple[int, int, int, bool], before: float, rows: float) -> None:

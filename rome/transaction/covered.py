@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Index, Table
+from rome.errors import FormatError
 from rome.storage.keys import decode, encode, prefix_end
 from rome.storage.store import KeyRange, Lookup, index_space
 from rome.transaction.index_entries import columns_of
@@ -63,7 +64,11 @@ class Covered:
         begin, end = key_range
         if end != prefix_end(begin):
             return None
-        values = {term: encode((value,)) for term, value in zip(_terms(index), decode(begin), strict=False)}
+        try:
+            found = decode(begin)
+        except FormatError:
+            return None  # the last value is only the beginning of a text
+        values = {term: encode((value,)) for term, value in zip(_terms(index), found, strict=False)}
         for other in table.indexes:
             for prefix in _prefixes(other, values):
                 keys = self._by_prefix.get((index_space(other.id), prefix))

@@ -26,6 +26,7 @@ from rome.execution.compiled import Compiled
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Result
 from rome.sql.statement import WRITES, Kind, Statement, classify
+from rome.transaction.pages import first_rows
 from rome.transaction.statements import plan_of, run
 from rome.transaction.transaction import StaleCatalog, Transaction
 
@@ -48,7 +49,7 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
     with suppress(StaleCatalog):
         transaction.see_schema()
     statement = classify(sql)
-    lines = list(describe(plan_of(transaction, statement, sql, parameters)))
+    lines = list(_described(transaction, statement, sql, parameters))
     if analyze:
         stats = transaction.database.store.stats
         before, began = stats.snapshot(), time.perf_counter()
@@ -56,7 +57,7 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
         took = time.perf_counter() - began
         rounds, commands, rows, size = (now - then for now, then in zip(stats.snapshot(), before, strict=True))
         # It may have been planned again: with other statistics, or for a newer schema.
-        lines = list(describe(plan_of(transaction, statement, sql, parameters)))
+        lines = list(_described(transaction, statement, sql, parameters))
         count = result.rowcount if statement.kind in WRITES else len(result.rows)
         lines.append(
             f"answered {_counted(count, 'row')}; took {_counted(rounds, 'round')}, {_counted(commands, 'command')}, "
@@ -65,8 +66,13 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
     return Result([(line,) for line in lines], _DESCRIPTION, -1)
 
 
-def describe(plan: Plan) -> Iterator[str]:
-    """A plan's lines."""
+def _described(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[str]:
+    plan = plan_of(transaction, statement, sql, parameters)
+    return _describe(plan, first_rows(transaction, plan, parameters))
+
+
+def _describe(plan: Plan, first: int | None) -> Iterator[str]:
+    """A plan's lines. `first`: with how many rows its page begins, if it is the page that is fetched."""
     kind = plan.statement.kind
     name = plan.statement.verb.upper() if kind is not Kind.SELECT else "SELECT"
     if isinstance(plan.compiled, Compiled):
@@ -76,8 +82,11 @@ def describe(plan: Plan) -> Iterator[str]:
     if plan.reads.counted:
         yield f"count of {plan.reads.counted}"
         return
-    for number, steps in enumerate(plan.reads.rounds or ((),), 1):
-        lines = {str(step): f"about {_counted(round(step.rows), 'row')}" for step in steps}
+    page = plan.reads.page if first is not None else None
+    reads = page.reads if page is not None else plan.reads
+    for number, steps in enumerate(reads.rounds or ((),), 1):
+        expected = {str(step): first if page and first and step is page.step else round(step.rows) for step in steps}
+        lines = {text: f"about {_counted(rows, 'row')}" for text, rows in expected.items()}
         if number == 1:
             lines.update({f"{table.name} whole": "" for table in plan.whole})
         if lines:
@@ -96,7 +105,7 @@ def log_slow(
     plan = ""
     if transaction is not None and statement.kind in (*WRITES, Kind.SELECT):
         with suppress(Error, StaleCatalog):
-            plan = "".join(f"\n{line}" for line in describe(plan_of(transaction, statement, sql, parameters)))
+            plan = "".join(f"\n{line}" for line in _described(transaction, statement, sql, parameters))
     _slow.warning("%.1f ms: %s%s", milliseconds, sql, plan)
 
 

@@ -220,6 +220,10 @@ class Loaded:
             return request.keys
         return self._answers.get(request, known)
 
+    def has_only(self, table: Table, count: int) -> bool:
+        """Whether no other rows of a table are known than some, which are so many."""
+        return sum(row.values is not None for row in self.known.get(table.id, {}).values()) == count
+
     def note_new(self, table: Table, key: bytes) -> None:
         """A row key that a statement in the workspace has written."""
         self._settle(table.id)

@@ -7,11 +7,14 @@ rows came is told to the statistics, by which later plans are chosen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
+from rome.sql.access import Limit
 from rome.sql.planner import Step, bind
+from rome.sql.sources import Const
 from rome.transaction.loaded import Target, target_of, whole
 from rome.transaction.transaction import Transaction
 
@@ -19,9 +22,11 @@ from rome.transaction.transaction import Transaction
 class Fetching:
     """The answers to a plan's steps, for each set of parameters."""
 
-    def __init__(self, transaction: Transaction, plan: Plan, count: int) -> None:
+    def __init__(self, transaction: Transaction, plan: Plan, count: int, first: int | None) -> None:
+        """`first`: it is the plan's page that is fetched, and of its step so many rows."""
         self._transaction = transaction
-        self._reads = plan.reads
+        self._first = first
+        self.reads = plan.reads.page.reads if plan.reads.page and first is not None else plan.reads
         # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
         self._in_turn = count > 1 and plan.statement.changes_rows
         self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
@@ -32,14 +37,21 @@ class Fetching:
         # A changed row may come before those that a limit counts.
         limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
         statistics = self._transaction.database.statistics
-        requests = bind(step, parameters, rows_of, limited=limited, statistics=statistics)
+        only = step
+        if step.limit is not None and step.limit.goes_on:
+            only = replace(step, limit=Limit((Const(self._first),), step.limit.backwards))
+        requests = bind(only, parameters, rows_of, limited=limited, statistics=statistics)
+        if only is not step and len(requests) > 1:
+            # The first rows of several ranges, each by itself, are not the first ones of all.
+            requests = bind(only, parameters, rows_of, statistics=statistics)
         targets = self._targets[at][step.occurrence] = [Target(step.table, request) for request in requests]
         return targets
 
     def _rows_of(self, at: int, occurrence: int) -> Iterator[Row]:
-        source = self._reads.by_occurrence[occurrence]
+        source = self.reads.by_occurrence[occurrence]
         # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
-        targets = [whole(source.table)] if source.limit else self._targets[at][occurrence]
+        is_part = source.limit is not None and not source.limit.goes_on
+        targets = [whole(source.table)] if is_part else self._targets[at][occurrence]
         yield from self._transaction.loaded.rows(targets)
         yield from self._transaction.rows_now(source.table)
 
@@ -57,10 +69,28 @@ class Fetching:
                     rows = len(self._transaction.loaded.rows(targets))
                     self._transaction.database.statistics.note(step, asked, rows)
 
+    def of_step(self, step: Step) -> list[Row]:
+        """The rows that a step has brought with the first set of parameters."""
+        return self._transaction.loaded.rows(self._targets[0][step.occurrence])
+
+    @property
+    def is_for_workspace(self) -> bool:
+        """Whether the workspace, which has all known rows of a table, has none behind those of a page's step."""
+        return all(
+            self._transaction.loaded.has_only(step.table, len(self.of_step(step)))
+            for step in self.reads.steps
+            if step.limit is not None and step.limit.goes_on
+        )
+
     def rows(self, at: int) -> list[list[Row]]:
         """The fetched rows of each occurrence, in the order of their numbers."""
         rows, targets = self._transaction.loaded.rows, self._targets[at]
-        return [rows(targets[number]) for number in self._reads.by_occurrence]
+        if not self.reads.backwards:
+            return [rows(targets[number]) for number in self.reads.by_occurrence]
+        found = {number: rows(targets[number]) for number in self.reads.by_occurrence}
+        for number in self.reads.backwards:
+            found[number].reverse()
+        return list(found.values())
 
 
 def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
@@ -76,11 +106,20 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
     return rows
 
 
-def fetch(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], beside: Iterable[Target] = ()) -> Fetching:
-    """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for."""
-    fetching = Fetching(transaction, plan, len(rows))
+def fetch(
+    transaction: Transaction,
+    plan: Plan,
+    rows: Sequence[Parameters],
+    beside: Iterable[Target] = (),
+    first: int | None = None,
+) -> Fetching:
+    """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for.
+
+    `first`: what its page reads with the only set of parameters, and of the page's step only so many rows.
+    """
+    fetching = Fetching(transaction, plan, len(rows), first)
     wanted = [*beside, *map(whole, plan.whole)]
-    for steps in plan.reads.rounds:
+    for steps in fetching.reads.rounds:
         for step in steps:
             for at, parameters in enumerate(rows):
                 wanted += fetching.bind(step, at, parameters)
@@ -91,3 +130,9 @@ def fetch(transaction: Transaction, plan: Plan, rows: Sequence[Parameters], besi
     if wanted:
         transaction.fetch(wanted)
     return fetching
+
+
+def stage(transaction: Transaction, plan: Plan) -> None:
+    """Put all that is known of the tables which a plan reads into the workspace."""
+    transaction.workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
+    transaction.loaded.stage(plan.tables)

@@ -21,7 +21,8 @@ from rome.execution.workspace import Parameters, Result, Row, together
 from rome.sql.planner import Step, bind_count
 from rome.sql.statement import Statement
 from rome.transaction.changes import change
-from rome.transaction.rounds import fetch, rows_of_step
+from rome.transaction.pages import fetch_page
+from rome.transaction.rounds import Fetching, fetch, rows_of_step, stage
 from rome.transaction.transaction import StaleCatalog, Transaction
 
 
@@ -71,22 +72,30 @@ def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> R
                 return _evaluated(plan, [found], rows[0])
             except Unfit:
                 pass  # a value that only SQLite knows how to treat
+    if plan.reads.page is not None and len(rows) == 1:
+        page = fetch_page(transaction, plan, rows[0])
+        if page is not None:
+            return page if isinstance(page, Result) else _evaluate(transaction, plan, page, rows)
     can_count = not is_changed and not plan.whole and len(rows) == 1
     # Rows that are to be locked must be seen.
     if plan.reads.counted is not None and can_count and transaction.row_locks is None:
         number = _count(transaction, plan.reads.counted, rows[0])
         if number is not None:
             return Result([(number,)], plan.description, -1)
-    fetching = fetch(transaction, plan, rows)
-    if not is_changed and isinstance(plan.compiled, Compiled):
+    return _evaluate(transaction, plan, fetch(transaction, plan, rows), rows)
+
+
+def _evaluate(transaction: Transaction, plan: Plan, fetching: Fetching, rows: Sequence[Parameters]) -> Result:
+    """The statement's results over what was fetched for it."""
+    if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
         try:
             return together([_evaluated(plan, fetching.rows(at), parameters) for at, parameters in enumerate(rows)])
         except Unfit:
             pass  # a value that only SQLite knows how to treat
-    workspace = transaction.workspace
-    workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
-    transaction.loaded.stage(plan.tables)
-    return together([workspace.run(plan.sql, parameters) for parameters in rows])
+    if not fetching.is_for_workspace:
+        fetch(transaction, plan, rows)
+    stage(transaction, plan)
+    return together([transaction.workspace.run(plan.sql, parameters) for parameters in rows])
 
 
 def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int | None:

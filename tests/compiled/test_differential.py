@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rome.execution.compiled import Compiled, NotCompiled, Unfit
+from rome.sql.keyed import without_limit
 from tests.compiled.grammar import Statement, TableShape, Writer, schema
 from tests.compiled.harness import Database, normalized, same_rows
 
@@ -43,6 +44,10 @@ def compare(db: Database, statement: Statement) -> str:
         else:
             wanted = expected
         assert same_rows(found, wanted, ordered=statement.ordered), story
+        uncut = without_limit(sql)
+        if uncut is not None:
+            number = compiled.uncut.run(db.fetched(tables, shuffle), parameters)
+            assert len(number) == len(db.expected(uncut, parameters)), story
     return "compiled"
 
 

@@ -85,3 +85,39 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
     statistics.note_rows(table, 50_000)
     assert bind(step, ["h"], lambda _: rows * 6, statistics=statistics) != whole
     assert bind(step, ["h"], lambda _: [(number, None, None, None) for number in range(5000)]) == whole
+
+
+def test_rates_are_of_what_comes_out_lately() -> None:
+    """One value of which nothing comes out does not count for more than the others."""
+    statistics = Statistics()
+    assert statistics.rate(1) is None
+    for _ in range(3):
+        statistics.note_rate(1, 90, 100)
+    statistics.note_rate(1, 0, 1000)
+    rate = statistics.rate(1) or 0
+    assert 0.1 < rate < 0.2
+    statistics.doubt_rate(1)
+    assert (statistics.rate(1) or 0) > rate
+    for _ in range(20):
+        statistics.note_rate(1, 90, 100)
+    assert (statistics.rate(1) or 0) > 0.85
+    statistics.doubt_rate(2)
+    assert statistics.rate(2) is None
+
+
+def test_pages_where_they_are_less() -> None:
+    """Not where the whole is known to be small, nor where what is left leads to fewer rows."""
+    sql = "SELECT * FROM c JOIN p ON p.id = c.pid ORDER BY c.id LIMIT 20"
+    statistics = Statistics()
+    plan = plan_reads(sql, CATALOG, statistics)
+    assert plan.page is not None
+    statistics.note_rows(CATALOG.tables["c"], 15)
+    statistics.note_rows(CATALOG.tables["p"], 30)
+    assert plan.is_outdated
+    assert plan_reads(sql, CATALOG, statistics).page is None
+    of_host = "SELECT * FROM p WHERE host = ? ORDER BY n LIMIT 20"
+    statistics.note_rows(CATALOG.tables["p"], 100_000)
+    assert plan_reads(of_host, CATALOG, statistics).page is None
+    (step,) = plan_reads(of_host, CATALOG, statistics).steps
+    statistics.note(step, bind(step, ["h"], None), 40_000)
+    assert plan_reads(of_host, CATALOG, statistics).page is not None

@@ -49,6 +49,11 @@ def run(connection: rome.Connection) -> Counted:
     return run
 
 
+def test_a_pattern_is_no_value(run: Counted) -> None:
+    assert run("SELECT value FROM property WHERE image = 1 AND name LIKE 'a%'") == ["x"]
+    assert run("SELECT value FROM property WHERE image = 1 AND name GLOB 'b*'") == ["y"]
+
+
 def test_a_row_among_those_that_were_read(run: Counted) -> None:
     assert run("SELECT value FROM property WHERE image = 1 AND name = 'b'") == ["y"]
     assert run.rounds == 0

@@ -44,7 +44,7 @@ from rome.catalog.model import Catalog
 from rome.execution.compiled import aggregates, arithmetic, text, values
 from rome.execution.compiled import rows as row_helpers
 from rome.execution.compiled.program import Program
-from rome.execution.compiled.queries import Query
+from rome.execution.compiled.queries import Compound, Query
 from rome.execution.compiled.query_reading import read_query
 from rome.execution.compiled.reading import Context
 from rome.execution.compiled.refusal import Refused, Unfit
@@ -84,11 +84,17 @@ class Compiled:
     lists: Lists
     _codes: dict[bool, _Code] = field(default_factory=dict, repr=False)
     """By exactness; the exact one is only written when it is needed."""
+    _uncut_codes: dict[bool, _Code] = field(default_factory=dict, repr=False)
 
     @property
     def source(self) -> str:
         """The Python source of the function that is run first."""
         return self._code(exact=False).source
+
+    @cached_property
+    def uncut(self) -> Compiled:
+        """A function that gives as many rows as this one would without LIMIT and OFFSET, whatever is in them."""
+        return Compiled(_uncut(self.query), self.lists, self._uncut_codes)
 
     def with_lists(self, lists: Lists) -> Compiled:
         """The same function for a text whose placeholders stand for this (`NormalText.lists`)."""
@@ -166,6 +172,12 @@ def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled
     except (RecursionError, SyntaxError, MemoryError):
         return NotCompiled("too deep")
     return compiled
+
+
+def _uncut(query: Query) -> Query:
+    if isinstance(query, Compound) or query.is_aggregate or query.distinct:
+        return replace(query, limit=None, offset=None)
+    return replace(query, limit=None, offset=None, order=(), outputs=())  # cheaper
 
 
 def _checked(value: SqlValue) -> SqlValue:
