@@ -14,7 +14,7 @@ from rome.errors import InterfaceError
 from rome.execution.plan_cache import PlanCache
 from rome.sql.planner import Statistics
 from rome.storage.registry import open_store
-from rome.storage.store import CATALOG, Fetched, Range, Store, history_lost
+from rome.storage.store import CATALOG, Fetched, Store, Whole, history_lost
 from rome.url import URL
 
 _CATALOGS = 8
@@ -141,10 +141,10 @@ class Database:
         with self._lock:
             catalog = self._catalogs.get(seen.catalog_digest)
         if catalog is None:
-            fetched = self.store.fetch([Range(CATALOG)], seen.version)
+            fetched = self.store.fetch([Whole(CATALOG)], seen.version)
             if fetched.digest != seen.digest:
                 raise history_lost(seen.version)
-            catalog = decode_catalog(seen.catalog, fetched.answers[0], seen.catalog_digest)
+            catalog = decode_catalog(seen.catalog, sorted(zip(*fetched.answers[0], strict=True)), seen.catalog_digest)
         self.keep(catalog)
         return catalog
 

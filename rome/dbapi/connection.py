@@ -156,7 +156,8 @@ class Connection:
 
     def cursor(self) -> Cursor:
         """A new cursor."""
-        self._check()
+        if self._closed:
+            raise _closed()
         return Cursor(self)
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
@@ -169,7 +170,8 @@ class Connection:
 
     def run(self, sql: str, rows: Sequence[Parameters]) -> Result:
         """Run one statement for each set of parameters. Cursors call this."""
-        self._check()
+        if self._closed:
+            raise _closed()
         statement = classify(sql)
         if not statement.is_about_rows:
             result = self._run_here(statement, sql, rows)
@@ -210,7 +212,10 @@ class Connection:
         alone = self._isolation is Isolation.AUTOCOMMIT and self._transaction is None
         transaction = self._begin()
         try:
-            result = self._dispatch(transaction, statement, sql, rows)
+            if statement.is_about_rows:
+                result = run(transaction, statement, sql, rows)
+            else:
+                result = self._dispatch(transaction, statement, sql, rows)
             self._script.note(statement, sql, rows, result)
         except RolledBack as rolled_back:
             self._over()
@@ -366,7 +371,8 @@ class Connection:
 
     def rollback(self) -> None:
         """Drop what the transaction changed."""
-        self._check()
+        if self._closed:
+            raise _closed()
         self._lost = None
         if self._transaction is not None:
             try:
@@ -376,8 +382,8 @@ class Connection:
 
     def _over(self) -> None:
         over, self._transaction = self._transaction, None
-        if over is not None:
-            over.release_row_locks()
+        if over is not None and over.row_locks is not None:
+            over.row_locks.release()
 
     @contextmanager
     def taken_away(self, table: str) -> Iterator[None]:
@@ -437,7 +443,7 @@ class Connection:
 
     def _check(self) -> None:
         if self._closed:
-            raise ProgrammingError("Cannot operate on a closed database.")
+            raise _closed()
 
     def __enter__(self) -> Connection:
         self._check()
@@ -449,6 +455,10 @@ class Connection:
             self.commit()
         else:
             self.rollback()
+
+
+def _closed() -> ProgrammingError:
+    return ProgrammingError("Cannot operate on a closed database.")
 
 
 _SAVEPOINTS = frozenset({Kind.SAVEPOINT, Kind.RELEASE, Kind.ROLLBACK_TO})

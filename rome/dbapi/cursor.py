@@ -61,7 +61,6 @@ class Cursor:
 
     def _keep(self, result: Result) -> None:
         self._rows, self.description, self.rowcount, lastrowid = result
-        self._next = 0
         if lastrowid is not None:
             self.lastrowid = lastrowid
 

@@ -21,7 +21,7 @@ from rome.sql.read_plan import Step
 from rome.sql.sources import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
 from rome.sql.statistics import Statistics
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
-from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, index_space, rows_space
+from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
 
 MOST_COMBINATIONS = 4096
 """How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
@@ -67,7 +67,7 @@ def bind_step(
         limit = number_of(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
     except _WIDENS:
-        return (Range(rows_space(step.table.id)),)
+        return (Whole(rows_space(step.table.id)),)
 
 
 def bind_count(step: Step, parameters: Parameters) -> Count | None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from rome.catalog.affinity import Affinity
 from rome.catalog.model import Table
@@ -61,8 +63,13 @@ def one_prefix(table: Table, path: Path) -> OnePrefix | None:
 def _maker(table: Table, path: KeyPath) -> Callable[[bytes], Request]:
     rows = rows_space(table.id)
     if path.is_get:
-        return lambda key: Get(rows, (key,))
+        return lambda key: _get((rows, (key,)))
     if path.index is None:
         return lambda prefix: Range(rows, prefix, prefix_end(prefix))
     index = index_space(path.index.id)
-    return lambda prefix: Lookup(index, rows, ((prefix, prefix_end(prefix)),))
+    return lambda prefix: _lookup((index, rows, ((prefix, prefix_end(prefix)),), None, False))
+
+
+_get: Callable[[Any], Get] = partial(tuple.__new__, Get)
+_lookup: Callable[[Any], Lookup] = partial(tuple.__new__, Lookup)
+"""These make a request of a tuple of its fields, without the call of a Python function."""

@@ -86,8 +86,10 @@ class Statement:
     """SELECT: FOR UPDATE at its end, which SQLite does not know."""
     is_about_rows: bool = field(init=False, repr=False)
     """Whether it reads or changes rows, and nothing else is to be heeded."""
+    changes_rows: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "changes_rows", self.kind in WRITES)
         is_about_rows = self.kind in ABOUT_ROWS and not self.tail and self.locking is None
         object.__setattr__(self, "is_about_rows", is_about_rows)
 

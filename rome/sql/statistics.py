@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rome.catalog.model import Table
 from rome.sql.access import KeyPath
-from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, rows_space
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Whole, rows_space
 
 if TYPE_CHECKING:
     from rome.sql.read_plan import Step
@@ -65,7 +65,7 @@ class Statistics:
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
         """A step's requests were answered with so many rows together, or with their number."""
         for request in requests:
-            if request in (Range(rows_space(step.table.id)), Count(rows_space(step.table.id), ((b"", LAST),))):
+            if isinstance(request, Whole) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
                 self.note_rows(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
@@ -73,6 +73,11 @@ class Statistics:
         keys = sum(len(request.ranges) if isinstance(request, (Lookup, Count)) else 1 for request in requests)
         if keys and isinstance(step.path, KeyPath):
             self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows / keys)
+
+    def note_key(self, step: Step, rows: int) -> None:
+        """One key of a step's path led to so many rows, in an index or among the rows."""
+        if isinstance(step.path, KeyPath) and not step.path.is_unique:
+            self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows)
 
     def note_rows(self, table: Table, rows: int) -> None:
         """The table has so many rows."""
@@ -172,5 +177,4 @@ def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
 
 
 def _is_quite_another(before: float, now: float) -> bool:
-    low, high = sorted((before, now))
-    return high > _FEW and high > low * _QUITE_ANOTHER
+    return (now > _FEW and now > before * _QUITE_ANOTHER) or (before > _FEW and before > now * _QUITE_ANOTHER)

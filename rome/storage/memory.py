@@ -40,12 +40,13 @@ from rome.storage.store import (
     Stats,
     Store,
     Undo,
+    Whole,
     Write,
     history_lost,
     next_digest,
     too_old,
 )
-from rome.storage.undo import Digests, Past, Present, existing, fetch_at
+from rome.storage.undo import Columns, Digests, Past, Present, existing, fetch_at
 from rome.url import URL
 
 LOG_COMMITS = 10_000
@@ -238,6 +239,9 @@ class _Database:
             space = self._spaces.get(request.space, _EMPTY)
             keys = space.irange(request.begin, request.end, (True, False), request.reverse)
             return [(key, space[key]) for key in islice(keys, request.limit)]
+        if isinstance(request, Whole):
+            space = self._spaces.get(request.space, _EMPTY)
+            return list(space), list(space.values())
         if isinstance(request, Lookup):
             return self._lookup(request)
         space = self._spaces.get(request.space, _EMPTY)
@@ -272,15 +276,16 @@ class _Database:
         """As the Store contract has it."""
         self.counters[counter] = max(value, self.counters.get(counter, 0))
 
-    def _lookup(self, request: Lookup) -> list[tuple[bytes, bytes | None]]:
+    def _lookup(self, request: Lookup) -> Columns:
         index = self._spaces.get(request.index, _EMPTY)
         rows = self._spaces.get(request.rows, _EMPTY)
-        entries = (
+        found = (
             entry
             for begin, end in (reversed(request.ranges) if request.reverse else request.ranges)
             for entry in index.irange(begin, end, (True, False), request.reverse)
         )
-        return [(entry, rows.get(row_key_of(entry))) for entry in islice(entries, request.limit)]
+        entries = list(islice(found, request.limit))
+        return entries, [rows.get(row_key_of(entry)) for entry in entries]
 
     def _validate(self, checks: Sequence[Check]) -> None:
         """Raise Conflict for the first check that fails. Most are answered by when their space was last written."""
@@ -353,7 +358,10 @@ def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, 
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(request, Count):
             continue
-        pairs = zip(request.keys, answer, strict=True) if isinstance(request, Get) else answer
+        pairs = answer
+        if not isinstance(request, Range):
+            columns = (request.keys, answer) if isinstance(request, Get) else answer
+            pairs = zip(*columns, strict=True)
         for key, value in pairs:
             rows += value is not None
             size += len(key) + len(value or b"")

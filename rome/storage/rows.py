@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from itertools import chain
-from operator import itemgetter
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from itertools import accumulate
 
 import msgpack
 
@@ -13,8 +13,8 @@ from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
-_first = itemgetter(0)
-_others = itemgetter(slice(1, None))
+Row = tuple[SqlValue, ...]
+
 _STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
 
 
@@ -43,22 +43,58 @@ def decode_row(data: bytes) -> tuple[int, tuple[SqlValue, ...]]:
     return schema, values
 
 
-def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[tuple[SqlValue, ...] | None] | None:
+def decode_rows(rows: Sequence[bytes | None], schema: int, width: int) -> list[Row] | None:
     """The values of rows; None unless all are rows of this schema number, with so many values.
 
-    Nothing here looks at one row by itself: C loops over all of them.
+    All of them are decoded as one msgpack list. Nothing looks at each value: msgpack refuses maps and extensions, it
+    tells of each list that it comes to the end of, and a boolean is a byte that can be looked for.
     """
-    unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, use_list=False, max_buffer_size=0)
+    lists: list[Row] = []
     try:
-        unpacker.feed(b"".join(rows))  # type: ignore[arg-type] # where one is missing (None), this is an error
-        decoded = list(unpacker)
+        data = b"".join(rows)  # type: ignore[arg-type] # where one is missing (None), this is an error
+        _unpack(
+            b"\xdd%b%b" % (len(rows).to_bytes(4, "big"), data),
+            list_hook=lists.append,
+            max_map_len=0,
+            max_ext_len=0,
+            object_hook=_refuse,
+            ext_hook=_refuse,
+        )
+        # The hook leaves None in the place of a list.
+        if lists.pop().count(None) != len(rows) or len(lists) != len(rows):
+            return None
+        values = _values_of(width)(lists, schema)
     except Exception:
         return None
-    if len(decoded) != len(rows) or set(map(type, decoded)) != {tuple} or set(map(len, decoded)) != {width + 1}:
-        return None
-    if set(map(_first, decoded)) != {schema} or not _STORAGE_CLASSES.issuperset(map(type, chain(*decoded))):
-        return None
-    return list(map(_others, decoded))
+    return None if len(values) != len(rows) or _has_boolean(lists, rows, data) else values
+
+
+def _has_boolean(lists: Sequence[Row], rows: Sequence[bytes | None], data: bytes) -> bool:
+    """Whether there is a boolean in one of these rows, which make up the data. Its byte may be in other values, too."""
+    if 0xC2 not in data and 0xC3 not in data:
+        return False
+    ends = list(accumulate(map(len, rows)))  # type: ignore[arg-type] # none is missing
+    for byte in (b"\xc2", b"\xc3"):
+        at = data.find(byte)
+        while at >= 0:
+            number = bisect_right(ends, at)
+            if bool in map(type, lists[number]):
+                return True
+            at = data.find(byte, ends[number])
+    return False
+
+
+def _refuse(*_: object) -> None:
+    raise FormatError("a row holds a value that SQLite has not")
+
+
+@lru_cache(maxsize=1024)
+def _values_of(width: int) -> Callable[[list[Row], int], list[Row]]:
+    """What takes the values of lists that have this schema number; an error for a list of another length."""
+    names = "".join(f"v{at}, " for at in range(width))
+    code = f"lambda lists, schema: [({names}) for number, {names} in lists if number == schema]"
+    found: Callable[[list[Row], int], list[Row]] = eval(code)  # noqa: S307 - our own
+    return found
 
 
 def _shown(data: bytes) -> str:

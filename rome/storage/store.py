@@ -109,12 +109,18 @@ class Range(NamedTuple):
     reverse: bool = False
 
 
+class Whole(NamedTuple):
+    """All of a space of values. Answer: tuple[keys, values], two sequences side by side, in any order."""
+
+    space: bytes
+
+
 class Lookup(NamedTuple):
     """The rows that ranges of an index lead to.
 
-    Answer: list[tuple[entry, row value]], each range in entry order (descending when `reverse`, which also takes the
-    ranges from the last to the first), the ranges as given, `limit` counted over all of them. The row's key is
-    `keys.row_key_of(entry)`. An entry whose row is missing is left out.
+    Answer: tuple[entries, row values], two sequences side by side: each range in entry order (descending when
+    `reverse`, which also takes the ranges from the last to the first), the ranges as given, `limit` counted over all of
+    them. The row's key is `keys.row_key_of(entry)`. An entry whose row is missing is left out.
     """
 
     index: bytes  # type: ignore[assignment]  # hides tuple.index, which nobody asks a request for
@@ -131,7 +137,7 @@ class Count(NamedTuple):
     ranges: tuple[KeyRange, ...]
 
 
-Request = Get | Range | Lookup | Count
+Request = Get | Range | Whole | Lookup | Count
 
 
 class Fetched(NamedTuple):
@@ -215,30 +221,55 @@ class Committed(NamedTuple):
     undos: tuple[Undo, ...]
 
 
-@dataclass(slots=True)
 class Stats:
     """Exact counts of what a store was asked, for budgets and EXPLAIN. `rounds` are network round trips.
 
-    Counting is per thread-safe call; `commands` are the engine's own, `rows` are values handed out, `bytes` both ways.
+    `commands` are the engine's own, `rows` are values handed out, `bytes` both ways. Threads may count at once.
     """
 
-    rounds: int = 0
-    commands: int = 0
-    rows: int = 0
-    bytes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+    def __init__(self) -> None:
+        self._counts = (0, 0, 0, 0)
+        self._news: list[tuple[int, int, int, int]] = []
+        """What was added and is not in `_counts` yet: to append takes no lock."""
+        self._lock = threading.Lock()
 
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
         """Add to the counts."""
-        with self.lock:
-            self.rounds += rounds
-            self.commands += commands
-            self.rows += rows
-            self.bytes += bytes
+        self._news.append((rounds, commands, rows, bytes))
+        if len(self._news) > _MOST_NEWS:
+            self.snapshot()
 
     def snapshot(self) -> tuple[int, int, int, int]:
         """(rounds, commands, rows, bytes) now."""
-        return self.rounds, self.commands, self.rows, self.bytes
+        with self._lock:
+            new = self._news[:]
+            del self._news[: len(new)]
+            rounds, commands, rows, size = map(sum, zip(self._counts, *new, strict=True))
+            self._counts = rounds, commands, rows, size
+            return self._counts
+
+    @property
+    def rounds(self) -> int:
+        """Network round trips."""
+        return self.snapshot()[0]
+
+    @property
+    def commands(self) -> int:
+        """The engine's own commands."""
+        return self.snapshot()[1]
+
+    @property
+    def rows(self) -> int:
+        """Values handed out."""
+        return self.snapshot()[2]
+
+    @property
+    def bytes(self) -> int:
+        """Sent and received."""
+        return self.snapshot()[3]
+
+
+_MOST_NEWS = 1000
 
 
 class Store(Protocol):

@@ -24,14 +24,16 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, history_lost
+from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Whole, history_lost
 
 Pair = tuple[bytes, bytes | None]
-"""A key and its value; in the present answer of a Lookup, an entry and its row's value (None: no such row)."""
+"""A key and its value; of a Lookup, an entry and its row's value (None: no such row)."""
+
+Columns = tuple[Sequence[bytes], Sequence[bytes | None]]
+"""Keys and their values; in the present answer of a Lookup, entries and their rows' values (None: no such row)."""
 
 
 class Digests(NamedTuple):
@@ -85,13 +87,15 @@ def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Reque
             return Fetched(at, present.catalog, answers, *present.digests)
 
 
-_value_of = itemgetter(1)
-
-
-def existing(answer: list[Pair]) -> list[Pair]:
+def existing(answer: Columns) -> Columns:
     """A Lookup's answer without the entries whose row is missing."""
     # (No row is empty, so none is false.)
-    return answer if all(map(_value_of, answer)) else [pair for pair in answer if pair[1] is not None]
+    return answer if all(answer[1]) else _columns(pair for pair in zip(*answer, strict=True) if pair[1] is not None)
+
+
+def _columns(pairs: Iterable[Pair]) -> Columns:
+    listed = list(pairs)
+    return [key for key, _ in listed], [value for _, value in listed]
 
 
 class Past:
@@ -142,6 +146,10 @@ def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | N
     known = dict(zip(asked.companion.keys, beside, strict=True)) if asked.companion and beside is not None else {}
     if isinstance(request, Count):
         return _rewind_count(request, answer, known, past)
+    if isinstance(request, Whole):
+        return _rewind_whole(answer, past.of(request.space))
+    if isinstance(request, Lookup):
+        answer = list(zip(*answer, strict=True))
     space, ranges = _where(request)
     touched = sum(len(past.written(space, key_range)) for key_range in ranges)
     pairs: list[Pair] = answer
@@ -167,14 +175,21 @@ def _rewind_count(request: Count, present: int, known: dict[bytes, bytes | None]
     return present + sum((old[key] is not None) - (known[key] is not None) for key in written)
 
 
+def _rewind_whole(answer: Columns, old: dict[bytes, bytes | None]) -> Columns:
+    if not old:
+        return answer
+    rows = {**dict(zip(*answer, strict=True)), **old}
+    return _columns(pair for pair in rows.items() if pair[1] is not None)
+
+
 def _rewind_rows(
     request: Lookup, asked: _Asked, pairs: list[Pair], answer: list[Pair], known: dict[bytes, bytes | None], past: Past
-) -> list[Pair] | _Asked:
+) -> Columns | _Asked:
     """Lead the entries of the older version to the rows of that version."""
     old = past.of(request.rows)
     fresh = past.of(request.index)
     if not old and not fresh:
-        return existing(pairs)
+        return existing(_columns(pairs))
     now = {row_key_of(entry): value for entry, value in answer} | known
     found: list[Pair] = []
     missing: list[bytes] = []
@@ -188,7 +203,7 @@ def _rewind_rows(
             missing.append(row_key)
     if missing:
         return _Asked(asked.request, Get(request.rows, tuple(dict.fromkeys([*known, *missing]))))
-    return existing(found)
+    return existing(_columns(found))
 
 
 def _brought_back(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:

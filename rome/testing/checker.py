@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog, Table
 from rome.database import open_database, release_database
-from rome.storage.store import CATALOG, Range, Store, index_space, rows_space
+from rome.storage.store import CATALOG, Range, Store, Whole, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.stored import read_row
 from rome.url import parse_url
@@ -17,8 +17,9 @@ def check_database(url: str) -> list[str]:
     """Compare rows and index entries at the newest version. The faults found, a sentence each; none: an empty list."""
     database = open_database(parse_url(url))
     try:
-        fetched = database.store.fetch([Range(CATALOG)])
-        catalog = decode_catalog(fetched.catalog, fetched.answers[0], fetched.catalog_digest)
+        fetched = database.store.fetch([Whole(CATALOG)])
+        pairs = sorted(zip(*fetched.answers[0], strict=True))
+        catalog = decode_catalog(fetched.catalog, pairs, fetched.catalog_digest)
         return list(_faults(database.store, catalog, fetched.version))
     finally:
         release_database(database)
@@ -27,11 +28,11 @@ def check_database(url: str) -> list[str]:
 def _faults(store: Store, catalog: Catalog, version: int) -> Iterator[str]:
     entries = IndexEntries()
     for table in catalog.tables.values():
-        (pairs,) = store.fetch([Range(rows_space(table.id))], version).answers
-        rows = {key: read_row(table, key, data) for key, data in pairs}
+        (found,) = store.fetch([Whole(rows_space(table.id))], version).answers
+        rows = {key: read_row(table, key, data) for key, data in zip(*found, strict=True)}
         for index in table.indexes:
-            (found,) = store.fetch([Range(index_space(index.id))], version).answers
-            present = {entry for entry, _ in found}
+            (pairs,) = store.fetch([Range(index_space(index.id))], version).answers
+            present = {entry for entry, _ in pairs}
             expected = {entries.of(table, index, row, key) for key, row in rows.items()} - {None}
             name = index.name or f"of foreign key ({', '.join(filter(None, index.columns))})"
             yield from _differences(table, name, present, expected)

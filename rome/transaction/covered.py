@@ -55,11 +55,6 @@ class Covered:
             found.update(dict.fromkeys(keys))
         return tuple(found)
 
-    def clear(self) -> None:
-        """What was read may be old."""
-        self._answered.clear()
-        self._by_prefix.clear()
-
     def _take_in(self, answered: _Answered) -> None:
         for begin, end in answered.request.ranges:
             if end == prefix_end(begin):

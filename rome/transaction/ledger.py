@@ -7,29 +7,26 @@ from typing import Any
 _MISSING = object()
 
 
-class Ledger:
+class Ledger(list[tuple[dict[Any, Any], Any, Any]]):
     """Notes the changes made through it. `mark` and `back_to` bracket what is to be undone."""
-
-    def __init__(self) -> None:
-        self._undo: list[tuple[dict[Any, Any], Any, Any]] = []
 
     def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
         """mapping[key] = value"""
-        self._undo.append((mapping, key, mapping.get(key, _MISSING)))
+        self.append((mapping, key, mapping.get(key, _MISSING)))
         mapping[key] = value
 
-    def remove(self, mapping: dict[Any, Any], key: Any) -> None:
+    def take_out(self, mapping: dict[Any, Any], key: Any) -> None:
         """Del mapping[key]"""
-        self._undo.append((mapping, key, mapping.pop(key)))
+        self.append((mapping, key, mapping.pop(key)))
 
     def mark(self) -> int:
         """A point to go back to."""
-        return len(self._undo)
+        return len(self)
 
     def back_to(self, mark: int) -> None:
         """Undo every change since the mark."""
-        while len(self._undo) > mark:
-            mapping, key, old = self._undo.pop()
+        while len(self) > mark:
+            mapping, key, old = self.pop()
             if old is _MISSING:
                 mapping.pop(key, None)
             else:

@@ -3,6 +3,9 @@
 Rows that were fetched are kept here, decoded, so that nothing is fetched twice. They are *staged* (put into the
 workspace) only when a statement runs there; the compiled evaluator takes them from here.
 
+Most transactions ask once for rows of a table, and change none of them. So the first answer is kept as it came
+(`_Fresh`), and is taken apart into rows that are known by their keys only when anything else is asked of the table.
+
 A row that is known (fetched, found missing, or written) is never staged over again: what the transaction did to it
 would be lost. ROLLBACK TO takes rows out of the workspace that were staged since; so what is staged hangs on the
 transaction's ledger. What was read stays read.
@@ -19,7 +22,7 @@ from typing import Any, NamedTuple
 from rome.catalog.model import Table
 from rome.execution.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
-from rome.storage.store import LAST, Fetched, Get, Lookup, Range, Request, rows_space
+from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
 from rome.transaction.covered import Covered
 from rome.transaction.ledger import Ledger
 from rome.transaction.stored import read_rows, relaid
@@ -50,31 +53,67 @@ class Target(NamedTuple):
     request: Request
 
 
+target_of: Callable[[tuple[Table, Request]], Target] = partial(tuple.__new__, Target)
+"""Makes a target of a tuple of its values."""
+request_of: Callable[[Target], Request] = itemgetter(1)
+"""The request of a target."""
+
+
+class _Fresh(NamedTuple):
+    """An answer as it came. `keys`: of rows, or the entries that lead to them. `found`: its rows in key order."""
+
+    table: Table
+    request: Request
+    version: int
+    keys: Sequence[bytes]
+    rows: Sequence[Row | None]
+    found: list[Row]
+
+
+_fresh: Callable[[Any], _Fresh] = partial(tuple.__new__, _Fresh)
+"""Makes a _Fresh of a tuple of its values."""
+
+
 class Loaded:
-    """The reads of one transaction."""
+    """The reads of one transaction. What a single answer does not need is made when there is more to keep."""
+
+    _covered: Covered | None = None
 
     def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
         self._workspace = workspace
         self._ledger = ledger
-        self.known: dict[int, dict[bytes, Known]] = {}
+        self._fresh: dict[int, _Fresh] = {}
+        """By table: at most one, of a table of which nothing is in `_known`."""
+        self._known: dict[int, dict[bytes, Known]] = {}
         self._staged: dict[int, dict[bytes, bool]] = {}
         self._answers: dict[Request, Sequence[bytes]] = {}
-        self._covered = Covered()
         self._full: set[int] = set()
+
+    @property
+    def known(self) -> dict[int, dict[bytes, Known]]:
+        """By table and key: every row that was read or written."""
+        for table_id in tuple(self._fresh):
+            self._settle(table_id)
+        return self._known
 
     # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
 
     def missing(self, targets: Iterable[Target]) -> list[Target]:
         """The requests, or the parts of them, that have not been answered yet."""
-        if not self.known and isinstance(targets, list) and len(targets) == 1:
+        if not self._known and not self._fresh and isinstance(targets, list) and len(targets) == 1:
             return targets
         left: dict[Request, Target] = {}
         for target in targets:
             table, request = target
+            fresh = self._fresh.get(table.id)
+            if fresh is not None:
+                if fresh.request == request:
+                    continue
+                self._settle(table.id)
             if table.id in self._full or request in self._answers:
                 continue
             if isinstance(request, Get):
-                known = self.known.get(table.id, {})
+                known = self._known.get(table.id, {})
                 keys = tuple(dict.fromkeys(key for key in request.keys if key not in known))
                 if not keys:
                     continue
@@ -85,7 +124,7 @@ class Loaded:
         return list(left.values())
 
     def _is_covered(self, table: Table, request: Lookup) -> bool:
-        keys = self._covered.rows(table, request)
+        keys = self._covered.rows(table, request) if self._covered is not None else None
         if keys is None:
             return False
         self._answers[request] = keys
@@ -97,32 +136,70 @@ class Loaded:
             table, request = target
             keys: Sequence[bytes]
             values: Sequence[bytes | None]
+            if table.id in self._fresh:
+                self._settle(table.id)
             if isinstance(request, Get):
                 keys, values = request.keys, answer
+            elif isinstance(request, (Lookup, Whole)):
+                keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
-                if isinstance(request, Lookup):
-                    keys = row_keys_of(keys)
-                    self._covered.note(request, keys)
-                elif isinstance(request, Range) and request[1:4] == (b"", LAST, None):
-                    self._full.add(table.id)
-                self._answers[request] = keys
-            known = self.known.setdefault(table.id, {})
-            if known:
-                new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in known]
-                keys, values = zip(*new, strict=True) if new else ((), ())
-            rows = read_rows(table, keys, values)
-            known.update(zip(keys, map(_known, zip(repeat(fetched.version), repeat(table), rows)), strict=True))
+            if self._known.get(table.id):
+                self._add(target, fetched.version, keys, values)
+            else:
+                rows = read_rows(table, keys, values)
+                found = _in_key_order(target, keys, rows)
+                self._fresh[table.id] = _fresh((table, request, fetched.version, keys, rows, found))
+
+    def _settle(self, table_id: int) -> None:
+        """Take the fresh answer of a table apart, if there is one."""
+        fresh = self._fresh.pop(table_id, None)
+        if fresh is not None:
+            table, request, version, keys, rows, _ = fresh
+            self._know(table, version, self._note(table, request, keys), rows)
+
+    def _add(self, target: Target, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+        """Keep one more answer of a table."""
+        table, request = target
+        keys = self._note(table, request, keys)
+        known = self._known[table.id]
+        new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in known]
+        if new:
+            keys, values = zip(*new, strict=True)
+            self._know(table, version, keys, read_rows(table, keys, values))
+
+    def _note(self, table: Table, request: Request, keys: Sequence[bytes]) -> Sequence[bytes]:
+        """Remember that a request was answered, and with which rows; the keys of these."""
+        if isinstance(request, Get):
+            return keys
+        if isinstance(request, Lookup):
+            keys = row_keys_of(keys)
+            if self._covered is None:
+                self._covered = Covered()
+            self._covered.note(request, keys)
+        elif isinstance(request, Whole):
+            self._full.add(table.id)
+        self._answers[request] = keys
+        return keys
+
+    def _know(self, table: Table, version: int, keys: Sequence[bytes], rows: Sequence[Row | None]) -> None:
+        known = self._known.setdefault(table.id, {})
+        known.update(zip(keys, map(_known, zip(repeat(version), repeat(table), rows)), strict=True))
 
     def rows(self, targets: Sequence[Target]) -> list[Row]:
         """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
 
-        When all of the table was fetched, these may be all of its rows.
+        When all of the table was fetched, these may be all of its rows. The list is not to be changed.
         """
         if not targets:
             return []
         table, request = targets[0]
-        known = self.known.get(table.id, {})
+        fresh = self._fresh.get(table.id)
+        if fresh is not None:
+            if fresh.request == request and len(targets) == 1:
+                return fresh.found
+            self._settle(table.id)
+        known = self._known.get(table.id, {})
         if len(targets) == 1 and isinstance(request, Get) and len(request.keys) == 1:
             row = known.get(request.keys[0])
             return [] if row is None or row.values is None else [row.values]
@@ -149,7 +226,8 @@ class Loaded:
 
     def note_new(self, table: Table, key: bytes) -> None:
         """A row key that a statement in the workspace has written."""
-        known = self.known.setdefault(table.id, {})
+        self._settle(table.id)
+        known = self._known.setdefault(table.id, {})
         if key not in known:
             self._ledger.set(known, key, Known(UNREAD, table, None))
         self._ledger.set(self._staged.setdefault(table.id, {}), key, True)
@@ -159,7 +237,8 @@ class Loaded:
     def stage(self, tables: Iterable[Table]) -> None:
         """Put the known rows of these tables into the workspace."""
         for table in tables:
-            known = self.known.get(table.id)
+            self._settle(table.id)
+            known = self._known.get(table.id)
             if known:
                 staged = self._staged.setdefault(table.id, {})
                 if len(staged) < len(known):
@@ -181,12 +260,13 @@ class Loaded:
 
     def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:
         """Forget every row that was only read, and take it out of the workspace: the next statement reads anew."""
+        self._fresh.clear()  # who changes a row of a table has asked more of it
         for table in tables:
-            known = self.known.get(table.id, {})
+            known = self._known.get(table.id, {})
             for key in [key for key in known if (table.id, key) not in changed]:
                 del known[key]
         self._answers.clear()
-        self._covered.clear()
+        self._covered = None
         self._full.clear()
         self.unstage_unknown(tables)
 
@@ -194,14 +274,31 @@ class Loaded:
         """Take rows out of the workspace that are not known, because they were forgotten."""
         for table in tables:
             staged = self._staged.get(table.id, {})
-            known = self.known.get(table.id, {})
+            known = self._known.get(table.id, {})
             gone = [key for key in staged if key not in known]
             if gone:
                 self._workspace.unload(table, map(decode, gone))
                 for key in gone:
-                    self._ledger.remove(staged, key)
+                    self._ledger.take_out(staged, key)
+
+
+def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
+    """The rows that there are of an answer, in key order. `keys`: as in `_Fresh`."""
+    table, request = target
+    if len(rows) == 1:
+        return [] if rows[0] is None else [rows[0]]
+    found = list(filter(None, rows))  # of the rows that there are, none is empty
+    if len(found) < len(rows):
+        keys = [key for key, row in zip(keys, rows, strict=True) if row]
+    if len(found) < 2 or (isinstance(request, Range) and not request.reverse):
+        return found
+    if table.rowid_alias is not None:
+        return sorted(found, key=itemgetter(table.position[table.rowid_alias.lower()]))
+    if isinstance(request, Lookup):
+        keys = row_keys_of(keys)
+    return [row for _, row in sorted(zip(keys, found, strict=True), key=itemgetter(0))]
 
 
 def whole(table: Table) -> Target:
     """Every row of a table."""
-    return Target(table, Range(rows_space(table.id)))
+    return Target(table, Whole(rows_space(table.id)))

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Check, Demand, Fetched, Get, Lookup, Range, Request
+from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
 from rome.transaction.loaded import Target
 
 _check: Any = partial(tuple.__new__, Check)
@@ -40,7 +40,7 @@ class Reads:
         for target, answer in zip(targets, fetched.answers, strict=True):
             self._add(target.request, Demand.UNWRITTEN)
             if isinstance(target.request, Lookup):
-                for entry, _ in answer:
+                for entry in answer[0]:
                     row = target.request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
                     self._seen.setdefault(row, self.version)
 
@@ -60,6 +60,8 @@ def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
             yield (request.space, *key_range(key))
     elif isinstance(request, Range):
         yield request.space, request.begin, request.end
+    elif isinstance(request, Whole):
+        yield request.space, b"", LAST
     else:
         space = request.index if isinstance(request, Lookup) else request.space
         for begin, end in request.ranges:

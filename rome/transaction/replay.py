@@ -14,7 +14,7 @@ functions of the program's own that are not deterministic, and transactions that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from rome.execution.workspace import Parameters, Result
 from rome.sql.statement import Kind, Statement
@@ -37,14 +37,11 @@ def _can_be_again(statement: Statement) -> bool:
     return statement.kind not in _NOT_AGAIN and statement.locking is None
 
 
-class Script:
+class Script(list[Step]):
     """The statements of one transaction."""
 
     _rows = 0
     _spoiled = False
-
-    def __init__(self) -> None:
-        self._steps: list[Step] = []
 
     @property
     def can_replay(self) -> bool:
@@ -55,7 +52,7 @@ class Script:
         """A statement was run."""
         if self._spoiled:
             return
-        self._steps.append((statement, sql, rows, result))
+        self.append((statement, sql, rows, result))
         self._rows += len(result.rows) + len(rows) + _STATEMENT
         if self._rows > _MOST_ROWS or not (statement.is_about_rows or _can_be_again(statement)):
             self.spoil()
@@ -63,10 +60,7 @@ class Script:
     def spoil(self) -> None:
         """Something happened that can't be done again."""
         self._spoiled = True
-        self._steps.clear()
-
-    def __iter__(self) -> Iterator[Step]:
-        return iter(self._steps)
+        self.clear()
 
 
 def is_same(one: Result, other: Result) -> bool:

@@ -15,8 +15,7 @@ from rome.execution.workspace import Parameters, Row
 from rome.sql.access import Limit
 from rome.sql.planner import Step, bind
 from rome.sql.sources import Const
-from rome.sql.statement import WRITES
-from rome.transaction.loaded import Target, whole
+from rome.transaction.loaded import Target, target_of, whole
 from rome.transaction.transaction import Transaction
 
 
@@ -29,7 +28,7 @@ class Fetching:
         self._first = first
         self.reads = plan.reads.page.reads if plan.reads.page and first is not None else plan.reads
         # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
-        self._in_turn = count > 1 and plan.statement.kind in WRITES
+        self._in_turn = count > 1 and plan.statement.changes_rows
         self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:
@@ -99,11 +98,11 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
     request = step.one_prefix.request(parameters) if step.one_prefix else None
     if request is None:
         return None
-    targets = [Target(step.table, request)]
+    targets = [target_of((step.table, request))]
     fetched = transaction.fetch(targets)
     rows = transaction.loaded.rows(targets)
     if fetched and not step.is_get:
-        transaction.database.statistics.note(step, (request,), len(rows))
+        transaction.database.statistics.note_key(step, len(rows))
     return rows
 
 

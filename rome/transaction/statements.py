@@ -10,14 +10,16 @@ Five functions in order lead from text to rows: `Statements.run`, `plan`, `Trans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 from rome.errors import OperationalError
 from rome.execution.compiled import Compiled, Unfit
 from rome.execution.plan import Plan, make_plan
 from rome.execution.workspace import Parameters, Result, Row, together
 from rome.sql.planner import Step, bind_count
-from rome.sql.statement import WRITES, Statement
+from rome.sql.statement import Statement
 from rome.transaction.changes import change
 from rome.transaction.pages import fetch_page
 from rome.transaction.rounds import Fetching, fetch, rows_of_step, stage
@@ -34,7 +36,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
     for _ in range(3):
         try:
             plan = plan_of(transaction, statement, sql, rows[0])
-            if statement.kind in WRITES:
+            if statement.changes_rows:
                 return change(transaction, plan, rows)
             return _read(transaction, plan, rows)
         except StaleCatalog:
@@ -109,4 +111,8 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
 def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
     """What the plan's function makes of the rows of each occurrence. Raises Unfit."""
     assert isinstance(plan.compiled, Compiled)
-    return Result(plan.compiled.run(rows, parameters), plan.description or None, -1)
+    return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
+
+
+_result: Callable[[Any], Result] = partial(tuple.__new__, Result)
+"""Makes a Result of a tuple of its values."""

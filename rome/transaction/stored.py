@@ -11,9 +11,12 @@ from rome.storage.keys import decode
 from rome.storage.rows import decode_row, decode_rows
 
 
-def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None]) -> list[Row | None]:
+def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None]) -> Sequence[Row | None]:
     """`read_row` for many rows, of which some may be missing (None)."""
-    if len(values) > 1:
+    if len(values) == 1:
+        data = values[0]
+        return [None if data is None else read_row(table, keys[0], data)]
+    if values:
         rows = decode_rows(values, table.schema, len(table.stored))
         if rows is not None:
             return rows

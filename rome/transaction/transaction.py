@@ -43,7 +43,7 @@ from rome.transaction.batch import TABLE_IDS, BatchBuilder
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Entry, entries_of, net_of
 from rome.transaction.ledger import Ledger
-from rome.transaction.loaded import Loaded, Target
+from rome.transaction.loaded import Loaded, Target, request_of
 from rome.transaction.numbers import Number, Numbers
 from rome.transaction.reads import Reads
 from rome.transaction.violations import foreign_key_error
@@ -181,7 +181,7 @@ class Transaction:
 
     def _ask(self, targets: Sequence[Target]) -> Fetched:
         try:
-            fetched = self.database.store.fetch([target.request for target in targets], self.version)
+            fetched = self.database.store.fetch([*map(request_of, targets)], self.version)
         except HistoryLost:
             self.database.forget()
             raise
@@ -210,17 +210,18 @@ class Transaction:
             self.foreign_keys = enforced
 
     def _take_version(self, fetched: Fetched) -> None:
+        version, _, _, incarnation, digest, catalog_digest = fetched
         if self.version is None:
-            self.version = fetched.version
-            self.digest = fetched.digest
+            self.version = version
+            self.digest = digest
             if self._reads is not None:
-                self._reads.version = fetched.version
-            is_replaced = self.database.is_replaced(fetched.incarnation)
-            if is_replaced or fetched.catalog_digest != self.base.digest:
+                self._reads.version = version
+            is_replaced = incarnation != self.database.incarnation and self.database.is_replaced(incarnation)
+            if is_replaced or catalog_digest != self.base.digest:
                 self._change_catalog(fetched)
-        if fetched.digest != self.digest or (self._earlier and self._is_another(fetched)):
+        if digest != self.digest or (self._earlier and self._is_another(fetched)):
             self.database.forget()
-            raise history_lost(fetched.version)
+            raise history_lost(version)
 
     def _is_another(self, fetched: Fetched) -> bool:
         """Whether a version of that number was read before, and is not this one."""
@@ -470,11 +471,6 @@ class Transaction:
         self.workspace.end(keep=False)
         if self.schema_changed:
             self.workspace.adopt(self.base)
-
-    def release_row_locks(self) -> None:
-        """The transaction is over: others may have the rows that it has locked."""
-        if self.row_locks is not None:
-            self.row_locks.release()
 
     def table(self, name: str) -> Table | None:
         """The table of that name, as this transaction sees the schema."""

@@ -7,7 +7,7 @@ import pytest
 from rome.sql.binding import MOST_COMBINATIONS
 from rome.sql.planner import bind, plan_reads
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
-from rome.storage.store import Get, Lookup, Range, Request, index_space, rows_space
+from rome.storage.store import Get, Lookup, Range, Request, Whole, index_space, rows_space
 from tests.sql.schema import catalog_from
 
 CATALOG = catalog_from("""
@@ -222,7 +222,7 @@ def index_of(table: str, name: str) -> bytes:
     return index_space(next(index.id for index in CATALOG.tables[table].indexes if index.name == name))
 
 
-WHOLE = (Range(rows_space(CATALOG.tables["services"].id)),)
+WHOLE = (Whole(rows_space(CATALOG.tables["services"].id)),)
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
     plan = plan_reads("SELECT * FROM services JOIN tags ON service_id = services.id WHERE uuid = ?", CATALOG)
     (step,) = (step for step in plan.steps if step.after)
     assert plan.follows_rows
-    assert bind(step, ["u"], None) == (Range(rows_of("tags")),)
+    assert bind(step, ["u"], None) == (Whole(rows_of("tags")),)
     assert not plan_reads("SELECT * FROM services WHERE uuid = ?", CATALOG).follows_rows
     assert plan_reads("SELECT * FROM services ORDER BY id LIMIT 1", CATALOG).follows_rows
 

@@ -2,7 +2,7 @@
 
 from rome.sql.access import KeyPath
 from rome.sql.planner import Statistics, bind, bind_count, plan_reads
-from rome.storage.store import Range, rows_space
+from rome.storage.store import Whole, rows_space
 from tests.sql.test_plans import CATALOG
 
 JOIN = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.host = ?"
@@ -51,7 +51,7 @@ def test_all_rows_that_were_read_are_counted() -> None:
     table = CATALOG.tables["p"]
     (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
     assert not statistics.knows(table)
-    statistics.note(step, [Range(rows_space(table.id))], 7)
+    statistics.note(step, [Whole(rows_space(table.id))], 7)
     assert statistics.rows(table) == 7
     statistics.forget()
     assert not statistics.knows(table)
@@ -78,7 +78,7 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
     (_, step) = plan_reads(JOIN, CATALOG).steps
     table, rows = CATALOG.tables["c"], [(number, None, None, None) for number in range(1000)]
     statistics = Statistics()
-    whole = (Range(rows_space(table.id)),)
+    whole = (Whole(rows_space(table.id)),)
     assert bind(step, ["h"], lambda _: rows) != whole
     statistics.note_rows(table, 500)
     assert bind(step, ["h"], lambda _: rows, statistics=statistics) == whole

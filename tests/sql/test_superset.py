@@ -20,7 +20,7 @@ from rome.sql.planner import ReadPlan, Statistics, bind, plan_reads
 from rome.storage.keys import collate, encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
 from rome.storage.rows import encode_row
-from rome.storage.store import Batch, Get, Lookup, Request, Write, index_space, rows_space
+from rome.storage.store import Batch, Get, Lookup, Request, Whole, Write, index_space, rows_space
 from tests.sql.schema import catalog_of
 
 DDL = """
@@ -104,7 +104,9 @@ class Data:
             if isinstance(request, Get):
                 keys.update(key for key, value in zip(request.keys, answer, strict=True) if value is not None)
             elif isinstance(request, Lookup):
-                keys.update(row_key_of(one) for one, _ in answer)
+                keys.update(row_key_of(one) for one in answer[0])
+            elif isinstance(request, Whole):
+                keys.update(answer[0])
             else:
                 keys.update(key for key, _ in answer)
         return keys

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rome.errors import DataError, FormatError
-from rome.storage.rows import decode_row, encode_row
+from rome.storage.rows import decode_row, decode_rows, encode_row
 
 values = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text(), st.binary())
 
@@ -70,3 +70,51 @@ def test_any_bytes_decode_or_are_refused(data):
     except FormatError:
         return
     assert isinstance(schema, int)
+
+
+ROWS = [[1, "a", 2], [1, None, 2.5], [1, b"\xff", "é\x92"]]
+
+
+def test_rows_of_one_schema_are_decoded_at_once():
+    assert decode_rows([msgpack.packb(row) for row in ROWS], 1, 2) == [("a", 2), (None, 2.5), (b"\xff", "é\x92")]
+    assert decode_rows([], 1, 2) == []
+
+
+@given(st.lists(st.lists(values, min_size=3, max_size=3), max_size=20))
+def test_many_rows_are_decoded_as_each_of_them(rows):
+    data = [encode_row(7, row) for row in rows]
+    assert decode_rows(data, 7, 3) == [decode_row(each)[1] for each in data]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        b"text",
+        b"\xc0",
+        msgpack.packb(5),
+        msgpack.packb([]),
+        msgpack.packb([1, "a"]),
+        msgpack.packb([1, "a", 2, 3]),
+        msgpack.packb([2, "a", 2]),
+        msgpack.packb([1, "a", [2]]),
+        msgpack.packb([1, "a", []]),
+        msgpack.packb([1, "a", {}]),
+        msgpack.packb([1, "a", {"b": 2}]),
+        msgpack.packb([1, "a", True]),
+        msgpack.packb([True, "a", 2]),
+        msgpack.packb([1, "a", msgpack.ExtType(5, b"text")]),
+        msgpack.packb([1, "a", msgpack.Timestamp(1)]),
+        msgpack.packb([1, "a", 2]) + b"\0",
+        msgpack.packb([1, "a", 2]) * 2,
+        msgpack.packb([1, "a", "bcd"])[:-1],
+        msgpack.packb([1, "a", b"\xff"], use_bin_type=False),
+        None,
+    ],
+)
+def test_rows_of_which_one_is_none_are_not_decoded_at_once(data):
+    others = [msgpack.packb(row) for row in ROWS]
+    assert decode_rows([*others, data], 1, 2) is None
+    assert decode_rows([data, *others], 1, 2) is None
+    assert decode_rows([data], 1, 2) is None

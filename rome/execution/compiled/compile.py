@@ -127,6 +127,11 @@ class Compiled:
         places = tuple(source.index for source in sources if isinstance(source, Param))
         return places if len(places) == len(self.lists) else None
 
+    @cached_property
+    def _are_in_order(self) -> bool:
+        """Whether the placeholders' places are those of the parameters."""
+        return self._places == tuple(range(self._parameter_count))
+
     def _values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
         """For each placeholder, the values that it stands for."""
         if type(parameters) is tuple and self._places is not None and len(parameters) == self._parameter_count:
@@ -138,7 +143,8 @@ class Compiled:
                 elif not (value.isascii() if kind is str else kind in _AS_THEY_ARE):
                     break
             else:
-                return [(parameters[place],) for place in self._places]
+                placed = parameters if self._are_in_order else [parameters[place] for place in self._places]
+                return list(zip(placed))
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
             raise Unfit("another number of parameters than the statement has")
         try:

@@ -2,9 +2,10 @@
 
     FROM a JOIN b ON b.a_id = a.id LEFT JOIN c ON c.b_id = b.id WHERE a.x > 5
 
-    for r0 in x0 if r0[2] > 5 for r1 in x1.get(r0[0], ()) for r2 in x2.get(r1[0], x3)
+    for r0 in x0 if r0[2] > 5 for r1 in x1(r0[0], ()) for r2 in x2(r1[0], x3)
 
-x1 and x2 are hashes of the rows of b and c, built beforehand; x3 is a row of NULLs. Each conjunct stands as far to the
+x1 and x2 look up in hashes of the rows of b and c, built beforehand; x3 is a row of NULLs. (Where a key can lead to one
+row only, the hash holds that row and no list: `for r1 in (x1(r0[0]),) if r1`.) Each conjunct stands as far to the
 left as what it speaks of is known: where it speaks of one item of FROM alone, already in building the hash. An
 equality with something further left becomes the key of a hash, whether that is an earlier table or the row of an outer
 query: a correlated subquery is a lookup and no loop.
@@ -81,8 +82,10 @@ class Joins:
     def _inner(self, item: Source | Group, conjuncts: _Conjuncts, rows: Rows, *, is_first: bool) -> list[Clause]:
         after = [self._if(term, rows) for term in conjuncts.rest]
         if conjuncts.keys:
-            key, hashed = self._hash(item, conjuncts, rows)
-            return [Clause(f"for {target(item)} in {hashed}.get({key}, ())", f"({key} in {hashed})"), *after]
+            key, hashed, is_unique = self._hash(item, conjuncts, rows)
+            name, get = target(item), self.program.hoist(f"{hashed}.get")
+            code = f"for {name} in ({get}({key}),) if {name}" if is_unique else f"for {name} in {get}({key}, ())"
+            return [Clause(code, f"({key} in {hashed})"), *after]
         if is_first:
             own = [self._if(term, rows) for term in conjuncts.own]
             return [Clause(f"for {target(item)} in {self._base(item)}"), *own, *after]
@@ -90,18 +93,21 @@ class Joins:
 
     def _left(self, join: Join, ids: frozenset[int], rows: Rows) -> Clause:
         conjuncts = _split(join.on, ids)
-        name, nulls = target(join.item), self.program.hoist(f"({_nulls(join.item)},)")
+        name, null = target(join.item), _nulls(join.item)
         if conjuncts.keys:
-            key, hashed = self._hash(join.item, conjuncts, rows)
+            key, hashed, is_unique = self._hash(join.item, conjuncts, rows)
+            get = self.program.hoist(f"{hashed}.get")
+            if not conjuncts.rest and is_unique:
+                return Clause(f"for {name} in ({get}({key}, {self.program.hoist(null)}),)")
             if not conjuncts.rest:
-                return Clause(f"for {name} in {hashed}.get({key}, {nulls})")
-            found = f"{hashed}.get({key}, ())"
+                return Clause(f"for {name} in {get}({key}, {self.program.hoist(f'({null},)')})")
+            found = f"filter(None, ({get}({key}),))" if is_unique else f"{get}({key}, ())"
         else:
             found = self._filtered(join.item, conjuncts.own)
         if conjuncts.rest:
             tests = " and ".join(self.terms.true(term, rows) for term in conjuncts.rest)
             found = f"[{name} for {name} in {found} if {tests}]"
-        return Clause(f"for {name} in ({found} or {nulls})")
+        return Clause(f"for {name} in ({found} or {self.program.hoist(f'({null},)')})")
 
     def _base(self, item: Source | Group) -> str:
         """The code of an item's rows."""
@@ -123,8 +129,11 @@ class Joins:
         tests += [f"{key.code} is not None" for key in keys if key.nullable]
         return " and ".join(tests)
 
-    def _hash(self, item: Source | Group, conjuncts: _Conjuncts, rows: Rows) -> tuple[str, str]:
-        """The code of the key to look up, and the name of the hash of an item's rows."""
+    def _hash(self, item: Source | Group, conjuncts: _Conjuncts, rows: Rows) -> tuple[str, str, bool]:
+        """The code of the key to look up, and the name of the hash of an item's rows.
+
+        Also whether no two rows have one key: then the hash holds the row itself, else lists of rows.
+        """
         inner: list[Side] = []
         outer: list[Side] = []
         for comparison, is_left in conjuncts.keys:
@@ -134,14 +143,15 @@ class Joins:
         name, base, tests = target(item), self._base(item), self._tests(conjuncts.own, inner)
         condition = f" if {tests}" if tests else ""
         key = _tuple([side.code for side in inner])
-        if _is_unique(item, conjuncts.keys) and all(side.simple for side in inner):
-            hashed = self.program.hoist(f"{{{key}: ({name},) for {name} in {base}{condition}}}")
+        is_unique = _is_unique(item, conjuncts.keys) and all(side.simple for side in inner)
+        if is_unique:
+            hashed = self.program.hoist(f"{{{key}: {name} for {name} in {base}{condition}}}")
         else:
             append = f"{{name}}[{key}].append({name})"
             lines = ["{name} = defaultdict(list)", f"for {name} in {base}:"]
             lines += [f"    if {tests}:", f"        {append}"] if tests else [f"    {append}"]
             hashed = self.program.hoist_lines(lines, "h")
-        return _tuple([side.code for side in outer]), hashed
+        return _tuple([side.code for side in outer]), hashed, is_unique
 
 
 def target(item: Source | Group) -> str:

@@ -14,6 +14,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -44,7 +45,7 @@ class Server:
 
     def open(self) -> None:
         """Connect once, to learn whether the server takes us. Raises StoreUnavailable."""
-        self._give_back(self._take())
+        self._give_back(self._connect())
 
     def close(self) -> None:
         """Disconnect what is idle."""
@@ -67,15 +68,18 @@ class Server:
         self._stats.add(1, len(replies), 0, size)
         return replies
 
-    def exchange(self, packed: Packed, pack_again: Callable[[], Packed]) -> tuple[list[Any], int]:
-        """As `round`, for commands that are packed already, and not counted; also the bytes sent and received."""
+    def exchange(self, packed: Packed, pack_again: Callable[..., Packed], *of: Any) -> tuple[list[Any], int]:
+        """As `round`, for commands that are packed already, and not counted; also the bytes sent and received.
+
+        `of`: what `pack_again` is called with.
+        """
         try:
             answered = self._exchange(*packed)
             if answered is not None:
                 return answered
         except LOST as error:
-            return self._exchange_again(pack_again, error)
-        return self._exchange_again(pack_again, None)
+            return self._exchange_again(partial(pack_again, *of), error)
+        return self._exchange_again(partial(pack_again, *of), None)
 
     def _exchange_again(self, pack_again: Callable[[], Packed], lost: Exception | None) -> tuple[list[Any], int]:
         """Exchange on fresh connections, after one broke; or at once (`lost` is None) because scripts are forgotten."""
@@ -100,7 +104,10 @@ class Server:
 
     def _exchange(self, data: bytes, count: int) -> tuple[list[Any], int] | None:
         """One try; None if the server does not know a script that was called by its hash."""
-        wire = self._take()
+        try:
+            wire = self._idle.pop()
+        except IndexError:
+            wire = self._connect()
         try:
             wire.send(data)
             replies = wire.receive(count)
@@ -113,11 +120,7 @@ class Server:
         self._give_back(wire)
         return None if is_forgotten else answered
 
-    def _take(self) -> Wire:
-        try:
-            return self._idle.pop()
-        except IndexError:
-            pass
+    def _connect(self) -> Wire:
         try:
             return self._make()
         except (*LOST, ResponseError) as error:

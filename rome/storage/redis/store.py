@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Any
 
 from redis.exceptions import ResponseError
@@ -37,6 +38,11 @@ _Counts = tuple[int, int, int, Digests]
 
 _NEW: _Counts = 0, 0, 0, Digests(b"", b"", b"")
 
+_fetched: Callable[[Any], Fetched] = partial(tuple.__new__, Fetched)
+"""Makes a Fetched of a tuple of its values."""
+
+_command_of: Callable[[Question], bytes] = itemgetter(0)
+
 _EXEC = pack([("EXEC",)])
 _PAGE = 1000
 """Commits of the log that `changes` reads in one round."""
@@ -61,15 +67,14 @@ class RedisStore:
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
         """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
-        version, present = self._ask(requests, at)
-        catalog, answers, tail, digests = present
+        version, catalog, answers, tail, digests = self._ask(requests, at)
         if tail and at is not None:
-            asked = [present]
-            return fetch_at(requests, at, lambda more: asked.pop() if asked else self._ask(more, at)[1])
+            asked = [Present(catalog, answers, tail, digests)]
+            return fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
                 answers[place] = existing(answers[place])
-        return Fetched(version, catalog, answers, *digests)
+        return _fetched((version, catalog, answers, *digests))
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -130,17 +135,23 @@ class RedisStore:
         """Disconnect. A store that is used again connects again."""
         self._server.close()
 
-    def _ask(self, requests: Sequence[Request], at: int | None) -> tuple[int, Present]:
-        """One round: the newest version, the present answers, and the commits after `at`.
-
-        Lookups keep entries whose row is missing.
-        """
+    def _ask(
+        self, requests: Sequence[Request], at: int | None
+    ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
+        """One round: the newest version, and the fields of Present. Lookups keep entries whose row is missing."""
         of = self._questions.of
         questions = [of(request) for request in requests]
-        packed = self._packed(questions, at)
-        replies, size = self._server.exchange(packed, lambda: self._packed(list(map(of, requests)), at))
-        meta, *rest = replies if len(replies) == 1 else self._executed(replies)
-        version, catalog, horizon, digests = self._counts(meta)
+        replies, size = self._server.exchange(self._packed(questions, at), self._pack_again, requests, at)
+        if len(replies) == 1:
+            meta, rest = replies[0], []
+        else:
+            rest = replies[-1]
+            if isinstance(rest, ResponseError):
+                self._raise_first(replies)
+            meta = rest.pop(0)
+        # Mostly they are those of the round before.
+        seen, counts = self._meta_seen
+        version, catalog, horizon, digests = counts if meta == seen else self._counts(meta)
         tail: list[Committed] = []
         if at is not None:
             _demand_reachable(at, horizon, version)
@@ -150,27 +161,30 @@ class RedisStore:
                 digests = _digests(digests.incarnation + were[8:], catalog)
                 tail = read_log(log)
         if ResponseError in map(type, rest):
-            for reply in rest:
-                self._checked(reply)
-        answers = [read(reply) for (_, read), reply in zip(questions, rest, strict=True)]
-        self.stats.add(1, len(replies), sum(map(rows_in, answers)), size)
-        return version, Present(catalog, answers, tail, digests)
+            self._raise_first(rest)
+        answers = []
+        rows = 0
+        for (_, read), reply in zip(questions, rest, strict=True):
+            answer = read(reply)
+            rows += rows_in(answer)
+            answers.append(answer)
+        self.stats.add(1, len(replies), rows, size)
+        return version, catalog, answers, tail, digests
+
+    def _pack_again(self, requests: Sequence[Request], at: int | None) -> Packed:
+        return self._packed([*map(self._questions.of, requests)], at)
 
     def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
         """The commands of a round that asks questions, with what tells its version."""
-        commands = [command for command, _ in questions]
+        asked = b"".join(map(_command_of, questions))
+        count = len(questions)
         if at is not None:
-            commands.append(("XRANGE", self._layout.log, at + 1, "+"))
-        if not commands:
-            return self._ask_meta, 1
-        return self._ask_more + pack(commands) + _EXEC, len(commands) + 3
+            asked += pack([("XRANGE", self._layout.log, at + 1, "+")])
+            count += 1
+        return (self._ask_more + asked + _EXEC, count + 3) if count else (self._ask_meta, 1)
 
     def _counts(self, meta: Any) -> _Counts:
         """What the meta hash says of the newest version. Raises FormatError if it is of another format."""
-        # Mostly they are those of the round before.
-        seen, counts = self._meta_seen
-        if meta == seen:
-            return counts
         state, number = self._checked(meta)
         if number is None:
             return _NEW
@@ -255,10 +269,14 @@ class RedisStore:
     def _executed(self, replies: Sequence[Any]) -> list[Any]:
         """The replies of a MULTI's commands. Raises the error of a command that was not even queued."""
         if isinstance(replies[-1], ResponseError):
-            for reply in replies:
-                self._checked(reply)
+            self._raise_first(replies)
         executed: list[Any] = replies[-1]
         return executed
+
+    def _raise_first(self, replies: Sequence[Any]) -> None:
+        """Raise the error for the first reply that is one."""
+        for reply in replies:
+            self._checked(reply)
 
     def _checked(self, reply: Any) -> Any:
         """The reply. Raises the error for it, if it is one."""

@@ -63,22 +63,23 @@ class Wire:
 
         Raises redis-py's ConnectionError if the server hangs up, or says that it is still loading its data.
         """
-        self.errors.clear()
-        self.received = 0
+        if self.errors:
+            self.errors.clear()
+        received = 0
         replies: list[Any] = []
-        receive, buffer, reader = self._socket.recv_into, self._buffer, self._reader
-        while True:
-            size = receive(buffer)
+        buffer, reader = self._buffer, self._reader
+        while len(replies) < count:
+            size = self._socket.recv_into(buffer)
             if not size:
                 raise RedisConnectionError("the server has closed it")
-            self.received += size
+            received += size
             reader.feed(buffer, 0, size)  # type: ignore[arg-type] # any buffer will do
             replies += iter(reader.gets, _UNFINISHED)
-            if len(replies) >= count:
-                break
-        for error in self.errors:
-            if str(error).startswith("LOADING"):
-                raise RedisConnectionError(str(error))
+        self.received = received
+        if self.errors:
+            for error in self.errors:
+                if str(error).startswith("LOADING"):
+                    raise RedisConnectionError(str(error))
         return replies
 
     def close(self) -> None:

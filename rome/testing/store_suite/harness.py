@@ -10,7 +10,7 @@ import pytest
 
 from rome.storage.keys import encode, entry
 from rome.storage.registry import open_store
-from rome.storage.store import Batch, Check, Request, Store, Write, index_space, rows_space
+from rome.storage.store import Batch, Check, Fetched, Lookup, Request, Store, Whole, Write, index_space, rows_space
 from rome.url import parse_url
 
 ROWS = rows_space(1)
@@ -84,8 +84,17 @@ def put_entry(column: Any, row_key: bytes) -> Write:
 
 
 def ask(store: Store, request: Request, at: int | None = None) -> Any:
-    """The answer of one request."""
-    return store.fetch([request], at).answers[0]
+    """The answer of one request, as it can be compared."""
+    return told([request], store.fetch([request], at))[2][0]
+
+
+def told(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, list[Any]]:
+    """Version, catalog version and answers, as they can be compared: pairs, in order where any order will do."""
+    answers: list[Any] = []
+    for request, answer in zip(requests, fetched.answers, strict=True):
+        pairs = list(zip(*answer, strict=True)) if isinstance(request, (Lookup, Whole)) else answer
+        answers.append(sorted(pairs) if isinstance(request, Whole) else pairs)
+    return fetched.version, fetched.catalog, answers
 
 
 def key_of(number: int) -> bytes:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from rome.errors import Conflict
 from rome.storage.keys import encode, prefix_end
 from rome.storage.memory import MemoryStore
-from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Store, Write
-from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, put, put_entry
+from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Store, Whole, Write
+from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, put, put_entry, told
 
 PLAIN = b"r2"
 """A space without an index, whose keys are any bytes."""
@@ -80,6 +80,7 @@ _requests: st.SearchStrategy[Request] = st.one_of(
     st.builds(Range, _spaces, _bounds, _bounds, _limits, st.booleans()),
     st.builds(Lookup, st.just(INDEX), st.just(ROWS), _disjoint(), _limits, st.booleans()),
     st.builds(Count, _spaces, _disjoint()),
+    st.builds(Whole, st.sampled_from([PLAIN, ROWS, CATALOG])),
 )
 _fetches = st.builds(Fetch, st.lists(_requests, max_size=4), st.one_of(st.none(), _back))
 
@@ -107,7 +108,8 @@ class Likeness(Harness):
             newest = model.version()
             if isinstance(step, Fetch):
                 at = None if step.back is None else max(0, newest - step.back)
-                assert store.fetch(step.requests, at)[:3] == model.fetch(step.requests, at)[:3]
+                expected = told(step.requests, model.fetch(step.requests, at))
+                assert told(step.requests, store.fetch(step.requests, at)) == expected
                 continue
             after = dict(columns)
             batch = _batch(step, after, newest)

@@ -6,8 +6,19 @@ import pytest
 
 from rome.errors import Conflict, SnapshotTooOld
 from rome.storage.keys import encode, prefix_end
-from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Store, Undo
-from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
+from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Store, Undo, Whole
+from rome.testing.store_suite.harness import (
+    INDEX,
+    ROWS,
+    Harness,
+    OpenDatabase,
+    ask,
+    commit,
+    delete,
+    put,
+    put_entry,
+    told,
+)
 
 EVERYTHING = ((b"", LAST),)
 DROPPED = b"r99"
@@ -31,8 +42,10 @@ class ThePast(Harness):
             history.append(rows)
         keys = tuple(b"key %d" % number for number in range(4))
         for version, rows in enumerate(history):
-            fetched = store.fetch([Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING)], version)
-            assert fetched[:3] == (version, 0, [sorted(rows.items()), [rows.get(key) for key in keys], len(rows)])
+            requests: list[Request] = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Whole(ROWS)]
+            pairs = sorted(rows.items())
+            expected = version, 0, [pairs, [rows.get(key) for key in keys], len(rows), pairs]
+            assert told(requests, store.fetch(requests, version)) == expected
 
     def test_a_key_written_twice_in_one_commit(self, store: Store) -> None:
         """What it was before the first of both comes back."""
@@ -84,7 +97,7 @@ class ThePast(Harness):
             Lookup(INDEX, ROWS, EVERYTHING, 1),
         ]
         entry = put_entry(1, b"a").key
-        assert store.fetch(requests, at).answers == [
+        assert told(requests, store.fetch(requests, at))[2] == [
             [(b"a", b"old")],
             [b"old", None],
             1,
@@ -97,7 +110,7 @@ class ThePast(Harness):
         at = commit(store, put(b"a"), put_entry(1, b"a"))
         commit(store, put(b"z", space=b"r2"))
         before = store.stats.snapshot()[0]
-        store.fetch([Range(ROWS, limit=1), Lookup(INDEX, ROWS, EVERYTHING), Count(ROWS, EVERYTHING)], at)
+        store.fetch([Range(ROWS, limit=1), Lookup(INDEX, ROWS, EVERYTHING), Count(ROWS, EVERYTHING), Whole(ROWS)], at)
         assert store.stats.snapshot()[0] == before + 1
 
     def test_changes_since_a_version(self, store: Store) -> None:

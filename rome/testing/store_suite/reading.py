@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rome.storage.keys import encode, entry, prefix_end
-from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Store
+from rome.storage.keys import encode, entry, prefix_end, row_key_of
+from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Store, Whole
 from rome.testing.store_suite.harness import (
     INDEX,
     ROWS,
@@ -17,6 +17,7 @@ from rome.testing.store_suite.harness import (
     key_of,
     put,
     put_entry,
+    told,
 )
 
 EVERYTHING = ((b"", LAST),)
@@ -40,8 +41,9 @@ class Reading(Harness):
             Range(ROWS),
             Lookup(INDEX, ROWS, EVERYTHING),
             Count(ROWS, EVERYTHING),
+            Whole(ROWS),
         ]
-        assert store.fetch(requests)[:3] == (0, 0, [[None], [], [], 0])
+        assert told(requests, store.fetch(requests)) == (0, 0, [[None], [], [], 0, []])
         assert store.version() == 0
 
     def test_a_fetch_without_requests_answers_the_versions(self, filled: Store) -> None:
@@ -76,6 +78,12 @@ class Reading(Harness):
         """Begin is inside, end is not; the limit counts from where the order begins."""
         answer = ask(filled, Range(ROWS, begin, end, limit, reverse))
         assert answer == [(key.encode(), b"row " + key.encode()) for key in keys]
+
+    def test_a_whole_space(self, filled: Store) -> None:
+        """Each key with its value, in any order."""
+        keys, values = filled.fetch([Whole(ROWS)]).answers[0]
+        assert sorted(keys) == [b"a", b"b", b"c", b"d", b"e"]
+        assert list(values) == [b"row " + key for key in keys]
 
     def test_a_range_of_entries_has_no_values(self, filled: Store) -> None:
         """They sort by column, then by row key."""
@@ -125,7 +133,9 @@ class Reading(Harness):
             [Get(ROWS, (b"a",)), Range(ROWS, b"d"), Lookup(INDEX, ROWS, (one,)), Count(ROWS, EVERYTHING), Range(b"r7")]
         )
         assert fetched.answers[:2] == [[b"row a"], [(b"d", b"row d"), (b"e", b"row e")]]
-        assert [value for _, value in fetched.answers[2]] == [b"row a", b"row d"]
+        entries, values = fetched.answers[2]
+        assert [row_key_of(entry) for entry in entries] == [b"a", b"d"]
+        assert list(values) == [b"row a", b"row d"]
         assert fetched.answers[3:] == [5, []]
         assert filled.stats.snapshot()[0] == before + 1
 
@@ -147,6 +157,7 @@ class Reading(Harness):
         commit(store, *(put(key, value) for key, value in values.items()))
         commit(store, *(put_entry(key, key) for key in keys))
         assert ask(store, Range(ROWS)) == sorted(values.items())
+        assert ask(store, Whole(ROWS)) == sorted(values.items())
         assert ask(store, Get(ROWS, tuple(keys))) == [values[key] for key in keys]
         looked_up = ask(store, Lookup(INDEX, ROWS, EVERYTHING))
         assert [value for _, value in looked_up] == [values[key] for key in sorted(set(keys))]
