@@ -57,7 +57,7 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
     constraints = Constraints(
         transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
     )
-    known = list(_needs_of_values(constraints, plan, rows))
+    known = list(_needs_of_values(transaction, constraints, plan, rows))
     if len(rows) > 1 and plan.target is not None and plan.values is not None:
         transaction.numbers.prepare(plan.target.id, len(rows))
     fetch(transaction, plan, rows, known)
@@ -152,8 +152,10 @@ def _may_fail_partly(transaction: Transaction, plan: Plan) -> bool:
     return any("fail" in text.lower() and "fail" in names(text) for text in texts)
 
 
-def _needs_of_values(constraints: Constraints, plan: Plan, rows: Sequence[Parameters]) -> Iterator[Target]:
-    """The needs of an INSERT … VALUES before it runs."""
+def _needs_of_values(
+    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters]
+) -> Iterator[Target]:
+    """The needs of an INSERT … VALUES before it runs. What it says of ids is told to who draws the others."""
     table = plan.target
     if plan.values is None or table is None:
         return
@@ -167,7 +169,10 @@ def _needs_of_values(constraints: Constraints, plan: Plan, rows: Sequence[Parame
                         known[name] = value_of(source, parameters)
                 except Unknown:
                     continue
-            if known.get(counted) is None:
+            number = known.get(counted)
+            if isinstance(number, int):
+                transaction.numbers.give(table.id, (number,))
+            if number is None:
                 known.pop(counted, None)
             elif not table.key:
                 yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))

@@ -55,6 +55,7 @@ def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Se
     news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
     wanted = [need.target for new in news for need in new.takes + new.parents]
     if len(rows) > 1 and direct.table.counted:
+        transaction.numbers.give(direct.table.id, [new.number for new in news if new.number is not None])
         transaction.numbers.prepare(direct.table.id, len(rows))
     if wanted:
         transaction.fetch(wanted)
@@ -95,11 +96,8 @@ def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
     """The journal's entry of a new row, with a number of the counter if it needs one. Raises Unclear."""
     table, row, number = direct.table, new.row, new.number
     if table.counted and number is None:
-        while True:
-            number = transaction.next_id(table.id)
-            key = encode((number,))
-            if (direct.space, key) not in transaction.taken:
-                break
+        number = transaction.next_id(table.id)
+        key = encode((number,))
         row = direct.with_number(row, number)
     else:
         key = new.takes[0].key

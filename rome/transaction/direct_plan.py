@@ -77,9 +77,15 @@ def stored(value: SqlValue, column: Column) -> SqlValue:
         return value
     if isinstance(value, str) and kind is str and not (_MAYBE_A_NUMBER.fullmatch(value) or "\0" in value):
         return value
-    if kind is float and value == value and (column.affinity in _FLOATS or (column.affinity in _WHOLE and value % 1)):
-        # (NaN is NULL. One without a fraction becomes an integer, where that is what the column prefers.)
-        return value
+    if (
+        isinstance(value, float)
+        and kind is float
+        and value == value
+        and (column.affinity in _FLOATS or (column.affinity in _WHOLE and value % 1))
+    ):
+        # (NaN is NULL. One without a fraction becomes an integer, where that is what the column prefers; a REAL column
+        # keeps it as one, which has no negative zero.)
+        return value + 0.0 if column.affinity is Affinity.REAL else value
     if kind is int and column.affinity is Affinity.TEXT:
         return str(value)
     raise Unclear

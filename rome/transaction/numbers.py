@@ -1,7 +1,8 @@
 """The numbers of counters that a transaction has drawn for its new rows.
 
 Numbers are drawn from the blocks that this process has taken. What is undone gives its numbers back, to be drawn again
-in the same order: so a statement that runs again makes the same rows.
+in the same order: so a statement that runs again makes the same rows. A number that the program itself gives to a row
+is not drawn for another one.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Numbers:
         self.drawn: dict[Number, bool] = {}
         self._counters = counters
         self._reserved: dict[int, list[int]] = {}
+        self._given: dict[int, set[int]] = {}
         self._since_mark: list[Number] = []
 
     def next(self, table_id: int, known: Mapping[bytes, Known]) -> int:
@@ -31,12 +33,16 @@ class Numbers:
             reserved = self._reserved.get(table_id)
             number = reserved.pop(0) if reserved else self._counters.next(row_counter(table_id))
             row = known.get(encode((number,)))
-            if row is None or row.values is None:
+            # Another process may have given this number explicitly, while it stood in our block.
+            if number not in self._given.get(table_id, ()) and (row is None or row.values is None):
                 break
-            # Another process gave this number explicitly, while it stood in our block.
         self.drawn[table_id, number] = True
         self._since_mark.append((table_id, number))
         return number
+
+    def give(self, table_id: int, numbers: Iterable[int]) -> None:
+        """Rows get these numbers explicitly, or have got them."""
+        self._given.setdefault(table_id, set()).update(numbers)
 
     def use(self, numbers: Iterable[Number]) -> None:
         """Give out these, in the order of their use, before any other."""
@@ -55,6 +61,7 @@ class Numbers:
     def back_to_mark(self) -> None:
         """Numbers drawn since the mark are the next ones again."""
         for table_id, number in reversed(self._since_mark):
+            self.drawn.pop((table_id, number), None)
             self._reserved.setdefault(table_id, []).insert(0, number)
         self._since_mark.clear()
 

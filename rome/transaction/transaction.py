@@ -281,6 +281,7 @@ class Transaction:
                     and table.counted
                     and (table.id, entry.new_rowid) not in self.numbers.drawn
                 ):
+                    self.numbers.give(table.id, (entry.new_rowid,))
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
     def record_directly(self, entries: Sequence[Entry]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 from unittest import mock
 
@@ -336,3 +336,34 @@ def test_a_schema_that_changes_meanwhile(database: rome.Connection, url: str) ->
     other.commit()
     with pytest.raises(rome.dbapi.IntegrityError, match="never"):
         other.execute("INSERT INTO h (v) VALUES (?)", (2,))
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+@pytest.mark.parametrize("rows", [[(None, 1), (1, 2)], [(1, 1), (None, 2)], [(2, 1), (None, 2), (None, 3)]])
+def test_numbers_given_beside_numbers_drawn(is_direct: bool, rows: list[tuple[int | None, int]]) -> None:
+    """A row whose number is drawn never gets one that the program gives to another, before or behind it."""
+    connection = rome.connect(f"rome+memory:///direct{next(NUMBER)}")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
+    with nullcontext() if is_direct else workspace_only():
+        connection.executemany("INSERT INTO t (id, n) VALUES (?, ?)", rows)
+        connection.executemany("INSERT INTO t (id, n) VALUES (?, ?)", [(9, 9), (None, 10)])
+        connection.execute("INSERT INTO t (n) VALUES (11)")
+    connection.commit()
+    found = connection.execute("SELECT n, id FROM t").fetchall()
+    assert sorted(n for n, _ in found) == [*range(1, len(rows) + 1), 9, 10, 11]
+    assert {(n, number) for number, n in rows if number is not None} <= set(found)
+    connection.close()
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_a_number_that_was_drawn_in_vain_and_then_given(is_direct: bool) -> None:
+    connection = rome.connect(f"rome+memory:///direct{next(NUMBER)}")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT UNIQUE)")
+    connection.commit()
+    with nullcontext() if is_direct else workspace_only():
+        with pytest.raises(rome.dbapi.IntegrityError):
+            connection.executemany("INSERT INTO t (n) VALUES (?)", [(1,), (1,)])
+        connection.execute("INSERT INTO t VALUES (1, 1)")
+        connection.execute("INSERT INTO t (n) VALUES (2)")
+    assert connection.execute("SELECT n FROM t ORDER BY n").fetchall() == [(1,), (2,)]
+    connection.close()
