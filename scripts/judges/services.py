@@ -13,8 +13,8 @@ class Service:
     `etc`: the folder of its virtual environment that its tests look for as `etc` beside the packages. `options`: of the
     ROME URL. `keep`: its tests make their tables once in a process, so a test's databases are not dropped after it.
     `first`: a module that its tests want to be imported before any other, because it patches the standard library's.
-    `discovery`: its discovery module, if that is judged too. `expected`: failing test → the reason why it can't always pass;
-    `expected_there`: those that can't pass with the discovery module.
+    `discovery`: its discovery module, if that is judged too. `expected`: failing test → the reason why it can't pass,
+    or not always; `expected_there`: those that can't pass with the discovery module.
     """
 
     requirements: tuple[str, ...]
