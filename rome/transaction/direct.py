@@ -17,7 +17,9 @@ from rome.errors import DataError
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Result, Row
 from rome.storage.keys import encode
-from rome.transaction.direct_plan import DirectInsert, DirectUpdate, Need, Unclear, direct_plan
+from rome.transaction.direct_keys import Need
+from rome.transaction.direct_plan import DirectInsert, DirectUpdate, direct_plan
+from rome.transaction.direct_values import Unclear
 from rome.transaction.journal import Entry
 from rome.transaction.stored import relaid
 from rome.transaction.transaction import Transaction

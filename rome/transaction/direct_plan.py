@@ -10,14 +10,11 @@ others.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import itemgetter
-from typing import Any, NamedTuple
 
-from rome.catalog.affinity import Affinity, SqlValue
-from rome.catalog.model import Catalog, Column, Index, Table
+from rome.catalog.affinity import Affinity
+from rome.catalog.model import Catalog, Column, Table
 from rome.errors import DataError
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Row
@@ -27,11 +24,11 @@ from rome.sql.sources import Const, Source
 from rome.sql.statement import Kind
 from rome.sql.tokens import names, tokenize
 from rome.sql.update_shape import read_update
-from rome.storage.keys import collate, encode, prefix_end
 from rome.storage.rows import encode_row
-from rome.storage.store import Get, Lookup, index_space, rows_space
+from rome.storage.store import rows_space
+from rome.transaction.direct_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
+from rome.transaction.direct_values import Unclear, Values
 from rome.transaction.index_entries import columns_of
-from rome.transaction.loaded import Target
 
 _MOST_BYTES = 100_000_000
 """A longer row may be longer than SQLite takes."""
@@ -39,181 +36,6 @@ _MOST_BYTES = 100_000_000
 _COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _ONLY_SQLITE = frozenset({"check", "strict"})
 """A table whose text has one of these words is not simple."""
-
-_MAYBE_A_NUMBER = re.compile(r"[ \t-\r]*[+-]?[0-9.]+(?:[eE][+-]?[0-9]*)?[ \t-\r]*")
-"""Any other text stays text, but for one with a NUL in it."""
-
-_AS_IT_IS: dict[Affinity, frozenset[type]] = {
-    Affinity.TEXT: frozenset({str, bytes}),
-    Affinity.NUMERIC: frozenset({int, bytes}),
-    Affinity.INTEGER: frozenset({int, bytes}),
-    Affinity.REAL: frozenset({bytes}),
-    Affinity.BLOB: frozenset({int, str, bytes}),
-}
-_KEYS: dict[Affinity, frozenset[type]] = {
-    Affinity.TEXT: frozenset({str}),
-    Affinity.NUMERIC: frozenset({int}),
-    Affinity.INTEGER: frozenset({int}),
-    Affinity.REAL: frozenset({int}),
-    Affinity.BLOB: frozenset({int, str, bytes}),
-}
-"""What a column of a key is compared with as it is."""
-_FLOATS = frozenset({Affinity.REAL, Affinity.BLOB})
-_WHOLE = frozenset({Affinity.NUMERIC, Affinity.INTEGER})
-
-
-class Unclear(Exception):
-    """Only SQLite can tell what is stored."""
-
-
-def stored(value: SqlValue, column: Column) -> SqlValue:
-    """What a column stores of a value. Raises Unclear."""
-    kind = type(value)
-    if value is None:
-        if column.not_null:
-            raise Unclear
-        return None
-    if kind in _AS_IT_IS[column.affinity]:
-        return value
-    if isinstance(value, str) and kind is str and not (_MAYBE_A_NUMBER.fullmatch(value) or "\0" in value):
-        return value
-    if (
-        isinstance(value, float)
-        and kind is float
-        and value == value
-        and (column.affinity in _FLOATS or (column.affinity in _WHOLE and value % 1))
-    ):
-        # (NaN is NULL. One without a fraction becomes an integer, where that is what the column prefers; a REAL column
-        # keeps it as one, which has no negative zero.)
-        return value + 0.0 if column.affinity is Affinity.REAL else value
-    if kind is int and column.affinity is Affinity.TEXT:
-        return str(value)
-    raise Unclear
-
-
-class _Values:
-    """Some values of one row from sources, each for a column. The commonest types are seen to be right all at once."""
-
-    def __init__(self, sources: Sequence[Source], columns: Sequence[Column], parameters: int) -> None:
-        """`parameters`: how many the statement has."""
-        constants = [source.value for source in sources if isinstance(source, Const)]
-        places = []
-        used = 0
-        for source in sources:
-            if isinstance(source, Const):
-                places.append(parameters + used)
-                used += 1
-            else:
-                places.append(source.index)
-        self._constants = tuple(constants)
-        self._columns = tuple(columns)
-        self._count = parameters
-        # (An itemgetter of one place gives no tuple.)
-        self._take: Any = itemgetter(*places, places[0])
-        self._as_they_are: dict[tuple[type, ...], bool] = {}
-
-    def of(self, parameters: Parameters) -> Row:
-        """The values as they are stored. Raises Unclear."""
-        if type(parameters) is not tuple or len(parameters) != self._count:
-            raise Unclear
-        row: Row = self._take(parameters + self._constants)[:-1]
-        kinds = tuple(map(type, row))
-        as_they_are = self._as_they_are.get(kinds)
-        if as_they_are is None:
-            as_they_are = all(map(_is_stored_as_it_is, kinds, self._columns))
-            if len(self._as_they_are) < 1000:
-                self._as_they_are[kinds] = as_they_are
-        return row if as_they_are else tuple(map(stored, row, self._columns))
-
-
-def _is_stored_as_it_is(kind: type, column: Column) -> bool:
-    return not column.not_null if kind is type(None) else kind in _AS_IT_IS[column.affinity]
-
-
-class Key:
-    """Some columns of a row as a key: that of the row itself, or that of an index. `space` is where such keys are."""
-
-    def __init__(self, table: Table, columns: Sequence[str], index: Index | None = None) -> None:
-        self.table = table
-        self.space = rows_space(table.id) if index is None else index_space(index.id)
-        self._rows = None if index is None else rows_space(table.id)
-        found = [table.by_name[column.lower()] for column in columns]
-        collations = [column.collation for column in found] if index is None else index.collations
-        self.columns = [(column.name.lower(), column.affinity) for column in found]
-        self._collations = None if set(collations) == {"BINARY"} else tuple(collations)
-        places = [table.position[name] for name, _ in self.columns]
-        # (An itemgetter of one place gives no tuple.)
-        self._take: Any = itemgetter(*places, places[0])
-
-    def of(self, row: Row) -> bytes | None:
-        """The encoded values of a row; None if one of them is NULL."""
-        return self.encoded(self._take(row)[:-1])
-
-    def encoded(self, values: Row) -> bytes | None:
-        """The key; None if one of the values is NULL."""
-        if None in values:
-            return None
-        return encode(values if self._collations is None else map(collate, values, self._collations))
-
-    def target(self, key: bytes) -> Target:
-        """What is to be fetched to know who has this key."""
-        if self._rows is None:
-            return Target(self.table, Get(self.space, (key,)))
-        return Target(self.table, Lookup(self.space, self._rows, ((key, prefix_end(key)),)))
-
-    def need(self, row: Row) -> Need | None:
-        """What must be known of the key that a row has; None if it has none."""
-        key = self.of(row)
-        return None if key is None else Need(self, key, self.target(key))
-
-
-class Need(NamedTuple):
-    """A key that a row takes, or that of its parent, and what is to be fetched to know who has it."""
-
-    of: Key
-    key: bytes
-    target: Target
-
-
-class Parent:
-    """The key of the parent that a row refers to."""
-
-    def __init__(self, child: Table, columns: Sequence[str], key: Key) -> None:
-        """`columns`: those of the child, in the order of the key's."""
-        self.key = key
-        self._places = [child.position[column.lower()] for column in columns]
-        self._kinds = [_KEYS[affinity] for _, affinity in key.columns]
-
-    def need(self, row: Row) -> Need | None:
-        """What must be known of the parent that a row refers to; None if it refers to none. Raises Unclear."""
-        values = tuple([row[place] for place in self._places])
-        if None in values:
-            return None
-        for value, kinds in zip(values, self._kinds, strict=True):
-            if type(value) not in kinds:
-                raise Unclear
-        key = self.key.encoded(values)
-        assert key is not None
-        return Need(self.key, key, self.key.target(key))
-
-
-def parents_of(table: Table, catalog: Catalog) -> list[Parent] | None:
-    """The parents of a table; None if one of them is not told by a primary key or a UNIQUE constraint."""
-    found = []
-    for each in table.foreign_keys:
-        parent = catalog.table(each.parent)
-        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=True))
-        if parent is None or len(by_parent) < len(each.columns):
-            return None
-        keys = [Key(parent, parent.key)] if parent.key else []
-        keys += [
-            Key(parent, columns_of(index), index) for index in parent.indexes if index.unique and not index.computed
-        ]
-        key = next((key for key in keys if {name for name, _ in key.columns} == by_parent.keys()), None)
-        if key is None:
-            return None
-        found.append(Parent(table, [by_parent[name] for name, _ in key.columns], key))
-    return found
 
 
 class Direct:
@@ -255,8 +77,8 @@ class DirectInsert(Direct):
         columns = [
             replace(each, not_null=False) if at == self.numbered else each for at, each in enumerate(table.stored)
         ]
-        self._values = _Values(sources, columns, parameters)
-        self._hidden = _Values([counted], [_ANY], parameters) if counted is not None else None
+        self._values = Values(sources, columns, parameters)
+        self._hidden = Values([counted], [_ANY], parameters) if counted is not None else None
         self.unique = [Key(table, columns_of(index), index) for index in table.indexes if index.unique]
         self.keys = [self.key, *self.unique] if self.key is not None else self.unique
         self.parents = parents
@@ -287,10 +109,10 @@ class DirectUpdate(Direct):
         super().__init__(table)
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]
-        self._values = _Values(list(values.values()), columns, parameters)
+        self._values = Values(list(values.values()), columns, parameters)
         self.key = Key(table, table.key)
-        self._kinds = [_KEYS[affinity] for _, affinity in self.key.columns]
-        self._key_values = _Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
+        self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in self.key.columns]
+        self._key_values = Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
 
     def key_of(self, parameters: Parameters) -> bytes:
         """The key of the row to be changed. Raises Unclear."""
