@@ -38,8 +38,10 @@ NOTHING = "no driver"
 class Remembering:
     """A connection whose cursors ask each question once, and answer it from memory ever after."""
 
-    def __init__(self, connection: Any, answers: dict[Any, Any]) -> None:
-        self._connection = connection
+    def __init__(self, checked_out: Any, answers: dict[Any, Any]) -> None:
+        """`checked_out`: of a pool, to which it goes back when it is forgotten; others would share the connection."""
+        self._checked_out = checked_out
+        self._connection = checked_out.driver_connection
         self._answers = answers
 
     def __getattr__(self, name: str) -> Any:
@@ -86,7 +88,7 @@ class _Cursor:
 def remembering(engine: Engine) -> Engine:
     """An engine without a driver, that knows what this one answers."""
     answers: dict[Any, Any] = {}
-    return create_engine(engine.url, creator=lambda: Remembering(engine.raw_connection().driver_connection, answers))
+    return create_engine(engine.url, creator=lambda: Remembering(engine.raw_connection(), answers))
 
 
 @contextmanager
