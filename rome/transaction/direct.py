@@ -39,10 +39,7 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
 
     Raises StaleCatalog.
     """
-    workspace = transaction.workspace
-    if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
-        return None
-    direct = plan.direct(lambda: direct_plan(plan, transaction.catalog))
+    direct = direct_way(transaction, plan)
     try:
         if type(direct) is DirectInsert:
             return _insert(transaction, plan, direct, rows)
@@ -51,6 +48,15 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
     except (Unclear, DataError):
         pass
     return None
+
+
+def direct_way(transaction: Transaction, plan: Plan) -> DirectInsert | DirectUpdate | None:
+    """The way of a plan without the workspace, if it has one and the transaction may take it now."""
+    workspace = transaction.workspace
+    if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
+        return None
+    found: DirectInsert | DirectUpdate | None = plan.direct(lambda: direct_plan(plan, transaction.catalog))
+    return found
 
 
 def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:

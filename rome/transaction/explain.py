@@ -26,6 +26,7 @@ from rome.execution.compiled import Compiled
 from rome.execution.plan import Plan
 from rome.execution.workspace import Parameters, Result
 from rome.sql.statement import WRITES, Kind, Statement, classify
+from rome.transaction.direct import direct_way
 from rome.transaction.pages import first_rows
 from rome.transaction.statements import plan_of, run
 from rome.transaction.transaction import StaleCatalog, Transaction
@@ -68,14 +69,20 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
 
 def _described(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[str]:
     plan = plan_of(transaction, statement, sql, parameters)
-    return _describe(plan, first_rows(transaction, plan, parameters))
+    is_direct = statement.kind in WRITES and direct_way(transaction, plan) is not None
+    return _describe(plan, first_rows(transaction, plan, parameters), is_direct)
 
 
-def _describe(plan: Plan, first: int | None) -> Iterator[str]:
-    """A plan's lines. `first`: with how many rows its page begins, if it is the page that is fetched."""
+def _describe(plan: Plan, first: int | None, is_direct: bool) -> Iterator[str]:
+    """A plan's lines. `first`: with how many rows its page begins, if it is the page that is fetched.
+
+    `is_direct`: it changes single rows without the workspace.
+    """
     kind = plan.statement.kind
     name = plan.statement.verb.upper() if kind is not Kind.SELECT else "SELECT"
-    if isinstance(plan.compiled, Compiled):
+    if is_direct:
+        yield f"{name}, without the workspace"
+    elif isinstance(plan.compiled, Compiled):
         yield f"{name}, compiled"
     else:
         yield f"{name}, in the workspace: {plan.compiled.reason}"
