@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.journal import Net
 from rome.transaction.loaded import UNREAD, Known, Loaded
-from rome.transaction.reads import key_range
+from rome.transaction.reads import check_of, key_range
 from rome.transaction.stored import relaid
 
 _GREATEST_ID = 2**63 - 1
@@ -28,9 +28,8 @@ lost commits gives out numbers of a counter again.
 """
 
 
-_write: Any = partial(tuple.__new__, Write)
-_check: Any = partial(tuple.__new__, Check)
-"""Make a Write and a Check of their parts, without the call of a Python function."""
+_write: Callable[[Any], Write] = partial(tuple.__new__, Write)
+"""Makes a Write of a tuple of its parts, without the call of a Python function."""
 
 
 class BatchBuilder:
@@ -68,9 +67,9 @@ class BatchBuilder:
                 data = encode_row(state.table.schema, state.row)
             self._writes[space, key] = data
             if known is None or known.version == UNREAD:
-                self._checks.append(_check((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
+                self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
-                self._checks.append(_check((space, key, key + b"\0", known.version, Demand.UNWRITTEN)))
+                self._checks.append(check_of((space, key, key + b"\0", known.version, Demand.UNWRITTEN)))
             before = None if old is None or known is None else relaid(old, known.table, table)
             after = None if state.row is None else relaid(state.row, state.table, table)
             self._index_row(table, key, before, after)
@@ -124,7 +123,7 @@ class BatchBuilder:
         base = self._old_tables.get(table.id)
         if base is not None:
             key = catalog_key(base.name)
-            self._checks.append(_check((CATALOG, key, key + b"\0", self._version, Demand.UNWRITTEN)))
+            self._checks.append(check_of((CATALOG, key, key + b"\0", self._version, Demand.UNWRITTEN)))
 
     def advance(self, greatest: Mapping[int, int]) -> None:
         """Move the counters of tables past these numbers."""

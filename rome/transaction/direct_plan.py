@@ -24,6 +24,7 @@ from rome.sql.sources import Const, Source
 from rome.sql.statement import Kind
 from rome.sql.tokens import names, tokenize
 from rome.sql.update_shape import read_update
+from rome.storage.keys import COLLATIONS
 from rome.storage.rows import encode_row
 from rome.storage.store import rows_space
 from rome.transaction.direct_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
@@ -33,7 +34,6 @@ from rome.transaction.index_entries import columns_of
 _MOST_BYTES = 100_000_000
 """A longer row may be longer than SQLite takes."""
 
-_COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
 _ONLY_SQLITE = frozenset({"check", "strict"})
 """A table whose text has one of these words is not simple."""
 
@@ -154,9 +154,9 @@ def _is_simple(table: Table, catalog: Catalog) -> bool:
         return False
     if any(column.generated or column.virtual for column in table.columns):
         return False
-    collations = [column.collation for column in table.columns]
-    collations += [each for index in table.indexes for each in index.collations]
-    return not any(index.computed for index in table.indexes) and _COLLATIONS.issuperset(map(str.upper, collations))
+    collations = {column.collation for column in table.columns}
+    collations.update(each for index in table.indexes for each in index.collations)
+    return not any(index.computed for index in table.indexes) and COLLATIONS.keys() >= collations
 
 
 def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:

@@ -23,20 +23,25 @@ from rome.transaction.transaction import Transaction
 
 def first_rows(transaction: Transaction, plan: Plan, parameters: Parameters) -> int | None:
     """With how many rows of its step a plan's page begins; None if everything is fetched."""
+    asked = _asked(plan, parameters)
+    return None if asked is None else first_attempt(*asked, transaction.database.statistics)
+
+
+def _asked(plan: Plan, parameters: Parameters) -> tuple[Page, int] | None:
+    """A plan's page, and how many rows LIMIT and OFFSET ask for; None if there is none, or that can't be told."""
     page = plan.reads.page
     wanted = number_of(page.limit, parameters) if page is not None else None
-    if page is None or wanted is None:
-        return None
-    return first_attempt(page, wanted, transaction.database.statistics)
+    return None if page is None or wanted is None else (page, wanted)
 
 
 def fetch_page(transaction: Transaction, plan: Plan, parameters: Parameters) -> Fetching | Result | None:
     """Fetch what is enough for a plan's page, or answer the statement at once; None if everything is to be fetched."""
-    page = plan.reads.page
-    wanted = number_of(page.limit, parameters) if page is not None else None
+    asked = _asked(plan, parameters)
+    if asked is None:
+        return None
+    page, wanted = asked
     # (A subselect's page is told by what is in the store.)
-    changeable = (page.step.table,) if page is not None and page.is_all else plan.tables
-    if page is None or wanted is None or transaction.has_changed(changeable):
+    if transaction.has_changed((page.step.table,) if page.is_all else plan.tables):
         return None
     statistics = transaction.database.statistics
     rows = first_attempt(page, wanted, statistics)

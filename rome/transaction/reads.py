@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -10,8 +10,8 @@ from rome.storage.keys import row_key_of
 from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
 from rome.transaction.loaded import Target
 
-_check: Any = partial(tuple.__new__, Check)
-"""Makes a Check of its parts, without the call of a Python function for each."""
+check_of: Callable[[Any], Check] = partial(tuple.__new__, Check)
+"""Makes a Check of a tuple of its parts, without the call of a Python function."""
 
 
 def key_range(key: bytes) -> tuple[bytes, bytes]:
@@ -47,7 +47,7 @@ class Reads:
     def checks(self) -> Iterator[Check]:
         """What commit is to check."""
         for (space, begin, end, demand), since in self._seen.items():
-            yield _check((space, begin, end, since, demand))
+            yield check_of((space, begin, end, since, demand))
 
     def _add(self, request: Request, demand: Demand) -> None:
         for space, begin, end in _ranges(request):
