@@ -21,8 +21,8 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from benchmarks.schema import Server, Tag, database
-from rome.execution.compiled import NotCompiled
-from rome.execution.known import Known
+from rome.compiled import NotCompiled
+from rome.plan.definition_cache import Known
 
 SERVERS = 1000
 TURNS = 7
@@ -79,7 +79,7 @@ WORK: dict[str, tuple[Work, int]] = {
 def workspace_only(engine: Engine) -> Iterator[None]:
     """Plans made inside are for the workspace."""
     nothing = mock.Mock(return_value=NotCompiled("switched off"))
-    with mock.patch.multiple("rome.execution.plan", compile_select=nothing, _plans=Known(), _analyses=Known()):
+    with mock.patch.multiple("rome.plan.prepare", compile_select=nothing, _plans=Known(), _analyses=Known()):
         _forget_plans(engine)
         yield
     _forget_plans(engine)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rome import database as _database
+from rome.database import registry as _registry
 from rome.dbapi import Connection, connect
 from rome.url import parse_url
 
@@ -26,7 +26,7 @@ def drop_database(url: str) -> None:
 
     Raises InterfaceError for a wrong URL, OperationalError when the store can't be reached.
     """
-    _database.drop_database(parse_url(url))
+    _registry.drop_database(parse_url(url))
 
 
 def explain(statement: Executable, bind: Engine | _SQLAlchemyConnection | Session, *, analyze: bool = False) -> str:

@@ -14,9 +14,9 @@ from alembic.operations import Operations
 from alembic.util import CommandError
 
 import rome
-from rome.alembic.impl import RomeImpl
 from rome.errors import Conflict
-from rome.sql.table_text import read_table_text
+from rome.integrations.alembic.impl import RomeImpl
+from rome.sql.syntax.create_table import read_table_text
 from rome.testing import check_database
 
 PARENT = """\
@@ -81,8 +81,8 @@ def test_alembic_finds_the_implementation(engine):
     [
         "import alembic.op, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
         "import sqlalchemy; e = sqlalchemy.create_engine('rome+memory://'); import alembic.op",
-        "import rome.alembic.impl, alembic, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
-        "import rome.alembic, alembic, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
+        "import rome.integrations.alembic.impl, alembic, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
+        "import rome.integrations.alembic, alembic, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
     ],
 )
 def test_whatever_is_imported_first(imports):
@@ -98,7 +98,9 @@ with e.connect() as connection:
 def test_a_program_without_alembic_does_not_import_it():
     program = "import sys, sqlalchemy; sqlalchemy.create_engine('rome+memory://').connect(); print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert not {"alembic", "oslo_db", "rome.alembic", "rome.oslo"} & set(ran.stdout.split())
+    assert not {"alembic", "oslo_db", "rome.integrations.alembic", "rome.integrations.oslo_db"} & set(
+        ran.stdout.split()
+    )
 
 
 def test_a_migration_changes_tables(engine):

@@ -19,7 +19,7 @@ def dialects(monkeypatch):
         setattr(parent, part, child)
         monkeypatch.setitem(sys.modules, name, child)
         parent = child
-    monkeypatch.delitem(sys.modules, "rome.sqlalchemy_migrate", raising=False)
+    monkeypatch.delitem(sys.modules, "rome.integrations.sqlalchemy_migrate", raising=False)
     parent.DIALECTS = {"sqlite": object()}
     return parent.DIALECTS
 

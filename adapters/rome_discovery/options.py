@@ -14,7 +14,7 @@ from oslo_db.options import database_opts
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from rome.database import CONNECTION_OPTIONS
+from rome.database.registry import CONNECTION_OPTIONS
 from rome.errors import InterfaceError
 from rome.storage.registry import store_options
 from rome.url import parse_url

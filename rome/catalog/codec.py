@@ -13,10 +13,10 @@ from typing import Any
 
 import msgpack
 
-from rome.catalog.affinity import Affinity
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import FormatError
 from rome.storage.keys import encode
+from rome.values import Affinity
 
 
 @lru_cache(maxsize=10_000)

@@ -11,7 +11,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import cast
 
-from rome.catalog.affinity import Affinity, SqlValue
+from rome.values import Affinity, SqlValue
 
 
 @dataclass(frozen=True)

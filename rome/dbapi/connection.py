@@ -9,20 +9,21 @@ from contextlib import contextmanager
 from typing import Any
 
 from rome import errors
-from rome.database import CONNECTION_OPTIONS, Database, open_database, release_database
+from rome.database.database import Database
+from rome.database.registry import CONNECTION_OPTIONS, open_database, release_database
 from rome.dbapi.cursor import Cursor
 from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
-from rome.execution.workspace import Parameters, Result, Workspace
 from rome.locks.manager import Lock
-from rome.sql.statement import Kind, Statement, classify
+from rome.session.ddl import change_schema
+from rome.session.dml import RolledBack
+from rome.session.explain import explain, explained, log_slow
+from rome.session.for_update import LOCK_TIMEOUT, lock_and_read
+from rome.session.replay import TRIES, Script, is_same
+from rome.session.run import run
+from rome.sql.syntax.statement import Kind, Statement, classify
+from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.storage.store import Stats
-from rome.transaction.changes import RolledBack
-from rome.transaction.explain import explain, explained, log_slow
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.replay import TRIES, Script, is_same
-from rome.transaction.row_locks import LOCK_TIMEOUT, lock_and_read
-from rome.transaction.schema_change import change_schema
-from rome.transaction.statements import run
 from rome.transaction.transaction import Isolation, Transaction
 from rome.url import URL, parse_url
 

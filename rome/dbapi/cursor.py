@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rome.dbapi.parameters import checked
 from rome.errors import InterfaceError, ProgrammingError
-from rome.execution.workspace import Result, Row
-from rome.sql.tokens import split_script
+from rome.sql.syntax.tokens import split_script
+from rome.sqlite.workspace import Result, Row
 
 if TYPE_CHECKING:
     from rome.dbapi.connection import Connection

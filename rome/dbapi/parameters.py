@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rome.errors import DataError, ProgrammingError
-from rome.execution.workspace import Parameters
+from rome.sqlite.workspace import Parameters
 
 _AS_THEY_ARE = frozenset({type(None), int, float, str, bytes})
 

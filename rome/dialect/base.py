@@ -12,6 +12,7 @@ import re
 import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
@@ -20,9 +21,9 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
-from rome.dialect import integrations, isolation, sqlalchemy14
-from rome.dialect.compiler import RomeTypeCompiler
+from rome.dialect import compat14, isolation, plugins
 from rome.dialect.in_lists import RomeCompiler
+from rome.dialect.type_compiler import RomeTypeCompiler
 from rome.dialect.variants import chosen_type
 from rome.url import parse_url
 
@@ -32,7 +33,7 @@ _abandoned: deque[URL] = deque()
 their databases are dropped when the next one is made."""
 
 
-@sqlalchemy14.adapt
+@compat14.adapt
 class RomeDialect(SQLiteDialect):
     """SQLAlchemy's view of a ROME database."""
 
@@ -71,8 +72,13 @@ class RomeDialect(SQLiteDialect):
     @classmethod
     def get_dialect_cls(cls, url: URL) -> type[RomeDialect]:
         """Called by SQLAlchemy, and through it by oslo.db, whenever the dialect of a ROME URL is asked for."""
-        integrations.register()
+        plugins.register()
         return cls
+
+    @classmethod
+    def load_provisioning(cls) -> None:
+        """Import what SQLAlchemy's dialect suite asks of this dialect."""
+        import_module("rome.dialect.testing.provision")
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
         """The arguments of `rome.connect`. Raises InterfaceError for a URL that is none of ROME's."""

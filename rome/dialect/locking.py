@@ -1,4 +1,4 @@
-"""What `with_for_update()` becomes: the clause that `rome.transaction.row_locks` understands."""
+"""What `with_for_update()` becomes: the clause that `rome.session.for_update` understands."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ from typing import Any
 
 from sqlalchemy.types import TypeEngine
 
-from rome.dialect import sqlalchemy14
+from rome.dialect import compat14
 
 
 def chosen_type(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     """The variant of a type that holds on ROME; the type itself if it has none."""
-    variants = sqlalchemy14.variants_of(type_)
+    variants = compat14.variants_of(type_)
     for name in ("rome", "sqlite"):
         if name in variants:
             chosen: TypeEngine[Any] = variants[name]

@@ -42,7 +42,7 @@ Round trips
     without a table of their own (see `table`): one, two and four.
 
 Parts: `table` (what an engine does for locks) with `memory`, `redis` and `commits`; `holds` (deadlines and renewal);
-`fences`; `manager` (what applications use). Row locks of SELECT … FOR UPDATE are in `rome.transaction.row_locks`.
+`fences`; `manager` (what applications use). Row locks of SELECT … FOR UPDATE are in `rome.session.for_update`.
 """
 
 from rome.errors import LockLost, LockTimeout

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from rome.database import Database, open_database, release_database
+from rome.database.database import Database
+from rome.database.registry import open_database, release_database
 from rome.errors import InterfaceError, LockLost, LockTimeout
 from rome.locks import fences
 from rome.locks.clock import now

@@ -16,9 +16,9 @@ It is made for SQLAlchemy 2.0 and newer. On 1.4 importing it is an ImportError; 
 
 import sqlalchemy
 
-from rome.dialect import sqlalchemy14
+from rome.dialect import compat14
 
-if sqlalchemy14.IN_USE:
+if compat14.IN_USE:
     raise ImportError(
         f"rome.orm needs SQLAlchemy 2.0 or newer, and this is {sqlalchemy.__version__}: pip install 'sqlalchemy>=2', "
         "or use SQLAlchemy's own Session with create_engine('rome+…'), which works here"

@@ -34,8 +34,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Collection, Iterable
 
-from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError, NotSupportedError
+from rome.values import SqlValue
 
 AFTER_NULL = b"\x02"
 """The smallest bytes greater than every NULL element: where an element can't be NULL, its range begins here."""

@@ -9,8 +9,8 @@ from itertools import accumulate
 
 import msgpack
 
-from rome.catalog.affinity import SqlValue
 from rome.errors import DataError, FormatError
+from rome.values import SqlValue
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
 Row = tuple[SqlValue, ...]

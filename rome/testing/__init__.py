@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rome import database as _database
-from rome.testing.checker import check_database
+from rome.database import registry as _registry
+from rome.testing.check import check_database
 from rome.url import parse_url
 
 __all__ = ["check_database", "clone_database"]
@@ -14,4 +14,4 @@ def clone_database(source_url: str, target_url: str) -> None:
 
     What the target held before is lost. Raises InterfaceError for a wrong URL or for URLs of two kinds of store.
     """
-    _database.clone_database(parse_url(source_url), parse_url(target_url))
+    _registry.clone_database(parse_url(source_url), parse_url(target_url))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import apsw
 
-from rome.catalog.affinity import SqlValue
 from rome.catalog.model import Index, Table
-from rome.execution.read_catalog import quoted
-from rome.execution.workspace import Row
-from rome.sql.tokens import tokenize
+from rome.sql.syntax.tokens import tokenize
+from rome.sqlite.catalog_reader import quoted
+from rome.sqlite.workspace import Row
 from rome.storage.keys import collate, encode, entry
+from rome.values import SqlValue
 
 
 def row_key(table: Table, row: Row, rowid: int) -> bytes:

@@ -22,11 +22,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from rome.catalog.model import Catalog, Table
-from rome.database import IDS, Database, row_counter
+from rome.database.counters import IDS, row_counter
+from rome.database.database import Database
 from rome.errors import Conflict, HistoryLost, InterfaceError, LockLost, OperationalError
-from rome.execution.workspace import Row, Workspace
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
+from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import encode
 from rome.storage.store import (
     CATALOG,
@@ -39,17 +40,17 @@ from rome.storage.store import (
     next_digest,
     rows_space,
 )
-from rome.transaction.batch import TABLE_IDS, BatchBuilder
+from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder
+from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.journal import Entry, entries_of, net_of
-from rome.transaction.ledger import Ledger
-from rome.transaction.loaded import Loaded, Target, request_of
-from rome.transaction.numbers import Number, Numbers
-from rome.transaction.reads import Reads
-from rome.transaction.violations import foreign_key_error
+from rome.transaction.reads.read_set import Reads
+from rome.transaction.reads.row_cache import Loaded, Target, request_of
+from rome.transaction.undo import Ledger
+from rome.transaction.writes.sequences import Number, Numbers
+from rome.transaction.writes.write_set import Entry, entries_of, net_of
 
 if TYPE_CHECKING:
-    from rome.transaction.row_locks import RowLocks
+    from rome.session.for_update import RowLocks
 
 
 class Isolation(enum.Enum):

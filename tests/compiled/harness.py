@@ -10,11 +10,11 @@ from typing import Any
 import apsw
 
 from rome.catalog.model import Catalog, Table
-from rome.execution.compiled import Compiled, NotCompiled, compile_select
-from rome.sql.nodes import Nodes
-from rome.sql.normal import normal_text
-from rome.sql.occurrences import number_occurrences
-from rome.sql.parsing import parse
+from rome.compiled import Compiled, NotCompiled, compile_select
+from rome.sql.analysis.table_refs import number_occurrences
+from rome.sql.syntax.ast_walk import Nodes
+from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.parse import parse
 from tests.sql.schema import catalog_of
 
 

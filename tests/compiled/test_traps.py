@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from rome.execution.compiled import NotCompiled, Unfit
+from rome.compiled import NotCompiled, Unfit
 from tests.compiled.harness import Database, same_rows
 
 DDL = """

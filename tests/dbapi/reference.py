@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from rome.execution.errors import translated
+from rome.sqlite.errors import translated
 
 
 class Answer:

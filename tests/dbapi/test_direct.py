@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rome
+from rome.session import dml as changes
+from rome.session.point_dml import change_directly
 from rome.testing import check_database
-from rome.transaction import changes
-from rome.transaction.direct import change_directly
 from tests.dbapi.reference import Reference
 
 NUMBER = itertools.count()

@@ -3,7 +3,7 @@
 import pytest
 
 import rome
-from rome.database import open_database, release_database
+from rome.database.registry import open_database, release_database
 from rome.errors import OperationalError, StoreUnavailable
 from rome.testing.servers import own_valkey_server
 from rome.url import parse_url

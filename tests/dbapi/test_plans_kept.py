@@ -8,7 +8,7 @@ from itertools import count
 from unittest import mock
 
 import rome
-from rome.sql import analysis
+from rome.sql.analysis import analyze as analysis
 
 SCHEMA = """
 CREATE TABLE p (id INTEGER PRIMARY KEY, host TEXT);

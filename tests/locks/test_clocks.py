@@ -12,8 +12,8 @@ import redis
 
 import rome
 from rome.locks import LockLost, LockManager, LockTimeout
-from rome.testing.faults.server import until
 from rome.testing.servers import RedisServer
+from rome.verify.faults.server import until
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 
 import rome
 from rome.errors import Conflict
-from rome.testing.faults.commits import at_each_step
+from rome.verify.faults.commits import at_each_step
 
 
 def commit_with_trouble(url: str, step: str, number: int, answers: Any) -> None:

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from rome.testing.histories import Append, History, Outcome, Read, Transaction, anomalies, check
-from rome.testing.histories.graph import components
+from rome.verify.histories import Append, History, Outcome, Read, Transaction, anomalies, check
+from rome.verify.histories.graph import components
 
 
 def history(*lines: str, final: dict[int, tuple[int, ...]] | None = None) -> History:

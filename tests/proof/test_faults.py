@@ -16,9 +16,9 @@ import pytest
 import rome
 from rome.errors import Conflict, StoreUnavailable
 from rome.testing import check_database
-from rome.testing.faults.commits import STEPS, lose_answers
-from rome.testing.faults.proxy import CUTS, Proxy
-from rome.testing.faults.server import FaultyServer, faulty_server, until
+from rome.verify.faults.commits import STEPS, lose_answers
+from rome.verify.faults.proxy import CUTS, Proxy
+from rome.verify.faults.server import FaultyServer, faulty_server, until
 from tests.proof import clients
 
 

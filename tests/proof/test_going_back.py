@@ -14,8 +14,8 @@ import pytest
 import rome
 from rome.errors import Conflict, HistoryLost
 from rome.testing import check_database
-from rome.testing.faults.proxy import Proxy
-from rome.testing.faults.server import FaultyServer, faulty_server
+from rome.verify.faults.proxy import Proxy
+from rome.verify.faults.server import FaultyServer, faulty_server
 
 NUMBER = itertools.count()
 LOST = 3

@@ -1,4 +1,4 @@
-"""Short histories. (The long ones are run by hand: see `rome.testing.histories`.)"""
+"""Short histories. (The long ones are run by hand: see `rome.verify.histories`.)"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from click.testing import CliRunner
 
 import rome
 from rome.errors import InterfaceError
-from rome.testing.histories.__main__ import main
-from rome.testing.histories.checker import FORBIDDEN
-from rome.testing.histories.history import Outcome
-from rome.testing.histories.planted import PLANTED
-from rome.testing.histories.records import Log, read_logs
-from rome.testing.histories.trial import Trial, run
-from rome.testing.histories.worker import WORKLOADS
 from rome.testing.servers import RedisServer
+from rome.verify.histories.__main__ import main
+from rome.verify.histories.checker import FORBIDDEN
+from rome.verify.histories.history import Outcome
+from rome.verify.histories.planted import PLANTED
+from rome.verify.histories.records import Log, read_logs
+from rome.verify.histories.trial import Trial, run
+from rome.verify.histories.worker import WORKLOADS
 
 
 @pytest.mark.parametrize("level", FORBIDDEN)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from click.testing import CliRunner
 
-from rome.testing.increments import count
-from rome.testing.increments.__main__ import main
+from rome.verify.increments import count
+from rome.verify.increments.__main__ import main
 
 
 def test_every_increment_is_counted(url: str) -> None:

@@ -6,8 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 import rome
-from rome.testing import isolation
-from rome.testing.isolation.__main__ import main
+from rome.verify import isolation
+from rome.verify.isolation.__main__ import main
 
 
 def test_each_level_prevents_exactly_what_it_promises(url: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from docutils.core import publish_doctree
 
-from rome.testing.isolation import ANOMALIES, LEVELS, PROMISED
+from rome.verify.isolation import ANOMALIES, LEVELS, PROMISED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "promises.rst").read_text(encoding="utf-8")
 

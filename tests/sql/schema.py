@@ -5,7 +5,7 @@ import itertools
 import apsw
 
 from rome.catalog.model import Catalog
-from rome.execution.read_catalog import Renames, read_catalog
+from rome.sqlite.catalog_reader import Renames, read_catalog
 
 
 def open_sqlite() -> apsw.Connection:

@@ -6,8 +6,8 @@ import apsw
 import pytest
 
 from rome.catalog.model import Table
-from rome.sql.inserts import counted, counted_trigger, value_rows
-from rome.sql.sources import Const, Param
+from rome.sql.rewrite.counter_ids import counted, counted_trigger, value_rows
+from rome.sql.syntax.operands import Const, Param
 from tests.sql.schema import catalog_from, catalog_of, open_sqlite
 
 DDL = """

@@ -20,9 +20,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rome
-from rome.sql import pages
-from rome.sql.planner import Statistics
-from rome.sql.read_plan import Page
+from rome.sql.planner import topn_fetch as pages
+from rome.sql.planner.planner import Statistics
+from rome.sql.planner.read_plan import Page
 from tests.sql.test_parts import KEYS, SORTED, PageWriter
 from tests.sql.test_superset import COLUMNS, DATA, DDL, Guesses
 
@@ -163,7 +163,7 @@ def forced(first: int, growth: int, most: float) -> Iterator[None]:
 
     plan_page = pages.plan_page
     grow = mock.patch.multiple(pages, _enough=lambda *_: first, LEAST_GROWTH=growth, MOST_GROWTH=growth)
-    with mock.patch("rome.sql.planner.plan_page", plan), grow:
+    with mock.patch("rome.sql.planner.planner.plan_page", plan), grow:
         yield
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import sqlglot
 
-from rome.sql.normal import normal_text
-from rome.sql.parsing import parser_tokens
+from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.parse import parser_tokens
 from tests.sql.test_plans import blocks, is_statement
 
 ODD = [

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rome.sql.planner import Statistics, bind_count, plan_reads
+from rome.sql.planner.planner import Statistics, bind_count, plan_reads
 from tests.sql.test_superset import COLUMNS, DATA, Guesses, Writer, insert, new_sqlite
 
 KEYS = {"p": ["id"], "k": ["a", "s"], "h": ["rowid"], "w": ["c"]}

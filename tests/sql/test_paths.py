@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rome.sql.binding import MOST_COMBINATIONS
-from rome.sql.planner import bind, plan_reads
+from rome.sql.planner.bind import MOST_COMBINATIONS
+from rome.sql.planner.planner import bind, plan_reads
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import Get, Lookup, Range, Request, Whole, index_space, rows_space
 from tests.sql.schema import catalog_from

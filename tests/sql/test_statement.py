@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rome.sql.ddl import Alteration
-from rome.sql.statement import Kind, classify
+from rome.sql.syntax.ddl import Alteration
+from rome.sql.syntax.statement import Kind, classify
 
 
 def check(sql: str, kind: Kind, **expected: Any) -> None:

@@ -1,7 +1,7 @@
 """What is learned from answers, and what plans make of it."""
 
-from rome.sql.access import KeyPath
-from rome.sql.planner import Statistics, bind, bind_count, plan_reads
+from rome.sql.planner.access_path import KeyPath
+from rome.sql.planner.planner import Statistics, bind, bind_count, plan_reads
 from rome.storage.store import Whole, rows_space
 from tests.sql.test_plans import CATALOG
 

@@ -15,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rome.catalog.model import Catalog, Table
-from rome.sql.access import KeyPath
-from rome.sql.planner import ReadPlan, Statistics, bind, plan_reads
+from rome.sql.planner.access_path import KeyPath
+from rome.sql.planner.planner import ReadPlan, Statistics, bind, plan_reads
 from rome.storage.keys import collate, encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
 from rome.storage.rows import encode_row

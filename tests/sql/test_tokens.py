@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rome.sql.tokens import Kind, names, split_script, tokenize
+from rome.sql.syntax.tokens import Kind, names, split_script, tokenize
 
 
 def kinds(sql: str) -> list[tuple[str, str]]:

@@ -19,7 +19,7 @@ from glance_api.client import Recorder
 from glance_api.crowd import Crowd
 from glance_api.server import RELEASES, Server, glance_server
 
-from rome.testing.faults.server import FaultyServer, faulty_server, until
+from rome.verify.faults.server import FaultyServer, faulty_server, until
 
 SHOWN = 5
 """How many differences and errors are printed."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glance_api.client import request
 
-from rome.testing.faults.server import free_port, until
+from rome.verify.faults.server import free_port, until
 
 START_SECONDS = 60.0
 

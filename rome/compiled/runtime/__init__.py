@@ -1,0 +1,1 @@
+"""The functions that generated code calls: SQLite's operators over Python values."""

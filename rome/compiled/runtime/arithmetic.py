@@ -1,0 +1,135 @@
+"""What compiled statements calculate: operators and functions of numbers, exactly as SQLite."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from rome.compiled.refusal import Unfit
+from rome.compiled.runtime.values import GREATEST, LEAST, cast_integer, number_of
+
+
+def _result(number: float) -> float | None:
+    """A result in floating point: what is no number is NULL."""
+    if math.isfinite(number):
+        return number
+    if math.isnan(number):
+        return None
+    raise Unfit("an infinite number")
+
+
+def _calculated(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any:
+    """Integers give an integer, if it has a place in 64 bits; else it is done in floating point."""
+    if left is None or right is None:
+        return None
+    left, right = number_of(left), number_of(right)
+    if left.__class__ is int and right.__class__ is int:
+        whole = operation(left, right)
+        if LEAST <= whole <= GREATEST:
+            return whole
+    try:
+        return _result(operation(float(left), float(right)))
+    except OverflowError:
+        raise Unfit("an infinite number") from None
+
+
+def add(left: Any, right: Any) -> Any:
+    """`+`."""
+    return _calculated(left, right, lambda one, other: one + other)
+
+
+def subtract(left: Any, right: Any) -> Any:
+    """`-`."""
+    return _calculated(left, right, lambda one, other: one - other)
+
+
+def multiply(left: Any, right: Any) -> Any:
+    """`*`."""
+    return _calculated(left, right, lambda one, other: one * other)
+
+
+def divide(left: Any, right: Any) -> Any:
+    """`/`: integers are cut towards zero; by zero is NULL."""
+    if left is None or right is None:
+        return None
+    left, right = number_of(left), number_of(right)
+    if right == 0:
+        return None
+    if left.__class__ is int and right.__class__ is int:
+        whole = abs(left) // abs(right)
+        whole = whole if (left < 0) == (right < 0) else -whole
+        if whole <= GREATEST:
+            return whole
+    return _result(float(left) / float(right))
+
+
+def modulo(left: Any, right: Any) -> Any:
+    """`%`: of integers, with the sign of the left one; a float among them makes the result one."""
+    if left is None or right is None:
+        return None
+    left, right = number_of(left), number_of(right)
+    whole, by = cast_integer(left), cast_integer(right)
+    if by == 0:
+        return None
+    rest = abs(whole) % abs(by)
+    rest = rest if whole >= 0 else -rest
+    return rest if left.__class__ is int and right.__class__ is int else float(rest)
+
+
+def _bits(value: Any) -> int:
+    if value.__class__ is not int:
+        raise Unfit("the bits of no integer")
+    return int(value)
+
+
+def bit_and(left: Any, right: Any) -> Any:
+    """`&`."""
+    return None if left is None or right is None else _bits(left) & _bits(right)
+
+
+def bit_or(left: Any, right: Any) -> Any:
+    """`|`."""
+    return None if left is None or right is None else _bits(left) | _bits(right)
+
+
+def shift_left(value: Any, by: Any) -> Any:
+    """`<<`: bits that leave the 64 are lost; by less than nothing is to the right."""
+    if value is None or by is None:
+        return None
+    value, by = _bits(value), _bits(by)
+    if by < 0:
+        return value >> min(64, -by)
+    shifted = (value << min(64, by)) & (2**64 - 1)
+    return shifted - 2**64 if shifted > GREATEST else shifted
+
+
+def shift_right(value: Any, by: Any) -> Any:
+    """`>>`: the sign stays."""
+    return None if by is None else shift_left(value, -_bits(by))
+
+
+def absolute(value: Any) -> Any:
+    """SQL abs."""
+    if value is None:
+        return None
+    if value.__class__ not in (int, float) or value == LEAST:
+        raise Unfit("abs() of a text, or out of range")
+    return abs(value)
+
+
+def rounded(value: Any, digits: Any = 0) -> Any:
+    """SQL round."""
+    if value is None or digits is None:
+        return None
+    if value.__class__ is int and digits.__class__ is int:
+        return _rounded_whole(float(value))
+    if value.__class__ is not float or digits != 0:
+        raise Unfit("round() to decimals")
+    return _rounded_whole(value)
+
+
+def _rounded_whole(value: float) -> float:
+    if abs(value) >= 2**52:
+        return value
+    return float(math.trunc(value + (-0.5 if value < 0 else 0.5)))

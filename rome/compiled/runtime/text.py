@@ -1,0 +1,185 @@
+"""What compiled statements do with texts: LIKE, GLOB and the functions of strings; exactly as SQLite.
+
+SQLite's functions stop at a NUL in a text, and write floats in their own way: both raise Unfit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from rome.compiled.refusal import Unfit
+from rome.compiled.runtime.values import ASCII_LOWER, ASCII_UPPER
+
+_LONGEST_PATTERN = 5000
+
+
+def _text(value: Any) -> str:
+    """A value that is not NULL as a function of texts takes it."""
+    if value.__class__ is str:
+        if "\0" in value:
+            raise Unfit("a text with a NUL")
+        return str(value)
+    if value.__class__ is int:
+        return str(value)
+    raise Unfit("the text of a float or blob")
+
+
+def concat(left: Any, right: Any) -> Any:
+    """`||`."""
+    if left is None or right is None:
+        return None
+    return _text(left) + _text(right)
+
+
+# ── LIKE and GLOB ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _always_null(value: Any) -> None:
+    """What compares with a pattern that is NULL. (Whether blobs can be LIKE anything, SQLite is built to know.)"""
+    if value.__class__ is bytes:
+        raise Unfit("LIKE of a blob")
+
+
+def like_matcher(pattern: Any, escape: Any = "") -> Callable[[Any], int | None]:
+    """A function that tells of a value whether it is LIKE the pattern: 1, 0 or None."""
+    if pattern is None or escape is None:
+        return _always_null
+    return _matcher(_text(pattern), _text(escape))
+
+
+def glob_matcher(pattern: Any) -> Callable[[Any], int | None]:
+    """The same for GLOB."""
+    return _always_null if pattern is None else _glob(_text(pattern))
+
+
+@lru_cache(maxsize=256)
+def _matcher(pattern: str, escape: str) -> Callable[[Any], int | None]:
+    if len(escape) > 1 or len(pattern) > _LONGEST_PATTERN:
+        raise Unfit("a long pattern, or ESCAPE of several characters")
+    found: list[str] = []
+    characters = iter(pattern)
+    for character in characters:
+        if character == escape:
+            escaped = next(characters, None)
+            found.append(r"(?!)" if escaped is None else re.escape(escaped))
+        elif character == "%":
+            if found[-1:] != [".*"]:
+                found.append(".*")
+        else:
+            found.append("." if character == "_" else re.escape(character))
+    return _matching(re.compile("".join(found), re.DOTALL | re.IGNORECASE | re.ASCII))
+
+
+@lru_cache(maxsize=256)
+def _glob(pattern: str) -> Callable[[Any], int | None]:
+    if "[" in pattern or len(pattern) > _LONGEST_PATTERN:
+        raise Unfit("GLOB with a set")
+    found = ("." if one == "?" else ".*" if one == "*" else re.escape(one) for one in re.sub(r"\*+", "*", pattern))
+    return _matching(re.compile("".join(found), re.DOTALL))
+
+
+def _matching(expression: re.Pattern[str]) -> Callable[[Any], int | None]:
+    match = expression.fullmatch
+
+    def matches(value: Any) -> int | None:
+        if value is None:
+            return None
+        return 1 if match(_text(value)) else 0
+
+    return matches
+
+
+# ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def lower(value: Any) -> Any:
+    """SQL lower: ASCII letters only."""
+    return None if value is None else _text(value).translate(ASCII_LOWER)
+
+
+def upper(value: Any) -> Any:
+    """SQL upper: ASCII letters only."""
+    return None if value is None else _text(value).translate(ASCII_UPPER)
+
+
+def length(value: Any) -> Any:
+    """SQL length: characters of a text, bytes of a blob."""
+    if value is None:
+        return None
+    return len(value) if value.__class__ is bytes else len(_text(value))
+
+
+def hex_of(value: Any) -> str:
+    """SQL hex: of NULL, the empty text."""
+    if value is None:
+        return ""
+    return (value if value.__class__ is bytes else _text(value).encode()).hex().upper()
+
+
+def _trim(strip: Callable[[str, str], str], value: Any, characters: Any) -> Any:
+    if value is None or characters is None:
+        return None
+    value, characters = _text(value), _text(characters)
+    return strip(value, characters) if characters else value
+
+
+def trim(value: Any, characters: Any = " ") -> Any:
+    """SQL trim."""
+    return _trim(str.strip, value, characters)
+
+
+def ltrim(value: Any, characters: Any = " ") -> Any:
+    """SQL ltrim."""
+    return _trim(str.lstrip, value, characters)
+
+
+def rtrim(value: Any, characters: Any = " ") -> Any:
+    """SQL rtrim."""
+    return _trim(str.rstrip, value, characters)
+
+
+def replace(value: Any, old: Any, new: Any) -> Any:
+    """SQL replace: of an empty text nothing is replaced, not even by NULL."""
+    if value is None or old is None:
+        return None
+    if old == "" and value.__class__ is str:
+        return value
+    if new is None:
+        return None
+    old = _text(old)
+    if not old:
+        raise Unfit("replace() of nothing in a number")
+    return _text(value).replace(old, _text(new))
+
+
+def instr(value: Any, part: Any) -> Any:
+    """SQL instr: the position from 1, or 0."""
+    if value is None or part is None:
+        return None
+    return _text(value).find(_text(part)) + 1
+
+
+def substr(value: Any, start: Any, size: Any = 2**31) -> Any:
+    """SQL substr: positions from 1, or from -1 at the end; a negative size takes what stands before."""
+    if value is None or start is None or size is None:
+        return None
+    if start.__class__ is not int or size.__class__ is not int:
+        raise Unfit("substr() by no integer")
+    value = _text(value)
+    begin, count = start, abs(size)
+    if begin < 0:
+        begin += len(value)
+        if begin < 0:
+            begin, count = 0, (max(0, count + begin) if size >= 0 else count + begin)
+    elif begin > 0:
+        begin -= 1
+    elif count > 0:
+        count -= 1
+    if size < 0:
+        begin -= count
+        if begin < 0:
+            begin, count = 0, count + begin
+    return value[begin : begin + max(0, count)]

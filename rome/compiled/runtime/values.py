@@ -1,0 +1,285 @@
+"""What compiled statements do with values: compare, convert, calculate, put in order; exactly as SQLite.
+
+Values are SQLite's five storage classes as Python has them: None, int, float, str, bytes. A helper that can't be sure
+raises Unfit. NULL goes in and comes out as None, unless a docstring says otherwise.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+from rome.compiled.refusal import Unfit
+
+LEAST, GREATEST = -(2**63), 2**63 - 1
+
+
+class _Never:
+    """A value that is not equal to anything, not unequal, not less and not more: NULL, as a filter sees it."""
+
+    __slots__ = ()
+
+    def __eq__(self, _other: object) -> bool:
+        return False
+
+    __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __eq__
+    __hash__ = object.__hash__
+
+
+NEVER = _Never()
+
+
+def never(value: Any) -> Any:
+    """The value, or NEVER for NULL."""
+    return NEVER if value is None else value
+
+
+# ── conversions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NUMBER = re.compile(
+    r"[ \t\n\v\f\r]*([+-]?)(?:(\d+)|(\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE]([+-]?\d+))?)[ \t\n\v\f\r]*", re.ASCII
+)
+_BEGINS_AS_NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?\.?\d", re.ASCII)
+_EXACT_DIGITS, _EXACT_POWER = 15, 22
+
+
+def as_number(value: Any) -> Any:
+    """A text that is a number as that number, as numeric affinity has it; all else as it is."""
+    if value.__class__ is not str:
+        return value
+    match = _NUMBER.fullmatch(value)
+    if match is None:
+        return value
+    sign, whole, decimal, exponent = match.groups()
+    if whole is not None:
+        number = int(sign + whole)
+        if LEAST <= number <= GREATEST:
+            return number
+        raise Unfit("a text that is a large number")
+    if len(decimal.replace(".", "").lstrip("0")) > _EXACT_DIGITS or abs(int(exponent or 0)) > _EXACT_POWER:
+        raise Unfit("a text that is a number of many digits")
+    return float(match.group())
+
+
+def as_text(value: Any) -> Any:
+    """A number as text, as text affinity has it; all else as it is."""
+    if value.__class__ is int:
+        return str(value)
+    if value.__class__ is float:
+        raise Unfit("the text of a float")
+    return value
+
+
+def number_of(value: Any) -> Any:
+    """A value that is not NULL as a number to calculate with."""
+    if value.__class__ is int or value.__class__ is float:
+        return value
+    if value.__class__ is str:
+        number = as_number(value)
+        if number.__class__ is not str:
+            return number
+        if _BEGINS_AS_NUMBER.match(value) is None and "\0" not in value:
+            return 0
+    raise Unfit("a number in a text or blob")
+
+
+def truth(value: Any) -> bool | None:
+    """Whether a value is true."""
+    if value is None:
+        return None
+    return bool(number_of(value) != 0)
+
+
+def nocase(value: Any) -> Any:
+    """What the collation NOCASE compares of a value: ASCII letters are all small."""
+    if value.__class__ is not str:
+        return value
+    if "\0" in value:
+        raise Unfit("NOCASE of a text with a NUL")
+    return value.lower() if value.isascii() else value.translate(ASCII_LOWER)
+
+
+ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+ASCII_UPPER = {code + 32: code for code in range(ord("A"), ord("Z") + 1)}
+
+
+def rtrimmed(value: Any) -> Any:
+    """What the collation RTRIM compares of a value: no spaces at the end."""
+    return value.rstrip(" ") if value.__class__ is str else value
+
+
+def cast_integer(value: Any) -> Any:
+    """CAST AS INTEGER."""
+    if value.__class__ is float:
+        return max(LEAST, min(GREATEST, math.trunc(value)))
+    if value is None or value.__class__ is int:
+        return value
+    number = number_of(value)
+    if number.__class__ is float:
+        raise Unfit("the integer in a text")
+    return number
+
+
+def cast_real(value: Any) -> Any:
+    """CAST AS REAL."""
+    return None if value is None else float(number_of(value))
+
+
+def cast_numeric(value: Any) -> Any:
+    """CAST AS NUMERIC."""
+    if value is None or value.__class__ is int or value.__class__ is float:
+        return value
+    number = number_of(value)
+    if number.__class__ is float and number.is_integer():
+        raise Unfit("a text that is a whole float")
+    return number
+
+
+def cast_text(value: Any) -> Any:
+    """CAST AS TEXT."""
+    if value.__class__ is bytes:
+        raise Unfit("the text of a blob")
+    return as_text(value)
+
+
+# ── comparisons of order ──────────────────────────────────────────────────────────────────────────────────────────────
+
+_CLASS = {int: 1, float: 1, str: 2, bytes: 3}
+
+
+def rank(value: Any) -> tuple[int, Any]:
+    """What Python compares as SQLite compares values: NULL < numbers < texts < blobs."""
+    return (0, 0) if value is None else (_CLASS[value.__class__], value)
+
+
+def rank_nulls_last(value: Any) -> tuple[int, Any]:
+    """As `rank`, but NULL is greater than anything."""
+    return (4, 0) if value is None else (_CLASS[value.__class__], value)
+
+
+def less(left: Any, right: Any) -> bool:
+    """`left < right` is true."""
+    if left is None or right is None:
+        return False
+    try:
+        return bool(left < right)
+    except TypeError:
+        return rank(left) < rank(right)
+
+
+def at_most(left: Any, right: Any) -> bool:
+    """`left <= right` is true."""
+    return left is not None and right is not None and not less(right, left)
+
+
+def more(left: Any, right: Any) -> bool:
+    """`left > right` is true."""
+    return less(right, left)
+
+
+def at_least(left: Any, right: Any) -> bool:
+    """`left >= right` is true."""
+    return left is not None and right is not None and not less(left, right)
+
+
+def unequal(left: Any, right: Any) -> bool:
+    """`left <> right` is true."""
+    return left is not None and right is not None and left != right
+
+
+def equal(left: Any, right: Any) -> bool:
+    """`left = right` is true."""
+    return left is not None and left == right
+
+
+def _valued(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], int | None]:
+    """A comparison's value: 1, 0 or NULL."""
+
+    def value(left: Any, right: Any) -> int | None:
+        return None if left is None or right is None else int(test(left, right))
+
+    value.__module__ = __name__
+    return value
+
+
+equal_value = _valued(equal)
+unequal_value = _valued(unequal)
+less_value = _valued(less)
+at_most_value = _valued(at_most)
+more_value = _valued(more)
+at_least_value = _valued(at_least)
+
+
+# ── three-valued logic ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def not_value(value: Any) -> int | None:
+    """NOT."""
+    return None if value is None else int(not value)
+
+
+def and_value(*values: Any) -> int | None:
+    """AND: false beats NULL."""
+    known = True
+    for value in values:
+        if value is None:
+            known = False
+        elif not value:
+            return 0
+    return 1 if known else None
+
+
+def or_value(*values: Any) -> int | None:
+    """OR: true beats NULL."""
+    known = True
+    for value in values:
+        if value is None:
+            known = False
+        elif value:
+            return 1
+    return 0 if known else None
+
+
+# ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def same(value: Any) -> Any:
+    """likely() and unlikely(): the value."""
+    return value
+
+
+def coalesce(*values: Any) -> Any:
+    """The first that is not NULL."""
+    for value in values:
+        if value is not None:
+            return value
+    return None
+
+
+def nullif(value: Any, other: Any) -> Any:
+    """SQL nullif."""
+    return None if value == other else value
+
+
+def greatest(*values: Any) -> Any:
+    """SQL max of several arguments; NULL if one of them is."""
+    if None in values:
+        return None
+    return max(values, key=rank)
+
+
+def least(*values: Any) -> Any:
+    """SQL min of several arguments; NULL if one of them is."""
+    if None in values:
+        return None
+    return min(values, key=rank)
+
+
+def typeof(value: Any) -> str:
+    """SQL typeof."""
+    return _TYPES[value.__class__]
+
+
+_TYPES = {type(None): "null", int: "integer", float: "real", str: "text", bytes: "blob"}

@@ -1,0 +1,75 @@
+"""A database as a process sees it: its store, and what connections share: catalogs, plans, numbers of counters."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from rome.catalog.codec import decode_catalog
+from rome.catalog.model import Catalog
+from rome.database.counters import Counters
+from rome.plan.plan_cache import PlanCache
+from rome.sql.planner.planner import Statistics
+from rome.storage.store import CATALOG, Fetched, Store, Whole, history_lost
+from rome.url import URL
+
+_CATALOGS = 8
+
+
+class Database:
+    """One database in a store. Connections of a process to the same URL share it; `close` when the last one goes."""
+
+    def __init__(self, url: URL, store: Store) -> None:
+        self.url = url
+        self.store = store
+        self.counters = Counters(store)
+        self._lock = threading.Lock()
+        self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
+        self.plans = PlanCache()
+        self.statistics = Statistics()
+        self.newest = Catalog()
+        self.incarnation = b""
+        self.replays = 0
+        self.users = 0
+
+    def catalog(self, seen: Fetched) -> Catalog:
+        """The catalog of a version that was the newest just now. A round trip if it is not known.
+
+        Raises HistoryLost if the version has become another one meanwhile.
+        """
+        with self._lock:
+            catalog = self._catalogs.get(seen.catalog_digest)
+        if catalog is None:
+            fetched = self.store.fetch([Whole(CATALOG)], seen.version)
+            if fetched.digest != seen.digest:
+                raise history_lost(seen.version)
+            catalog = decode_catalog(seen.catalog, sorted(zip(*fetched.answers[0], strict=True)), seen.catalog_digest)
+        self.keep(catalog)
+        return catalog
+
+    def keep(self, catalog: Catalog) -> None:
+        """Remember a committed catalog, the newest that there is."""
+        with self._lock:
+            catalog = self._catalogs.setdefault(catalog.digest, catalog)
+            self._catalogs.move_to_end(catalog.digest)
+            while len(self._catalogs) > _CATALOGS:
+                self._catalogs.popitem(last=False)
+            self.newest = catalog
+
+    def is_replaced(self, incarnation: bytes) -> bool:
+        """Whether the database was dropped, or replaced, since we saw it last; what we knew of it is forgotten then."""
+        if incarnation == self.incarnation:
+            return False
+        is_new, self.incarnation = not self.incarnation, incarnation
+        if not is_new:
+            self.forget()
+        return not is_new
+
+    def forget(self) -> None:
+        """Forget all that is remembered of the store's contents."""
+        with self._lock:
+            self._catalogs = OrderedDict({b"": Catalog()})
+            self.plans.clear()
+            self.newest = Catalog()
+        self.counters.forget()
+        self.statistics.forget()

@@ -1,0 +1,1 @@
+"""What SQLAlchemy's dialect suite asks of a dialect: requirements and provisioning."""

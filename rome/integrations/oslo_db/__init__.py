@@ -1,0 +1,1 @@
+"""ROME for oslo.db. Registered by `rome.dialect.plugins` in a program that uses oslo.db."""

@@ -1,0 +1,1 @@
+"""Running statements in a transaction: one module for each kind of statement."""

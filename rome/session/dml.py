@@ -1,0 +1,179 @@
+"""Statements that change rows: run, look what was changed, fetch what constraints need, and run again if that was new.
+
+See `constraints` for why. The trial runs under a savepoint of its own; what it drew from counters is given back when it
+is undone, so that the next trial makes the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from rome.errors import Error, IntegrityError, OperationalError
+from rome.plan.prepare import Plan
+from rome.session.fetch import fetch
+from rome.session.point_dml import change_directly
+from rome.sql.syntax.operands import Unknown, value_of
+from rome.sql.syntax.tokens import names
+from rome.sqlite.workspace import Parameters, Result, together
+from rome.storage.keys import encode
+from rome.storage.store import Get, rows_space
+from rome.transaction.constraints.needed_keys import Constraints
+from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
+from rome.transaction.reads.row_cache import Target
+from rome.transaction.transaction import Mark, Transaction
+from rome.transaction.writes.write_set import Entry
+from rome.values import SqlValue
+
+_SAVEPOINT = "rome_statement"
+
+
+class RolledBack(Exception):
+    """SQLite rolled the whole transaction back (ON CONFLICT ROLLBACK); `error` says why."""
+
+    def __init__(self, error: Error) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class _Trial(NamedTuple):
+    """A statement that ran: its savepoint is still open."""
+
+    mark: Mark
+    result: Result | None
+    error: Error | None
+    entries: list[Entry]
+    needs: list[Target]
+
+
+def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
+    """Run a plan that changes rows, once for each set of parameters.
+
+    Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
+    """
+    result = change_directly(transaction, plan, rows)
+    if result is not None:
+        return result
+    constraints = Constraints(
+        transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
+    )
+    known = list(_needs_of_values(transaction, constraints, plan, rows))
+    if len(rows) > 1 and plan.target is not None and plan.values is not None:
+        transaction.numbers.prepare(plan.target.id, len(rows))
+    fetch(transaction, plan, rows, known)
+    transaction.see_schema()
+    transaction.workspace.ensure(plan.mentioned)
+    transaction.constrain(known)
+    foreign_keys_put_off = looked = False
+    while True:
+        trial = _run(transaction, constraints, plan, rows, foreign_keys_put_off)
+        missing = transaction.loaded.missing(trial.needs)
+        hidden = not looked and is_of_foreign_key(trial.error)
+        if not missing and not foreign_keys_put_off and not hidden:
+            return _settle(transaction, plan, trial._replace(error=_told(transaction, constraints, plan, rows, trial)))
+        _undo(transaction, trial, foreign_keys_put_off)
+        # A single row that lacks its parent is refused before it is recorded: look at it with the check put off.
+        foreign_keys_put_off = hidden and not missing
+        looked = looked or foreign_keys_put_off
+        transaction.fetch(missing)
+
+
+def _run(
+    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], put_off: bool
+) -> _Trial:
+    workspace = transaction.workspace
+    transaction.stage_all()
+    mark = transaction.mark(_SAVEPOINT)
+    violated = workspace.deferred_violations
+    result: Result | None = None
+    error: Error | None = None
+    try:
+        if put_off:
+            workspace.run("PRAGMA defer_foreign_keys = ON", ())
+        runs = [workspace.run(plan.sql, row, foreign_keys=transaction.foreign_keys, record=True) for row in rows]
+        result = together(runs)
+    except Error as raised:
+        error = raised
+    if not workspace.open:
+        raise RolledBack(error or OperationalError("the transaction was rolled back")) from error
+    entries = transaction.pending(mark)
+    needs = constraints.needs(entries, violated or workspace.deferred_violations)
+    return _Trial(mark, result, error, entries, list(needs))
+
+
+def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
+    if put_off:
+        # This also sets the count of open violations to zero; ROLLBACK TO brings it back.
+        transaction.workspace.run("PRAGMA defer_foreign_keys = OFF", ())
+    transaction.back_to(trial.mark)
+    transaction.workspace.release(_SAVEPOINT)
+
+
+def _told(
+    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], trial: _Trial
+) -> Error | None:
+    """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
+    error = trial.error
+    if is_of_foreign_key(error):
+        of_changes = transaction.workspace.told
+        again = _run(transaction, constraints, plan, rows, put_off=True)
+        told = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
+        _undo(transaction, again, put_off=True)
+        transaction.workspace.told = of_changes
+    elif isinstance(error, IntegrityError) and plan.target is not None:
+        told = check_error(error, [plan.target, *transaction.catalog.tables.values()])
+    else:
+        return error
+    told.__cause__ = error.__cause__ if error else None
+    return told
+
+
+def _settle(transaction: Transaction, plan: Plan, trial: _Trial) -> Result:
+    """The outcome is final: keep what the statement did, or undo it and raise its error."""
+    entries = trial.entries
+    if trial.error is not None and not _may_fail_partly(transaction, plan):
+        transaction.back_to(trial.mark)
+        entries = []
+    transaction.workspace.release(_SAVEPOINT)
+    transaction.constrain(trial.needs)
+    transaction.record(entries)
+    if trial.error is not None:
+        raise trial.error
+    assert trial.result is not None
+    return trial.result
+
+
+def _may_fail_partly(transaction: Transaction, plan: Plan) -> bool:
+    """Whether what was done before an error stays done: OR FAIL in the statement, in its table or in a trigger."""
+    if plan.statement.may_fail_partly or plan.target is None:
+        return plan.statement.may_fail_partly
+    texts = [plan.target.sql]
+    texts += [item.sql or "" for item in transaction.catalog.objects.values() if item.type == "trigger"]
+    return any("fail" in text.lower() and "fail" in names(text) for text in texts)
+
+
+def _needs_of_values(
+    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters]
+) -> Iterator[Target]:
+    """The needs of an INSERT … VALUES before it runs. What it says of ids is told to who draws the others."""
+    table = plan.target
+    if plan.values is None or table is None:
+        return
+    counted = table.counted.lower() if table.counted else ""
+    for parameters in rows:
+        for row in plan.values.rows:
+            known: dict[str, SqlValue] = {}
+            for name, source in row.items():
+                try:
+                    if source is not None:
+                        known[name] = value_of(source, parameters)
+                except Unknown:
+                    continue
+            number = known.get(counted)
+            if isinstance(number, int):
+                transaction.numbers.give(table.id, (number,))
+            if number is None:
+                known.pop(counted, None)
+            elif not table.key:
+                yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))
+            yield from constraints.needs_of_values(table, known)

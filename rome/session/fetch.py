@@ -1,0 +1,138 @@
+"""Fetching what a plan reads, round by round: each round is one round trip, or none if all of it is known.
+
+The keys of a later round come from rows that earlier ones have brought, for each set of parameters by itself. How many
+rows came is told to the statistics, by which later plans are chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from rome.plan.prepare import Plan
+from rome.sql.planner.access_path import Limit
+from rome.sql.planner.planner import Step, bind
+from rome.sql.syntax.operands import Const
+from rome.sqlite.workspace import Parameters, Row
+from rome.transaction.reads.row_cache import Target, target_of, whole
+from rome.transaction.transaction import Transaction
+
+
+class Fetching:
+    """The answers to a plan's steps, for each set of parameters."""
+
+    def __init__(self, transaction: Transaction, plan: Plan, count: int, first: int | None) -> None:
+        """`first`: it is the plan's page that is fetched, and of its step so many rows."""
+        self._transaction = transaction
+        self._first = first
+        self.reads = plan.reads.page.reads if plan.reads.page and first is not None else plan.reads
+        # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
+        self._in_turn = count > 1 and plan.statement.changes_rows
+        self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
+
+    def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:
+        """What a step asks for with set number `at` of the parameters."""
+        rows_of = None if self._in_turn or not step.after else partial(self._rows_of, at)
+        # A changed row may come before those that a limit counts.
+        limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
+        statistics = self._transaction.database.statistics
+        only = step
+        if step.limit is not None and step.limit.goes_on:
+            only = replace(step, limit=Limit((Const(self._first),), step.limit.backwards))
+        requests = bind(only, parameters, rows_of, limited=limited, statistics=statistics)
+        if only is not step and len(requests) > 1:
+            # The first rows of several ranges, each by itself, are not the first ones of all.
+            requests = bind(only, parameters, rows_of, statistics=statistics)
+        targets = self._targets[at][step.occurrence] = [Target(step.table, request) for request in requests]
+        return targets
+
+    def _rows_of(self, at: int, occurrence: int) -> Iterator[Row]:
+        source = self.reads.by_occurrence[occurrence]
+        # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
+        is_part = source.limit is not None and not source.limit.goes_on
+        targets = [whole(source.table)] if is_part else self._targets[at][occurrence]
+        yield from self._transaction.loaded.rows(targets)
+        yield from self._transaction.rows_now(source.table)
+
+    def note(self, steps: Iterable[Step], fetched: Sequence[Target]) -> None:
+        """Tell the statistics what these steps have brought, as far as it was fetched now."""
+        steps = [step for step in steps if not step.is_get]
+        if not steps:
+            return
+        requests = {target.request for target in fetched}
+        for step in steps:
+            for bound in self._targets:
+                targets = bound[step.occurrence]
+                asked = [target.request for target in targets]
+                if asked and requests.issuperset(asked):
+                    rows = len(self._transaction.loaded.rows(targets))
+                    self._transaction.database.statistics.note(step, asked, rows)
+
+    def of_step(self, step: Step) -> list[Row]:
+        """The rows that a step has brought with the first set of parameters."""
+        return self._transaction.loaded.rows(self._targets[0][step.occurrence])
+
+    @property
+    def is_for_workspace(self) -> bool:
+        """Whether the workspace, which has all known rows of a table, has none behind those of a page's step."""
+        return all(
+            self._transaction.loaded.has_only(step.table, len(self.of_step(step)))
+            for step in self.reads.steps
+            if step.limit is not None and step.limit.goes_on
+        )
+
+    def rows(self, at: int) -> list[list[Row]]:
+        """The fetched rows of each occurrence, in the order of their numbers."""
+        rows, targets = self._transaction.loaded.rows, self._targets[at]
+        if not self.reads.backwards:
+            return [rows(targets[number]) for number in self.reads.by_occurrence]
+        found = {number: rows(targets[number]) for number in self.reads.by_occurrence}
+        for number in self.reads.backwards:
+            found[number].reverse()
+        return list(found.values())
+
+
+def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
+    """The rows that a step of one simple request brings; None if it takes more to make the request."""
+    request = step.one_prefix.request(parameters) if step.one_prefix else None
+    if request is None:
+        return None
+    targets = [target_of((step.table, request))]
+    fetched = transaction.fetch(targets)
+    rows = transaction.loaded.rows(targets)
+    if fetched and not step.is_get:
+        transaction.database.statistics.note_key(step, len(rows))
+    return rows
+
+
+def fetch(
+    transaction: Transaction,
+    plan: Plan,
+    rows: Sequence[Parameters],
+    beside: Iterable[Target] = (),
+    first: int | None = None,
+) -> Fetching:
+    """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for.
+
+    `first`: what its page reads with the only set of parameters, and of the page's step only so many rows.
+    """
+    fetching = Fetching(transaction, plan, len(rows), first)
+    wanted = [*beside, *map(whole, plan.whole)]
+    for steps in fetching.reads.rounds:
+        for step in steps:
+            for at, parameters in enumerate(rows):
+                wanted += fetching.bind(step, at, parameters)
+        fetched = transaction.fetch(wanted)
+        if fetched:
+            fetching.note(steps, fetched)
+        wanted = []
+    if wanted:
+        transaction.fetch(wanted)
+    return fetching
+
+
+def stage(transaction: Transaction, plan: Plan) -> None:
+    """Put all that is known of the tables which a plan reads into the workspace."""
+    transaction.workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
+    transaction.loaded.stage(plan.tables)

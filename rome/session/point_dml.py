@@ -1,0 +1,146 @@
+"""Statements that change single rows without the workspace (see `direct_plan` for which).
+
+What the constraints need is fetched, and checked at commit, as for any other change. If a key is taken or a parent is
+missing, the statement takes the way of all others, and SQLite says what is to be said. So it does where the transaction
+has savepoints, or has changed anything in the workspace: from then on all of its changes are there.
+
+What was changed directly goes into the journal, and is owed to the workspace: it is given these rows before anything
+runs in it, so a later statement finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rome.errors import DataError
+from rome.plan.prepare import Plan
+from rome.session.point_keys import Need
+from rome.session.point_plan import DirectInsert, DirectUpdate, direct_plan
+from rome.session.point_values import Unclear
+from rome.sqlite.workspace import Parameters, Result, Row
+from rome.storage.keys import encode
+from rome.transaction.reads.stored_rows import relaid
+from rome.transaction.transaction import Transaction
+from rome.transaction.writes.write_set import Entry
+
+
+class _New(NamedTuple):
+    """A row to be inserted, and its number if one is given."""
+
+    row: Row
+    number: int | None
+    takes: list[Need]
+    parents: list[Need]
+
+
+def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result | None:
+    """Run a plan, once for each set of parameters, without the workspace; None, with nothing done, if it must be there.
+
+    Raises StaleCatalog.
+    """
+    direct = direct_way(transaction, plan)
+    try:
+        if type(direct) is DirectInsert:
+            return _insert(transaction, plan, direct, rows)
+        if type(direct) is DirectUpdate:
+            return _update(transaction, direct, rows)
+    except (Unclear, DataError):
+        pass
+    return None
+
+
+def direct_way(transaction: Transaction, plan: Plan) -> DirectInsert | DirectUpdate | None:
+    """The way of a plan without the workspace, if it has one and the transaction may take it now."""
+    workspace = transaction.workspace
+    if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
+        return None
+    found: DirectInsert | DirectUpdate | None = plan.direct(lambda: direct_plan(plan, transaction.catalog))
+    return found
+
+
+def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:
+    news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
+    wanted = [need.target for new in news for need in new.takes + new.parents]
+    if len(rows) > 1 and direct.table.counted:
+        transaction.numbers.give(direct.table.id, [new.number for new in news if new.number is not None])
+        transaction.numbers.prepare(direct.table.id, len(rows))
+    if wanted:
+        transaction.fetch(wanted)
+    transaction.see_schema()
+    taken: set[tuple[bytes, bytes]] = set()
+    for new in news:
+        for need in new.takes:
+            place = need.of.space, need.key
+            if place in taken or _is_there(transaction, need):
+                return None
+            taken.add(place)
+        for need in new.parents:
+            if not _is_there(transaction, need):
+                return None
+    transaction.numbers.mark()
+    try:
+        entries = [_entry(transaction, direct, new) for new in news]
+    except Unclear:
+        transaction.numbers.back_to_mark()
+        return None
+    transaction.constrain(wanted)
+    transaction.taken |= taken
+    transaction.record_directly(entries)
+    places = direct.returned
+    returned = [tuple([entry.new[at] for at in places]) for entry in entries if entry.new] if places else []
+    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
+
+
+def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _New:
+    row, number = direct.row(parameters)
+    keys = direct.unique if number is None and direct.table.counted else direct.keys
+    takes = [need for key in keys if (need := key.need(row)) is not None]
+    parents = [need for each in direct.parents if (need := each.need(row)) is not None] if foreign_keys else []
+    return _New(row, number, takes, parents)
+
+
+def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
+    """The journal's entry of a new row, with a number of the counter if it needs one. Raises Unclear."""
+    table, row, number = direct.table, new.row, new.number
+    if table.counted and number is None:
+        number = transaction.next_id(table.id)
+        key = encode((number,))
+        row = direct.with_number(row, number)
+    else:
+        key = new.takes[0].key
+    return Entry(table, None, None, key, row, 1 if number is None else number, direct.encoded(row))
+
+
+def _is_there(transaction: Transaction, need: Need) -> bool:
+    """Whether a row has this key now."""
+    of, key, target = need
+    if (of.space, key) in transaction.taken:
+        return True
+    rows = transaction.loaded.rows((target,))
+    # What is known of an index from other reads may have led to more rows than asked for.
+    return bool(rows) and any(of.of(row) == key for row in rows)
+
+
+def _update(transaction: Transaction, direct: DirectUpdate, rows: Sequence[Parameters]) -> Result | None:
+    table, own = direct.table, transaction.own
+    keys = [direct.key_of(parameters) for parameters in rows]
+    loaded = transaction.loaded.known.get(table.id, {})
+    missing = [direct.key.target(key) for key in keys if key not in loaded]
+    if missing:
+        transaction.fetch(missing)
+        loaded = transaction.loaded.known.get(table.id, {})
+    transaction.see_schema()
+    now: dict[bytes, Row] = {}
+    entries = []
+    for parameters, key in zip(rows, keys, strict=True):
+        old = now.get(key) or own.get((table.id, key))
+        if old is None:
+            known = loaded.get(key)
+            if known is None or known.values is None:
+                return None  # there is no such row
+            old = relaid(known.values, known.table, table)
+        row = now[key] = direct.row(old, parameters)
+        entries.append(Entry(table, key, old, key, row, 0, direct.encoded(row)))
+    transaction.record_directly(entries)
+    return Result([], None, len(rows), transaction.workspace.last_rowid)

@@ -1,0 +1,1 @@
+"""Semantic analysis: which tables a statement refers to, and which predicates hold for their rows."""

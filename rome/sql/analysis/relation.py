@@ -1,0 +1,110 @@
+"""What a statement wants of an occurrence of a table: which rows, as far as that is understood.
+
+It is told of the normal text first, whose parameters are its placeholders. `filled` puts in what they stand for, so
+that texts which differ in their IN lists only have all the rest in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from rome.catalog.model import Catalog, Column, Table
+from rome.sql.analysis.comparisons import Op, rejects_null
+from rome.sql.syntax.operands import AsIs, Key, Param, Pattern, Source
+
+Lists = Sequence[tuple[Source, ...]]
+"""What the placeholders of a normal text stand for (`NormalText.lists`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predicate:
+    """What is known of one column of an occurrence."""
+
+    column: Column
+    op: Op
+    sources: tuple[Key, ...]
+
+    @property
+    def rejects_null(self) -> bool:
+        """Whether it can't be true of a row with NULL in the column."""
+        return rejects_null(self.op, self.sources)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """All predicates of one of the alternatives, at least, are true."""
+
+    alternatives: tuple[tuple[Predicate, ...], ...]
+
+
+Exactly = tuple[Predicate | AnyOf, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The first rows in an order. Of these is made all that a scope makes of the occurrence."""
+
+    exactly: Exactly
+    """All that rows must fulfil to be counted among them."""
+    order: tuple[Column, ...] = ()
+    backwards: bool = False
+    limit: tuple[Source, ...] = ()
+    """How many: the sum of LIMIT and OFFSET."""
+    goes_on: bool = False
+    """Whether the order goes on behind `order`, by what is not a column of the occurrence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """All that is known of an occurrence. `part`: which of its rows, where that is not all that `predicates` leave."""
+
+    number: int
+    """The number of the occurrence in the statement."""
+    table: Table
+    """Until it is `filled`, perhaps another table of the same shape."""
+    predicates: tuple[Predicate, ...] = ()
+    any_of: tuple[AnyOf, ...] = ()
+    part: Part | None = None
+
+    def filled(self, lists: Lists, catalog: Catalog) -> Wanted:
+        """The same of a text whose placeholders stand for these lists, under a catalog."""
+        part = self.part
+        if part is not None:
+            limit = tuple(source for each in part.limit for source in _listed(each, lists))
+            part = replace(part, exactly=filled(part.exactly, lists), limit=limit)
+        predicates = tuple(_filled(each, lists) for each in self.predicates)
+        any_of = tuple(_filled_any(each, lists) for each in self.any_of)
+        return Wanted(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, part)
+
+
+def filled(facts: Exactly, lists: Lists) -> Exactly:
+    """Facts, with what the placeholders stand for."""
+    return tuple(_filled(fact, lists) if isinstance(fact, Predicate) else _filled_any(fact, lists) for fact in facts)
+
+
+def filled_sources(sources: Sequence[Key], lists: Lists) -> tuple[Key, ...]:
+    """Sources, with what the placeholders among them stand for."""
+    return tuple(found for source in sources for found in _filled_key(source, lists))
+
+
+def _filled(predicate: Predicate, lists: Lists) -> Predicate:
+    return Predicate(predicate.column, predicate.op, filled_sources(predicate.sources, lists))
+
+
+def _filled_any(any_of: AnyOf, lists: Lists) -> AnyOf:
+    return AnyOf(tuple(tuple(_filled(each, lists) for each in alternative) for alternative in any_of.alternatives))
+
+
+def _filled_key(source: Key, lists: Lists) -> Sequence[Key]:
+    if isinstance(source, Pattern):
+        return [replace(source, source=found) for found in _listed(source.source, lists)]
+    if isinstance(source, AsIs):
+        (value,) = _listed(source.source, lists)
+        (null_as,) = (None,) if source.null_as is None else _listed(source.null_as, lists)
+        return [AsIs(value, null_as)]
+    return _listed(source, lists) if isinstance(source, Param) else (source,)
+
+
+def _listed(source: Source, lists: Lists) -> tuple[Source, ...]:
+    return lists[source.index] if isinstance(source, Param) else (source,)

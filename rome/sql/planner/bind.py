@@ -1,0 +1,319 @@
+"""From paths to requests: the values of one execution put in the place of their sources.
+
+Values are converted as SQLite converts them for a comparison with the column. Where that can't be told without SQLite
+(a float beside a TEXT column), or a value is none that SQLite would take, the path widens to the whole table. So it
+does where rows that were fetched before give so many keys that to read all rows is less.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rome.catalog.model import Column, Table
+from rome.errors import DataError
+from rome.sql.analysis.affinity_rules import are_alike
+from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
+from rome.sql.planner.like_prefix import beginnings
+from rome.sql.planner.read_plan import Step
+from rome.sql.planner.statistics import Statistics
+from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
+from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
+from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
+from rome.values import SqlValue, Unsure, convert
+
+MOST_COMBINATIONS = 4096
+"""How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
+
+MOST_KEYS = 4096
+"""How many keys from other rows are looked up in a table of unknown size; beyond, the whole table is read."""
+
+_FEW = 64.0
+"""So many keys are looked up even in a smaller table: not so much is gained."""
+
+_NULL = encode((None,))
+
+Row = Sequence[SqlValue]
+RowsOf = Callable[[int], Iterable[Row]]
+"""Occurrence → its rows: their values in the order of the table's stored columns."""
+
+
+def bind_step(
+    step: Step,
+    parameters: Parameters,
+    rows_of: RowsOf | None,
+    *,
+    limited: bool = False,
+    statistics: Statistics | None = None,
+) -> tuple[Request, ...]:
+    """The requests that fetch a step's rows, and perhaps more; none if no row can match.
+
+    `rows_of` is asked for the occurrences in `step.after`: for every row that was fetched for them, and, where the
+    transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet be changed
+    before the statement looks at them: by itself, with sets of parameters before this one (`ReadPlan.follows_rows`).
+
+    `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
+    for such a step all rows of the table that are known, since among equals the statement may take others than these.
+
+    `statistics`: by the size of the table is told when so many keys came together that all rows are less.
+    """
+    if step.one_prefix is not None:
+        request = step.one_prefix.request(parameters)
+        if request is not None:
+            return (request,)
+    binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
+    try:
+        limit = number_of(step.limit, parameters) if limited and step.limit else None
+        return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
+    except _WIDENS:
+        return (Whole(rows_space(step.table.id)),)
+
+
+def bind_count(step: Step, parameters: Parameters) -> Count | None:
+    """The request that counts the rows of `ReadPlan.counted`; None if they must be fetched to be counted.
+
+    Only for a table of which the transaction has changed no rows.
+    """
+    binding = _Binding(step.table, parameters, _no_rows)
+    try:
+        space, ranges = binding.ranges(step.path)
+    except _WIDENS:
+        return None
+    return Count(space, ranges)
+
+
+def _no_rows(_: int) -> Iterable[Row]:
+    raise _Wide
+
+
+class _Wide(Exception):
+    """The path must be wider: the values say no more, or so much that to read the whole table is less."""
+
+
+_WIDENS = (_Wide, Unknown, Unsure, DataError)
+
+
+def number_of(limit: Limit, parameters: Parameters) -> int | None:
+    """How many rows are needed; None if that can't be told, or all of them are."""
+    total = 0
+    for at, source in enumerate(limit.counts):
+        try:
+            value = value_of(source, parameters)
+        except Unknown:
+            return None
+        if not isinstance(value, int) or (at == 0 and value < 0):
+            return None
+        total += max(value, 0)
+    return total
+
+
+@dataclass(slots=True)
+class _Binding:
+    """One path with values. What it can't tell raises _Wide."""
+
+    table: Table
+    parameters: Parameters
+    rows_of: RowsOf
+    statistics: Statistics | None = None
+
+    def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
+        if isinstance(path, Scan) or (limit is None and _is_everything(path)):
+            raise _Wide
+        if isinstance(path, Either):
+            if path.is_of_one and not all(each.is_get for each in path.paths):
+                return self._in_ranges(path, limit, backwards)
+            return tuple(request for each in path.paths for request in self.requests(each, None, False))
+        if path.is_get:
+            keys, is_whole = self._prefixes(path.equal)
+            if is_whole:
+                return (Get(rows_space(self.table.id), tuple(keys)),) if keys else ()
+        return self._in_ranges(path, limit, backwards)
+
+    def _in_ranges(self, path: KeyPath | Either, limit: int | None, backwards: bool) -> tuple[Request, ...]:
+        rows = rows_space(self.table.id)
+        ranges, is_exact = self._ranges(path)
+        if not is_exact:
+            limit, backwards = None, False
+        if not ranges or limit == 0:
+            return ()
+        if path.index is None:
+            return tuple(Range(rows, *one, limit, backwards) for one in ranges)
+        return (Lookup(index_space(path.index.id), rows, ranges, limit, backwards),)
+
+    def ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
+        """A space, and the ranges in it that hold one key for each of exactly the rows of a path."""
+        if isinstance(path, Scan):
+            return rows_space(self.table.id), ((b"", LAST),)
+        ranges, is_exact = self._ranges(path)
+        if not is_exact:
+            raise _Wide
+        return rows_space(self.table.id) if path.index is None else index_space(path.index.id), ranges
+
+    def _ranges(self, path: KeyPath | Either) -> tuple[tuple[KeyRange, ...], bool]:
+        """The ranges of keys, disjoint and in order; and whether they hold nothing else than the path asks for."""
+        if isinstance(path, Either):
+            each = [self._ranges(one) for one in path.paths]
+            return _united(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
+        prefixes, is_whole = self._prefixes(path.equal)
+        ends = self._ends(path.within) if is_whole else [_ALL]
+        if ends == [_ALL] and not path.equal and path.within is not None:
+            raise _Wide
+        found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
+        return tuple(one for one in found if one[0] < one[1]), is_whole
+
+    def _prefixes(self, equal: tuple[Equal, ...]) -> tuple[list[bytes], bool]:
+        """The distinct key prefixes in order, and whether they have all columns (they may make too many combinations).
+
+        Columns side by side whose values come from the same rows have only the combinations that are in these rows.
+        """
+        if len(equal) == 1:
+            return self._elements(equal), True
+        lists = [self._elements(terms) for terms in _by_rows(equal)]
+        if not all(lists):
+            return [], True
+        prefixes = [b""]
+        for at, elements in enumerate(lists):
+            if at and len(prefixes) * len(elements) > MOST_COMBINATIONS:
+                return prefixes, False
+            prefixes = [prefix + element for prefix in prefixes for element in elements]
+        return prefixes, True
+
+    def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
+        """The keys of one column's values, or of the combinations of values that several have in the same rows."""
+        occurrences = terms[0].behind
+        if occurrences:
+            return self._from_rows(occurrences, terms)
+        (term,) = terms
+        if len(term.sources) == 1:
+            return self._keys_of(term.sources[0], term)
+        return sorted({key for source in term.sources for key in self._keys_of(source, term)})
+
+    def _keys_of(self, source: Key, term: Equal) -> list[bytes]:
+        """The keys that are equal to a source, in order."""
+        value = self._value(source, term.column)
+        keys = [encode((value,))] if value is not None or term.is_null_equal else []
+        return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
+
+    def _from_rows(self, occurrences: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
+        keys: set[bytes] = set()
+        most = self._most_keys()
+        for at, occurrence in enumerate(occurrences):
+            columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
+            places = [source.position for source, _ in columns]
+            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
+            if len(keys) + len(combinations) > most:
+                raise _Wide
+            for values in combinations:
+                if None not in values:
+                    pairs = zip(values, columns, strict=True)
+                    keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
+        return sorted(keys)
+
+    def _most_keys(self) -> float:
+        """With how many keys it is less to read the whole table."""
+        if self.statistics is None or not self.statistics.knows(self.table):
+            return MOST_KEYS
+        return max(self.statistics.rows(self.table), _FEW)
+
+    def _value(self, source: Key, column: Column) -> SqlValue:
+        if isinstance(source, AsIs):
+            return value_of(source.source, self.parameters)
+        if not isinstance(source, (Const, Param)):
+            raise _Wide
+        return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
+
+    def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:
+        """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""
+        if within is None:
+            return [_ALL]
+        if isinstance(within, Begins):
+            return [*_begins_with(beginnings(within.pattern, self.parameters))] or [_ALL]
+        begin, end = AFTER_NULL, None
+        if within.lower is not None:
+            begin = self._cut(within.lower, within.column, behind=not within.lower.inclusive)
+        if within.upper is not None:
+            end = self._cut(within.upper, within.column, behind=within.upper.inclusive)
+        if b"" in (begin, end):
+            return []
+        return [(_NULL, AFTER_NULL), (begin, end)] if self._takes_null(within) else [(begin, end)]
+
+    def _takes_null(self, within: Within) -> bool:
+        """Whether NULL, by what it counts as, lies within."""
+        if within.rejects_null:
+            return False
+        ends = ((within.lower, operator.gt, operator.ge), (within.upper, operator.lt, operator.le))
+        return all(
+            bound is None or self._finds_null(bound.source, or_equal if bound.inclusive else strictly)
+            for bound, strictly, or_equal in ends
+        )
+
+    def _finds_null(self, source: Key, compare: Callable[[bytes, bytes], bool]) -> bool:
+        """Whether what NULL in the column counts as compares so with a source."""
+        if not isinstance(source, AsIs) or source.null_as is None:
+            return False
+        null_as, value = (value_of(each, self.parameters) for each in (source.null_as, source.source))
+        return null_as is not None and value is not None and compare(encode((null_as,)), encode((value,)))
+
+    def _cut(self, bound: Bound, column: Column, *, behind: bool) -> bytes:
+        """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
+        value = self._value(bound.source, column)
+        if value is None:
+            return b""
+        element = encode((value,))
+        return prefix_end(element) if behind else element
+
+
+def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
+    """Terms side by side whose values come from the same rows together, all others alone."""
+    groups: list[list[Equal]] = []
+    for term in equal:
+        behind = term.behind
+        if groups and behind and behind == groups[-1][0].behind:
+            groups[-1].append(term)
+        else:
+            groups.append([term])
+    return groups
+
+
+def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
+    """The value of one column as SQLite compares it with another."""
+    return value if are_alike(source, target) else convert(value, target.affinity)
+
+
+_ALL: tuple[bytes, bytes | None] = (b"", None)
+"""The ends of all that begins with a prefix."""
+
+
+def _begins_with(texts: Iterable[str]) -> Iterator[tuple[bytes, bytes]]:
+    """The ranges of the texts, and of the blobs, that begin with one of these texts."""
+    ranges = []
+    for text in texts:
+        start = encode((text,))[:-1]  # without the terminator
+        ranges.append((start, start + b"\xff"))
+        # What is no ASCII can be written in a blob in several ways.
+        plain = text[: next((at for at, character in enumerate(text) if not character.isascii()), None)]
+        start = encode((plain.encode(),))[:-1]
+        ranges.append((start, start[:-1] + bytes([start[-1] + 1])))
+    yield from _united(ranges)
+
+
+def _is_everything(path: KeyPath | Either) -> bool:
+    if isinstance(path, Either) or path.equal or path.within is not None:
+        return False
+    return path.index is None or not path.index.partial
+
+
+def _united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:
+    """The same keys in ranges that are disjoint and in order."""
+    found: list[KeyRange] = []
+    for begin, end in sorted(ranges):
+        if found and begin <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((begin, end))
+    return tuple(found)
+
+
+def _range(prefix: bytes, begin: bytes, end: bytes | None) -> KeyRange:
+    return prefix + begin, prefix_end(prefix) if end is None else prefix + end

@@ -1,0 +1,275 @@
+"""The access paths that one occurrence of a table has: by its row key, and by its indexes.
+
+Of those that lead to as many rows, as far as is known, the better is in this order: the whole row key is equal to
+something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
+where a range on the next column counts half a column.
+
+Where only the first rows in some order are wanted (`Part`), a path will do that leads to exactly the rows that count
+among them, in that order. Index entries go on with the row key, so rows of an equal prefix are in the row key's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rome.catalog.model import Column, Index, Table
+from rome.sql.analysis.comparisons import Op
+from rome.sql.analysis.index_expressions import condition, implies, index_columns
+from rome.sql.analysis.relation import AnyOf, Part, Predicate
+from rome.sql.analysis.resolve_names import rowid_column
+from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Path, Within
+from rome.sql.syntax.operands import FromColumn, Key, Pattern
+from rome.storage.keys import COLLATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """Something that rows are in order of: the row key, or an index with the row key behind it."""
+
+    index: Index | None
+    columns: tuple[Column, ...]
+    """Up to the first column whose keys are in another order than its values are compared in."""
+    condition: tuple[Predicate, ...] = ()
+    """What is true of all rows that a partial index has."""
+
+
+def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf]) -> Iterator[Path]:
+    """The paths for an occurrence of which this is true: with the values of other rows, and without."""
+    constant = [each for each in predicates if not _is_from_rows(each.sources)]
+    orders = _orders(table, constant)
+    abouts = [_by_column(constant)]
+    if len(constant) < len(predicates):
+        abouts.append(_by_column(predicates))
+    for order in orders:
+        paths = [_path(table, order, about) for about in abouts]
+        yield from dict.fromkeys(path for path in paths if _narrows(path))
+    for each in any_of:
+        for order in orders:
+            yield from _either(table, [[order]] * len(each.alternatives), each, constant)
+        yield from _either(table, [orders] * len(each.alternatives), each, constant)
+
+
+def parts(table: Table, part: Part, *, must_be_total: bool) -> Iterator[Path]:
+    """The paths that lead to the wanted part of an occurrence's rows, in its order; all of `Path.after` is empty.
+
+    `must_be_total`: no two rows may have the same place in the order.
+    """
+    for order in _orders(table, _plain(part.exactly)):
+        path = _exact(table, order, part.exactly)
+        if path is not None and _is_in_order(table, order, path, part, must_be_total):
+            yield path
+
+
+def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], part: Part) -> Iterator[Path]:
+    """The paths that lead to the rows of which this is true, and perhaps to others, in the order of the part."""
+    constant = [each for each in predicates if not _is_from_rows(each.sources)]
+    alternatives = list(any_of)
+    for order in _orders(table, constant):
+        paths: list[Path] = [_path(table, order, _by_column(constant))]
+        for each in alternatives:
+            paths += _either(table, [[order]] * len(each.alternatives), each, constant)
+        for path in paths:
+            is_get, is_unique, *_ = worth(path)
+            if not (is_get or is_unique) and _is_in_order(table, order, path, part, must_be_total=False):
+                yield path
+
+
+def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
+    """The paths that lead to the rows that fulfil all this, and to no others."""
+    for order in _orders(table, _plain(exactly)):
+        path = _exact(table, order, exactly)
+        if path is not None:
+            yield path
+
+
+def worth(path: Path) -> tuple[bool, bool, float, bool]:
+    """What paths are compared by; of two that are worth the same, the first is taken."""
+    if isinstance(path, KeyPath):
+        return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
+    return min(map(worth, path.paths)) if isinstance(path, Either) else (False, False, 0.0, False)
+
+
+# ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
+    """The row key, and the indexes that have all rows of which the predicates are true."""
+    key = tuple(table.by_name[name.lower()] for name in table.key) or (rowid_column(table),)
+    own = tuple(column.collation for column in key)
+    found = [_Order(None, _compared_alike(key, own))]
+    for index in table.indexes:
+        demanded = condition(table, index)
+        if demanded is None or not implies(predicates, demanded):
+            continue
+        columns, collations = index_columns(table, index), index.collations
+        if len(columns) == len(collations):
+            columns, collations = columns + key, collations + own
+        found.append(_Order(index, _compared_alike(columns, collations[: len(columns)]), demanded))
+    return found
+
+
+def _compared_alike(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[Column, ...]:
+    fit = [
+        column.collation == collation and collation in COLLATIONS
+        for column, collation in zip(columns, collations, strict=True)
+    ]
+    return columns[: fit.index(False)] if False in fit else columns
+
+
+# ── paths of predicates ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+_About = dict[tuple[int, str], list[Predicate]]
+"""What is known of each column, by what tells the columns of a table, and its indexed expressions, apart."""
+
+
+def _by_column(predicates: Sequence[Predicate]) -> _About:
+    found: _About = {}
+    for predicate in predicates:
+        found.setdefault((predicate.column.cid, predicate.column.name), []).append(predicate)
+    return found
+
+
+def _path(table: Table, order: _Order, known: _About) -> KeyPath:
+    """By the predicates on the first columns; all rows if there are none."""
+    equal: list[Equal] = []
+    within = None
+    for column in order.columns:
+        about = known.get((column.cid, column.name), ())
+        term = _equal(column, about)
+        if term is None:
+            within = _within(column, about)
+            break
+        equal.append(term)
+    is_get = order.index is None and len(equal) == max(len(table.key), 1)
+    return KeyPath(table.name, order.index, tuple(equal), within, is_get)
+
+
+def _narrows(path: KeyPath) -> bool:
+    within = path.within
+    if path.index is not None and path.index.partial:
+        return True
+    return bool(path.equal) or isinstance(within, Begins) or (within is not None and bool(within.lower or within.upper))
+
+
+def _either(
+    table: Table, orders: Sequence[Sequence[_Order]], any_of: AnyOf, predicates: Sequence[Predicate]
+) -> Iterator[Either]:
+    """The path with the best one of some orders for each alternative; none if an alternative has none."""
+    found: list[KeyPath] = []
+    for choice, alternative in zip(orders, any_of.alternatives, strict=True):
+        about = _by_column([*alternative, *predicates])
+        paths = [_path(table, order, about) for order in choice]
+        best = max((path for path in paths if _narrows(path)), key=worth, default=None)
+        if best is None:
+            return
+        found.append(best)
+    yield Either(table.name, tuple(found))
+
+
+def _equal(column: Column, predicates: Sequence[Predicate]) -> Equal | None:
+    """The shortest list of values that the column is equal to one of; other rows' values only if there is none."""
+    terms = [
+        Equal(column, predicate.sources, predicate.op is Op.SAME)
+        for predicate in predicates
+        if predicate.op in (Op.EQUAL, Op.SAME)
+    ]
+    return min(terms, key=lambda term: (_is_from_rows(term.sources), len(term.sources)), default=None)
+
+
+def _is_from_rows(sources: Sequence[Key]) -> bool:
+    return any(isinstance(source, FromColumn) for source in sources)
+
+
+def _within(column: Column, predicates: Sequence[Predicate]) -> Within | Begins | None:
+    lower = upper = None
+    for predicate in predicates:
+        if predicate.op in (Op.MORE, Op.AT_LEAST):
+            lower = lower or Bound(predicate.sources[0], predicate.op is Op.AT_LEAST)
+        elif predicate.op in (Op.LESS, Op.AT_MOST):
+            upper = upper or Bound(predicate.sources[0], predicate.op is Op.AT_MOST)
+    is_present = any(predicate.op is Op.PRESENT for predicate in predicates)
+    begins = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
+    if begins and not (lower and upper):
+        return Begins(column, begins[0])
+    return Within(column, lower, upper) if lower or upper or is_present else None
+
+
+# ── paths that lead to nothing else ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _plain(facts: Sequence[Predicate | AnyOf]) -> list[Predicate]:
+    return [fact for fact in facts if isinstance(fact, Predicate)]
+
+
+def _exact(table: Table, order: _Order, exactly: Sequence[Predicate | AnyOf]) -> Path | None:
+    """The path by an order, if it leads to the rows that fulfil all this and to no others."""
+    predicates = [each for each in _plain(exactly) if each not in order.condition]
+    any_of = [each for each in exactly if isinstance(each, AnyOf)]
+    if not any_of:
+        path = _path(table, order, _by_column(predicates))
+        return path if _covers(path, predicates) else None
+    if len(any_of) > 1:
+        return None
+    (each,) = any_of
+    known = [[*alternative, *predicates] for alternative in each.alternatives]
+    paths = [_path(table, order, _by_column(alternative)) for alternative in known]
+    covered = all(_covers(path, alternative) for path, alternative in zip(paths, known, strict=True))
+    return Either(table.name, tuple(paths)) if covered else None
+
+
+def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
+    """Whether a path demands all that the predicates do."""
+    return all(_is_in(path, predicate) for predicate in predicates)
+
+
+def _is_in(path: KeyPath, predicate: Predicate) -> bool:
+    terms = [term for term in path.equal if term.column == predicate.column]
+    if predicate.op in (Op.EQUAL, Op.SAME):
+        return any(Equal(predicate.column, predicate.sources, predicate.op is Op.SAME) == term for term in terms)
+    within = path.within
+    if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.BEGINS:
+        return False
+    if predicate.op is Op.PRESENT:
+        return within.rejects_null
+    is_lower = predicate.op in (Op.MORE, Op.AT_LEAST)
+    bound = Bound(predicate.sources[0], predicate.op in (Op.AT_LEAST, Op.AT_MOST))
+    return bound == (within.lower if is_lower else within.upper)
+
+
+def _is_in_order(table: Table, order: _Order, path: Path, part: Part, must_be_total: bool) -> bool:
+    """Whether the rows of a path, in the order of its keys, are in the wanted order."""
+    fixed = _fixed(path)
+    left = list(dict.fromkeys(column for column in order.columns if column not in fixed))
+    wanted = list(dict.fromkeys(column for column in part.order if column not in fixed))
+    placed = set(fixed)
+    for at, column in enumerate(wanted):
+        if _is_total(table, placed):
+            return True
+        if at >= len(left) or column != left[at]:
+            return False
+        placed.add(column)
+    return _is_total(table, placed) or not (must_be_total or part.goes_on)
+
+
+def _fixed(path: Path) -> set[Column]:
+    """The columns that have one value in all rows of a path."""
+    if isinstance(path, KeyPath):
+        return {term.column for term in path.equal if term.is_one_value}
+    if not isinstance(path, Either):
+        return set()
+    terms = set(path.paths[0].equal).intersection(*(one.equal for one in path.paths))
+    return {term.column for term in terms if term.is_one_value}
+
+
+def _is_total(table: Table, of: set[Column]) -> bool:
+    """Whether no two rows have the same values in these columns."""
+    names = {column.name.lower() for column in of}
+    keys = [table.key or (str(table.counted),)]
+    for index in table.indexes:
+        columns = index_columns(table, index)
+        parts = [each for each in _compared_alike(columns, index.collations[: len(columns)]) if each.not_null]
+        if index.unique and not index.partial and len(parts) == len(index.columns):
+            keys.append(tuple(part.name for part in parts))
+    return any(names.issuperset(map(str.lower, key)) for key in keys)

@@ -1,0 +1,142 @@
+"""Keys put before the columns of a SELECT: they tell which rows of which tables each row of the result comes from.
+
+    >>> key_select("SELECT a FROM t AS x WHERE b = ?", catalog).sql
+    'SELECT "x"."id", a FROM t AS x WHERE b = ?'
+
+That goes where each row of the result comes from one row of each table, or none; where rows are grouped, made distinct
+or united, it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from sqlglot import exp
+
+from rome.catalog.model import Catalog, Table
+from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.operands import Source, literal, number_parameters
+from rome.sql.syntax.parse import parse
+from rome.sql.syntax.tokens import Kind, Token, tokenize
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A SELECT with keys. Of each table, in their order, its key columns (or rowid) come before the SELECT's own.
+
+    `unlimited`: the same without LIMIT and OFFSET, whose parameters it still takes; `limit` and `offset` are those.
+    """
+
+    sql: str
+    tables: tuple[Table, ...]
+    unlimited: str
+    limit: Source | None = None
+    offset: Source | None = None
+
+
+def key_select(sql: str, catalog: Catalog) -> Keyed | None:
+    """A SELECT (without a locking clause) with keys; None where its rows are not each of one row of each table."""
+    shape = _shape(sql)
+    if shape is None:
+        return None
+    columns: list[str] = []
+    tables: list[Table] = []
+    for name, alias in shape.tables:
+        table = catalog.tables.get(name)
+        if table is None:
+            return None
+        tables.append(table)
+        columns += [f"{_quoted(alias)}.{_quoted(column)}" for column in table.key or ("rowid",)]
+    keys = ", ".join(columns) + ","
+    head, tail = sql[: shape.columns], sql[shape.columns :]
+    unlimited = sql[shape.columns : shape.limit_at] + shape.no_limit
+    return Keyed(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", shape.limit, shape.offset)
+
+
+def without_limit(sql: str) -> str | None:
+    """A SELECT without its LIMIT and OFFSET, whose parameters it still takes; None for a form not known here."""
+    limits = _limits(tokenize(sql))
+    return None if limits is None else sql[: limits[0]] + limits[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a text tells without a catalog: where its columns begin, its tables and their aliases, its limits."""
+
+    columns: int
+    tables: tuple[tuple[str, str], ...]
+    limit_at: int
+    limit: Source | None = None
+    offset: Source | None = None
+    no_limit: str = ""
+
+
+@lru_cache(maxsize=256)
+def _shape(sql: str) -> _Shape | None:
+    normal = normal_text(sql)
+    tree = None if normal is None else parse(normal)
+    tokens = tokenize(sql)
+    if not isinstance(tree, exp.Select) or tokens[0].word() != "SELECT" or not _is_row_by_row(tree):
+        return None
+    start = tokens[1] if tokens[1].word() == "ALL" else tokens[0]
+    tables = tuple(_tables(tree))
+    if not tables or any(not name for name, _ in tables):
+        return None
+    shape = _limits(tokens)
+    return None if shape is None else _Shape(start.end, tables, *shape)
+
+
+def _is_row_by_row(tree: exp.Select) -> bool:
+    if any(tree.args.get(part) for part in ("with_", "with", "distinct", "group", "having", "windows", "qualify")):
+        return False
+    shown = [*tree.expressions, *([tree.args["order"]] if tree.args.get("order") else ())]
+    if any(node.find(exp.AggFunc, exp.Window) for node in shown):
+        return False
+    terms = [term.this for term in tree.args["order"].expressions] if tree.args.get("order") else []
+    return not any(isinstance(term, exp.Literal) for term in terms)  # ORDER BY 2 counts columns
+
+
+def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
+    """The tables of FROM, each with the name that qualifies its columns; ("", "") for what is no table by name."""
+    first = tree.args.get("from_") or tree.args.get("from")
+    sources = [first.this] if first is not None else []
+    sources += [join.this for join in tree.args.get("joins") or ()]
+    for source in sources:
+        named = isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
+        if named and not source.db and not source.args.get("joins"):
+            yield source.name.lower(), source.alias_or_name
+        else:
+            yield "", ""
+
+
+def _limits(tokens: tuple[Token, ...]) -> tuple[int, Source | None, Source | None, str] | None:
+    """Where LIMIT begins, its number and OFFSET's, and a LIMIT that limits nothing; None for a form not known here."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        depth += token.is_op("(") - token.is_op(")")
+        if depth == 0 and token.word() == "LIMIT":
+            return _read_limits(tokens, at)
+    return tokens[-1].end, None, None, ""
+
+
+def _read_limits(tokens: tuple[Token, ...], at: int) -> tuple[int, Source | None, Source | None, str] | None:
+    rest = tokens[at + 1 :]
+    params = number_parameters(tokens)
+
+    def source(place: int) -> Source | None:
+        token = tokens[place]
+        return params[place] if token.kind is Kind.PARAM else literal([token])
+
+    # SQLite takes a negative limit for none. The parameters stay in the text, so that the others keep their numbers.
+    if len(rest) == 1 and source(at + 1) is not None:
+        return tokens[at].start, source(at + 1), None, f"LIMIT min(-1, {rest[0].text})"
+    if len(rest) == 3 and rest[1].word() == "OFFSET" and source(at + 1) is not None and source(at + 3) is not None:
+        text = f"LIMIT min(-1, {rest[0].text}) OFFSET min(0, {rest[2].text})"
+        return tokens[at].start, source(at + 1), source(at + 3), text
+    return None
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,272 @@
+"""What kind of statement is this? Told from its tokens, without a parse.
+
+    >>> classify("INSERT OR IGNORE INTO t VALUES (1) RETURNING id").table
+    't'
+
+`classify` says just enough for the layers above to choose a way through: does the statement read, change rows, change
+the schema, or steer the transaction, and which table is concerned. What it does not know is `Kind.OTHER`, which is
+handed to SQLite as it is; so a mistake in the text is reported by SQLite, in SQLite's words.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from rome.sql.syntax.ddl import Change, read_change
+from rome.sql.syntax.for_update import Locking, read_locking
+from rome.sql.syntax.token_reader import Reader
+from rome.sql.syntax.tokens import names
+
+
+class Kind(enum.Enum):
+    """What a statement is about."""
+
+    SELECT = "select"
+    """SELECT, VALUES, and WITH … SELECT."""
+    INSERT = "insert"
+    """INSERT and REPLACE."""
+    UPDATE = "update"
+    DELETE = "delete"
+    DDL = "ddl"
+    """CREATE, DROP and ALTER."""
+    BEGIN = "begin"
+    COMMIT = "commit"
+    """COMMIT and END."""
+    ROLLBACK = "rollback"
+    SAVEPOINT = "savepoint"
+    RELEASE = "release"
+    ROLLBACK_TO = "rollback to"
+    PRAGMA = "pragma"
+    EXPLAIN = "explain"
+    ATTACH = "attach"
+    OTHER = "other"
+    """ANALYZE, REINDEX, VACUUM, DETACH, and what is no statement at all."""
+    EMPTY = "empty"
+    """Nothing but spaces, comments and semicolons."""
+
+
+WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE})
+"""The statements that change rows."""
+
+ABOUT_ROWS = WRITES | {Kind.SELECT}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A classified statement. Fields that do not concern its kind have their defaults."""
+
+    kind: Kind
+    verb: str = ""
+    """The deciding keyword, in lower case: `replace` for a Kind.INSERT that is REPLACE INTO."""
+    tail: bool = False
+    """Whether another statement follows in the same text."""
+    schema: str | None = None
+    """INSERT, UPDATE, DELETE, PRAGMA: the schema that the name was qualified with, in lower case."""
+    table: str | None = None
+    """INSERT, UPDATE, DELETE: the target, in lower case."""
+    on_conflict: str | None = None
+    """INSERT, UPDATE: what follows OR, in lower case (`replace` for REPLACE INTO)."""
+    has_upsert: bool = False
+    """INSERT: there is an ON CONFLICT clause."""
+    has_returning: bool = False
+    name: str | None = None
+    """SAVEPOINT, RELEASE, ROLLBACK TO: the savepoint. PRAGMA: its name in lower case."""
+    argument: str | None = None
+    """PRAGMA: the argument, without quotes (None: there is none)."""
+    mode: str | None = None
+    """BEGIN: `deferred`, `immediate` or `exclusive`."""
+    explained: str | None = None
+    """EXPLAIN: the text behind EXPLAIN [QUERY PLAN]."""
+    change: Change | None = None
+    """DDL: what is changed."""
+    locking: Locking | None = None
+    """SELECT: FOR UPDATE at its end, which SQLite does not know."""
+    is_about_rows: bool = field(init=False, repr=False)
+    """Whether it reads or changes rows, and nothing else is to be heeded."""
+    changes_rows: bool = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "changes_rows", self.kind in WRITES)
+        is_about_rows = self.kind in ABOUT_ROWS and not self.tail and self.locking is None
+        object.__setattr__(self, "is_about_rows", is_about_rows)
+
+    @property
+    def may_fail_partly(self) -> bool:
+        """Whether the statement leaves changes behind when it fails (OR FAIL)."""
+        return self.on_conflict == "fail"
+
+    @property
+    def temporary(self) -> bool:
+        """Whether the text itself says that it is about the temp schema."""
+        return self.schema == "temp" or (self.change is not None and self.change.temporary)
+
+
+@lru_cache(maxsize=1024)
+def classify(sql: str) -> Statement:
+    """The statement that a text holds; if it holds several, the first, and `tail` is true."""
+    reader = Reader(sql)
+    while reader.take(";"):
+        pass
+    if reader.done:
+        return Statement(Kind.EMPTY)
+    start = reader.at
+    if not reader.skip_with():
+        reader.at = start
+    read = _READERS.get(reader.token.word())
+    statement = read(reader) if read else None
+    if statement is None:
+        reader.at = start
+        statement = Statement(Kind.OTHER, reader.token.text.lower(), tail=_has_tail(reader))
+    return statement
+
+
+def _has_tail(reader: Reader) -> bool:
+    """Whether something follows the statement's semicolon; the reader is left anywhere."""
+    if ";" not in reader.sql:
+        return False
+    while not reader.done and not reader.sees(";"):
+        reader.skip_group()
+    while reader.take(";"):
+        pass
+    return not reader.done
+
+
+def _finds(reader: Reader, *words: str) -> bool:
+    """Whether these words follow outside of parentheses, before the statement ends; the reader stays where it is."""
+    if not names(reader.sql).issuperset(map(str.lower, words)):
+        return False
+    start = reader.at
+    found = False
+    while not (found or reader.done or reader.sees(";")):
+        found = reader.sees(*words)
+        reader.skip_group()
+    reader.at = start
+    return found
+
+
+def _select(reader: Reader) -> Statement:
+    verb = reader.token.text.lower()
+    return Statement(Kind.SELECT, verb, tail=_has_tail(reader), locking=read_locking(reader.sql))
+
+
+_ACTIONS = ("ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK")
+
+
+def _or_action(reader: Reader) -> str | None:
+    """Step over OR action; the action in lower case."""
+    if reader.sees("OR") and reader.look(1).word() in _ACTIONS:
+        reader.at += 2
+        return reader.look(-1).text.lower()
+    return None
+
+
+def _write(reader: Reader) -> Statement | None:
+    """INSERT, REPLACE, UPDATE or DELETE, in one: [OR action] [INTO | FROM] name."""
+    verb = reader.token.text.lower()
+    reader.at += 1
+    action = "replace" if verb == "replace" else _or_action(reader)
+    if verb != "update" and not reader.take("FROM" if verb == "delete" else "INTO"):
+        return None
+    schema, table = reader.qualified_name()
+    if table is None:
+        return None
+    kind = {"update": Kind.UPDATE, "delete": Kind.DELETE}.get(verb, Kind.INSERT)
+    return Statement(
+        kind,
+        verb,
+        schema=schema,
+        table=table.lower(),
+        on_conflict=action,
+        has_upsert=kind is Kind.INSERT and _finds(reader, "ON", "CONFLICT"),
+        has_returning=_finds(reader, "RETURNING"),
+        tail=_has_tail(reader),
+    )
+
+
+def _begin(reader: Reader) -> Statement:
+    reader.at += 1
+    mode = reader.take_any("DEFERRED", "IMMEDIATE", "EXCLUSIVE").lower() or "deferred"
+    return Statement(Kind.BEGIN, "begin", mode=mode, tail=_has_tail(reader))
+
+
+def _commit(reader: Reader) -> Statement:
+    return Statement(Kind.COMMIT, reader.token.text.lower(), tail=_has_tail(reader))
+
+
+def _rollback(reader: Reader) -> Statement:
+    reader.at += 1
+    reader.take("TRANSACTION")
+    if not reader.take("TO"):
+        return Statement(Kind.ROLLBACK, "rollback", tail=_has_tail(reader))
+    reader.take("SAVEPOINT")
+    return Statement(Kind.ROLLBACK_TO, "rollback", name=reader.name(), tail=_has_tail(reader))
+
+
+def _savepoint(reader: Reader) -> Statement:
+    verb = reader.token.text.lower()
+    reader.at += 1
+    if verb == "release":
+        reader.take("SAVEPOINT")
+    return Statement(Kind(verb), verb, name=reader.name(), tail=_has_tail(reader))
+
+
+def _pragma(reader: Reader) -> Statement | None:
+    reader.at += 1
+    schema, name = reader.qualified_name()
+    if name is None:
+        return None
+    argument = None
+    if reader.take("=") or reader.take("("):
+        sign = "-" if reader.take("-") else ""
+        reader.take("+")
+        argument = sign + reader.token.name
+    return Statement(Kind.PRAGMA, "pragma", schema=schema, name=name.lower(), argument=argument, tail=_has_tail(reader))
+
+
+def _explain(reader: Reader) -> Statement:
+    reader.at += 1
+    reader.take("QUERY", "PLAN")
+    explained = reader.sql[reader.token.start :]
+    return Statement(Kind.EXPLAIN, "explain", explained=explained, tail=_has_tail(reader))
+
+
+def _attach(reader: Reader) -> Statement:
+    return Statement(Kind.ATTACH, "attach", tail=_has_tail(reader))
+
+
+def _ddl(reader: Reader) -> Statement | None:
+    verb = reader.token.text.lower()
+    change = read_change(reader)
+    if change is None:
+        return None
+    # A trigger's body has semicolons of its own: the statement ends behind its END.
+    while change.action == "create" and change.type == "trigger" and not reader.done:
+        if reader.take(";", "END"):
+            break
+        reader.at += 1
+    return Statement(Kind.DDL, verb, schema=change.schema, change=change, tail=_has_tail(reader))
+
+
+_READERS: dict[str, Callable[[Reader], Statement | None]] = {
+    "SELECT": _select,
+    "VALUES": _select,
+    "INSERT": _write,
+    "REPLACE": _write,
+    "UPDATE": _write,
+    "DELETE": _write,
+    "CREATE": _ddl,
+    "DROP": _ddl,
+    "ALTER": _ddl,
+    "BEGIN": _begin,
+    "COMMIT": _commit,
+    "END": _commit,
+    "ROLLBACK": _rollback,
+    "SAVEPOINT": _savepoint,
+    "RELEASE": _savepoint,
+    "PRAGMA": _pragma,
+    "EXPLAIN": _explain,
+    "ATTACH": _attach,
+}

@@ -1,0 +1,1 @@
+"""SQLite as the evaluator of record: a workspace per connection, its catalog read back, its errors translated."""

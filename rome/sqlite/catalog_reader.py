@@ -1,0 +1,273 @@
+"""Reading the catalog back from SQLite: after a DDL statement ran in the workspace, what does the schema look like now?
+
+SQLite is asked through its PRAGMAs; identities that SQLite does not have (ids of tables, indexes and columns, schema
+numbers) are carried over from the previous catalog, or taken anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import apsw
+
+from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
+from rome.errors import OperationalError
+from rome.sql.syntax.create_index import index_terms
+from rome.values import Affinity, SqlValue, affinity_of
+
+NewId = Callable[[], int]
+
+
+@dataclass(frozen=True)
+class Renames:
+    """What an ALTER TABLE renamed: (old, new) of the table, or of a column of `table`. All lower case."""
+
+    table: str = ""
+    new_table: str | None = None
+    column: tuple[str, str] | None = None
+
+
+def quoted(name: str) -> str:
+    """A name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read_catalog(
+    connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId, triggers: Mapping[str, str]
+) -> Catalog:
+    """The catalog after one DDL statement. `previous` is the one before it.
+
+    Tables whose text did not change are taken over. `triggers`: lower-case names of triggers whose text in the
+    workspace is not the user's → the user's.
+    """
+    master: list[Any] = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    tables = dict(previous.tables)
+    objects: dict[str, SchemaObject] = {}
+    present = {name.lower() for kind, name, _, _ in master if kind == "table"}
+    if renames.new_table is not None:
+        moved = tables.pop(renames.table)
+        tables[renames.new_table] = replace(moved, sql="")
+    tables = {name: table for name, table in tables.items() if name in present}
+    last = max((item.order for item in previous.objects.values()), default=0)
+    touched: set[str] = set()
+    for kind, name, owner, sql in master:
+        if kind == "table":
+            continue
+        before = previous.objects.get(name.lower())
+        text = triggers.get(name.lower(), sql) if kind == "trigger" else sql
+        if before is None or (before.sql, before.table) != (text, owner):
+            last += 1
+            objects[name.lower()] = SchemaObject(kind, name, owner, text, before.order if before else last)
+            if kind == "index":
+                touched.add(owner.lower())
+        else:
+            objects[name.lower()] = before
+    for name, item in previous.objects.items():
+        if item.type == "index" and name not in objects:
+            touched.add(item.table.lower())
+    for kind, name, _, sql in master:
+        old = tables.get(name.lower())
+        if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in touched):
+            tables[name.lower()] = _TableReader(connection, name, sql, old, renames, new_id).read()
+    catalog = Catalog(previous.version, tables, objects, previous.digest)
+    return _with_foreign_key_indexes(catalog, new_id)
+
+
+@dataclass
+class _TableReader:
+    """Reads one table; `old` is what it was before, if it is not new."""
+
+    connection: apsw.Connection
+    name: str
+    sql: str
+    old: Table | None
+    renames: Renames
+    new_id: NewId
+    columns: tuple[Column, ...] = field(default=())
+    strict: bool = False
+
+    def read(self) -> Table:
+        if re.match(r"\s*CREATE\s+VIRTUAL\b", self.sql, re.IGNORECASE):
+            raise OperationalError(f"virtual tables are not supported: {self.name}")
+        info = self._pragma("table_xinfo", self.name)
+        (listed,) = self._pragma("table_list", self.name)[:1]
+        without_rowid = bool(listed[4])
+        self.strict = bool(listed[5])
+        self.columns = tuple(self._column(row) for row in info)
+        primary = [row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5])]
+        lists = self._pragma("index_list", self.name)
+        by_rowid = len(primary) == 1 and not without_rowid and not any(row[3] == "pk" for row in lists)
+        not_null = {column.name for column in self.columns if column.not_null}
+        # A key tells rows apart by its columns' own collations; one that names others is an index beside it.
+        fits = all(self._has_own_collations(row[1]) for row in lists if row[3] == "pk")
+        keyed = without_rowid or by_rowid or (bool(primary) and fits and not_null.issuperset(primary))
+        columns = {column.name.lower() for column in self.columns}
+        indexes = tuple(self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed and fits))
+        number, schemas = self._schema()
+        return Table(
+            name=self.name,
+            id=self.old.id if self.old else self.new_id(),
+            sql=self.sql,
+            columns=self.columns,
+            key=tuple(primary) if keyed else (),
+            rowid_alias=primary[0] if by_rowid else None,
+            rowid_name=None
+            if without_rowid
+            else next((name for name in ("rowid", "_rowid_", "oid") if name not in columns), None),
+            without_rowid=without_rowid,
+            autoincrement=by_rowid and self._metadata(primary[0])[4],
+            indexes=indexes,
+            foreign_keys=self._foreign_keys(),
+            schema=number,
+            schemas=schemas,
+            defaults=self._defaults(),
+        )
+
+    def _pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
+        return list(self.connection.execute(f"PRAGMA main.{name}({quoted(argument)})"))
+
+    def _has_own_collations(self, index: str) -> bool:
+        own = {column.name: column.collation for column in self.columns}
+        return all(own.get(part[2]) == part[4].upper() for part in self._pragma("index_xinfo", index) if part[5])
+
+    def _metadata(self, column: str) -> tuple[Any, ...]:
+        return self.connection.column_metadata("main", self.name, column)
+
+    def _old_name(self, name: str) -> str:
+        renamed = self.renames.column
+        return renamed[0] if renamed and self.renames.table == self.name.lower() and renamed[1] == name else name
+
+    def _column(self, row: tuple[Any, ...]) -> Column:
+        _, name, declared, not_null, default, _, hidden = row
+        old = self.old.by_name.get(self._old_name(name.lower())) if self.old else None
+        taken = [cid for cids in self.old.schemas.values() for cid in cids] if self.old else []
+        taken += [column.cid for column in self.old.columns] if self.old else []
+        declared = re.sub(r"\s*GENERATED ALWAYS\s*$", "", declared, flags=re.IGNORECASE)
+        return Column(
+            name=name,
+            cid=old.cid if old else (max(taken, default=-1) + 1 if self.old else row[0]),
+            # In a STRICT table, ANY means just that.
+            affinity=Affinity.BLOB if self.strict and declared.upper() == "ANY" else affinity_of(declared),
+            collation=self._metadata(name)[1].upper(),
+            not_null=bool(not_null),
+            default=default,
+            generated=hidden in (2, 3),
+            virtual=hidden == 2,
+        )
+
+    def _schema(self) -> tuple[int, dict[int, tuple[int, ...]]]:
+        """The current schema number and all schemas: a new number when the stored columns are not the same any more."""
+        cids = tuple(column.cid for column in self.columns if not column.virtual)
+        if self.old is None:
+            return 1, {1: cids}
+        if self.old.schemas[self.old.schema] == cids:
+            return self.old.schema, dict(self.old.schemas)
+        number = max(self.old.schemas) + 1
+        return number, {**self.old.schemas, number: cids}
+
+    def _defaults(self) -> dict[int, SqlValue]:
+        if self.old is None:
+            return {}
+        known = {column.cid for column in self.old.columns}
+        defaults = dict(self.old.defaults)
+        for column in self.columns:
+            if column.cid not in known and not column.generated and column.default is not None:
+                # ALTER TABLE allows constants only, so that SQLite's answer holds for every row.
+                scratch = f"CREATE TEMP TABLE temp.rome_default (a, b {self._declared(column)})"
+                self.connection.execute(scratch)
+                self.connection.execute(f"INSERT INTO temp.rome_default VALUES (1, {column.default})")
+                (defaults[column.cid],) = next(self.connection.execute("SELECT b FROM temp.rome_default"))
+                self.connection.execute("DROP TABLE temp.rome_default")
+        return defaults
+
+    def _declared(self, column: Column) -> str:
+        return str(self._metadata(column.name)[0] or "")
+
+    def _index(self, row: tuple[Any, ...]) -> Index:
+        _, name, unique, origin, partial = row
+        parts = [part for part in self._pragma("index_xinfo", name) if part[5]]
+        virtual = {column.name for column in self.columns if column.virtual}
+        columns = tuple(part[2] if part[1] >= 0 else None for part in parts)
+        made = self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,))
+        sql: Any = (made.fetchone() or (None,))[0]
+        terms, where = index_terms(sql) if sql else ((), None)
+        computed = bool(partial) or None in columns or any(column in virtual for column in columns)
+        index = Index(
+            id=0,
+            name=name,
+            unique=bool(unique),
+            columns=columns,
+            collations=tuple(part[4].upper() for part in parts),
+            computed=computed,
+            partial=bool(partial),
+            terms=terms if computed and sql else tuple(quoted(column) for column in columns if column),
+            where=where,
+        )
+        old = self._same_index(index, origin)
+        return replace(index, id=old.id if old else self.new_id())
+
+    def _same_index(self, index: Index, origin: str) -> Index | None:
+        """The index that this was before. One statement can't drop an index and make another of its name; those of
+        constraints change their names with their table, and are told by their columns.
+        """
+        if self.old is None:
+            return None
+        if origin == "c":
+            return next((old for old in self.old.indexes if old.name == index.name), None)
+        columns = tuple(self._old_name((name or "").lower()) for name in index.columns)
+        for old in self.old.indexes:
+            if (
+                old.name.startswith("sqlite_autoindex_")
+                and _lower(old) == columns
+                and old.collations == index.collations
+            ):
+                return old
+        return None
+
+    def _foreign_keys(self) -> tuple[ForeignKey, ...]:
+        groups: dict[int, list[tuple[Any, ...]]] = {}
+        for row in self._pragma("foreign_key_list", self.name):
+            groups.setdefault(row[0], []).append(row)
+        keys = []
+        for rows in groups.values():
+            rows.sort(key=lambda row: row[1])
+            parent, to = rows[0][2], tuple(row[4] for row in rows)
+            if None in to:
+                to = tuple(
+                    row[1] for row in sorted(self._pragma("table_xinfo", parent), key=lambda row: row[5]) if row[5]
+                )
+            keys.append(ForeignKey(self.name, tuple(row[3] for row in rows), parent, to, rows[0][5], rows[0][6]))
+        return tuple(reversed(keys))
+
+
+def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
+    """Give the columns of each foreign key an index of ROME's own, unless one begins with them already."""
+    tables = dict(catalog.tables)
+    for name, table in catalog.tables.items():
+        own = [index for index in table.indexes if index.name]
+        for key in table.foreign_keys:
+            columns = tuple(column.lower() for column in key.columns)
+            if _begins(table, own, columns):
+                continue
+            kept = next((ix for ix in table.indexes if not ix.name and _lower(ix) == columns), None)
+            collations = tuple(table.by_name[column].collation for column in columns)
+            own.append(kept or Index(new_id(), "", False, key.columns, collations))
+        if tuple(own) != table.indexes:
+            tables[name] = replace(table, indexes=tuple(own))
+    return replace(catalog, tables=tables)
+
+
+def _lower(index: Index) -> tuple[str, ...]:
+    return tuple((column or "").lower() for column in index.columns)
+
+
+def _begins(table: Table, indexes: list[Index], columns: tuple[str, ...]) -> bool:
+    key = tuple(column.lower() for column in table.key)
+    return key[: len(columns)] == columns or any(
+        not index.computed and _lower(index)[: len(columns)] == columns for index in indexes
+    )

@@ -1,0 +1,1 @@
+"""Constraints by keys: which keys a change needs, takes and orphans; which constraint was violated."""

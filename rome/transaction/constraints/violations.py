@@ -1,0 +1,110 @@
+"""Which constraint failed, where SQLite does not say: the foreign key and its tables, the table of a CHECK.
+
+A foreign key that failed is told by the rows that a statement has changed: one of them refers to a parent that is not
+there, or was the parent of rows that still are. That is looked up in the workspace, which holds all of these rows, with
+the check put off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from rome.catalog.model import Catalog, ForeignKey, Table
+from rome.errors import Error, IntegrityError
+from rome.sql.syntax.create_table import Clause, read_table_text
+from rome.sql.syntax.tokens import tokenize
+from rome.sqlite.catalog_reader import quoted
+from rome.sqlite.workspace import Row, Workspace
+from rome.transaction.writes.write_set import Entry
+from rome.values import SqlValue
+
+FOREIGN_KEY = "FOREIGN KEY constraint failed"
+
+_CHECK = "CHECK constraint failed: "
+
+
+def is_of_foreign_key(error: Error | None) -> bool:
+    """Whether a foreign key failed, and the error does not say which."""
+    return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY and error.parent is None
+
+
+def foreign_key_error(workspace: Workspace, catalog: Catalog, entries: Iterable[Entry]) -> IntegrityError:
+    """The error of the foreign key that these changes, which the workspace holds, violate; as much as can be told."""
+    for entry in entries:
+        for key, values, restricts in _keys_of(catalog, entry):
+            if _is_violated(workspace, key, values, restricts):
+                name = _name_of(catalog.tables[key.table.lower()], key)
+                return IntegrityError(FOREIGN_KEY, key.table, key.columns, name, key.parent)
+    return IntegrityError(FOREIGN_KEY)
+
+
+def _keys_of(catalog: Catalog, entry: Entry) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
+    """The foreign keys that a changed row may violate, each with the value of the key, and whether it may not change.
+
+    A key that may not change (RESTRICT) is never put off: its parent is there still.
+    """
+    table = entry.table
+    for key in table.foreign_keys:
+        values = _values(table, entry.new, key.columns)
+        if values and values != _values(table, entry.old, key.columns):
+            yield key, values, False
+    for key in catalog.children.get(table.name.lower(), ()):
+        values = _values(table, entry.old, key.parent_columns)
+        if values and values != _values(table, entry.new, key.parent_columns):
+            action = key.on_delete if entry.new is None else key.on_update
+            yield key, values, action == "RESTRICT"
+
+
+def _values(table: Table, row: Row | None, columns: Sequence[str]) -> list[SqlValue]:
+    """The value that a row has for a key; empty if it has none."""
+    places = [table.position.get(column.lower()) for column in columns]
+    values = [None if row is None or place is None else row[place] for place in places]
+    return [] if None in values else values
+
+
+def _is_violated(workspace: Workspace, key: ForeignKey, values: Sequence[SqlValue], restricts: bool) -> bool:
+    """Whether there are children of this key, and no parent."""
+    return _has(workspace, key.table, key.columns, values) and (
+        restricts or not _has(workspace, key.parent, key.parent_columns, values)
+    )
+
+
+def _has(workspace: Workspace, table: str, columns: Sequence[str], values: Sequence[SqlValue]) -> bool:
+    where = " AND ".join(f"{quoted(column)} = ?" for column in columns)
+    return bool(workspace.run(f"SELECT 1 FROM main.{quoted(table)} WHERE {where} LIMIT 1", values).rows)
+
+
+def _name_of(child: Table, wanted: ForeignKey) -> str | None:
+    """The name of a foreign key. The catalog has a table's foreign keys in the order of the text."""
+    clauses = (clause for clause in _clauses(child) if clause.kind in ("REFERENCES", "FOREIGN"))
+    for key, clause in zip(child.foreign_keys, clauses, strict=False):
+        if key is wanted:
+            return clause.name
+    return None
+
+
+def _clauses(table: Table) -> Iterator[Clause]:
+    text = read_table_text(table.sql)
+    for column in text.columns:
+        yield from column.clauses
+    yield from text.constraints
+
+
+def check_error(error: IntegrityError, tables: Iterable[Table]) -> IntegrityError:
+    """The error of a CHECK with its table: the first of these that has the CHECK. Other errors as they are."""
+    text = str(error)
+    if not text.startswith(_CHECK):
+        return error
+    wanted = text.removeprefix(_CHECK)
+    for table in tables:
+        for clause in _clauses(table):
+            if clause.kind == "CHECK" and wanted in (clause.name, _expression(clause)):
+                return IntegrityError(text, table.name, (), clause.name)
+    return error
+
+
+def _expression(check: Clause) -> str:
+    """What stands in the parentheses of a CHECK."""
+    tokens = tokenize(check.text)
+    start = next(at for at, token in enumerate(tokens) if token.is_op("("))
+    return check.text[tokens[start + 1].start : tokens[-2].end] if len(tokens) > start + 2 else ""

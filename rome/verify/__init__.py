@@ -1,0 +1,1 @@
+"""Proofs of what ROME promises: isolation, histories of concurrent transactions, increments, faults."""
