@@ -43,7 +43,7 @@ _EXACT = 19
 """Longer texts of numbers may be rounded by SQLite in its own way."""
 
 
-class Unsure(Exception):
+class NotConvertible(Exception):
     """The conversion can't be told without SQLite; take a wider path."""
 
 
@@ -56,7 +56,7 @@ def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
         return value
     if affinity is Affinity.TEXT:
         if isinstance(value, float):
-            raise Unsure
+            raise NotConvertible
         return value if isinstance(value, str) else str(int(value))
     if affinity is Affinity.BLOB or not isinstance(value, str):
         return value
@@ -65,7 +65,7 @@ def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
         return value
     text = match.group(1)
     if len(text) > _EXACT:
-        raise Unsure
+        raise NotConvertible
     if text.lstrip("+-").isdigit():
         whole = int(text)
         return whole if -(2**63) <= whole < 2**63 else float(text)

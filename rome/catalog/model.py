@@ -56,7 +56,7 @@ class Index:
         return set(self.collations) <= {"BINARY"}
 
     @cached_property
-    def is_plain(self) -> bool:
+    def is_pushdown_safe(self) -> bool:
         """Whether its keys are values of a row, as they are."""
         return self.is_binary and not self.computed
 

@@ -12,12 +12,12 @@ the statements that services run all day are turned into Python, once per plan. 
    while rows are looked at.
 4. Python compiles the source; the names in it are the helpers of `values`, `arithmetic`, `text`, `rows` and
    `aggregates`.
-5. A run takes the rows of each occurrence of a table and the parameters, and answers with rows.
+5. A run takes the rows of each table reference of a table and the parameters, and answers with rows.
 
 **Only what is certain.** SQLite is the definition of what is right. What this package does not know, or knows SQLite
 to do in an odd way, is refused with a reason (`NotCompiled`), and the workspace runs the statement. What can't be
-told before the values are seen (the text of a float, a sum that overflows) raises `Unfit` during the run, to the same
-end.
+told before the values are seen (the text of a float, a sum that overflows) raises `UnsupportedValue` during the run, to
+the same end.
 
 **Two programs.** Values of different types have an order in SQLite (numbers before texts before blobs), but not in
 Python. Columns hold mostly values of one type, so the program that is written first compares with Python's own
@@ -45,15 +45,15 @@ from rome.compiled.bind.queries import read_query
 from rome.compiled.codegen.program import Program
 from rome.compiled.codegen.selects import Queries
 from rome.compiled.ir.queries import Compound, Query
-from rome.compiled.refusal import Refused, Unfit
+from rome.compiled.refusal import UnsupportedConstruct, UnsupportedValue
 from rome.compiled.runtime import aggregates, arithmetic, text, values
 from rome.compiled.runtime import rows as row_helpers
-from rome.sql.syntax.operands import Param, Parameters, Source, Unknown, value_of
+from rome.sql.syntax.operands import Param, Parameters, Source, ValueNotKnown, value_of
 from rome.values import SqlValue
 
 Row = tuple[SqlValue, ...]
 Lists = Sequence[Sequence[Source]]
-"""What each placeholder stands for (`NormalText.lists`)."""
+"""What each placeholder stands for (`NormalizedStatement.lists`)."""
 
 _Function = Callable[[Sequence[Sequence[Row]], Sequence[Any]], list[Row]]
 
@@ -97,11 +97,11 @@ class Compiled:
         return Compiled(_uncut(self.query), self.lists, self._uncut_codes)
 
     def with_lists(self, lists: Lists) -> Compiled:
-        """The same function for a text whose placeholders stand for this (`NormalText.lists`)."""
+        """The same function for a text whose placeholders stand for this (`NormalizedStatement.lists`)."""
         return replace(self, lists=lists)
 
     def run(self, rows: Sequence[Sequence[Row]], parameters: Parameters) -> list[Row]:
-        """The statement's rows. `rows`: for each occurrence of a table (`number_occurrences`), the fetched rows.
+        """The statement's rows. `rows`: for each table reference of a table (`number_table_refs`), the fetched rows.
 
         Raises Unfit if the workspace must run the statement instead.
         """
@@ -146,11 +146,11 @@ class Compiled:
                 placed = parameters if self._are_in_order else [parameters[place] for place in self._places]
                 return list(zip(placed))
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
-            raise Unfit("another number of parameters than the statement has")
+            raise UnsupportedValue("another number of parameters than the statement has")
         try:
             return [[_checked(value_of(source, parameters)) for source in sources] for sources in self.lists]
-        except Unknown:
-            raise Unfit("a parameter that SQLite must judge") from None
+        except ValueNotKnown:
+            raise UnsupportedValue("a parameter that SQLite must judge") from None
 
     def _code(self, *, exact: bool) -> _Code:
         code = self._codes.get(exact)
@@ -162,12 +162,12 @@ class Compiled:
 def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled:
     """The function of a SELECT, or why there is none. What its placeholders stand for is told by `with_lists`.
 
-    `select`: what sqlglot has parsed of the normal text, with occurrences numbered.
+    `select`: what sqlglot has parsed of the normal text, with table references numbered.
     """
     try:
         compiled = Compiled(read_query(Context(catalog, read_query), select, None), ())
         assert compiled.source
-    except Refused as refused:
+    except UnsupportedConstruct as refused:
         return NotCompiled(refused.reason)
     except (RecursionError, SyntaxError, MemoryError):
         return NotCompiled("too deep")
@@ -186,7 +186,7 @@ def _checked(value: SqlValue) -> SqlValue:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise Unfit("a text that is no Unicode") from None
+            raise UnsupportedValue("a text that is no Unicode") from None
     return value
 
 

@@ -20,7 +20,7 @@ from rome.session.explain import explain, explained, log_slow
 from rome.session.for_update import LOCK_TIMEOUT, lock_and_read
 from rome.session.replay import TRIES, Script, is_same
 from rome.session.run import run
-from rome.sql.syntax.statement import Kind, Statement, classify
+from rome.sql.syntax.statement import Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.storage.store import Stats
 from rome.transaction.index_entries import IndexEntries
@@ -192,11 +192,11 @@ class Connection:
             if statement.kind in _SAVEPOINTS:
                 self._script.note(statement, sql, rows, result)
             return result
-        if statement.kind is Kind.PRAGMA and statement.name in _OF_THE_CONNECTION:
+        if statement.kind is StatementKind.PRAGMA and statement.name in _OF_THE_CONNECTION:
             return self._pragma(statement)
-        if statement.kind is Kind.ATTACH:
+        if statement.kind is StatementKind.ATTACH:
             raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
-        if statement.kind is Kind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
+        if statement.kind is StatementKind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
             return _NOTHING
         return None
 
@@ -223,7 +223,7 @@ class Connection:
             self._workspace.forget_transaction()
             raise rolled_back.error from rolled_back.error.__cause__
         except BaseException as error:
-            self._script.spoil()
+            self._script.disable_replay()
             if alone or isinstance(error, Conflict):
                 within = bool(transaction.savepoints)
                 self.rollback()
@@ -237,8 +237,8 @@ class Connection:
     def _dispatch(self, transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
         if statement.is_about_rows:
             return run(transaction, statement, sql, rows)
-        about = explained(sql) if statement.kind is Kind.EXPLAIN else None
-        if statement.kind is Kind.DDL:
+        about = explained(sql) if statement.kind is StatementKind.EXPLAIN else None
+        if statement.kind is StatementKind.DDL:
             return change_schema(transaction, statement, sql, rows[0])
         if about is not None:
             return explain(transaction, *about, rows[0])
@@ -338,7 +338,7 @@ class Connection:
         What a commit raises beside Conflict goes up: whether that commit was applied may be unknown.
         """
         for _ in range(TRIES):
-            self._workspace.told = refused.told
+            self._workspace.change_counters = refused.change_counters
             again = self._transaction = self._new_transaction()
             again.numbers.use(refused.used)
             if not self._repeat(again):
@@ -387,7 +387,7 @@ class Connection:
             over.row_locks.release()
 
     @contextmanager
-    def taken_away(self, table: str) -> Iterator[None]:
+    def rebuilding_table(self, table: str) -> Iterator[None]:
         """For a table that is dropped only to be made again, changed, with the rows it had.
 
         Within, foreign keys are not enforced, so that its children stay; also in an open transaction. A row that
@@ -395,8 +395,8 @@ class Connection:
         """
         self._check()
         transaction = self._begin()
-        self._script.spoil()
-        with transaction.taken_away(table):
+        self._script.disable_replay()
+        with transaction.rebuilding_table(table):
             yield
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -462,14 +462,14 @@ def _closed() -> ProgrammingError:
     return ProgrammingError("Cannot operate on a closed database.")
 
 
-_SAVEPOINTS = frozenset({Kind.SAVEPOINT, Kind.RELEASE, Kind.ROLLBACK_TO})
+_SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, StatementKind.ROLLBACK_TO})
 
-_STEERING: dict[Kind, Callable[[Connection, Statement], Result]] = {
-    Kind.EMPTY: lambda _connection, _statement: _NOTHING,
-    Kind.BEGIN: Connection._sql_begin,
-    Kind.COMMIT: Connection._sql_commit,
-    Kind.ROLLBACK: Connection._sql_rollback,
-    Kind.SAVEPOINT: Connection._sql_savepoint,
-    Kind.RELEASE: Connection._sql_release,
-    Kind.ROLLBACK_TO: Connection._sql_rollback_to,
+_STEERING: dict[StatementKind, Callable[[Connection, Statement], Result]] = {
+    StatementKind.EMPTY: lambda _connection, _statement: _NOTHING,
+    StatementKind.BEGIN: Connection._sql_begin,
+    StatementKind.COMMIT: Connection._sql_commit,
+    StatementKind.ROLLBACK: Connection._sql_rollback,
+    StatementKind.SAVEPOINT: Connection._sql_savepoint,
+    StatementKind.RELEASE: Connection._sql_release,
+    StatementKind.ROLLBACK_TO: Connection._sql_rollback_to,
 }

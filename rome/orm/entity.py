@@ -111,8 +111,8 @@ class Entity:
 
     def items(self) -> Iterable[tuple[str, Any]]:
         """The pairs of iteration, and those relationships that are loaded."""
-        loaded = {name: value for name, value in vars(self).items() if not name.startswith("_")}
-        return (dict(self.__iter__()) | loaded).items()
+        row_cache = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return (dict(self.__iter__()) | row_cache).items()
 
     def keys(self) -> list[str]:
         """The names of `items`."""

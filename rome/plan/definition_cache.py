@@ -16,7 +16,7 @@ _MOST_OF_A_TEXT = 4
 """Under so many different definitions. A migration leads through many, of which few come again."""
 
 
-class Known(Generic[Made]):
+class DefinitionCache(Generic[Made]):
     """What was made of texts under definitions, of all databases, at any catalog version, in this process."""
 
     def __init__(self) -> None:

@@ -11,15 +11,15 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
-from rome.plan.definition_cache import Known
+from rome.plan.definition_cache import DefinitionCache
 from rome.sql.analysis.analyze import Analysis, analyse, is_parsed
 from rome.sql.analysis.plan_dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
 from rome.sql.planner.planner import ReadPlan, Statistics, Step, read_plan
 from rome.sql.rewrite.counter_ids import ValueRows, counted, value_rows
 from rome.sql.rewrite.row_keys import without_limit
-from rome.sql.syntax.normalize import NormalText, normal_text
-from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Kind, Statement
+from rome.sql.syntax.normalize import NormalizedStatement, normalize
+from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Workspace, counter_call
 
@@ -33,7 +33,7 @@ class Plan:
     """How one statement is run under one catalog.
 
     `sql`: the text for the workspace (an INSERT takes numbers from the counter). `reads`: the access paths of table
-    occurrences; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
+    table references; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
     `about_schema`: it reads the schema itself, so all of it must be made. `target`: the table that it changes,
     `values`: the rows of INSERT … VALUES, as far as they are known before. `compiled`: the compiled evaluator, or why
     there is none. `block`: that of the subselect whose page it is (`reads.page`).
@@ -153,18 +153,18 @@ def _make(
     target = catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
     text = sql
     values = None
-    if statement.kind is Kind.INSERT and target is not None:
+    if statement.kind is StatementKind.INSERT and target is not None:
         if target.counted:
             text = counted(sql, target, counter_call(target))
         values = value_rows(sql, target)
     accesses = _Accesses(catalog)
     description = workspace.prepare(text, parameters, accesses)
-    normal = normal_text(sql) if is_parsed(statement, mentioned) else None
+    normal = normalize(sql) if is_parsed(statement, mentioned) else None
     visible = _visible(workspace)
     analysed = _analysed(statement, mentioned, normal, visible, about)
     lists = normal.lists if normal is not None else ()
     reads = read_plan(analysed.analysis, lists, visible, statistics)
-    whole = _whole(catalog, accesses, reads, target if statement.kind is Kind.INSERT else None)
+    whole = _whole(catalog, accesses, reads, target if statement.kind is StatementKind.INSERT else None)
     plan = Plan(
         statement=statement,
         sql=text,
@@ -192,14 +192,14 @@ class _Analysed:
     block: Compiled | NotCompiled | None = None
 
 
-_plans: Known[Plan] = Known()
+_plans: DefinitionCache[Plan] = DefinitionCache()
 """By text."""
-_analyses: Known[_Analysed] = Known()
+_analyses: DefinitionCache[_Analysed] = DefinitionCache()
 """By normal text."""
 
 
 def _analysed(
-    statement: Statement, mentioned: Set[str], normal: NormalText | None, catalog: Catalog, about: Definitions
+    statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog, about: Definitions
 ) -> _Analysed:
     if normal is None:
         analysis = analyse(statement, mentioned, None, catalog)
@@ -216,7 +216,7 @@ def _analysed(
 
 
 def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Compiled | NotCompiled:
-    if statement.kind is not Kind.SELECT:
+    if statement.kind is not StatementKind.SELECT:
         return NotCompiled("it is not a SELECT" if statement.kind not in WRITES else "it changes rows")
     if analysis.tree is None:
         return NotCompiled("the text is not understood")

@@ -14,7 +14,7 @@ from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.session.dml import RolledBack
 from rome.sql.rewrite.counter_ids import counted_trigger
-from rome.sql.syntax.ddl import Alteration, Change
+from rome.sql.syntax.ddl import Alteration, SchemaChange
 from rome.sql.syntax.statement import Statement
 from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import Renames, read_catalog
@@ -37,7 +37,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
         raise NotSupportedError(f"virtual tables are not supported: {change.name}")
     transaction.next_statement()
     with suppress(StaleCatalog):
-        transaction.see_schema()
+        transaction.ensure_snapshot()
     workspace = transaction.workspace
     workspace.ensure_all()
     transaction.fetch(list(_targets(transaction, change, sql)))
@@ -49,7 +49,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     return _run(transaction, change, sql, parameters)
 
 
-def _is_temporary(transaction: Transaction, change: Change) -> bool:
+def _is_temporary(transaction: Transaction, change: SchemaChange) -> bool:
     if change.temporary:
         return True
     if change.action == "create" or not transaction.workspace.temporary:
@@ -58,7 +58,7 @@ def _is_temporary(transaction: Transaction, change: Change) -> bool:
     return transaction.workspace.is_temporary(change.name) and change.schema is None
 
 
-def _targets(transaction: Transaction, change: Change, sql: str) -> Iterator[Target]:
+def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[Target]:
     """What SQLite must see."""
     catalog = transaction.catalog
     table = catalog.table(change.table or "")
@@ -109,7 +109,7 @@ def _new_id(transaction: Transaction) -> int:
     return number
 
 
-def _run(transaction: Transaction, change: Change, sql: str, parameters: Parameters) -> Result:
+def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: Parameters) -> Result:
     workspace = transaction.workspace
     text = sql
     if change.action == "create" and change.type == "trigger":
@@ -148,7 +148,7 @@ def _as_sqlite_keeps(sql: str) -> str:
     return sql.strip().rstrip(";").rstrip()
 
 
-def _renames(change: Change) -> Renames:
+def _renames(change: SchemaChange) -> Renames:
     alteration = change.alteration
     if alteration is None or alteration.new_name is None:
         return Renames(change.table or "")
@@ -157,7 +157,7 @@ def _renames(change: Change) -> Renames:
     return Renames(change.name.lower(), column=((alteration.column or "").lower(), alteration.new_name.lower()))
 
 
-def _record_selected_rows(transaction: Transaction, change: Change) -> None:
+def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> None:
     """CREATE TABLE … AS SELECT fills its table without the workspace noticing: put its rows into the journal."""
     table = transaction.catalog.table(change.name)
     if table is None or any(entry.table.id == table.id for entry in transaction.journal):

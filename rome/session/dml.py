@@ -13,7 +13,7 @@ from rome.errors import Error, IntegrityError, OperationalError
 from rome.plan.prepare import Plan
 from rome.session.fetch import fetch
 from rome.session.point_dml import change_directly
-from rome.sql.syntax.operands import Unknown, value_of
+from rome.sql.syntax.operands import ValueNotKnown, value_of
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, together
 from rome.storage.keys import encode
@@ -61,16 +61,18 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
     if len(rows) > 1 and plan.target is not None and plan.values is not None:
         transaction.numbers.prepare(plan.target.id, len(rows))
     fetch(transaction, plan, rows, known)
-    transaction.see_schema()
+    transaction.ensure_snapshot()
     transaction.workspace.ensure(plan.mentioned)
     transaction.constrain(known)
     foreign_keys_put_off = looked = False
     while True:
         trial = _run(transaction, constraints, plan, rows, foreign_keys_put_off)
-        missing = transaction.loaded.missing(trial.needs)
+        missing = transaction.row_cache.missing(trial.needs)
         hidden = not looked and is_of_foreign_key(trial.error)
         if not missing and not foreign_keys_put_off and not hidden:
-            return _settle(transaction, plan, trial._replace(error=_told(transaction, constraints, plan, rows, trial)))
+            return _settle(
+                transaction, plan, trial._replace(error=_described(transaction, constraints, plan, rows, trial))
+            )
         _undo(transaction, trial, foreign_keys_put_off)
         # A single row that lacks its parent is refused before it is recorded: look at it with the check put off.
         foreign_keys_put_off = hidden and not missing
@@ -109,23 +111,23 @@ def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
     transaction.workspace.release(_SAVEPOINT)
 
 
-def _told(
+def _described(
     transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], trial: _Trial
 ) -> Error | None:
     """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
     error = trial.error
     if is_of_foreign_key(error):
-        of_changes = transaction.workspace.told
+        counters = transaction.workspace.change_counters
         again = _run(transaction, constraints, plan, rows, put_off=True)
-        told = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
+        described = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
         _undo(transaction, again, put_off=True)
-        transaction.workspace.told = of_changes
+        transaction.workspace.change_counters = counters
     elif isinstance(error, IntegrityError) and plan.target is not None:
-        told = check_error(error, [plan.target, *transaction.catalog.tables.values()])
+        described = check_error(error, [plan.target, *transaction.catalog.tables.values()])
     else:
         return error
-    told.__cause__ = error.__cause__ if error else None
-    return told
+    described.__cause__ = error.__cause__ if error else None
+    return described
 
 
 def _settle(transaction: Transaction, plan: Plan, trial: _Trial) -> Result:
@@ -167,7 +169,7 @@ def _needs_of_values(
                 try:
                     if source is not None:
                         known[name] = value_of(source, parameters)
-                except Unknown:
+                except ValueNotKnown:
                     continue
             number = known.get(counted)
             if isinstance(number, int):

@@ -27,7 +27,7 @@ from rome.plan.prepare import Plan
 from rome.session.point_dml import direct_way
 from rome.session.run import plan_of, run
 from rome.session.topn import first_rows
-from rome.sql.syntax.statement import WRITES, Kind, Statement, classify
+from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import StaleCatalog, Transaction
 
@@ -48,7 +48,7 @@ def explained(sql: str) -> tuple[str, bool] | None:
 def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Parameters) -> Result:
     """The plan of a statement, and if `analyze`, what running it took. Raises SQLite's errors for a wrong one."""
     with suppress(StaleCatalog):
-        transaction.see_schema()
+        transaction.ensure_snapshot()
     statement = classify(sql)
     lines = list(_described(transaction, statement, sql, parameters))
     if analyze:
@@ -79,7 +79,7 @@ def _describe(plan: Plan, first: int | None, is_direct: bool) -> Iterator[str]:
     `is_direct`: it changes single rows without the workspace.
     """
     kind = plan.statement.kind
-    name = plan.statement.verb.upper() if kind is not Kind.SELECT else "SELECT"
+    name = plan.statement.verb.upper() if kind is not StatementKind.SELECT else "SELECT"
     if is_direct:
         yield f"{name}, without the workspace"
     elif isinstance(plan.compiled, Compiled):
@@ -110,7 +110,7 @@ def log_slow(
 ) -> None:
     """Log a statement that took long, with its plan where it has one and its transaction is still open."""
     plan = ""
-    if transaction is not None and statement.kind in (*WRITES, Kind.SELECT):
+    if transaction is not None and statement.kind in (*WRITES, StatementKind.SELECT):
         with suppress(Error, StaleCatalog):
             plan = "".join(f"\n{line}" for line in _described(transaction, statement, sql, parameters))
     _slow.warning("%.1f ms: %s%s", milliseconds, sql, plan)

@@ -44,15 +44,15 @@ class Fetching:
         if only is not step and len(requests) > 1:
             # The first rows of several ranges, each by itself, are not the first ones of all.
             requests = bind(only, parameters, rows_of, statistics=statistics)
-        targets = self._targets[at][step.occurrence] = [Target(step.table, request) for request in requests]
+        targets = self._targets[at][step.table_ref] = [Target(step.table, request) for request in requests]
         return targets
 
-    def _rows_of(self, at: int, occurrence: int) -> Iterator[Row]:
-        source = self.reads.by_occurrence[occurrence]
+    def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
+        source = self.reads.by_table_ref[table_ref]
         # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
         is_part = source.limit is not None and not source.limit.goes_on
-        targets = [whole(source.table)] if is_part else self._targets[at][occurrence]
-        yield from self._transaction.loaded.rows(targets)
+        targets = [whole(source.table)] if is_part else self._targets[at][table_ref]
+        yield from self._transaction.row_cache.rows(targets)
         yield from self._transaction.rows_now(source.table)
 
     def note(self, steps: Iterable[Step], fetched: Sequence[Target]) -> None:
@@ -63,31 +63,31 @@ class Fetching:
         requests = {target.request for target in fetched}
         for step in steps:
             for bound in self._targets:
-                targets = bound[step.occurrence]
+                targets = bound[step.table_ref]
                 asked = [target.request for target in targets]
                 if asked and requests.issuperset(asked):
-                    rows = len(self._transaction.loaded.rows(targets))
+                    rows = len(self._transaction.row_cache.rows(targets))
                     self._transaction.database.statistics.note(step, asked, rows)
 
     def of_step(self, step: Step) -> list[Row]:
         """The rows that a step has brought with the first set of parameters."""
-        return self._transaction.loaded.rows(self._targets[0][step.occurrence])
+        return self._transaction.row_cache.rows(self._targets[0][step.table_ref])
 
     @property
     def is_for_workspace(self) -> bool:
         """Whether the workspace, which has all known rows of a table, has none behind those of a page's step."""
         return all(
-            self._transaction.loaded.has_only(step.table, len(self.of_step(step)))
+            self._transaction.row_cache.has_only(step.table, len(self.of_step(step)))
             for step in self.reads.steps
             if step.limit is not None and step.limit.goes_on
         )
 
     def rows(self, at: int) -> list[list[Row]]:
-        """The fetched rows of each occurrence, in the order of their numbers."""
-        rows, targets = self._transaction.loaded.rows, self._targets[at]
+        """The fetched rows of each table reference, in the order of their numbers."""
+        rows, targets = self._transaction.row_cache.rows, self._targets[at]
         if not self.reads.backwards:
-            return [rows(targets[number]) for number in self.reads.by_occurrence]
-        found = {number: rows(targets[number]) for number in self.reads.by_occurrence}
+            return [rows(targets[number]) for number in self.reads.by_table_ref]
+        found = {number: rows(targets[number]) for number in self.reads.by_table_ref}
         for number in self.reads.backwards:
             found[number].reverse()
         return list(found.values())
@@ -100,7 +100,7 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
         return None
     targets = [target_of((step.table, request))]
     fetched = transaction.fetch(targets)
-    rows = transaction.loaded.rows(targets)
+    rows = transaction.row_cache.rows(targets)
     if fetched and not step.is_get:
         transaction.database.statistics.note_key(step, len(rows))
     return rows
@@ -135,4 +135,4 @@ def fetch(
 def stage(transaction: Transaction, plan: Plan) -> None:
     """Put all that is known of the tables which a plan reads into the workspace."""
     transaction.workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
-    transaction.loaded.stage(plan.tables)
+    transaction.row_cache.stage(plan.tables)

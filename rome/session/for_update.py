@@ -45,14 +45,14 @@ from rome.locks.table import State
 from rome.session.run import plan_of, run
 from rome.sql.rewrite.row_keys import Keyed, key_select
 from rome.sql.syntax.for_update import Wait
-from rome.sql.syntax.operands import Source, Unknown, value_of
+from rome.sql.syntax.operands import Source, ValueNotKnown, value_of
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.commit.batch import rests_on
 from rome.transaction.reads.read_set import key_range
-from rome.transaction.reads.row_cache import Known
+from rome.transaction.reads.row_cache import CachedRow
 from rome.transaction.transaction import Isolation, StaleCatalog, Transaction
 
 LOCK_TIMEOUT = 30.0
@@ -72,7 +72,7 @@ class RowLocks:
         self._timeout = timeout
         self._manager = manager_of(database)
         self._hold = Hold("row locks", TTL)
-        self.rows: dict[RowKey, Known | None] = {}
+        self.rows: dict[RowKey, CachedRow | None] = {}
         """The rows that are locked, as they were read under the lock; None: they have not been read under it yet."""
 
     @property
@@ -157,7 +157,7 @@ def lock_and_read(
                 continue
             _demand_unwritten(transaction, locks)
         for row in locks.rows:
-            locks.rows[row] = transaction.loaded.known.get(row[0], {}).get(row[1]) or locks.rows[row]
+            locks.rows[row] = transaction.row_cache.known.get(row[0], {}).get(row[1]) or locks.rows[row]
         return found.result
     raise Conflict("conflict: the rows to be locked keep changing; run the transaction again")
 
@@ -195,7 +195,7 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
         return None
     try:
         value = value_of(source, parameters)
-    except Unknown:
+    except ValueNotKnown:
         value = None
     if not isinstance(value, int):
         raise NotSupportedError("FOR UPDATE SKIP LOCKED needs numbers for LIMIT and OFFSET")
@@ -227,7 +227,7 @@ def _evaluate_once(
     keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog)
     if keyed is None:
         if wait is Wait.SKIP:
-            transaction.see_schema()
+            transaction.ensure_snapshot()
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )
@@ -256,7 +256,7 @@ def _sources(keyed: Keyed, row: Row) -> Iterator[RowKey]:
 def _fetched(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[RowKey]:
     """Every row that is known of the tables which a statement reads."""
     for table in plan_of(transaction, statement, sql, parameters).tables:
-        for key, known in transaction.loaded.known.get(table.id, {}).items():
+        for key, known in transaction.row_cache.known.get(table.id, {}).items():
             if known.values is not None:
                 yield table.id, key
 
@@ -265,7 +265,7 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
     """Raise Conflict if somebody wrote to rows that are locked since they were read."""
     checks = []
     for table_id, key in [row for row, read in locks.rows.items() if read is None]:
-        known = transaction.loaded.known.get(table_id, {}).get(key)
+        known = transaction.row_cache.known.get(table_id, {}).get(key)
         if known is not None and known.version >= 0:
             checks.append(Check(rows_space(table_id), *key_range(key), known.version))
     try:

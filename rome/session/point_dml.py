@@ -17,7 +17,7 @@ from rome.errors import DataError
 from rome.plan.prepare import Plan
 from rome.session.point_keys import Need
 from rome.session.point_plan import DirectInsert, DirectUpdate, direct_plan
-from rome.session.point_values import Unclear
+from rome.session.point_values import NeedsWorkspace
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import encode
 from rome.transaction.reads.stored_rows import relaid
@@ -45,7 +45,7 @@ def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Paramet
             return _insert(transaction, plan, direct, rows)
         if type(direct) is DirectUpdate:
             return _update(transaction, direct, rows)
-    except (Unclear, DataError):
+    except (NeedsWorkspace, DataError):
         pass
     return None
 
@@ -67,7 +67,7 @@ def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Se
         transaction.numbers.prepare(direct.table.id, len(rows))
     if wanted:
         transaction.fetch(wanted)
-    transaction.see_schema()
+    transaction.ensure_snapshot()
     taken: set[tuple[bytes, bytes]] = set()
     for new in news:
         for need in new.takes:
@@ -81,7 +81,7 @@ def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Se
     transaction.numbers.mark()
     try:
         entries = [_entry(transaction, direct, new) for new in news]
-    except Unclear:
+    except NeedsWorkspace:
         transaction.numbers.back_to_mark()
         return None
     transaction.constrain(wanted)
@@ -117,7 +117,7 @@ def _is_there(transaction: Transaction, need: Need) -> bool:
     of, key, target = need
     if (of.space, key) in transaction.taken:
         return True
-    rows = transaction.loaded.rows((target,))
+    rows = transaction.row_cache.rows((target,))
     # What is known of an index from other reads may have led to more rows than asked for.
     return bool(rows) and any(of.of(row) == key for row in rows)
 
@@ -125,18 +125,18 @@ def _is_there(transaction: Transaction, need: Need) -> bool:
 def _update(transaction: Transaction, direct: DirectUpdate, rows: Sequence[Parameters]) -> Result | None:
     table, own = direct.table, transaction.own
     keys = [direct.key_of(parameters) for parameters in rows]
-    loaded = transaction.loaded.known.get(table.id, {})
-    missing = [direct.key.target(key) for key in keys if key not in loaded]
+    row_cache = transaction.row_cache.known.get(table.id, {})
+    missing = [direct.key.target(key) for key in keys if key not in row_cache]
     if missing:
         transaction.fetch(missing)
-        loaded = transaction.loaded.known.get(table.id, {})
-    transaction.see_schema()
+        row_cache = transaction.row_cache.known.get(table.id, {})
+    transaction.ensure_snapshot()
     now: dict[bytes, Row] = {}
     entries = []
     for parameters, key in zip(rows, keys, strict=True):
         old = now.get(key) or own.get((table.id, key))
         if old is None:
-            known = loaded.get(key)
+            known = row_cache.get(key)
             if known is None or known.values is None:
                 return None  # there is no such row
             old = relaid(known.values, known.table, table)

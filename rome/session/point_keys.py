@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Catalog, Index, Table
-from rome.session.point_values import Unclear
+from rome.session.point_values import NeedsWorkspace
 from rome.sqlite.workspace import Row
 from rome.storage.keys import collate, encode, prefix_end
 from rome.storage.store import Get, Lookup, index_space, rows_space
@@ -86,7 +86,7 @@ class Parent:
             return None
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
-                raise Unclear
+                raise NeedsWorkspace
         key = self.key.encoded(values)
         assert key is not None
         return Need(self.key, key, self.key.target(key))

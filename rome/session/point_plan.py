@@ -17,10 +17,10 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.errors import DataError
 from rome.plan.prepare import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
-from rome.session.point_values import Unclear, Values
+from rome.session.point_values import NeedsWorkspace, Values
 from rome.sql.syntax.insert import read_insert
 from rome.sql.syntax.operands import Const, Source
-from rome.sql.syntax.statement import Kind
+from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.token_reader import Reader
 from rome.sql.syntax.tokens import names, tokenize
 from rome.sql.syntax.update import read_update
@@ -50,9 +50,9 @@ class Direct:
         try:
             data = encode_row(self.table.schema, row)
         except DataError:
-            raise Unclear from None
+            raise NeedsWorkspace from None
         if len(data) > _MOST_BYTES:
-            raise Unclear
+            raise NeedsWorkspace
         return data
 
 
@@ -93,7 +93,7 @@ class DirectInsert(Direct):
         elif self._hidden is not None:
             (number,) = self._hidden.of(parameters)
         if number is not None and (type(number) is not int or self._hidden is not None):
-            raise Unclear
+            raise NeedsWorkspace
         return row, number
 
     def with_number(self, row: Row, number: int) -> Row:
@@ -119,7 +119,7 @@ class DirectUpdate(Direct):
         values = self._key_values.of(parameters)
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
-                raise Unclear
+                raise NeedsWorkspace
         key = self.key.encoded(values)
         assert key is not None
         return key
@@ -142,9 +142,9 @@ def direct_plan(plan: Plan, catalog: Catalog) -> DirectInsert | DirectUpdate | N
         return None
     if not _is_simple(table, catalog):
         return None
-    if statement.kind is Kind.INSERT:
+    if statement.kind is StatementKind.INSERT:
         return _insert(plan, table, catalog)
-    if statement.kind is Kind.UPDATE and table.key and not statement.has_returning:
+    if statement.kind is StatementKind.UPDATE and table.key and not statement.has_returning:
         return _update(plan, table, catalog)
     return None
 

@@ -28,7 +28,7 @@ _FLOATS = frozenset({Affinity.REAL, Affinity.BLOB})
 _WHOLE = frozenset({Affinity.NUMERIC, Affinity.INTEGER})
 
 
-class Unclear(Exception):
+class NeedsWorkspace(Exception):
     """Only SQLite can tell what is stored."""
 
 
@@ -37,7 +37,7 @@ def stored(value: SqlValue, column: Column) -> SqlValue:
     kind = type(value)
     if value is None:
         if column.not_null:
-            raise Unclear
+            raise NeedsWorkspace
         return None
     if kind in _AS_IT_IS[column.affinity]:
         return value
@@ -54,7 +54,7 @@ def stored(value: SqlValue, column: Column) -> SqlValue:
         return value + 0.0 if column.affinity is Affinity.REAL else value
     if kind is int and column.affinity is Affinity.TEXT:
         return str(value)
-    raise Unclear
+    raise NeedsWorkspace
 
 
 class Values:
@@ -81,7 +81,7 @@ class Values:
     def of(self, parameters: Parameters) -> Row:
         """The values as they are stored. Raises Unclear."""
         if type(parameters) is not tuple or len(parameters) != self._count:
-            raise Unclear
+            raise NeedsWorkspace
         row: Row = self._take(parameters + self._constants)[:-1]
         kinds = tuple(map(type, row))
         as_they_are = self._as_they_are.get(kinds)

@@ -16,14 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rome.sql.syntax.statement import Kind, Statement
+from rome.sql.syntax.statement import Statement, StatementKind
 from rome.sqlite.workspace import Parameters, Result
 
 _MOST_ROWS = 10_000
 """Handed out and handed in."""
 _STATEMENT = 10
 """For how many rows it counts that a statement is to be run again."""
-_NOT_AGAIN = frozenset({Kind.DDL, Kind.EXPLAIN})
+_NOT_AGAIN = frozenset({StatementKind.DDL, StatementKind.EXPLAIN})
 
 TRIES = 10
 """How often a transaction is replayed before its conflict surfaces."""
@@ -41,25 +41,25 @@ class Script(list[Step]):
     """The statements of one transaction."""
 
     _rows = 0
-    _spoiled = False
+    _replay_disabled = False
 
     @property
     def can_replay(self) -> bool:
         """Whether all of the transaction is here."""
-        return not self._spoiled
+        return not self._replay_disabled
 
     def note(self, statement: Statement, sql: str, rows: Sequence[Parameters], result: Result) -> None:
         """A statement was run."""
-        if self._spoiled:
+        if self._replay_disabled:
             return
         self.append((statement, sql, rows, result))
         self._rows += len(result.rows) + len(rows) + _STATEMENT
         if self._rows > _MOST_ROWS or not (statement.is_about_rows or _can_be_again(statement)):
-            self.spoil()
+            self.disable_replay()
 
-    def spoil(self) -> None:
+    def disable_replay(self) -> None:
         """Something happened that can't be done again."""
-        self._spoiled = True
+        self._replay_disabled = True
         self.clear()
 
 

@@ -4,7 +4,7 @@
     change    the same, with constraint reads (`changes`) → the workspace records what it changed → journal
     schema    `schema_change`
 
-Five functions in order lead from text to rows: `Statements.run`, `plan`, `Transaction.fetch`, `Loaded.add`,
+Five functions in order lead from text to rows: `Statements.run`, `plan`, `Transaction.fetch`, `RowCache.add`,
 `Workspace.run`.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from rome.compiled import Compiled, Unfit
+from rome.compiled import Compiled, UnsupportedValue
 from rome.errors import OperationalError
 from rome.plan.prepare import Plan, make_plan
 from rome.session.dml import change
@@ -54,12 +54,12 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
             plan = make_plan(workspace, statement, sql, parameters, database.statistics)
         except OperationalError:
             # What is missing may be there in a newer schema than the one we know.
-            transaction.see_schema()
+            transaction.ensure_snapshot()
             raise
         if is_shared:
             database.plans.keep(transaction.catalog.digest, sql, plan)
     if plan.about_schema:
-        transaction.see_schema()
+        transaction.ensure_snapshot()
     return plan
 
 
@@ -70,7 +70,7 @@ def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> R
         if found is not None:
             try:
                 return _evaluated(plan, [found], rows[0])
-            except Unfit:
+            except UnsupportedValue:
                 pass  # a value that only SQLite knows how to treat
     if plan.reads.page is not None and len(rows) == 1:
         page = fetch_page(transaction, plan, rows[0])
@@ -90,7 +90,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetching: Fetching, rows: Se
     if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
         try:
             return together([_evaluated(plan, fetching.rows(at), parameters) for at, parameters in enumerate(rows)])
-        except Unfit:
+        except UnsupportedValue:
             pass  # a value that only SQLite knows how to treat
     if not fetching.is_for_workspace:
         fetch(transaction, plan, rows)
@@ -109,7 +109,7 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
 
 
 def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
-    """What the plan's function makes of the rows of each occurrence. Raises Unfit."""
+    """What the plan's function makes of the rows of each table reference. Raises Unfit."""
     assert isinstance(plan.compiled, Compiled)
     return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
 

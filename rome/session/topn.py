@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rome.compiled import Unfit
+from rome.compiled import UnsupportedValue
 from rome.errors import Error
 from rome.plan.prepare import Plan
 from rome.session.fetch import Fetching, fetch, stage
@@ -70,7 +70,7 @@ def _come_out(transaction: Transaction, plan: Plan, fetching: Fetching, paramete
     if plan.uncut is not None and not transaction.has_changed(plan.tables):
         try:
             return len(plan.uncut.run(fetching.rows(0), parameters))
-        except Unfit:
+        except UnsupportedValue:
             pass  # a value that only SQLite knows how to treat
     if plan.uncut_sql is None or not fetching.is_for_workspace:
         return None

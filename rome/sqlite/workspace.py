@@ -9,18 +9,19 @@ What it holds
 
 Loading against changing
     Fetched rows are put in by `load` while triggers and foreign keys are off and no change is recorded. What statements
-    change is recorded by SQLite's preupdate hook: one `Change` a row, cascades and triggers included. (SQLite's session
-    extension would net the changes out by itself, but costs four times as much for a transaction with one UPDATE.)
-    The hook can't read tables with virtual generated columns; those are compared before and after the statement.
+    change is recorded by SQLite's preupdate hook: one `RowChange` a row, cascades and triggers included. (SQLite's
+    session extension would net the changes out by itself, but costs four times as much for a transaction with one
+    UPDATE.) The hook can't read tables with virtual generated columns; those are compared before and after the
+    statement.
 
 Changes made elsewhere
-    A change of single rows may need no SQLite (`rome.session.point_dml`). Its rows are owed (`owe`), and put in before
-    a statement, a savepoint or anything else looks. What SQL can ask of changes (last_insert_rowid(), changes(),
+    A change of single rows may need no SQLite (`rome.session.point_dml`). Its rows are owed (`defer_row`), and put in
+    before a statement, a savepoint or anything else looks. What SQL can ask of changes (last_insert_rowid(), changes(),
     total_changes()) tells of them, and not of rows that were loaded.
 
 Savepoints
     `mark` and `back_to` go along with SAVEPOINT and ROLLBACK TO: whatever was made, loaded or recorded since the mark
-    is forgotten with it. What else a transaction keeps in step (see `Ledger`) hangs on the same marks.
+    is forgotten with it. What else a transaction keeps in step (see `UndoLog`) hangs on the same marks.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ Parameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row = tuple[SqlValue, ...]
 
 
-class Change(NamedTuple):
+class RowChange(NamedTuple):
     """One row that a statement changed. `old` and `new` are whole rows in column order; None: it was, or is, not there.
 
     The rowids say which row it is in tables without a key.
@@ -80,11 +81,11 @@ class Workspace:
         for name, (function, width) in own.items():
             self.sqlite.create_scalar_function(name, function, width)
         self.catalog = Catalog()
-        self.changes: list[Change] = []
+        self.changes: list[RowChange] = []
         self.temporary = False
         self.last_rowid = 0
         """What last_insert_rowid() is."""
-        self._owed: list[tuple[Table, Row]] = []
+        self._deferred_rows: list[tuple[Table, Row]] = []
         self._last_changes = 0
         self._uncounted = 0
         self._total_before = 0
@@ -223,7 +224,7 @@ class Workspace:
     def end(self, keep: bool) -> None:
         """End the transaction and take all rows out. `keep`: temporary tables and DDL stay as they are now."""
         self.changes.clear()
-        self._owed.clear()
+        self._deferred_rows.clear()
         inside = self.sqlite.in_transaction
         if not inside and not self._in_transaction:
             return  # nothing was put in
@@ -252,8 +253,8 @@ class Workspace:
 
     def mark(self, name: str) -> tuple[int, int]:
         """Open a savepoint; what `back_to` wants beside its name."""
-        if self._owed:
-            self._pay()
+        if self._deferred_rows:
+            self._flush_deferred()
         self._cursor.execute(f"SAVEPOINT {quoted(name)}")
         return len(self.changes), len(self._in_transaction)
 
@@ -272,7 +273,7 @@ class Workspace:
     def forget_transaction(self) -> None:
         """SQLite rolled everything back by itself."""
         self.changes.clear()
-        self._owed.clear()
+        self._deferred_rows.clear()
         lost, self._in_transaction = self._in_transaction, []
         for name in lost:
             self._made.pop(name, None)
@@ -312,17 +313,17 @@ class Workspace:
             raise InternalError(f"a stored row of {table.name} does not fit its table: {error}") from error
         self._uncounted += self.sqlite.total_changes() - before
 
-    def owe(self, table: Table, row: Row, rowid: int | None) -> None:
+    def defer_row(self, table: Table, row: Row, rowid: int | None) -> None:
         """One row was changed that should be here, or inserted with this rowid; it is put in when somebody looks."""
-        self._owed.append((table, row if table.key else (rowid, *row)))
+        self._deferred_rows.append((table, row if table.key else (rowid, *row)))
         if rowid is not None:
             self.last_rowid = rowid
         self._last_changes = 1
         self._uncounted -= 1
 
-    def _pay(self) -> None:
+    def _flush_deferred(self) -> None:
         """Put in what is owed."""
-        owed, self._owed = self._owed, []
+        owed, self._deferred_rows = self._deferred_rows, []
         for _, group in groupby(owed, lambda each: each[0].id):
             table, *_ = found = next(group)
             self.ensure((table.name.lower(),))
@@ -330,8 +331,8 @@ class Workspace:
 
     def unload(self, table: Table, keys: Iterable[Row]) -> None:
         """Take loaded rows out again, by the values of their key (or their rowid)."""
-        if self._owed:
-            self._pay()
+        if self._deferred_rows:
+            self._flush_deferred()
         columns = table.key or (table.rowid_name or "rowid",)
         where = " AND ".join(f"{quoted(column)} IS ?" for column in columns)
         self._record(False)
@@ -356,11 +357,11 @@ class Workspace:
         after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
         for key, (rowid, row) in before.items():
             if key not in after:
-                self.changes.append(Change(table.name, row, None, rowid, rowid))
+                self.changes.append(RowChange(table.name, row, None, rowid, rowid))
         for key, (rowid, row) in after.items():
             old = before.get(key)
             if old is None or old[1] != row:
-                self.changes.append(Change(table.name, old[1] if old else None, row, rowid, rowid))
+                self.changes.append(RowChange(table.name, old[1] if old else None, row, rowid, rowid))
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -369,8 +370,8 @@ class Workspace:
 
         Raises PEP 249's errors with SQLite's texts.
         """
-        if self._owed:
-            self._pay()
+        if self._deferred_rows:
+            self._flush_deferred()
         self._record(record)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, 1)
         self._set(apsw.SQLITE_DBCONFIG_ENABLE_FKEY, int(foreign_keys))
@@ -402,13 +403,13 @@ class Workspace:
         return -1, None
 
     @property
-    def told(self) -> tuple[int, int]:
+    def change_counters(self) -> tuple[int, int]:
         """What SQL is told of the last changes: last_insert_rowid() and changes()."""
         return self.last_rowid, self._last_changes
 
-    @told.setter
-    def told(self, told: tuple[int, int]) -> None:
-        self.last_rowid, self._last_changes = told
+    @change_counters.setter
+    def change_counters(self, counters: tuple[int, int]) -> None:
+        self.last_rowid, self._last_changes = counters
 
     def _count_of_changes(self) -> int:
         """SQL's changes(): of the statement before, or of one within the statement that runs (of a trigger)."""
@@ -480,7 +481,7 @@ class Workspace:
         self._dirty.add(name.lower())
         if table is not None and table.has_virtual:
             return  # compared before and after instead
-        self.changes.append(Change(name, update.old, update.new, update.rowid, update.rowid_new))
+        self.changes.append(RowChange(name, update.old, update.new, update.rowid, update.rowid_new))
 
     def is_temporary(self, name: str) -> bool:
         """Whether this is the name of something in the temporary schema."""

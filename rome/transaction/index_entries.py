@@ -33,7 +33,7 @@ class IndexEntries:
 
     def of(self, table: Table, index: Index, row: Row, key: bytes) -> bytes | None:
         """The entry of a row in an index; None where a partial index does not have the row."""
-        columns = table.takes[index.id](row) if index.is_plain else self.columns(table, index, row)
+        columns = table.takes[index.id](row) if index.is_pushdown_safe else self.columns(table, index, row)
         return None if columns is None else entry(encode(columns), key)
 
     def columns(self, table: Table, index: Index, row: Row) -> tuple[SqlValue, ...] | None:

@@ -44,8 +44,8 @@ from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import Reads
-from rome.transaction.reads.row_cache import Loaded, Target, request_of
-from rome.transaction.undo import Ledger
+from rome.transaction.reads.row_cache import RowCache, Target, request_of
+from rome.transaction.undo import UndoLog
 from rome.transaction.writes.sequences import Number, Numbers
 from rome.transaction.writes.write_set import Entry, entries_of, net_of
 
@@ -71,7 +71,7 @@ class Mark(NamedTuple):
 
     name: str
     workspace: tuple[int, int]
-    ledger: int
+    undo_log: int
     journal: int
     catalog: Catalog
 
@@ -107,13 +107,13 @@ class Transaction:
         self.isolation = isolation
         self.foreign_keys = foreign_keys
         self.catalog = self.base = database.newest
-        self.ledger = Ledger()
-        self.loaded = Loaded(workspace, self.ledger)
+        self.undo_log = UndoLog()
+        self.row_cache = RowCache(workspace, self.undo_log)
         self.journal: list[Entry] = []
         # What was changed without the workspace: the rows as they are now, and the keys that new ones have taken.
         self.own: dict[tuple[int, bytes], Row] = {}
         self.taken: set[tuple[bytes, bytes]] = set()
-        self.told = workspace.told
+        self.change_counters = workspace.change_counters
         if workspace.catalog is not self.catalog:
             workspace.use(self.catalog)
 
@@ -152,7 +152,7 @@ class Transaction:
         But under READ COMMITTED, only a transaction that has changed nothing, and whose reads nobody has seen, may.
         """
         changed = {(entry.table.id, key) for entry in self.journal for key in (entry.old_key, entry.new_key) if key}
-        self.loaded.forget_unchanged(self.catalog.tables.values(), changed)
+        self.row_cache.forget_unchanged(self.catalog.tables.values(), changed)
         self._earlier = self._earlier or {}
         if self.version is not None:
             self._earlier[self.version] = self.digest
@@ -160,7 +160,7 @@ class Transaction:
         if self.isolation is not Isolation.READ_COMMITTED:
             self._reads = None
 
-    def see_schema(self) -> None:
+    def ensure_snapshot(self) -> None:
         """Have a read version, and the catalog of it. One round trip if there is none yet. Raises StaleCatalog."""
         if self.version is None:
             self._take_version(self.database.store.fetch([], None))
@@ -170,9 +170,9 @@ class Transaction:
 
         Raises StaleCatalog.
         """
-        missing = self.loaded.missing(targets)
+        missing = self.row_cache.missing(targets)
         if missing:
-            self.loaded.add(missing, self._ask(missing))
+            self.row_cache.add(missing, self._ask(missing))
         return missing
 
     def count(self, table: Table, request: Count) -> int:
@@ -197,10 +197,10 @@ class Transaction:
             self.reads.constraint(target.request)
 
     @contextmanager
-    def taken_away(self, name: str) -> Iterator[None]:
+    def rebuilding_table(self, name: str) -> Iterator[None]:
         """Within, foreign keys are not enforced; and at commit no row of the table may have been written by others."""
         with suppress(StaleCatalog):
-            self.see_schema()
+            self.ensure_snapshot()
         table = self.table(name)
         if table is not None:
             self.reads.unwritten(Range(rows_space(table.id)))
@@ -236,8 +236,8 @@ class Transaction:
         if self.journal or self.schema_changed or (self.savepoints and self.workspace.temporary):
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         self.workspace.end(keep=self.workspace.temporary)
-        self.ledger = Ledger()
-        self.loaded = Loaded(self.workspace, self.ledger)
+        self.undo_log = UndoLog()
+        self.row_cache = RowCache(self.workspace, self.undo_log)
         self.catalog = self.base = self.database.catalog(fetched)
         self.workspace.use(self.catalog)
         # Nothing happened yet since they were opened.
@@ -261,7 +261,7 @@ class Transaction:
 
     def stage_all(self) -> None:
         """Put all known rows into the workspace: for statements that may change any of them."""
-        self.loaded.stage(self.catalog.tables.values())
+        self.row_cache.stage(self.catalog.tables.values())
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -276,7 +276,7 @@ class Transaction:
         for entry in entries:
             table = entry.table
             if entry.new_key is not None:
-                self.loaded.note_new(table, entry.new_key)
+                self.row_cache.note_new(table, entry.new_key)
                 if (
                     entry.old_key != entry.new_key
                     and table.counted
@@ -293,7 +293,7 @@ class Transaction:
             self.own[table.id, key] = row
             if old is None:
                 self.taken.add((rows_space(table.id), key))
-            self.workspace.owe(table, row, rowid if old is None else None)
+            self.workspace.defer_row(table, row, rowid if old is None else None)
         self.record(entries)
 
     def has_changed(self, tables: Iterable[Table]) -> bool:
@@ -309,7 +309,7 @@ class Transaction:
 
     def next_id(self, table_id: int) -> int:
         """The next number of a table's counter."""
-        return self.numbers.next(table_id, self.loaded.known.get(table_id, {}))
+        return self.numbers.next(table_id, self.row_cache.known.get(table_id, {}))
 
     @property
     def is_guarded(self) -> bool:
@@ -328,19 +328,19 @@ class Transaction:
         """Open a savepoint in the workspace."""
         self.workspace.begin()
         self.numbers.mark()
-        return Mark(name, self.workspace.mark(name), self.ledger.mark(), len(self.journal), self.catalog)
+        return Mark(name, self.workspace.mark(name), self.undo_log.mark(), len(self.journal), self.catalog)
 
     def back_to(self, mark: Mark) -> None:
         """Undo everything since the mark; its savepoint stays open. Numbers drawn since then are used again."""
         self.numbers.back_to_mark()
         self.workspace.back_to(mark.name, mark.workspace)
-        self.ledger.back_to(mark.ledger)
+        self.undo_log.back_to(mark.undo_log)
         if len(self.journal) > mark.journal:
             del self.journal[mark.journal :]
             self._changed = frozenset(entry.table.id for entry in self.journal)
         if self.isolation is Isolation.READ_COMMITTED:
             # Rows that were taken out of the workspace since the mark, because they may be old, are in it again.
-            self.loaded.unstage_unknown(mark.catalog.tables.values())
+            self.row_cache.unstage_unknown(mark.catalog.tables.values())
         if self.catalog is not mark.catalog:
             self.catalog = mark.catalog
             self.workspace.adopt(mark.catalog)
@@ -399,7 +399,7 @@ class Transaction:
         locked = self.row_locks.rows if self.row_locks is not None else {}
         if not net and not self.schema_changed and not locked:
             return None
-        builder = BatchBuilder(self.base, self.catalog, self.entries, self.loaded, self.version or 0)
+        builder = BatchBuilder(self.base, self.catalog, self.entries, self.row_cache, self.version or 0)
         builder.rows(net)
         if locked:
             builder.touch(locked, only_check=not net and not self.schema_changed)

@@ -7,7 +7,7 @@ from typing import Any
 _MISSING = object()
 
 
-class Ledger(list[tuple[dict[Any, Any], Any, Any]]):
+class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
     """Notes the changes made through it. `mark` and `back_to` bracket what is to be undone."""
 
     def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:

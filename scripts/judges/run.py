@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # services read the command line when they are imported
-    told = os.fdopen(os.dup(1), "w")
+    change_counters = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what services log to their standard output goes with their errors
     out = options.out.absolute()
     if SERVICES[options.service].first:
@@ -44,7 +44,7 @@ def main() -> None:
     with ExitStack() as stack:
         after_each = _redirect(options.service, options.url, stack, options.discovery) if options.url else None
         tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
-        outcomes = _run(tests, after_each, told)
+        outcomes = _run(tests, after_each, change_counters)
     out.write_text(json.dumps(outcomes))
     os._exit(0)  # some services leave threads behind that would keep the process
 
@@ -99,11 +99,11 @@ def _flat(tests: Any) -> Iterator[unittest.TestCase]:
 class _Outcomes(unittest.TestResult):
     """For each test how it ended, the seconds it took, and the traceback of a failure."""
 
-    def __init__(self, after_each: Callable[[], None] | None, told: IO[str]) -> None:
+    def __init__(self, after_each: Callable[[], None] | None, change_counters: IO[str]) -> None:
         super().__init__()
         self.rows: list[tuple[str, str, float, str]] = []
         self._after_each = after_each
-        self._told = told
+        self._told = change_counters
         self._began = 0.0
         self._end = ("passed", "")
 
@@ -137,9 +137,9 @@ class _Outcomes(unittest.TestResult):
 
 
 def _run(
-    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, told: IO[str]
+    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, change_counters: IO[str]
 ) -> list[tuple[str, str, float, str]]:
-    outcomes = _Outcomes(after_each, told)
+    outcomes = _Outcomes(after_each, change_counters)
     unittest.TestSuite(tests).run(outcomes)
     return outcomes.rows
 

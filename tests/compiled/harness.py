@@ -11,9 +11,9 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
-from rome.sql.analysis.table_refs import number_occurrences
+from rome.sql.analysis.table_refs import number_table_refs
 from rome.sql.syntax.ast_walk import Nodes
-from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.parse import parse
 from tests.sql.schema import catalog_of
 
@@ -35,12 +35,12 @@ class Database:
         return self.sqlite.execute(f'SELECT {columns} FROM "{table.name}"').fetchall()
 
     def compile(self, sql: str) -> tuple[Compiled | NotCompiled, tuple[Table, ...]]:
-        normal = normal_text(sql)
+        normal = normalize(sql)
         assert normal is not None
         tree = parse(normal)
         if tree is None:
             return NotCompiled("not parsed"), ()
-        tables = number_occurrences(Nodes(tree), self.catalog)
+        tables = number_table_refs(Nodes(tree), self.catalog)
         found = compile_select(tree, self.catalog)
         return found.with_lists(normal.lists) if isinstance(found, Compiled) else found, tables
 

@@ -8,7 +8,7 @@ import apsw
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rome.compiled import Compiled, NotCompiled, Unfit
+from rome.compiled import Compiled, NotCompiled, UnsupportedValue
 from rome.sql.rewrite.row_keys import without_limit
 from tests.compiled.grammar import Statement, TableShape, Writer, schema
 from tests.compiled.harness import Database, normalized, same_rows
@@ -33,7 +33,7 @@ def compare(db: Database, statement: Statement) -> str:
     for shuffle in (None, random.Random(1)):
         try:
             found = compiled.run(db.fetched(tables, shuffle), parameters)
-        except Unfit as unfit:
+        except UnsupportedValue as unfit:
             return f"unfit: {unfit}"
         story = f"{sql}\n{parameters}\n{compiled.source}\n{found}\n{expected}"
         assert not isinstance(expected, apsw.Error), story
@@ -101,12 +101,12 @@ def test_a_condition_its_negation_and_its_null_split_the_rows() -> None:
         for form in ("({})", "NOT ({})", "coalesce(NOT ({}), 2) = 2"):
             text = f"SELECT * FROM {table.name} WHERE {form.format(condition)}"
             parameters = {f"p{number}": value for number, value in enumerate(writer.parameters)}
-            compiled, occurrences = db.compile(text)
+            compiled, table_refs = db.compile(text)
             if not isinstance(compiled, Compiled):
                 break
             try:
-                parts += compiled.run(db.fetched(occurrences), parameters)
-            except Unfit:
+                parts += compiled.run(db.fetched(table_refs), parameters)
+            except UnsupportedValue:
                 break
         else:
             seen += 1

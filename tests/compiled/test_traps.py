@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from rome.compiled import NotCompiled, Unfit
+from rome.compiled import NotCompiled, UnsupportedValue
 from tests.compiled.harness import Database, same_rows
 
 DDL = """
@@ -48,7 +48,7 @@ def test_an_expression_has_the_value_that_sqlite_gives_it(expression: str) -> No
         try:
             expected = DATA.expected(sql)
             found = compiled.run(DATA.fetched(tables, random.Random(1)), ())
-        except (Unfit, apsw.SQLError):
+        except (UnsupportedValue, apsw.SQLError):
             continue
         assert same_rows(found, expected, ordered="ORDER" in sql), sql
 
@@ -125,7 +125,7 @@ def test_what_is_not_certain_is_refused(sql: str, reason: str) -> None:
     ],
 )  # fmt: skip
 def test_what_only_sqlite_can_tell_is_unfit(sql: str, parameters: object) -> None:
-    with pytest.raises(Unfit):
+    with pytest.raises(UnsupportedValue):
         DATA.run(sql, parameters)
 
 

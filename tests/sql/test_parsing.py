@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlglot
 
-from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.parse import parser_tokens
 from tests.sql.test_plans import blocks, is_statement
 
@@ -23,7 +23,7 @@ ODD = [
 
 @pytest.mark.parametrize("sql", [*ODD, *(text for text, _ in blocks() if is_statement(text))])
 def test_tokens_are_the_parsers_own(sql: str) -> None:
-    normal = normal_text(sql)
+    normal = normalize(sql)
     assert normal is not None
     shown = [(each.token_type, each.text, each.start, each.end) for each in parser_tokens(normal.words)]
     wanted = sqlglot.tokenize(normal.text, read="sqlite")

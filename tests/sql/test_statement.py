@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from rome.sql.syntax.ddl import Alteration
-from rome.sql.syntax.statement import Kind, classify
+from rome.sql.syntax.statement import StatementKind, classify
 
 
-def check(sql: str, kind: Kind, **expected: Any) -> None:
+def check(sql: str, kind: StatementKind, **expected: Any) -> None:
     statement = classify(sql)
     assert statement.kind is kind
     assert {name: getattr(statement, name) for name in expected} == expected
@@ -17,33 +17,33 @@ def check(sql: str, kind: Kind, **expected: Any) -> None:
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [
-        ("SELECT 1", Kind.SELECT),
-        ("values (1)", Kind.SELECT),
-        ("WITH a(x) AS (SELECT 1), b AS NOT MATERIALIZED (SELECT 2) SELECT * FROM a, b", Kind.SELECT),
-        ("with recursive replace as (select 1) select * from replace", Kind.SELECT),
-        ("COMMIT", Kind.COMMIT),
-        ("end transaction", Kind.COMMIT),
-        ("ROLLBACK", Kind.ROLLBACK),
-        ("ANALYZE", Kind.OTHER),
-        ("VACUUM", Kind.OTHER),
-        ("detach x", Kind.OTHER),
-        ("ATTACH 'x' AS y", Kind.ATTACH),
-        ("SELEC 1", Kind.OTHER),
-        ("(SELECT 1)", Kind.OTHER),
-        ("WITH a SELECT 1", Kind.OTHER),
-        ("INSERT t VALUES (1)", Kind.OTHER),
-        ("", Kind.EMPTY),
-        (" ; -- nothing\n;", Kind.EMPTY),
+        ("SELECT 1", StatementKind.SELECT),
+        ("values (1)", StatementKind.SELECT),
+        ("WITH a(x) AS (SELECT 1), b AS NOT MATERIALIZED (SELECT 2) SELECT * FROM a, b", StatementKind.SELECT),
+        ("with recursive replace as (select 1) select * from replace", StatementKind.SELECT),
+        ("COMMIT", StatementKind.COMMIT),
+        ("end transaction", StatementKind.COMMIT),
+        ("ROLLBACK", StatementKind.ROLLBACK),
+        ("ANALYZE", StatementKind.OTHER),
+        ("VACUUM", StatementKind.OTHER),
+        ("detach x", StatementKind.OTHER),
+        ("ATTACH 'x' AS y", StatementKind.ATTACH),
+        ("SELEC 1", StatementKind.OTHER),
+        ("(SELECT 1)", StatementKind.OTHER),
+        ("WITH a SELECT 1", StatementKind.OTHER),
+        ("INSERT t VALUES (1)", StatementKind.OTHER),
+        ("", StatementKind.EMPTY),
+        (" ; -- nothing\n;", StatementKind.EMPTY),
     ],
 )
-def test_kind(sql: str, kind: Kind) -> None:
+def test_kind(sql: str, kind: StatementKind) -> None:
     assert classify(sql).kind is kind
 
 
 def test_insert() -> None:
     check(
         'INSERT OR IGNORE INTO main."T t" (a) VALUES (1)',
-        Kind.INSERT,
+        StatementKind.INSERT,
         verb="insert",
         schema="main",
         table="t t",
@@ -51,40 +51,47 @@ def test_insert() -> None:
         has_returning=False,
         has_upsert=False,
     )
-    check("replace into t default values", Kind.INSERT, verb="replace", table="t", on_conflict="replace")
-    check("INSERT OR FAIL INTO t SELECT 1", Kind.INSERT, may_fail_partly=True)
-    check("WITH x AS (SELECT 1) INSERT INTO temp.t SELECT * FROM x RETURNING a", Kind.INSERT, temporary=True)
+    check("replace into t default values", StatementKind.INSERT, verb="replace", table="t", on_conflict="replace")
+    check("INSERT OR FAIL INTO t SELECT 1", StatementKind.INSERT, may_fail_partly=True)
+    check("WITH x AS (SELECT 1) INSERT INTO temp.t SELECT * FROM x RETURNING a", StatementKind.INSERT, temporary=True)
     check(
-        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING RETURNING *", Kind.INSERT, has_upsert=True, has_returning=True
+        "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING RETURNING *",
+        StatementKind.INSERT,
+        has_upsert=True,
+        has_returning=True,
     )
 
 
 def test_update_and_delete() -> None:
-    check("UPDATE OR REPLACE t SET a = 1", Kind.UPDATE, table="t", on_conflict="replace", may_fail_partly=False)
-    check("WITH x AS (SELECT 1) UPDATE t SET a = (SELECT 1) WHERE b RETURNING a", Kind.UPDATE, has_returning=True)
-    check("DELETE FROM t WHERE a IN (SELECT returning FROM x)", Kind.DELETE, table="t", has_returning=False)
+    check(
+        "UPDATE OR REPLACE t SET a = 1", StatementKind.UPDATE, table="t", on_conflict="replace", may_fail_partly=False
+    )
+    check(
+        "WITH x AS (SELECT 1) UPDATE t SET a = (SELECT 1) WHERE b RETURNING a", StatementKind.UPDATE, has_returning=True
+    )
+    check("DELETE FROM t WHERE a IN (SELECT returning FROM x)", StatementKind.DELETE, table="t", has_returning=False)
 
 
 def test_transactions() -> None:
-    check("BEGIN", Kind.BEGIN, mode="deferred")
-    check("BEGIN IMMEDIATE TRANSACTION", Kind.BEGIN, mode="immediate")
-    check("SAVEPOINT 'a b'", Kind.SAVEPOINT, name="a b")
-    check("RELEASE SAVEPOINT Sp", Kind.RELEASE, name="Sp")
-    check("RELEASE sp", Kind.RELEASE, name="sp")
-    check("ROLLBACK TO sp", Kind.ROLLBACK_TO, name="sp")
-    check("ROLLBACK TRANSACTION TO SAVEPOINT sp", Kind.ROLLBACK_TO, name="sp")
+    check("BEGIN", StatementKind.BEGIN, mode="deferred")
+    check("BEGIN IMMEDIATE TRANSACTION", StatementKind.BEGIN, mode="immediate")
+    check("SAVEPOINT 'a b'", StatementKind.SAVEPOINT, name="a b")
+    check("RELEASE SAVEPOINT Sp", StatementKind.RELEASE, name="Sp")
+    check("RELEASE sp", StatementKind.RELEASE, name="sp")
+    check("ROLLBACK TO sp", StatementKind.ROLLBACK_TO, name="sp")
+    check("ROLLBACK TRANSACTION TO SAVEPOINT sp", StatementKind.ROLLBACK_TO, name="sp")
 
 
 def test_pragma() -> None:
-    check('PRAGMA main.table_info("T")', Kind.PRAGMA, schema="main", name="table_info", argument="T")
-    check("PRAGMA Foreign_Keys = ON", Kind.PRAGMA, schema=None, name="foreign_keys", argument="ON")
-    check("PRAGMA cache_size=-2000", Kind.PRAGMA, argument="-2000")
-    check("PRAGMA user_version", Kind.PRAGMA, argument=None)
+    check('PRAGMA main.table_info("T")', StatementKind.PRAGMA, schema="main", name="table_info", argument="T")
+    check("PRAGMA Foreign_Keys = ON", StatementKind.PRAGMA, schema=None, name="foreign_keys", argument="ON")
+    check("PRAGMA cache_size=-2000", StatementKind.PRAGMA, argument="-2000")
+    check("PRAGMA user_version", StatementKind.PRAGMA, argument=None)
 
 
 def test_explain() -> None:
-    check("EXPLAIN QUERY PLAN SELECT 1", Kind.EXPLAIN, explained="SELECT 1")
-    check("EXPLAIN DELETE FROM t", Kind.EXPLAIN, explained="DELETE FROM t")
+    check("EXPLAIN QUERY PLAN SELECT 1", StatementKind.EXPLAIN, explained="SELECT 1")
+    check("EXPLAIN DELETE FROM t", StatementKind.EXPLAIN, explained="DELETE FROM t")
 
 
 TRIGGER = "CREATE TRIGGER IF NOT EXISTS r AFTER UPDATE OF a ON t WHEN 1 BEGIN DELETE FROM t; SELECT 1; END"
@@ -114,14 +121,14 @@ TRIGGER = "CREATE TRIGGER IF NOT EXISTS r AFTER UPDATE OF a ON t WHEN 1 BEGIN DE
 )  # fmt: skip
 def test_ddl(sql: str, expected: dict[str, Any]) -> None:
     statement = classify(sql)
-    assert statement.kind is Kind.DDL
+    assert statement.kind is StatementKind.DDL
     assert not statement.tail
     assert {name: getattr(statement.change, name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("sql", ["CREATE", "CREATE TABLE", "DROP x", "ALTER"])
 def test_malformed_ddl_is_left_to_sqlite(sql: str) -> None:
-    assert classify(sql).kind is Kind.OTHER
+    assert classify(sql).kind is StatementKind.OTHER
 
 
 @pytest.mark.parametrize(

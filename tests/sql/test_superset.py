@@ -93,10 +93,10 @@ class Data:
             for step in steps:
                 keys = self._keys(bind(step, parameters, of_step.__getitem__, limited=limited))
                 found[step.table.name].update(keys)
-                now[step.occurrence] = keys
+                now[step.table_ref] = keys
             for step in steps:
-                keys = found[step.table.name] if step.limit else now[step.occurrence]
-                of_step[step.occurrence] = [row for key, row in self.rows[step.table.name] if key in keys]
+                keys = found[step.table.name] if step.limit else now[step.table_ref]
+                of_step[step.table_ref] = [row for key, row in self.rows[step.table.name] if key in keys]
 
     def _keys(self, requests: tuple[Request, ...]) -> set[bytes]:
         keys: set[bytes] = set()

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rome.sql.syntax.tokens import Kind, names, split_script, tokenize
+from rome.sql.syntax.tokens import TokenKind, names, split_script, tokenize
 
 
 def kinds(sql: str) -> list[tuple[str, str]]:
@@ -76,4 +76,4 @@ def test_illegal_is_what_sqlite_refuses(sql: str) -> None:
         apsw.Connection(":memory:").execute("SELECT " + sql, can_cache=False)
     except apsw.Error as error:
         if "unrecognized token" in str(error):
-            assert any(token.kind is Kind.ILLEGAL for token in tokenize("SELECT " + sql))
+            assert any(token.kind is TokenKind.ILLEGAL for token in tokenize("SELECT " + sql))

@@ -12,7 +12,7 @@ from sqlglot import exp
 from rome.catalog.model import Catalog
 from rome.compiled.bind.functions import NAMED, PARSED, TRIMS, Function
 from rome.compiled.bind.grammar import check_operands, only, plus_mark
-from rome.compiled.bind.names import Scope
+from rome.compiled.bind.names import BindScope
 from rome.compiled.ir.expressions import (
     NULL,
     Aggregate,
@@ -41,7 +41,7 @@ from rome.compiled.ir.expressions import (
     refs,
 )
 from rome.compiled.ir.queries import Query
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 from rome.sql.syntax.normalize import PLACEHOLDER
 from rome.sql.syntax.operands import number
 from rome.values import Affinity
@@ -95,7 +95,7 @@ class Context:
     """What the readers of a statement share; a WITH makes another one that knows its queries."""
 
     catalog: Catalog
-    read_query: Callable[[Context, exp.Expr, Scope | None], Query]
+    read_query: Callable[[Context, exp.Expr, BindScope | None], Query]
     ctes: Mapping[str, Cte] = field(default_factory=dict)
     """The queries of WITH that can be named here, by their names in lower case."""
     plus_marks: set[int] = field(default_factory=set)
@@ -109,13 +109,13 @@ class Context:
 class TermReader:
     """Reads the expressions of one SELECT."""
 
-    def __init__(self, context: Context, scope: Scope) -> None:
+    def __init__(self, context: Context, scope: BindScope) -> None:
         self.context = context
         self.scope = scope
         self.found_aggregate = False
 
     def read(self, node: exp.Expr) -> Term:
-        """The term of an expression. Raises Refused."""
+        """The term of an expression. Raises UnsupportedConstruct."""
         method = _READERS.get(type(node))
         if method is not None:
             return method(self, node)
@@ -125,7 +125,7 @@ class TermReader:
             return self._arithmetic(node)
         if type(node) in PARSED:
             return self._function(node, PARSED[type(node)])
-        raise Refused(_described(node))
+        raise UnsupportedConstruct(_described(node))
 
     def all(self, nodes: Sequence[exp.Expr]) -> tuple[Term, ...]:
         """The terms of several expressions."""
@@ -144,7 +144,7 @@ class TermReader:
 
     def _column(self, node: exp.Column) -> Term:
         if not isinstance(node.this, exp.Identifier):
-            raise Refused(_described(node))
+            raise UnsupportedConstruct(_described(node))
         return self.scope.resolve(node)
 
     def _literal(self, node: exp.Literal) -> Term:
@@ -157,7 +157,7 @@ class TermReader:
 
     def _boolean(self, node: exp.Boolean) -> Term:
         if self.scope.has_column(str(bool(node.this)).lower()):
-            raise Refused("a column of the name true or false")
+            raise UnsupportedConstruct("a column of the name true or false")
         return Constant(int(node.this))
 
     def _blob(self, node: exp.HexString) -> Term:
@@ -173,7 +173,7 @@ class TermReader:
     def _select(self, node: exp.Expr) -> Term:
         query = self.context.read_query(self.context, node, self.scope)
         if len(query.outputs) != 1:
-            raise Refused("a row of a subquery")
+            raise UnsupportedConstruct("a row of a subquery")
         return Scalar(query)
 
     # ── operators ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +186,7 @@ class TermReader:
 
     def _bitwise_not(self, node: exp.BitwiseNot) -> Term:
         if id(node) not in self.context.plus_marks:
-            raise Refused("unary plus, ~ or a hexadecimal number")
+            raise UnsupportedConstruct("unary plus, ~ or a hexadecimal number")
         return self.read(node.this)
 
     def _arithmetic(self, node: exp.Expr) -> Term:
@@ -205,7 +205,7 @@ class TermReader:
         check_operands(node, self._unmarked(node.this))
         name = node.expression.name.upper()
         if name not in COLLATIONS:
-            raise Refused(f"collation {node.expression.name}")
+            raise UnsupportedConstruct(f"collation {node.expression.name}")
         return Collated(self.read(node.this), name)
 
     def _comparison(self, node: exp.Expr) -> Term:
@@ -263,7 +263,7 @@ class TermReader:
         if is_negated:
             like = like.this
         if not isinstance(like, exp.Like) or not isinstance(node.expression, (exp.Literal, exp.Placeholder)):
-            raise Refused("ESCAPE")
+            raise UnsupportedConstruct("ESCAPE")
         found = self._like(like, self.read(node.expression))
         return Not(found) if is_negated else found
 
@@ -289,10 +289,10 @@ class TermReader:
         only(node, "this")
         query = self.context.read_query(self.context, node.this, self.scope)
         if len(query.outputs) != 1:
-            raise Refused("a row of a subquery")
+            raise UnsupportedConstruct("a row of a subquery")
         right = query.outputs[0].term
         if left.collation is None and right.collation not in (None, "BINARY"):
-            raise Refused("IN of a query with a collation of its own")
+            raise UnsupportedConstruct("IN of a query with a collation of its own")
         check_collations(left, right)
         return InQuery(left, query)
 
@@ -306,16 +306,16 @@ class TermReader:
             right = tuple(output.term for output in read.outputs)
             check_collations(*right)
             if any(term.collation not in (None, "BINARY") for term in right) or len(left) != len(right):
-                raise Refused("IN of row values and a query with collations")
+                raise UnsupportedConstruct("IN of row values and a query with collations")
             return InRows(left, (), read)
         if len(items) != 1 or not isinstance(items[0], exp.Values):
-            raise Refused("IN of row values and no VALUES")
+            raise UnsupportedConstruct("IN of row values and no VALUES")
         only(items[0], "expressions")
         rows = tuple(self.all(row.expressions) for row in items[0].expressions)
         if not all(isinstance(term, (Constant, Parameter)) for row in rows for term in row):
-            raise Refused("VALUES of other than constants")
+            raise UnsupportedConstruct("VALUES of other than constants")
         if any(len(row) != len(left) for row in rows):
-            raise Refused("VALUES of another width")
+            raise UnsupportedConstruct("VALUES of another width")
         return InRows(left, rows)
 
     def _exists(self, node: exp.Exists) -> Term:
@@ -344,7 +344,7 @@ class TermReader:
         only(node, "this", "to")
         to = _CASTS.get(node.to.this.name)
         if to is None:
-            raise Refused(f"CAST AS {node.to.sql(dialect='sqlite')}")
+            raise UnsupportedConstruct(f"CAST AS {node.to.sql(dialect='sqlite')}")
         return Cast(self.read(node.this), to)
 
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -357,10 +357,10 @@ class TermReader:
             part = node.args.get(name)
             found += part if isinstance(part, list) else [part] if part is not None else []
         if len(found) < function.least:
-            raise Refused(_described(node))
+            raise UnsupportedConstruct(_described(node))
         arguments = self.all(found)
         if function.compares and any(one.collation not in (None, "BINARY") or _collates(one) for one in arguments):
-            raise Refused(f"{function.helper} with a collation")
+            raise UnsupportedConstruct(f"{function.helper} with a collation")
         never_null = function.never_null or (function.helper == "coalesce" and not arguments[-1].nullable)
         return Call(function.helper, arguments, never_null)
 
@@ -370,7 +370,7 @@ class TermReader:
             return self._aggregated("total_of", node.expressions[0])
         function = NAMED.get(name)
         if function is None:
-            raise Refused(f"function {name}")
+            raise UnsupportedConstruct(f"function {name}")
         return self._function(node, function, "this")
 
     def _trim(self, node: exp.Trim) -> Term:
@@ -402,7 +402,7 @@ class TermReader:
         separator = node.args.get("separator")
         read = Constant(",") if separator is None else self.read(separator)
         if refs(read):
-            raise Refused("group_concat with a separator that changes")
+            raise UnsupportedConstruct("group_concat with a separator that changes")
         return self._aggregated("concat_of", node.this, read)
 
     def _aggregated(self, helper: str, node: exp.Expr, separator: Term | None = None) -> Term:
@@ -410,16 +410,16 @@ class TermReader:
         if is_distinct:
             only(node, "expressions")
             if len(node.expressions) != 1:
-                raise Refused("an aggregate of several columns")
+                raise UnsupportedConstruct("an aggregate of several columns")
             (node,) = node.expressions
         argument = self.read(node)
         own = {source.id for source in self.scope.sources}
         if (refs(argument) and not refs(argument) & own) or any_term(argument, _is_aggregate):
-            raise Refused("an aggregate of an outer query")
+            raise UnsupportedConstruct("an aggregate of an outer query")
         if is_distinct or helper in ("least_of", "greatest_of"):
             check_collations(argument)
             if argument.collation not in (None, "BINARY"):
-                raise Refused("an aggregate with a collation")
+                raise UnsupportedConstruct("an aggregate with a collation")
         self.found_aggregate = True
         return Aggregate(helper, argument, is_distinct, separator)
 
@@ -475,7 +475,7 @@ def compare(op: str, left: Term, right: Term) -> Compare:
 def check_collations(*operands: Term) -> None:
     """Refuse a COLLATE that stands inside of an operand: where it reaches to is a long story."""
     if any(_collates(operand) for operand in operands):
-        raise Refused("COLLATE inside an expression")
+        raise UnsupportedConstruct("COLLATE inside an expression")
 
 
 def _collates(term: Term) -> bool:
@@ -490,7 +490,7 @@ def _is_aggregate(term: Term) -> bool:
 def _rows_compared(op: str, left: Sequence[Term], right: Sequence[Term]) -> Term:
     """(a, b) op (c, d): the first pair that is not equal decides."""
     if len(left) != len(right):
-        raise Refused("row values of different sizes")
+        raise UnsupportedConstruct("row values of different sizes")
     pairs = list(zip(left, right, strict=True))
     if op in ("=", "<>"):
         equal = And(tuple(compare("=", *pair) for pair in pairs))
@@ -504,12 +504,12 @@ def _rows_compared(op: str, left: Sequence[Term], right: Sequence[Term]) -> Term
 def _number(node: exp.Literal, *, negative: bool = False) -> Constant:
     found = number(str(node.this), negative=negative)
     if found is None or (isinstance(found.value, float) and not 1e-15 < abs(found.value) < 1e15 and found.value):
-        raise Refused(f"the number {node.this}")
+        raise UnsupportedConstruct(f"the number {node.this}")
     return Constant(found.value)
 
 
 def placeholder_of(node: exp.Placeholder) -> int:
-    """The position of a placeholder in `NormalText.lists`."""
+    """The position of a placeholder in `NormalizedStatement.lists`."""
     return int(node.name.removeprefix(PLACEHOLDER))
 
 

@@ -10,11 +10,11 @@ from sqlglot import exp
 from rome.catalog.model import Table
 from rome.compiled.bind.expressions import COLLATIONS, Context, TermReader
 from rome.compiled.bind.grammar import only
-from rome.compiled.bind.names import Scope
-from rome.compiled.ir.expressions import Column, Constant, Nature, Term, refs
+from rome.compiled.bind.names import BindScope
+from rome.compiled.ir.expressions import ColumnExpr, Constant, Nature, Term, refs
 from rome.compiled.ir.queries import Compound, Group, Join, Query, Select, Source, ids_of, sources_of
-from rome.compiled.refusal import Refused
-from rome.sql.analysis.table_refs import occurrence_of
+from rome.compiled.refusal import UnsupportedConstruct
+from rome.sql.analysis.table_refs import table_ref_number
 from rome.sql.syntax.tokens import names
 
 
@@ -29,19 +29,19 @@ class From:
 class FromReader:
     """Reads the FROM of one SELECT, and puts its sources into the scope."""
 
-    def __init__(self, context: Context, scope: Scope, terms: TermReader) -> None:
+    def __init__(self, context: Context, scope: BindScope, terms: TermReader) -> None:
         self.context = context
         self.scope = scope
         self.terms = terms
 
     def read(self, select: exp.Select) -> From:
-        """The joins of a SELECT. Raises Refused."""
+        """The joins of a SELECT. Raises UnsupportedConstruct."""
         clause = select.args.get("from_") or select.args.get("from")
         if clause is None:
             return From()
         only(clause, "this")
         if clause.this.args.get("joins"):
-            raise Refused("joins in an odd place")
+            raise UnsupportedConstruct("joins in an odd place")
         found = self._joined(clause.this, select.args.get("joins") or ())
         for join in found.joins:
             self._check_sides(join, found.joins)
@@ -56,7 +56,7 @@ class FromReader:
             only(node, "this", "side", "kind", "on")
             side, kind = str(node.args.get("side") or "").upper(), str(node.args.get("kind") or "").upper()
             if side not in ("", "LEFT") or kind not in ("", "INNER", "CROSS", "OUTER"):
-                raise Refused(f"{side} {kind} JOIN".replace("  ", " "))
+                raise UnsupportedConstruct(f"{side} {kind} JOIN".replace("  ", " "))
             join = Join(self._item(node.this), is_left=bool(side))
             if join.is_left:
                 self._make_nullable(join.item)
@@ -83,12 +83,12 @@ class FromReader:
         at = list(joins).index(join)
         later = ids_of(tuple(joins[at + 1 :]))
         if any(refs(term) & later for term in join.on):
-            raise Refused("ON that speaks of a later table")
+            raise UnsupportedConstruct("ON that speaks of a later table")
         if isinstance(join.item, Group):
             own = ids_of(join.item.joins)
             inside = [*join.item.where, *(term for inner in join.item.joins for term in inner.on)]
             if any(refs(term) - own for term in inside):
-                raise Refused("ON in a parenthesis that speaks of a table outside")
+                raise UnsupportedConstruct("ON in a parenthesis that speaks of a table outside")
             for inner in join.item.joins:
                 self._check_sides(inner, join.item.joins)
 
@@ -107,7 +107,7 @@ class FromReader:
                 return Group(found.joins, found.where)
             only(node, "this", "alias")
             return self._derived(node)
-        raise Refused(f"{node.key} in FROM")
+        raise UnsupportedConstruct(f"{node.key} in FROM")
 
     def _table(self, node: exp.Table) -> Source:
         only(node, "this", "db", "alias", "joins")
@@ -117,13 +117,13 @@ class FromReader:
         cte = None if node.db else self.context.ctes.get(node.name.lower())
         if cte is not None:
             return self._of_query(node.alias_or_name, cte.query, cte.names)
-        occurrence = occurrence_of(node)
+        table_ref = table_ref_number(node)
         table = self.context.catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
-        if table is None or occurrence is None:
-            raise Refused(f"{node.name} is no table of the catalog")
+        if table is None or table_ref is None:
+            raise UnsupportedConstruct(f"{node.name} is no table of the catalog")
         if "strict" in names(table.sql):
-            raise Refused(f"{node.name}, perhaps a STRICT table")
-        source = Source(self.context.new_source(), node.alias_or_name.lower(), (), table, occurrence)
+            raise UnsupportedConstruct(f"{node.name}, perhaps a STRICT table")
+        source = Source(self.context.new_source(), node.alias_or_name.lower(), (), table, table_ref)
         source.columns = tuple(
             (column.name.lower(), _column(source.id, table, column.name)) for column in table.columns
         )
@@ -139,11 +139,11 @@ class FromReader:
     def _of_query(self, name: str, query: Query, columns: Sequence[str] | None) -> Source:
         """A source of a query's rows; `columns` are other names for them."""
         if query.free:
-            raise Refused("a derived table that depends on an outer query")
+            raise UnsupportedConstruct("a derived table that depends on an outer query")
         source = Source(self.context.new_source(), name.lower(), (), query=query)
         called = [output.name for output in query.outputs] if columns is None else list(columns)
         if len(called) != len(query.outputs):
-            raise Refused("WITH of another number of columns")
+            raise UnsupportedConstruct("WITH of another number of columns")
         source.columns = tuple((own, _derived_column(source.id, at, query)) for at, own in enumerate(called))
         return self._named(source)
 
@@ -166,11 +166,11 @@ def _without_joins(node: exp.Expr) -> exp.Expr:
     return node
 
 
-def _nullable(column: Column | str) -> Column | str:
+def _nullable(column: ColumnExpr | str) -> ColumnExpr | str:
     return column if isinstance(column, str) else replace(column, nature=replace(column.nature, nullable=True))
 
 
-def _column(source: int, table: Table, name: str) -> Column | str:
+def _column(source: int, table: Table, name: str) -> ColumnExpr | str:
     """A column of a table, or why it can't be used."""
     key = name.lower()
     column = table.by_name[key]
@@ -180,17 +180,17 @@ def _column(source: int, table: Table, name: str) -> Column | str:
         return f"collation {column.collation} of"
     is_key = key in {part.lower() for part in table.key}
     nature = Nature(column.affinity, column.collation, not (column.not_null or is_key))
-    return Column(nature, source, table.position[key])
+    return ColumnExpr(nature, source, table.position[key])
 
 
-def _derived_column(source: int, at: int, query: Query) -> Column | str:
+def _derived_column(source: int, at: int, query: Query) -> ColumnExpr | str:
     """A column of a derived table, or why it can't be used."""
     terms = [member.outputs[at].term for member in _members(query)]
     affinities = {term.affinity for term in terms}
     if len(affinities) > 1:
         return "a column of several affinities:"
     nature = Nature(affinities.pop(), terms[0].collation or "BINARY", any(term.nullable for term in terms))
-    return Column(nature, source, at)
+    return ColumnExpr(nature, source, at)
 
 
 def _members(query: Query) -> list[Select]:

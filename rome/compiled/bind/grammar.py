@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 
 _RELATIONAL = 4
 """= <> IS IN LIKE GLOB BETWEEN. Level 5 are the inequalities."""
@@ -42,15 +42,15 @@ def _level(node: exp.Expr) -> int:
 
 
 def check_operands(node: exp.Expr, left: exp.Expr, right: exp.Expr | None = None) -> None:
-    """Raise Refused unless these operands of an operator are certain."""
+    """Raise UnsupportedConstruct unless these operands of an operator are certain."""
     level = _level(node)
     for operand in (left, right):
         if operand is None:
             continue
         if _RELATIONAL <= level <= _RELATIONAL + 1 and _level(operand.unnest()) <= _RELATIONAL + 1:
-            raise Refused("a comparison of a comparison")
+            raise UnsupportedConstruct("a comparison of a comparison")
         if _level(operand) < level or (operand is right and _level(operand) == level):
-            raise Refused(f"the precedence of {node.key}")
+            raise UnsupportedConstruct(f"the precedence of {node.key}")
 
 
 def plus_mark(right: exp.Expr) -> exp.BitwiseNot:
@@ -62,12 +62,12 @@ def plus_mark(right: exp.Expr) -> exp.BitwiseNot:
     while isinstance(node, (exp.Binary, exp.Paren)):
         node = node.this
     if not isinstance(node, exp.BitwiseNot):
-        raise Refused("an addition in a text that is not in the normal form")
+        raise UnsupportedConstruct("an addition in a text that is not in the normal form")
     return node
 
 
 def only(node: exp.Expr, *known: str) -> None:
-    """Raise Refused if the node says more than is understood: `known` are the arguments that may be there."""
+    """Raise UnsupportedConstruct if the node has arguments that are not in `known`."""
     for name, value in node.args.items():
         if value not in (None, False, []) and name not in known and not name.startswith("_"):
-            raise Refused(f"{node.key} with {name}")
+            raise UnsupportedConstruct(f"{node.key} with {name}")

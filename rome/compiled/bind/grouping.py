@@ -7,36 +7,36 @@ group have the same row of that table, and the column is as good as a group key.
 
 from __future__ import annotations
 
-from rome.compiled.ir.expressions import Aggregate, Column, Exists, InQuery, Scalar, Term, rewritten
+from rome.compiled.ir.expressions import Aggregate, ColumnExpr, Exists, InQuery, Scalar, Term, rewritten
 from rome.compiled.ir.queries import Select, Source, sources_of
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 
 
 def with_determined_columns(select: Select) -> Select:
-    """The same, with every bare column that is determined by the group keys among them. Raises Refused."""
+    """The same, with every bare column that is determined by the group keys among them. Raises UnsupportedConstruct."""
     keys = select.group or ()
     sources = {source.id: source for join in select.joins for source in sources_of(join.item)}
     later = [output.term for output in select.outputs] + list(select.having) + [order.term for order in select.order]
-    added: dict[Column, None] = {}
+    added: dict[ColumnExpr, None] = {}
     for term in later:
         for column in _bare_columns(term, keys, frozenset(sources)):
             if not _determined(sources[column.source], keys):
-                raise Refused("a bare column beside aggregates")
+                raise UnsupportedConstruct("a bare column beside aggregates")
             added[column] = None
     if added:
         select.group = (*keys, *added)
     return select
 
 
-def _bare_columns(term: Term, keys: tuple[Term, ...], own: frozenset[int]) -> list[Column]:
-    found: list[Column] = []
+def _bare_columns(term: Term, keys: tuple[Term, ...], own: frozenset[int]) -> list[ColumnExpr]:
+    found: list[ColumnExpr] = []
 
     def look(part: Term) -> Term | None:
         if part in keys or isinstance(part, Aggregate):
             return part
         if isinstance(part, (Scalar, Exists, InQuery)) and part.query.free & own:
-            raise Refused("a correlated subquery beside aggregates")
-        if isinstance(part, Column) and part.source in own:
+            raise UnsupportedConstruct("a correlated subquery beside aggregates")
+        if isinstance(part, ColumnExpr) and part.source in own:
             found.append(part)
         return None
 
@@ -48,7 +48,7 @@ def _determined(source: Source, keys: tuple[Term, ...]) -> bool:
     table = source.table
     if table is None or not table.key:
         return False
-    positions = {key.at for key in keys if isinstance(key, Column) and key.source == source.id}
+    positions = {key.at for key in keys if isinstance(key, ColumnExpr) and key.source == source.id}
     return positions.issuperset(table.position[name.lower()] for name in table.key)
 
 

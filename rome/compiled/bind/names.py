@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from rome.compiled.ir.expressions import Column, Term
+from rome.compiled.ir.expressions import ColumnExpr, Term
 from rome.compiled.ir.queries import Source
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 from rome.sql.analysis.rowid_names import ROWID_NAMES
 
 
 @dataclass
-class Scope:
+class BindScope:
     """The names that can be used in one SELECT."""
 
-    outer: Scope | None = None
+    outer: BindScope | None = None
     sources: list[Source] = field(default_factory=list)
     aliases: dict[str, Term] | None = None
     """Aliases of the result's columns, as soon as they are known; before, using one is refused."""
@@ -32,25 +32,25 @@ class Scope:
         """The term that a name stands for."""
         name, qualifier = node.name.lower(), node.table.lower()
         if node.args.get("db") or node.args.get("catalog"):
-            raise Refused(f"the name {node.sql(dialect='sqlite')}")
+            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}")
         found = self._own(name, qualifier)
         if found is not None:
             return found
         if not qualifier and self.aliases is not None and name in self.aliases:
             return self.aliases[name]
         if not qualifier and name in self.coming:
-            raise Refused(f"the alias {node.name} before ORDER BY")
+            raise UnsupportedConstruct(f"the alias {node.name} before ORDER BY")
         if self.outer is None:
-            raise Refused(f"the name {node.sql(dialect='sqlite')}")
+            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}")
         return self.outer.resolve(node)
 
-    def _own(self, name: str, qualifier: str) -> Column | None:
+    def _own(self, name: str, qualifier: str) -> ColumnExpr | None:
         candidates = [source for source in self.sources if not qualifier or source.name == qualifier]
         if qualifier and len(candidates) > 1:
-            raise Refused(f"two tables of the name {qualifier}")
+            raise UnsupportedConstruct(f"two tables of the name {qualifier}")
         found = [(source, source.columns[at][1]) for source in candidates for at in source.places.get(name, ())]
         if len(found) > 1:
-            raise Refused(f"two columns of the name {name}")
+            raise UnsupportedConstruct(f"two columns of the name {name}")
         if found:
             source, column = found[0]
             return _usable(source, name, column)
@@ -58,20 +58,20 @@ class Scope:
             return self._rowid(candidates, name)
         return None
 
-    def _rowid(self, candidates: list[Source], name: str) -> Column:
+    def _rowid(self, candidates: list[Source], name: str) -> ColumnExpr:
         """The INTEGER PRIMARY KEY, by another name."""
         if len(candidates) == 1:
             source = candidates[0]
             if source.table is not None and source.table.rowid_alias is not None:
                 alias = source.table.rowid_alias.lower()
                 return next(_usable(source, alias, column) for own, column in source.columns if own == alias)
-        raise Refused(f"the hidden {name}")
+        raise UnsupportedConstruct(f"the hidden {name}")
 
-    def star(self, qualifier: str) -> list[tuple[str | None, Column]]:
+    def star(self, qualifier: str) -> list[tuple[str | None, ColumnExpr]]:
         """The columns of `*`, or of `qualifier.*`, with their names."""
         candidates = [source for source in self.sources if not qualifier or source.name == qualifier]
         if not candidates or (qualifier and len(candidates) > 1):
-            raise Refused(f"{qualifier}.*")
+            raise UnsupportedConstruct(f"{qualifier}.*")
         return [(name, _usable(source, str(name), column)) for source in candidates for name, column in source.columns]
 
     def has_column(self, name: str) -> bool:
@@ -80,7 +80,7 @@ class Scope:
         return own or (self.outer is not None and self.outer.has_column(name))
 
 
-def _usable(source: Source, name: str, column: Column | str) -> Column:
+def _usable(source: Source, name: str, column: ColumnExpr | str) -> ColumnExpr:
     if isinstance(column, str):
-        raise Refused(f"{column} {source.name}.{name}")
+        raise UnsupportedConstruct(f"{column} {source.name}.{name}")
     return column

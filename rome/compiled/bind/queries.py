@@ -11,7 +11,7 @@ from rome.compiled.bind.expressions import Context, Cte, TermReader, check_colla
 from rome.compiled.bind.from_clause import FromReader
 from rome.compiled.bind.grammar import only
 from rome.compiled.bind.grouping import with_determined_columns
-from rome.compiled.bind.names import Scope
+from rome.compiled.bind.names import BindScope
 from rome.compiled.ir.expressions import Collated, Constant, Parameter, Term, refs
 from rome.compiled.ir.queries import (
     Compound,
@@ -23,7 +23,7 @@ from rome.compiled.ir.queries import (
     refs_of,
     terms_of,
 )
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 
 _WITH = ("with_", "with")
 _SELECT = (
@@ -33,8 +33,10 @@ _SELECT = (
 _COMPOUNDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 
 
-def read_query(context: Context, node: exp.Expr, outer: Scope | None) -> Query:
-    """The query that a tree stands for; `outer` are the names of the query that it is a part of. Raises Refused."""
+def read_query(context: Context, node: exp.Expr, outer: BindScope | None) -> Query:
+    """The query that a tree stands for; `outer` are the names of the query that it is a part of. Raises
+    UnsupportedConstruct.
+    """
     clause = node.args.get("with_") or node.args.get("with")
     if clause:
         context = _with(context, clause)
@@ -43,8 +45,8 @@ def read_query(context: Context, node: exp.Expr, outer: Scope | None) -> Query:
     if type(node) in _COMPOUNDS:
         return _compound(context, node, outer)
     if isinstance(node, exp.Subquery) and not node.args.get("alias"):
-        raise Refused("a query in parentheses")
-    raise Refused(f"{node.key} as a query")
+        raise UnsupportedConstruct("a query in parentheses")
+    raise UnsupportedConstruct(f"{node.key} as a query")
 
 
 def _with(context: Context, clause: exp.With) -> Context:
@@ -55,7 +57,7 @@ def _with(context: Context, clause: exp.With) -> Context:
         only(node.args["alias"], "this", "columns")
         name = node.alias.lower()
         if name in context.ctes:
-            raise Refused("WITH of a name that is taken")
+            raise UnsupportedConstruct("WITH of a name that is taken")
         names = tuple(column.name.lower() for column in node.args["alias"].args.get("columns") or ())
         cte = Cte(context.read_query(context, node.this, None), names or None)
         context = replace(context, ctes={**context.ctes, name: cte})
@@ -63,11 +65,11 @@ def _with(context: Context, clause: exp.With) -> Context:
 
 
 class _SelectReader:
-    def __init__(self, context: Context, node: exp.Select, outer: Scope | None) -> None:
+    def __init__(self, context: Context, node: exp.Select, outer: BindScope | None) -> None:
         only(node, *_SELECT)
         self.context = context
         self.node = node
-        self.scope = Scope(outer)
+        self.scope = BindScope(outer)
         self.terms = TermReader(context, self.scope)
 
     def read(self) -> Select:
@@ -79,7 +81,7 @@ class _SelectReader:
         if node.args.get("where"):
             where += self.terms.conjuncts(node.args["where"].this)
         if self.terms.found_aggregate:
-            raise Refused("an aggregate in WHERE or ON")
+            raise UnsupportedConstruct("an aggregate in WHERE or ON")
         outputs = self._outputs()
         aliases: dict[str, Term] = {}
         for output, expression in zip(outputs, self._expressions(outputs), strict=True):
@@ -102,7 +104,7 @@ class _SelectReader:
             is_aggregate=self.terms.found_aggregate or group is not None,
         )
         if having and not select.is_aggregate:
-            raise Refused("HAVING without a group")
+            raise UnsupportedConstruct("HAVING without a group")
         select.free = refs_of(terms_of(select)) - ids_of(select.joins)
         return with_determined_columns(select) if select.is_aggregate else select
 
@@ -131,7 +133,7 @@ class _SelectReader:
                 name = node.name.lower() if isinstance(node, exp.Column) else None
                 found.append(Output(name, self.terms.read(node)))
         if not found:
-            raise Refused("a SELECT of nothing")
+            raise UnsupportedConstruct("a SELECT of nothing")
         return tuple(found)
 
     def _distinct(self, outputs: Sequence[Output]) -> bool:
@@ -153,7 +155,7 @@ class _SelectReader:
             term = self.terms.read(node) if at is None else output_at(outputs, at).term
             check_collations(term)
             if term.collation not in (None, "BINARY"):
-                raise Refused("GROUP BY with a collation")
+                raise UnsupportedConstruct("GROUP BY with a collation")
             found.append(term)
         return tuple(found)
 
@@ -189,26 +191,26 @@ def _qualifier(node: exp.Expr) -> str:
     return ""
 
 
-def _compound(context: Context, node: exp.Expr, outer: Scope | None) -> Compound:
+def _compound(context: Context, node: exp.Expr, outer: BindScope | None) -> Compound:
     only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
     if isinstance(node.this, (exp.Subquery, exp.Paren)) or isinstance(node.expression, (exp.Subquery, exp.Paren)):
-        raise Refused("a query in parentheses")
+        raise UnsupportedConstruct("a query in parentheses")
     left = read_query(context, node.this, outer)
     right = read_query(context, node.expression, outer)
     for member in (left, right):
         if member.order or member.limit is not None or member.offset is not None:
-            raise Refused("ORDER BY or LIMIT inside of a compound")
+            raise UnsupportedConstruct("ORDER BY or LIMIT inside of a compound")
     operator = _COMPOUNDS[type(node)]
     if not node.args.get("distinct"):
         if operator != "UNION":
-            raise Refused(f"{operator} ALL")
+            raise UnsupportedConstruct(f"{operator} ALL")
         operator = "UNION ALL"
     for member in (left, right):
         check_distinct(member.outputs)
     if len(left.outputs) != len(right.outputs):
-        raise Refused("a compound of different widths")
+        raise UnsupportedConstruct("a compound of different widths")
     compound = Compound(operator, left, right, left.outputs)
-    terms = TermReader(context, Scope(outer))
+    terms = TermReader(context, BindScope(outer))
     compound.limit, compound.offset = limit_term(terms, node, "limit"), limit_term(terms, node, "offset")
     compound.order = tuple(_compound_order(one, left.outputs) for one in ordered_nodes(node))
     return compound
@@ -220,7 +222,7 @@ def _compound_order(node: exp.Ordered, outputs: Sequence[Output]) -> tuple[int, 
         name = node.this.name.lower() if isinstance(node.this, exp.Column) and not node.this.table else None
         named = [number for number, output in enumerate(outputs, 1) if name is not None and output.name == name]
         if len(named) != 1:
-            raise Refused("ORDER BY of a compound by an expression")
+            raise UnsupportedConstruct("ORDER BY of a compound by an expression")
         (at,) = named
     output = output_at(outputs, at)
     return at - 1, order_of(node, replace_nature(output.term))
@@ -236,7 +238,7 @@ def check_distinct(outputs: Sequence[Output]) -> None:
     for output in outputs:
         check_collations(output.term)
         if output.term.collation not in (None, "BINARY"):
-            raise Refused("DISTINCT or UNION with a collation")
+            raise UnsupportedConstruct("DISTINCT or UNION with a collation")
 
 
 def ordered_nodes(node: exp.Expr) -> list[exp.Ordered]:
@@ -260,7 +262,7 @@ def position(node: exp.Expr) -> int | None:
     """The number that a term of GROUP BY or ORDER BY is, if it is just one: a position among the result's columns."""
     node = node.unnest()
     if isinstance(node, exp.Neg) and isinstance(node.this.unnest(), exp.Literal):
-        raise Refused("ORDER BY or GROUP BY a negative number")
+        raise UnsupportedConstruct("ORDER BY or GROUP BY a negative number")
     if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
         return int(node.this)
     return None
@@ -269,7 +271,7 @@ def position(node: exp.Expr) -> int | None:
 def output_at(outputs: Sequence[Output], at: int) -> Output:
     """The column of the result at a position that counts from 1."""
     if not 1 <= at <= len(outputs):
-        raise Refused("a position out of range")
+        raise UnsupportedConstruct("a position out of range")
     return outputs[at - 1]
 
 
@@ -290,5 +292,5 @@ def limit_term(terms: TermReader, node: exp.Expr, clause: str) -> Term | None:
     only(found, "expression")
     term = terms.read(found.expression)
     if refs(term):
-        raise Refused(f"{clause.upper()} that changes from row to row")
+        raise UnsupportedConstruct(f"{clause.upper()} that changes from row to row")
     return term

@@ -28,7 +28,7 @@ from rome.compiled.ir.expressions import (
     Case,
     Cast,
     Collated,
-    Column,
+    ColumnExpr,
     Compare,
     Constant,
     Exists,
@@ -50,7 +50,7 @@ from rome.compiled.ir.expressions import (
     refs,
 )
 from rome.compiled.ir.queries import Query
-from rome.compiled.refusal import Refused, Unfit
+from rome.compiled.refusal import UnsupportedConstruct, UnsupportedValue
 from rome.compiled.runtime import values
 from rome.values import Affinity
 
@@ -111,7 +111,7 @@ class Expressions:
 
     def value(self, term: Term, rows: Rows) -> str:
         """The term's value."""
-        if not isinstance(term, (Constant, Parameter, Slot, Column)) and self._is_fixed(term):
+        if not isinstance(term, (Constant, Parameter, Slot, ColumnExpr)) and self._is_fixed(term):
             return self.program.hoist(self._value(term, rows))
         return self._value(term, rows)
 
@@ -121,7 +121,7 @@ class Expressions:
     def _is_fixed(self, term: Term) -> bool:
         return not refs(term) and not _has_slot(term)
 
-    def _column(self, term: Column, rows: Rows) -> str:
+    def _column(self, term: ColumnExpr, rows: Rows) -> str:
         return f"{rows.get(term.source, f'r{term.source}')}[{term.at}]"
 
     def _slot(self, term: Slot, _rows: Rows) -> str:
@@ -369,7 +369,7 @@ class Expressions:
         if fixed and steps:
             code = self.program.hoist(code)
         inner = term.term if isinstance(term, (Collated, Plain)) else term
-        simple = fixed or (not steps and isinstance(inner, (Column, Slot)))
+        simple = fixed or (not steps and isinstance(inner, (ColumnExpr, Slot)))
         return Side(code, term.nullable, fixed, simple)
 
     def _constant_side(self, term: Constant, steps: list[str]) -> Side:
@@ -377,8 +377,8 @@ class Expressions:
         try:
             for step in steps:
                 value = getattr(values, step)(value)
-        except Unfit as error:
-            raise Refused(f"the constant {term.value!r}: {error}") from error
+        except UnsupportedValue as error:
+            raise UnsupportedConstruct(f"the constant {term.value!r}: {error}") from error
         return Side(self._constant(Constant(value), {}), value is None, True, True)
 
 
@@ -427,7 +427,7 @@ def _has_slot(term: Term) -> bool:
 
 
 _VALUES: dict[type[Term], Callable[[Expressions, Any, Rows], str]] = {
-    Column: Expressions._column,
+    ColumnExpr: Expressions._column,
     Slot: Expressions._slot,
     Constant: Expressions._constant,
     Parameter: Expressions._parameter,

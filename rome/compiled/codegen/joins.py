@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 from rome.compiled.codegen.expressions import Expressions, Rows, Side
 from rome.compiled.codegen.program import Program
-from rome.compiled.ir.expressions import Column, Compare, Term, refs
+from rome.compiled.ir.expressions import ColumnExpr, Compare, Term, refs
 from rome.compiled.ir.queries import Group, Join, Query, Source, ids_of, sources_of
 
 
 @dataclass(frozen=True)
-class Clause:
+class JoinClause:
     """A clause of a comprehension. `lookup`: if all that it does is to look a key up in a hash, whether it is there."""
 
     code: str
@@ -53,14 +53,14 @@ class Joins:
         self.terms = terms
         self.rows = rows
 
-    def clauses(self, joins: Sequence[Join], where: Sequence[Term], rows: Rows) -> list[Clause]:
+    def clauses(self, joins: Sequence[Join], where: Sequence[Term], rows: Rows) -> list[JoinClause]:
         """The clauses that let through every combination of rows that the joins and `where` do."""
         own = ids_of(tuple(joins))
         pending = [term for term in where if refs(term) & own]
         first = [self._if(term, rows) for term in where if not refs(term) & own]
         if not joins:
-            return [Clause("for _ in ONCE"), *first]
-        found: list[Clause] = []
+            return [JoinClause("for _ in ONCE"), *first]
+        found: list[JoinClause] = []
         bound: frozenset[int] = frozenset()
         for join in joins:
             ids = frozenset(source.id for source in sources_of(join.item))
@@ -76,38 +76,38 @@ class Joins:
             first = []
         return found
 
-    def _if(self, term: Term, rows: Rows) -> Clause:
-        return Clause(f"if {self.terms.true(term, rows)}")
+    def _if(self, term: Term, rows: Rows) -> JoinClause:
+        return JoinClause(f"if {self.terms.true(term, rows)}")
 
-    def _inner(self, item: Source | Group, conjuncts: _Conjuncts, rows: Rows, *, is_first: bool) -> list[Clause]:
+    def _inner(self, item: Source | Group, conjuncts: _Conjuncts, rows: Rows, *, is_first: bool) -> list[JoinClause]:
         after = [self._if(term, rows) for term in conjuncts.rest]
         if conjuncts.keys:
             key, hashed, is_unique = self._hash(item, conjuncts, rows)
             name, get = target(item), self.program.hoist(f"{hashed}.get")
             code = f"for {name} in ({get}({key}),) if {name}" if is_unique else f"for {name} in {get}({key}, ())"
-            return [Clause(code, f"({key} in {hashed})"), *after]
+            return [JoinClause(code, f"({key} in {hashed})"), *after]
         if is_first:
             own = [self._if(term, rows) for term in conjuncts.own]
-            return [Clause(f"for {target(item)} in {self._base(item)}"), *own, *after]
-        return [Clause(f"for {target(item)} in {self._filtered(item, conjuncts.own)}"), *after]
+            return [JoinClause(f"for {target(item)} in {self._base(item)}"), *own, *after]
+        return [JoinClause(f"for {target(item)} in {self._filtered(item, conjuncts.own)}"), *after]
 
-    def _left(self, join: Join, ids: frozenset[int], rows: Rows) -> Clause:
+    def _left(self, join: Join, ids: frozenset[int], rows: Rows) -> JoinClause:
         conjuncts = _split(join.on, ids)
         name, null = target(join.item), _nulls(join.item)
         if conjuncts.keys:
             key, hashed, is_unique = self._hash(join.item, conjuncts, rows)
             get = self.program.hoist(f"{hashed}.get")
             if not conjuncts.rest and is_unique:
-                return Clause(f"for {name} in ({get}({key}, {self.program.hoist(null)}),)")
+                return JoinClause(f"for {name} in ({get}({key}, {self.program.hoist(null)}),)")
             if not conjuncts.rest:
-                return Clause(f"for {name} in {get}({key}, {self.program.hoist(f'({null},)')})")
+                return JoinClause(f"for {name} in {get}({key}, {self.program.hoist(f'({null},)')})")
             found = f"filter(None, ({get}({key}),))" if is_unique else f"{get}({key}, ())"
         else:
             found = self._filtered(join.item, conjuncts.own)
         if conjuncts.rest:
             tests = " and ".join(self.terms.true(term, rows) for term in conjuncts.rest)
             found = f"[{name} for {name} in {found} if {tests}]"
-        return Clause(f"for {name} in ({found} or {self.program.hoist(f'({null},)')})")
+        return JoinClause(f"for {name} in ({found} or {self.program.hoist(f'({null},)')})")
 
     def _base(self, item: Source | Group) -> str:
         """The code of an item's rows."""
@@ -116,7 +116,7 @@ class Joins:
             return self.program.hoist(f"[{target(item)} {clauses}]")
         if item.query is not None:
             return self.program.hoist(self.rows(item.query, {}))
-        return self.program.hoist(f"t[{item.occurrence}]")
+        return self.program.hoist(f"t[{item.table_ref}]")
 
     def _filtered(self, item: Source | Group, own: Sequence[Term]) -> str:
         if not own:
@@ -195,7 +195,7 @@ def _is_unique(item: Source | Group, keys: Sequence[tuple[Compare, bool]]) -> bo
     if isinstance(item, Group) or item.table is None or not item.table.key:
         return False
     terms = [comparison.left if is_left else comparison.right for comparison, is_left in keys]
-    positions = {term.at for term in terms if isinstance(term, Column)}
+    positions = {term.at for term in terms if isinstance(term, ColumnExpr)}
     return positions.issuperset(item.table.position[name.lower()] for name in item.table.key)
 
 

@@ -9,10 +9,9 @@
         x2 = h1.get
         return [(r0[0], r1[1]) for r0 in t[0] if r0[3] == x0 for r1 in x2(r0[0], ())]
 
-Names: `t` rows by occurrence, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `c…` constants,
-which stand before the function, `x…` hoisted values, `h…` hashes, `k…` and `g…` the key and the members of a group. All
-else is a helper of `values`, `arithmetic`,
-`text`, `rows` or `aggregates`.
+Names: `t` rows by table reference, `v` values by placeholder, `p…` placeholders, `r…` the row of a source, `c…`
+constants, which stand before the function, `x…` hoisted values, `h…` hashes, `k…` and `g…` the key and the members of a
+group. All else is a helper of `values`, `arithmetic`, `text`, `rows` or `aggregates`.
 """
 
 from __future__ import annotations

@@ -19,14 +19,14 @@ from rome.compiled.codegen.joins import Joins, width
 from rome.compiled.codegen.program import Program
 from rome.compiled.ir.expressions import (
     Aggregate,
-    Column,
+    ColumnExpr,
     Nature,
     Slot,
     Term,
     rewritten,
 )
 from rome.compiled.ir.queries import Compound, Order, Output, Query, Select, sources_of
-from rome.compiled.refusal import Refused
+from rome.compiled.refusal import UnsupportedConstruct
 
 _FOLDS = {"NOCASE": "nocase", "RTRIM": "rtrimmed"}
 
@@ -100,7 +100,7 @@ class Queries:
         for source, run in groupby((output.term for output in query.outputs), _source):
             terms = list(run)
             row = rows.get(source, f"r{source}") if source is not None else ""
-            places = tuple(term.at for term in terms if isinstance(term, Column))
+            places = tuple(term.at for term in terms if isinstance(term, ColumnExpr))
             if source in widths and places == tuple(range(widths[source])):
                 codes.append(f"*{row}")
             elif source is not None and len(places) >= _MANY:
@@ -131,7 +131,7 @@ class Queries:
             term = order.term
             plain = getattr(term, "term", None) if term not in terms else term
             if plain not in terms:
-                raise Refused("DISTINCT with ORDER BY of another column")
+                raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
             found.append((terms.index(plain), order))
         return found
 
@@ -202,7 +202,7 @@ class Queries:
         orders = [replace(order, term=after(order.term)) for order in query.order]
         extra = [order.term for order in orders if order.term not in outputs]
         if query.distinct and extra:
-            raise Refused("DISTINCT with ORDER BY of another column")
+            raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
         row = _tuple([self.terms.value(term, rows) for term in [*outputs, *extra]])
         code = " ".join([f"[{row}", source, *having]) + "]"
         if query.distinct:
@@ -240,7 +240,7 @@ class Queries:
 
 
 def _source(term: Term) -> int | None:
-    return term.source if isinstance(term, Column) else None
+    return term.source if isinstance(term, ColumnExpr) else None
 
 
 def _joined(clauses: Sequence[object]) -> str:

@@ -74,7 +74,7 @@ class _Natured(Term):
 
 
 @dataclass(frozen=True)
-class Column(_Natured):
+class ColumnExpr(_Natured):
     """The value at a position in the rows of a source (`Source.id`)."""
 
     source: int
@@ -107,7 +107,7 @@ NULL = Constant(None)
 
 @dataclass(frozen=True)
 class Parameter(Term):
-    """The value of a placeholder (by its position in `NormalText.lists`)."""
+    """The value of a placeholder (by its position in `NormalizedStatement.lists`)."""
 
     placeholder: int
 
@@ -333,7 +333,7 @@ def parts(term: Term) -> Iterator[Any]:
 
 def refs(term: Term) -> frozenset[int]:
     """The sources whose rows a term depends on; for a subquery, those outside of it."""
-    if isinstance(term, Column):
+    if isinstance(term, ColumnExpr):
         return frozenset((term.source,))
     found: frozenset[int] = frozenset()
     for part in parts(term):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from rome.catalog.model import Table
-from rome.compiled.ir.expressions import Column, Term, refs
+from rome.compiled.ir.expressions import ColumnExpr, Term, refs
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Order:
 
 @dataclass(eq=False)
 class Source:
-    """Something in FROM whose rows have a variable of their own: the occurrence of a table, or a derived table."""
+    """Something in FROM whose rows have a variable of their own: the table reference of a table, or a derived table."""
 
     id: int
     name: str
     """What qualifies its columns, in lower case."""
-    columns: tuple[tuple[str | None, Column | str], ...]
+    columns: tuple[tuple[str | None, ColumnExpr | str], ...]
     """In order: name in lower case, and the column, or why it can't be used."""
     table: Table | None = None
-    occurrence: int | None = None
+    table_ref: int | None = None
     query: Query | None = None
 
     @cached_property

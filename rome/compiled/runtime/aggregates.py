@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rome.compiled.refusal import Unfit
+from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.text import concat
 from rome.compiled.runtime.values import rank
 
@@ -48,18 +48,18 @@ def _added(values: Sequence[Any]) -> tuple[int | float, int]:
     if classes <= {int}:
         return sum(known), len(known)
     if not classes <= {int, float}:
-        raise Unfit("a sum of texts or blobs")
+        raise UnsupportedValue("a sum of texts or blobs")
     total, lost = 0.0, 0.0
     for value in known:
         if value.__class__ is int and not -_EXACT_INT < value < _EXACT_INT:
-            raise Unfit("a sum of floats and large integers")
+            raise UnsupportedValue("a sum of floats and large integers")
         number = float(value)
         new = total + number
         lost += (total - new) + number if abs(total) > abs(number) else (number - new) + total
         total = new
     result = total + lost
     if result - result != 0:
-        raise Unfit("an infinite sum")
+        raise UnsupportedValue("an infinite sum")
     return result, len(known)
 
 
@@ -67,7 +67,7 @@ def sum_of(values: Sequence[Any]) -> Any:
     """sum(x): NULL of nothing."""
     total, number = _added(values)
     if not -_INT64 <= total < _INT64 and total.__class__ is int:
-        raise Unfit("integer overflow")
+        raise UnsupportedValue("integer overflow")
     return total if number else None
 
 
@@ -84,7 +84,7 @@ def average_of(values: Sequence[Any]) -> Any:
 
 def _as_float(total: int | float) -> float:
     if total.__class__ is int and not -_EXACT_INT < total < _EXACT_INT:
-        raise Unfit("a large sum as a float")
+        raise UnsupportedValue("a large sum as a float")
     return float(total)
 
 

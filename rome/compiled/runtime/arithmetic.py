@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rome.compiled.refusal import Unfit
+from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import GREATEST, LEAST, cast_integer, number_of
 
 
@@ -16,7 +16,7 @@ def _result(number: float) -> float | None:
         return number
     if math.isnan(number):
         return None
-    raise Unfit("an infinite number")
+    raise UnsupportedValue("an infinite number")
 
 
 def _calculated(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any:
@@ -31,7 +31,7 @@ def _calculated(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> 
     try:
         return _result(operation(float(left), float(right)))
     except OverflowError:
-        raise Unfit("an infinite number") from None
+        raise UnsupportedValue("an infinite number") from None
 
 
 def add(left: Any, right: Any) -> Any:
@@ -79,7 +79,7 @@ def modulo(left: Any, right: Any) -> Any:
 
 def _bits(value: Any) -> int:
     if value.__class__ is not int:
-        raise Unfit("the bits of no integer")
+        raise UnsupportedValue("the bits of no integer")
     return int(value)
 
 
@@ -114,7 +114,7 @@ def absolute(value: Any) -> Any:
     if value is None:
         return None
     if value.__class__ not in (int, float) or value == LEAST:
-        raise Unfit("abs() of a text, or out of range")
+        raise UnsupportedValue("abs() of a text, or out of range")
     return abs(value)
 
 
@@ -125,7 +125,7 @@ def rounded(value: Any, digits: Any = 0) -> Any:
     if value.__class__ is int and digits.__class__ is int:
         return _rounded_whole(float(value))
     if value.__class__ is not float or digits != 0:
-        raise Unfit("round() to decimals")
+        raise UnsupportedValue("round() to decimals")
     return _rounded_whole(value)
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rome.compiled.refusal import Unfit
+from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import rank
 
 ONCE = ((),)
@@ -29,7 +29,7 @@ def ordered(
 
 def _limit(value: Any) -> int:
     if value.__class__ is not int:
-        raise Unfit("LIMIT of no integer")
+        raise UnsupportedValue("LIMIT of no integer")
     return int(value)
 
 
@@ -47,7 +47,7 @@ def stop_of(limit: Any, offset: Any) -> int | None:
 def only_value(rows: Sequence[Sequence[Any]]) -> Any:
     """The value of a scalar subquery."""
     if len(rows) > 1:
-        raise Unfit("a scalar subquery of several rows")
+        raise UnsupportedValue("a scalar subquery of several rows")
     return rows[0][0] if rows else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from rome.compiled.refusal import Unfit
+from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import ASCII_LOWER, ASCII_UPPER
 
 _LONGEST_PATTERN = 5000
@@ -20,11 +20,11 @@ def _text(value: Any) -> str:
     """A value that is not NULL as a function of texts takes it."""
     if value.__class__ is str:
         if "\0" in value:
-            raise Unfit("a text with a NUL")
+            raise UnsupportedValue("a text with a NUL")
         return str(value)
     if value.__class__ is int:
         return str(value)
-    raise Unfit("the text of a float or blob")
+    raise UnsupportedValue("the text of a float or blob")
 
 
 def concat(left: Any, right: Any) -> Any:
@@ -40,7 +40,7 @@ def concat(left: Any, right: Any) -> Any:
 def _always_null(value: Any) -> None:
     """What compares with a pattern that is NULL. (Whether blobs can be LIKE anything, SQLite is built to know.)"""
     if value.__class__ is bytes:
-        raise Unfit("LIKE of a blob")
+        raise UnsupportedValue("LIKE of a blob")
 
 
 def like_matcher(pattern: Any, escape: Any = "") -> Callable[[Any], int | None]:
@@ -58,7 +58,7 @@ def glob_matcher(pattern: Any) -> Callable[[Any], int | None]:
 @lru_cache(maxsize=256)
 def _matcher(pattern: str, escape: str) -> Callable[[Any], int | None]:
     if len(escape) > 1 or len(pattern) > _LONGEST_PATTERN:
-        raise Unfit("a long pattern, or ESCAPE of several characters")
+        raise UnsupportedValue("a long pattern, or ESCAPE of several characters")
     found: list[str] = []
     characters = iter(pattern)
     for character in characters:
@@ -76,7 +76,7 @@ def _matcher(pattern: str, escape: str) -> Callable[[Any], int | None]:
 @lru_cache(maxsize=256)
 def _glob(pattern: str) -> Callable[[Any], int | None]:
     if "[" in pattern or len(pattern) > _LONGEST_PATTERN:
-        raise Unfit("GLOB with a set")
+        raise UnsupportedValue("GLOB with a set")
     found = ("." if one == "?" else ".*" if one == "*" else re.escape(one) for one in re.sub(r"\*+", "*", pattern))
     return _matching(re.compile("".join(found), re.DOTALL))
 
@@ -151,7 +151,7 @@ def replace(value: Any, old: Any, new: Any) -> Any:
         return None
     old = _text(old)
     if not old:
-        raise Unfit("replace() of nothing in a number")
+        raise UnsupportedValue("replace() of nothing in a number")
     return _text(value).replace(old, _text(new))
 
 
@@ -167,7 +167,7 @@ def substr(value: Any, start: Any, size: Any = 2**31) -> Any:
     if value is None or start is None or size is None:
         return None
     if start.__class__ is not int or size.__class__ is not int:
-        raise Unfit("substr() by no integer")
+        raise UnsupportedValue("substr() by no integer")
     value = _text(value)
     begin, count = start, abs(size)
     if begin < 0:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rome.compiled.refusal import Unfit
+from rome.compiled.refusal import UnsupportedValue
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 
@@ -57,9 +57,9 @@ def as_number(value: Any) -> Any:
         number = int(sign + whole)
         if LEAST <= number <= GREATEST:
             return number
-        raise Unfit("a text that is a large number")
+        raise UnsupportedValue("a text that is a large number")
     if len(decimal.replace(".", "").lstrip("0")) > _EXACT_DIGITS or abs(int(exponent or 0)) > _EXACT_POWER:
-        raise Unfit("a text that is a number of many digits")
+        raise UnsupportedValue("a text that is a number of many digits")
     return float(match.group())
 
 
@@ -68,7 +68,7 @@ def as_text(value: Any) -> Any:
     if value.__class__ is int:
         return str(value)
     if value.__class__ is float:
-        raise Unfit("the text of a float")
+        raise UnsupportedValue("the text of a float")
     return value
 
 
@@ -82,7 +82,7 @@ def number_of(value: Any) -> Any:
             return number
         if _BEGINS_AS_NUMBER.match(value) is None and "\0" not in value:
             return 0
-    raise Unfit("a number in a text or blob")
+    raise UnsupportedValue("a number in a text or blob")
 
 
 def truth(value: Any) -> bool | None:
@@ -97,7 +97,7 @@ def nocase(value: Any) -> Any:
     if value.__class__ is not str:
         return value
     if "\0" in value:
-        raise Unfit("NOCASE of a text with a NUL")
+        raise UnsupportedValue("NOCASE of a text with a NUL")
     return value.lower() if value.isascii() else value.translate(ASCII_LOWER)
 
 
@@ -118,7 +118,7 @@ def cast_integer(value: Any) -> Any:
         return value
     number = number_of(value)
     if number.__class__ is float:
-        raise Unfit("the integer in a text")
+        raise UnsupportedValue("the integer in a text")
     return number
 
 
@@ -133,14 +133,14 @@ def cast_numeric(value: Any) -> Any:
         return value
     number = number_of(value)
     if number.__class__ is float and number.is_integer():
-        raise Unfit("a text that is a whole float")
+        raise UnsupportedValue("a text that is a whole float")
     return number
 
 
 def cast_text(value: Any) -> Any:
     """CAST AS TEXT."""
     if value.__class__ is bytes:
-        raise Unfit("the text of a blob")
+        raise UnsupportedValue("the text of a blob")
     return as_text(value)
 
 

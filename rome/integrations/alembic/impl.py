@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import Column, Constraint, PrimaryKeyConstraint, Table
 from sqlalchemy.types import Text, TypeEngine, to_instance
 
-from rome.integrations.alembic.remake import remake_table, taken_away
+from rome.integrations.alembic.remake import rebuilding_table, remake_table
 from rome.sql.syntax.create_table import ColumnText, TableText
 
 
@@ -117,7 +117,7 @@ class RomeImpl(SQLiteImpl):
             super().drop_table(table, **options)
             return
         self._batched = None
-        with taken_away(self._live_connection(), table.name):
+        with rebuilding_table(self._live_connection(), table.name):
             super().drop_table(table, **options)
 
     def _ddl_compiler(self) -> Any:

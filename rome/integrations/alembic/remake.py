@@ -31,15 +31,15 @@ def remake_table(connection: Connection, name: str, change: Callable[[TableText]
     after = change(before)
     if after == before:
         return
-    with connection.begin_nested(), taken_away(connection, name):
+    with connection.begin_nested(), rebuilding_table(connection, name):
         _remake(connection, name, after)
 
 
 @contextmanager
-def taken_away(connection: Connection, name: str) -> Iterator[None]:
-    """Within, the table may be dropped and made again: see `rome.dbapi.Connection.taken_away`."""
+def rebuilding_table(connection: Connection, name: str) -> Iterator[None]:
+    """Within, the table may be dropped and made again: see `rome.dbapi.Connection.rebuilding_table`."""
     driver = connection.connection.dbapi_connection
-    with driver.taken_away(name):  # type: ignore[union-attr]
+    with driver.rebuilding_table(name):  # type: ignore[union-attr]
         yield
 
 

@@ -1,4 +1,4 @@
-"""The analysis of a statement: which occurrences of tables it has, and what it wants of each.
+"""The analysis of a statement: which table references of tables it has, and what it wants of each.
 
 It holds for all texts that have the same normal text, whatever stands in their IN lists, and under all catalogs in
 which the tables, views and triggers that they mention have the same shape (`definitions`).
@@ -16,14 +16,14 @@ from rome.sql.analysis.extract_predicates import Facts
 from rome.sql.analysis.indirect_tables import changed_along, tables_behind
 from rome.sql.analysis.plan_dependencies import has_odd_names
 from rome.sql.analysis.propagate_equalities import propagate
-from rome.sql.analysis.relation import Part, Wanted
-from rome.sql.analysis.scopes import Occurrence, Scopes
-from rome.sql.analysis.table_refs import number_occurrences, occurrence_of
+from rome.sql.analysis.relation import Part, Relation
+from rome.sql.analysis.scopes import Scopes, TableRef
+from rome.sql.analysis.table_refs import number_table_refs, table_ref_number
 from rome.sql.analysis.topn import counted, front, want_parts
 from rome.sql.syntax.ast_walk import Nodes
-from rome.sql.syntax.normalize import NormalText
+from rome.sql.syntax.normalize import NormalizedStatement
 from rome.sql.syntax.parse import parse
-from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Kind, Statement
+from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,17 @@ class Analysis:
     """What a normal text reads.
 
     `parsed`: whether it was understood. If not, nothing else is said, and all that SQLite touches is to be read.
-    `tree`: the parser's tree with numbered occurrences, where there is one. `whole`: the names, in lower case, of
+    `tree`: the parser's tree with numbered table references, where there is one. `whole`: the names, in lower case, of
     tables to be read whole for what is behind the text (views, triggers) or in a form that is not understood.
-    `counted`: the answer is one row with the number of this occurrence's rows of `part`.
-    `page`: what comes out first is made of the first rows of an occurrence.
+    `counted`: the answer is one row with the number of this table reference's rows of `part`.
+    `page`: what comes out first is made of the first rows of a table reference.
     """
 
     parsed: bool = True
     tree: exp.Expr | None = None
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[Relation, ...] = ()
     whole: frozenset[str] = frozenset()
-    counted: Wanted | None = None
+    counted: Relation | None = None
     page: Front | None = None
 
     def without_tree(self) -> Analysis:
@@ -51,14 +51,15 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Front:
-    """An occurrence in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
+    """A table reference in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
 
-    `wanted`: the occurrence, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of a
-    UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is the
-    tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others do.
+    `wanted`: the table reference, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of
+    a UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is
+    the tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others
+    do.
     """
 
-    wanted: Wanted
+    wanted: Relation
     numbers: tuple[int, ...]
     is_all: bool
     about: int
@@ -73,10 +74,12 @@ def is_parsed(statement: Statement, mentioned: Set[str]) -> bool:
     """Whether the text must be parsed to tell what it reads. `mentioned`: the names in it (`tokens.names`)."""
     if statement.kind not in ABOUT_ROWS or statement.tail:
         return False
-    return statement.kind is not Kind.INSERT or not mentioned.isdisjoint(_READ_WORDS)
+    return statement.kind is not StatementKind.INSERT or not mentioned.isdisjoint(_READ_WORDS)
 
 
-def analyse(statement: Statement, mentioned: Set[str], normal: NormalText | None, catalog: Catalog) -> Analysis:
+def analyse(
+    statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog
+) -> Analysis:
     """The analysis of SELECT, INSERT, UPDATE or DELETE. `mentioned`: the names in its text.
 
     `normal`: its normal text, if it `is_parsed` and SQLite would not refuse it. `catalog` must not have tables that are
@@ -92,10 +95,10 @@ def analyse(statement: Statement, mentioned: Set[str], normal: NormalText | None
 
 
 def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[str]) -> Analysis:
-    number_occurrences(nodes, catalog)
+    number_table_refs(nodes, catalog)
     scopes = Scopes(nodes, catalog)
-    occurrences = [one for scope in scopes for one in scope.occurrences if one.table is not None]
-    occurrences += _without_scope(nodes, catalog, occurrences)
+    table_refs = [one for scope in scopes for one in scope.table_refs if one.table is not None]
+    table_refs += _without_scope(nodes, catalog, table_refs)
     facts = Facts(scopes)
     is_steady = _steadiness(statement, nodes.tree, scopes, catalog, behind)
     propagate(facts.equalities, is_steady)
@@ -103,10 +106,10 @@ def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[s
     whole = {name for name in behind | _named_otherwise(nodes) if name in catalog.tables}
     return Analysis(
         tree=nodes.tree,
-        wanted=tuple(occurrence.wanted() for occurrence in occurrences),
+        wanted=tuple(table_ref.wanted() for table_ref in table_refs),
         whole=frozenset(whole),
         counted=_counted(nodes.tree, scopes, facts),
-        page=_front(nodes.tree, scopes, facts) if statement.kind is Kind.SELECT else None,
+        page=_front(nodes.tree, scopes, facts) if statement.kind is StatementKind.SELECT else None,
     )
 
 
@@ -114,9 +117,9 @@ def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
     found = front(scopes, facts)
     if found is None:
         return None
-    scope, occurrences, part = found
+    scope, table_refs, part = found
     node = scope.node
-    first, *others = occurrences
+    first, *others = table_refs
     wanted = replace(
         first.wanted(),
         predicates=tuple(each for each in first.predicates if all(each in one.predicates for one in others)),
@@ -124,41 +127,41 @@ def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
         part=part,
     )
     about = hash((wanted.number, *map(node.args.get, ("from_", "from", "where")), *(node.args.get("joins") or ())))
-    return Front(wanted, tuple(each.number for each in occurrences), node is tree, about, node)
+    return Front(wanted, tuple(each.number for each in table_refs), node is tree, about, node)
 
 
-def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Wanted | None:
-    """The occurrence whose rows the statement counts, and which of them."""
+def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Relation | None:
+    """The table reference whose rows the statement counts, and which of them."""
     found = counted(tree, scopes, facts)
     if found is None or found[0].table is None:
         return None
-    occurrence, exactly = found
-    return Wanted(occurrence.number, found[0].table, part=Part(exactly))
+    table_ref, exactly = found
+    return Relation(table_ref.number, found[0].table, part=Part(exactly))
 
 
-def _without_scope(nodes: Nodes, catalog: Catalog, seen: list[Occurrence]) -> list[Occurrence]:
-    """The occurrences of tables in scopes that are unclear, or in none. Nothing is known of them."""
-    known = {id(occurrence.node) for occurrence in seen}
+def _without_scope(nodes: Nodes, catalog: Catalog, seen: list[TableRef]) -> list[TableRef]:
+    """The table references of tables in scopes that are unclear, or in none. Nothing is known of them."""
+    known = {id(table_ref.node) for table_ref in seen}
     target = nodes.tree.this if isinstance(nodes.tree, exp.Insert) else None
     known.add(id(target.this if isinstance(target, exp.Schema) else target))
     return [
-        Occurrence(node.alias_or_name.lower(), catalog.table(node.name), node)
+        TableRef(node.alias_or_name.lower(), catalog.table(node.name), node)
         for node in nodes.tables
-        if occurrence_of(node) is not None and id(node) not in known
+        if table_ref_number(node) is not None and id(node) not in known
     ]
 
 
 def _named_otherwise(nodes: Nodes) -> set[str]:
     """Names, in lower case, that may be a table's but have no number: those of CTEs, and the `t` of `a IN t`."""
-    found = {node.name.lower() for node in nodes.tables if occurrence_of(node) is None}
+    found = {node.name.lower() for node in nodes.tables if table_ref_number(node) is None}
     fields = [node.args.get("field") for node in nodes.ins]
     return found | {field.name.lower() for field in fields if field is not None}
 
 
 def _steadiness(
     statement: Statement, tree: exp.Expr, scopes: Scopes, catalog: Catalog, behind: Set[str]
-) -> Callable[[Occurrence], bool]:
-    """Tells whether a statement finds an occurrence's rows as they were fetched, though it changes rows on its way.
+) -> Callable[[TableRef], bool]:
+    """Tells whether a statement finds a table reference's rows as they were fetched, though it changes rows on its way.
 
     An INSERT has read all before it changes anything, UPDATE and DELETE have found the rows that they change by what is
     in FROM and WHERE. What they look at afterwards may be changed already, by them, by foreign keys or by triggers.
@@ -168,15 +171,15 @@ def _steadiness(
     changed = changed_along(statement, catalog) | behind
     found_before: set[int] = set()
     outermost = scopes.of(tree)
-    if outermost is not None and statement.kind is not Kind.INSERT:
-        found_before.update(id(one.node) for one in outermost.occurrences)
+    if outermost is not None and statement.kind is not StatementKind.INSERT:
+        found_before.update(id(one.node) for one in outermost.table_refs)
         where = tree.args.get("where")
         found_before.update(id(node) for node in (Nodes(where).tables if where else ()))
 
-    def is_steady(occurrence: Occurrence) -> bool:
-        assert occurrence.table is not None
-        name = occurrence.table.name.lower()
-        is_target = name == statement.table and statement.kind is not Kind.INSERT
-        return name not in changed and (not is_target or id(occurrence.node) in found_before)
+    def is_steady(table_ref: TableRef) -> bool:
+        assert table_ref.table is not None
+        name = table_ref.table.name.lower()
+        is_target = name == statement.table and statement.kind is not StatementKind.INSERT
+        return name not in changed and (not is_target or id(table_ref.node) in found_before)
 
     return is_steady

@@ -13,28 +13,28 @@ from sqlglot import exp
 
 from rome.sql.analysis.extract_predicates import Facts
 from rome.sql.analysis.resolve_names import Found
-from rome.sql.analysis.scopes import Occurrence, Scope, Scopes
+from rome.sql.analysis.scopes import Scope, Scopes, TableRef
 
 
 @dataclass(frozen=True, slots=True)
-class Driver:
+class DrivingTable:
     """What the rows of a scope come from, as `own` hands them on: a table, which is `own` itself or stands in it."""
 
-    own: Occurrence
-    occurrences: tuple[Occurrence, ...]
+    own: TableRef
+    table_refs: tuple[TableRef, ...]
     """More than one, if they stand in the members of a UNION."""
 
     def column(self, facts: Facts, scope: Scope, node: exp.Expr) -> Found | None:
         """The column that a name stands for, if it is of the table, and the same everywhere."""
         found = facts.names.find_all(scope, node)
         is_it = all(each.own is self.own for each in found) and len({each.column for each in found}) == 1
-        return found[0] if is_it and tuple(each.occurrence for each in found) == self.occurrences else None
+        return found[0] if is_it and tuple(each.table_ref for each in found) == self.table_refs else None
 
 
-def driver_of(scopes: Scopes, scope: Scope, own: Occurrence, facts: Facts) -> Driver | None:
-    """What an occurrence's rows come from; None if a row of it may come from several, or that is not known."""
+def driving_table_of(scopes: Scopes, scope: Scope, own: TableRef, facts: Facts) -> DrivingTable | None:
+    """What a table reference's rows come from; None if a row of it may come from several, or that is not known."""
     if own.table is not None:
-        return Driver(own, (own,))
+        return DrivingTable(own, (own,))
     terms = order_terms(scope.node)
     found = facts.names.find_all(scope, meant(scope, terms[0].this.unnest())) if terms else ()
     members = _members(own.node.this) if isinstance(own.node, exp.Subquery) else None
@@ -42,10 +42,10 @@ def driver_of(scopes: Scopes, scope: Scope, own: Occurrence, facts: Facts) -> Dr
         return None
     for member, each in zip(members, found, strict=True):
         inner = scopes.of(member)
-        if inner is None or not each.narrows or each.nullable or each.occurrence not in inner.occurrences:
+        if inner is None or not each.narrows or each.nullable or each.table_ref not in inner.table_refs:
             return None
-    tables = {each.occurrence.table.id for each in found if each.occurrence.table is not None}
-    return Driver(own, tuple(each.occurrence for each in found)) if len(tables) == 1 else None
+    tables = {each.table_ref.table.id for each in found if each.table_ref.table is not None}
+    return DrivingTable(own, tuple(each.table_ref for each in found)) if len(tables) == 1 else None
 
 
 def _members(node: exp.Expr) -> list[exp.Expr] | None:

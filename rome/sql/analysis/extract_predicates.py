@@ -1,8 +1,8 @@
-"""Facts: what the conditions of a statement say of each occurrence, and which columns they hold equal.
+"""Facts: what the conditions of a statement say of each table reference, and which columns they hold equal.
 
     p.id = ?1 AND c.pid = p.id      a predicate on p.id, and an equality by which rows of p narrow c, and of c narrow p
 
-A condition speaks of occurrences in other scopes than its own in three ways:
+A condition speaks of table references in other scopes than its own in three ways:
 
 * through a subselect in FROM, where a name leads on to a table's column (`names`);
 * from within: a subquery is looked at for rows of the scope around it. Its tables are narrowed by those rows' values;
@@ -37,10 +37,10 @@ from rome.sql.analysis.comparisons import (
     paired,
     reading,
 )
-from rome.sql.analysis.pushdown_safety import is_plain
+from rome.sql.analysis.pushdown_safety import is_pushdown_safe
 from rome.sql.analysis.relation import AnyOf, Predicate
 from rome.sql.analysis.resolve_names import Alike, Found, Names
-from rome.sql.analysis.scopes import Condition, Occurrence, Scope, Scopes
+from rome.sql.analysis.scopes import Condition, Scope, Scopes, TableRef
 from rome.sql.syntax.operands import AsIs
 from rome.values import Affinity
 
@@ -55,13 +55,13 @@ class Equality:
 
 @dataclass(slots=True)
 class _Reach:
-    """The occurrences that a condition may narrow; of those in `nullable`, by what rejects NULL only."""
+    """The table references that a condition may narrow; of those in `nullable`, by what rejects NULL only."""
 
-    occurrences: tuple[Occurrence, ...] = ()
+    table_refs: tuple[TableRef, ...] = ()
     nullable: frozenset[int] = field(default_factory=frozenset)
 
     def narrows(self, found: Found) -> bool:
-        return found.narrows and any(found.own is one for one in self.occurrences)
+        return found.narrows and any(found.own is one for one in self.table_refs)
 
     def may_be_null(self, found: Found) -> bool:
         return found.nullable or id(found.own) in self.nullable
@@ -71,7 +71,7 @@ class _Reach:
 class Demands:
     """What must be true of the rows of a scope, as far as it is understood. `is_all`: there is nothing else."""
 
-    of: list[tuple[Occurrence, Predicate | AnyOf]] = field(default_factory=list)
+    of: list[tuple[TableRef, Predicate | AnyOf]] = field(default_factory=list)
     is_all: bool = True
 
 
@@ -79,7 +79,7 @@ _Said = list[tuple[Found, Predicate]]
 
 
 class Facts:
-    """Of all scopes of a statement. Predicates are entered with their occurrences; `equalities` has the rest."""
+    """Of all scopes of a statement. Predicates are entered with their table references; `equalities` has the rest."""
 
     def __init__(self, scopes: Scopes) -> None:
         self.equalities: list[Equality] = []
@@ -114,7 +114,7 @@ class Facts:
         return [replace(each, nullable=each.nullable - there) if each.must_hold else each for each in conditions]
 
     def _rejects_null(self, scope: Scope, condition: Condition) -> Iterator[int]:
-        """The ids of the occurrences of which the condition can't be true where NULLs stand in their place."""
+        """The ids of the table references of which the condition can't be true where NULLs stand in their place."""
         for conjunct in conjuncts(condition.node):
             named = [each.column for each in reading(conjunct).comparisons if each.rejects_null]
             named += [column for pair in equalities(conjunct) for column in pair]
@@ -126,10 +126,10 @@ class Facts:
     def _reach(self, scope: Scope, condition: Condition) -> _Reach:
         around = self._from_within.get(id(scope)) if condition.must_hold else None
         if around is None:
-            return _Reach(condition.occurrences, condition.nullable)
-        return _Reach(condition.occurrences + around.occurrences, condition.nullable | around.nullable)
+            return _Reach(condition.table_refs, condition.nullable)
+        return _Reach(condition.table_refs + around.table_refs, condition.nullable | around.nullable)
 
-    def _conjunct(self, scope: Scope, conjunct: Conjunct, reach: _Reach) -> list[tuple[Occurrence, Predicate | AnyOf]]:
+    def _conjunct(self, scope: Scope, conjunct: Conjunct, reach: _Reach) -> list[tuple[TableRef, Predicate | AnyOf]]:
         """Enter what a conjunct says; what it says in full, or nothing if that is more than can be entered."""
         for left, right in equalities(conjunct):
             self._equal(self.names.find_all(scope, left), self.names.find_all(scope, right), reach)
@@ -137,9 +137,9 @@ class Facts:
             self._subquery(scope, conjunct.node, reach)
         said, is_all = self._said(scope, reading(conjunct), reach)
         for found, predicate in said:
-            found.occurrence.predicates.append(predicate)
+            found.table_ref.predicates.append(predicate)
         if is_all:
-            return [(found.occurrence, predicate) for found, predicate in said]
+            return [(found.table_ref, predicate) for found, predicate in said]
         return self._alternatives(scope, conjunct, reach)
 
     def _said(self, scope: Scope, of: Reading, reach: _Reach) -> tuple[_Said, bool]:
@@ -154,7 +154,7 @@ class Facts:
                     is_all = False
                 elif _is_by_key(found.column, about):
                     said.append((found, _predicate(found, about)))
-                    is_all = is_all and found.own is found.occurrence
+                    is_all = is_all and found.own is found.table_ref
                 else:
                     is_all = False
         return said, is_all
@@ -167,28 +167,28 @@ class Facts:
 
     def _alternatives(
         self, scope: Scope, conjunct: Conjunct, reach: _Reach
-    ) -> list[tuple[Occurrence, Predicate | AnyOf]]:
-        """Enter what OR says of each occurrence that all of its members speak of."""
+    ) -> list[tuple[TableRef, Predicate | AnyOf]]:
+        """Enter what OR says of each table reference that all of its members speak of."""
         read = [self._said(scope, each, reach) for each in alternatives(conjunct)]
-        occurrences = {id(found.occurrence): found.occurrence for said, _ in read for found, _ in said}
-        exact: list[tuple[Occurrence, Predicate | AnyOf]] = []
-        for occurrence in occurrences.values():
-            each = [tuple(about for found, about in said if found.occurrence is occurrence) for said, _ in read]
+        table_refs = {id(found.table_ref): found.table_ref for said, _ in read for found, _ in said}
+        exact: list[tuple[TableRef, Predicate | AnyOf]] = []
+        for table_ref in table_refs.values():
+            each = [tuple(about for found, about in said if found.table_ref is table_ref) for said, _ in read]
             if not all(each):
                 continue
             fact = _as_list(each) or AnyOf(tuple(each))
             if isinstance(fact, Predicate):
-                occurrence.predicates.append(fact)
+                table_ref.predicates.append(fact)
             else:
-                occurrence.any_of.append(fact)
-            if len(occurrences) == 1 and all(is_all for _, is_all in read):
-                exact.append((occurrence, fact))
+                table_ref.any_of.append(fact)
+            if len(table_refs) == 1 and all(is_all for _, is_all in read):
+                exact.append((table_ref, fact))
         return exact
 
     def _equal(self, one: Alike, other: Alike, reach: _Reach) -> None:
         for targets, sources in ((one, other), (other, one)):
             for target in targets:
-                is_other = sources and all(target.occurrence is not source.occurrence for source in sources)
+                is_other = sources and all(target.table_ref is not source.table_ref for source in sources)
                 if is_other and reach.narrows(target):
                     self.equalities.append(Equality(target, sources))
 
@@ -198,18 +198,18 @@ class Facts:
         inner = self._scopes.of(block)
         if inner is None or node.args.get("expressions"):
             return
-        plain = is_plain(inner.node)
+        plain = is_pushdown_safe(inner.node)
         if plain:
             self._from_within[id(inner)] = reach
         if isinstance(node, exp.In):
-            within = _Reach((*reach.occurrences, *(inner.occurrences if plain else ())), reach.nullable)
+            within = _Reach((*reach.table_refs, *(inner.table_refs if plain else ())), reach.nullable)
             for left, right in _pairs(node.this.unnest(), inner.node):
                 self._equal(self.names.find_all(scope, left), self.names.find_all(inner, right), within)
 
 
 def _as_inner(condition: Condition, there: set[int]) -> Condition:
-    if condition.outer and any(id(one) in there for one in condition.occurrences):
-        return replace(condition, occurrences=condition.outer + condition.occurrences, outer=(), must_hold=True)
+    if condition.outer and any(id(one) in there for one in condition.table_refs):
+        return replace(condition, table_refs=condition.outer + condition.table_refs, outer=(), must_hold=True)
     return condition
 
 

@@ -15,7 +15,7 @@ from sqlglot import exp
 from rome.catalog.model import Column, Index, Table
 from rome.sql.analysis.comparisons import Op, conjuncts, reading
 from rome.sql.analysis.relation import Predicate, filled_sources
-from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.operands import Key
 from rome.sql.syntax.parse import parse
 from rome.values import Affinity
@@ -86,7 +86,7 @@ def implies(predicates: Sequence[Predicate], wanted: Sequence[Predicate]) -> boo
 
 @lru_cache(maxsize=1024)
 def _written_term(term: str) -> str | None:
-    normal = normal_text(f"SELECT {term}")
+    normal = normalize(f"SELECT {term}")
     node = parse(normal) if normal is not None else None
     if not isinstance(node, exp.Select) or len(node.expressions) != 1:
         return None
@@ -96,7 +96,7 @@ def _written_term(term: str) -> str | None:
 @lru_cache(maxsize=1024)
 def _comparisons(where: str) -> tuple[tuple[str, Op, tuple[Key, ...]], ...] | None:
     """The condition of a partial index: column name, operator, values."""
-    normal = normal_text(f"SELECT 1 WHERE {where}")
+    normal = normalize(f"SELECT 1 WHERE {where}")
     node = parse(normal) if normal is not None else None
     clause = node.args.get("where") if node is not None else None
     if clause is None or normal is None:

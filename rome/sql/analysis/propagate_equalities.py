@@ -17,23 +17,23 @@ from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.extract_predicates import Equality
 from rome.sql.analysis.relation import Predicate
 from rome.sql.analysis.resolve_names import Found
-from rome.sql.analysis.scopes import Occurrence
+from rome.sql.analysis.scopes import TableRef
 from rome.sql.syntax.operands import FromColumn
 
 MOST_PREDICATES = 64
-"""How many predicates an occurrence gets; a statement of many equal columns would have their square."""
+"""How many predicates a table reference gets; a statement of many equal columns would have their square."""
 
 
-def propagate(equalities: Sequence[Equality], is_steady: Callable[[Occurrence], bool]) -> None:
-    """Enter the predicates that follow from equalities with their occurrences.
+def propagate(equalities: Sequence[Equality], is_steady: Callable[[TableRef], bool]) -> None:
+    """Enter the predicates that follow from equalities with their table references.
 
-    `is_steady`: whether the statement finds the rows of an occurrence as they were fetched.
+    `is_steady`: whether the statement finds the rows of a table reference as they were fetched.
     """
     for equality in equalities:
         found = [_from_column(source, equality.target) for source in equality.sources]
         sources = tuple(source for source in found if source is not None)
-        if len(sources) == len(found) and all(is_steady(source.occurrence) for source in equality.sources):
-            _enter(equality.target.occurrence, Predicate(equality.target.column, Op.EQUAL, sources))
+        if len(sources) == len(found) and all(is_steady(source.table_ref) for source in equality.sources):
+            _enter(equality.target.table_ref, Predicate(equality.target.column, Op.EQUAL, sources))
     pairs = [(each.sources[0], each.target) for each in equalities if len(each.sources) == 1]
     alike = [(source, target) for source, target in pairs if are_alike(source.column, target.column)]
     grows = True
@@ -43,26 +43,26 @@ def propagate(equalities: Sequence[Equality], is_steady: Callable[[Occurrence], 
 
 def _carry_over(source: Found, target: Found) -> int:
     """Enter what is known of the source's column with the target; how much of it is new."""
-    about = (each for each in source.occurrence.predicates if each.column == source.column)
+    about = (each for each in source.table_ref.predicates if each.column == source.column)
     known = [each for each in about if each.op is not Op.PRESENT]
     carried = [Predicate(target.column, Op.EQUAL if each.op is Op.SAME else each.op, each.sources) for each in known]
-    return sum(_enter(target.occurrence, predicate) for predicate in carried)
+    return sum(_enter(target.table_ref, predicate) for predicate in carried)
 
 
-def _enter(occurrence: Occurrence, predicate: Predicate) -> bool:
-    known = occurrence.predicates
+def _enter(table_ref: TableRef, predicate: Predicate) -> bool:
+    known = table_ref.predicates
     if predicate in known or len(known) >= MOST_PREDICATES:
         return False
-    if any(isinstance(source, FromColumn) and source.occurrence == occurrence.number for source in predicate.sources):
+    if any(isinstance(source, FromColumn) and source.table_ref == table_ref.number for source in predicate.sources):
         return False
     known.append(predicate)
     return True
 
 
 def _from_column(source: Found, target: Found) -> FromColumn | None:
-    table = source.occurrence.table
+    table = source.table_ref.table
     assert table is not None
     position = table.position.get(source.column.name.lower())
     if position is None or not gives_keys(source.column, target.column):
         return None  # a hidden rowid or a virtual column is not in the row
-    return FromColumn(source.occurrence.number, source.occurrence.name, source.column, position)
+    return FromColumn(source.table_ref.number, source.table_ref.name, source.column, position)

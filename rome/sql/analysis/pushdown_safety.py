@@ -19,12 +19,12 @@ _ROW_BY_ROW = (
 """Functions that look at one row. Of others it is not known here whether they do."""
 
 
-def is_plain(block: exp.Expr) -> bool:
+def is_pushdown_safe(block: exp.Expr) -> bool:
     """Whether a SELECT is plain. (DISTINCT does no harm: equal rows are rejected together.)"""
-    return not any(block.args.get(part) for part in _PARTS) and is_row_by_row(block)
+    return not any(block.args.get(part) for part in _PARTS) and is_row_wise(block)
 
 
-def is_row_by_row(block: exp.Expr) -> bool:
+def is_row_wise(block: exp.Expr) -> bool:
     """Whether what a SELECT shows of a row, and orders it by, needs no other row."""
     if not isinstance(block, exp.Select):
         return False

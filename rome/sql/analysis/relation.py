@@ -1,4 +1,4 @@
-"""What a statement wants of an occurrence of a table: which rows, as far as that is understood.
+"""What a statement wants of a table reference of a table: which rows, as far as that is understood.
 
 It is told of the normal text first, whose parameters are its placeholders. `filled` puts in what they stand for, so
 that texts which differ in their IN lists only have all the rest in common.
@@ -14,12 +14,12 @@ from rome.sql.analysis.comparisons import Op, rejects_null
 from rome.sql.syntax.operands import AsIs, Key, Param, Pattern, Source
 
 Lists = Sequence[tuple[Source, ...]]
-"""What the placeholders of a normal text stand for (`NormalText.lists`)."""
+"""What the placeholders of a normal text stand for (`NormalizedStatement.lists`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """What is known of one column of an occurrence."""
+    """What is known of one column of a table reference."""
 
     column: Column
     op: Op
@@ -43,7 +43,7 @@ Exactly = tuple[Predicate | AnyOf, ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The first rows in an order. Of these is made all that a scope makes of the occurrence."""
+    """The first rows in an order. Of these is made all that a scope makes of the table reference."""
 
     exactly: Exactly
     """All that rows must fulfil to be counted among them."""
@@ -52,22 +52,22 @@ class Part:
     limit: tuple[Source, ...] = ()
     """How many: the sum of LIMIT and OFFSET."""
     goes_on: bool = False
-    """Whether the order goes on behind `order`, by what is not a column of the occurrence."""
+    """Whether the order goes on behind `order`, by what is not a column of the table reference."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """All that is known of an occurrence. `part`: which of its rows, where that is not all that `predicates` leave."""
+class Relation:
+    """A table reference and its predicates. `part`: which of the rows, if not all that `predicates` leave."""
 
     number: int
-    """The number of the occurrence in the statement."""
+    """The number of the table reference in the statement."""
     table: Table
     """Until it is `filled`, perhaps another table of the same shape."""
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[AnyOf, ...] = ()
     part: Part | None = None
 
-    def filled(self, lists: Lists, catalog: Catalog) -> Wanted:
+    def filled(self, lists: Lists, catalog: Catalog) -> Relation:
         """The same of a text whose placeholders stand for these lists, under a catalog."""
         part = self.part
         if part is not None:
@@ -75,7 +75,7 @@ class Wanted:
             part = replace(part, exactly=filled(part.exactly, lists), limit=limit)
         predicates = tuple(_filled(each, lists) for each in self.predicates)
         any_of = tuple(_filled_any(each, lists) for each in self.any_of)
-        return Wanted(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, part)
+        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, part)
 
 
 def filled(facts: Exactly, lists: Lists) -> Exactly:

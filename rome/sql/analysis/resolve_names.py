@@ -1,4 +1,4 @@
-"""What a name in a statement stands for: a column of which occurrence, in which scope.
+"""What a name in a statement stands for: a column of which table reference, in which scope.
 
 A name is looked up in its own scope first, then in those around it, as SQLite does. Through the columns of a subselect
 in FROM, or of a CTE, it leads on to the column of a table that they hand out as it is:
@@ -21,22 +21,22 @@ from sqlglot import exp
 
 from rome.catalog.model import Column, Table
 from rome.sql.analysis.index_expressions import expression_column, index_columns, written
-from rome.sql.analysis.pushdown_safety import is_plain
+from rome.sql.analysis.pushdown_safety import is_pushdown_safe
 from rome.sql.analysis.rowid_names import ROWID_NAMES, rowid_names
-from rome.sql.analysis.scopes import Occurrence, Scope, Scopes
+from rome.sql.analysis.scopes import Scope, Scopes, TableRef
 from rome.values import Affinity
 
 
 class Found(NamedTuple):
-    """A column of a table's occurrence.
+    """A column of a table's table reference.
 
-    `own` is the occurrence that the name itself speaks of: the same one, or the subselect that hands the column out.
-    `narrows`: rows of the table without the wanted value in this column can't matter to what looks at `own`.
+    `own` is the table reference that the name itself speaks of: the same one, or the subselect that hands the column
+    out. `narrows`: rows of the table without the wanted value in this column can't matter to what looks at `own`.
     `nullable`: the subselect may hand out a NULL in place of the column's value.
     """
 
-    own: Occurrence
-    occurrence: Occurrence
+    own: TableRef
+    table_ref: TableRef
     column: Column
     narrows: bool = True
     nullable: bool = False
@@ -44,7 +44,7 @@ class Found(NamedTuple):
     @property
     def is_never_null(self) -> bool:
         """Whether no row of the table has NULL in the column."""
-        table = self.occurrence.table
+        table = self.table_ref.table
         names = {name.lower() for name in (*table.key, table.counted or "")} if table is not None else set()
         return self.column.not_null or self.column.name.lower() in names
 
@@ -84,11 +84,11 @@ class Names:
     def _expression(self, scope: Scope, node: exp.Expr) -> Found | None:
         found = [_only(self._name(scope, column)) for column in node.find_all(exp.Column)]
         first = found[0] if found else None
-        if first is None or first.own is not first.occurrence or first.occurrence.table is None:
+        if first is None or first.own is not first.table_ref or first.table_ref.table is None:
             return None
-        if any(each is None or each.occurrence is not first.occurrence for each in found):
+        if any(each is None or each.table_ref is not first.table_ref for each in found):
             return None
-        table = first.occurrence.table
+        table = first.table_ref.table
         indexed = [column for index in table.indexes if index.computed for column in index_columns(table, index)]
         if not indexed:
             return None
@@ -104,7 +104,7 @@ class Names:
         while at is not None:
             if at.merges_names and not qualifier:
                 return ()
-            candidates = [one for one in at.occurrences if one.name == qualifier] if qualifier else at.occurrences
+            candidates = [one for one in at.table_refs if one.name == qualifier] if qualifier else at.table_refs
             if qualifier and len(candidates) > 1:
                 return ()
             found = [each for one in candidates if (each := self._column(one, name, len(candidates) == 1))]
@@ -115,7 +115,7 @@ class Names:
             at = self._scopes.around(at)
         return ()
 
-    def _is_free(self, scope: Scope, name: str, qualifier: str, candidates: list[Occurrence]) -> bool:
+    def _is_free(self, scope: Scope, name: str, qualifier: str, candidates: list[TableRef]) -> bool:
         """Whether a name that leads to no column here certainly means nothing else, and is to be looked up around."""
         if qualifier:
             return not candidates
@@ -123,29 +123,29 @@ class Names:
             return False
         return all(self._lacks(one, name) for one in candidates)
 
-    def _lacks(self, occurrence: Occurrence, name: str) -> bool:
-        """Whether it is certain that an occurrence has no such column."""
-        if occurrence.table is not None:
-            return name not in occurrence.table.by_name
-        columns = self.columns(occurrence)
+    def _lacks(self, table_ref: TableRef, name: str) -> bool:
+        """Whether it is certain that a table reference has no such column."""
+        if table_ref.table is not None:
+            return name not in table_ref.table.by_name
+        columns = self.columns(table_ref)
         return columns is not None and name not in columns and "" not in columns
 
-    def _column(self, occurrence: Occurrence, name: str, alone: bool) -> Alike:
-        if occurrence.table is not None:
-            column = _table_column(occurrence.table, name, alone)
-            return (Found(occurrence, occurrence, column),) if column is not None else ()
-        return _of(occurrence, (self.columns(occurrence) or {}).get(name, ()))
+    def _column(self, table_ref: TableRef, name: str, alone: bool) -> Alike:
+        if table_ref.table is not None:
+            column = _table_column(table_ref.table, name, alone)
+            return (Found(table_ref, table_ref, column),) if column is not None else ()
+        return _of(table_ref, (self.columns(table_ref) or {}).get(name, ()))
 
-    def columns(self, occurrence: Occurrence) -> Columns | None:
+    def columns(self, table_ref: TableRef) -> Columns | None:
         """The columns of what is no table; None if they are not known. One without a name is entered under ''."""
-        key = id(occurrence)
+        key = id(table_ref)
         if key not in self._columns:
             self._columns[key] = None  # the answer to who asks while it is found out
-            self._columns[key] = self._of_item(occurrence)
+            self._columns[key] = self._of_item(table_ref)
         return self._columns[key]
 
-    def _of_item(self, occurrence: Occurrence) -> Columns | None:
-        node = occurrence.node
+    def _of_item(self, table_ref: TableRef) -> Columns | None:
+        node = table_ref.node
         if isinstance(node, exp.Subquery):
             listed = self._handed_out(node.this, narrows=True)
         else:
@@ -164,7 +164,7 @@ class Names:
         scope = self._scopes.of(node)
         if scope is None:
             return None
-        narrows = narrows and is_plain(scope.node)
+        narrows = narrows and is_pushdown_safe(scope.node)
         listed = [self._listed(scope, each) for each in scope.node.expressions]
         if any(each is None for each in listed):
             return None
@@ -202,7 +202,7 @@ class Names:
         if scope.merges_names or any(node.args.get(part) for part in ("except_", "except", "replace", "rename")):
             return None
         pairs: Listed = []
-        for one in scope.occurrences:
+        for one in scope.table_refs:
             if qualifier and one.name != qualifier:
                 continue
             if one.table is not None:
@@ -219,8 +219,8 @@ def _only(found: Alike) -> Found | None:
     return found[0] if len(found) == 1 else None
 
 
-def _of(own: Occurrence, found: Alike) -> Alike:
-    """The same columns, in the words of another occurrence."""
+def _of(own: TableRef, found: Alike) -> Alike:
+    """The same columns, in the words of another table reference."""
     return tuple(each._replace(own=own) for each in found)
 
 
@@ -237,7 +237,7 @@ def found_name(found: Found | None) -> str | None:
 
 def _from_outside(scope: Scope, found: Alike, narrows: bool) -> Alike:
     """What a query block hands out as a column. One of a scope around it has no rows of its own here."""
-    if not all(any(each.own is one for one in scope.occurrences) for each in found):
+    if not all(any(each.own is one for one in scope.table_refs) for each in found):
         return ()
     return tuple(
         each._replace(narrows=each.narrows and narrows, nullable=each.nullable or each.own.nullable) for each in found
@@ -245,7 +245,7 @@ def _from_outside(scope: Scope, found: Alike, narrows: bool) -> Alike:
 
 
 def _table_column(table: Table, name: str, alone: bool) -> Column | None:
-    """The column of a table; a name of the hidden rowid only where no other occurrence could have it."""
+    """The column of a table; a name of the hidden rowid only where no other table reference could have it."""
     if name not in table.by_name and alone and name in rowid_names(table):
         name = str(table.counted).lower()
         return table.by_name.get(name) or rowid_column(table)

@@ -2,7 +2,7 @@
 
 Every query block is a scope of its own, wherever it stands: a subquery, the body of a CTE, a member of a UNION.
 
-A condition may narrow an occurrence if every row outside of it would be thrown away anyway:
+A condition may narrow a table reference if every row outside of it would be thrown away anyway:
 
 * WHERE, and the ON of an inner join, must be true of every row that comes out, so they narrow all tables that stand
   before them. But where a table is the inner side of a LEFT JOIN, a row of it that is not there turns into NULLs: such
@@ -11,7 +11,7 @@ A condition may narrow an occurrence if every row outside of it would be thrown 
 * RIGHT and FULL joins turn the sides around; a scope with one of them is not narrowed at all.
 
 What a scope is made of is told by the parser's tree; a node with a part that is not known here makes its scope
-`Unclear`, and all its tables are read whole.
+`ScopeNotUnderstood`, and all its tables are read whole.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
-from rome.sql.analysis.relation import AnyOf, Part, Predicate, Wanted
-from rome.sql.analysis.table_refs import occurrence_of
+from rome.sql.analysis.relation import AnyOf, Part, Predicate, Relation
+from rome.sql.analysis.table_refs import table_ref_number
 from rome.sql.syntax.ast_walk import Nodes
 
 
-class Unclear(Exception):
+class ScopeNotUnderstood(Exception):
     """The scope has a form that is not understood here."""
 
 
 @dataclass(eq=False, slots=True)
-class Occurrence:
+class TableRef:
     """A table, or something else that has columns, in a FROM clause. `table` is None for the something else."""
 
     name: str
@@ -49,28 +49,28 @@ class Occurrence:
     @property
     def number(self) -> int:
         """Its number in the statement. (What is no table has none.)"""
-        number = occurrence_of(self.node)
+        number = table_ref_number(self.node)
         assert number is not None
         return number
 
-    def wanted(self) -> Wanted:
+    def wanted(self) -> Relation:
         """What is known of it so far. (Not of what is no table.)"""
         assert self.table is not None
-        return Wanted(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.part)
+        return Relation(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.part)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition and the occurrences that it may narrow; of those in `nullable`, by what rejects NULL only.
+    """A condition and the table references that it may narrow; of those in `nullable`, by what rejects NULL only.
 
-    `outer`: for the ON of a LEFT JOIN, the occurrences that it does not narrow, because their rows come out whether it
-    is true or not. `must_hold`: it is true of every row of its scope.
+    `outer`: for the ON of a LEFT JOIN, the table references that it does not narrow, because their rows come out
+    whether it is true or not. `must_hold`: it is true of every row of its scope.
     """
 
     node: exp.Expr
-    occurrences: tuple[Occurrence, ...]
+    table_refs: tuple[TableRef, ...]
     nullable: frozenset[int]
-    outer: tuple[Occurrence, ...] = ()
+    outer: tuple[TableRef, ...] = ()
     must_hold: bool = True
 
 
@@ -98,7 +98,7 @@ _TABLE_PARTS = frozenset({"this", "db", "alias", "indexed", "joins"})
 
 
 class Scope:
-    """One query block: its occurrences, and the conditions on them. Raises Unclear."""
+    """One query block: its table references, and the conditions on them. Raises Unclear."""
 
     def __init__(self, node: exp.Expr, catalog: Catalog, shadowed: Set[str]) -> None:
         """`shadowed`: the names, in lower case, that stand for CTEs."""
@@ -108,14 +108,14 @@ class Scope:
         self.conditions: list[Condition] = []
         self.merges_names = False
         if any(part for name, part in node.args.items() if name not in _CLAUSES):
-            raise Unclear
-        self.occurrences = self._sources(node)
+            raise ScopeNotUnderstood
+        self.table_refs = self._sources(node)
         where = node.args.get("where")
         if where:
-            self._condition(where.this, self.occurrences)
+            self._condition(where.this, self.table_refs)
 
-    def _sources(self, node: exp.Expr) -> list[Occurrence]:
-        """The occurrences of a query block: the target of UPDATE and DELETE, and what stands in FROM."""
+    def _sources(self, node: exp.Expr) -> list[TableRef]:
+        """The table references of a query block: the target of UPDATE and DELETE, and what stands in FROM."""
         found = [] if isinstance(node, exp.Select) else self._item(node.this)
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
@@ -129,11 +129,11 @@ class Scope:
             found += self._item(first)
         return self._joined(found, joins)
 
-    def _joined(self, left: list[Occurrence], joins: Sequence[exp.Join]) -> list[Occurrence]:
+    def _joined(self, left: list[TableRef], joins: Sequence[exp.Join]) -> list[TableRef]:
         for join in joins:
             kind, side, method = (str(join.args.get(name) or "").upper() for name in ("kind", "side", "method"))
             if kind not in ("", "INNER", "CROSS", "OUTER") or side not in ("", "LEFT") or method not in ("", "NATURAL"):
-                raise Unclear
+                raise ScopeNotUnderstood
             self.merges_names |= method == "NATURAL" or bool(join.args.get("using"))
             before = len(self.conditions)
             right = self._item(join.this)
@@ -143,24 +143,26 @@ class Scope:
             if on is not None:
                 self._condition(on, right, outer=left) if side else self._condition(on, left + right)
             if side:
-                for occurrence in right:
-                    occurrence.nullable = True
+                for table_ref in right:
+                    table_ref.nullable = True
             left = left + right
         return left
 
-    def _item(self, node: exp.Expr, *, is_group: bool = False) -> list[Occurrence]:
-        """The occurrences of one item of FROM: a table, joins in a parenthesis, or something else that has columns."""
+    def _item(self, node: exp.Expr, *, is_group: bool = False) -> list[TableRef]:
+        """The table references of one item of FROM: a table, joins in a parenthesis, or something else that has
+        columns.
+        """
         joins = node.args.get("joins") or ()
         if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
             if node.args.get("alias") or (joins and not is_group):
-                raise Unclear
+                raise ScopeNotUnderstood
             inner = node.this
             return self._joined(self._item(inner, is_group=True), inner.args.get("joins") or ())
         if joins and not is_group:
-            raise Unclear  # SQLite does not nest joins without a parenthesis
+            raise ScopeNotUnderstood  # SQLite does not nest joins without a parenthesis
         if isinstance(node, exp.Table) and any(part for name, part in node.args.items() if name not in _TABLE_PARTS):
-            raise Unclear
-        return [Occurrence(node.alias_or_name.lower(), self._table(node), node)]
+            raise ScopeNotUnderstood
+        return [TableRef(node.alias_or_name.lower(), self._table(node), node)]
 
     def _table(self, node: exp.Expr) -> Table | None:
         alias = node.args.get("alias")
@@ -170,7 +172,7 @@ class Scope:
             return None
         return None if node.name.lower() in self.shadowed else self.catalog.table(node.name)
 
-    def _condition(self, node: exp.Expr, narrowed: list[Occurrence], outer: Sequence[Occurrence] = ()) -> None:
+    def _condition(self, node: exp.Expr, narrowed: list[TableRef], outer: Sequence[TableRef] = ()) -> None:
         nullable = frozenset(id(one) for one in (*outer, *narrowed) if one.nullable)
         self.conditions.append(Condition(node, tuple(narrowed), nullable, tuple(outer), must_hold=not outer))
 
@@ -185,7 +187,7 @@ class Scopes:
         for node in nodes.blocks:
             try:
                 self._of[id(node)] = Scope(node, catalog, shadowed)
-            except Unclear:
+            except ScopeNotUnderstood:
                 continue
 
     def __iter__(self) -> Iterator[Scope]:

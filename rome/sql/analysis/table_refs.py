@@ -1,6 +1,6 @@
-"""Numbers for the occurrences of tables in a statement: how planner and evaluators speak of the same one.
+"""Numbers for the table references of tables in a statement: how planner and evaluators speak of the same one.
 
-A self join reads one table twice, each time by another access path: rows are fetched for an occurrence, not for a
+A self join reads one table twice, each time by another access path: rows are fetched for a table reference, not for a
 table.
 """
 
@@ -14,8 +14,9 @@ from rome.sql.syntax.ast_walk import Nodes
 _MARK = "occurrence"
 
 
-def number_occurrences(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
-    """Mark every occurrence of a table of the catalog in the parser's tree; the tables, by number of occurrence.
+def number_table_refs(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
+    """Mark every table reference of a table of the catalog in the parser's tree; the tables, by number of table
+    reference.
 
     What has the name of a CTE is none, and what the catalog does not know as a table (a view) has no number either.
     Numbering a tree again gives the same numbers.
@@ -30,6 +31,6 @@ def number_occurrences(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
     return tuple(found)
 
 
-def occurrence_of(node: exp.Expr) -> int | None:
+def table_ref_number(node: exp.Expr) -> int | None:
     """The number of a table's node, if it has one."""
     return node.meta.get(_MARK)

@@ -1,18 +1,19 @@
-"""Which part of an occurrence's rows is wanted: the first ones of a page, one at all, the least, the greatest; or how
-many there are.
+"""Which part of a table reference's rows is wanted: the first ones of a page, one at all, the least, the greatest; or
+how many there are.
 
     SELECT * FROM p WHERE host = ? ORDER BY created, id LIMIT 20 OFFSET 40      the first 60 by (host, created, id)
     SELECT max(created) FROM p WHERE host = ?                                   the last one by (host, created)
     SELECT … WHERE EXISTS (SELECT 1 FROM p WHERE host = ?)                      the first one by (host)
     SELECT count(*) FROM p WHERE host = ?                                       the number of entries by (host)
 
-Then a scope's own conditions must all be known as predicates on that one occurrence, of values that are the same
+Then a scope's own conditions must all be known as predicates on that one table reference, of values that are the same
 whenever the scope is looked at. Other tables may only be LEFT JOINed to it: every row of the first one then makes one
 row at least, so that no more of them are needed than rows come out.
 
-Where a condition or an inner join may drop rows, it is not known how many are needed. Then there is the occurrence by
-whose rows the result is in order (`front`): what comes out for the first of its rows comes first, so these are fetched,
-and more of them while too few come out (`pages`). It may also stand in a subselect, or once in each member of a UNION:
+Where a condition or an inner join may drop rows, it is not known how many are needed. Then there is the table reference
+by whose rows the result is in order (`front`): what comes out for the first of its rows comes first, so these are
+fetched, and more of them while too few come out (`pages`). It may also stand in a subselect, or once in each member of
+a UNION:
 
     SELECT * FROM (SELECT * FROM p WHERE a = ? UNION SELECT * FROM p WHERE b = ?) ORDER BY created, id LIMIT 20
 """
@@ -26,28 +27,29 @@ from sqlglot import exp
 
 from rome.catalog.model import Column
 from rome.sql.analysis.comparisons import Op, constant, null_test
-from rome.sql.analysis.driving_table import Driver, driver_of, meant, order_terms
+from rome.sql.analysis.driving_table import DrivingTable, driving_table_of, meant, order_terms
 from rome.sql.analysis.extract_predicates import Facts
-from rome.sql.analysis.pushdown_safety import is_plain, is_row_by_row
+from rome.sql.analysis.pushdown_safety import is_pushdown_safe, is_row_wise
 from rome.sql.analysis.relation import Exactly, Part, Predicate
-from rome.sql.analysis.scopes import Occurrence, Scope, Scopes
+from rome.sql.analysis.scopes import Scope, Scopes, TableRef
 from rome.sql.syntax.operands import Const, Source
 
 
-def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[Occurrence], bool]) -> None:
-    """Enter with each occurrence which part of it is wanted.
+def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[TableRef], bool]) -> None:
+    """Enter with each table reference which part of it is wanted.
 
-    `is_steady`: whether the statement finds the rows of an occurrence as they were fetched.
+    `is_steady`: whether the statement finds the rows of a table reference as they were fetched.
     """
     reader = _Reader(facts)
     for scope in scopes:
-        occurrence = _driving(scope)
-        if occurrence is not None and is_steady(occurrence):
-            occurrence.part = reader.part(scope, occurrence)
+        table_ref = _driving(scope)
+        if table_ref is not None and is_steady(table_ref):
+            table_ref.part = reader.part(scope, table_ref)
 
 
-def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[Occurrence], Part] | None:
-    """The scope with a LIMIT, and the occurrence in the order of whose rows its rows come out; None if there is none.
+def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[TableRef], Part] | None:
+    """The scope with a LIMIT, and the table reference in the order of whose rows its rows come out; None if there is
+    none.
 
     Several, if the table stands in the members of a UNION. Only of a scope that is looked at once, because it can't
     name columns of another one.
@@ -55,36 +57,36 @@ def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[Occurrence], Pa
     reader = _Reader(facts)
     for scope in scopes:
         if scopes.around(scope) is None:
-            for occurrence in scope.occurrences:
-                driver = driver_of(scopes, scope, occurrence, facts)
+            for table_ref in scope.table_refs:
+                driver = driving_table_of(scopes, scope, table_ref, facts)
                 part = reader.front(scope, driver) if driver is not None else None
                 if driver is not None and part is not None:
-                    return scope, driver.occurrences, part
+                    return scope, driver.table_refs, part
     return None
 
 
-def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[Occurrence, Exactly] | None:
-    """The occurrence whose rows a statement counts, and all that these rows must fulfil; None if it does not."""
+def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[TableRef, Exactly] | None:
+    """The table reference whose rows a statement counts, and all that these rows must fulfil; None if it does not."""
     scope = scopes.of(tree)
     if scope is None or not _is_count(scope, facts):
         return None
     while scope is not None and not facts.demands[id(scope)].of and facts.demands[id(scope)].is_all:
-        if len(scope.occurrences) != 1 or scope.occurrences[0].table is not None:
+        if len(scope.table_refs) != 1 or scope.table_refs[0].table is not None:
             break
-        node = scope.occurrences[0].node  # what Query.count() of SQLAlchemy makes: count(*) of a subselect
+        node = scope.table_refs[0].node  # what Query.count() of SQLAlchemy makes: count(*) of a subselect
         inner = scopes.of(node.this) if isinstance(node, exp.Subquery) else None
-        scope = inner if inner and is_plain(inner.node) and not inner.node.args.get("distinct") else None
-    if scope is None or len(scope.occurrences) != 1 or scope.occurrences[0].table is None:
+        scope = inner if inner and is_pushdown_safe(inner.node) and not inner.node.args.get("distinct") else None
+    if scope is None or len(scope.table_refs) != 1 or scope.table_refs[0].table is None:
         return None
-    exactly = _exactly(scope, scope.occurrences[0], facts)
-    return None if exactly is None else (scope.occurrences[0], exactly)
+    exactly = _exactly(scope, scope.table_refs[0], facts)
+    return None if exactly is None else (scope.table_refs[0], exactly)
 
 
 def _is_count(scope: Scope, facts: Facts) -> bool:
     """Whether a scope gives nothing but its number of rows."""
     node = scope.node
     parts = ("group", "having", "limit", "offset", "distinct", "windows")
-    if any(node.args.get(part) for part in parts) or len(node.expressions) != 1 or len(scope.occurrences) != 1:
+    if any(node.args.get(part) for part in parts) or len(node.expressions) != 1 or len(scope.table_refs) != 1:
         return False
     count = node.expressions[0].unalias()
     if not isinstance(count, exp.Count) or count.expressions:
@@ -92,25 +94,25 @@ def _is_count(scope: Scope, facts: Facts) -> bool:
     if isinstance(count.this, (exp.Star, exp.Literal)):
         return True
     found = facts.names.find(scope, count.this) if isinstance(count.this, exp.Column) else None
-    return found is not None and found.own is found.occurrence and found.is_never_null
+    return found is not None and found.own is found.table_ref and found.is_never_null
 
 
-def _driving(scope: Scope) -> Occurrence | None:
+def _driving(scope: Scope) -> TableRef | None:
     """The table to which everything else in a SELECT is LEFT JOINed, if there is one."""
     node = scope.node
-    if not isinstance(node, exp.Select) or not scope.occurrences or scope.occurrences[0].table is None:
+    if not isinstance(node, exp.Select) or not scope.table_refs or scope.table_refs[0].table is None:
         return None
     joins = node.args.get("joins") or ()
     if any(str(join.args.get("side") or "").upper() != "LEFT" for join in joins):
         return None
     clause = node.args.get("from_") or node.args.get("from")
-    return scope.occurrences[0] if clause is not None and clause.this is scope.occurrences[0].node else None
+    return scope.table_refs[0] if clause is not None and clause.this is scope.table_refs[0].node else None
 
 
-def _exactly(scope: Scope, occurrence: Occurrence, facts: Facts) -> Exactly | None:
-    """All that a row of the occurrence must fulfil to be looked at; None if not all of it is known."""
+def _exactly(scope: Scope, table_ref: TableRef, facts: Facts) -> Exactly | None:
+    """All that a row of the table reference must fulfil to be looked at; None if not all of it is known."""
     demands = facts.demands[id(scope)]
-    if not demands.is_all or any(of is not occurrence for of, _ in demands.of):
+    if not demands.is_all or any(of is not table_ref for of, _ in demands.of):
         return None
     return tuple(fact for _, fact in demands.of)
 
@@ -119,19 +121,19 @@ class _Reader:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
 
-    def part(self, scope: Scope, occurrence: Occurrence) -> Part | None:
-        exactly = _exactly(scope, occurrence, self.facts)
+    def part(self, scope: Scope, table_ref: TableRef) -> Part | None:
+        exactly = _exactly(scope, table_ref, self.facts)
         if exactly is None:
             return None
         if not scope.node.args.get("limit"):
-            return self._one(scope, occurrence, exactly)
+            return self._one(scope, table_ref, exactly)
         counts = self._counts(scope.node)
         parts = ("group", "having", "windows", "distinct")
-        if counts is None or any(scope.node.args.get(part) for part in parts) or not is_row_by_row(scope.node):
+        if counts is None or any(scope.node.args.get(part) for part in parts) or not is_row_wise(scope.node):
             return None
-        return self._in_order(scope, Driver(occurrence, (occurrence,)), exactly, counts)
+        return self._in_order(scope, DrivingTable(table_ref, (table_ref,)), exactly, counts)
 
-    def front(self, scope: Scope, driver: Driver) -> Part | None:
+    def front(self, scope: Scope, driver: DrivingTable) -> Part | None:
         """The order in which rows come out, if it is that of the table's rows that they are made of."""
         counts = self._counts(scope.node)
         if counts is None or driver.own.nullable or not self._is_one_by_one(scope, driver.own):
@@ -143,16 +145,16 @@ class _Reader:
             return None
         return part if part.order or not terms else None
 
-    def _is_one_by_one(self, scope: Scope, occurrence: Occurrence) -> bool:
-        """Whether what comes out for a row of the occurrence needs no other row of it."""
-        node, table = scope.node, occurrence.table
+    def _is_one_by_one(self, scope: Scope, table_ref: TableRef) -> bool:
+        """Whether what comes out for a row of the table reference needs no other row of it."""
+        node, table = scope.node, table_ref.table
         group = node.args.get("group")
         if not group:
-            return not any(map(node.args.get, ("having", "windows"))) and is_row_by_row(node)
+            return not any(map(node.args.get, ("having", "windows"))) and is_row_wise(node)
         if table is None:
             return False
         found = [self.facts.names.find(scope, each) for each in group.expressions if each.args.get("table")]
-        names = {each.column.name.lower() for each in found if each and each.own is each.occurrence is occurrence}
+        names = {each.column.name.lower() for each in found if each and each.own is each.table_ref is table_ref}
         key = {name.lower() for name in table.key or (str(table.counted),)}
         return names >= key and not (node.args.get("windows") or node.find(exp.Window))
 
@@ -171,7 +173,7 @@ class _Reader:
     def _source(self, clause: exp.Expr | None) -> Source | None:
         return None if clause is None else constant(clause.expression.unnest())
 
-    def _in_order(self, scope: Scope, driver: Driver, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
+    def _in_order(self, scope: Scope, driver: DrivingTable, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
         order: list[Column] = []
         backwards: bool | None = None
         terms = self._without_null_terms(scope, driver)
@@ -184,7 +186,7 @@ class _Reader:
             backwards = is_down
         return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
 
-    def _without_null_terms(self, scope: Scope, driver: Driver) -> list[exp.Ordered]:
+    def _without_null_terms(self, scope: Scope, driver: DrivingTable) -> list[exp.Ordered]:
         """The terms of ORDER BY without those that put NULLs where the next term has them anyway.
 
         oslo.db's paging writes `a IS NULL DESC, a ASC` for an order with NULLs first.
@@ -193,7 +195,7 @@ class _Reader:
         pairs = zip_longest(terms, terms[1:])
         return [term for term, following in pairs if not self._is_idle(scope, driver, term, following)]
 
-    def _is_idle(self, scope: Scope, driver: Driver, term: exp.Ordered, following: exp.Ordered | None) -> bool:
+    def _is_idle(self, scope: Scope, driver: DrivingTable, term: exp.Ordered, following: exp.Ordered | None) -> bool:
         """Whether a term tests a column for NULL which is never NULL, or which the next term sorts just so."""
         column, is_null = null_test(term.this.unnest()) or (None, False)
         tested = driver.column(self.facts, scope, column) if column is not None else None
@@ -206,7 +208,7 @@ class _Reader:
         nulls_come_first = is_null == bool(term.args.get("desc"))
         return nulls_come_first != bool(following.args.get("desc"))
 
-    def _ordered_by(self, scope: Scope, driver: Driver, term: exp.Ordered) -> Column | None:
+    def _ordered_by(self, scope: Scope, driver: DrivingTable, term: exp.Ordered) -> Column | None:
         """The column of the table that a term of ORDER BY is, with NULL where the keys have it."""
         found = driver.column(self.facts, scope, meant(scope, term.this.unnest()))
         if found is None:
@@ -214,20 +216,20 @@ class _Reader:
         is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
         return found.column if is_usual or found.is_never_null else None
 
-    def _one(self, scope: Scope, occurrence: Occurrence, exactly: Exactly) -> Part | None:
+    def _one(self, scope: Scope, table_ref: TableRef, exactly: Exactly) -> Part | None:
         """The one row that is wanted by EXISTS, and by min and max."""
         node = scope.node
         parent = node.parent
         while isinstance(parent, (exp.Subquery, exp.Paren)):
             parent = parent.parent
-        if isinstance(parent, exp.Exists) and is_plain(node):
+        if isinstance(parent, exp.Exists) and is_pushdown_safe(node):
             return Part(exactly, limit=(Const(1),))
         parts = ("group", "having", "offset", "windows", "distinct", "order")
-        if any(node.args.get(part) for part in parts) or len(scope.occurrences) > 1 or len(node.expressions) != 1:
+        if any(node.args.get(part) for part in parts) or len(scope.table_refs) > 1 or len(node.expressions) != 1:
             return None
         extreme = _extreme(node.expressions[0])
         found = self.facts.names.find(scope, extreme.this) if extreme is not None else None
-        if extreme is None or found is None or found.occurrence is not occurrence:
+        if extreme is None or found is None or found.table_ref is not table_ref:
             return None
         if found.column.collation != "BINARY":
             return None  # of several that are equal, it is not said which one comes out

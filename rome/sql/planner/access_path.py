@@ -23,8 +23,8 @@ class Equal:
 
     @property
     def behind(self) -> tuple[int, ...]:
-        """The occurrences whose rows the values come from, if they come from rows."""
-        return tuple(source.occurrence for source in self.sources if isinstance(source, FromColumn))
+        """The table references whose rows the values come from, if they come from rows."""
+        return tuple(source.table_ref for source in self.sources if isinstance(source, FromColumn))
 
     @property
     def is_one_value(self) -> bool:
@@ -117,8 +117,8 @@ class KeyPath:
 
     @property
     def after(self) -> frozenset[int]:
-        """The occurrences whose rows must be there before the keys are known."""
-        return frozenset(occurrence for term in self.equal for occurrence in term.behind)
+        """The table references whose rows must be there before the keys are known."""
+        return frozenset(table_ref for term in self.equal for table_ref in term.behind)
 
     @property
     def terms(self) -> str:
@@ -155,7 +155,7 @@ class Either:
 
     @property
     def after(self) -> frozenset[int]:
-        """The occurrences whose rows must be there before the keys are known."""
+        """The table references whose rows must be there before the keys are known."""
         return frozenset().union(*(path.after for path in self.paths))
 
     def __str__(self) -> str:

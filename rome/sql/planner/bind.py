@@ -18,10 +18,10 @@ from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, 
 from rome.sql.planner.like_prefix import beginnings
 from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, Unknown, value_of
+from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, ValueNotKnown, value_of
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
-from rome.values import SqlValue, Unsure, convert
+from rome.values import NotConvertible, SqlValue, convert
 
 MOST_COMBINATIONS = 4096
 """How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
@@ -49,7 +49,7 @@ def bind_step(
 ) -> tuple[Request, ...]:
     """The requests that fetch a step's rows, and perhaps more; none if no row can match.
 
-    `rows_of` is asked for the occurrences in `step.after`: for every row that was fetched for them, and, where the
+    `rows_of` is asked for the table references in `step.after`: for every row that was fetched for them, and, where the
     transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet be changed
     before the statement looks at them: by itself, with sets of parameters before this one (`ReadPlan.follows_rows`).
 
@@ -84,14 +84,14 @@ def bind_count(step: Step, parameters: Parameters) -> Count | None:
 
 
 def _no_rows(_: int) -> Iterable[Row]:
-    raise _Wide
+    raise PathTooWide
 
 
-class _Wide(Exception):
+class PathTooWide(Exception):
     """The path must be wider: the values say no more, or so much that to read the whole table is less."""
 
 
-_WIDENS = (_Wide, Unknown, Unsure, DataError)
+_WIDENS = (PathTooWide, ValueNotKnown, NotConvertible, DataError)
 
 
 def number_of(limit: Limit, parameters: Parameters) -> int | None:
@@ -100,7 +100,7 @@ def number_of(limit: Limit, parameters: Parameters) -> int | None:
     for at, source in enumerate(limit.counts):
         try:
             value = value_of(source, parameters)
-        except Unknown:
+        except ValueNotKnown:
             return None
         if not isinstance(value, int) or (at == 0 and value < 0):
             return None
@@ -119,7 +119,7 @@ class _Binding:
 
     def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
         if isinstance(path, Scan) or (limit is None and _is_everything(path)):
-            raise _Wide
+            raise PathTooWide
         if isinstance(path, Either):
             if path.is_of_one and not all(each.is_get for each in path.paths):
                 return self._in_ranges(path, limit, backwards)
@@ -147,7 +147,7 @@ class _Binding:
             return rows_space(self.table.id), ((b"", LAST),)
         ranges, is_exact = self._ranges(path)
         if not is_exact:
-            raise _Wide
+            raise PathTooWide
         return rows_space(self.table.id) if path.index is None else index_space(path.index.id), ranges
 
     def _ranges(self, path: KeyPath | Either) -> tuple[tuple[KeyRange, ...], bool]:
@@ -158,7 +158,7 @@ class _Binding:
         prefixes, is_whole = self._prefixes(path.equal)
         ends = self._ends(path.within) if is_whole else [_ALL]
         if ends == [_ALL] and not path.equal and path.within is not None:
-            raise _Wide
+            raise PathTooWide
         found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
         return tuple(one for one in found if one[0] < one[1]), is_whole
 
@@ -181,9 +181,9 @@ class _Binding:
 
     def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
         """The keys of one column's values, or of the combinations of values that several have in the same rows."""
-        occurrences = terms[0].behind
-        if occurrences:
-            return self._from_rows(occurrences, terms)
+        table_refs = terms[0].behind
+        if table_refs:
+            return self._from_rows(table_refs, terms)
         (term,) = terms
         if len(term.sources) == 1:
             return self._keys_of(term.sources[0], term)
@@ -195,15 +195,15 @@ class _Binding:
         keys = [encode((value,))] if value is not None or term.is_null_equal else []
         return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
 
-    def _from_rows(self, occurrences: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
+    def _from_rows(self, table_refs: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
         keys: set[bytes] = set()
         most = self._most_keys()
-        for at, occurrence in enumerate(occurrences):
+        for at, table_ref in enumerate(table_refs):
             columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
             places = [source.position for source, _ in columns]
-            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(occurrence)}
+            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(table_ref)}
             if len(keys) + len(combinations) > most:
-                raise _Wide
+                raise PathTooWide
             for values in combinations:
                 if None not in values:
                     pairs = zip(values, columns, strict=True)
@@ -220,7 +220,7 @@ class _Binding:
         if isinstance(source, AsIs):
             return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
-            raise _Wide
+            raise PathTooWide
         return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
 
     def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:

@@ -1,4 +1,4 @@
-"""The access paths that one occurrence of a table has: by its row key, and by its indexes.
+"""The access paths that one table reference of a table has: by its row key, and by its indexes.
 
 Of those that lead to as many rows, as far as is known, the better is in this order: the whole row key is equal to
 something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
@@ -35,7 +35,7 @@ class _Order:
 
 
 def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf]) -> Iterator[Path]:
-    """The paths for an occurrence of which this is true: with the values of other rows, and without."""
+    """The paths for a table reference of which this is true: with the values of other rows, and without."""
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
     orders = _orders(table, constant)
     abouts = [_by_column(constant)]
@@ -51,7 +51,7 @@ def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[A
 
 
 def parts(table: Table, part: Part, *, must_be_total: bool) -> Iterator[Path]:
-    """The paths that lead to the wanted part of an occurrence's rows, in its order; all of `Path.after` is empty.
+    """The paths that lead to the wanted part of a table reference's rows, in its order; all of `Path.after` is empty.
 
     `must_be_total`: no two rows may have the same place in the order.
     """
@@ -70,7 +70,7 @@ def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[Any
         for each in alternatives:
             paths += _either(table, [[order]] * len(each.alternatives), each, constant)
         for path in paths:
-            is_get, is_unique, *_ = worth(path)
+            is_get, is_unique, *_ = path_rank(path)
             if not (is_get or is_unique) and _is_in_order(table, order, path, part, must_be_total=False):
                 yield path
 
@@ -83,11 +83,11 @@ def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[
             yield path
 
 
-def worth(path: Path) -> tuple[bool, bool, float, bool]:
+def path_rank(path: Path) -> tuple[bool, bool, float, bool]:
     """What paths are compared by; of two that are worth the same, the first is taken."""
     if isinstance(path, KeyPath):
         return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
-    return min(map(worth, path.paths)) if isinstance(path, Either) else (False, False, 0.0, False)
+    return min(map(path_rank, path.paths)) if isinstance(path, Either) else (False, False, 0.0, False)
 
 
 # ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
@@ -161,7 +161,7 @@ def _either(
     for choice, alternative in zip(orders, any_of.alternatives, strict=True):
         about = _by_column([*alternative, *predicates])
         paths = [_path(table, order, about) for order in choice]
-        best = max((path for path in paths if _narrows(path)), key=worth, default=None)
+        best = max((path for path in paths if _narrows(path)), key=path_rank, default=None)
         if best is None:
             return
         found.append(best)

@@ -4,14 +4,14 @@ The steps, each a module:
 
 1. `normal` writes the text so that the parser reads it as SQLite does, with numbered placeholders; in `parsing`,
    sqlglot parses it.
-2. `scopes` finds the occurrences of tables in every query block, and the conditions on them; `names` tells which
+2. `scopes` finds the table references of tables in every query block, and the conditions on them; `names` tells which
    column a name stands for.
 3. `facts` reads the conditions: `predicates` on single columns, and equalities between columns.
 4. `propagate` carries what is known of one column over to those that are equal to it.
-5. `paging` tells where only the first rows of an occurrence are wanted, or their number.
+5. `paging` tells where only the first rows of a table reference are wanted, or their number.
 6. `analysis` is what comes of it up to here. It is the same for all texts that differ in their IN lists only, and
    whatever is known of the number of rows.
-7. `rounds` takes the cheapest path for each occurrence, of those that `choose` finds, and orders them.
+7. `rounds` takes the cheapest path for each table reference, of those that `choose` finds, and orders them.
 8. `pages` finds out whether it may be less to fetch rows in their order until enough have come out.
 9. `binding`, when the statement runs, makes requests of the steps and the values.
 
@@ -31,15 +31,15 @@ from __future__ import annotations
 
 from rome.catalog.model import Catalog
 from rome.sql.analysis.analyze import Analysis, analyse, is_parsed
-from rome.sql.analysis.relation import Lists, Wanted
+from rome.sql.analysis.relation import Lists, Relation
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.bind import bind_step as bind
-from rome.sql.planner.candidate_paths import exact_paths, worth
+from rome.sql.planner.candidate_paths import exact_paths, path_rank
 from rome.sql.planner.order_fetches import arrange
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.planner.statistics import Basis, Statistics
 from rome.sql.planner.topn_fetch import plan_page
-from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names
 
@@ -52,7 +52,7 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
     `catalog` must not have tables that are hidden by temporary ones of the same name.
     """
     statement, mentioned = classify(sql), names(sql)
-    normal = normal_text(sql) if is_parsed(statement, mentioned) else None
+    normal = normalize(sql) if is_parsed(statement, mentioned) else None
     analysis = analyse(statement, mentioned, normal, catalog)
     return read_plan(analysis, normal.lists if normal else (), catalog, statistics or Statistics())
 
@@ -78,8 +78,8 @@ def read_plan(analysis: Analysis, lists: Lists, catalog: Catalog, statistics: St
     )
 
 
-def _counted(wanted: Wanted) -> Step | None:
+def _counted(wanted: Relation) -> Step | None:
     """The step whose rows a statement counts, if they can be counted without being fetched."""
     assert wanted.part is not None
-    path = max(exact_paths(wanted.table, wanted.part.exactly), key=worth, default=None)
+    path = max(exact_paths(wanted.table, wanted.part.exactly), key=path_rank, default=None)
     return None if path is None else Step(wanted.number, wanted.table, path, 0.0)

@@ -22,10 +22,10 @@ from rome.sql.planner.statistics import Basis, Statistics
 
 @dataclass(frozen=True)
 class Step:
-    """The rows of one occurrence of a table."""
+    """The rows of one table reference of a table."""
 
-    occurrence: int
-    """Its number, as `occurrences` counts them."""
+    table_ref: int
+    """Its number, as `table_refs` counts them."""
     table: Table
     path: Path
     rows: float
@@ -35,7 +35,7 @@ class Step:
 
     @cached_property
     def after(self) -> frozenset[int]:
-        """The occurrences whose rows must have been fetched before."""
+        """The table references whose rows must have been fetched before."""
         return frozenset() if isinstance(self.path, Scan) else self.path.after
 
     @cached_property
@@ -93,18 +93,18 @@ class ReadPlan:
         return tuple(step for steps in self.rounds for step in steps)
 
     @cached_property
-    def by_occurrence(self) -> dict[int, Step]:
-        """The steps by the numbers of their occurrences, in the order of these."""
-        return {step.occurrence: step for step in sorted(self.steps, key=lambda step: step.occurrence)}
+    def by_table_ref(self) -> dict[int, Step]:
+        """The steps by the numbers of their table references, in the order of these."""
+        return {step.table_ref: step for step in sorted(self.steps, key=lambda step: step.table_ref)}
 
     @cached_property
     def backwards(self) -> frozenset[int]:
-        """The occurrences whose rows are wanted in the reverse of their keys' order.
+        """The table references whose rows are wanted in the reverse of their keys' order.
 
         So are they handed on: then rows with the same place in ORDER BY come in one order, whatever page is asked for.
         """
         steps = self.steps + (self.page.reads.steps if self.page is not None else ())
-        return frozenset(each.occurrence for each in steps if each.limit and each.limit.backwards)
+        return frozenset(each.table_ref for each in steps if each.limit and each.limit.backwards)
 
     def __str__(self) -> str:
         if self.counted:
@@ -121,7 +121,7 @@ class ReadPlan:
 
 @dataclass(frozen=True)
 class Page:
-    """A way that fetches an occurrence from the front of a path, as far as it takes until enough rows come out.
+    """A way that fetches a table reference from the front of a path, as far as it takes until enough rows come out.
 
     `reads`: the rounds, for whatever rows `step` brings. (In the members of a UNION other steps bring the same.)
     `limit`: LIMIT and OFFSET; `is_all`: they are the statement's, not those of a subselect in it. `about`: what the

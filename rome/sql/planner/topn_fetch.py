@@ -25,9 +25,9 @@ import math
 from collections.abc import Sequence, Set
 
 from rome.sql.analysis.analyze import Front
-from rome.sql.analysis.relation import Wanted
+from rome.sql.analysis.relation import Relation
 from rome.sql.planner.access_path import Limit
-from rome.sql.planner.candidate_paths import in_order, worth
+from rome.sql.planner.candidate_paths import in_order, path_rank
 from rome.sql.planner.order_fetches import ROUND_ROWS, Rounds, arrange, expected, rows_of
 from rome.sql.planner.read_plan import Page, ReadPlan, Step
 from rome.sql.planner.statistics import Statistics
@@ -44,18 +44,18 @@ _DEVIATIONS = 2.0
 
 def plan_page(
     front: Front,
-    driving: Wanted,
-    occurrences: Sequence[Wanted],
+    driving: Relation,
+    table_refs: Sequence[Relation],
     whole: Set[str],
     statistics: Statistics,
     everything: Rounds,
 ) -> Page | None:
-    """The way to a page from the front of an occurrence's rows; None if it is never less than to fetch everything.
+    """The way to a page from the front of a table reference's rows; None if it is never less than to fetch everything.
 
     `everything`: the rounds that fetch everything.
     """
     table, part = driving.table, driving.part
-    others = [step for steps in everything for step in steps if step.occurrence in front.numbers]
+    others = [step for steps in everything for step in steps if step.table_ref in front.numbers]
     if part is None or any(step.limit is not None for step in others) or table.name.lower() in whole:
         return None
     limit = Limit(part.limit, part.backwards, goes_on=True)
@@ -63,12 +63,12 @@ def plan_page(
     if not paths:
         return None
     found = [(rows_of(table, path, statistics, {}), path) for path in paths]
-    rows, path = min(found, key=lambda each: (each[0], *(-value for value in worth(each[1]))))
+    rows, path = min(found, key=lambda each: (each[0], *(-value for value in path_rank(each[1]))))
     # Not more of them matter than those which are fetched otherwise.
     rate = min(max(sum(step.rows for step in others), 1.0) / max(rows, 1.0), 1.0)
     steps = [Step(number, table, path, max(expected(limit), 1.0) / rate, limit) for number in front.numbers]
     step = steps[0]
-    rounds = arrange(occurrences, whole, statistics, steps)
+    rounds = arrange(table_refs, whole, statistics, steps)
     each, beside = _split(rounds, steps)
     most = (_cost(everything) - beside - ROUND_ROWS * len(rounds)) / each
     if most <= step.rows:
@@ -83,13 +83,13 @@ def _cost(rounds: Rounds) -> float:
 def _split(rounds: Rounds, front: Sequence[Step]) -> tuple[float, float]:
     """How many rows are fetched for each row of some steps (which bring the same), itself included; how many beside."""
     of_front, beside = front[0].rows, 0.0
-    led = {step.occurrence for step in front}
+    led = {step.table_ref for step in front}
     for steps in rounds:
         for step in steps:
             if not led.isdisjoint(step.after):
-                led.add(step.occurrence)
+                led.add(step.table_ref)
                 of_front += step.rows
-            elif step.occurrence not in led:
+            elif step.table_ref not in led:
                 beside += step.rows
     return of_front / front[0].rows, beside
 

@@ -16,10 +16,10 @@ from functools import lru_cache
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
-from rome.sql.syntax.normalize import normal_text
+from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.operands import Source, literal, number_parameters
 from rome.sql.syntax.parse import parse
-from rome.sql.syntax.tokens import Kind, Token, tokenize
+from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class _Shape:
 
 @lru_cache(maxsize=256)
 def _shape(sql: str) -> _Shape | None:
-    normal = normal_text(sql)
+    normal = normalize(sql)
     tree = None if normal is None else parse(normal)
     tokens = tokenize(sql)
     if not isinstance(tree, exp.Select) or tokens[0].word() != "SELECT" or not _is_row_by_row(tree):
@@ -127,7 +127,7 @@ def _read_limits(tokens: tuple[Token, ...], at: int) -> tuple[int, Source | None
 
     def source(place: int) -> Source | None:
         token = tokens[place]
-        return params[place] if token.kind is Kind.PARAM else literal([token])
+        return params[place] if token.kind is TokenKind.PARAM else literal([token])
 
     # SQLite takes a negative limit for none. The parameters stay in the text, so that the others keep their numbers.
     if len(rest) == 1 and source(at + 1) is not None:

@@ -23,7 +23,7 @@ _CLAUSES = ("PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "
 
 
 @dataclass(frozen=True)
-class Clause:
+class ColumnClause:
     """A clause of a column, or a constraint of the table. `kind` is the word that it begins with, behind its name."""
 
     kind: str
@@ -38,7 +38,7 @@ class ColumnText:
     name: str
     written: str
     type: str
-    clauses: tuple[Clause, ...]
+    clauses: tuple[ColumnClause, ...]
 
     @property
     def nullable(self) -> bool:
@@ -63,7 +63,7 @@ class ColumnText:
     def having(self, kind: str, text: str) -> ColumnText:
         """This column with one clause of a kind, in the place of others of that kind."""
         rest = self.without(kind)
-        return replace(rest, clauses=(Clause(kind, text), *rest.clauses))
+        return replace(rest, clauses=(ColumnClause(kind, text), *rest.clauses))
 
     @property
     def text(self) -> str:
@@ -77,7 +77,7 @@ class TableText:
 
     head: str
     columns: tuple[ColumnText, ...]
-    constraints: tuple[Clause, ...]
+    constraints: tuple[ColumnClause, ...]
     tail: str = field(default=")")
 
     @property
@@ -123,7 +123,7 @@ def read_table_text(sql: str) -> TableText:
     start = next(at for at, token in enumerate(tokens) if token.is_op("("))
     end = after_group(tokens, start) - 1
     columns: list[ColumnText] = []
-    constraints: list[Clause] = []
+    constraints: list[ColumnClause] = []
     for part in _split(tokens[start + 1 : end]):
         if constraints or part[0].word() in (*_CONSTRAINTS, "CONSTRAINT"):
             constraints.extend(_constraints(part, sql))
@@ -132,7 +132,7 @@ def read_table_text(sql: str) -> TableText:
     return TableText(sql[: tokens[start].end], tuple(columns), tuple(constraints), sql[tokens[end].start :])
 
 
-def _not_named(name: str, clauses: Sequence[Clause]) -> Iterator[Clause]:
+def _not_named(name: str, clauses: Sequence[ColumnClause]) -> Iterator[ColumnClause]:
     return (clause for clause in clauses if (clause.name or "").lower() != name.lower())
 
 
@@ -163,7 +163,7 @@ def _column(tokens: Sequence[Token], sql: str) -> ColumnText:
     return ColumnText(tokens[0].name, tokens[0].text, type_, clauses)
 
 
-def _constraints(tokens: Sequence[Token], sql: str) -> Iterator[Clause]:
+def _constraints(tokens: Sequence[Token], sql: str) -> Iterator[ColumnClause]:
     """The constraints of the table in a part; SQLite takes several without a comma between them."""
     starts = [*_starts(tokens, 0, _CONSTRAINTS), len(tokens)]
     for start, end in pairwise(starts):
@@ -197,8 +197,8 @@ def _goes_on(tokens: Sequence[Token], at: int) -> bool:
     )
 
 
-def _clause(tokens: Sequence[Token], sql: str) -> Clause:
+def _clause(tokens: Sequence[Token], sql: str) -> ColumnClause:
     if tokens[0].word() == "CONSTRAINT":
         kind = tokens[2].word() if len(tokens) > 2 else ""
-        return Clause(kind, _text(tokens, sql), tokens[1].name)
-    return Clause(tokens[0].word(), _text(tokens, sql))
+        return ColumnClause(kind, _text(tokens, sql), tokens[1].name)
+    return ColumnClause(tokens[0].word(), _text(tokens, sql))

@@ -26,7 +26,7 @@ class Alteration:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class SchemaChange:
     """A change of the schema."""
 
     action: str
@@ -49,7 +49,7 @@ class Change:
     alteration: Alteration | None = None
 
 
-def read_change(reader: Reader) -> Change | None:
+def read_change(reader: Reader) -> SchemaChange | None:
     """The change that begins at the reader's place; None if it is not formed as one."""
     action = reader.take_any("CREATE", "DROP", "ALTER").lower()
     temporary = bool(reader.take_any("TEMP", "TEMPORARY"))
@@ -63,7 +63,7 @@ def read_change(reader: Reader) -> Change | None:
     table: str | None = name.lower() if kind == "table" else None
     if action == "create" and kind in ("index", "trigger"):
         table = _table_of(reader)
-    return Change(
+    return SchemaChange(
         action,
         kind,
         schema,

@@ -18,17 +18,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Kind, Token, tokenize
+from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
 PLACEHOLDER = "_"
-"""What the names of placeholders begin with; then comes the position in `NormalText.lists`."""
+"""What the names of placeholders begin with; then comes the position in `NormalizedStatement.lists`."""
 
 _REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN"})
 _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
 
 
 @dataclass(frozen=True, slots=True)
-class NormalText:
+class NormalizedStatement:
     """The text for the parser, and what each of its placeholders stands for: one source, or a whole IN list."""
 
     words: tuple[str, ...]
@@ -41,10 +41,10 @@ class NormalText:
         return " ".join(self.words)
 
 
-def normal_text(sql: str) -> NormalText | None:
+def normalize(sql: str) -> NormalizedStatement | None:
     """The text for the parser; None if SQLite's tokenizer would refuse the statement."""
     tokens = tokenize(sql)
-    if any(token.kind is Kind.ILLEGAL for token in tokens):
+    if any(token.kind is TokenKind.ILLEGAL for token in tokens):
         return None
     return _Writer(tokens).write()
 
@@ -56,27 +56,27 @@ class _Writer:
         self.lists: list[tuple[Source, ...]] = []
         self.at = 0
 
-    def write(self) -> NormalText:
+    def write(self) -> NormalizedStatement:
         words: list[str] = []
         while self.at < len(self.tokens):
             token = self.tokens[self.at]
             self.at += 1
-            if token.kind is Kind.WORD:
+            if token.kind is TokenKind.WORD:
                 upper = token.text.upper()
                 words += self._keyword(token, upper) if upper in _REWRITTEN else (token.text,)
-            elif token.kind is Kind.OP:
+            elif token.kind is TokenKind.OP:
                 words += ("+", "~") if token.text == "+" else (token.text,)
             else:
                 words += self._value(token)
-        return NormalText(tuple(words), tuple(self.lists))
+        return NormalizedStatement(tuple(words), tuple(self.lists))
 
     def _value(self, token: Token) -> Sequence[str]:
         """The words for a parameter, a literal or a name in quotes."""
-        if token.kind is Kind.PARAM:
+        if token.kind is TokenKind.PARAM:
             return (self._placeholder((self.params[self.at - 1],)),)
-        if token.kind is Kind.QUOTED:
+        if token.kind is TokenKind.QUOTED:
             return ('"' + token.name.replace('"', '""') + '"',)
-        if token.kind is Kind.NUMBER:
+        if token.kind is TokenKind.NUMBER:
             if token.text[:2] in ("0x", "0X"):
                 return ("(", "~", "0", ")")
             text = token.text.replace("_", "")

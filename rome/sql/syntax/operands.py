@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rome.catalog.model import Column
-from rome.sql.syntax.tokens import Kind, Token
+from rome.sql.syntax.tokens import Token, TokenKind
 from rome.values import SqlValue
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 """The parameters of one execution, as they reach the cursor."""
 
 
-class Unknown(Exception):
+class ValueNotKnown(Exception):
     """The value of a source can't be told here: the parameter is missing, or of a type that SQLite may refuse."""
 
 
@@ -54,10 +54,10 @@ Source = Const | Param
 
 @dataclass(frozen=True, slots=True)
 class FromColumn:
-    """The distinct values that a column has in the rows which were fetched for another occurrence."""
+    """The distinct values that a column has in the rows which were fetched for another table reference."""
 
-    occurrence: int
-    """The number of the occurrence."""
+    table_ref: int
+    """The number of the table reference."""
     name: str
     """Its name in the statement."""
     column: Column
@@ -113,7 +113,7 @@ def value_of(source: Source, parameters: Parameters) -> SqlValue:
         # (A parameter without a name is in no mapping: KeyError.)
         return _plain(parameters[source.name if isinstance(parameters, Mapping) else source.index])  # type: ignore[index]
     except LookupError:
-        raise Unknown from None
+        raise ValueNotKnown from None
 
 
 def _plain(value: Any) -> SqlValue:
@@ -128,7 +128,7 @@ def _plain(value: Any) -> SqlValue:
         return str.__str__(value)
     if isinstance(value, (bytes, bytearray, memoryview)):
         return bytes(value)
-    raise Unknown
+    raise ValueNotKnown
 
 
 def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
@@ -140,7 +140,7 @@ def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
     named: dict[str, Param] = {}
     count = 0
     for at, token in enumerate(tokens):
-        if token.kind is not Kind.PARAM:
+        if token.kind is not TokenKind.PARAM:
             continue
         text = token.text
         if text in named:
@@ -162,16 +162,16 @@ def literal(tokens: Sequence[Token]) -> Const | None:
     """The constant that an expression is, if it is just a literal, perhaps with a sign or in parentheses."""
     while len(tokens) > 2 and tokens[0].is_op("(") and tokens[-1].is_op(")"):
         tokens = tokens[1:-1]
-    if len(tokens) == 2 and tokens[0].text in ("-", "+") and tokens[1].kind is Kind.NUMBER:
+    if len(tokens) == 2 and tokens[0].text in ("-", "+") and tokens[1].kind is TokenKind.NUMBER:
         return number(tokens[1].text, negative=tokens[0].text == "-")
     if len(tokens) != 1:
         return None
     token = tokens[0]
-    if token.kind is Kind.STRING:
+    if token.kind is TokenKind.STRING:
         return Const(token.name)
-    if token.kind is Kind.NUMBER:
+    if token.kind is TokenKind.NUMBER:
         return number(token.text)
-    if token.kind is Kind.BLOB:
+    if token.kind is TokenKind.BLOB:
         return Const(bytes.fromhex(token.text[2:-1]))
     return _WORDS.get(token.word())
 

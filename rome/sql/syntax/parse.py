@@ -12,7 +12,7 @@ from functools import lru_cache
 from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 
-from rome.sql.syntax.normalize import NormalText
+from rome.sql.syntax.normalize import NormalizedStatement
 
 _SQLITE = Dialect.get_or_raise("sqlite")
 _KEYWORDS = _SQLITE.tokenizer_class.KEYWORDS
@@ -23,7 +23,7 @@ _FIRST = frozenset(first for first, _ in _PAIRS)
 """GROUP, ORDER …: words that are one token with the word behind them."""
 
 
-def parse(normal: NormalText) -> exp.Expr | None:
+def parse(normal: NormalizedStatement) -> exp.Expr | None:
     """The parser's tree; None if it does not understand the text."""
     try:
         tokens = parser_tokens(normal.words)

@@ -4,8 +4,8 @@
     't'
 
 `classify` says just enough for the layers above to choose a way through: does the statement read, change rows, change
-the schema, or steer the transaction, and which table is concerned. What it does not know is `Kind.OTHER`, which is
-handed to SQLite as it is; so a mistake in the text is reported by SQLite, in SQLite's words.
+the schema, or steer the transaction, and which table is concerned. What it does not know is `StatementKind.OTHER`,
+which is handed to SQLite as it is; so a mistake in the text is reported by SQLite, in SQLite's words.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from rome.sql.syntax.ddl import Change, read_change
+from rome.sql.syntax.ddl import SchemaChange, read_change
 from rome.sql.syntax.for_update import Locking, read_locking
 from rome.sql.syntax.token_reader import Reader
 from rome.sql.syntax.tokens import names
 
 
-class Kind(enum.Enum):
+class StatementKind(enum.Enum):
     """What a statement is about."""
 
     SELECT = "select"
@@ -48,17 +48,17 @@ class Kind(enum.Enum):
     """Nothing but spaces, comments and semicolons."""
 
 
-WRITES = frozenset({Kind.INSERT, Kind.UPDATE, Kind.DELETE})
+WRITES = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE})
 """The statements that change rows."""
 
-ABOUT_ROWS = WRITES | {Kind.SELECT}
+ABOUT_ROWS = WRITES | {StatementKind.SELECT}
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A classified statement. Fields that do not concern its kind have their defaults."""
 
-    kind: Kind
+    kind: StatementKind
     verb: str = ""
     """The deciding keyword, in lower case: `replace` for a Kind.INSERT that is REPLACE INTO."""
     tail: bool = False
@@ -80,7 +80,7 @@ class Statement:
     """BEGIN: `deferred`, `immediate` or `exclusive`."""
     explained: str | None = None
     """EXPLAIN: the text behind EXPLAIN [QUERY PLAN]."""
-    change: Change | None = None
+    change: SchemaChange | None = None
     """DDL: what is changed."""
     locking: Locking | None = None
     """SELECT: FOR UPDATE at its end, which SQLite does not know."""
@@ -111,7 +111,7 @@ def classify(sql: str) -> Statement:
     while reader.take(";"):
         pass
     if reader.done:
-        return Statement(Kind.EMPTY)
+        return Statement(StatementKind.EMPTY)
     start = reader.at
     if not reader.skip_with():
         reader.at = start
@@ -119,7 +119,7 @@ def classify(sql: str) -> Statement:
     statement = read(reader) if read else None
     if statement is None:
         reader.at = start
-        statement = Statement(Kind.OTHER, reader.token.text.lower(), tail=_has_tail(reader))
+        statement = Statement(StatementKind.OTHER, reader.token.text.lower(), tail=_has_tail(reader))
     return statement
 
 
@@ -149,7 +149,7 @@ def _finds(reader: Reader, *words: str) -> bool:
 
 def _select(reader: Reader) -> Statement:
     verb = reader.token.text.lower()
-    return Statement(Kind.SELECT, verb, tail=_has_tail(reader), locking=read_locking(reader.sql))
+    return Statement(StatementKind.SELECT, verb, tail=_has_tail(reader), locking=read_locking(reader.sql))
 
 
 _ACTIONS = ("ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK")
@@ -173,14 +173,14 @@ def _write(reader: Reader) -> Statement | None:
     schema, table = reader.qualified_name()
     if table is None:
         return None
-    kind = {"update": Kind.UPDATE, "delete": Kind.DELETE}.get(verb, Kind.INSERT)
+    kind = {"update": StatementKind.UPDATE, "delete": StatementKind.DELETE}.get(verb, StatementKind.INSERT)
     return Statement(
         kind,
         verb,
         schema=schema,
         table=table.lower(),
         on_conflict=action,
-        has_upsert=kind is Kind.INSERT and _finds(reader, "ON", "CONFLICT"),
+        has_upsert=kind is StatementKind.INSERT and _finds(reader, "ON", "CONFLICT"),
         has_returning=_finds(reader, "RETURNING"),
         tail=_has_tail(reader),
     )
@@ -189,20 +189,20 @@ def _write(reader: Reader) -> Statement | None:
 def _begin(reader: Reader) -> Statement:
     reader.at += 1
     mode = reader.take_any("DEFERRED", "IMMEDIATE", "EXCLUSIVE").lower() or "deferred"
-    return Statement(Kind.BEGIN, "begin", mode=mode, tail=_has_tail(reader))
+    return Statement(StatementKind.BEGIN, "begin", mode=mode, tail=_has_tail(reader))
 
 
 def _commit(reader: Reader) -> Statement:
-    return Statement(Kind.COMMIT, reader.token.text.lower(), tail=_has_tail(reader))
+    return Statement(StatementKind.COMMIT, reader.token.text.lower(), tail=_has_tail(reader))
 
 
 def _rollback(reader: Reader) -> Statement:
     reader.at += 1
     reader.take("TRANSACTION")
     if not reader.take("TO"):
-        return Statement(Kind.ROLLBACK, "rollback", tail=_has_tail(reader))
+        return Statement(StatementKind.ROLLBACK, "rollback", tail=_has_tail(reader))
     reader.take("SAVEPOINT")
-    return Statement(Kind.ROLLBACK_TO, "rollback", name=reader.name(), tail=_has_tail(reader))
+    return Statement(StatementKind.ROLLBACK_TO, "rollback", name=reader.name(), tail=_has_tail(reader))
 
 
 def _savepoint(reader: Reader) -> Statement:
@@ -210,7 +210,7 @@ def _savepoint(reader: Reader) -> Statement:
     reader.at += 1
     if verb == "release":
         reader.take("SAVEPOINT")
-    return Statement(Kind(verb), verb, name=reader.name(), tail=_has_tail(reader))
+    return Statement(StatementKind(verb), verb, name=reader.name(), tail=_has_tail(reader))
 
 
 def _pragma(reader: Reader) -> Statement | None:
@@ -223,18 +223,20 @@ def _pragma(reader: Reader) -> Statement | None:
         sign = "-" if reader.take("-") else ""
         reader.take("+")
         argument = sign + reader.token.name
-    return Statement(Kind.PRAGMA, "pragma", schema=schema, name=name.lower(), argument=argument, tail=_has_tail(reader))
+    return Statement(
+        StatementKind.PRAGMA, "pragma", schema=schema, name=name.lower(), argument=argument, tail=_has_tail(reader)
+    )
 
 
 def _explain(reader: Reader) -> Statement:
     reader.at += 1
     reader.take("QUERY", "PLAN")
     explained = reader.sql[reader.token.start :]
-    return Statement(Kind.EXPLAIN, "explain", explained=explained, tail=_has_tail(reader))
+    return Statement(StatementKind.EXPLAIN, "explain", explained=explained, tail=_has_tail(reader))
 
 
 def _attach(reader: Reader) -> Statement:
-    return Statement(Kind.ATTACH, "attach", tail=_has_tail(reader))
+    return Statement(StatementKind.ATTACH, "attach", tail=_has_tail(reader))
 
 
 def _ddl(reader: Reader) -> Statement | None:
@@ -247,7 +249,7 @@ def _ddl(reader: Reader) -> Statement | None:
         if reader.take(";", "END"):
             break
         reader.at += 1
-    return Statement(Kind.DDL, verb, schema=change.schema, change=change, tail=_has_tail(reader))
+    return Statement(StatementKind.DDL, verb, schema=change.schema, change=change, tail=_has_tail(reader))
 
 
 _READERS: dict[str, Callable[[Reader], Statement | None]] = {

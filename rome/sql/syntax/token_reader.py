@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rome.sql.syntax.tokens import Kind, Token, after_group, tokenize
+from rome.sql.syntax.tokens import Token, TokenKind, after_group, tokenize
 
 
 class Reader:
@@ -26,7 +26,7 @@ class Reader:
     def look(self, ahead: int) -> Token:
         """The token so many places further on; behind the last, an empty OP."""
         at = self.at + ahead
-        return self.tokens[at] if at < len(self.tokens) else Token(Kind.OP, "", len(self.sql), len(self.sql))
+        return self.tokens[at] if at < len(self.tokens) else Token(TokenKind.OP, "", len(self.sql), len(self.sql))
 
     def sees(self, *words: str) -> bool:
         """Whether these keywords (upper case) or operators come next."""

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 
-class Kind(enum.Enum):
+class TokenKind(enum.Enum):
     """What a token is."""
 
     WORD = "word"
@@ -33,14 +33,14 @@ class Kind(enum.Enum):
     ILLEGAL = "illegal"
 
 
-_WORD, _OP = Kind.WORD, Kind.OP
-_NAMES = (Kind.WORD, Kind.QUOTED, Kind.STRING)
+_WORD, _OP = TokenKind.WORD, TokenKind.OP
+_NAMES = (TokenKind.WORD, TokenKind.QUOTED, TokenKind.STRING)
 
 
 class Token(NamedTuple):
     """One token; `sql[start:end] == text`."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
     end: int
@@ -94,7 +94,9 @@ _GRAMMAR = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-_KINDS = {number: Kind.ILLEGAL if name == "stray" else Kind(name) for name, number in _GRAMMAR.groupindex.items()}
+_KINDS = {
+    number: TokenKind.ILLEGAL if name == "stray" else TokenKind(name) for name, number in _GRAMMAR.groupindex.items()
+}
 """By the number of the group."""
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rome.sql.syntax.operands import Param, Source, literal, number_parameters
 from rome.sql.syntax.token_reader import Reader
-from rome.sql.syntax.tokens import Kind
+from rome.sql.syntax.tokens import TokenKind
 
 
 class UpdateShape(NamedTuple):
@@ -46,7 +46,7 @@ def _read_terms(
             return None
         source = parameters.get(reader.at)
         if source is None:
-            is_value = reader.token.kind in (Kind.STRING, Kind.NUMBER, Kind.BLOB) or reader.sees("NULL")
+            is_value = reader.token.kind in (TokenKind.STRING, TokenKind.NUMBER, TokenKind.BLOB) or reader.sees("NULL")
             constant = literal(reader.tokens[reader.at : reader.at + 1]) if is_value else None
             if constant is None:
                 return None

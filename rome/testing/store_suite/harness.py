@@ -85,10 +85,10 @@ def put_entry(column: Any, row_key: bytes) -> Write:
 
 def ask(store: Store, request: Request, at: int | None = None) -> Any:
     """The answer of one request, as it can be compared."""
-    return told([request], store.fetch([request], at))[2][0]
+    return observed([request], store.fetch([request], at))[2][0]
 
 
-def told(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, list[Any]]:
+def observed(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, list[Any]]:
     """Version, catalog version and answers, as they can be compared: pairs, in order where any order will do."""
     answers: list[Any] = []
     for request, answer in zip(requests, fetched.answers, strict=True):

@@ -13,7 +13,7 @@ from rome.errors import Conflict
 from rome.storage.keys import encode, prefix_end
 from rome.storage.memory import MemoryStore
 from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Store, Whole, Write
-from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, put, put_entry, told
+from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, observed, put, put_entry
 
 PLAIN = b"r2"
 """A space without an index, whose keys are any bytes."""
@@ -108,8 +108,8 @@ class Likeness(Harness):
             newest = model.version()
             if isinstance(step, Fetch):
                 at = None if step.back is None else max(0, newest - step.back)
-                expected = told(step.requests, model.fetch(step.requests, at))
-                assert told(step.requests, store.fetch(step.requests, at)) == expected
+                expected = observed(step.requests, model.fetch(step.requests, at))
+                assert observed(step.requests, store.fetch(step.requests, at)) == expected
                 continue
             after = dict(columns)
             batch = _batch(step, after, newest)

@@ -15,9 +15,9 @@ from rome.testing.store_suite.harness import (
     ask,
     commit,
     delete,
+    observed,
     put,
     put_entry,
-    told,
 )
 
 EVERYTHING = ((b"", LAST),)
@@ -45,7 +45,7 @@ class ThePast(Harness):
             requests: list[Request] = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Whole(ROWS)]
             pairs = sorted(rows.items())
             expected = version, 0, [pairs, [rows.get(key) for key in keys], len(rows), pairs]
-            assert told(requests, store.fetch(requests, version)) == expected
+            assert observed(requests, store.fetch(requests, version)) == expected
 
     def test_a_key_written_twice_in_one_commit(self, store: Store) -> None:
         """What it was before the first of both comes back."""
@@ -97,7 +97,7 @@ class ThePast(Harness):
             Lookup(INDEX, ROWS, EVERYTHING, 1),
         ]
         entry = put_entry(1, b"a").key
-        assert told(requests, store.fetch(requests, at))[2] == [
+        assert observed(requests, store.fetch(requests, at))[2] == [
             [(b"a", b"old")],
             [b"old", None],
             1,

@@ -15,9 +15,9 @@ from rome.testing.store_suite.harness import (
     commit,
     delete,
     key_of,
+    observed,
     put,
     put_entry,
-    told,
 )
 
 EVERYTHING = ((b"", LAST),)
@@ -43,7 +43,7 @@ class Reading(Harness):
             Count(ROWS, EVERYTHING),
             Whole(ROWS),
         ]
-        assert told(requests, store.fetch(requests)) == (0, 0, [[None], [], [], 0, []])
+        assert observed(requests, store.fetch(requests)) == (0, 0, [[None], [], [], 0, []])
         assert store.version() == 0
 
     def test_a_fetch_without_requests_answers_the_versions(self, filled: Store) -> None:

@@ -16,7 +16,7 @@ from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
-from rome.transaction.reads.row_cache import UNREAD, Known, Loaded
+from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.reads.stored_rows import relaid
 from rome.transaction.writes.write_set import Net
 
@@ -35,11 +35,13 @@ _write: Callable[[Any], Write] = partial(tuple.__new__, Write)
 class BatchBuilder:
     """Collects one batch. `base` is the catalog that the transaction began with, `catalog` the one that it leaves."""
 
-    def __init__(self, base: Catalog, catalog: Catalog, entries: IndexEntries, loaded: Loaded, version: int) -> None:
+    def __init__(
+        self, base: Catalog, catalog: Catalog, entries: IndexEntries, row_cache: RowCache, version: int
+    ) -> None:
         self._base = base
         self._catalog = catalog
         self._entries = entries
-        self._loaded = loaded
+        self._loaded = row_cache
         self._version = version
         self._tables = catalog.by_id
         self._old_tables = base.by_id
@@ -77,7 +79,7 @@ class BatchBuilder:
         for table_id in written:
             self._check_definition(self._tables[table_id])
 
-    def touch(self, locked: Mapping[tuple[int, bytes], Known | None], only_check: bool) -> None:
+    def touch(self, locked: Mapping[tuple[int, bytes], CachedRow | None], only_check: bool) -> None:
         """Write rows that are locked as they are, unless they are written anyway: so others find them written.
 
         `only_check`: the transaction writes nothing; that nobody else has written them is checked all the same.

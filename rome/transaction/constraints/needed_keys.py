@@ -20,7 +20,7 @@ from rome.storage.store import Get, Lookup, Range, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries, columns_of
 from rome.transaction.reads.row_cache import Target, whole
 from rome.transaction.writes.write_set import Entry
-from rome.values import SqlValue, Unsure, convert
+from rome.values import NotConvertible, SqlValue, convert
 
 
 class Constraints:
@@ -120,7 +120,7 @@ def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) ->
     """The values that columns will have once stored; None if they can't be told."""
     try:
         return tuple(convert(known[name.lower()], table.by_name[name.lower()].affinity) for name in columns)
-    except (KeyError, Unsure):
+    except (KeyError, NotConvertible):
         return None
 
 
@@ -143,7 +143,7 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
             )
             for column, value in zip(key.parent_columns, values, strict=True)
         }
-    except Unsure:
+    except NotConvertible:
         yield whole(parent)
         return
     if wanted.keys() == {column.lower() for column in parent.key}:
@@ -166,7 +166,7 @@ def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) 
             collate(convert(value, column.affinity), column.collation)
             for column, value in zip(columns, values, strict=True)
         ]
-    except Unsure:
+    except NotConvertible:
         return whole(child)
     names = tuple(column.name.lower() for column in columns)
     begin = encode(wanted)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.errors import Error, IntegrityError
-from rome.sql.syntax.create_table import Clause, read_table_text
+from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import tokenize
 from rome.sqlite.catalog_reader import quoted
 from rome.sqlite.workspace import Row, Workspace
@@ -83,7 +83,7 @@ def _name_of(child: Table, wanted: ForeignKey) -> str | None:
     return None
 
 
-def _clauses(table: Table) -> Iterator[Clause]:
+def _clauses(table: Table) -> Iterator[ColumnClause]:
     text = read_table_text(table.sql)
     for column in text.columns:
         yield from column.clauses
@@ -103,7 +103,7 @@ def check_error(error: IntegrityError, tables: Iterable[Table]) -> IntegrityErro
     return error
 
 
-def _expression(check: Clause) -> str:
+def _expression(check: ColumnClause) -> str:
     """What stands in the parentheses of a CHECK."""
     tokens = tokenize(check.text)
     start = next(at for at, token in enumerate(tokens) if token.is_op("("))

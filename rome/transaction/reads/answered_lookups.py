@@ -24,7 +24,7 @@ class _Answered(NamedTuple):
     keys: RowKeys
 
 
-class Covered:
+class AnsweredLookups:
     """The lookups of one transaction that have been answered."""
 
     def __init__(self) -> None:

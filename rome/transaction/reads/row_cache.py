@@ -23,15 +23,15 @@ from rome.catalog.model import Table
 from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
-from rome.transaction.reads.answered_lookups import Covered
+from rome.transaction.reads.answered_lookups import AnsweredLookups
 from rome.transaction.reads.stored_rows import read_rows, relaid
-from rome.transaction.undo import Ledger
+from rome.transaction.undo import UndoLog
 
 UNREAD = -1
 """In place of a version: the key was written without having been looked at, because its number came from a counter."""
 
 
-class Known(NamedTuple):
+class CachedRow(NamedTuple):
     """A row as the store has it: the version it was read at, its table's definition then, its values (None: no row)."""
 
     version: int
@@ -39,7 +39,7 @@ class Known(NamedTuple):
     values: Row | None
 
 
-_known: Any = partial(tuple.__new__, Known)
+_known: Any = partial(tuple.__new__, CachedRow)
 """Makes a Known of its three values, without the call of a Python function for each row."""
 
 
@@ -74,23 +74,23 @@ _fresh: Callable[[Any], _Fresh] = partial(tuple.__new__, _Fresh)
 """Makes a _Fresh of a tuple of its values."""
 
 
-class Loaded:
+class RowCache:
     """The reads of one transaction. What a single answer does not need is made when there is more to keep."""
 
-    _covered: Covered | None = None
+    _answered_lookups: AnsweredLookups | None = None
 
-    def __init__(self, workspace: Workspace, ledger: Ledger) -> None:
+    def __init__(self, workspace: Workspace, undo_log: UndoLog) -> None:
         self._workspace = workspace
-        self._ledger = ledger
+        self._undo_log = undo_log
         self._fresh: dict[int, _Fresh] = {}
         """By table: at most one, of a table of which nothing is in `_known`."""
-        self._known: dict[int, dict[bytes, Known]] = {}
+        self._known: dict[int, dict[bytes, CachedRow]] = {}
         self._staged: dict[int, dict[bytes, bool]] = {}
         self._answers: dict[Request, Sequence[bytes]] = {}
         self._full: set[int] = set()
 
     @property
-    def known(self) -> dict[int, dict[bytes, Known]]:
+    def known(self) -> dict[int, dict[bytes, CachedRow]]:
         """By table and key: every row that was read or written."""
         for table_id in tuple(self._fresh):
             self._settle(table_id)
@@ -118,13 +118,13 @@ class Loaded:
                 if not keys:
                     continue
                 request = Get(request.space, keys)
-            elif isinstance(request, Lookup) and self._is_covered(table, request):
+            elif isinstance(request, Lookup) and self._is_answered(table, request):
                 continue
             left[request] = Target(table, request)
         return list(left.values())
 
-    def _is_covered(self, table: Table, request: Lookup) -> bool:
-        keys = self._covered.rows(table, request) if self._covered is not None else None
+    def _is_answered(self, table: Table, request: Lookup) -> bool:
+        keys = self._answered_lookups.rows(table, request) if self._answered_lookups is not None else None
         if keys is None:
             return False
         self._answers[request] = keys
@@ -174,9 +174,9 @@ class Loaded:
             return keys
         if isinstance(request, Lookup):
             keys = row_keys_of(keys)
-            if self._covered is None:
-                self._covered = Covered()
-            self._covered.note(request, keys)
+            if self._answered_lookups is None:
+                self._answered_lookups = AnsweredLookups()
+            self._answered_lookups.note(request, keys)
         elif isinstance(request, Whole):
             self._full.add(table.id)
         self._answers[request] = keys
@@ -215,7 +215,7 @@ class Loaded:
                 return rows
         return [row.values for row in found if row is not None and row.values is not None]
 
-    def _keys(self, request: Request, known: dict[bytes, Known]) -> Collection[bytes]:
+    def _keys(self, request: Request, known: dict[bytes, CachedRow]) -> Collection[bytes]:
         if isinstance(request, Get):
             return request.keys
         return self._answers.get(request, known)
@@ -229,8 +229,8 @@ class Loaded:
         self._settle(table.id)
         known = self._known.setdefault(table.id, {})
         if key not in known:
-            self._ledger.set(known, key, Known(UNREAD, table, None))
-        self._ledger.set(self._staged.setdefault(table.id, {}), key, True)
+            self._undo_log.set(known, key, CachedRow(UNREAD, table, None))
+        self._undo_log.set(self._staged.setdefault(table.id, {}), key, True)
 
     # ── what is in the workspace ──────────────────────────────────────────────────────────────────────────────────
 
@@ -244,12 +244,12 @@ class Loaded:
                 if len(staged) < len(known):
                     self._stage(table, known, staged)
 
-    def _stage(self, table: Table, known: dict[bytes, Known], staged: dict[bytes, bool]) -> None:
+    def _stage(self, table: Table, known: dict[bytes, CachedRow], staged: dict[bytes, bool]) -> None:
         rows: list[Row] = []
         for key, row in known.items():
             if key in staged:
                 continue
-            self._ledger.set(staged, key, True)
+            self._undo_log.set(staged, key, True)
             if row.values is not None:
                 values = relaid(row.values, row.table, table)
                 rows.append(values if table.key else (decode(key)[0], *values))
@@ -266,7 +266,7 @@ class Loaded:
             for key in [key for key in known if (table.id, key) not in changed]:
                 del known[key]
         self._answers.clear()
-        self._covered = None
+        self._answered_lookups = None
         self._full.clear()
         self.unstage_unknown(tables)
 
@@ -279,7 +279,7 @@ class Loaded:
             if gone:
                 self._workspace.unload(table, map(decode, gone))
                 for key in gone:
-                    self._ledger.take_out(staged, key)
+                    self._undo_log.take_out(staged, key)
 
 
 def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:

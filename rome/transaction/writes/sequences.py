@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from rome.database.counters import Counters, row_counter
 from rome.storage.keys import encode
-from rome.transaction.reads.row_cache import Known
+from rome.transaction.reads.row_cache import CachedRow
 
 Number = tuple[int, int]
 """A table's id, and a number of its counter."""
@@ -27,7 +27,7 @@ class Numbers:
         self._given: dict[int, set[int]] = {}
         self._since_mark: list[Number] = []
 
-    def next(self, table_id: int, known: Mapping[bytes, Known]) -> int:
+    def next(self, table_id: int, known: Mapping[bytes, CachedRow]) -> int:
         """The next number of a table's counter. `known`: the table's rows as far as they are known."""
         while True:
             reserved = self._reserved.get(table_id)

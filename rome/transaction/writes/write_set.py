@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
-from rome.sqlite.workspace import Change, Row
+from rome.sqlite.workspace import Row, RowChange
 from rome.transaction.index_entries import row_key
 
 
@@ -35,7 +35,7 @@ class Net(NamedTuple):
     """As in Entry."""
 
 
-def entries_of(catalog: Catalog, changes: Iterable[Change]) -> list[Entry]:
+def entries_of(catalog: Catalog, changes: Iterable[RowChange]) -> list[Entry]:
     """The changes that the workspace recorded, as journal entries."""
     found = []
     for change in changes:

@@ -46,7 +46,7 @@ class Crew:
         done = [0] * self.size
         # The threads share one store: it is spoilt once.
         keeper = connect(self.task.url)
-        self.task.spoil(keeper.database.store)
+        self.task.disable_replay(keeper.database.store)
         self.task = replace(self.task, planted=None, hazards=None)
         tasks = [self._next_task(slot) for slot in range(self.size)]
         threads = [threading.Thread(target=work_or_tell, args=(task, done), daemon=True) for task in tasks]

@@ -20,14 +20,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
-from rome.verify.histories.graph import Graph, Kind, components, only
+from rome.verify.histories.graph import EdgeKind, Graph, components, only
 from rome.verify.histories.history import Append, Finding, Transaction
 
 _STARTS = 60
 """Transactions of a component from which a shortest cycle is looked for."""
 
-_FORWARD = Kind.WW | Kind.WR
-_STRENGTH = (Kind.WW, Kind.WR, Kind.RT, Kind.RW)
+_FORWARD = EdgeKind.WW | EdgeKind.WR
+_STRENGTH = (EdgeKind.WW, EdgeKind.WR, EdgeKind.RT, EdgeKind.RW)
 
 Cycle = list[int]
 """Transactions, each before the next, and the last before the first."""
@@ -35,7 +35,7 @@ Cycle = list[int]
 
 def cycle_faults(transactions: Sequence[Transaction], graph: Graph) -> Iterator[Finding]:
     """The cycles: one of each kind for each knot of transactions that depend on each other in a circle."""
-    told: set[tuple[str, frozenset[int]]] = set()
+    reported: set[tuple[str, frozenset[int]]] = set()
     knots: set[tuple[str, int]] = set()
     for kinds, search in _SEARCHES:
         for knot in components(_steps(graph, kinds, search)):
@@ -44,27 +44,27 @@ def cycle_faults(transactions: Sequence[Transaction], graph: Graph) -> Iterator[
                 continue
             name = classify(graph, cycle, kinds)
             key = name, frozenset(cycle)
-            if key in told or any((name.removesuffix("-realtime"), node) in knots for node in cycle):
+            if key in reported or any((name.removesuffix("-realtime"), node) in knots for node in cycle):
                 continue
-            told.add(key)
+            reported.add(key)
             knots.update((name, node) for node in knot)
             yield Finding(name, _story(transactions, graph, cycle, kinds))
 
 
-def classify(graph: Graph, cycle: Cycle, kinds: Kind) -> str:
+def classify(graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
     """The name of a cycle, given the kinds that may be used."""
     steps = [_strongest(graph[first][second], kinds) for first, second in _around(cycle)]
-    rws = [step is Kind.RW for step in steps]
-    suffix = "-realtime" if Kind.RT in steps else ""
+    rws = [step is EdgeKind.RW for step in steps]
+    suffix = "-realtime" if EdgeKind.RT in steps else ""
     if not any(rws):
-        return ("G1c" if Kind.WR in steps else "G0") + suffix
+        return ("G1c" if EdgeKind.WR in steps else "G0") + suffix
     if sum(rws) == 1:
         return "G-single" + suffix
     adjacent = any(first and second for first, second in zip(rws, rws[1:] + rws[:1], strict=True))
     return ("G2" if adjacent else "G-nonadjacent") + suffix
 
 
-def _any_cycle(graph: Graph, kinds: Kind, knot: Sequence[int]) -> Cycle | None:
+def _any_cycle(graph: Graph, kinds: EdgeKind, knot: Sequence[int]) -> Cycle | None:
     """A short cycle in a knot."""
     members = set(knot)
 
@@ -76,39 +76,39 @@ def _any_cycle(graph: Graph, kinds: Kind, knot: Sequence[int]) -> Cycle | None:
     return _shortest(knot, following)
 
 
-def _snapshot_cycle(graph: Graph, kinds: Kind, knot: Sequence[int]) -> Cycle | None:
+def _snapshot_cycle(graph: Graph, kinds: EdgeKind, knot: Sequence[int]) -> Cycle | None:
     """A short cycle in a knot in which no two rw stand in a row. (The nodes between are not of the knot itself.)"""
 
     def following(node: int, after_rw: bool) -> Iterator[tuple[int, bool]]:
         for second, kind in graph[node].items():
-            if kind & kinds & ~Kind.RW:
+            if kind & kinds & ~EdgeKind.RW:
                 yield second, False
-            elif kind & Kind.RW and not after_rw:
+            elif kind & EdgeKind.RW and not after_rw:
                 yield second, True
 
     return _shortest(knot, following)
 
 
-Search = Callable[[Graph, Kind, Sequence[int]], Cycle | None]
+Search = Callable[[Graph, EdgeKind, Sequence[int]], Cycle | None]
 
-_SEARCHES: tuple[tuple[Kind, Search], ...] = (
-    (Kind.WW, _any_cycle),
+_SEARCHES: tuple[tuple[EdgeKind, Search], ...] = (
+    (EdgeKind.WW, _any_cycle),
     (_FORWARD, _any_cycle),
-    (_FORWARD | Kind.RW, _snapshot_cycle),
-    (Kind.WW | Kind.RT, _any_cycle),
-    (_FORWARD | Kind.RT, _any_cycle),
-    (_FORWARD | Kind.RW | Kind.RT, _snapshot_cycle),
-    (_FORWARD | Kind.RW, _any_cycle),
-    (_FORWARD | Kind.RW | Kind.RT, _any_cycle),
+    (_FORWARD | EdgeKind.RW, _snapshot_cycle),
+    (EdgeKind.WW | EdgeKind.RT, _any_cycle),
+    (_FORWARD | EdgeKind.RT, _any_cycle),
+    (_FORWARD | EdgeKind.RW | EdgeKind.RT, _snapshot_cycle),
+    (_FORWARD | EdgeKind.RW, _any_cycle),
+    (_FORWARD | EdgeKind.RW | EdgeKind.RT, _any_cycle),
 )
 
 
-def _steps(graph: Graph, kinds: Kind, search: Search) -> list[list[int]]:
+def _steps(graph: Graph, kinds: EdgeKind, search: Search) -> list[list[int]]:
     """The graph whose knots a search is for."""
     if search is _any_cycle:
         return only(graph, kinds)
-    forward = only(graph, kinds & ~Kind.RW)
-    backward = only(graph, Kind.RW)
+    forward = only(graph, kinds & ~EdgeKind.RW)
+    backward = only(graph, EdgeKind.RW)
     # From a node after an rw, the rw itself is passed over: a step is a dependency and then perhaps one rw.
     return [[*seconds, *(third for second in seconds for third in backward[second])] for seconds in forward]
 
@@ -151,12 +151,12 @@ def _around(cycle: Cycle) -> Iterator[tuple[int, int]]:
     return zip(cycle, cycle[1:] + cycle[:1], strict=True)
 
 
-def _strongest(kind: Kind, kinds: Kind) -> Kind:
+def _strongest(kind: EdgeKind, kinds: EdgeKind) -> EdgeKind:
     """Of several dependencies between two transactions, the one that makes the cycle the worst."""
     return next(each for each in _STRENGTH if kind & kinds & each)
 
 
-def _story(transactions: Sequence[Transaction], graph: Graph, cycle: Cycle, kinds: Kind) -> str:
+def _story(transactions: Sequence[Transaction], graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
     steps = [
         f"{transactions[first].name} -{(_strongest(graph[first][second], kinds).name or '').lower()}-> "
         for first, second in _around(cycle)

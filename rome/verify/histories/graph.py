@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from rome.verify.histories.history import Append, Outcome, Transaction
 
 
-class Kind(enum.IntFlag):
+class EdgeKind(enum.IntFlag):
     """Kinds of dependencies; between two transactions there may be several."""
 
     WW = 1
@@ -27,7 +27,7 @@ class Kind(enum.IntFlag):
     RW = 8
 
 
-Graph = list[dict[int, Kind]]
+Graph = list[dict[int, EdgeKind]]
 """For each transaction, by its number: those that come after it, and why."""
 
 
@@ -36,19 +36,19 @@ def dependencies(transactions: Sequence[Transaction], order: Mapping[int, tuple[
     graph: Graph = [{} for _ in transactions]
     for first, second, kind in _edges(transactions, order):
         if first != second:
-            graph[first][second] = graph[first].get(second, Kind(0)) | kind
+            graph[first][second] = graph[first].get(second, EdgeKind(0)) | kind
     return graph
 
 
 def _edges(
     transactions: Sequence[Transaction], order: Mapping[int, tuple[int, ...]]
-) -> Iterator[tuple[int, int, Kind]]:
+) -> Iterator[tuple[int, int, EdgeKind]]:
     writer = {(append.key, append.value): number for number, each in enumerate(transactions) for append in each.appends}
     # Values of transactions that did not take place are faults of their own; here they are passed over.
     chains = {key: [writer[key, value] for value in values if (key, value) in writer] for key, values in order.items()}
     for chain in chains.values():
         for first, second in itertools.pairwise(chain):
-            yield first, second, Kind.WW
+            yield first, second, EdgeKind.WW
     places = {
         (key, value): place
         for key, values in order.items()
@@ -59,10 +59,10 @@ def _edges(
             known = [value for value in values if (key, value) in places]
             chain = chains.get(key, [])
             if known:
-                yield chain[places[key, known[-1]]], number, Kind.WR
+                yield chain[places[key, known[-1]]], number, EdgeKind.WR
             following = places[key, known[-1]] + 1 if known else 0
             if following < len(chain):
-                yield number, chain[following], Kind.RW
+                yield number, chain[following], EdgeKind.RW
     yield from _real_time(transactions)
 
 
@@ -77,7 +77,7 @@ def external_reads(transaction: Transaction) -> Iterator[tuple[int, tuple[int, .
             yield operation.key, values[: len(values) - own.get(operation.key, 0)]
 
 
-def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, Kind]]:
+def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, EdgeKind]]:
     """Edges whose paths connect just those that real time puts in order.
 
     `newest`: the acknowledged ones that no other acknowledged one followed yet; who begins now follows these.
@@ -94,14 +94,14 @@ def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, 
             newest.add(ended)
         before[number] = set(newest)
         for earlier in newest:
-            yield earlier, number, Kind.RT
+            yield earlier, number, EdgeKind.RT
         if each.outcome is Outcome.COMMITTED:
             heapq.heappush(running, (each.end, number))
         else:
             del before[number]
 
 
-def only(graph: Graph, kinds: Kind) -> list[list[int]]:
+def only(graph: Graph, kinds: EdgeKind) -> list[list[int]]:
     """The graph with just the dependencies of some kinds."""
     return [[second for second, kind in seconds.items() if kind & kinds] for seconds in graph]
 

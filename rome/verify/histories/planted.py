@@ -19,8 +19,8 @@ _SELDOM = 0.03
 
 def plant(store: Store, fault: str) -> None:
     """Spoil a store that is open in this process."""
-    spoil = PLANTED[fault]
-    commit, fetch = spoil(store.commit, store.fetch)
+    disable_replay = PLANTED[fault]
+    commit, fetch = disable_replay(store.commit, store.fetch)
     setattr(store, "commit", commit)  # noqa: B010 - a method of a Protocol is not assigned to
     setattr(store, "fetch", fetch)  # noqa: B010
 

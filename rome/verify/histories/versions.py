@@ -53,16 +53,16 @@ def longest_reads(history: History) -> dict[int, tuple[int, ...]]:
 
 def disorders(history: History, order: dict[int, tuple[int, ...]]) -> Iterator[Finding]:
     """Values that stand twice in a list, and lists that are not the beginning of one another."""
-    told: set[int] = set()
+    reported: set[int] = set()
     for name, (key, values), unsure in observations(history):
-        if key in told:
+        if key in reported:
             continue
         if len(set(values)) < len(values):
             twice = next(value for value in values if values.count(value) > 1)
-            told.add(key)
+            reported.add(key)
             yield Finding("duplicate", f"{name} read value {twice} more than once in key {key}: {_shown(values)}")
         elif not unsure and values != order[key][: len(values)]:
-            told.add(key)
+            reported.add(key)
             yield Finding(
                 "incompatible order",
                 f"{name} read key {key} as {_shown(values)}, which is not how {_shown(order[key])} begins",

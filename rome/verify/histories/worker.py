@@ -49,7 +49,7 @@ class Task:
         """Where it writes what it did."""
         return self.folder / f"w{self.worker}"
 
-    def spoil(self, store: Store) -> None:
+    def disable_replay(self, store: Store) -> None:
         """Plant the fault, and bring the hazards, that the task demands."""
         if self.planted:
             plant(store, self.planted)
@@ -67,7 +67,7 @@ def work(task: Task, done: MutableSequence[int]) -> None:
     chance = random.Random(f"{task.seed} {task.worker}")  # noqa: S311 - no secret
     log = Log(task.log)
     connection = _connect(task)
-    task.spoil(connection.database.store)
+    task.disable_replay(connection.database.store)
     number = 0
     while done[task.slot] < task.share:
         number += 1
