@@ -10,12 +10,11 @@ Five functions in order lead from text to rows: `Statements.run`, `plan`, `Trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Sequence
 
 from rome.compiled import Compiled, UnsupportedValue
 from rome.errors import OperationalError
+from rome.fast_tuples import tuple_maker
 from rome.plan.prepare import Plan, make_plan
 from rome.session.dml import change
 from rome.session.fetch import Fetching, fetch, rows_of_step, stage
@@ -114,5 +113,4 @@ def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Res
     return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
 
 
-_result: Callable[[Any], Result] = partial(tuple.__new__, Result)
-"""Makes a Result of a tuple of its values."""
+_result = tuple_maker(Result)

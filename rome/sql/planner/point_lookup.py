@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from rome.catalog.model import Table
+from rome.fast_tuples import tuple_maker
 from rome.sql.planner.access_path import KeyPath, Path
 from rome.sql.syntax.operands import Param, Parameters
 from rome.storage.keys import encode, prefix_end
@@ -70,6 +69,5 @@ def _maker(table: Table, path: KeyPath) -> Callable[[bytes], Request]:
     return lambda prefix: _lookup((index, rows, ((prefix, prefix_end(prefix)),), None, False))
 
 
-_get: Callable[[Any], Get] = partial(tuple.__new__, Get)
-_lookup: Callable[[Any], Lookup] = partial(tuple.__new__, Lookup)
-"""These make a request of a tuple of its fields, without the call of a Python function."""
+_get = tuple_maker(Get)
+_lookup = tuple_maker(Lookup)

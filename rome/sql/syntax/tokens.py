@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from rome.fast_tuples import tuple_maker
+
 
 class TokenKind(enum.Enum):
     """What a token is."""
@@ -99,13 +101,14 @@ _KINDS = {
 }
 """By the number of the group."""
 
+_token = tuple_maker(Token)
+
 
 @lru_cache(maxsize=512)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """The tokens of a text, without spaces and comments."""
-    make = tuple.__new__  # as Token(…) does, without a call of Python's
     return tuple(
-        make(Token, (_KINDS[group], match[group], *match.span(group)))
+        _token((_KINDS[group], match[group], *match.span(group)))
         for match in _GRAMMAR.finditer(sql)
         if (group := match.lastindex) is not None
     )

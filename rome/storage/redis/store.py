@@ -11,6 +11,7 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
+from rome.fast_tuples import tuple_maker
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
@@ -38,8 +39,7 @@ _Counts = tuple[int, int, int, Digests]
 
 _NEW: _Counts = 0, 0, 0, Digests(b"", b"", b"")
 
-_fetched: Callable[[Any], Fetched] = partial(tuple.__new__, Fetched)
-"""Makes a Fetched of a tuple of its values."""
+_fetched = tuple_maker(Fetched)
 
 _command_of: Callable[[Question], bytes] = itemgetter(0)
 

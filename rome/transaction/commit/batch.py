@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from rome.catalog.codec import catalog_key, encode_object
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.database.counters import row_counter
+from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode
 from rome.storage.rows import encode_row
@@ -28,8 +27,7 @@ lost commits gives out numbers of a counter again.
 """
 
 
-_write: Callable[[Any], Write] = partial(tuple.__new__, Write)
-"""Makes a Write of a tuple of its parts, without the call of a Python function."""
+_write = tuple_maker(Write)
 
 
 class BatchBuilder:

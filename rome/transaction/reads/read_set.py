@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from rome.fast_tuples import tuple_maker
 from rome.storage.keys import row_key_of
 from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
 from rome.transaction.reads.row_cache import Target
 
-check_of: Callable[[Any], Check] = partial(tuple.__new__, Check)
-"""Makes a Check of a tuple of its parts, without the call of a Python function."""
+check_of = tuple_maker(Check)
 
 
 def key_range(key: bytes) -> tuple[bytes, bytes]:

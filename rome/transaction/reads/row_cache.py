@@ -14,12 +14,12 @@ transaction's ledger. What was read stays read.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from functools import partial
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
+from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
@@ -39,8 +39,7 @@ class CachedRow(NamedTuple):
     values: Row | None
 
 
-_known: Any = partial(tuple.__new__, CachedRow)
-"""Makes a Known of its three values, without the call of a Python function for each row."""
+_known = tuple_maker(CachedRow)
 
 
 _values_of: Callable[[Any], Any] = itemgetter(2)
@@ -53,8 +52,7 @@ class Target(NamedTuple):
     request: Request
 
 
-target_of: Callable[[tuple[Table, Request]], Target] = partial(tuple.__new__, Target)
-"""Makes a target of a tuple of its values."""
+target_of = tuple_maker(Target)
 request_of: Callable[[Target], Request] = itemgetter(1)
 """The request of a target."""
 
@@ -70,8 +68,7 @@ class _Fresh(NamedTuple):
     found: list[Row]
 
 
-_fresh: Callable[[Any], _Fresh] = partial(tuple.__new__, _Fresh)
-"""Makes a _Fresh of a tuple of its values."""
+_fresh = tuple_maker(_Fresh)
 
 
 class RowCache:
