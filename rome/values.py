@@ -8,6 +8,8 @@ from __future__ import annotations
 import enum
 import re
 
+from rome.fallback import NotConvertible
+
 SqlValue = None | int | float | str | bytes
 """The five storage classes."""
 
@@ -43,14 +45,11 @@ _EXACT = 19
 """Longer texts of numbers may be rounded by SQLite in its own way."""
 
 
-class NotConvertible(Exception):
-    """The conversion can't be told without SQLite; take a wider path."""
-
-
 def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
     """`value` as SQLite compares it with, or stores it in, a column of this affinity.
 
-    Raises Unsure where only SQLite itself could tell (a float as text, a text with very many digits as a number).
+    Raise NotConvertible where only SQLite itself could tell (a float as text, a text with very many digits as a
+    number).
     """
     if value is None or isinstance(value, bytes):
         return value

@@ -45,10 +45,10 @@ from rome.compiled.bind.queries import read_query
 from rome.compiled.codegen.program import Program
 from rome.compiled.codegen.selects import Queries
 from rome.compiled.ir.queries import Compound, Query
-from rome.compiled.refusal import UnsupportedConstruct, UnsupportedValue
 from rome.compiled.runtime import aggregates, arithmetic, text, values
 from rome.compiled.runtime import rows as row_helpers
-from rome.sql.syntax.operands import Param, Parameters, Source, ValueNotKnown, value_of
+from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
+from rome.sql.syntax.operands import Param, Parameters, Source, value_of
 from rome.values import SqlValue
 
 Row = tuple[SqlValue, ...]
@@ -103,7 +103,7 @@ class Compiled:
     def run(self, rows: Sequence[Sequence[Row]], parameters: Parameters) -> list[Row]:
         """The statement's rows. `rows`: for each table reference of a table (`number_table_refs`), the fetched rows.
 
-        Raises Unfit if the workspace must run the statement instead.
+        Raises UnsupportedValue if the workspace must run the statement instead.
         """
         values = self._values(parameters)
         try:

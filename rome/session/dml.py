@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from rome.errors import Error, IntegrityError, OperationalError
+from rome.fallback import ValueNotKnown
 from rome.plan.prepare import Plan
 from rome.session.fetch import fetch
 from rome.session.point_dml import change_directly
-from rome.sql.syntax.operands import ValueNotKnown, value_of
+from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, together
 from rome.storage.keys import encode

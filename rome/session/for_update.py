@@ -39,13 +39,14 @@ from typing import NamedTuple
 from rome.catalog.model import Table
 from rome.database.database import Database
 from rome.errors import Conflict, LockTimeout, NotSupportedError, OperationalError
+from rome.fallback import ValueNotKnown
 from rome.locks.holds import Hold
 from rome.locks.manager import TTL, manager_of
 from rome.locks.table import State
 from rome.session.run import plan_of, run
 from rome.sql.rewrite.row_keys import Keyed, key_select
 from rome.sql.syntax.for_update import Wait
-from rome.sql.syntax.operands import Source, ValueNotKnown, value_of
+from rome.sql.syntax.operands import Source, value_of
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import collate, encode

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rome.errors import DataError
+from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
 from rome.session.point_keys import Need
 from rome.session.point_plan import DirectInsert, DirectUpdate, direct_plan
-from rome.session.point_values import NeedsWorkspace
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import encode
 from rome.transaction.reads.stored_rows import relaid
@@ -101,7 +101,7 @@ def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _N
 
 
 def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
-    """The journal's entry of a new row, with a number of the counter if it needs one. Raises Unclear."""
+    """The journal's entry of a new row, with a number of the counter if it needs one. Raises NeedsWorkspace."""
     table, row, number = direct.table, new.row, new.number
     if table.counted and number is None:
         number = transaction.next_id(table.id)

@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Catalog, Index, Table
-from rome.session.point_values import NeedsWorkspace
+from rome.fallback import NeedsWorkspace
 from rome.sqlite.workspace import Row
 from rome.storage.keys import collate, encode, prefix_end
 from rome.storage.store import Get, Lookup, index_space, rows_space
@@ -80,7 +80,7 @@ class Parent:
         self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in key.columns]
 
     def need(self, row: Row) -> Need | None:
-        """What must be known of the parent that a row refers to; None if it refers to none. Raises Unclear."""
+        """What must be known of the parent that a row refers to; None if it refers to none. Raises NeedsWorkspace."""
         values = tuple([row[place] for place in self._places])
         if None in values:
             return None

@@ -15,9 +15,10 @@ from dataclasses import replace
 
 from rome.catalog.model import Catalog, Column, Table
 from rome.errors import DataError
+from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
-from rome.session.point_values import NeedsWorkspace, Values
+from rome.session.point_values import Values
 from rome.sql.syntax.insert import read_insert
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
@@ -46,7 +47,7 @@ class Direct:
         self.space = rows_space(table.id)
 
     def encoded(self, row: Row) -> bytes:
-        """A row as the store has it. Raises Unclear for what SQLite may not take."""
+        """A row as the store has it. Raises NeedsWorkspace for what SQLite may not take."""
         try:
             data = encode_row(self.table.schema, row)
         except DataError:
@@ -85,7 +86,7 @@ class DirectInsert(Direct):
         self.returned = returned
 
     def row(self, parameters: Parameters) -> tuple[Row, int | None]:
-        """The row, and its number, if that is given. Raises Unclear."""
+        """The row, and its number, if that is given. Raises NeedsWorkspace."""
         row = self._values.of(parameters)
         number = None
         if self.numbered is not None:
@@ -115,7 +116,7 @@ class DirectUpdate(Direct):
         self._key_values = Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
 
     def key_of(self, parameters: Parameters) -> bytes:
-        """The key of the row to be changed. Raises Unclear."""
+        """The key of the row to be changed. Raises NeedsWorkspace."""
         values = self._key_values.of(parameters)
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
@@ -125,7 +126,7 @@ class DirectUpdate(Direct):
         return key
 
     def row(self, old: Row, parameters: Parameters) -> Row:
-        """What the row is changed to. Raises Unclear."""
+        """What the row is changed to. Raises NeedsWorkspace."""
         row = list(old)
         for place, value in zip(self._places, self._values.of(parameters), strict=True):
             row[place] = value

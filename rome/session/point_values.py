@@ -10,6 +10,7 @@ from operator import itemgetter
 from typing import Any
 
 from rome.catalog.model import Column
+from rome.fallback import NeedsWorkspace
 from rome.sql.syntax.operands import Const, Source
 from rome.sqlite.workspace import Parameters, Row
 from rome.values import Affinity, SqlValue
@@ -28,12 +29,8 @@ _FLOATS = frozenset({Affinity.REAL, Affinity.BLOB})
 _WHOLE = frozenset({Affinity.NUMERIC, Affinity.INTEGER})
 
 
-class NeedsWorkspace(Exception):
-    """Only SQLite can tell what is stored."""
-
-
 def stored(value: SqlValue, column: Column) -> SqlValue:
-    """What a column stores of a value. Raises Unclear."""
+    """What a column stores of a value. Raises NeedsWorkspace."""
     kind = type(value)
     if value is None:
         if column.not_null:
@@ -79,7 +76,7 @@ class Values:
         self._as_they_are: dict[tuple[type, ...], bool] = {}
 
     def of(self, parameters: Parameters) -> Row:
-        """The values as they are stored. Raises Unclear."""
+        """The values as they are stored. Raises NeedsWorkspace."""
         if type(parameters) is not tuple or len(parameters) != self._count:
             raise NeedsWorkspace
         row: Row = self._take(parameters + self._constants)[:-1]

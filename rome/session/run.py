@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rome.compiled import Compiled, UnsupportedValue
+from rome.compiled import Compiled
 from rome.errors import OperationalError
+from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker
 from rome.plan.prepare import Plan, make_plan
 from rome.session.dml import change
@@ -108,7 +109,7 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
 
 
 def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
-    """What the plan's function makes of the rows of each table reference. Raises Unfit."""
+    """What the plan's function makes of the rows of each table reference. Raises UnsupportedValue."""
     assert isinstance(plan.compiled, Compiled)
     return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rome.compiled import UnsupportedValue
 from rome.errors import Error
+from rome.fallback import UnsupportedValue
 from rome.plan.prepare import Plan
 from rome.session.fetch import Fetching, fetch, stage
 from rome.sql.planner.bind import number_of

@@ -8,7 +8,8 @@ import apsw
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rome.compiled import Compiled, NotCompiled, UnsupportedValue
+from rome.compiled import Compiled, NotCompiled
+from rome.fallback import UnsupportedValue
 from rome.sql.rewrite.row_keys import without_limit
 from tests.compiled.grammar import Statement, TableShape, Writer, schema
 from tests.compiled.harness import Database, normalized, same_rows

@@ -41,7 +41,7 @@ from rome.compiled.ir.expressions import (
     refs,
 )
 from rome.compiled.ir.queries import Query
-from rome.compiled.refusal import UnsupportedConstruct
+from rome.fallback import UnsupportedConstruct
 from rome.sql.syntax.normalize import PLACEHOLDER
 from rome.sql.syntax.operands import number
 from rome.values import Affinity

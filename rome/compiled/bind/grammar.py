@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from rome.compiled.refusal import UnsupportedConstruct
+from rome.fallback import UnsupportedConstruct
 
 _RELATIONAL = 4
 """= <> IS IN LIKE GLOB BETWEEN. Level 5 are the inequalities."""

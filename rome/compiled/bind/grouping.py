@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from rome.compiled.ir.expressions import Aggregate, ColumnExpr, Exists, InQuery, Scalar, Term, rewritten
 from rome.compiled.ir.queries import Select, Source, sources_of
-from rome.compiled.refusal import UnsupportedConstruct
+from rome.fallback import UnsupportedConstruct
 
 
 def with_determined_columns(select: Select) -> Select:

@@ -23,7 +23,7 @@ from rome.compiled.ir.queries import (
     refs_of,
     terms_of,
 )
-from rome.compiled.refusal import UnsupportedConstruct
+from rome.fallback import UnsupportedConstruct
 
 _WITH = ("with_", "with")
 _SELECT = (

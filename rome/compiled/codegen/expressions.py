@@ -50,8 +50,8 @@ from rome.compiled.ir.expressions import (
     refs,
 )
 from rome.compiled.ir.queries import Query
-from rome.compiled.refusal import UnsupportedConstruct, UnsupportedValue
 from rome.compiled.runtime import values
+from rome.fallback import UnsupportedConstruct, UnsupportedValue
 from rome.values import Affinity
 
 Rows = dict[int, str]

@@ -26,7 +26,7 @@ from rome.compiled.ir.expressions import (
     rewritten,
 )
 from rome.compiled.ir.queries import Compound, Order, Output, Query, Select, sources_of
-from rome.compiled.refusal import UnsupportedConstruct
+from rome.fallback import UnsupportedConstruct
 
 _FOLDS = {"NOCASE": "nocase", "RTRIM": "rtrimmed"}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.text import concat
 from rome.compiled.runtime.values import rank
+from rome.fallback import UnsupportedValue
 
 _INT64 = 2**63
 _EXACT_INT = 2**52

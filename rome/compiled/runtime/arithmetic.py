@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import GREATEST, LEAST, cast_integer, number_of
+from rome.fallback import UnsupportedValue
 
 
 def _result(number: float) -> float | None:

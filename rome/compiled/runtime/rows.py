@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import rank
+from rome.fallback import UnsupportedValue
 
 ONCE = ((),)
 """What a SELECT without FROM goes through."""

@@ -1,6 +1,6 @@
 """What compiled statements do with texts: LIKE, GLOB and the functions of strings; exactly as SQLite.
 
-SQLite's functions stop at a NUL in a text, and write floats in their own way: both raise Unfit.
+SQLite's functions stop at a NUL in a text, and write floats in their own way: both raise UnsupportedValue.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from rome.compiled.refusal import UnsupportedValue
 from rome.compiled.runtime.values import ASCII_LOWER, ASCII_UPPER
+from rome.fallback import UnsupportedValue
 
 _LONGEST_PATTERN = 5000
 

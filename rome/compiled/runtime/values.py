@@ -1,7 +1,7 @@
 """What compiled statements do with values: compare, convert, calculate, put in order; exactly as SQLite.
 
 Values are SQLite's five storage classes as Python has them: None, int, float, str, bytes. A helper that can't be sure
-raises Unfit. NULL goes in and comes out as None, unless a docstring says otherwise.
+raises UnsupportedValue. NULL goes in and comes out as None, unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rome.compiled.refusal import UnsupportedValue
+from rome.fallback import UnsupportedValue
 
 LEAST, GREATEST = -(2**63), 2**63 - 1
 

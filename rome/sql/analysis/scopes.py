@@ -22,13 +22,10 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
+from rome.fallback import ScopeNotUnderstood
 from rome.sql.analysis.relation import AnyOf, Part, Predicate, Relation
 from rome.sql.analysis.table_refs import table_ref_number
 from rome.sql.syntax.ast_walk import Nodes
-
-
-class ScopeNotUnderstood(Exception):
-    """The scope has a form that is not understood here."""
 
 
 @dataclass(eq=False, slots=True)
@@ -98,7 +95,7 @@ _TABLE_PARTS = frozenset({"this", "db", "alias", "indexed", "joins"})
 
 
 class Scope:
-    """One query block: its table references, and the conditions on them. Raises Unclear."""
+    """One query block: its table references, and the conditions on them. Raises ScopeNotUnderstood."""
 
     def __init__(self, node: exp.Expr, catalog: Catalog, shadowed: Set[str]) -> None:
         """`shadowed`: the names, in lower case, that stand for CTEs."""

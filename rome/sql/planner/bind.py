@@ -13,15 +13,16 @@ from dataclasses import dataclass
 
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
+from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
 from rome.sql.analysis.affinity_rules import are_alike
 from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
 from rome.sql.planner.like_prefix import beginnings
 from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, ValueNotKnown, value_of
+from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, value_of
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
-from rome.values import NotConvertible, SqlValue, convert
+from rome.values import SqlValue, convert
 
 MOST_COMBINATIONS = 4096
 """How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
@@ -87,10 +88,6 @@ def _no_rows(_: int) -> Iterable[Row]:
     raise PathTooWide
 
 
-class PathTooWide(Exception):
-    """The path must be wider: the values say no more, or so much that to read the whole table is less."""
-
-
 _WIDENS = (PathTooWide, ValueNotKnown, NotConvertible, DataError)
 
 
@@ -110,7 +107,7 @@ def number_of(limit: Limit, parameters: Parameters) -> int | None:
 
 @dataclass(slots=True)
 class _Binding:
-    """One path with values. What it can't tell raises _Wide."""
+    """One path with values. What it can't tell raises PathTooWide."""
 
     table: Table
     parameters: Parameters

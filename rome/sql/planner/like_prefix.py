@@ -16,7 +16,7 @@ MOST_SPELLINGS = 16
 
 
 def beginnings(pattern: Pattern, parameters: Parameters) -> list[str]:
-    """The beginnings of the texts that match; none if that can't be told, or anything matches. Raises Unknown."""
+    """The beginnings of the texts that match; none if that can't be told, or anything matches. Raises ValueNotKnown."""
     value = value_of(pattern.source, parameters)
     if not isinstance(value, str):
         return []

@@ -11,15 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from rome.catalog.model import Column
+from rome.fallback import ValueNotKnown
 from rome.sql.syntax.tokens import Token, TokenKind
 from rome.values import SqlValue
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 """The parameters of one execution, as they reach the cursor."""
-
-
-class ValueNotKnown(Exception):
-    """The value of a source can't be told here: the parameter is missing, or of a type that SQLite may refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def may_find_null(key: Key) -> bool:
 
 
 def value_of(source: Source, parameters: Parameters) -> SqlValue:
-    """The value of a source, as SQLite would see it. Raises Unknown."""
+    """The value of a source, as SQLite would see it. Raises ValueNotKnown."""
     if isinstance(source, Const):
         return source.value
     try:

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 
 from rome.catalog.model import Catalog, ForeignKey, Index, Table
+from rome.fallback import NotConvertible
 from rome.sqlite.workspace import Row
 from rome.storage.keys import collate, encode, prefix_end
 from rome.storage.store import Get, Lookup, Range, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries, columns_of
 from rome.transaction.reads.row_cache import Target, whole
 from rome.transaction.writes.write_set import Entry
-from rome.values import NotConvertible, SqlValue, convert
+from rome.values import SqlValue, convert
 
 
 class Constraints:
