@@ -1,0 +1,1 @@
+"""The architecture, checked: `python -m tests.architecture` prints the layers and every violation."""

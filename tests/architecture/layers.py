@@ -1,0 +1,58 @@
+"""The layers of ROME, from top to bottom: a module imports only from its own layer and from those below it.
+
+A layer is a package or a module; where several match, the longest name wins: `rome.transaction.commit` is a layer of
+its own, and `rome.transaction` is what is left of that package.
+"""
+
+from __future__ import annotations
+
+LAYERS = (
+    ("rome.verify", "proofs of isolation and of commits under faults"),
+    ("rome.testing", "what users' tests import: the stores' conformance suite, servers, a checker"),
+    ("rome.integrations", "Alembic, oslo.db, sqlalchemy-migrate, Nova's REGEXP"),
+    ("rome.orm", "sessions, queries, entities and retries of the ORM"),
+    ("rome.dialect", "the SQLAlchemy dialect"),
+    ("rome", "the public functions: connect, drop_database, explain"),
+    ("rome.dbapi", "the PEP 249 connection and cursor"),
+    ("rome.session", "one statement run in a transaction: fetch, evaluate, change, explain, replay"),
+    ("rome.transaction.transaction", "one transaction: its snapshot, row cache, write set and savepoints"),
+    ("rome.transaction.commit", "a write set as one commit of the store"),
+    ("rome.transaction.constraints", "the keys that constraints need, and what violates them"),
+    ("rome.transaction.writes", "the write set and the sequences"),
+    ("rome.transaction.reads", "the row cache, the answered lookups and the read set"),
+    ("rome.transaction", "parts of a transaction that its reads and writes share"),
+    ("rome.locks", "locks with fencing tokens"),
+    ("rome.database", "what the connections of a process share for one database"),
+    ("rome.plan", "a statement's plan: normalize, analyze, plan reads, compile; the plan cache"),
+    ("rome.compiled.compile", "the compiled evaluator: SQL to a Python function"),
+    ("rome.compiled.codegen", "operators as Python source"),
+    ("rome.compiled.bind", "a syntax tree with its names, types and collations resolved"),
+    ("rome.compiled.ir", "the bound query"),
+    ("rome.compiled.runtime", "what the generated code calls"),
+    ("rome.compiled", "what the compiled evaluator's parts share"),
+    ("rome.sqlite", "the workspace: SQLite, the evaluator of record"),
+    ("rome.sql.planner", "access paths, fetch order, Top-N fetches, statistics"),
+    ("rome.sql.rewrite", "statements rewritten before they run: generated ids, row keys"),
+    ("rome.sql.analysis", "scopes, names, extracted predicates, Top-N"),
+    ("rome.sql.syntax", "tokens, statement kinds, DDL, normalized statements, parsing"),
+    ("rome.catalog", "tables, columns and indexes"),
+    ("rome.storage.redis", "the store on Redis and Valkey"),
+    ("rome.storage", "the store's contract, keys and rows as bytes, the memory store"),
+    ("rome.url", "database URLs"),
+    ("rome.values", "storage classes, affinity, conversion"),
+    ("rome.errors", "PEP 249's errors"),
+)
+
+
+def layer_of(module: str) -> int:
+    """Return the place of a module's layer in LAYERS. Raise LookupError if it is in none."""
+    matches = [name for name, _ in LAYERS if _is_within(module, name)]
+    if not matches:
+        raise LookupError(f"{module} is in no layer of tests/architecture/layers.py")
+    longest = max(matches, key=len)
+    return next(place for place, (name, _) in enumerate(LAYERS) if name == longest)
+
+
+def _is_within(module: str, name: str) -> bool:
+    # The package `rome` itself is a layer; each other module of it names its own.
+    return module == name or (name != "rome" and module.startswith(f"{name}."))

@@ -1,0 +1,123 @@
+"""The rules of the architecture. Each returns its violations, a sentence each."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from configparser import ConfigParser
+from typing import Any
+
+from tests.architecture import known
+from tests.architecture.imports import ROOT, find_circles, find_classes, find_modules, read_imports
+from tests.architecture.layers import layer_of
+
+MODULES_PER_FOLDER = 20
+
+_DOTTED = re.compile(r"\brome(?:\.[A-Za-z_]\w*)+")
+_PATH = re.compile(r"(?<![\w/.-])(?:\.\./)*((?:rome|tests|adapters|benchmarks|scripts|examples)/[\w/.-]*\w)")
+
+
+def circles() -> Iterator[str]:
+    """No circle of modules: imports on loading and those for type checkers."""
+    found = find_circles(read_imports().at_top)
+    for circle in found:
+        if circle not in known.CIRCLES:
+            yield f"circle: {', '.join(sorted(circle))}"
+    for circle in known.CIRCLES:
+        if circle not in found:
+            yield f"no longer a circle, remove it from known.py: {', '.join(sorted(circle))}"
+
+
+def upward_imports() -> Iterator[str]:
+    """Imports only downwards between layers."""
+    found = set()
+    for module, imported in _edges(read_imports().at_top):
+        if layer_of(module) > layer_of(imported):
+            found.add((module, imported))
+    for module, imported in sorted(found - known.UPWARD_IMPORTS):
+        yield f"{module} imports {imported} from a layer above it"
+    for module, imported in sorted(known.UPWARD_IMPORTS - found):
+        yield f"{module} no longer imports {imported}, remove it from known.py"
+
+
+def imports_inside_functions() -> Iterator[str]:
+    """Imports inside functions only where known.py gives a reason."""
+    found = set(_edges(read_imports().inside_functions))
+    for module, imported in sorted(found - known.IMPORTS_INSIDE_FUNCTIONS.keys()):
+        yield f"{module} imports {imported} inside a function, and known.py gives no reason"
+    for module, imported in sorted(known.IMPORTS_INSIDE_FUNCTIONS.keys() - found):
+        yield f"{module} no longer imports {imported} inside a function, remove it from known.py"
+
+
+def crowded_folders() -> Iterator[str]:
+    """No folder with more than 20 modules."""
+    counts = Counter(path.parent for path in find_modules().values())
+    for folder, count in counts.items():
+        if count > MODULES_PER_FOLDER:
+            yield f"{folder.relative_to(ROOT)} has {count} modules; {MODULES_PER_FOLDER} is the limit"
+
+
+def class_names() -> Iterator[str]:
+    """No class name defined twice, except where known.py gives a reason."""
+    twice = {name: modules for name, modules in find_classes().items() if len(modules) > 1}
+    for name, modules in sorted(twice.items()):
+        if name not in known.CLASSES_OF_ONE_NAME:
+            yield f"class {name} is defined in {' and '.join(modules)}"
+    for name in sorted(known.CLASSES_OF_ONE_NAME.keys() - twice.keys()):
+        yield f"class {name} is defined once, remove it from known.py"
+
+
+def documented_names() -> Iterator[str]:
+    """Every dotted name and every path in docs/architecture and in CONTRIBUTING exists."""
+    groups = _entry_point_groups()
+    for page in [*sorted(ROOT.glob("docs/architecture/*.rst")), *ROOT.glob("CONTRIBUTING.rst")]:
+        text = page.read_text()
+        where = page.relative_to(ROOT)
+        for name in sorted(set(_DOTTED.findall(text)) - groups):
+            if not _exists(name):
+                yield f"{where}: there is no {name}"
+        for path in sorted(set(_PATH.findall(text))):
+            if not (ROOT / path).exists():
+                yield f"{where}: there is no file {path}"
+
+
+def _edges(graph: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
+    for module, imported in graph.items():
+        for name in imported:
+            yield module, name
+
+
+def _entry_point_groups() -> set[str]:
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    return set(config["options.entry_points"]) | {"rome.slow"}  # and the logger of slow statements
+
+
+def _exists(name: str) -> bool:
+    """Return True if a dotted name is a module or what a chain of attributes of a module leads to."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        try:
+            found: Any = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for part in parts[length:]:
+            if part in getattr(found, "__annotations__", ()):
+                return True  # a field without a default
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+        return True
+    return False
+
+
+RULES: tuple[Callable[[], Iterator[str]], ...] = (
+    circles,
+    upward_imports,
+    imports_inside_functions,
+    crowded_folders,
+    class_names,
+    documented_names,
+)
