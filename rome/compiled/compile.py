@@ -3,7 +3,7 @@
 SQLite evaluates anything, but rows must first be put into it, and that costs more than most statements' own work. So
 the statements that services run all day are turned into Python, once per plan. In five steps, each a module or two:
 
-1. `rome.sql.syntax.normalize` has written the text in one form, with numbered placeholders, and sqlglot has parsed it.
+1. `rome.sql.syntax.parse` has written the text in one form, with numbered placeholders, and sqlglot has parsed it.
    `grammar` asks of the tree, operator by operator, whether SQLite would have read the same.
 2. `query_reading`, `from_clause` and `reading` turn the tree into queries and terms (`queries`, `terms`): names
    are resolved (`names`), and every term knows its affinity, its collation and whether it can be NULL.

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
-from rome.sql.analysis.plan_dependencies import Definitions
+from rome.sql.analysis.dependencies import Definitions
 
 Made = TypeVar("Made")
 

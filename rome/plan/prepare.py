@@ -13,12 +13,12 @@ from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
 from rome.plan.definition_cache import DefinitionCache
 from rome.sql.analysis.analyze import Analysis, analyse, is_parsed
-from rome.sql.analysis.plan_dependencies import Definitions, definitions
+from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
 from rome.sql.planner.planner import ReadPlan, Statistics, Step, read_plan
 from rome.sql.rewrite.counter_ids import ValueRows, counted, value_rows
 from rome.sql.rewrite.row_keys import without_limit
-from rome.sql.syntax.normalize import NormalizedStatement, normalize
+from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Workspace, counter_call

@@ -45,9 +45,8 @@ from rome.locks.manager import TTL, manager_of
 from rome.locks.table import State
 from rome.session.run import plan_of, run
 from rome.sql.rewrite.row_keys import Keyed, key_select
-from rome.sql.syntax.for_update import Wait
 from rome.sql.syntax.operands import Source, value_of
-from rome.sql.syntax.statement import Statement
+from rome.sql.syntax.statement import Statement, Wait
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space

@@ -19,12 +19,10 @@ from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
 from rome.session.point_values import Values
-from rome.sql.syntax.insert import read_insert
+from rome.sql.syntax.dml import read_insert, read_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
-from rome.sql.syntax.token_reader import Reader
-from rome.sql.syntax.tokens import names, tokenize
-from rome.sql.syntax.update import read_update
+from rome.sql.syntax.tokens import Reader, names, tokenize
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.keys import COLLATIONS
 from rome.storage.rows import encode_row

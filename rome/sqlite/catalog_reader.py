@@ -15,7 +15,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
-from rome.sql.syntax.create_index import index_terms
+from rome.sql.syntax.create_table import index_terms
 from rome.values import Affinity, SqlValue, affinity_of
 
 NewId = Callable[[], int]

@@ -11,10 +11,8 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
-from rome.sql.analysis.table_refs import number_table_refs
-from rome.sql.syntax.ast_walk import Nodes
-from rome.sql.syntax.normalize import normalize
-from rome.sql.syntax.parse import parse
+from rome.sql.analysis.scopes import number_table_refs
+from rome.sql.syntax.parse import Nodes, normalize, parse
 from tests.sql.schema import catalog_of
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlglot
 
-from rome.sql.syntax.normalize import normalize
-from rome.sql.syntax.parse import parser_tokens
+from rome.sql.syntax.parse import normalize, parser_tokens
 from tests.sql.test_plans import blocks, is_statement
 
 ODD = [

@@ -42,8 +42,8 @@ from rome.compiled.ir.expressions import (
 )
 from rome.compiled.ir.queries import Query
 from rome.fallback import UnsupportedConstruct
-from rome.sql.syntax.normalize import PLACEHOLDER
 from rome.sql.syntax.operands import number
+from rome.sql.syntax.parse import PLACEHOLDER
 from rome.values import Affinity
 
 COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})

@@ -14,7 +14,7 @@ from rome.compiled.bind.names import BindScope
 from rome.compiled.ir.expressions import ColumnExpr, Constant, Nature, Term, refs
 from rome.compiled.ir.queries import Compound, Group, Join, Query, Select, Source, ids_of, sources_of
 from rome.fallback import UnsupportedConstruct
-from rome.sql.analysis.table_refs import table_ref_number
+from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.tokens import names
 
 

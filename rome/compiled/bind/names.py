@@ -14,7 +14,7 @@ from sqlglot import exp
 from rome.compiled.ir.expressions import ColumnExpr, Term
 from rome.compiled.ir.queries import Source
 from rome.fallback import UnsupportedConstruct
-from rome.sql.analysis.rowid_names import ROWID_NAMES
+from rome.sql.analysis.resolve_names import ROWID_NAMES
 
 
 @dataclass

@@ -12,17 +12,13 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
+from rome.sql.analysis.dependencies import changed_along, has_odd_names, tables_behind
 from rome.sql.analysis.extract_predicates import Facts
-from rome.sql.analysis.indirect_tables import changed_along, tables_behind
-from rome.sql.analysis.plan_dependencies import has_odd_names
 from rome.sql.analysis.propagate_equalities import propagate
 from rome.sql.analysis.relation import Part, Relation
-from rome.sql.analysis.scopes import Scopes, TableRef
-from rome.sql.analysis.table_refs import number_table_refs, table_ref_number
+from rome.sql.analysis.scopes import Scopes, TableRef, number_table_refs, table_ref_number
 from rome.sql.analysis.topn import counted, front, want_parts
-from rome.sql.syntax.ast_walk import Nodes
-from rome.sql.syntax.normalize import NormalizedStatement
-from rome.sql.syntax.parse import parse
+from rome.sql.syntax.parse import Nodes, NormalizedStatement, parse
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 
 

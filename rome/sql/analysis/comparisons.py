@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from rome.sql.syntax.normalize import PLACEHOLDER
 from rome.sql.syntax.operands import Const, Key, Param, Pattern, Source, may_find_null, number
+from rome.sql.syntax.parse import PLACEHOLDER
 
 
 class Op(enum.Enum):

@@ -15,9 +15,8 @@ from sqlglot import exp
 from rome.catalog.model import Column, Index, Table
 from rome.sql.analysis.comparisons import Op, conjuncts, reading
 from rome.sql.analysis.relation import Predicate, filled_sources
-from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.operands import Key
-from rome.sql.syntax.parse import parse
+from rome.sql.syntax.parse import normalize, parse
 from rome.values import Affinity
 
 _HAS_AFFINITY = (exp.Column, exp.Cast, exp.Collate, exp.Paren, exp.Query, exp.Literal, exp.Placeholder)

@@ -10,6 +10,9 @@ the column of which they hand out a value.
 
 Where there is any doubt (a name of two meanings, something that has columns which are not known), the name stands for
 nothing, and narrows nothing.
+
+
+The names under which a statement reaches a table's counted column.
 """
 
 from __future__ import annotations
@@ -21,9 +24,7 @@ from sqlglot import exp
 
 from rome.catalog.model import Column, Table
 from rome.sql.analysis.index_expressions import expression_column, index_columns, written
-from rome.sql.analysis.pushdown_safety import is_pushdown_safe
-from rome.sql.analysis.rowid_names import ROWID_NAMES, rowid_names
-from rome.sql.analysis.scopes import Scope, Scopes, TableRef
+from rome.sql.analysis.scopes import Scope, Scopes, TableRef, is_pushdown_safe
 from rome.values import Affinity
 
 
@@ -255,3 +256,17 @@ def _table_column(table: Table, name: str, alone: bool) -> Column | None:
 def rowid_column(table: Table) -> Column:
     """The hidden rowid as a column."""
     return Column(str(table.counted), -1, Affinity.INTEGER)
+
+
+ROWID_NAMES = ("rowid", "_rowid_", "oid")
+
+
+def rowid_names(table: Table) -> frozenset[str]:
+    """In lower case, every name of the counted column: its own, and SQLite's three that no real column has taken.
+
+    Empty if the table has no counted column.
+    """
+    if table.counted is None:
+        return frozenset()
+    hidden = {name for name in ROWID_NAMES if name not in table.by_name}
+    return frozenset(hidden | {table.counted.lower()})

@@ -1,4 +1,10 @@
-"""Scopes: which tables occur in each SELECT, UPDATE or DELETE of a statement, and which conditions narrow them.
+"""Numbers for the table references of tables in a statement: how planner and evaluators speak of the same one.
+
+A self join reads one table twice, each time by another access path: rows are fetched for a table reference, not for a
+table.
+
+
+Scopes: which tables occur in each SELECT, UPDATE or DELETE of a statement, and which conditions narrow them.
 
 Every query block is a scope of its own, wherever it stands: a subquery, the body of a CTE, a member of a UNION.
 
@@ -12,6 +18,12 @@ A condition may narrow a table reference if every row outside of it would be thr
 
 What a scope is made of is told by the parser's tree; a node with a part that is not known here makes its scope
 `ScopeNotUnderstood`, and all its tables are read whole.
+
+
+Is a query block plain: does each of its rows come from one combination of rows of its tables, and each on its own?
+
+Then a row of a table that a condition from outside rejects may be left out. Not so where rows are counted, grouped,
+numbered or cut off: there, a row that is missing changes what comes out for others.
 """
 
 from __future__ import annotations
@@ -24,8 +36,31 @@ from sqlglot import exp
 from rome.catalog.model import Catalog, Table
 from rome.fallback import ScopeNotUnderstood
 from rome.sql.analysis.relation import AnyOf, Part, Predicate, Relation
-from rome.sql.analysis.table_refs import table_ref_number
-from rome.sql.syntax.ast_walk import Nodes
+from rome.sql.syntax.parse import Nodes, walk
+
+_MARK = "occurrence"
+
+
+def number_table_refs(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
+    """Mark every table reference of a table of the catalog in the parser's tree; the tables, by number of table
+    reference.
+
+    What has the name of a CTE is none, and what the catalog does not know as a table (a view) has no number either.
+    Numbering a tree again gives the same numbers.
+    """
+    shadowed = {cte.alias.lower() for cte in nodes.ctes}
+    found: list[Table] = []
+    for node in nodes.tables:
+        table = catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
+        if table is not None and node.name.lower() not in shadowed and node.db.lower() in ("", "main"):
+            node.meta[_MARK] = len(found)
+            found.append(table)
+    return tuple(found)
+
+
+def table_ref_number(node: exp.Expr) -> int | None:
+    """The number of a table's node, if it has one."""
+    return node.meta.get(_MARK)
 
 
 @dataclass(eq=False, slots=True)
@@ -241,3 +276,26 @@ def _around(node: exp.Expr) -> exp.Expr | None:
             return parent
         child, parent = parent, parent.parent
     return None
+
+
+_PARTS = ("group", "having", "limit", "offset", "windows")
+
+_ROW_BY_ROW = (
+    exp.And, exp.Or, exp.Xor, exp.Exists, exp.Case, exp.If, exp.Cast, exp.Coalesce, exp.Nullif, exp.Lower, exp.Upper,
+    exp.Length, exp.Abs, exp.Round, exp.Substring, exp.Replace, exp.Trim, exp.Concat
+)  # fmt: skip
+"""Functions that look at one row. Of others it is not known here whether they do."""
+
+
+def is_pushdown_safe(block: exp.Expr) -> bool:
+    """Whether a SELECT is plain. (DISTINCT does no harm: equal rows are rejected together.)"""
+    return not any(block.args.get(part) for part in _PARTS) and is_row_wise(block)
+
+
+def is_row_wise(block: exp.Expr) -> bool:
+    """Whether what a SELECT shows of a row, and orders it by, needs no other row."""
+    if not isinstance(block, exp.Select):
+        return False
+    shown = [*block.expressions, *([block.args["order"]] if block.args.get("order") else ())]
+    found = (each for node in shown for each in walk(node) if isinstance(each, (exp.Func, exp.Window)))
+    return all(isinstance(each, _ROW_BY_ROW) for each in found)

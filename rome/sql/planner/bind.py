@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
-from rome.sql.analysis.affinity_rules import are_alike
+from rome.sql.analysis.propagate_equalities import are_alike
 from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
 from rome.sql.planner.like_prefix import beginnings
 from rome.sql.planner.read_plan import Step

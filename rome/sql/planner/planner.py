@@ -39,7 +39,7 @@ from rome.sql.planner.order_fetches import arrange
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.planner.statistics import Basis, Statistics
 from rome.sql.planner.topn_fetch import plan_page
-from rome.sql.syntax.normalize import normalize
+from rome.sql.syntax.parse import normalize
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names
 

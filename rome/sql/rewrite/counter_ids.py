@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Column, Table
-from rome.sql.analysis.rowid_names import rowid_names
-from rome.sql.syntax.insert import InsertShape, Rows, Span, read_insert
+from rome.sql.analysis.resolve_names import rowid_names
+from rome.sql.syntax.dml import InsertShape, Rows, Span, read_insert
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.token_reader import Reader
-from rome.sql.syntax.tokens import tokenize
+from rome.sql.syntax.tokens import Reader, tokenize
 
 Row = Mapping[str, Source | None]
 """Column name in lower case → where its value comes from; None where only running the statement can tell.

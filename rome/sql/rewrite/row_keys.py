@@ -16,9 +16,8 @@ from functools import lru_cache
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
-from rome.sql.syntax.normalize import normalize
 from rome.sql.syntax.operands import Source, literal, number_parameters
-from rome.sql.syntax.parse import parse
+from rome.sql.syntax.parse import normalize, parse
 from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
 

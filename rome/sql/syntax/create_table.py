@@ -8,6 +8,12 @@ the piece: what is not asked for stays as it is, to the letter.
         a INTEGER NOT NULL,     a column: its name, its type, and clauses
         CONSTRAINT u UNIQUE (a) a constraint
     ) STRICT                    tail, from the closing parenthesis on
+
+
+The terms and the predicate of a CREATE INDEX statement, as SQL texts.
+
+>>> index_terms("CREATE INDEX i ON t (lower(a), b DESC) WHERE b > 0")
+(('lower(a)', 'b'), 'b > 0')
 """
 
 from __future__ import annotations
@@ -202,3 +208,32 @@ def _clause(tokens: Sequence[Token], sql: str) -> ColumnClause:
         kind = tokens[2].word() if len(tokens) > 2 else ""
         return ColumnClause(kind, _text(tokens, sql), tokens[1].name)
     return ColumnClause(tokens[0].word(), _text(tokens, sql))
+
+
+def index_terms(sql: str) -> tuple[tuple[str, ...], str | None]:
+    """The SQL of each indexed term without ASC or DESC, and of the WHERE clause (None without one)."""
+    tokens = tokenize(sql)
+    depth, start, terms, end = 0, -1, [], len(tokens)
+    for at, token in enumerate(tokens):
+        if token.text == "(":
+            depth += 1
+            if depth == 1:
+                start = at + 1
+        elif token.text == ")":
+            depth -= 1
+            if depth == 0:
+                terms.append(_term_text(sql, tokens[start:at]))
+                end = at + 1
+                break
+        elif token.text == "," and depth == 1:
+            terms.append(_term_text(sql, tokens[start:at]))
+            start = at + 1
+    rest = tokens[end:]
+    where = sql[rest[1].start : rest[-1].end] if rest and rest[0].text.upper() == "WHERE" else None
+    return tuple(terms), where
+
+
+def _term_text(sql: str, tokens: tuple[Token, ...]) -> str:
+    if tokens[-1].text.upper() in ("ASC", "DESC"):
+        tokens = tokens[:-1]
+    return sql[tokens[0].start : tokens[-1].end]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rome.sql.syntax.token_reader import Reader
+from rome.sql.syntax.tokens import Reader
 
 
 @dataclass(frozen=True, slots=True)

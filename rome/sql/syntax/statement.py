@@ -6,6 +6,12 @@
 `classify` says just enough for the layers above to choose a way through: does the statement read, change rows, change
 the schema, or steer the transaction, and which table is concerned. What it does not know is `StatementKind.OTHER`,
 which is handed to SQLite as it is; so a mistake in the text is reported by SQLite, in SQLite's words.
+
+
+FOR UPDATE at the end of a SELECT, which SQLite does not have.
+
+>>> read_locking("SELECT a FROM t WHERE b = ? FOR UPDATE SKIP LOCKED")
+Locking(at=28, wait=<Wait.SKIP: 'skip locked'>)
 """
 
 from __future__ import annotations
@@ -16,9 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rome.sql.syntax.ddl import SchemaChange, read_change
-from rome.sql.syntax.for_update import Locking, read_locking
-from rome.sql.syntax.token_reader import Reader
-from rome.sql.syntax.tokens import names
+from rome.sql.syntax.tokens import Reader, names
 
 
 class StatementKind(enum.Enum):
@@ -272,3 +276,52 @@ _READERS: dict[str, Callable[[Reader], Statement | None]] = {
     "EXPLAIN": _explain,
     "ATTACH": _attach,
 }
+
+
+class Wait(enum.Enum):
+    """What to do about rows that somebody else has locked."""
+
+    WAIT = ""
+    NOWAIT = "nowait"
+    SKIP = "skip locked"
+
+
+@dataclass(frozen=True, slots=True)
+class Locking:
+    """A locking clause, and where it begins in the text."""
+
+    at: int
+    wait: Wait
+
+
+_STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE"))
+"""What may follow FOR. All are taken as the strongest."""
+
+
+def read_locking(sql: str) -> Locking | None:
+    """The clause at the end of a text, in PostgreSQL's forms: FOR UPDATE [OF name, …] [NOWAIT | SKIP LOCKED]."""
+    if "for" not in names(sql):
+        return None
+    reader = Reader(sql)
+    while not reader.done:
+        at = reader.token.start
+        if reader.take("FOR"):
+            wait = _behind_for(reader)
+            return None if wait is None else Locking(at, wait)
+        reader.skip_group()
+    return None
+
+
+def _behind_for(reader: Reader) -> Wait | None:
+    if not any(reader.take(*words) for words in _STRENGTHS):
+        return None
+    if reader.take("OF"):
+        reader.qualified_name()
+        while reader.take(","):
+            reader.qualified_name()
+    wait = Wait.WAIT
+    if reader.take("NOWAIT"):
+        wait = Wait.NOWAIT
+    elif reader.take("SKIP", "LOCKED"):
+        wait = Wait.SKIP
+    return wait if reader.done or reader.sees(";") else None
