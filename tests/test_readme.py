@@ -10,6 +10,7 @@ from docutils.core import publish_doctree
 import rome
 
 ROOT = Path(__file__).parent.parent
+PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")))
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
 
@@ -28,7 +29,7 @@ def test_example_runs(example, capsys):
     assert capsys.readouterr().out, "every example prints something"
 
 
-@pytest.mark.parametrize("name", ["README.rst", "CHANGELOG.rst", "docs/services.rst"])
+@pytest.mark.parametrize("name", PAGES)
 def test_text_is_well_formed(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     publish_doctree(text, settings_overrides={"report_level": 1, "halt_level": 1})
