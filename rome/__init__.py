@@ -1,6 +1,6 @@
-"""ROME: relational data in a key/value store, for applications written for SQLAlchemy.
+"""ROME: a relational database over a key/value store, for applications written for SQLAlchemy.
 
-`connect(url)` opens a DB-API connection; `create_engine("rome+redis://…")` needs no import of this package.
+`connect(url)` opens a DB-API connection. `create_engine("rome+redis://…")` works without importing this package.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ __all__ = ["Connection", "connect", "drop_database", "explain"]
 
 
 def drop_database(url: str) -> None:
-    """Remove a database with all that it holds. Dropping one that is not there does nothing.
+    """Remove a database and everything in it. Dropping a database that does not exist does nothing.
 
-    Raises InterfaceError for a wrong URL, OperationalError when the store can't be reached.
+    Raises InterfaceError for an invalid URL and OperationalError if the store can't be reached.
     """
     _registry.drop_database(parse_url(url))
 
 
 def explain(statement: Executable, bind: Engine | _SQLAlchemyConnection | Session, *, analyze: bool = False) -> str:
-    """How ROME would run a SQLAlchemy statement, as text; with `analyze`, it is run, and what that took is added.
+    """Return ROME's plan for a SQLAlchemy statement as text. With `analyze`, run the statement and add what it took.
 
-    `bind` is an engine, connection or session of SQLAlchemy's. For plain SQL there is EXPLAIN PLAN FOR.
+    `bind` is a SQLAlchemy engine, connection or session. For plain SQL use EXPLAIN PLAN FOR.
     """
     from rome.dialect.explain import explain as explain_statement
 

@@ -1,13 +1,13 @@
 """SQLAlchemy on ROME: `create_engine("rome+redis://localhost:6379/app")`.
 
-`RomeDialect` is SQLAlchemy's SQLite dialect on ROME's driver, so SQL, types and reflection are SQLite's, and the
-`sqlite_*` arguments of tables, columns, indexes and constraints (`sqlite_where`, `sqlite_autoincrement`, …) mean what
-they mean there. What is told apart by the dialect's name is named `rome`; `rome.dialect.variants` says which of it is
-taken from `sqlite`.
+`RomeDialect` is SQLAlchemy's SQLite dialect on ROME's driver. SQL, types and reflection are SQLite's, and the
+`sqlite_*` arguments of tables, columns, indexes and constraints (`sqlite_where`, `sqlite_autoincrement`, …) have the
+same meaning. The dialect's name is `rome`; `rome.dialect.type_compiler` explains which lookups by name fall back to
+`sqlite`.
 
-`insert` is the INSERT with ON CONFLICT.
+`insert` makes an INSERT that supports ON CONFLICT.
 
-A store that registers itself under `rome.stores` also registers the dialect under its name:
+A package that registers a store under `rome.stores` also registers the dialect under the store's name:
 
     [options.entry_points]
     sqlalchemy.dialects =

@@ -1,7 +1,7 @@
 """The SQLAlchemy dialect.
 
-Everything that has to do with SQL is SQLite's and inherited. What stands here is what follows from the driver and the
-store: how a URL becomes a connection, isolation levels, what RETURNING can do, pooling, and what a lost connection is.
+Everything about SQL is inherited from SQLite's dialect. This module has what depends on the driver and the store: how a
+URL becomes a connection, isolation levels, RETURNING, pooling, and the detection of lost connections.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 from rome.dialect import compat14, isolation, plugins
-from rome.dialect.in_lists import RomeCompiler
-from rome.dialect.type_compiler import RomeTypeCompiler
-from rome.dialect.variants import chosen_type
+from rome.dialect.stmt_compiler import RomeCompiler
+from rome.dialect.type_compiler import RomeTypeCompiler, select_variant
 from rome.url import parse_url
 
 _private_names = itertools.count(1)
 _abandoned: deque[URL] = deque()
-"""Private databases whose engine is gone. Engines are found dead in the middle of anything, with any lock held, so
-their databases are dropped when the next one is made."""
+"""Private databases whose engine was garbage-collected. A finalizer may run at any point, with any lock held, so their
+databases are dropped when the next private database is made."""
 
 
 @compat14.adapt
@@ -45,11 +44,11 @@ class RomeDialect(SQLiteDialect):
     statement_compiler = RomeCompiler
     type_compiler_cls = RomeTypeCompiler
     default_database: str | None = None
-    """The database of a URL of a server that names none; None: such a URL is wrong."""
-    construct_arguments: list[Any] = []  # a `rome_…` argument is an error, not something that is quietly ignored
+    """The database for a server's URL that names none. None: such a URL is an error."""
+    construct_arguments: list[Any] = []  # a `rome_…` argument raises an error; it is not ignored silently
 
-    # A batch reaches the driver as one executemany, whose RETURNING rows come back in the order of the parameters. The
-    # rewriting of insertmanyvalues would only bring sentinel columns, and a new text for every size of a batch.
+    # A batch reaches the driver as one executemany, which returns its RETURNING rows in the order of the parameters.
+    # insertmanyvalues would only add sentinel columns and another SQL text for every batch size.
     use_insertmanyvalues = False
     insert_executemany_returning = True
     insert_executemany_returning_sort_by_parameter_order = True
@@ -71,17 +70,17 @@ class RomeDialect(SQLiteDialect):
 
     @classmethod
     def get_dialect_cls(cls, url: URL) -> type[RomeDialect]:
-        """Called by SQLAlchemy, and through it by oslo.db, whenever the dialect of a ROME URL is asked for."""
+        """Return this class. SQLAlchemy, and oslo.db through it, call this each time they resolve a ROME URL."""
         plugins.register()
         return cls
 
     @classmethod
     def load_provisioning(cls) -> None:
-        """Import what SQLAlchemy's dialect suite asks of this dialect."""
+        """Import the provisioning hooks of SQLAlchemy's dialect suite."""
         import_module("rome.dialect.testing.provision")
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
-        """The arguments of `rome.connect`. Raises InterfaceError for a URL that is none of ROME's."""
+        """Return the arguments of `rome.connect`. Raises InterfaceError for a URL that is not one of ROME's."""
         text = url.render_as_string(hide_password=False)
         parsed = parse_url(text)
         self.driver = parsed.store
@@ -91,7 +90,7 @@ class RomeDialect(SQLiteDialect):
         return [text], {}
 
     def _own_database(self, url: URL) -> str:
-        """The database behind `rome+memory://`: one for all connections of an engine, as long as it lives."""
+        """Return the database name for `rome+memory://`: one per engine, which lives as long as the engine."""
         if self._private_database is None:
             _drop_abandoned()
             name = f"private-{os.getpid()}-{next(_private_names)}"
@@ -100,7 +99,7 @@ class RomeDialect(SQLiteDialect):
         return self._private_database
 
     def on_connect(self) -> Callable[[Any], None]:
-        """What a new connection gets: the function behind SQLAlchemy's `regexp_match()`."""
+        """Return a hook that gives a new connection the function for SQLAlchemy's `regexp_match()`."""
 
         def prepare(connection: Any) -> None:
             connection.create_function("regexp", 2, _regexp, deterministic=True)
@@ -108,12 +107,15 @@ class RomeDialect(SQLiteDialect):
         return prepare
 
     def do_ping(self, dbapi_connection: Any) -> bool:
-        """Whether the connection is open. The store's own client sees to lost sockets, so no round trip is made."""
+        """Return True if the connection is open. No round trip: the store's client replaces lost sockets itself."""
         dbapi_connection.cursor().close()
         return True
 
     def is_disconnect(self, e: Exception, connection: Any, cursor: Any) -> bool:
-        """Only a closed connection is lost. A store out of reach says so, and its connection works again afterwards."""
+        """Return True if the connection was closed.
+
+        When a store can't be reached, the statement fails, but the same connection works again afterwards.
+        """
         return isinstance(e, cast("Any", self.dbapi).Error) and bool(_CLOSED.search(str(e)))
 
     def get_isolation_level_values(self, dbapi_connection: Any) -> Sequence[Any]:
@@ -129,12 +131,12 @@ class RomeDialect(SQLiteDialect):
         return bool(dbapi_conn.isolation_level == isolation.AUTOCOMMIT)
 
     def type_descriptor(self, typeobj: TypeEngine[Any]) -> TypeEngine[Any]:
-        """The form that a type has here: a variant of it if it has one for ROME or SQLite, else as SQLite adapts it."""
-        chosen = chosen_type(typeobj)
-        return super().type_descriptor(typeobj) if chosen is typeobj else chosen._gen_dialect_impl(self)
+        """Return the type's variant for ROME or SQLite if it has one, else the type as SQLite's dialect adapts it."""
+        variant = select_variant(typeobj)
+        return super().type_descriptor(typeobj) if variant is typeobj else variant._gen_dialect_impl(self)
 
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
-        """The version of the SQLite that evaluates, by which SQLAlchemy decides what SQL it may send."""
+        """Return the version of SQLite that evaluates statements; SQLAlchemy decides by it which SQL it may send."""
         return tuple(cast("Any", self.dbapi).sqlite_version_info)
 
 
@@ -142,7 +144,7 @@ _CLOSED = re.compile(r"closed (connection|database)|connection is closed")
 
 
 def _drop_abandoned() -> None:
-    """Give back the memory of private databases that nobody can open any more."""
+    """Drop private databases that can't be opened any more, to free their memory."""
     import rome
 
     while _abandoned:
@@ -150,7 +152,7 @@ def _drop_abandoned() -> None:
 
 
 def _regexp(pattern: str | None, value: object) -> bool | None:
-    """`value REGEXP pattern`. NULL on either side gives NULL, and a number is compared as its text."""
+    """Evaluate `value REGEXP pattern`. NULL on either side returns NULL; a number is matched as text."""
     if pattern is None or value is None:
         return None
     return re.search(pattern, value if isinstance(value, str) else str(value)) is not None

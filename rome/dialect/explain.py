@@ -1,4 +1,4 @@
-"""`rome.explain`: how ROME would run a SQLAlchemy statement."""
+"""`rome.explain`: the plan of a SQLAlchemy statement."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Executable
 
 
-class _Caught(Exception):
-    """The text and parameters that were about to be run."""
+class _Intercepted(Exception):
+    """Raised in place of running a statement; has its text and parameters."""
 
     def __init__(self, text: str, parameters: Any) -> None:
         super().__init__(text)
@@ -24,15 +24,15 @@ class _Caught(Exception):
 
 
 def explain(statement: Executable, bind: Engine | Connection | Session, *, analyze: bool = False) -> str:
-    """The plan of a statement, Core or ORM, as text; with `analyze`, it is run, and what that took is added.
+    """Return the plan of a Core or ORM statement as text. With `analyze`, run the statement and add what it took.
 
-    Raises sqlalchemy.exc.DBAPIError, or ROME's own errors, for a statement that can't be run.
+    Raises sqlalchemy.exc.DBAPIError, or ROME's own errors, for a statement that fails.
     """
     with _connection(bind) as connection:
-        caught = _catch(statement, connection)
+        intercepted = _compile(statement, connection)
         cursor = connection.connection.cursor()
         verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN PLAN FOR"
-        cursor.execute(f"{verb} {caught.text}", caught.parameters)
+        cursor.execute(f"{verb} {intercepted.text}", intercepted.parameters)
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
@@ -47,18 +47,18 @@ def _connection(bind: Engine | Connection | Session) -> Iterator[Connection]:
         yield bind
 
 
-def _catch(statement: Executable, connection: Connection) -> _Caught:
-    """What SQLAlchemy would run, found out by stopping it just before."""
+def _compile(statement: Executable, connection: Connection) -> _Intercepted:
+    """Return the SQL and parameters that SQLAlchemy would send, by stopping it just before it does."""
 
     def stop(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, _many: bool) -> None:
-        raise _Caught(text, parameters)
+        raise _Intercepted(text, parameters)
 
     event.listen(connection, "before_cursor_execute", stop)
     try:
-        # Through a session, so that eager loading is part of the text.
+        # A session adds eager loading to the text.
         Session(connection).execute(statement)
-    except _Caught as caught:
-        return caught
+    except _Intercepted as intercepted:
+        return intercepted
     finally:
         event.remove(connection, "before_cursor_execute", stop)
-    raise AssertionError("SQLAlchemy ran nothing")
+    raise AssertionError("SQLAlchemy executed nothing")

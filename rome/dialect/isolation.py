@@ -1,4 +1,4 @@
-"""The isolation levels by SQLAlchemy's names."""
+"""Isolation levels: SQLAlchemy's names and the driver's."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _DRIVER_NAMES = {
     AUTOCOMMIT: AUTOCOMMIT,
     SNAPSHOT: SNAPSHOT,
 }
-"""What the driver calls each level that SQLAlchemy may set. SNAPSHOT is ROME's own name for REPEATABLE READ; of two
-names for one level the first is the one that is reported."""
+"""SQLAlchemy's name of each level → the driver's. SNAPSHOT is ROME's own name for REPEATABLE READ. Where one level
+has two names, the first is the one reported."""
 
 _NAMES = {driver: name for name, driver in reversed(_DRIVER_NAMES.items())}
 
 LEVELS = tuple(_DRIVER_NAMES)
-"""Every name that may be set."""
+"""Every name that an application may set."""
 
 
 def driver_name(level: str) -> str:
-    """The driver's name of a level. Raises KeyError for a name that is not in LEVELS."""
+    """Return the driver's name of a level. Raises KeyError for a name that is not in LEVELS."""
     return _DRIVER_NAMES[level.upper().replace("_", " ")]  # SQLAlchemy 1.4 leaves this to the dialect
 
 
 def sqlalchemy_name(level: str) -> str:
-    """SQLAlchemy's name of one of the driver's levels."""
+    """Return SQLAlchemy's name of one of the driver's levels."""
     return _NAMES[level]

@@ -1,10 +1,9 @@
-"""Packages that ROME has something to tell, if the program uses them.
+"""Register ROME with the libraries that keep a registry of dialects: oslo.db, Alembic, sqlalchemy-migrate and Nova.
 
-None of oslo.db, Alembic and sqlalchemy-migrate can be asked to load a dialect's part from a dialect, and importing them
-takes longer than importing ROME. So each time the dialect of a ROME URL is asked for, the parts of those packages are
-registered which are loaded by then. That is early enough for oslo.db: it makes its engines itself, and looks up what it
-knows about a kind of database by way of its dialect. Alembic may also be loaded after the engine was made; since 1.18
-it finds ROME by an entry point then.
+None of them can load an integration from a dialect, and importing them takes longer than importing ROME. Therefore,
+each time SQLAlchemy resolves a ROME URL, ROME imports its integration for each of these libraries that the program has
+loaded by then. That is early enough for oslo.db, which makes its engines itself. Alembic may be loaded after the engine
+was made; since 1.18 it finds ROME by an entry point.
 """
 
 from __future__ import annotations
@@ -12,18 +11,18 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-_PARTS = {
+_INTEGRATIONS = {
     "oslo_db.sqlalchemy.exc_filters": "rome.integrations.oslo_db.exc_filters",
     "oslo_db.sqlalchemy.provision": "rome.integrations.oslo_db.provision",
     "alembic.ddl.impl": "rome.integrations.alembic.impl",
     "nova.db.utils": "rome.integrations.nova_regexp",
     "migrate.changeset.databases.visitor": "rome.integrations.sqlalchemy_migrate",
 }
-"""The module whose presence shows that a package is in use, and the module of ROME that registers with it."""
+"""A library's module that is loaded when the library is in use → ROME's module that registers with it."""
 
 
 def register() -> None:
-    """Import the parts of ROME for the packages that are loaded. May be called any number of times."""
-    for theirs, ours in _PARTS.items():
-        if theirs in sys.modules:
-            import_module(ours)
+    """Import the integrations for all libraries that are loaded. May be called any number of times."""
+    for library, integration in _INTEGRATIONS.items():
+        if library in sys.modules:
+            import_module(integration)

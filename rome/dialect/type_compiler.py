@@ -1,4 +1,23 @@
-"""The DDL that differs from SQLite's: types of generated keys, and variants of types."""
+"""Types in DDL and in values: SQLite's, except for generated keys and type variants.
+
+Generated keys: SQLite generates values only for a primary key whose type is spelt INTEGER.
+
+    id = Column(BigInteger, primary_key=True)      →      id INTEGER NOT NULL, … PRIMARY KEY (id)
+
+Type variants: models written without ROME in mind carry variants such as `BigInteger().with_variant(Integer,
+"sqlite")`. SQLAlchemy looks variants up by the dialect's name, so under the name `rome` they would be lost, although
+the columns are SQLite's. `select_variant` takes a variant for `rome` if there is one, else the one for `sqlite`.
+SQLAlchemy resolves types in two places and `RomeDialect` calls `select_variant` in both: `type_descriptor` (bind and
+result values) and the type compiler's `process` (DDL and CAST).
+
+Two other lookups by dialect name happen inside SQLAlchemy, where a dialect can't intervene. They do not fall back to
+`sqlite`:
+
+* `@compiles(Construct, "sqlite")`: name both, `@compiles(Construct, "sqlite", "rome")`.
+* `DDL(…).execute_if(dialect="sqlite")`: name both, `execute_if(dialect=("sqlite", "rome"))`.
+
+An application that compares `dialect.name` with "sqlite" has to add "rome" itself.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +27,39 @@ from sqlalchemy.dialects.sqlite.base import SQLiteTypeCompiler
 from sqlalchemy.schema import Column
 from sqlalchemy.types import TypeEngine
 
-from rome.dialect.compat14 import generated_column
-from rome.dialect.variants import chosen_type
+from rome.dialect import compat14
 
 
 class RomeTypeCompiler(SQLiteTypeCompiler):
-    """Types as they stand in CREATE TABLE and CAST."""
+    """Compile types for CREATE TABLE and CAST."""
 
     def process(self, type_: TypeEngine[Any], **kw: Any) -> str:
-        """The text of a type.
+        """Return the SQL of a type.
 
-        SQLite generates keys only for a column whose type reads INTEGER, so a BigInteger or SmallInteger key that
-        SQLAlchemy expects to be generated becomes one. Nothing is lost: SQLite's integers have 64 bits either way.
+        A BigInteger or SmallInteger key whose values SQLAlchemy expects the database to generate becomes INTEGER.
+        Nothing is lost: SQLite's integers have 64 bits in either case.
         """
         if _is_generated_key(kw.get("type_expression")):
             return "INTEGER"
-        return super().process(chosen_type(type_), **kw)
+        return super().process(select_variant(type_), **kw)
+
+
+def select_variant(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    """Return the variant of a type for `rome`, else the one for `sqlite`, else the type itself."""
+    variants = compat14.variants_of(type_)
+    for name in ("rome", "sqlite"):
+        if name in variants:
+            variant: TypeEngine[Any] = variants[name]
+            return variant
+    return type_
 
 
 def _is_generated_key(column: object) -> bool:
-    """Whether SQLAlchemy leaves it to the database to make up this column's values."""
+    """Return True if SQLAlchemy expects the database to generate this column's values."""
     return (
         isinstance(column, Column)
         and column.primary_key
         and column.table is not None
         and len(column.table.primary_key.columns) == 1
-        and generated_column(column.table) is column
+        and compat14.autoincrement_column(column.table) is column
     )

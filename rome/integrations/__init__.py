@@ -1,4 +1,4 @@
-"""ROME for libraries that know databases by their dialect: Alembic, oslo.db, sqlalchemy-migrate and Nova.
+"""Integrations with libraries that keep a registry of dialects: Alembic, oslo.db, sqlalchemy-migrate and Nova.
 
-Nothing here is imported before the library that it is for (`rome.dialect.plugins`).
+Each is imported only after the library that it is for (`rome.dialect.plugins`).
 """

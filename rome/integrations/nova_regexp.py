@@ -1,8 +1,8 @@
-"""Nova's filters by regular expression, on ROME. Importing this module, after Nova's, puts the difference there.
+"""Nova's filters by regular expression. Importing this module replaces a function of `nova.db.utils`.
 
-Nova knows the operator by the name of the database in `[database] connection`, and takes LIKE for a name that it
-doesn't know, which finds other instances. ROME has SQLite's REGEXP. Nova has no hook for that, so its function is
-replaced by one that answers for ROME's URLs, and asks Nova's for all others.
+Nova chooses the operator by the name of the database in `[database] connection`. For a name that it doesn't know it
+uses LIKE, which matches other instances. ROME has SQLite's REGEXP operator. Nova has no hook for this, so its function
+is replaced by one that handles ROME's URLs and calls Nova's for all others.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from nova.db import utils
 
-_of_nova: Callable[[str], Any] = utils.get_regexp_ops
+_original: Callable[[str], Any] = utils.get_regexp_ops
 
 
 def get_regexp_ops(connection: str) -> Any:
-    """What makes a pattern safe, and the operator, for the database of this URL."""
-    return _of_nova("sqlite://" if connection.startswith("rome") else connection)
+    """Return Nova's function that escapes a pattern, and the operator, for the database of this URL."""
+    return _original("sqlite://" if connection.startswith("rome") else connection)
 
 
 utils.get_regexp_ops = get_regexp_ops

@@ -1,7 +1,7 @@
-"""ALTER TABLE by sqlalchemy-migrate, in the migrations of services that were made for SQLAlchemy 1.4.
+"""ALTER TABLE by sqlalchemy-migrate, for the migrations of services that need SQLAlchemy 1.4.
 
-What it does on SQLite (it makes the table anew, and copies the rows) is right on ROME. Importing this module registers
-that.
+On SQLite it rebuilds the table and copies the rows, which is right for ROME. Importing this module registers its SQLite
+implementation for ROME.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """SQLAlchemy's dialect suite, under SQLAlchemy's pytest plugin.
 
-The plugin takes over how tests are collected and run, so the suite has a configuration of its own (`setup.cfg` beside
-this file, which loads the plugin) and runs by itself: `scripts/dialect-suite`, or `pytest tests/dialect`. In a run of
-all of ROME's tests this folder stays out.
+The plugin changes how tests are collected and run, so the suite has its own configuration (`setup.cfg` in this folder,
+which loads the plugin) and runs separately: `scripts/dialect-suite` or `pytest tests/dialect`. A run of all of ROME's
+tests ignores this folder.
 """
 
 from pathlib import Path

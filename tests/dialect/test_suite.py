@@ -1,6 +1,6 @@
-"""The tests that SQLAlchemy has for dialects.
+"""SQLAlchemy's tests for dialects.
 
-Two of them look into a second schema without asking whether there is one; here they keep to the default schema.
+Two of them use a second schema without a requirement for it. They are overridden to use only the default schema.
 """
 
 from sqlalchemy import MetaData, inspect, testing

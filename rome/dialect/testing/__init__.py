@@ -1,1 +1,1 @@
-"""What SQLAlchemy's dialect suite asks of a dialect: requirements and provisioning."""
+"""Hooks of SQLAlchemy's dialect suite: requirements and provisioning."""

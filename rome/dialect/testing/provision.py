@@ -1,7 +1,7 @@
-"""How SQLAlchemy's test suite makes and removes databases of ROME.
+"""Provisioning hooks by which SQLAlchemy's test suite creates and drops ROME databases.
 
-A database comes into being with its first table, so there is nothing to create; each worker of pytest-xdist works in
-a database that is named after it.
+A database is created with its first table, so `create_db` does nothing. Each worker of pytest-xdist has a database that
+is named after it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ _NAME = "rome"
 
 @provision.generate_driver_url.for_db(_NAME)
 def _generate_driver_url(url: URL, driver: str, query: str) -> URL | None:
-    """The URL for another driver of the same database: the store is the driver here, and no database is in two."""
+    """Return the URL if it is for this driver: the driver is the store, and a database is in one store only."""
     return url if driver == url.get_driver_name() else None
 
 
 @provision.follower_url_from_main.for_db(_NAME)
 def _follower_url_from_main(url: URL | str, ident: str) -> URL:
-    """The URL of a worker's own database."""
+    """Return the URL of a worker's database."""
     return make_url(url).set(database=ident)
 
 
 @provision.create_db.for_db(_NAME)
 def _create_db(cfg: Any, engine: Engine, ident: str) -> None:
-    """Nothing: the first table makes the database."""
+    """Do nothing: the first table creates the database."""
 
 
 @provision.drop_db.for_db(_NAME)
@@ -43,7 +43,7 @@ def _drop_db(cfg: Any, engine: Engine, ident: str) -> None:
 
 @provision.run_reap_dbs.for_db(_NAME)
 def _run_reap_dbs(url: URL | str, idents: Iterable[str]) -> None:
-    """Drop what workers that were killed have left."""
+    """Drop the databases that killed workers left."""
     for ident in idents:
         _drop(make_url(url), ident)
 
@@ -54,7 +54,7 @@ def _drop(url: URL, database: str) -> None:
 
 @provision.stop_test_class_outside_fixtures.for_db(_NAME)
 def _stop_test_class_outside_fixtures(config: Any, db: Engine, cls: type) -> None:
-    """A class's temporary tables go with its connections."""
+    """Drop a test class's temporary tables by closing its connections."""
     db.dispose()
 
 
@@ -65,7 +65,7 @@ def _temp_table_keyword_args(cfg: Any, engine: Engine) -> dict[str, list[str]]:
 
 @provision.delete_from_all_tables.for_db(_NAME)
 def _delete_from_all_tables(connection: Connection, cfg: Any, metadata: MetaData) -> None:
-    """Empty the tables that exist, children before parents; one look at the catalog instead of one for each table."""
+    """Empty the existing tables, children before parents, with one catalog query instead of one per table."""
     existing = set(connection.dialect.get_table_names(connection))
     for table in reversed(metadata.sorted_tables):
         if table.name in existing:

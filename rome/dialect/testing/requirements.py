@@ -1,19 +1,19 @@
-"""What of SQLAlchemy's dialect suite applies to ROME.
+"""Requirements: which tests of SQLAlchemy's dialect suite apply to ROME.
 
-SQLAlchemy decides many requirements by the dialect's name, so that under a new name most of what SQLite can do reads
-as closed. Three tables say what differs from SQLAlchemy's defaults, and stand for what SQLAlchemy's own tests say of
-its SQLite dialect:
+SQLAlchemy decides many requirements by the dialect's name, so under a new name most features of SQLite count as
+missing. Three tables list the differences from SQLAlchemy's defaults; they correspond to what SQLAlchemy's own tests
+declare for its SQLite dialect:
 
-* `OPEN`: runs, and has to pass.
-* `FAILS`: runs, and has to fail; SQLAlchemy notices if it begins to pass.
-* `CLOSED`: doesn't run, with the reason.
+* `OPEN`: the tests run and have to pass.
+* `FAILS`: the tests run and have to fail; SQLAlchemy reports one that begins to pass.
+* `CLOSED`: the tests don't run, for the reason given.
 
-Against SQLite ROME opens three more: `savepoints` and `independent_connections` (the driver needs no workaround for
-the first, and several connections to one database are what ROME is for), and `foreign_keys` (enforced by default).
-`CLOSED_BUT_OPEN_ON_SQLITE` is the list of what runs on SQLite and doesn't here.
+ROME opens three that are closed on SQLite: `savepoints` (the driver needs no workaround), `independent_connections`
+(several connections to one database) and `foreign_keys` (enforced by default). `CLOSED_BUT_OPEN_ON_SQLITE` lists what
+runs on SQLite and not on ROME.
 
-The requirements are properties that answer a new exclusion each time: an exclusion is changed by the test that it
-decorates, and a shared one would drop tests without a word.
+Each requirement is a property that returns a new exclusion: the test that an exclusion decorates modifies it, and a
+shared one would drop tests silently.
 """
 
 from __future__ import annotations
@@ -112,16 +112,16 @@ OPEN = (
 
 FAILS = {
     "cast_precision_numerics_many_significant_digits": "a NUMERIC is stored as an 8-byte float",
-    "numeric_received_as_decimal_untyped": "a value without a type of SQLAlchemy's comes as a float",
-    "parens_in_union_contained_select_w_limit_offset": "SQLite takes no parentheses around a SELECT of a UNION",
-    "parens_in_union_contained_select_wo_limit_offset": "SQLite takes no parentheses around a SELECT of a UNION",
+    "numeric_received_as_decimal_untyped": "a value without a SQLAlchemy type is returned as a float",
+    "parens_in_union_contained_select_w_limit_offset": "SQLite does not allow parentheses around a SELECT of a UNION",
+    "parens_in_union_contained_select_wo_limit_offset": "SQLite does not allow parentheses around a SELECT of a UNION",
     "precision_numerics_many_significant_digits": "a NUMERIC is stored as an 8-byte float",
 }
 
 CLOSED = {
-    "implicitly_named_constraints": "a constraint without a name keeps having none",
+    "implicitly_named_constraints": "an unnamed constraint gets no name",
     "json_index_supplementary_unicode_element": "SQLite's JSON paths do not find keys that are escaped as surrogates",
-    "nested_aggregates": "SQLite takes no aggregate of an aggregate of the outer query",
+    "nested_aggregates": "SQLite does not allow an aggregate of an aggregate of the outer query",
 }
 
 CLOSED_BUT_OPEN_ON_SQLITE = {
@@ -130,13 +130,13 @@ CLOSED_BUT_OPEN_ON_SQLITE = {
 
 
 class Requirements(SuiteRequirements):
-    """The requirements, for `requirement_cls` in the `[sqla_testing]` section of a test configuration."""
+    """The class for `requirement_cls` in the `[sqla_testing]` section of a test configuration."""
 
     def get_order_by_collation(self, config: Any) -> str:
         return "NOCASE"
 
     def get_isolation_levels(self, config: Any) -> dict[str, Any]:
-        """The levels to try. SNAPSHOT is another name of REPEATABLE READ, by which that reports itself."""
+        """Return the levels to test, without SNAPSHOT: it is reported as REPEATABLE READ."""
         levels: dict[str, Any] = super().get_isolation_levels(config)
         return {**levels, "supported": [level for level in levels["supported"] if level != SNAPSHOT]}
 

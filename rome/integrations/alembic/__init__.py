@@ -1,7 +1,7 @@
-"""Migrations with Alembic. `rome.integrations.alembic.impl` is the implementation of its operations for ROME's dialect.
+"""Migrations with Alembic. `rome.integrations.alembic.impl` implements its operations for ROME's dialect.
 
-This module is what the entry point `alembic.plugins` names, and Alembic imports it while it is being imported itself.
-So nothing of Alembic is imported here, and `import rome.integrations.alembic` costs nothing.
+The entry point `alembic.plugins` names this module, and Alembic imports it in the middle of its own import. So this
+module imports nothing of Alembic.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 
 
 def setup(_plugin: Any) -> None:
-    """Called by Alembic when it loads its plugins: register the implementation."""
+    """Register the implementation. Alembic calls this when it loads its plugins."""
     import_module("rome.integrations.alembic.impl")
 
 
 class _Plugin(ModuleType):
-    """A module that is also a collection of plugin modules: of itself.
+    """A module that is also an iterable of plugin modules, of which it is the only one.
 
-    Alembic 1.18 and 1.19 iterate over what an entry point names, later versions take it as the module.
+    Alembic 1.18 and 1.19 iterate over the object that an entry point names; later versions use it as the module.
     """
 
     def __iter__(self) -> Iterator[ModuleType]:

@@ -1,8 +1,11 @@
 """Alembic's operations on ROME. Importing this module registers the implementation.
 
-SQLite's ALTER statements do what they can, and what they can't (the type of a column, NOT NULL, defaults, constraints)
-is done by making the table anew (`remake`). Operations need not be in batch mode for that; batch mode works as on
-SQLite. A migration is one transaction.
+SQLite's ALTER TABLE can't change a column's type, NOT NULL, default or constraints. For these, the implementation
+rebuilds the table (`remake`), so operations need no batch mode. Batch mode works as on SQLite. A migration is one
+transaction.
+
+    op.alter_column("servers", "name", nullable=False)      rebuild: name TEXT → name TEXT NOT NULL
+    op.alter_column("servers", "name", new_column_name=…)   ALTER TABLE servers RENAME COLUMN name TO …
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ class RomeImpl(SQLiteImpl):
     __dialect__ = "rome"
     transactional_ddl = True
     _batched: str | None = None
-    """The table that batch mode is about to replace."""
+    """The table that batch mode is about to drop, after it has copied it."""
 
     def alter_column(
         self,
@@ -40,9 +43,9 @@ class RomeImpl(SQLiteImpl):
         schema: str | None = None,
         **existing: Any,
     ) -> None:
-        """ALTER COLUMN. Values keep their storage class unless the new type's affinity changes it.
+        """Change a column. Values keep their storage class unless the new type's affinity changes it.
 
-        Raises NoSuchTableError, CommandError for a column that is not there.
+        Raises NoSuchTableError, and CommandError for an unknown column.
         """
 
         def change(table: TableText) -> TableText:
@@ -60,6 +63,7 @@ class RomeImpl(SQLiteImpl):
     def _changed(
         self, column: ColumnText, nullable: bool | None, server_default: Any, type_: TypeEngine[Any] | None
     ) -> ColumnText:
+        """Return the column's definition with the changes that are given. `server_default` is False for no change."""
         if type_ is not None:
             written = to_instance(type_).compile(dialect=self.dialect)
             if written.upper() != column.type.upper():
@@ -75,9 +79,9 @@ class RomeImpl(SQLiteImpl):
         return column
 
     def _default_text(self, server_default: Any) -> str | None:
-        """The SQL of a default, in parentheses if it is an expression; None: there is none."""
+        """Return the SQL of a default, in parentheses if it is an expression, or None if there is no default."""
         if isinstance(server_default, Computed | Identity):
-            raise CommandError("a column can't be made a generated one, nor an identity: add a new column")
+            raise CommandError("an existing column can't become a generated or identity column: add a new column")
         if server_default is None:
             return None
         column: Column[Any] = Column("c", Text(), server_default=server_default)
@@ -85,7 +89,7 @@ class RomeImpl(SQLiteImpl):
         return str(specification).partition(" DEFAULT ")[2]
 
     def add_constraint(self, const: Constraint, **options: Any) -> None:
-        """ADD CONSTRAINT. Raises IntegrityError if rows do not meet it."""
+        """Add a constraint. Raises IntegrityError if rows violate it."""
         if const._create_rule is not None and not const._create_rule(self._ddl_compiler()):
             return
         text = self._ddl_compiler().process(const)
@@ -93,7 +97,7 @@ class RomeImpl(SQLiteImpl):
             remake_table(self._live_connection(), _table_of(const), lambda table: table.with_constraint(str(text)))
 
     def drop_constraint(self, const: Constraint, **options: Any) -> None:
-        """DROP CONSTRAINT. Raises CommandError if there is none of that name."""
+        """Drop a constraint. Raises CommandError if the table has none of that name."""
         name = const.name
 
         def change(table: TableText) -> TableText:
@@ -108,11 +112,11 @@ class RomeImpl(SQLiteImpl):
             remake_table(self._live_connection(), _table_of(const), change)
 
     def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
-        """Batch mode is about to replace a table."""
+        """Remember the table that batch mode is about to replace."""
         self._batched = table.name
 
     def drop_table(self, table: Table, **options: Any) -> None:
-        """DROP TABLE. The table that batch mode has copied is taken away only for a moment."""
+        """Drop a table. For the table that batch mode has copied, foreign keys that refer to it are kept."""
         if self.as_sql or table.name != self._batched:
             super().drop_table(table, **options)
             return
@@ -126,8 +130,8 @@ class RomeImpl(SQLiteImpl):
     def _live_connection(self) -> Connection:
         if self.as_sql or self.connection is None:
             raise CommandError(
-                "on ROME, this operation reads the table's definition from the database, so it can't be written as a "
-                "script (--sql); use batch mode with copy_from, or run the migration online"
+                "on ROME, this operation reads the table's definition from the database, so offline mode (--sql) can't "
+                "generate it; use batch mode with copy_from, or run the migration online"
             )
         return self.connection
 

@@ -1,11 +1,19 @@
-"""Making a table anew under a changed definition, with all that belongs to it, within the transaction that is open.
+"""Rebuild a table under a changed definition, with its indexes and triggers, within the open transaction.
 
-SQLite's SQL has few ways to change a table, so this is done much as its documentation advises: the rows go to a table
-beside it, the table is dropped and made again, the rows come back, and so do indexes and triggers. Foreign keys of
-other tables refer to it by its name and are not touched. While it is gone, foreign keys are not enforced (dropping it
-would delete its children); afterwards the rows are checked, if they are enforced otherwise.
+SQLite's ALTER TABLE is limited, so its documentation advises to rebuild the table, and this module does it that way:
 
-A row that another transaction writes to the table meanwhile would be lost, so it makes the commit a conflict.
+    CREATE TABLE _rome_rows AS SELECT … FROM t      copy the rows
+    DROP TABLE t
+    CREATE TABLE t (…)                              the changed definition
+    INSERT INTO t (…) SELECT … FROM _rome_rows
+    DROP TABLE _rome_rows
+    CREATE INDEX …; CREATE TRIGGER …                as they were
+
+Foreign keys of other tables refer to the table by name and stay as they are. During the rebuild foreign keys are not
+enforced, because DROP TABLE would delete the child rows. Afterwards PRAGMA foreign_key_check validates the rows, if the
+connection enforces foreign keys.
+
+A row that another transaction inserts into the table meanwhile would be lost; instead, the commit raises Conflict.
 """
 
 from __future__ import annotations
@@ -23,21 +31,21 @@ _ROWS = "_rome_rows"
 
 
 def remake_table(connection: Connection, name: str, change: Callable[[TableText], TableText]) -> None:
-    """Give a table the definition that `change` makes of its present one; nothing is done if that is the same.
+    """Rebuild a table with the definition that `change` returns for the present one; do nothing if they are equal.
 
-    Raises NoSuchTableError, and what SQLite says of a wrong definition or of rows that do not fit it.
+    Raises NoSuchTableError, and SQLite's errors for an invalid definition or for rows that violate it.
     """
     before = read_table_text(_definition(connection, name))
     after = change(before)
     if after == before:
         return
     with connection.begin_nested(), rebuilding_table(connection, name):
-        _remake(connection, name, after)
+        _rebuild(connection, name, after)
 
 
 @contextmanager
 def rebuilding_table(connection: Connection, name: str) -> Iterator[None]:
-    """Within, the table may be dropped and made again: see `rome.dbapi.Connection.rebuilding_table`."""
+    """Allow the table to be dropped and created again: see `rome.dbapi.Connection.rebuilding_table`."""
     driver = connection.connection.dbapi_connection
     with driver.rebuilding_table(name):  # type: ignore[union-attr]
         yield
@@ -45,31 +53,31 @@ def rebuilding_table(connection: Connection, name: str) -> Iterator[None]:
 
 def _definition(connection: Connection, name: str) -> str:
     sql = "SELECT sql FROM sqlite_master WHERE type = 'table' AND lower(name) = lower(?)"
-    found = connection.exec_driver_sql(sql, (name,)).scalar()
-    if found is None:
+    definition = connection.exec_driver_sql(sql, (name,)).scalar()
+    if definition is None:
         raise exc.NoSuchTableError(name)
-    return str(found)
+    return str(definition)
 
 
-def _remake(connection: Connection, name: str, after: TableText) -> None:
+def _rebuild(connection: Connection, name: str, after: TableText) -> None:
     quote = connection.dialect.identifier_preparer.quote_identifier
     table = quote(name)
+    indexes_and_triggers = _indexes_and_triggers(connection, name)
     columns = ", ".join(quote(column.name) for column in after.columns if not column.generated)
-    belongings = _belongings(connection, name)
     for sql in (
         f"CREATE TABLE {_ROWS} AS SELECT {columns} FROM {table}",
         f"DROP TABLE {table}",
         after.text,
         f"INSERT INTO {table} ({columns}) SELECT {columns} FROM {_ROWS}",
         f"DROP TABLE {_ROWS}",
-        *belongings,
+        *indexes_and_triggers,
     ):
         connection.exec_driver_sql(sql)
     _check_references(connection, table)
 
 
-def _belongings(connection: Connection, name: str) -> list[str]:
-    """The SQL of the table's indexes and triggers, in the order of their creation."""
+def _indexes_and_triggers(connection: Connection, name: str) -> list[str]:
+    """Return the SQL of the table's indexes and triggers, in the order of their creation."""
     sql = (
         "SELECT sql FROM sqlite_master WHERE lower(tbl_name) = lower(?) "
         "AND type IN ('index', 'trigger') AND sql IS NOT NULL ORDER BY rowid"
@@ -78,11 +86,11 @@ def _belongings(connection: Connection, name: str) -> list[str]:
 
 
 def _check_references(connection: Connection, table: str) -> None:
-    """Raise an IntegrityError if a row of the table has no parent."""
+    """Raise IntegrityError if a row of the table violates a foreign key, provided that they are enforced."""
     if not connection.exec_driver_sql("PRAGMA foreign_keys").scalar():
         return
     statement = f"PRAGMA foreign_key_check({table})"
-    found = connection.exec_driver_sql(statement).first()
-    if found is not None:
-        failed = IntegrityError("FOREIGN KEY constraint failed", table=found.table, parent=found.parent)
-        raise exc.IntegrityError(statement, None, failed)
+    violation = connection.exec_driver_sql(statement).first()
+    if violation is not None:
+        error = IntegrityError("FOREIGN KEY constraint failed", table=violation.table, parent=violation.parent)
+        raise exc.IntegrityError(statement, None, error)

@@ -1,1 +1,1 @@
-"""ROME for oslo.db. Registered by `rome.dialect.plugins` in a program that uses oslo.db."""
+"""Integration with oslo.db. `rome.dialect.plugins` imports its modules in a program that uses oslo.db."""

@@ -1,8 +1,7 @@
-"""Databases for the tests of services, which oslo.db makes and drops. Importing this module registers the backend.
+"""Databases for the tests of services, which oslo.db creates and drops. Importing this module registers the backend.
 
-A database of ROME's comes into being with its first table, so there is nothing to create. Tests that ask oslo.db for
-the driver `rome` get databases beside that of the URL that `OS_TEST_DBAPI_ADMIN_CONNECTION` names, or in memory. Such
-a URL leads to a server, and need not name a database.
+A ROME database is created with its first table. Tests that request the driver `rome` from oslo.db get databases in the
+store of the URL in `OS_TEST_DBAPI_ADMIN_CONNECTION`, or in memory if it is not set. That URL need not name a database.
 """
 
 from __future__ import annotations
@@ -16,35 +15,35 @@ from rome.dialect import RomeDialect
 
 _NAME = "rome"
 _DATABASE = "openstack_citest"
-_HERE = f"rome+memory:///{_DATABASE}"
+_IN_MEMORY = f"rome+memory:///{_DATABASE}"
 
 
 @provision.BackendImpl.impl.dispatch_for(_NAME)
 class RomeBackendImpl(provision.BackendImpl):
-    """What oslo.db asks of a kind of database."""
+    """oslo.db's interface to a kind of database."""
 
     supports_drop_fk = False
 
     def create_opportunistic_driver_url(self) -> str:
-        """The database to try when none was named: one in this process is always there."""
-        return _HERE
+        """Return the URL to use when none is configured: a database in memory is always available."""
+        return _IN_MEMORY
 
     def create_named_database(self, engine: Engine, ident: str, conditional: bool = False) -> None:
-        """Make an empty database; `conditional`: leave one that is there as it is."""
+        """Create an empty database. With `conditional`, keep an existing one as it is."""
         if not conditional:
             self.drop_named_database(engine, ident)
 
     def drop_named_database(self, engine: Engine, ident: str, conditional: bool = False) -> None:
-        """Drop a database with all that it holds, if it is there."""
+        """Drop a database and everything in it, if it exists."""
         rome.drop_database(_text(self.provisioned_database_url(engine.url, ident)))
 
     def drop_all_objects(self, engine: Engine) -> None:
-        """Empty the engine's database: nothing is left of its schema."""
-        (url,), _ = engine.dialect.create_connect_args(engine.url)  # names also the database that is the engine's own
+        """Drop everything in the engine's database, the schema included."""
+        (url,), _ = engine.dialect.create_connect_args(engine.url)  # names the private database, too
         rome.drop_database(url)
 
     def database_exists(self, engine: Engine, ident: str) -> bool:
-        """Whether the database has a table."""
+        """Return True if the database has a table."""
         other = sqlalchemy.create_engine(self.provisioned_database_url(engine.url, ident))
         try:
             return bool(sqlalchemy.inspect(other).get_table_names())
@@ -58,4 +57,6 @@ def _text(url: URL) -> str:
 
 RomeDialect.default_database = _DATABASE
 if _NAME not in provision.Backend.backends_by_database_type:
-    provision.Backend.backends_by_database_type[_NAME] = provision.Backend(_NAME, sqlalchemy.engine.make_url(_HERE))
+    provision.Backend.backends_by_database_type[_NAME] = provision.Backend(
+        _NAME, sqlalchemy.engine.make_url(_IN_MEMORY)
+    )
