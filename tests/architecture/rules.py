@@ -32,10 +32,13 @@ def circles() -> Iterator[str]:
 
 def upward_imports() -> Iterator[str]:
     """Imports only downwards between layers."""
-    found = set()
-    for module, imported in _edges(read_imports().at_top):
-        if layer_of(module) > layer_of(imported):
-            found.add((module, imported))
+    places = {module: layer_of(module) for module in find_modules()}
+    homeless = [module for module, place in places.items() if place is None]
+    if homeless:
+        yield f"in no layer of layers.py: {', '.join(homeless)}"
+        return
+    edges = _edges(read_imports().at_top)
+    found = {(module, imported) for module, imported in edges if places[module] > places[imported]}
     for module, imported in sorted(found - known.UPWARD_IMPORTS):
         yield f"{module} imports {imported} from a layer above it"
     for module, imported in sorted(known.UPWARD_IMPORTS - found):
