@@ -37,12 +37,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rome.catalog.model import Table
-from rome.database.database import Database
-from rome.errors import Conflict, LockTimeout, NotSupportedError, OperationalError
+from rome.errors import Conflict, NotSupportedError, OperationalError
 from rome.fallback import ValueNotKnown
-from rome.locks.holds import Hold
-from rome.locks.manager import TTL, manager_of
-from rome.locks.table import State
 from rome.session.run import plan_of, run
 from rome.sql.rewrite.row_keys import Keyed, key_select
 from rome.sql.syntax.operands import Source, value_of
@@ -52,74 +48,13 @@ from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.commit.batch import rests_on
 from rome.transaction.reads.read_set import key_range
-from rome.transaction.reads.row_cache import CachedRow
+from rome.transaction.row_locks import RowKey, RowLocks
 from rome.transaction.transaction import Isolation, StaleCatalog, Transaction
 
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for a row's lock, unless the option of that name says otherwise."""
 
 _ATTEMPTS = 10
-
-RowKey = tuple[int, bytes]
-"""Table id and row key."""
-
-
-class RowLocks:
-    """The row locks of one transaction."""
-
-    def __init__(self, database: Database, timeout: float) -> None:
-        """`timeout`: seconds to wait for a row."""
-        self._timeout = timeout
-        self._manager = manager_of(database)
-        self._hold = Hold("row locks", TTL)
-        self.rows: dict[RowKey, CachedRow | None] = {}
-        """The rows that are locked, as they were read under the lock; None: they have not been read under it yet."""
-
-    @property
-    def version(self) -> int:
-        """The newest version when a lock was taken last."""
-        return self._hold.version
-
-    def lock(self, rows: Iterable[RowKey], wait: Wait, tables: str) -> bool:
-        """Lock rows, as far as they are not, in key order. False: all were locked already.
-
-        With SKIP, rows that somebody else has locked are left out. Raises LockTimeout, Conflict.
-        """
-        new = sorted(set(rows).difference(self.rows))
-        if not new:
-            return False
-        if self.rows and self._hold.lost is not None:
-            raise Conflict(f"conflict: the row locks are lost: {self._hold.lost}; run the transaction again")
-        in_order = not self.rows or new[0] > max(self.rows)
-        timeout = self._timeout if wait is Wait.WAIT and in_order else 0.0
-        try:
-            states = self._manager.take(self._hold, [_name(row) for row in new], timeout, wait is Wait.SKIP)
-        except LockTimeout as error:
-            if wait is Wait.NOWAIT:
-                raise LockTimeout(f"could not lock a row of {tables}: another transaction has locked it") from error
-            if in_order:
-                raise LockTimeout(
-                    f"could not lock a row of {tables} within {self._timeout:g} s: another transaction has locked it"
-                ) from error
-            raise Conflict(
-                f"conflict on {tables}: another transaction has locked a row that lies before rows which this one has "
-                "locked, so waiting for it might be a deadlock; run the transaction again"
-            ) from error
-        self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not State.HELD)
-        return True
-
-    def release(self) -> None:
-        """Let others have the rows. If the store can't be reached, they have them after the TTL."""
-        if self._hold.names:
-            try:
-                self._manager.give_up(self._hold)
-            except OperationalError:
-                return
-
-
-def _name(row: RowKey) -> bytes:
-    table, key = row
-    return b"r%d:%b" % (table, key)
 
 
 class _Evaluated(NamedTuple):

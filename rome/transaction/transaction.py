@@ -19,7 +19,7 @@ import enum
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
@@ -45,12 +45,10 @@ from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import Reads
 from rome.transaction.reads.row_cache import RowCache, Target, request_of
+from rome.transaction.row_locks import RowLocks
 from rome.transaction.undo import UndoLog
 from rome.transaction.writes.sequences import Number, Numbers
 from rome.transaction.writes.write_set import Entry, entries_of, net_of
-
-if TYPE_CHECKING:
-    from rome.session.for_update import RowLocks
 
 
 class Isolation(enum.Enum):

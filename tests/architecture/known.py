@@ -11,20 +11,10 @@ CIRCLES: list[set[str]] = [
     {"rome.dbapi.connection", "rome.dbapi.cursor"},
     {"rome.orm.query", "rome.orm.update_match"},
     {"rome.sql.planner.read_plan", "rome.sql.planner.statistics"},
-    {
-        "rome.session.dml",
-        "rome.session.fetch",
-        "rome.session.for_update",
-        "rome.session.point_dml",
-        "rome.session.run",
-        "rome.session.topn",
-        "rome.transaction.transaction",
-    },
 ]
 
 UPWARD_IMPORTS: set[tuple[str, str]] = {
     ("rome.compiled", "rome.compiled.compile"),
-    ("rome.transaction.transaction", "rome.session.for_update"),
 }
 
 # Allowed, each with its reason.

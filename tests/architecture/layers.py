@@ -16,6 +16,7 @@ LAYERS = (
     ("rome.dbapi", "the PEP 249 connection and cursor"),
     ("rome.session", "one statement run in a transaction: fetch, evaluate, change, explain, replay"),
     ("rome.transaction.transaction", "one transaction: its snapshot, row cache, write set and savepoints"),
+    ("rome.transaction.row_locks", "the row locks that a transaction holds"),
     ("rome.transaction.commit", "a write set as one commit of the store"),
     ("rome.transaction.constraints", "the keys that constraints need, and what violates them"),
     ("rome.transaction.writes", "the write set and the sequences"),

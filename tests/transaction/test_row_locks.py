@@ -17,8 +17,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 import rome
 from rome.dbapi import Connection
 from rome.errors import Conflict, InterfaceError, LockTimeout, NotSupportedError
-from rome.session import for_update as row_locks
 from rome.testing.servers import RedisServer
+from rome.transaction import row_locks
 
 LEVELS = ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"]
 

@@ -1,0 +1,75 @@
+"""The row locks that a transaction holds, taken by SELECT … FOR UPDATE (`rome.session.for_update`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rome.database.database import Database
+from rome.errors import Conflict, LockTimeout, OperationalError
+from rome.locks.holds import Hold
+from rome.locks.manager import TTL, manager_of
+from rome.locks.table import State
+from rome.sql.syntax.statement import Wait
+from rome.transaction.reads.row_cache import CachedRow
+
+RowKey = tuple[int, bytes]
+"""Table id and row key."""
+
+
+class RowLocks:
+    """The row locks of one transaction. They are taken in key order, so that two transactions cannot deadlock."""
+
+    def __init__(self, database: Database, timeout: float) -> None:
+        """`timeout`: seconds to wait for a row that another transaction has locked."""
+        self._timeout = timeout
+        self._manager = manager_of(database)
+        self._hold = Hold("row locks", TTL)
+        self.rows: dict[RowKey, CachedRow | None] = {}
+        """The locked rows as they were read under the lock; None: not read under the lock yet."""
+
+    @property
+    def version(self) -> int:
+        """The newest version of the database at the time of the last lock request."""
+        return self._hold.version
+
+    def lock(self, rows: Iterable[RowKey], wait: Wait, tables: str) -> bool:
+        """Lock the rows that are not locked yet, in key order. Return False if all were locked already.
+
+        With SKIP, leave out rows that another transaction has locked. `tables`: their names, for messages.
+        Raise LockTimeout if a row does not become free in time, Conflict if waiting for it might be a deadlock.
+        """
+        new = sorted(set(rows).difference(self.rows))
+        if not new:
+            return False
+        if self.rows and self._hold.lost is not None:
+            raise Conflict(f"conflict: the row locks are lost: {self._hold.lost}; run the transaction again")
+        in_order = not self.rows or new[0] > max(self.rows)
+        timeout = self._timeout if wait is Wait.WAIT and in_order else 0.0
+        try:
+            states = self._manager.take(self._hold, [_name(row) for row in new], timeout, wait is Wait.SKIP)
+        except LockTimeout as error:
+            if wait is Wait.NOWAIT:
+                raise LockTimeout(f"could not lock a row of {tables}: another transaction has locked it") from error
+            if in_order:
+                raise LockTimeout(
+                    f"could not lock a row of {tables} within {self._timeout:g} s: another transaction has locked it"
+                ) from error
+            raise Conflict(
+                f"conflict on {tables}: another transaction has locked a row that lies before rows which this one has "
+                "locked, so waiting for it might be a deadlock; run the transaction again"
+            ) from error
+        self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not State.HELD)
+        return True
+
+    def release(self) -> None:
+        """Release all row locks. If the store can't be reached, they expire with their TTL."""
+        if self._hold.names:
+            try:
+                self._manager.give_up(self._hold)
+            except OperationalError:
+                return
+
+
+def _name(row: RowKey) -> bytes:
+    table, key = row
+    return b"r%d:%b" % (table, key)
