@@ -12,11 +12,11 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
 from rome.plan.definition_cache import DefinitionCache
-from rome.sql.analysis.analyze import Analysis, analyse, is_parsed
+from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
 from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
 from rome.sql.planner.planner import ReadPlan, Statistics, Step, read_plan
-from rome.sql.rewrite.counter_ids import ValueRows, counted, value_rows
+from rome.sql.rewrite.counter_ids import ValueRows, counted, insert_value_rows
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
@@ -156,10 +156,10 @@ def _make(
     if statement.kind is StatementKind.INSERT and target is not None:
         if target.counted:
             text = counted(sql, target, counter_call(target))
-        values = value_rows(sql, target)
+        values = insert_value_rows(sql, target)
     accesses = _Accesses(catalog)
     description = workspace.prepare(text, parameters, accesses)
-    normal = normalize(sql) if is_parsed(statement, mentioned) else None
+    normal = normalize(sql) if needs_parse(statement, mentioned) else None
     visible = _visible(workspace)
     analysed = _analysed(statement, mentioned, normal, visible, about)
     lists = normal.lists if normal is not None else ()
@@ -202,14 +202,14 @@ def _analysed(
     statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog, about: Definitions
 ) -> _Analysed:
     if normal is None:
-        analysis = analyse(statement, mentioned, None, catalog)
+        analysis = analyze(statement, mentioned, None, catalog)
         return _Analysed(analysis, _compile(statement, analysis, catalog))
     shape = about.shape
     found = _analyses.get(normal.text, shape)
     if found is None:
-        analysis = analyse(statement, mentioned, normal, catalog)
-        page = analysis.page
-        block = compile_select(page.block, catalog) if page and page.block and not page.is_all else None
+        analysis = analyze(statement, mentioned, normal, catalog)
+        page = analysis.topn
+        block = compile_select(page.block, catalog) if page and page.block and not page.is_whole_statement else None
         found = _Analysed(analysis.without_tree(), _compile(statement, analysis, catalog), block)
         _analyses.keep(normal.text, shape, found)
     return found

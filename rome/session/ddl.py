@@ -13,7 +13,7 @@ from contextlib import suppress
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.session.dml import RolledBack
-from rome.sql.rewrite.counter_ids import counted_trigger
+from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
 from rome.sql.syntax.ddl import Alteration, SchemaChange
 from rome.sql.syntax.statement import Statement
 from rome.sql.syntax.tokens import names
@@ -113,7 +113,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
     workspace = transaction.workspace
     text = sql
     if change.action == "create" and change.type == "trigger":
-        text = counted_trigger(sql, transaction.catalog, counter_call)
+        text = trigger_with_counter_ids(sql, transaction.catalog, counter_call)
     transaction.stage_all()
     mark = transaction.mark(_SAVEPOINT)
     try:

@@ -40,9 +40,9 @@ from rome.catalog.model import Table
 from rome.errors import Conflict, NotSupportedError, OperationalError
 from rome.fallback import ValueNotKnown
 from rome.session.run import plan_of, run
-from rome.sql.rewrite.row_keys import Keyed, key_select
+from rome.sql.rewrite.row_keys import KeyedSelect, key_select
 from rome.sql.syntax.operands import Source, value_of
-from rome.sql.syntax.statement import Statement, Wait
+from rome.sql.syntax.statement import LockWaitPolicy, Statement
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space
@@ -81,7 +81,7 @@ def lock_and_read(
     passed_over: set[RowKey] = set()
     for _ in range(_ATTEMPTS):
         found = _evaluate(transaction, replace(statement, locking=None), plain, rows, wait)
-        if wait is Wait.SKIP:
+        if wait is LockWaitPolicy.SKIP:
             found, more = _skip(transaction, locks, found, plain, rows, passed_over)
         else:
             wanted = [row for source in found.sources for row in source]
@@ -117,7 +117,7 @@ def _skip(
     while left and len(kept) < end:
         tried, left = left[: end - len(kept)], left[end - len(kept) :]
         wanted = {row for at in tried for row in found.sources[at]}
-        taken = locks.lock(wanted, Wait.SKIP, "") or taken
+        taken = locks.lock(wanted, LockWaitPolicy.SKIP, "") or taken
         passed_over.update(wanted.difference(locks.rows))
         kept += [at for at in tried if not passed_over.intersection(found.sources[at])]
     kept = kept[first:]
@@ -138,7 +138,7 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
 
 
 def _evaluate(
-    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: Wait
+    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: LockWaitPolicy
 ) -> _Evaluated:
     """Run the SELECT with keys. Keys of a schema that turns out not to be the newest are worth nothing: again then."""
     for _ in range(3):
@@ -157,25 +157,25 @@ def _evaluate(
 
 
 def _evaluate_once(
-    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: Wait
+    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: LockWaitPolicy
 ) -> _Evaluated:
     keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog)
     if keyed is None:
-        if wait is Wait.SKIP:
+        if wait is LockWaitPolicy.SKIP:
             transaction.ensure_snapshot()
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )
         result = run(transaction, statement, sql, rows)
         return _Evaluated(result, [tuple(_fetched(transaction, statement, sql, rows[0]))])
-    result = run(transaction, statement, keyed.unlimited if wait is Wait.SKIP else keyed.sql, rows)
+    result = run(transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, rows)
     width = sum(len(table.key) or 1 for table in keyed.tables)
     sources = [tuple(_sources(keyed, row)) for row in result.rows]
     description = result.description[width:] if result.description is not None else None
     return _Evaluated(result._replace(rows=[row[width:] for row in result.rows], description=description), sources)
 
 
-def _sources(keyed: Keyed, row: Row) -> Iterator[RowKey]:
+def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
     """The rows that a row of the result comes from, told by the keys before its columns."""
     at = 0
     for table in keyed.tables:

@@ -22,7 +22,7 @@ from rome.session.point_values import Values
 from rome.sql.syntax.dml import read_insert, read_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
-from rome.sql.syntax.tokens import Reader, names, tokenize
+from rome.sql.syntax.tokens import TokenReader, names, tokenize
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.keys import COLLATIONS
 from rome.storage.rows import encode_row
@@ -177,7 +177,7 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:
 
 def _returned(sql: str, table: Table) -> list[int] | None:
     """The places of the columns that an INSERT returns; None where it returns anything else."""
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     if read_insert(reader) is None or not reader.take("RETURNING"):
         return None
     places = []

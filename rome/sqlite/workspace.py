@@ -35,7 +35,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
-from rome.sql.rewrite.counter_ids import counted_trigger
+from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
 from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import quoted
 from rome.sqlite.errors import translated
@@ -202,7 +202,7 @@ class Workspace:
             item = self.catalog.objects[name]
             sql, kind = item.sql or "", item.type.upper()
             if kind == "TRIGGER":
-                sql = counted_trigger(sql, self.catalog, counter_call)
+                sql = trigger_with_counter_ids(sql, self.catalog, counter_call)
         try:
             self.sqlite.execute(sql)
         except apsw.Error as error:

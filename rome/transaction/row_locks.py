@@ -9,7 +9,7 @@ from rome.errors import Conflict, LockTimeout, OperationalError
 from rome.locks.holds import Hold
 from rome.locks.manager import TTL, manager_of
 from rome.locks.table import State
-from rome.sql.syntax.statement import Wait
+from rome.sql.syntax.statement import LockWaitPolicy
 from rome.transaction.reads.row_cache import CachedRow
 
 RowKey = tuple[int, bytes]
@@ -32,7 +32,7 @@ class RowLocks:
         """The newest version of the database at the time of the last lock request."""
         return self._hold.version
 
-    def lock(self, rows: Iterable[RowKey], wait: Wait, tables: str) -> bool:
+    def lock(self, rows: Iterable[RowKey], wait: LockWaitPolicy, tables: str) -> bool:
         """Lock the rows that are not locked yet, in key order. Return False if all were locked already.
 
         With SKIP, leave out rows that another transaction has locked. `tables`: their names, for messages.
@@ -44,11 +44,11 @@ class RowLocks:
         if self.rows and self._hold.lost is not None:
             raise Conflict(f"conflict: the row locks are lost: {self._hold.lost}; run the transaction again")
         in_order = not self.rows or new[0] > max(self.rows)
-        timeout = self._timeout if wait is Wait.WAIT and in_order else 0.0
+        timeout = self._timeout if wait is LockWaitPolicy.WAIT and in_order else 0.0
         try:
-            states = self._manager.take(self._hold, [_name(row) for row in new], timeout, wait is Wait.SKIP)
+            states = self._manager.take(self._hold, [_name(row) for row in new], timeout, wait is LockWaitPolicy.SKIP)
         except LockTimeout as error:
-            if wait is Wait.NOWAIT:
+            if wait is LockWaitPolicy.NOWAIT:
                 raise LockTimeout(f"could not lock a row of {tables}: another transaction has locked it") from error
             if in_order:
                 raise LockTimeout(

@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from rome.catalog.model import Table
-from rome.sql.rewrite.counter_ids import counted, counted_trigger, value_rows
+from rome.sql.rewrite.counter_ids import counted, insert_value_rows, trigger_with_counter_ids
 from rome.sql.syntax.operands import Const, Param
 from tests.sql.schema import catalog_from, catalog_of, open_sqlite
 
@@ -91,7 +91,7 @@ def test_trigger(sqlite: apsw.Connection) -> None:
         INSERT OR IGNORE INTO t (a) SELECT x FROM s WHERE x = new.x;
         INSERT INTO k VALUES (new.y, 1);
     END"""
-    sqlite.execute(counted_trigger(sql, catalog_of(sqlite), next_of))
+    sqlite.execute(trigger_with_counter_ids(sql, catalog_of(sqlite), next_of))
     sqlite.execute("INSERT INTO s VALUES (9, 'nine')")
     assert sqlite.execute("SELECT rowid, * FROM h").fetchall() == [(101, 9, ";")]
     assert sqlite.execute("SELECT * FROM t").fetchall() == [(102, 9, "dflt")]
@@ -99,7 +99,7 @@ def test_trigger(sqlite: apsw.Connection) -> None:
 
 def test_a_trigger_without_inserts_is_left_alone() -> None:
     sql = "CREATE TRIGGER r AFTER INSERT ON s BEGIN DELETE FROM s; END"
-    assert counted_trigger(sql, catalog_from(DDL), next_of) == sql
+    assert trigger_with_counter_ids(sql, catalog_from(DDL), next_of) == sql
 
 
 VALUES = """
@@ -123,17 +123,17 @@ OMITTED = {"id": Const(None), "a": Const(5), "b": Const("x"), "c": None, "d": No
     ],
 )  # fmt: skip
 def test_values(sql: str, rows: list[dict[str, Any]]) -> None:
-    found = value_rows(sql, catalog_from(VALUES).tables["t"])
+    found = insert_value_rows(sql, catalog_from(VALUES).tables["t"])
     assert found is not None
     assert [dict(row) for row in found.rows] == [{**OMITTED, **row} for row in rows]
 
 
 @pytest.mark.parametrize("sql", ["INSERT INTO t SELECT 1", "INSERT INTO t (a) VALUES (1, 2)", "INSERT INTO t"])
 def test_values_that_are_not_known(sql: str) -> None:
-    assert value_rows(sql, catalog_from(VALUES).tables["t"]) is None
+    assert insert_value_rows(sql, catalog_from(VALUES).tables["t"]) is None
 
 
 def test_hidden_rowid_is_a_value_too() -> None:
-    found = value_rows("INSERT INTO h VALUES (?, ?)", catalog_from("CREATE TABLE h (a, b)").tables["h"])
+    found = insert_value_rows("INSERT INTO h VALUES (?, ?)", catalog_from("CREATE TABLE h (a, b)").tables["h"])
     assert found is not None
     assert found.rows == ({"rowid": Const(None), "a": Param(0), "b": Param(1)},)

@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
-from rome.sql.analysis.dependencies import changed_along, has_odd_names, tables_behind
+from rome.sql.analysis.dependencies import changed_along, has_boolean_columns, tables_behind
 from rome.sql.analysis.extract_predicates import Facts
 from rome.sql.analysis.propagate_equalities import propagate
-from rome.sql.analysis.relation import Part, Relation
+from rome.sql.analysis.relation import Relation, TopN, TopNSource
 from rome.sql.analysis.scopes import Scopes, TableRef, number_table_refs, table_ref_number
 from rome.sql.analysis.topn import counted, front, want_parts
 from rome.sql.syntax.parse import Nodes, NormalizedStatement, parse
@@ -35,62 +35,45 @@ class Analysis:
 
     parsed: bool = True
     tree: exp.Expr | None = None
-    wanted: tuple[Relation, ...] = ()
+    relations: tuple[Relation, ...] = ()
     whole: frozenset[str] = frozenset()
-    counted: Relation | None = None
-    page: Front | None = None
+    row_count: Relation | None = None
+    topn: TopNSource | None = None
 
     def without_tree(self) -> Analysis:
         """The same without the parser's tree, which is large."""
-        return replace(self, tree=None, page=replace(self.page, block=None) if self.page else None)
-
-
-@dataclass(frozen=True)
-class Front:
-    """A table reference in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
-
-    `wanted`: the table reference, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of
-    a UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is
-    the tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others
-    do.
-    """
-
-    wanted: Relation
-    numbers: tuple[int, ...]
-    is_all: bool
-    about: int
-    block: exp.Expr | None
+        return replace(self, tree=None, topn=replace(self.topn, block=None) if self.topn else None)
 
 
 _READ_WORDS = frozenset({"select", "in"})
 """Without one of these words, an INSERT reads no table: many rows of VALUES are not parsed."""
 
 
-def is_parsed(statement: Statement, mentioned: Set[str]) -> bool:
+def needs_parse(statement: Statement, mentioned: Set[str]) -> bool:
     """Whether the text must be parsed to tell what it reads. `mentioned`: the names in it (`tokens.names`)."""
     if statement.kind not in ABOUT_ROWS or statement.tail:
         return False
     return statement.kind is not StatementKind.INSERT or not mentioned.isdisjoint(_READ_WORDS)
 
 
-def analyse(
+def analyze(
     statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog
 ) -> Analysis:
     """The analysis of SELECT, INSERT, UPDATE or DELETE. `mentioned`: the names in its text.
 
-    `normal`: its normal text, if it `is_parsed` and SQLite would not refuse it. `catalog` must not have tables that are
-    hidden by temporary ones of the same name.
+    `normal`: its normal text, if it `needs_parse` and SQLite would not refuse it. `catalog` must not have tables that
+    are hidden by temporary ones of the same name.
     """
-    if statement.kind not in ABOUT_ROWS or statement.tail or has_odd_names(mentioned, catalog):
+    if statement.kind not in ABOUT_ROWS or statement.tail or has_boolean_columns(mentioned, catalog):
         return Analysis(parsed=False)
     behind = tables_behind(statement, mentioned, catalog)
-    if not is_parsed(statement, mentioned):
+    if not needs_parse(statement, mentioned):
         return Analysis(whole=frozenset(behind))
     tree = parse(normal) if normal is not None else None
-    return Analysis(parsed=False) if tree is None else _analyse(statement, Nodes(tree), catalog, behind)
+    return Analysis(parsed=False) if tree is None else _analyze(statement, Nodes(tree), catalog, behind)
 
 
-def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[str]) -> Analysis:
+def _analyze(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[str]) -> Analysis:
     number_table_refs(nodes, catalog)
     scopes = Scopes(nodes, catalog)
     table_refs = [one for scope in scopes for one in scope.table_refs if one.table is not None]
@@ -102,14 +85,14 @@ def _analyse(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[s
     whole = {name for name in behind | _named_otherwise(nodes) if name in catalog.tables}
     return Analysis(
         tree=nodes.tree,
-        wanted=tuple(table_ref.wanted() for table_ref in table_refs),
+        relations=tuple(table_ref.wanted() for table_ref in table_refs),
         whole=frozenset(whole),
-        counted=_counted(nodes.tree, scopes, facts),
-        page=_front(nodes.tree, scopes, facts) if statement.kind is StatementKind.SELECT else None,
+        row_count=_counted(nodes.tree, scopes, facts),
+        topn=_front(nodes.tree, scopes, facts) if statement.kind is StatementKind.SELECT else None,
     )
 
 
-def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
+def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> TopNSource | None:
     found = front(scopes, facts)
     if found is None:
         return None
@@ -120,10 +103,10 @@ def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Front | None:
         first.wanted(),
         predicates=tuple(each for each in first.predicates if all(each in one.predicates for one in others)),
         any_of=tuple(each for each in first.any_of if all(each in one.any_of for one in others)),
-        part=part,
+        topn=part,
     )
     about = hash((wanted.number, *map(node.args.get, ("from_", "from", "where")), *(node.args.get("joins") or ())))
-    return Front(wanted, tuple(each.number for each in table_refs), node is tree, about, node)
+    return TopNSource(wanted, tuple(each.number for each in table_refs), node is tree, about, node)
 
 
 def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Relation | None:
@@ -132,7 +115,7 @@ def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Relation | None:
     if found is None or found[0].table is None:
         return None
     table_ref, exactly = found
-    return Relation(table_ref.number, found[0].table, part=Part(exactly))
+    return Relation(table_ref.number, found[0].table, topn=TopN(exactly))
 
 
 def _without_scope(nodes: Nodes, catalog: Catalog, seen: list[TableRef]) -> list[TableRef]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from sqlglot import exp
 
-from rome.sql.syntax.operands import Const, Key, Param, Pattern, Source, may_find_null, number
+from rome.sql.syntax.operands import Const, KeySource, Param, Pattern, Source, may_match_null, number
 from rome.sql.syntax.parse import PLACEHOLDER
 
 
@@ -28,15 +28,15 @@ class Op(enum.Enum):
 
     EQUAL = "="
     """With any of the sources; NULL is equal to nothing."""
-    SAME = "IS"
+    IS = "IS"
     """NULL is the same as NULL. The only one that can be true of a NULL column."""
     LESS = "<"
     AT_MOST = "<="
-    MORE = ">"
+    GREATER = ">"
     AT_LEAST = ">="
-    PRESENT = "IS NOT NULL"
+    NOT_NULL = "IS NOT NULL"
     """There are no sources."""
-    BEGINS = "LIKE"
+    LIKE = "LIKE"
     """The source is a pattern, of which only the beginning is looked at."""
 
 
@@ -49,7 +49,7 @@ class Comparison:
 
     column: exp.Expr
     op: Op
-    sources: tuple[Key, ...]
+    sources: tuple[KeySource, ...]
 
     @property
     def rejects_null(self) -> bool:
@@ -57,9 +57,9 @@ class Comparison:
         return isinstance(self.column, exp.Column) and rejects_null(self.op, self.sources)
 
 
-def rejects_null(op: Op, sources: Sequence[Key]) -> bool:
+def rejects_null(op: Op, sources: Sequence[KeySource]) -> bool:
     """Whether such a comparison can't be true of NULL in the column."""
-    return op is not Op.SAME and not any(map(may_find_null, sources))
+    return op is not Op.IS and not any(map(may_match_null, sources))
 
 
 class Conjunct(NamedTuple):
@@ -81,19 +81,19 @@ _OPS: dict[type[exp.Expr], Op] = {
     exp.EQ: Op.EQUAL,
     exp.LT: Op.LESS,
     exp.LTE: Op.AT_MOST,
-    exp.GT: Op.MORE,
+    exp.GT: Op.GREATER,
     exp.GTE: Op.AT_LEAST,
 }
 _NEGATED: dict[type[exp.Expr], Op] = {
     exp.NEQ: Op.EQUAL,
     exp.LT: Op.AT_LEAST,
-    exp.LTE: Op.MORE,
+    exp.LTE: Op.GREATER,
     exp.GT: Op.AT_MOST,
     exp.GTE: Op.LESS,
 }
-_TURNED = {Op.LESS: Op.MORE, Op.MORE: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
-_STRICT = {Op.AT_MOST: Op.LESS, Op.AT_LEAST: Op.MORE}
-_WEAK = {Op.LESS: Op.AT_MOST, Op.MORE: Op.AT_LEAST}
+_TURNED = {Op.LESS: Op.GREATER, Op.GREATER: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
+_STRICT = {Op.AT_MOST: Op.LESS, Op.AT_LEAST: Op.GREATER}
+_WEAK = {Op.LESS: Op.AT_MOST, Op.GREATER: Op.AT_LEAST}
 
 
 MOST_ALTERNATIVES = 16
@@ -256,19 +256,19 @@ def _begins(node: exp.Expr) -> Iterator[Comparison]:
         return
     if not isinstance(node.this.unnest(), exp.Column):
         return
-    right, behind = node.expression.unnest(), ""
+    right, suffix = node.expression.unnest(), ""
     if isinstance(right, exp.DPipe) and isinstance(right.expression, exp.Literal) and right.expression.is_string:
-        right, behind = right.this.unnest(), right.expression.this
+        right, suffix = right.this.unnest(), right.expression.this
     source = constant(right)
     if source is not None:
-        yield Comparison(node.this.unnest(), Op.BEGINS, (Pattern(source, behind, isinstance(node, exp.Like), escape),))
+        yield Comparison(node.this.unnest(), Op.LIKE, (Pattern(source, suffix, isinstance(node, exp.Like), escape),))
 
 
 def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:
     """`node`, which must be IS NULL, turned into its contrary if `present`."""
     column, is_null = null_test(node.unnest()) or (None, False)
     if column is not None and is_null:
-        yield Comparison(column, Op.PRESENT, ()) if present else Comparison(column, Op.SAME, (Const(None),))
+        yield Comparison(column, Op.NOT_NULL, ()) if present else Comparison(column, Op.IS, (Const(None),))
 
 
 def _same(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
@@ -278,7 +278,7 @@ def _same(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
     source = constant(right)
     if isinstance(left, exp.Column) and source is not None and not isinstance(right, exp.Boolean):
         is_value = isinstance(source, Const) and source.value is not None
-        yield Comparison(left, Op.EQUAL if is_value else Op.SAME, (source,))
+        yield Comparison(left, Op.EQUAL if is_value else Op.IS, (source,))
 
 
 def _in_list(node: exp.In) -> Iterator[Comparison]:

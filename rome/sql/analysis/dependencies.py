@@ -17,21 +17,23 @@ from dataclasses import dataclass
 
 from rome.catalog.model import Catalog, SchemaObject, Table
 from rome.sql.syntax.statement import WRITES, Statement
-from rome.sql.syntax.tokens import Reader, names
+from rome.sql.syntax.tokens import TokenReader, names
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """The definitions by name, in lower case. `has_odd_names`: whether a column may be meant by `true` or `false`."""
+    """The definitions by name, in lower case. `has_boolean_columns`: whether a column may be meant by `true` or
+    `false`.
+    """
 
     by_name: Mapping[str, Table | SchemaObject]
-    has_odd_names: bool = False
+    has_boolean_columns: bool = False
 
     @property
     def shape(self) -> Definitions:
         """The same without the ids of tables and indexes."""
         by_name = {name: item.shape if isinstance(item, Table) else item for name, item in self.by_name.items()}
-        return Definitions(by_name, self.has_odd_names)
+        return Definitions(by_name, self.has_boolean_columns)
 
 
 def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> Definitions:
@@ -49,10 +51,10 @@ def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> 
         if statement.kind in WRITES:
             pending += [key.table.lower() for key in catalog.children.get(name, ())]
             pending += [trigger.name.lower() for trigger in catalog.triggers.get(name, ())]
-    return Definitions(found, has_odd_names(mentioned, catalog))
+    return Definitions(found, has_boolean_columns(mentioned, catalog))
 
 
-def has_odd_names(mentioned: Set[str], catalog: Catalog) -> bool:
+def has_boolean_columns(mentioned: Set[str], catalog: Catalog) -> bool:
     """Whether `true` or `false` is mentioned, and could be a column."""
     odd = mentioned & {"true", "false"}
     return bool(odd) and any(not odd.isdisjoint(table.by_name) for table in catalog.tables.values())
@@ -122,7 +124,7 @@ def _mentioned(item: SchemaObject) -> frozenset[str]:
     sql = item.sql or ""
     if item.type == "view":
         return names(sql)
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     while not reader.done and not reader.take("ON"):
         reader.at += 1
     reader.qualified_name()
@@ -131,7 +133,7 @@ def _mentioned(item: SchemaObject) -> frozenset[str]:
 
 def _event(trigger: SchemaObject) -> str:
     """INSERT, UPDATE or DELETE: the first of these words in the trigger's text."""
-    reader = Reader(trigger.sql or "")
+    reader = TokenReader(trigger.sql or "")
     while not reader.done and reader.token.word() not in ("INSERT", "UPDATE", "DELETE"):
         reader.at += 1
     return reader.token.word()

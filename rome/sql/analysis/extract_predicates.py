@@ -50,7 +50,7 @@ from rome.sql.analysis.comparisons import (
 from rome.sql.analysis.relation import AnyOf, Predicate
 from rome.sql.analysis.resolve_names import Alike, Found, Names
 from rome.sql.analysis.scopes import Condition, Scope, Scopes, TableRef, is_pushdown_safe
-from rome.sql.syntax.operands import AsIs, Const, Key, Param, Source
+from rome.sql.syntax.operands import Const, KeySource, Param, Source, WithoutAffinity
 from rome.values import Affinity
 
 
@@ -224,9 +224,9 @@ def _as_inner(condition: Condition, there: set[int]) -> Condition:
 
 def _is_by_key(column: Column, about: Comparison) -> bool:
     """Whether what is compared so are the keys of a column: not the texts of numbers, nor another collation's."""
-    if about.op is Op.BEGINS:
+    if about.op is Op.LIKE:
         return column.affinity is Affinity.TEXT and column.collation == "BINARY"
-    return column.collation == "BINARY" or not any(isinstance(source, AsIs) for source in about.sources)
+    return column.collation == "BINARY" or not any(isinstance(source, WithoutAffinity) for source in about.sources)
 
 
 def _predicate(found: Found, about: Comparison) -> Predicate:
@@ -259,12 +259,12 @@ def of_column(comparison: Comparison) -> Comparison | None:
     if found is None or not isinstance(source, (Const, Param)):
         return None
     column, null_as = found
-    return Comparison(column, comparison.op, (AsIs(source, None if null_as == Const(None) else null_as),))
+    return Comparison(column, comparison.op, (WithoutAffinity(source, None if null_as == Const(None) else null_as),))
 
 
-def unfilled(key: Key) -> Key:
+def unfilled(key: KeySource) -> KeySource:
     """The same key for a column without NULL."""
-    return replace(key, null_as=None) if isinstance(key, AsIs) else key
+    return replace(key, null_as=None) if isinstance(key, WithoutAffinity) else key
 
 
 def _column_and_constant(node: exp.Expr) -> tuple[exp.Column, Source] | None:

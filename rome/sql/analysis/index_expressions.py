@@ -15,7 +15,7 @@ from sqlglot import exp
 from rome.catalog.model import Column, Index, Table
 from rome.sql.analysis.comparisons import Op, conjuncts, reading
 from rome.sql.analysis.relation import Predicate, filled_sources
-from rome.sql.syntax.operands import Key
+from rome.sql.syntax.operands import KeySource
 from rome.sql.syntax.parse import normalize, parse
 from rome.values import Affinity
 
@@ -61,7 +61,7 @@ def index_columns(table: Table, index: Index) -> tuple[Column, ...]:
     return tuple(found)
 
 
-def condition(table: Table, index: Index) -> tuple[Predicate, ...] | None:
+def partial_index_predicates(table: Table, index: Index) -> tuple[Predicate, ...] | None:
     """What is true of the rows of an index: nothing in particular, if it is not partial. None: it is not understood."""
     if not index.partial:
         return ()
@@ -78,7 +78,7 @@ def implies(predicates: Sequence[Predicate], wanted: Sequence[Predicate]) -> boo
     """Whether all that is wanted is demanded. (What compares a column with anything demands that it is not NULL.)"""
     return all(
         each in predicates
-        or (each.op is Op.PRESENT and any(one.column == each.column and one.rejects_null for one in predicates))
+        or (each.op is Op.NOT_NULL and any(one.column == each.column and one.rejects_null for one in predicates))
         for each in wanted
     )
 
@@ -93,7 +93,7 @@ def _written_term(term: str) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def _comparisons(where: str) -> tuple[tuple[str, Op, tuple[Key, ...]], ...] | None:
+def _comparisons(where: str) -> tuple[tuple[str, Op, tuple[KeySource, ...]], ...] | None:
     """The condition of a partial index: column name, operator, values."""
     normal = normalize(f"SELECT 1 WHERE {where}")
     node = parse(normal) if normal is not None else None

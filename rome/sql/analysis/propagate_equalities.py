@@ -43,7 +43,7 @@ def propagate(equalities: Sequence[Equality], is_steady: Callable[[TableRef], bo
         if len(sources) == len(found) and all(is_steady(source.table_ref) for source in equality.sources):
             _enter(equality.target.table_ref, Predicate(equality.target.column, Op.EQUAL, sources))
     pairs = [(each.sources[0], each.target) for each in equalities if len(each.sources) == 1]
-    alike = [(source, target) for source, target in pairs if are_alike(source.column, target.column)]
+    alike = [(source, target) for source, target in pairs if compares_unconverted(source.column, target.column)]
     grows = True
     while grows:
         grows = sum(_carry_over(source, target) for source, target in alike) > 0
@@ -52,8 +52,8 @@ def propagate(equalities: Sequence[Equality], is_steady: Callable[[TableRef], bo
 def _carry_over(source: Found, target: Found) -> int:
     """Enter what is known of the source's column with the target; how much of it is new."""
     about = (each for each in source.table_ref.predicates if each.column == source.column)
-    known = [each for each in about if each.op is not Op.PRESENT]
-    carried = [Predicate(target.column, Op.EQUAL if each.op is Op.SAME else each.op, each.sources) for each in known]
+    known = [each for each in about if each.op is not Op.NOT_NULL]
+    carried = [Predicate(target.column, Op.EQUAL if each.op is Op.IS else each.op, each.sources) for each in known]
     return sum(_enter(target.table_ref, predicate) for predicate in carried)
 
 
@@ -71,7 +71,7 @@ def _from_column(source: Found, target: Found) -> FromColumn | None:
     table = source.table_ref.table
     assert table is not None
     position = table.position.get(source.column.name.lower())
-    if position is None or not gives_keys(source.column, target.column):
+    if position is None or not makes_lookup_keys(source.column, target.column):
         return None  # a hidden rowid or a virtual column is not in the row
     return FromColumn(source.table_ref.number, source.table_ref.name, source.column, position)
 
@@ -79,14 +79,14 @@ def _from_column(source: Found, target: Found) -> FromColumn | None:
 _NUMBERS = frozenset({Affinity.NUMERIC, Affinity.INTEGER, Affinity.REAL})
 
 
-def are_alike(one: Column, other: Column) -> bool:
+def compares_unconverted(one: Column, other: Column) -> bool:
     """Whether the columns are compared by their values as they are; then what is known of one is known of the other."""
     return _is_binary(one, other) and (
         one.affinity is other.affinity or (one.affinity in _NUMBERS and other.affinity in _NUMBERS)
     )
 
 
-def gives_keys(source: Column, target: Column) -> bool:
+def makes_lookup_keys(source: Column, target: Column) -> bool:
     """Whether values of `source`, converted to the affinity of `target`, are the keys of all equal values of `target`.
 
     A text of numbers has many forms, so a TEXT column is not looked up by numbers; nor one without affinity by others.
@@ -95,7 +95,7 @@ def gives_keys(source: Column, target: Column) -> bool:
         return _is_binary(source, target)
     if target.affinity is Affinity.TEXT:
         return _is_binary(source, target) and source.affinity in (Affinity.TEXT, Affinity.BLOB)
-    return are_alike(source, target)
+    return compares_unconverted(source, target)
 
 
 def _is_binary(one: Column, other: Column) -> bool:

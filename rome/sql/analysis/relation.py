@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from sqlglot import exp
+
 from rome.catalog.model import Catalog, Column, Table
 from rome.sql.analysis.comparisons import Op, rejects_null
-from rome.sql.syntax.operands import AsIs, Key, Param, Pattern, Source
+from rome.sql.syntax.operands import KeySource, Param, Pattern, Source, WithoutAffinity
 
 Lists = Sequence[tuple[Source, ...]]
 """What the placeholders of a normal text stand for (`NormalizedStatement.lists`)."""
@@ -23,7 +25,7 @@ class Predicate:
 
     column: Column
     op: Op
-    sources: tuple[Key, ...]
+    sources: tuple[KeySource, ...]
 
     @property
     def rejects_null(self) -> bool:
@@ -38,20 +40,20 @@ class AnyOf:
     alternatives: tuple[tuple[Predicate, ...], ...]
 
 
-Exactly = tuple[Predicate | AnyOf, ...]
+Conditions = tuple[Predicate | AnyOf, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TopN:
     """The first rows in an order. Of these is made all that a scope makes of the table reference."""
 
-    exactly: Exactly
+    conditions: Conditions
     """All that rows must fulfil to be counted among them."""
     order: tuple[Column, ...] = ()
-    backwards: bool = False
+    descending: bool = False
     limit: tuple[Source, ...] = ()
     """How many: the sum of LIMIT and OFFSET."""
-    goes_on: bool = False
+    order_continues: bool = False
     """Whether the order goes on behind `order`, by what is not a column of the table reference."""
 
 
@@ -65,25 +67,42 @@ class Relation:
     """Until it is `filled`, perhaps another table of the same shape."""
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[AnyOf, ...] = ()
-    part: Part | None = None
+    topn: TopN | None = None
 
-    def filled(self, lists: Lists, catalog: Catalog) -> Relation:
+    def with_lists(self, lists: Lists, catalog: Catalog) -> Relation:
         """The same of a text whose placeholders stand for these lists, under a catalog."""
-        part = self.part
-        if part is not None:
-            limit = tuple(source for each in part.limit for source in _listed(each, lists))
-            part = replace(part, exactly=filled(part.exactly, lists), limit=limit)
+        topn = self.topn
+        if topn is not None:
+            limit = tuple(source for each in topn.limit for source in _listed(each, lists))
+            topn = replace(topn, conditions=filled(topn.conditions, lists), limit=limit)
         predicates = tuple(_filled(each, lists) for each in self.predicates)
         any_of = tuple(_filled_any(each, lists) for each in self.any_of)
-        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, part)
+        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn)
 
 
-def filled(facts: Exactly, lists: Lists) -> Exactly:
+@dataclass(frozen=True)
+class TopNSource:
+    """A table reference in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
+
+    `wanted`: the table reference, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of
+    a UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is
+    the tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others
+    do.
+    """
+
+    relation: Relation
+    table_refs: tuple[int, ...]
+    is_whole_statement: bool
+    filter_id: int
+    block: exp.Expr | None
+
+
+def filled(facts: Conditions, lists: Lists) -> Conditions:
     """Facts, with what the placeholders stand for."""
     return tuple(_filled(fact, lists) if isinstance(fact, Predicate) else _filled_any(fact, lists) for fact in facts)
 
 
-def filled_sources(sources: Sequence[Key], lists: Lists) -> tuple[Key, ...]:
+def filled_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:
     """Sources, with what the placeholders among them stand for."""
     return tuple(found for source in sources for found in _filled_key(source, lists))
 
@@ -96,13 +115,13 @@ def _filled_any(any_of: AnyOf, lists: Lists) -> AnyOf:
     return AnyOf(tuple(tuple(_filled(each, lists) for each in alternative) for alternative in any_of.alternatives))
 
 
-def _filled_key(source: Key, lists: Lists) -> Sequence[Key]:
+def _filled_key(source: KeySource, lists: Lists) -> Sequence[KeySource]:
     if isinstance(source, Pattern):
         return [replace(source, source=found) for found in _listed(source.source, lists)]
-    if isinstance(source, AsIs):
+    if isinstance(source, WithoutAffinity):
         (value,) = _listed(source.source, lists)
         (null_as,) = (None,) if source.null_as is None else _listed(source.null_as, lists)
-        return [AsIs(value, null_as)]
+        return [WithoutAffinity(value, null_as)]
     return _listed(source, lists) if isinstance(source, Param) else (source,)
 
 

@@ -35,7 +35,7 @@ from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
 from rome.fallback import ScopeNotUnderstood
-from rome.sql.analysis.relation import AnyOf, Part, Predicate, Relation
+from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.syntax.parse import Nodes, walk
 
 _MARK = "occurrence"
@@ -75,7 +75,7 @@ class TableRef:
     """Whether a LEFT JOIN, of those that were read so far, may put NULLs in its place."""
     predicates: list[Predicate] = field(default_factory=list)
     any_of: list[AnyOf] = field(default_factory=list)
-    part: Part | None = None
+    topn: TopN | None = None
     """Which part of its rows is wanted, where that is not all that the predicates leave."""
 
     @property
@@ -88,7 +88,7 @@ class TableRef:
     def wanted(self) -> Relation:
         """What is known of it so far. (Not of what is no table.)"""
         assert self.table is not None
-        return Relation(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.part)
+        return Relation(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.topn)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from sqlglot import exp
 from rome.catalog.model import Column
 from rome.sql.analysis.comparisons import Op, constant, null_test
 from rome.sql.analysis.extract_predicates import Facts
-from rome.sql.analysis.relation import Exactly, Part, Predicate
+from rome.sql.analysis.relation import Conditions, Predicate, TopN
 from rome.sql.analysis.resolve_names import Found
 from rome.sql.analysis.scopes import Scope, Scopes, TableRef, is_pushdown_safe, is_row_wise
 from rome.sql.syntax.operands import Const, Source
@@ -51,10 +51,10 @@ def want_parts(scopes: Scopes, facts: Facts, is_steady: Callable[[TableRef], boo
     for scope in scopes:
         table_ref = _driving(scope)
         if table_ref is not None and is_steady(table_ref):
-            table_ref.part = reader.part(scope, table_ref)
+            table_ref.topn = reader.part(scope, table_ref)
 
 
-def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[TableRef], Part] | None:
+def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[TableRef], TopN] | None:
     """The scope with a LIMIT, and the table reference in the order of whose rows its rows come out; None if there is
     none.
 
@@ -72,7 +72,7 @@ def front(scopes: Scopes, facts: Facts) -> tuple[Scope, Sequence[TableRef], Part
     return None
 
 
-def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[TableRef, Exactly] | None:
+def counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> tuple[TableRef, Conditions] | None:
     """The table reference whose rows a statement counts, and all that these rows must fulfil; None if it does not."""
     scope = scopes.of(tree)
     if scope is None or not _is_count(scope, facts):
@@ -116,7 +116,7 @@ def _driving(scope: Scope) -> TableRef | None:
     return scope.table_refs[0] if clause is not None and clause.this is scope.table_refs[0].node else None
 
 
-def _exactly(scope: Scope, table_ref: TableRef, facts: Facts) -> Exactly | None:
+def _exactly(scope: Scope, table_ref: TableRef, facts: Facts) -> Conditions | None:
     """All that a row of the table reference must fulfil to be looked at; None if not all of it is known."""
     demands = facts.demands[id(scope)]
     if not demands.is_all or any(of is not table_ref for of, _ in demands.of):
@@ -128,7 +128,7 @@ class _Reader:
     def __init__(self, facts: Facts) -> None:
         self.facts = facts
 
-    def part(self, scope: Scope, table_ref: TableRef) -> Part | None:
+    def part(self, scope: Scope, table_ref: TableRef) -> TopN | None:
         exactly = _exactly(scope, table_ref, self.facts)
         if exactly is None:
             return None
@@ -140,7 +140,7 @@ class _Reader:
             return None
         return self._in_order(scope, DrivingTable(table_ref, (table_ref,)), exactly, counts)
 
-    def front(self, scope: Scope, driver: DrivingTable) -> Part | None:
+    def front(self, scope: Scope, driver: DrivingTable) -> TopN | None:
         """The order in which rows come out, if it is that of the table's rows that they are made of."""
         counts = self._counts(scope.node)
         if counts is None or driver.own.nullable or not self._is_one_by_one(scope, driver.own):
@@ -180,7 +180,7 @@ class _Reader:
     def _source(self, clause: exp.Expr | None) -> Source | None:
         return None if clause is None else constant(clause.expression.unnest())
 
-    def _in_order(self, scope: Scope, driver: DrivingTable, exactly: Exactly, counts: tuple[Source, ...]) -> Part:
+    def _in_order(self, scope: Scope, driver: DrivingTable, exactly: Conditions, counts: tuple[Source, ...]) -> TopN:
         order: list[Column] = []
         backwards: bool | None = None
         terms = self._without_null_terms(scope, driver)
@@ -191,7 +191,7 @@ class _Reader:
                 break
             order.append(column)
             backwards = is_down
-        return Part(exactly, tuple(order), bool(backwards), counts, goes_on=len(order) < len(terms))
+        return TopN(exactly, tuple(order), bool(backwards), counts, order_continues=len(order) < len(terms))
 
     def _without_null_terms(self, scope: Scope, driver: DrivingTable) -> list[exp.Ordered]:
         """The terms of ORDER BY without those that put NULLs where the next term has them anyway.
@@ -223,14 +223,14 @@ class _Reader:
         is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
         return found.column if is_usual or found.is_never_null else None
 
-    def _one(self, scope: Scope, table_ref: TableRef, exactly: Exactly) -> Part | None:
+    def _one(self, scope: Scope, table_ref: TableRef, exactly: Conditions) -> TopN | None:
         """The one row that is wanted by EXISTS, and by min and max."""
         node = scope.node
         parent = node.parent
         while isinstance(parent, (exp.Subquery, exp.Paren)):
             parent = parent.parent
         if isinstance(parent, exp.Exists) and is_pushdown_safe(node):
-            return Part(exactly, limit=(Const(1),))
+            return TopN(exactly, limit=(Const(1),))
         parts = ("group", "having", "offset", "windows", "distinct", "order")
         if any(node.args.get(part) for part in parts) or len(scope.table_refs) > 1 or len(node.expressions) != 1:
             return None
@@ -240,8 +240,8 @@ class _Reader:
             return None
         if found.column.collation != "BINARY":
             return None  # of several that are equal, it is not said which one comes out
-        present = Predicate(found.column, Op.PRESENT, ())
-        return Part((*exactly, present), (found.column,), isinstance(extreme, exp.Max), (Const(1),))
+        present = Predicate(found.column, Op.NOT_NULL, ())
+        return TopN((*exactly, present), (found.column,), isinstance(extreme, exp.Max), (Const(1),))
 
 
 def _extreme(node: exp.Expr) -> exp.Max | exp.Min | None:

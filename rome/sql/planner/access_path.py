@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index
-from rome.sql.syntax.operands import AsIs, FromColumn, Key, Pattern, Source, may_find_null
+from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, WithoutAffinity, may_match_null
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Equal:
     """The column has one of the values (none at all, if there are no sources)."""
 
     column: Column
-    sources: tuple[Key, ...]
+    sources: tuple[KeySource, ...]
     is_null_equal: bool = False
     """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
@@ -29,7 +29,7 @@ class Equal:
     @property
     def is_one_value(self) -> bool:
         """Whether the column has the same value in all rows, if the source is one value."""
-        return len(self.sources) == 1 and not may_find_null(self.sources[0])
+        return len(self.sources) == 1 and not may_match_null(self.sources[0])
 
     def __str__(self) -> str:
         if self.is_null_equal:
@@ -47,7 +47,7 @@ class Equal:
 class Bound:
     """One end of a range."""
 
-    source: Key
+    source: KeySource
     inclusive: bool
 
 
@@ -63,7 +63,7 @@ class Within:
     def rejects_null(self) -> bool:
         """Whether it certainly does not hold of NULL."""
         bounds = [bound for bound in (self.lower, self.upper) if bound is not None]
-        return not bounds or not all(may_find_null(bound.source) for bound in bounds)
+        return not bounds or not all(may_match_null(bound.source) for bound in bounds)
 
     def __str__(self) -> str:
         ends = []
@@ -183,6 +183,8 @@ class Limit:
         return f"{shown}, and on while too few come out" if self.goes_on else shown
 
 
-def _compared(column: Column, key: Key) -> str:
+def _compared(column: Column, key: KeySource) -> str:
     """What is compared with a key: the column, perhaps with something in the place of NULL."""
-    return f"coalesce({column.name}, {key.null_as})" if isinstance(key, AsIs) and key.null_as else column.name
+    return (
+        f"coalesce({column.name}, {key.null_as})" if isinstance(key, WithoutAffinity) and key.null_as else column.name
+    )

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
-from rome.sql.analysis.propagate_equalities import are_alike
+from rome.sql.analysis.propagate_equalities import compares_unconverted
 from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
 from rome.sql.planner.like_prefix import beginnings
 from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.syntax.operands import AsIs, Const, FromColumn, Key, Param, Parameters, value_of
+from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
 from rome.values import SqlValue, convert
@@ -186,7 +186,7 @@ class _Binding:
             return self._keys_of(term.sources[0], term)
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
-    def _keys_of(self, source: Key, term: Equal) -> list[bytes]:
+    def _keys_of(self, source: KeySource, term: Equal) -> list[bytes]:
         """The keys that are equal to a source, in order."""
         value = self._value(source, term.column)
         keys = [encode((value,))] if value is not None or term.is_null_equal else []
@@ -213,8 +213,8 @@ class _Binding:
             return MOST_KEYS
         return max(self.statistics.rows(self.table), _FEW)
 
-    def _value(self, source: Key, column: Column) -> SqlValue:
-        if isinstance(source, AsIs):
+    def _value(self, source: KeySource, column: Column) -> SqlValue:
+        if isinstance(source, WithoutAffinity):
             return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
             raise PathTooWide
@@ -245,9 +245,9 @@ class _Binding:
             for bound, strictly, or_equal in ends
         )
 
-    def _finds_null(self, source: Key, compare: Callable[[bytes, bytes], bool]) -> bool:
+    def _finds_null(self, source: KeySource, compare: Callable[[bytes, bytes], bool]) -> bool:
         """Whether what NULL in the column counts as compares so with a source."""
-        if not isinstance(source, AsIs) or source.null_as is None:
+        if not isinstance(source, WithoutAffinity) or source.null_as is None:
             return False
         null_as, value = (value_of(each, self.parameters) for each in (source.null_as, source.source))
         return null_as is not None and value is not None and compare(encode((null_as,)), encode((value,)))
@@ -275,7 +275,7 @@ def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
 
 def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
     """The value of one column as SQLite compares it with another."""
-    return value if are_alike(source, target) else convert(value, target.affinity)
+    return value if compares_unconverted(source, target) else convert(value, target.affinity)
 
 
 _ALL: tuple[bytes, bytes | None] = (b"", None)

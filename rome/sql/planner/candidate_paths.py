@@ -4,7 +4,7 @@ Of those that lead to as many rows, as far as is known, the better is in this or
 something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
 where a range on the next column counts half a column.
 
-Where only the first rows in some order are wanted (`Part`), a path will do that leads to exactly the rows that count
+Where only the first rows in some order are wanted (`TopN`), a path will do that leads to conditions the rows that count
 among them, in that order. Index entries go on with the row key, so rows of an equal prefix are in the row key's order.
 """
 
@@ -15,11 +15,11 @@ from dataclasses import dataclass
 
 from rome.catalog.model import Column, Index, Table
 from rome.sql.analysis.comparisons import Op
-from rome.sql.analysis.index_expressions import condition, implies, index_columns
-from rome.sql.analysis.relation import AnyOf, Part, Predicate
+from rome.sql.analysis.index_expressions import implies, index_columns, partial_index_predicates
+from rome.sql.analysis.relation import AnyOf, Predicate, TopN
 from rome.sql.analysis.resolve_names import rowid_column
 from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Path, Within
-from rome.sql.syntax.operands import FromColumn, Key, Pattern
+from rome.sql.syntax.operands import FromColumn, KeySource, Pattern
 from rome.storage.keys import COLLATIONS
 
 
@@ -50,18 +50,18 @@ def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[A
         yield from _either(table, [orders] * len(each.alternatives), each, constant)
 
 
-def parts(table: Table, part: Part, *, must_be_total: bool) -> Iterator[Path]:
+def topn_paths(table: Table, topn: TopN, *, must_be_total: bool) -> Iterator[Path]:
     """The paths that lead to the wanted part of a table reference's rows, in its order; all of `Path.after` is empty.
 
     `must_be_total`: no two rows may have the same place in the order.
     """
-    for order in _orders(table, _plain(part.exactly)):
-        path = _exact(table, order, part.exactly)
-        if path is not None and _is_in_order(table, order, path, part, must_be_total):
+    for order in _orders(table, _plain(topn.conditions)):
+        path = _exact(table, order, topn.conditions)
+        if path is not None and _is_in_order(table, order, path, topn, must_be_total):
             yield path
 
 
-def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], part: Part) -> Iterator[Path]:
+def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], topn: TopN) -> Iterator[Path]:
     """The paths that lead to the rows of which this is true, and perhaps to others, in the order of the part."""
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
     alternatives = list(any_of)
@@ -71,14 +71,14 @@ def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[Any
             paths += _either(table, [[order]] * len(each.alternatives), each, constant)
         for path in paths:
             is_get, is_unique, *_ = path_rank(path)
-            if not (is_get or is_unique) and _is_in_order(table, order, path, part, must_be_total=False):
+            if not (is_get or is_unique) and _is_in_order(table, order, path, topn, must_be_total=False):
                 yield path
 
 
-def exact_paths(table: Table, exactly: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
+def exact_paths(table: Table, conditions: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
     """The paths that lead to the rows that fulfil all this, and to no others."""
-    for order in _orders(table, _plain(exactly)):
-        path = _exact(table, order, exactly)
+    for order in _orders(table, _plain(conditions)):
+        path = _exact(table, order, conditions)
         if path is not None:
             yield path
 
@@ -99,7 +99,7 @@ def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
     own = tuple(column.collation for column in key)
     found = [_Order(None, _compared_alike(key, own))]
     for index in table.indexes:
-        demanded = condition(table, index)
+        demanded = partial_index_predicates(table, index)
         if demanded is None or not implies(predicates, demanded):
             continue
         columns, collations = index_columns(table, index), index.collations
@@ -171,25 +171,25 @@ def _either(
 def _equal(column: Column, predicates: Sequence[Predicate]) -> Equal | None:
     """The shortest list of values that the column is equal to one of; other rows' values only if there is none."""
     terms = [
-        Equal(column, predicate.sources, predicate.op is Op.SAME)
+        Equal(column, predicate.sources, predicate.op is Op.IS)
         for predicate in predicates
-        if predicate.op in (Op.EQUAL, Op.SAME)
+        if predicate.op in (Op.EQUAL, Op.IS)
     ]
     return min(terms, key=lambda term: (_is_from_rows(term.sources), len(term.sources)), default=None)
 
 
-def _is_from_rows(sources: Sequence[Key]) -> bool:
+def _is_from_rows(sources: Sequence[KeySource]) -> bool:
     return any(isinstance(source, FromColumn) for source in sources)
 
 
 def _within(column: Column, predicates: Sequence[Predicate]) -> Within | Begins | None:
     lower = upper = None
     for predicate in predicates:
-        if predicate.op in (Op.MORE, Op.AT_LEAST):
+        if predicate.op in (Op.GREATER, Op.AT_LEAST):
             lower = lower or Bound(predicate.sources[0], predicate.op is Op.AT_LEAST)
         elif predicate.op in (Op.LESS, Op.AT_MOST):
             upper = upper or Bound(predicate.sources[0], predicate.op is Op.AT_MOST)
-    is_present = any(predicate.op is Op.PRESENT for predicate in predicates)
+    is_present = any(predicate.op is Op.NOT_NULL for predicate in predicates)
     begins = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
     if begins and not (lower and upper):
         return Begins(column, begins[0])
@@ -203,10 +203,10 @@ def _plain(facts: Sequence[Predicate | AnyOf]) -> list[Predicate]:
     return [fact for fact in facts if isinstance(fact, Predicate)]
 
 
-def _exact(table: Table, order: _Order, exactly: Sequence[Predicate | AnyOf]) -> Path | None:
+def _exact(table: Table, order: _Order, conditions: Sequence[Predicate | AnyOf]) -> Path | None:
     """The path by an order, if it leads to the rows that fulfil all this and to no others."""
-    predicates = [each for each in _plain(exactly) if each not in order.condition]
-    any_of = [each for each in exactly if isinstance(each, AnyOf)]
+    predicates = [each for each in _plain(conditions) if each not in order.condition]
+    any_of = [each for each in conditions if isinstance(each, AnyOf)]
     if not any_of:
         path = _path(table, order, _by_column(predicates))
         return path if _covers(path, predicates) else None
@@ -226,23 +226,23 @@ def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
 
 def _is_in(path: KeyPath, predicate: Predicate) -> bool:
     terms = [term for term in path.equal if term.column == predicate.column]
-    if predicate.op in (Op.EQUAL, Op.SAME):
-        return any(Equal(predicate.column, predicate.sources, predicate.op is Op.SAME) == term for term in terms)
+    if predicate.op in (Op.EQUAL, Op.IS):
+        return any(Equal(predicate.column, predicate.sources, predicate.op is Op.IS) == term for term in terms)
     within = path.within
-    if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.BEGINS:
+    if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.LIKE:
         return False
-    if predicate.op is Op.PRESENT:
+    if predicate.op is Op.NOT_NULL:
         return within.rejects_null
-    is_lower = predicate.op in (Op.MORE, Op.AT_LEAST)
+    is_lower = predicate.op in (Op.GREATER, Op.AT_LEAST)
     bound = Bound(predicate.sources[0], predicate.op in (Op.AT_LEAST, Op.AT_MOST))
     return bound == (within.lower if is_lower else within.upper)
 
 
-def _is_in_order(table: Table, order: _Order, path: Path, part: Part, must_be_total: bool) -> bool:
+def _is_in_order(table: Table, order: _Order, path: Path, topn: TopN, must_be_total: bool) -> bool:
     """Whether the rows of a path, in the order of its keys, are in the wanted order."""
     fixed = _fixed(path)
     left = list(dict.fromkeys(column for column in order.columns if column not in fixed))
-    wanted = list(dict.fromkeys(column for column in part.order if column not in fixed))
+    wanted = list(dict.fromkeys(column for column in topn.order if column not in fixed))
     placed = set(fixed)
     for at, column in enumerate(wanted):
         if _is_total(table, placed):
@@ -250,7 +250,7 @@ def _is_in_order(table: Table, order: _Order, path: Path, part: Part, must_be_to
         if at >= len(left) or column != left[at]:
             return False
         placed.add(column)
-    return _is_total(table, placed) or not (must_be_total or part.goes_on)
+    return _is_total(table, placed) or not (must_be_total or topn.order_continues)
 
 
 def _fixed(path: Path) -> set[Column]:

@@ -22,7 +22,7 @@ def beginnings(pattern: Pattern, parameters: Parameters) -> list[str]:
         return []
     wild = "%_" if pattern.is_like else "*?["
     found = [""]
-    for character in _literal_part(value + pattern.behind, wild, pattern.escape):
+    for character in _literal_part(value + pattern.suffix, wild, pattern.escape):
         spellings = {character.lower(), character.upper()} if pattern.is_like and character.isascii() else {character}
         if len(found) * len(spellings) > MOST_SPELLINGS:
             break

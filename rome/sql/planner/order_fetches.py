@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rome.catalog.model import Table
 from rome.sql.analysis.relation import Predicate, Relation
 from rome.sql.planner.access_path import Either, KeyPath, Limit, Path, Scan
-from rome.sql.planner.candidate_paths import candidates, parts, path_rank
+from rome.sql.planner.candidate_paths import candidates, path_rank, topn_paths
 from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
 from rome.sql.syntax.operands import Const, FromColumn
@@ -86,12 +86,12 @@ class _Arrangement:
 
     def _parts(self, table_ref: Relation) -> Iterator[_Settled]:
         """The ways to the part of the rows that is wanted."""
-        table, part = table_ref.table, table_ref.part
-        if part is None:
+        table, topn = table_ref.table, table_ref.topn
+        if topn is None:
             return
         is_alone = self.names.count(table.name.lower()) == 1
-        limit = Limit(part.limit, part.backwards)
-        for path in parts(table, part, must_be_total=not is_alone):
+        limit = Limit(topn.limit, topn.descending)
+        for path in topn_paths(table, topn, must_be_total=not is_alone):
             if not (isinstance(path, KeyPath) and path.is_get):
                 yield self._settle(table_ref, path, min(self._rows(table, path), expected(limit)), limit)
 

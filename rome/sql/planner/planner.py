@@ -8,7 +8,7 @@ The steps, each a module:
    column a name stands for.
 3. `facts` reads the conditions: `predicates` on single columns, and equalities between columns.
 4. `propagate` carries what is known of one column over to those that are equal to it.
-5. `paging` tells where only the first rows of a table reference are wanted, or their number.
+5. `paging` tells where only the first rows of a table reference are needed, or their number.
 6. `analysis` is what comes of it up to here. It is the same for all texts that differ in their IN lists only, and
    whatever is known of the number of rows.
 7. `rounds` takes the cheapest path for each table reference, of those that `choose` finds, and orders them.
@@ -30,7 +30,7 @@ What foreign keys and other constraints look at is no concern of plans.
 from __future__ import annotations
 
 from rome.catalog.model import Catalog
-from rome.sql.analysis.analyze import Analysis, analyse, is_parsed
+from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
 from rome.sql.analysis.relation import Lists, Relation
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.bind import bind_step as bind
@@ -52,8 +52,8 @@ def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None)
     `catalog` must not have tables that are hidden by temporary ones of the same name.
     """
     statement, mentioned = classify(sql), names(sql)
-    normal = normalize(sql) if is_parsed(statement, mentioned) else None
-    analysis = analyse(statement, mentioned, normal, catalog)
+    normal = normalize(sql) if needs_parse(statement, mentioned) else None
+    analysis = analyze(statement, mentioned, normal, catalog)
     return read_plan(analysis, normal.lists if normal else (), catalog, statistics or Statistics())
 
 
@@ -63,23 +63,23 @@ def read_plan(analysis: Analysis, lists: Lists, catalog: Catalog, statistics: St
     `lists`: what its placeholders stand for.
     """
     basis = Basis(statistics)
-    wanted = [each.filled(lists, catalog) for each in analysis.wanted]
-    rounds = arrange(wanted, analysis.whole, basis)
-    page = analysis.page
+    relations = [each.with_lists(lists, catalog) for each in analysis.relations]
+    rounds = arrange(relations, analysis.whole, basis)
+    page = analysis.topn
     return ReadPlan(
         parsed=analysis.parsed,
         rounds=rounds,
         whole=tuple(catalog.tables[name] for name in sorted(analysis.whole)),
-        counted=_counted(analysis.counted.filled(lists, catalog)) if analysis.counted else None,
-        page=plan_page(page, page.wanted.filled(lists, catalog), wanted, analysis.whole, basis, rounds)
+        counted=_counted(analysis.row_count.with_lists(lists, catalog)) if analysis.row_count else None,
+        page=plan_page(page, page.relation.with_lists(lists, catalog), relations, analysis.whole, basis, rounds)
         if page
         else None,
         basis=basis,
     )
 
 
-def _counted(wanted: Relation) -> Step | None:
+def _counted(relation: Relation) -> Step | None:
     """The step whose rows a statement counts, if they can be counted without being fetched."""
-    assert wanted.part is not None
-    path = max(exact_paths(wanted.table, wanted.part.exactly), key=path_rank, default=None)
-    return None if path is None else Step(wanted.number, wanted.table, path, 0.0)
+    assert relation.topn is not None
+    path = max(exact_paths(relation.table, relation.topn.conditions), key=path_rank, default=None)
+    return None if path is None else Step(relation.number, relation.table, path, 0.0)

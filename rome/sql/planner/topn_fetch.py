@@ -24,8 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence, Set
 
-from rome.sql.analysis.analyze import Front
-from rome.sql.analysis.relation import Relation
+from rome.sql.analysis.relation import Relation, TopNSource
 from rome.sql.planner.access_path import Limit
 from rome.sql.planner.candidate_paths import in_order, path_rank
 from rome.sql.planner.order_fetches import ROUND_ROWS, Rounds, arrange, expected, rows_of
@@ -43,7 +42,7 @@ _DEVIATIONS = 2.0
 
 
 def plan_page(
-    front: Front,
+    front: TopNSource,
     driving: Relation,
     table_refs: Sequence[Relation],
     whole: Set[str],
@@ -54,26 +53,26 @@ def plan_page(
 
     `everything`: the rounds that fetch everything.
     """
-    table, part = driving.table, driving.part
-    others = [step for steps in everything for step in steps if step.table_ref in front.numbers]
-    if part is None or any(step.limit is not None for step in others) or table.name.lower() in whole:
+    table, topn = driving.table, driving.topn
+    others = [step for steps in everything for step in steps if step.table_ref in front.table_refs]
+    if topn is None or any(step.limit is not None for step in others) or table.name.lower() in whole:
         return None
-    limit = Limit(part.limit, part.backwards, goes_on=True)
-    paths = list(in_order(table, driving.predicates, driving.any_of, part))
+    limit = Limit(topn.limit, topn.descending, goes_on=True)
+    paths = list(in_order(table, driving.predicates, driving.any_of, topn))
     if not paths:
         return None
     found = [(rows_of(table, path, statistics, {}), path) for path in paths]
     rows, path = min(found, key=lambda each: (each[0], *(-value for value in path_rank(each[1]))))
     # Not more of them matter than those which are fetched otherwise.
     rate = min(max(sum(step.rows for step in others), 1.0) / max(rows, 1.0), 1.0)
-    steps = [Step(number, table, path, max(expected(limit), 1.0) / rate, limit) for number in front.numbers]
+    steps = [Step(number, table, path, max(expected(limit), 1.0) / rate, limit) for number in front.table_refs]
     step = steps[0]
     rounds = arrange(table_refs, whole, statistics, steps)
     each, beside = _split(rounds, steps)
     most = (_cost(everything) - beside - ROUND_ROWS * len(rounds)) / each
     if most <= step.rows:
         return None
-    return Page(ReadPlan(rounds=rounds), step, limit, front.is_all, front.about, min(rate, _RATE), most)
+    return Page(ReadPlan(rounds=rounds), step, limit, front.is_whole_statement, front.filter_id, min(rate, _RATE), most)
 
 
 def _cost(rounds: Rounds) -> float:

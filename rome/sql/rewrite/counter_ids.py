@@ -14,7 +14,7 @@ The selected rows are materialized so that the numbers follow their ORDER BY, wh
 `WHERE true` is what SQLite's documentation asks for before an upsert clause, whose ON could be that of a join.
 
 The keys of new rows must be known before the statement runs, so that the rows that may hold them already are fetched:
-`value_rows` says where each value of an INSERT … VALUES comes from.
+`insert_value_rows` says where each value of an INSERT … VALUES comes from.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.sql.analysis.resolve_names import rowid_names
 from rome.sql.syntax.dml import InsertShape, Rows, Span, read_insert
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Reader, tokenize
+from rome.sql.syntax.tokens import TokenReader, tokenize
 
 Row = Mapping[str, Source | None]
 """Column name in lower case → where its value comes from; None where only running the statement can tell.
@@ -56,7 +56,7 @@ def counted(sql: str, table: Table, function: str) -> str:
 
     A text that is not formed as an INSERT, or a table without a counted column, leaves the text as it is.
     """
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     if not reader.skip_with():
         return sql
     shape = read_insert(reader)
@@ -65,9 +65,9 @@ def counted(sql: str, table: Table, function: str) -> str:
     return _spliced(sql, _splices(reader, shape, table, function))
 
 
-def counted_trigger(sql: str, catalog: Catalog, function_of_table: Callable[[Table], str]) -> str:
+def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Callable[[Table], str]) -> str:
     """The CREATE TRIGGER statement with every INSERT of its body treated as by `counted`."""
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     while not reader.done and not reader.take("BEGIN"):
         reader.at += 1
     splices: list[Splice] = []
@@ -81,9 +81,9 @@ def counted_trigger(sql: str, catalog: Catalog, function_of_table: Callable[[Tab
     return _spliced(sql, splices)
 
 
-def value_rows(sql: str, table: Table) -> ValueRows | None:
+def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
     """The rows that an INSERT (as it was written, not as `counted` makes it) gives; None for INSERT … SELECT."""
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     shape = read_insert(reader) if reader.skip_with() else None
     if shape is None or shape.rows is Rows.SELECT:
         return None
@@ -120,7 +120,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _splices(reader: Reader, shape: InsertShape, table: Table, function: str) -> list[Splice]:
+def _splices(reader: TokenReader, shape: InsertShape, table: Table, function: str) -> list[Splice]:
     assert table.counted is not None
     columns = shape.columns or tuple(name.lower() for name in _insertable(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
@@ -133,7 +133,7 @@ def _splices(reader: Reader, shape: InsertShape, table: Table, function: str) ->
     return splices + list(_into_values(reader, shape, function, place))
 
 
-def _listed(reader: Reader, shape: InsertShape, table: Table) -> Splice:
+def _listed(reader: TokenReader, shape: InsertShape, table: Table) -> Splice:
     """The splice that names the counted column first in the column list, which is written out if there is none."""
     name = _quoted(table.counted or "")
     if shape.columns is not None:
@@ -143,7 +143,7 @@ def _listed(reader: Reader, shape: InsertShape, table: Table) -> Splice:
     return Splice(after, after, f" ({', '.join((name, *map(_quoted, _insertable(table))))})")
 
 
-def _into_values(reader: Reader, shape: InsertShape, function: str, place: int | None) -> Iterator[Splice]:
+def _into_values(reader: TokenReader, shape: InsertShape, function: str, place: int | None) -> Iterator[Splice]:
     for row in shape.values:
         if place is None:
             start = reader.tokens[row[0][0]].start
@@ -154,7 +154,7 @@ def _into_values(reader: Reader, shape: InsertShape, function: str, place: int |
             yield Splice(start, end, f"coalesce({reader.sql[start:end]}, {function})")
 
 
-def _from_select(reader: Reader, shape: InsertShape, function: str, place: int | None, width: int) -> list[Splice]:
+def _from_select(reader: TokenReader, shape: InsertShape, function: str, place: int | None, width: int) -> list[Splice]:
     start, end = reader.tokens[shape.source[0]].start, reader.tokens[shape.source[1] - 1].end
     if place is None:
         head, selected = "rome_rows", f"{function}, rome_rows.*"
@@ -169,7 +169,7 @@ def _from_select(reader: Reader, shape: InsertShape, function: str, place: int |
 
 
 def _row(
-    reader: Reader, columns: tuple[str, ...], spans: tuple[Span, ...], params: Mapping[int, Param], omitted: Row
+    reader: TokenReader, columns: tuple[str, ...], spans: tuple[Span, ...], params: Mapping[int, Param], omitted: Row
 ) -> Row:
     row = dict(omitted)
     for at, (name, span) in enumerate(zip(columns, spans, strict=True)):
@@ -178,7 +178,7 @@ def _row(
     return row
 
 
-def _source(reader: Reader, span: Span, params: Mapping[int, Param]) -> Source | None:
+def _source(reader: TokenReader, span: Span, params: Mapping[int, Param]) -> Source | None:
     begin, end = span
     if end - begin == 1 and begin in params:
         return params[begin]

@@ -22,7 +22,7 @@ from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
 
 @dataclass(frozen=True, slots=True)
-class Keyed:
+class KeyedSelect:
     """A SELECT with keys. Of each table, in their order, its key columns (or rowid) come before the SELECT's own.
 
     `unlimited`: the same without LIMIT and OFFSET, whose parameters it still takes; `limit` and `offset` are those.
@@ -35,7 +35,7 @@ class Keyed:
     offset: Source | None = None
 
 
-def key_select(sql: str, catalog: Catalog) -> Keyed | None:
+def key_select(sql: str, catalog: Catalog) -> KeyedSelect | None:
     """A SELECT (without a locking clause) with keys; None where its rows are not each of one row of each table."""
     shape = _shape(sql)
     if shape is None:
@@ -51,7 +51,7 @@ def key_select(sql: str, catalog: Catalog) -> Keyed | None:
     keys = ", ".join(columns) + ","
     head, tail = sql[: shape.columns], sql[shape.columns :]
     unlimited = sql[shape.columns : shape.limit_at] + shape.no_limit
-    return Keyed(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", shape.limit, shape.offset)
+    return KeyedSelect(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", shape.limit, shape.offset)
 
 
 def without_limit(sql: str) -> str | None:

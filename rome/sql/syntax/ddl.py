@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rome.sql.syntax.tokens import Reader
+from rome.sql.syntax.tokens import TokenReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class SchemaChange:
     alteration: Alteration | None = None
 
 
-def read_change(reader: Reader) -> SchemaChange | None:
+def read_change(reader: TokenReader) -> SchemaChange | None:
     """The change that begins at the reader's place; None if it is not formed as one."""
     action = reader.take_any("CREATE", "DROP", "ALTER").lower()
     temporary = bool(reader.take_any("TEMP", "TEMPORARY"))
@@ -78,7 +78,7 @@ def read_change(reader: Reader) -> SchemaChange | None:
     )
 
 
-def _table_of(reader: Reader) -> str | None:
+def _table_of(reader: TokenReader) -> str | None:
     """Step to behind `ON table`; the table in lower case."""
     while not reader.done and not reader.take("ON"):
         reader.at += 1
@@ -86,7 +86,7 @@ def _table_of(reader: Reader) -> str | None:
     return name.lower() if name is not None else None
 
 
-def _read_alteration(reader: Reader) -> Alteration:
+def _read_alteration(reader: TokenReader) -> Alteration:
     if reader.take("RENAME", "TO"):
         return Alteration(Alteration.RENAME_TABLE, new_name=reader.name())
     if reader.take("RENAME"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rome.sql.syntax.operands import Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Reader, TokenKind
+from rome.sql.syntax.tokens import TokenKind, TokenReader
 
 Span = tuple[int, int]
 """Positions of tokens: the first, and the one behind the last."""
@@ -45,7 +45,7 @@ class InsertShape:
     """For Rows.VALUES: the expressions of each row."""
 
 
-def read_insert(reader: Reader) -> InsertShape | None:
+def read_insert(reader: TokenReader) -> InsertShape | None:
     """The shape of the INSERT at the reader's place (behind a WITH clause, if any); None if it is not formed as one.
 
     The reader is left at the end of the statement.
@@ -77,14 +77,14 @@ def read_insert(reader: Reader) -> InsertShape | None:
     return InsertShape(table.lower(), head, columns, Rows.SELECT, (start, reader.at))
 
 
-def _read_columns(reader: Reader) -> tuple[str, ...]:
+def _read_columns(reader: TokenReader) -> tuple[str, ...]:
     end = _group_end(reader)
     found = [token.name.lower() for token in reader.tokens[reader.at + 1 : end] if token.is_name]
     reader.at = end + 1
     return tuple(found)
 
 
-def _group_end(reader: Reader) -> int:
+def _group_end(reader: TokenReader) -> int:
     """The position of the parenthesis that closes the one at the reader's place."""
     start = reader.at
     reader.skip_group()
@@ -92,7 +92,7 @@ def _group_end(reader: Reader) -> int:
     return end
 
 
-def _read_values(reader: Reader) -> tuple[tuple[Span, ...], ...]:
+def _read_values(reader: TokenReader) -> tuple[tuple[Span, ...], ...]:
     """Step over VALUES (…), (…); empty if that is not all of the source."""
     rows: list[tuple[Span, ...]] = []
     if not reader.take("VALUES"):
@@ -105,7 +105,7 @@ def _read_values(reader: Reader) -> tuple[tuple[Span, ...], ...]:
     return tuple(rows) if ends else ()
 
 
-def _read_row(reader: Reader) -> tuple[Span, ...]:
+def _read_row(reader: TokenReader) -> tuple[Span, ...]:
     end = _group_end(reader)
     reader.at += 1
     expressions: list[Span] = []
@@ -120,13 +120,13 @@ def _read_row(reader: Reader) -> tuple[Span, ...]:
     return tuple(expressions)
 
 
-def _skip_select(reader: Reader) -> None:
+def _skip_select(reader: TokenReader) -> None:
     """Step to the end of the source: an upsert clause, RETURNING, or the end of the statement."""
     while not (reader.done or reader.sees(";") or reader.sees("RETURNING") or _at_upsert(reader)):
         reader.skip_group()
 
 
-def _at_upsert(reader: Reader) -> bool:
+def _at_upsert(reader: TokenReader) -> bool:
     """Whether ON CONFLICT comes next as an upsert clause, not as the ON of a join with a column named conflict."""
     if not reader.sees("ON", "CONFLICT"):
         return False
@@ -148,7 +148,7 @@ class UpdateShape(NamedTuple):
 
 def read_update(sql: str) -> UpdateShape | None:
     """The shape of an UPDATE in which all values are parameters or literals, and WHERE has nothing but equalities."""
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     if not reader.take("UPDATE"):
         return None
     table = reader.qualified_name()[1]
@@ -162,7 +162,7 @@ def read_update(sql: str) -> UpdateShape | None:
 
 
 def _read_terms(
-    reader: Reader, parameters: Mapping[int, Param], between: str, table: str
+    reader: TokenReader, parameters: Mapping[int, Param], between: str, table: str
 ) -> Mapping[str, Source] | None:
     """Step over `column = value` terms; None if there is another one, or a column is named twice."""
     terms: dict[str, Source] = {}

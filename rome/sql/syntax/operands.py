@@ -67,20 +67,20 @@ class FromColumn:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The right side of LIKE or GLOB: a text, and perhaps a constant one behind it (`? || '%'`)."""
+    """The right side of LIKE or GLOB: a text, and perhaps a constant one after it (`? || '%'`)."""
 
     source: Source
-    behind: str = ""
+    suffix: str = ""
     is_like: bool = False
     escape: str = ""
 
     def __str__(self) -> str:
-        behind = f" || '{self.behind}'" if self.behind else ""
-        return f"{'LIKE' if self.is_like else 'GLOB'} {self.source}{behind}"
+        suffix = f" || '{self.suffix}'" if self.suffix else ""
+        return f"{'LIKE' if self.is_like else 'GLOB'} {self.source}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
-class AsIs:
+class WithoutAffinity:
     """A value that a column is compared with as it is, whatever the column's affinity: coalesce(a, null_as) < source.
 
     `null_as`: what NULL in the column counts as; None where there is no NULL.
@@ -93,13 +93,13 @@ class AsIs:
         return str(self.source)
 
 
-Key = Source | FromColumn | Pattern | AsIs
+KeySource = Source | FromColumn | Pattern | WithoutAffinity
 """Where the values that rows are looked up by come from."""
 
 
-def may_find_null(key: Key) -> bool:
+def may_match_null(key: KeySource) -> bool:
     """Whether a comparison other than IS with this may be true of NULL."""
-    return isinstance(key, AsIs) and key.null_as is not None
+    return isinstance(key, WithoutAffinity) and key.null_as is not None
 
 
 def value_of(source: Source, parameters: Parameters) -> SqlValue:

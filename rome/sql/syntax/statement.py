@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rome.sql.syntax.ddl import SchemaChange, read_change
-from rome.sql.syntax.tokens import Reader, names
+from rome.sql.syntax.tokens import TokenReader, names
 
 
 class StatementKind(enum.Enum):
@@ -86,7 +86,7 @@ class Statement:
     """EXPLAIN: the text behind EXPLAIN [QUERY PLAN]."""
     change: SchemaChange | None = None
     """DDL: what is changed."""
-    locking: Locking | None = None
+    locking: LockingClause | None = None
     """SELECT: FOR UPDATE at its end, which SQLite does not know."""
     is_about_rows: bool = field(init=False, repr=False)
     """Whether it reads or changes rows, and nothing else is to be heeded."""
@@ -111,7 +111,7 @@ class Statement:
 @lru_cache(maxsize=1024)
 def classify(sql: str) -> Statement:
     """The statement that a text holds; if it holds several, the first, and `tail` is true."""
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     while reader.take(";"):
         pass
     if reader.done:
@@ -127,7 +127,7 @@ def classify(sql: str) -> Statement:
     return statement
 
 
-def _has_tail(reader: Reader) -> bool:
+def _has_tail(reader: TokenReader) -> bool:
     """Whether something follows the statement's semicolon; the reader is left anywhere."""
     if ";" not in reader.sql:
         return False
@@ -138,7 +138,7 @@ def _has_tail(reader: Reader) -> bool:
     return not reader.done
 
 
-def _finds(reader: Reader, *words: str) -> bool:
+def _finds(reader: TokenReader, *words: str) -> bool:
     """Whether these words follow outside of parentheses, before the statement ends; the reader stays where it is."""
     if not names(reader.sql).issuperset(map(str.lower, words)):
         return False
@@ -151,15 +151,15 @@ def _finds(reader: Reader, *words: str) -> bool:
     return found
 
 
-def _select(reader: Reader) -> Statement:
+def _select(reader: TokenReader) -> Statement:
     verb = reader.token.text.lower()
-    return Statement(StatementKind.SELECT, verb, tail=_has_tail(reader), locking=read_locking(reader.sql))
+    return Statement(StatementKind.SELECT, verb, tail=_has_tail(reader), locking=read_locking_clause(reader.sql))
 
 
 _ACTIONS = ("ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK")
 
 
-def _or_action(reader: Reader) -> str | None:
+def _or_action(reader: TokenReader) -> str | None:
     """Step over OR action; the action in lower case."""
     if reader.sees("OR") and reader.look(1).word() in _ACTIONS:
         reader.at += 2
@@ -167,7 +167,7 @@ def _or_action(reader: Reader) -> str | None:
     return None
 
 
-def _write(reader: Reader) -> Statement | None:
+def _write(reader: TokenReader) -> Statement | None:
     """INSERT, REPLACE, UPDATE or DELETE, in one: [OR action] [INTO | FROM] name."""
     verb = reader.token.text.lower()
     reader.at += 1
@@ -190,17 +190,17 @@ def _write(reader: Reader) -> Statement | None:
     )
 
 
-def _begin(reader: Reader) -> Statement:
+def _begin(reader: TokenReader) -> Statement:
     reader.at += 1
     mode = reader.take_any("DEFERRED", "IMMEDIATE", "EXCLUSIVE").lower() or "deferred"
     return Statement(StatementKind.BEGIN, "begin", mode=mode, tail=_has_tail(reader))
 
 
-def _commit(reader: Reader) -> Statement:
+def _commit(reader: TokenReader) -> Statement:
     return Statement(StatementKind.COMMIT, reader.token.text.lower(), tail=_has_tail(reader))
 
 
-def _rollback(reader: Reader) -> Statement:
+def _rollback(reader: TokenReader) -> Statement:
     reader.at += 1
     reader.take("TRANSACTION")
     if not reader.take("TO"):
@@ -209,7 +209,7 @@ def _rollback(reader: Reader) -> Statement:
     return Statement(StatementKind.ROLLBACK_TO, "rollback", name=reader.name(), tail=_has_tail(reader))
 
 
-def _savepoint(reader: Reader) -> Statement:
+def _savepoint(reader: TokenReader) -> Statement:
     verb = reader.token.text.lower()
     reader.at += 1
     if verb == "release":
@@ -217,7 +217,7 @@ def _savepoint(reader: Reader) -> Statement:
     return Statement(StatementKind(verb), verb, name=reader.name(), tail=_has_tail(reader))
 
 
-def _pragma(reader: Reader) -> Statement | None:
+def _pragma(reader: TokenReader) -> Statement | None:
     reader.at += 1
     schema, name = reader.qualified_name()
     if name is None:
@@ -232,18 +232,18 @@ def _pragma(reader: Reader) -> Statement | None:
     )
 
 
-def _explain(reader: Reader) -> Statement:
+def _explain(reader: TokenReader) -> Statement:
     reader.at += 1
     reader.take("QUERY", "PLAN")
     explained = reader.sql[reader.token.start :]
     return Statement(StatementKind.EXPLAIN, "explain", explained=explained, tail=_has_tail(reader))
 
 
-def _attach(reader: Reader) -> Statement:
+def _attach(reader: TokenReader) -> Statement:
     return Statement(StatementKind.ATTACH, "attach", tail=_has_tail(reader))
 
 
-def _ddl(reader: Reader) -> Statement | None:
+def _ddl(reader: TokenReader) -> Statement | None:
     verb = reader.token.text.lower()
     change = read_change(reader)
     if change is None:
@@ -256,7 +256,7 @@ def _ddl(reader: Reader) -> Statement | None:
     return Statement(StatementKind.DDL, verb, schema=change.schema, change=change, tail=_has_tail(reader))
 
 
-_READERS: dict[str, Callable[[Reader], Statement | None]] = {
+_READERS: dict[str, Callable[[TokenReader], Statement | None]] = {
     "SELECT": _select,
     "VALUES": _select,
     "INSERT": _write,
@@ -278,7 +278,7 @@ _READERS: dict[str, Callable[[Reader], Statement | None]] = {
 }
 
 
-class Wait(enum.Enum):
+class LockWaitPolicy(enum.Enum):
     """What to do about rows that somebody else has locked."""
 
     WAIT = ""
@@ -287,41 +287,41 @@ class Wait(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Locking:
+class LockingClause:
     """A locking clause, and where it begins in the text."""
 
     at: int
-    wait: Wait
+    wait: LockWaitPolicy
 
 
 _STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE"))
 """What may follow FOR. All are taken as the strongest."""
 
 
-def read_locking(sql: str) -> Locking | None:
+def read_locking_clause(sql: str) -> LockingClause | None:
     """The clause at the end of a text, in PostgreSQL's forms: FOR UPDATE [OF name, …] [NOWAIT | SKIP LOCKED]."""
     if "for" not in names(sql):
         return None
-    reader = Reader(sql)
+    reader = TokenReader(sql)
     while not reader.done:
         at = reader.token.start
         if reader.take("FOR"):
             wait = _behind_for(reader)
-            return None if wait is None else Locking(at, wait)
+            return None if wait is None else LockingClause(at, wait)
         reader.skip_group()
     return None
 
 
-def _behind_for(reader: Reader) -> Wait | None:
+def _behind_for(reader: TokenReader) -> LockWaitPolicy | None:
     if not any(reader.take(*words) for words in _STRENGTHS):
         return None
     if reader.take("OF"):
         reader.qualified_name()
         while reader.take(","):
             reader.qualified_name()
-    wait = Wait.WAIT
+    wait = LockWaitPolicy.WAIT
     if reader.take("NOWAIT"):
-        wait = Wait.NOWAIT
+        wait = LockWaitPolicy.NOWAIT
     elif reader.take("SKIP", "LOCKED"):
-        wait = Wait.SKIP
+        wait = LockWaitPolicy.SKIP
     return wait if reader.done or reader.sees(";") else None

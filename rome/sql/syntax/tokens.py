@@ -170,7 +170,7 @@ def _closes_trigger(tokens: Sequence[Token]) -> bool:
     return len(tokens) > 1 and tokens[-1].word() == "END" and tokens[-2].is_op(";")
 
 
-class Reader:
+class TokenReader:
     """The tokens of one text, or a part of them, and a place in them."""
 
     def __init__(self, sql: str, at: int = 0) -> None:
