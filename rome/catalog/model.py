@@ -5,12 +5,13 @@ A name is looked up in lower case, as SQLite does (ASCII only), and kept as it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
 from typing import cast
 
+from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns
 from rome.values import Affinity, SqlValue
 
 
@@ -119,27 +120,28 @@ class Table:
         """Lower-case column name → position of its value in a row."""
         return {column.name.lower(): at for at, column in enumerate(self.stored)}
 
-    def taking(self, columns: Sequence[str]) -> Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]:
-        """A function that takes the values of some columns from a row."""
+    @cached_property
+    def row_codec(self) -> RowKeyCodec:
+        """The codec of the row keys."""
+        collations = [self.by_name[column.lower()].collation for column in self.key]
+        return RowKeyCodec(self.id, self.key, collations, self._taking(self.key))
+
+    @cached_property
+    def index_codecs(self) -> dict[int, IndexKeyCodec]:
+        """The codec of each index's entries, by the index's id."""
+        return {index.id: self._index_codec(index) for index in self.indexes}
+
+    def _index_codec(self, index: Index) -> IndexKeyCodec:
+        columns = [] if index.computed else [column for column in index.columns if column is not None]
+        return IndexKeyCodec(index.id, self.id, columns, index.collations, self._taking(columns))
+
+    def _taking(self, columns: Sequence[str]) -> TakeColumns:
+        """Return a function that takes the values of some columns from a row."""
         places = [self.position[column.lower()] for column in columns]
-        if len(places) == 1:
-            place = slice(places[0], places[0] + 1)
-            return cast("Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]", itemgetter(place))
+        if len(places) < 2:  # an itemgetter of one place makes no tuple
+            place = slice(places[0], places[0] + 1) if places else slice(0)
+            return cast("TakeColumns", itemgetter(place))
         return itemgetter(*places)
-
-    @cached_property
-    def take_key(self) -> Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]:
-        """Takes the values of the key's columns from a row."""
-        return self.taking(self.key)
-
-    @cached_property
-    def takes(self) -> dict[int, Callable[[Sequence[SqlValue]], tuple[SqlValue, ...]]]:
-        """Index id → what takes the values of its columns from a row. Not for computed indexes."""
-        return {
-            index.id: self.taking([column for column in index.columns if column is not None])
-            for index in self.indexes
-            if not index.computed
-        }
 
     @cached_property
     def shape(self) -> Table:

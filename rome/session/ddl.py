@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 
+from rome.catalog.key_codec import rowid_key
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.session.dml import RolledBack
@@ -20,7 +21,6 @@ from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
 from rome.sqlite.workspace import Parameters, Result, counter_call
-from rome.storage.keys import encode
 from rome.storage.store import Range, rows_space
 from rome.transaction.reads.row_cache import Target, whole
 from rome.transaction.transaction import StaleCatalog, Transaction
@@ -163,4 +163,4 @@ def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> Non
     if table is None or any(entry.table.id == table.id for entry in transaction.journal):
         return
     rows = transaction.workspace.rows_of(table)
-    transaction.record([Entry(table, None, None, encode((rowid,)), row, rowid) for rowid, row in rows.values()])
+    transaction.record([Entry(table, None, None, rowid_key(rowid), row, rowid) for rowid, row in rows.values()])

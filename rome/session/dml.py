@@ -17,8 +17,6 @@ from rome.session.point_dml import change_directly
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, together
-from rome.storage.keys import encode
-from rome.storage.store import Get, rows_space
 from rome.transaction.constraints.needed_keys import Constraints
 from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
 from rome.transaction.reads.row_cache import Target
@@ -178,5 +176,5 @@ def _needs_of_values(
             if number is None:
                 known.pop(counted, None)
             elif not table.key:
-                yield Target(table, Get(rows_space(table.id), (encode((known[counted],)),)))
+                yield Target(table, table.row_codec.get(table.row_codec.encode((number,))))
             yield from constraints.needs_of_values(table, known)

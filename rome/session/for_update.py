@@ -44,7 +44,6 @@ from rome.sql.rewrite.row_keys import KeyedSelect, key_select
 from rome.sql.syntax.operands import Source, value_of
 from rome.sql.syntax.statement import LockWaitPolicy, Statement
 from rome.sqlite.workspace import Parameters, Result, Row
-from rome.storage.keys import collate, encode
 from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.commit.batch import rests_on
 from rome.transaction.reads.read_set import key_range
@@ -184,8 +183,7 @@ def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
         at = end
         if all(value is None for value in values):
             continue  # the other side of an outer join has no row
-        collations = [table.by_name[name.lower()].collation for name in table.key] or ["BINARY"]
-        yield table.id, encode(map(collate, values, collations))
+        yield table.id, table.row_codec.encode(values)
 
 
 def _fetched(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[RowKey]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from rome.catalog.key_codec import rowid_key
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
 from rome.session.point_keys import Need
 from rome.session.point_plan import DirectInsert, DirectUpdate, direct_plan
 from rome.sqlite.workspace import Parameters, Result, Row
-from rome.storage.keys import encode
 from rome.transaction.reads.stored_rows import relaid
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import Entry
@@ -105,7 +105,7 @@ def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
     table, row, number = direct.table, new.row, new.number
     if table.counted and number is None:
         number = transaction.next_id(table.id)
-        key = encode((number,))
+        key = rowid_key(number)
         row = direct.with_number(row, number)
     else:
         key = new.takes[0].key

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from rome.catalog.model import Catalog, Index, Table
+from rome.catalog.key_codec import KeyCodec
+from rome.catalog.model import Catalog, Table
 from rome.fallback import NeedsWorkspace
 from rome.sqlite.workspace import Row
-from rome.storage.keys import collate, encode, prefix_end
-from rome.storage.store import Get, Lookup, index_space, rows_space
-from rome.transaction.index_entries import columns_of
 from rome.transaction.reads.row_cache import Target
 from rome.values import Affinity
 
@@ -26,40 +23,26 @@ AS_IT_IS_IN_KEYS: dict[Affinity, frozenset[type]] = {
 
 
 class Key:
-    """Some columns of a row as a key: that of the row itself, or that of an index. `space` is where such keys are."""
+    """A unique key of a table: its row key, or that of a unique index. `space` is where such keys are."""
 
-    def __init__(self, table: Table, columns: Sequence[str], index: Index | None = None) -> None:
+    def __init__(self, table: Table, codec: KeyCodec) -> None:
         self.table = table
-        self.space = rows_space(table.id) if index is None else index_space(index.id)
-        self._rows = None if index is None else rows_space(table.id)
-        found = [table.by_name[column.lower()] for column in columns]
-        collations = [column.collation for column in found] if index is None else index.collations
-        self.columns = [(column.name.lower(), column.affinity) for column in found]
-        self._collations = None if set(collations) == {"BINARY"} else tuple(collations)
-        places = [table.position[name] for name, _ in self.columns]
-        # (An itemgetter of one place gives no tuple.)
-        self._take: Any = itemgetter(*places, places[0])
+        self.codec = codec
+        self.space = codec.space
+        self.columns = [(name, table.by_name[name].affinity) for name in codec.columns]
 
     def of(self, row: Row) -> bytes | None:
-        """The encoded values of a row; None if one of them is NULL."""
-        return self.encoded(self._take(row)[:-1])
-
-    def encoded(self, values: Row) -> bytes | None:
-        """The key; None if one of the values is NULL."""
-        if None in values:
-            return None
-        return encode(values if self._collations is None else map(collate, values, self._collations))
+        """Return the key of a row; None if one of its values is NULL."""
+        return self.codec.encode_unique(self.codec.take(row))
 
     def target(self, key: bytes) -> Target:
-        """What is to be fetched to know who has this key."""
-        if self._rows is None:
-            return Target(self.table, Get(self.space, (key,)))
-        return Target(self.table, Lookup(self.space, self._rows, ((key, prefix_end(key)),)))
+        """Return the request that finds the row with this key."""
+        return Target(self.table, self.codec.get(key))
 
     def need(self, row: Row) -> Need | None:
-        """What must be known of the key that a row has; None if it has none."""
-        key = self.of(row)
-        return None if key is None else Need(self, key, self.target(key))
+        """Return what must be known of the key of a row; None if one of its values is NULL."""
+        key = self.codec.encode_unique(self.codec.take(row))
+        return None if key is None else Need(self, key, Target(self.table, self.codec.get(key)))
 
 
 class Need(NamedTuple):
@@ -87,7 +70,7 @@ class Parent:
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
                 raise NeedsWorkspace
-        key = self.key.encoded(values)
+        key = self.key.codec.encode_unique(values)
         assert key is not None
         return Need(self.key, key, self.key.target(key))
 
@@ -100,9 +83,11 @@ def parents_of(table: Table, catalog: Catalog) -> list[Parent] | None:
         by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=True))
         if parent is None or len(by_parent) < len(each.columns):
             return None
-        keys = [Key(parent, parent.key)] if parent.key else []
+        keys = [Key(parent, parent.row_codec)] if parent.key else []
         keys += [
-            Key(parent, columns_of(index), index) for index in parent.indexes if index.unique and not index.computed
+            Key(parent, parent.index_codecs[index.id])
+            for index in parent.indexes
+            if index.unique and not index.computed
         ]
         key = next((key for key in keys if {name for name, _ in key.columns} == by_parent.keys()), None)
         if key is None:

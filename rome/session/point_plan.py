@@ -27,7 +27,6 @@ from rome.sqlite.workspace import Parameters, Row
 from rome.storage.keys import COLLATIONS
 from rome.storage.rows import encode_row
 from rome.storage.store import rows_space
-from rome.transaction.index_entries import columns_of
 from rome.values import Affinity
 
 _MOST_BYTES = 100_000_000
@@ -69,7 +68,7 @@ class DirectInsert(Direct):
     ) -> None:
         """`returned`: the places of columns; `counted`: where the number of a hidden rowid comes from."""
         super().__init__(table)
-        self.key = Key(table, table.key) if table.key else None
+        self.key = Key(table, table.row_codec) if table.key else None
         self.numbered = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
         """The place of the column that the counter fills."""
         # NULL stands for a number of the counter there, so it is allowed.
@@ -78,7 +77,7 @@ class DirectInsert(Direct):
         ]
         self._values = Values(sources, columns, parameters)
         self._hidden = Values([counted], [_ANY], parameters) if counted is not None else None
-        self.unique = [Key(table, columns_of(index), index) for index in table.indexes if index.unique]
+        self.unique = [Key(table, table.index_codecs[index.id]) for index in table.indexes if index.unique]
         self.keys = [self.key, *self.unique] if self.key is not None else self.unique
         self.parents = parents
         self.returned = returned
@@ -109,7 +108,7 @@ class DirectUpdate(Direct):
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]
         self._values = Values(list(values.values()), columns, parameters)
-        self.key = Key(table, table.key)
+        self.key = Key(table, table.row_codec)
         self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in self.key.columns]
         self._key_values = Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
 
@@ -119,7 +118,7 @@ class DirectUpdate(Direct):
         for value, kinds in zip(values, self._kinds, strict=True):
             if type(value) not in kinds:
                 raise NeedsWorkspace
-        key = self.key.encoded(values)
+        key = self.key.codec.encode_unique(values)
         assert key is not None
         return key
 

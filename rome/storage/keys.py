@@ -64,7 +64,7 @@ def encode(values: Iterable[SqlValue]) -> bytes:
     for value in values:
         kind = type(value)
         if kind is int:
-            key += _SMALL[value] if 0 <= value < 1024 else _encode_int(value)  # type: ignore[operator, index, arg-type]
+            key += _SMALL[value] if 0 <= value < 1024 else encode_int(value)  # type: ignore[operator, index, arg-type]
         elif kind is str:
             key += _encode_text(value)  # type: ignore[arg-type]
         else:
@@ -132,7 +132,8 @@ def collate(value: SqlValue, collation: str) -> SqlValue:
         raise NotSupportedError(f"no such collation sequence: {collation}") from None
 
 
-def _encode_int(value: int) -> bytes:
+def encode_int(value: int) -> bytes:
+    """Return the key of one integer. Raises DataError if it does not fit into 64 bits."""
     if value > 0:
         size = (value.bit_length() + 7) >> 3
         if size <= 8 and value < _INT_END:
@@ -153,7 +154,7 @@ def _encode_float(value: float) -> bytes:
     if not _INT_MIN <= value < _INT_END:
         return b"%c%b" % (_ABOVE if value > 0 else _BELOW, _image(value))
     floor = int(value // 1)
-    whole = _encode_int(floor)
+    whole = encode_int(floor)
     return whole if floor == value else b"%b\1%b" % (whole[:-1], _image(value))
 
 
@@ -174,7 +175,7 @@ def _encode_other(value: SqlValue) -> bytes:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return b"\x30%b\0" % bytes(value).replace(b"\0", b"\0\xff")
     if isinstance(value, int):
-        return _encode_int(int(value))
+        return encode_int(int(value))
     if isinstance(value, str):
         return _encode_text(value)
     raise DataError(f"a value of type {type(value).__name__} can't be stored")
@@ -241,5 +242,5 @@ def _rtrim(value: str) -> str:
 COLLATIONS: dict[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
 """What stands for a text in keys, by the name of a collation in upper case."""
 
-_SMALL = tuple(_encode_int(value) for value in range(1024))
+_SMALL = tuple(encode_int(value) for value in range(1024))
 """The keys of the commonest integers."""

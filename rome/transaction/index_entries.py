@@ -8,20 +8,8 @@ from rome.catalog.model import Index, Table
 from rome.sql.syntax.tokens import tokenize
 from rome.sqlite.catalog_reader import quoted
 from rome.sqlite.workspace import Row
-from rome.storage.keys import collate, encode, entry
+from rome.storage.keys import entry
 from rome.values import SqlValue
-
-
-def row_key(table: Table, row: Row, rowid: int) -> bytes:
-    """The key of a row: its primary key, or its rowid in a table without one."""
-    if not table.key:
-        return encode((rowid,))
-    return encode(map(collate, table.take_key(row), [table.by_name[name.lower()].collation for name in table.key]))
-
-
-def columns_of(index: Index) -> tuple[str, ...]:
-    """The columns of an index that is not computed."""
-    return tuple(column for column in index.columns if column is not None)
 
 
 class IndexEntries:
@@ -33,15 +21,17 @@ class IndexEntries:
 
     def of(self, table: Table, index: Index, row: Row, key: bytes) -> bytes | None:
         """The entry of a row in an index; None where a partial index does not have the row."""
-        columns = table.takes[index.id](row) if index.is_pushdown_safe else self.columns(table, index, row)
-        return None if columns is None else entry(encode(columns), key)
+        codec = table.index_codecs[index.id]
+        if not index.computed:
+            return codec.entry(row, key)
+        values = self._computed(table, index, row)
+        return None if values is None else entry(codec.encode(values), key)
 
     def columns(self, table: Table, index: Index, row: Row) -> tuple[SqlValue, ...] | None:
         """The collated values of a row's columns in an index; None where a partial index does not have the row."""
-        values = self._computed(table, index, row) if index.computed else table.takes[index.id](row)
-        if values is None or index.is_binary:
-            return values
-        return tuple(map(collate, values, index.collations))
+        codec = table.index_codecs[index.id]
+        values = self._computed(table, index, row) if index.computed else codec.take(row)
+        return None if values is None else codec.collated(values)
 
     def _computed(self, table: Table, index: Index, row: Row) -> Row | None:
         if self._scratch is None:

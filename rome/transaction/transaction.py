@@ -21,6 +21,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
+from rome.catalog.key_codec import rowid_key
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
@@ -28,7 +29,6 @@ from rome.errors import Conflict, HistoryLost, InterfaceError, LockLost, Operati
 from rome.locks.fences import FENCES
 from rome.locks.manager import Guard
 from rome.sqlite.workspace import Row, Workspace
-from rome.storage.keys import encode
 from rome.storage.store import (
     CATALOG,
     Batch,
@@ -425,7 +425,7 @@ class Transaction:
         except Conflict as conflict:
             # A number that we drew is taken: somebody gave it explicitly, or the server has given it out again.
             for table_id, number in self.numbers.drawn:
-                if (conflict.space, conflict.key) == (rows_space(table_id), encode((number,))):
+                if (conflict.space, conflict.key) == (rows_space(table_id), rowid_key(number)):
                     self.database.counters.drop(row_counter(table_id))
                     self.draws_again = True
             raise self._named(conflict) from conflict

@@ -11,6 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
@@ -21,7 +22,7 @@ from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
 from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
-from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Whole, index_space, rows_space
+from rome.storage.store import LAST, Count, Get, KeyRange, Request, Whole, rows_space
 from rome.values import SqlValue, convert
 
 MOST_COMBINATIONS = 4096
@@ -124,19 +125,16 @@ class _Binding:
         if path.is_get:
             keys, is_whole = self._prefixes(path.equal)
             if is_whole:
-                return (Get(rows_space(self.table.id), tuple(keys)),) if keys else ()
+                return (Get(self.table.row_codec.space, tuple(keys)),) if keys else ()
         return self._in_ranges(path, limit, backwards)
 
     def _in_ranges(self, path: KeyPath | Either, limit: int | None, backwards: bool) -> tuple[Request, ...]:
-        rows = rows_space(self.table.id)
         ranges, is_exact = self._ranges(path)
         if not is_exact:
             limit, backwards = None, False
         if not ranges or limit == 0:
             return ()
-        if path.index is None:
-            return tuple(Range(rows, *one, limit, backwards) for one in ranges)
-        return (Lookup(index_space(path.index.id), rows, ranges, limit, backwards),)
+        return self._codec(path).requests(ranges, limit, backwards)
 
     def ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
         """A space, and the ranges in it that hold one key for each of exactly the rows of a path."""
@@ -145,7 +143,10 @@ class _Binding:
         ranges, is_exact = self._ranges(path)
         if not is_exact:
             raise PathTooWide
-        return rows_space(self.table.id) if path.index is None else index_space(path.index.id), ranges
+        return self._codec(path).space, ranges
+
+    def _codec(self, path: KeyPath | Either) -> KeyCodec:
+        return self.table.row_codec if path.index is None else self.table.index_codecs[path.index.id]
 
     def _ranges(self, path: KeyPath | Either) -> tuple[tuple[KeyRange, ...], bool]:
         """The ranges of keys, disjoint and in order; and whether they hold nothing else than the path asks for."""

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from rome.catalog.model import Table
-from rome.fast_tuples import tuple_maker
 from rome.sql.planner.access_path import KeyPath, Path
 from rome.sql.syntax.operands import Param, Parameters
-from rome.storage.keys import encode, prefix_end
-from rome.storage.store import Get, Lookup, Range, Request, index_space, rows_space
+from rome.storage.keys import encode
+from rome.storage.store import Request
 from rome.values import Affinity
 
 _UNCONVERTED = {Affinity.INTEGER: int, Affinity.NUMERIC: int, Affinity.REAL: int, Affinity.TEXT: str}
@@ -56,18 +55,5 @@ def one_prefix(table: Table, path: Path) -> OnePrefix | None:
     first, count = places[0], len(places)
     if places != list(range(first, first + count)):
         return None
-    return OnePrefix(slice(first, first + count), tuple(types), _maker(table, path))
-
-
-def _maker(table: Table, path: KeyPath) -> Callable[[bytes], Request]:
-    rows = rows_space(table.id)
-    if path.is_get:
-        return lambda key: _get((rows, (key,)))
-    if path.index is None:
-        return lambda prefix: Range(rows, prefix, prefix_end(prefix))
-    index = index_space(path.index.id)
-    return lambda prefix: _lookup((index, rows, ((prefix, prefix_end(prefix)),), None, False))
-
-
-_get = tuple_maker(Get)
-_lookup = tuple_maker(Lookup)
+    codec = table.row_codec if path.index is None else table.index_codecs[path.index.id]
+    return OnePrefix(slice(first, first + count), tuple(types), codec.get if path.is_get else codec.prefix)

@@ -105,7 +105,7 @@ class BatchBuilder:
 
     def _index_change(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
         if before is not None and after is not None and not index.computed:
-            take = table.takes[index.id]
+            take = table.index_codecs[index.id].take
             if take(before) == take(after):
                 return  # equal values have equal keys
         old = None if before is None else self._entries.of(table, index, before, key)

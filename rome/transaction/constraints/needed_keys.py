@@ -11,14 +11,14 @@ Each need is also a constraint read: commit validates at every isolation level t
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 
-from rome.catalog.model import Catalog, ForeignKey, Index, Table
+from rome.catalog.key_codec import KeyCodec
+from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.fallback import NotConvertible
 from rome.sqlite.workspace import Row
-from rome.storage.keys import collate, encode, prefix_end
-from rome.storage.store import Get, Lookup, Range, index_space, rows_space
-from rome.transaction.index_entries import IndexEntries, columns_of
+from rome.storage.keys import collate, encode
+from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.row_cache import Target, whole
 from rome.transaction.writes.write_set import Entry
 from rome.values import SqlValue, convert
@@ -64,7 +64,7 @@ class Constraints:
         assert new is not None
         assert change.new_key is not None
         if change.new_key != change.old_key and not (table.counted and (table.id, change.new_rowid) in self._drawn):
-            yield Target(table, Get(rows_space(table.id), (change.new_key,)))
+            yield Target(table, table.row_codec.get(change.new_key))
         for index in table.indexes:
             if not index.unique:
                 continue
@@ -72,7 +72,7 @@ class Constraints:
             if values is None or None in values:
                 continue
             if change.old is None or self._entries.columns(table, index, change.old) != values:
-                yield unique_lookup(table, index, values)
+                yield Target(table, table.index_codecs[index.id].get(encode(values)))
 
     def _parent_needs(self, table: Table, new: Row, old: Row | None) -> Iterator[Target]:
         for key in table.foreign_keys:
@@ -94,16 +94,13 @@ class Constraints:
 
     def needs_of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[Target]:
         """The needs of a row to be inserted, as far as the values of its columns (lower-case names) are known."""
-        if table.key and all(name.lower() in known for name in table.key):
-            values = _stored(table, table.key, known)
-            if values is not None and None not in values:
-                collations = [table.by_name[name.lower()].collation for name in table.key]
-                yield Target(table, Get(rows_space(table.id), (encode(map(collate, values, collations)),)))
-        for index in table.indexes:
-            if index.unique and not index.computed:
-                values = _stored(table, columns_of(index), known)
-                if values is not None and None not in values:
-                    yield unique_lookup(table, index, tuple(map(collate, values, index.collations)))
+        codecs: list[KeyCodec] = [table.row_codec] if table.key else []
+        codecs += [table.index_codecs[index.id] for index in table.indexes if index.unique and not index.computed]
+        for codec in codecs:
+            values = _stored(table, codec.columns, known)
+            encoded = None if values is None else codec.encode_unique(values)
+            if encoded is not None:
+                yield Target(table, codec.get(encoded))
         if self._foreign_keys:
             for key in table.foreign_keys:
                 values = _stored(table, key.columns, known)
@@ -125,13 +122,6 @@ def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) ->
         return None
 
 
-def unique_lookup(table: Table, index: Index, values: Iterable[SqlValue]) -> Target:
-    """The rows that hold a key (collated values) of an index."""
-    begin = encode(values)
-    ranges = ((begin, prefix_end(begin)),)
-    return Target(table, Lookup(index_space(index.id), rows_space(table.id), ranges))
-
-
 def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[Target]:
     """The parent that a foreign key's values refer to; nothing if there is no such table (SQLite then says so)."""
     parent = catalog.table(key.parent)
@@ -148,13 +138,12 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
         yield whole(parent)
         return
     if wanted.keys() == {column.lower() for column in parent.key}:
-        row = encode(wanted[column.lower()] for column in parent.key)
-        yield Target(parent, Get(rows_space(parent.id), (row,)))
+        yield Target(parent, parent.row_codec.get(encode(wanted[column] for column in parent.row_codec.columns)))
         return
     for index in parent.indexes:
-        columns = [column.lower() for column in columns_of(index)]
-        if index.unique and not index.computed and wanted.keys() == set(columns):
-            yield unique_lookup(parent, index, [wanted[column] for column in columns])
+        codec = parent.index_codecs[index.id]
+        if index.unique and not index.computed and wanted.keys() == set(codec.columns):
+            yield Target(parent, codec.get(encode(wanted[column] for column in codec.columns)))
             return
     yield whole(parent)
 
@@ -170,11 +159,7 @@ def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) 
     except NotConvertible:
         return whole(child)
     names = tuple(column.name.lower() for column in columns)
-    begin = encode(wanted)
-    if tuple(map(str.lower, child.key))[: len(names)] == names:
-        return Target(child, Range(rows_space(child.id), begin, prefix_end(begin)))
-    for index in child.indexes:
-        if not index.computed and tuple(map(str.lower, columns_of(index)))[: len(names)] == names:
-            ranges = ((begin, prefix_end(begin)),)
-            return Target(child, Lookup(index_space(index.id), rows_space(child.id), ranges))
+    for codec in (child.row_codec, *child.index_codecs.values()):
+        if codec.columns[: len(names)] == names:
+            return Target(child, codec.prefix(encode(wanted)))
     return whole(child)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from rome.catalog.model import Index, Table
+from rome.catalog.key_codec import IndexKeyCodec
+from rome.catalog.model import Table
 from rome.errors import FormatError
 from rome.storage.keys import decode, encode, prefix_end
-from rome.storage.store import KeyRange, Lookup, index_space
-from rome.transaction.index_entries import columns_of
+from rome.storage.store import KeyRange, Lookup
 
 RowKeys = Sequence[bytes]
 
@@ -42,8 +42,8 @@ class AnsweredLookups:
         answered = self._answered.get(request.rows)
         if answered is None:
             return None
-        index = next((index for index in table.indexes if index_space(index.id) == request.index), None)
-        if index is None or index.computed:
+        index = next((codec for codec in table.index_codecs.values() if codec.space == request.index), None)
+        if index is None or not index.columns:
             return None
         while answered:
             self._take_in(answered.pop())
@@ -60,7 +60,7 @@ class AnsweredLookups:
             if end == prefix_end(begin):
                 self._by_prefix[answered.request.index, begin] = answered.keys
 
-    def _rows_of(self, table: Table, index: Index, key_range: KeyRange) -> RowKeys | None:
+    def _rows_of(self, table: Table, index: IndexKeyCodec, key_range: KeyRange) -> RowKeys | None:
         begin, end = key_range
         if end != prefix_end(begin):
             return None
@@ -69,23 +69,24 @@ class AnsweredLookups:
         except FormatError:
             return None  # the last value is only the beginning of a text
         values = {term: encode((value,)) for term, value in zip(_terms(index), found, strict=False)}
-        for other in table.indexes:
+        for other in table.index_codecs.values():
             for prefix in _prefixes(other, values):
-                keys = self._by_prefix.get((index_space(other.id), prefix))
+                keys = self._by_prefix.get((other.space, prefix))
                 if keys is not None:
                     return keys
         return None
 
 
-def _terms(index: Index) -> Sequence[tuple[str, str]]:
+def _terms(index: IndexKeyCodec) -> Sequence[tuple[str, str]]:
     """The columns of an index, each with its collation: what is equal under one may differ under another."""
-    return [(column.lower(), each) for column, each in zip(columns_of(index), index.collations, strict=True)]
+    collations = index.collations or ("BINARY",) * len(index.columns)
+    return list(zip(index.columns, collations, strict=True))
 
 
-def _prefixes(index: Index, values: dict[tuple[str, str], bytes]) -> Iterator[bytes]:
+def _prefixes(index: IndexKeyCodec, values: dict[tuple[str, str], bytes]) -> Iterator[bytes]:
     """What entries of an index begin with that lead to rows of these values, from the shortest to the longest."""
-    if index.computed:
-        return
+    if not index.columns:
+        return  # a computed index
     prefix = b""
     for term in _terms(index):
         if term not in values:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from rome.catalog.key_codec import rowid_key
 from rome.database.counters import Counters, row_counter
-from rome.storage.keys import encode
 from rome.transaction.reads.row_cache import CachedRow
 
 Number = tuple[int, int]
@@ -32,7 +32,7 @@ class Numbers:
         while True:
             reserved = self._reserved.get(table_id)
             number = reserved.pop(0) if reserved else self._counters.next(row_counter(table_id))
-            row = known.get(encode((number,)))
+            row = known.get(rowid_key(number))
             # Another process may have given this number explicitly, while it stood in our block.
             if number not in self._given.get(table_id, ()) and (row is None or row.values is None):
                 break

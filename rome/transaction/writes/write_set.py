@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.sqlite.workspace import Row, RowChange
-from rome.transaction.index_entries import row_key
 
 
 class Entry(NamedTuple):
@@ -42,8 +41,9 @@ def entries_of(catalog: Catalog, changes: Iterable[RowChange]) -> list[Entry]:
         table = catalog.tables.get(change.table.lower())
         if table is None:  # SQLite's own tables, such as sqlite_sequence
             continue
-        old_key = None if change.old is None else row_key(table, change.old, change.old_rowid)
-        new_key = None if change.new is None else row_key(table, change.new, change.new_rowid)
+        row_key = table.row_codec.row_key
+        old_key = None if change.old is None else row_key(change.old, change.old_rowid)
+        new_key = None if change.new is None else row_key(change.new, change.new_rowid)
         found.append(Entry(table, old_key, change.old, new_key, change.new, change.new_rowid))
     return found
 
