@@ -15,7 +15,7 @@ from rome.dbapi.cursor import Cursor
 from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
 from rome.locks.manager import Lock
 from rome.session.ddl import change_schema
-from rome.session.dml import RolledBack
+from rome.session.dml import RolledBackBySQLite
 from rome.session.explain import explain, explained, log_slow
 from rome.session.for_update import LOCK_TIMEOUT, lock_and_read
 from rome.session.replay import TRIES, Script, is_same
@@ -218,7 +218,7 @@ class Connection:
             else:
                 result = self._dispatch(transaction, statement, sql, rows)
             self._script.note(statement, sql, rows, result)
-        except RolledBack as rolled_back:
+        except RolledBackBySQLite as rolled_back:
             self._over()
             self._workspace.forget_transaction()
             raise rolled_back.error from rolled_back.error.__cause__
@@ -363,7 +363,7 @@ class Connection:
                 again = steer(self, statement) if steer else self._dispatch(transaction, statement, sql, rows)
                 if not is_same(again, result):
                     return False
-        except RolledBack:
+        except RolledBackBySQLite:
             self._workspace.forget_transaction()
             return False
         except errors.Error:

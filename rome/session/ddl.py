@@ -13,7 +13,7 @@ from contextlib import suppress
 from rome.catalog.key_codec import rowid_key
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
-from rome.session.dml import RolledBack
+from rome.session.dml import RolledBackBySQLite
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
 from rome.sql.syntax.ddl import Alteration, SchemaChange
 from rome.sql.syntax.statement import Statement
@@ -22,9 +22,9 @@ from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
 from rome.sqlite.workspace import Parameters, Result, counter_call
 from rome.storage.store import Range, rows_space
-from rome.transaction.reads.row_cache import Target, whole
-from rome.transaction.transaction import StaleCatalog, Transaction
-from rome.transaction.writes.write_set import Entry
+from rome.transaction.reads.row_cache import TableRequest, whole
+from rome.transaction.transaction import CatalogChanged, Transaction
+from rome.transaction.writes.write_set import RowWrite
 
 _SAVEPOINT = "rome_statement"
 
@@ -36,7 +36,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     if change.virtual:
         raise NotSupportedError(f"virtual tables are not supported: {change.name}")
     transaction.next_statement()
-    with suppress(StaleCatalog):
+    with suppress(CatalogChanged):
         transaction.ensure_snapshot()
     workspace = transaction.workspace
     workspace.ensure_all()
@@ -58,7 +58,7 @@ def _is_temporary(transaction: Transaction, change: SchemaChange) -> bool:
     return transaction.workspace.is_temporary(change.name) and change.schema is None
 
 
-def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[Target]:
+def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[TableRequest]:
     """What SQLite must see."""
     catalog = transaction.catalog
     table = catalog.table(change.table or "")
@@ -79,7 +79,7 @@ def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterat
         if {"check", "generated", "as"} & names(sql) or change.alteration.action == Alteration.OTHER:
             yield whole(table)
         else:
-            yield Target(table, Range(rows_space(table.id), limit=1))
+            yield TableRequest(table, Range(rows_space(table.id), limit=1))
 
 
 def _closure(transaction: Transaction, sql: str) -> set[str]:
@@ -131,7 +131,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
             )
     except Error as error:
         if not workspace.open:
-            raise RolledBack(error) from error
+            raise RolledBackBySQLite(error) from error
         transaction.back_to(mark)
         workspace.release(_SAVEPOINT)
         raise
@@ -163,4 +163,4 @@ def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> Non
     if table is None or any(entry.table.id == table.id for entry in transaction.journal):
         return
     rows = transaction.workspace.rows_of(table)
-    transaction.record([Entry(table, None, None, rowid_key(rowid), row, rowid) for rowid, row in rows.values()])
+    transaction.record([RowWrite(table, None, None, rowid_key(rowid), row, rowid) for rowid, row in rows.values()])

@@ -13,21 +13,21 @@ from rome.errors import Error, IntegrityError, OperationalError
 from rome.fallback import ValueNotKnown
 from rome.plan.prepare import Plan
 from rome.session.fetch import fetch
-from rome.session.point_dml import change_directly
+from rome.session.point_dml import run_point_dml
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, together
-from rome.transaction.constraints.needed_keys import Constraints
+from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
-from rome.transaction.reads.row_cache import Target
-from rome.transaction.transaction import Mark, Transaction
-from rome.transaction.writes.write_set import Entry
+from rome.transaction.reads.row_cache import TableRequest
+from rome.transaction.transaction import Savepoint, Transaction
+from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue
 
 _SAVEPOINT = "rome_statement"
 
 
-class RolledBack(Exception):
+class RolledBackBySQLite(Exception):
     """SQLite rolled the whole transaction back (ON CONFLICT ROLLBACK); `error` says why."""
 
     def __init__(self, error: Error) -> None:
@@ -38,11 +38,11 @@ class RolledBack(Exception):
 class _Trial(NamedTuple):
     """A statement that ran: its savepoint is still open."""
 
-    mark: Mark
+    mark: Savepoint
     result: Result | None
     error: Error | None
-    entries: list[Entry]
-    needs: list[Target]
+    entries: list[RowWrite]
+    needs: list[TableRequest]
 
 
 def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
@@ -50,10 +50,10 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
-    result = change_directly(transaction, plan, rows)
+    result = run_point_dml(transaction, plan, rows)
     if result is not None:
         return result
-    constraints = Constraints(
+    constraints = NeededKeys(
         transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
     )
     known = list(_needs_of_values(transaction, constraints, plan, rows))
@@ -80,7 +80,7 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
 
 def _run(
-    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], put_off: bool
+    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters], put_off: bool
 ) -> _Trial:
     workspace = transaction.workspace
     transaction.stage_all()
@@ -96,7 +96,7 @@ def _run(
     except Error as raised:
         error = raised
     if not workspace.open:
-        raise RolledBack(error or OperationalError("the transaction was rolled back")) from error
+        raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
     entries = transaction.pending(mark)
     needs = constraints.needs(entries, violated or workspace.deferred_violations)
     return _Trial(mark, result, error, entries, list(needs))
@@ -111,7 +111,7 @@ def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
 
 
 def _described(
-    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters], trial: _Trial
+    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters], trial: _Trial
 ) -> Error | None:
     """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
     error = trial.error
@@ -154,8 +154,8 @@ def _may_fail_partly(transaction: Transaction, plan: Plan) -> bool:
 
 
 def _needs_of_values(
-    transaction: Transaction, constraints: Constraints, plan: Plan, rows: Sequence[Parameters]
-) -> Iterator[Target]:
+    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters]
+) -> Iterator[TableRequest]:
     """The needs of an INSERT … VALUES before it runs. What it says of ids is told to who draws the others."""
     table = plan.target
     if plan.values is None or table is None:
@@ -176,5 +176,5 @@ def _needs_of_values(
             if number is None:
                 known.pop(counted, None)
             elif not table.key:
-                yield Target(table, table.row_codec.get(table.row_codec.encode((number,))))
+                yield TableRequest(table, table.row_codec.get(table.row_codec.encode((number,))))
             yield from constraints.needs_of_values(table, known)

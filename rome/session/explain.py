@@ -24,12 +24,12 @@ from contextlib import suppress
 from rome.compiled import Compiled
 from rome.errors import Error
 from rome.plan.prepare import Plan
-from rome.session.point_dml import direct_way
+from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run
 from rome.session.topn import first_rows
 from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result
-from rome.transaction.transaction import StaleCatalog, Transaction
+from rome.transaction.transaction import CatalogChanged, Transaction
 
 _slow = logging.getLogger("rome.slow")
 
@@ -47,7 +47,7 @@ def explained(sql: str) -> tuple[str, bool] | None:
 
 def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Parameters) -> Result:
     """The plan of a statement, and if `analyze`, what running it took. Raises SQLite's errors for a wrong one."""
-    with suppress(StaleCatalog):
+    with suppress(CatalogChanged):
         transaction.ensure_snapshot()
     statement = classify(sql)
     lines = list(_described(transaction, statement, sql, parameters))
@@ -69,7 +69,7 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
 
 def _described(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[str]:
     plan = plan_of(transaction, statement, sql, parameters)
-    is_direct = statement.kind in WRITES and direct_way(transaction, plan) is not None
+    is_direct = statement.kind in WRITES and point_plan_for(transaction, plan) is not None
     return _describe(plan, first_rows(transaction, plan, parameters), is_direct)
 
 
@@ -111,7 +111,7 @@ def log_slow(
     """Log a statement that took long, with its plan where it has one and its transaction is still open."""
     plan = ""
     if transaction is not None and statement.kind in (*WRITES, StatementKind.SELECT):
-        with suppress(Error, StaleCatalog):
+        with suppress(Error, CatalogChanged):
             plan = "".join(f"\n{line}" for line in _described(transaction, statement, sql, parameters))
     _slow.warning("%.1f ms: %s%s", milliseconds, sql, plan)
 

@@ -15,11 +15,11 @@ from rome.sql.planner.access_path import Limit
 from rome.sql.planner.planner import Step, bind
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
-from rome.transaction.reads.row_cache import Target, target_of, whole
+from rome.transaction.reads.row_cache import TableRequest, table_request, whole
 from rome.transaction.transaction import Transaction
 
 
-class Fetching:
+class PlanFetch:
     """The answers to a plan's steps, for each set of parameters."""
 
     def __init__(self, transaction: Transaction, plan: Plan, count: int, first: int | None) -> None:
@@ -29,9 +29,9 @@ class Fetching:
         self.reads = plan.reads.page.reads if plan.reads.page and first is not None else plan.reads
         # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
         self._in_turn = count > 1 and plan.statement.changes_rows
-        self._targets: list[dict[int, list[Target]]] = [{} for _ in range(count)]
+        self._targets: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
 
-    def bind(self, step: Step, at: int, parameters: Parameters) -> list[Target]:
+    def bind(self, step: Step, at: int, parameters: Parameters) -> list[TableRequest]:
         """What a step asks for with set number `at` of the parameters."""
         rows_of = None if self._in_turn or not step.after else partial(self._rows_of, at)
         # A changed row may come before those that a limit counts.
@@ -44,7 +44,7 @@ class Fetching:
         if only is not step and len(requests) > 1:
             # The first rows of several ranges, each by itself, are not the first ones of all.
             requests = bind(only, parameters, rows_of, statistics=statistics)
-        targets = self._targets[at][step.table_ref] = [Target(step.table, request) for request in requests]
+        targets = self._targets[at][step.table_ref] = [TableRequest(step.table, request) for request in requests]
         return targets
 
     def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
@@ -55,7 +55,7 @@ class Fetching:
         yield from self._transaction.row_cache.rows(targets)
         yield from self._transaction.rows_now(source.table)
 
-    def note(self, steps: Iterable[Step], fetched: Sequence[Target]) -> None:
+    def note(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
         """Tell the statistics what these steps have brought, as far as it was fetched now."""
         steps = [step for step in steps if not step.is_get]
         if not steps:
@@ -98,7 +98,7 @@ def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -
     request = step.one_prefix.request(parameters) if step.one_prefix else None
     if request is None:
         return None
-    targets = [target_of((step.table, request))]
+    targets = [table_request((step.table, request))]
     fetched = transaction.fetch(targets)
     rows = transaction.row_cache.rows(targets)
     if fetched and not step.is_get:
@@ -110,14 +110,14 @@ def fetch(
     transaction: Transaction,
     plan: Plan,
     rows: Sequence[Parameters],
-    beside: Iterable[Target] = (),
+    beside: Iterable[TableRequest] = (),
     first: int | None = None,
-) -> Fetching:
+) -> PlanFetch:
     """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for.
 
     `first`: what its page reads with the only set of parameters, and of the page's step only so many rows.
     """
-    fetching = Fetching(transaction, plan, len(rows), first)
+    fetching = PlanFetch(transaction, plan, len(rows), first)
     wanted = [*beside, *map(whole, plan.whole)]
     for steps in fetching.reads.rounds:
         for step in steps:

@@ -48,7 +48,7 @@ from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.commit.batch import rests_on
 from rome.transaction.reads.read_set import key_range
 from rome.transaction.row_locks import RowKey, RowLocks
-from rome.transaction.transaction import Isolation, StaleCatalog, Transaction
+from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
 
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for a row's lock, unless the option of that name says otherwise."""
@@ -144,7 +144,7 @@ def _evaluate(
         catalog = transaction.catalog
         try:
             found = _evaluate_once(transaction, statement, sql, rows, wait)
-        except StaleCatalog:
+        except CatalogChanged:
             continue
         except OperationalError:
             if transaction.catalog is catalog:

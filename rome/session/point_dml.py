@@ -1,4 +1,4 @@
-"""Statements that change single rows without the workspace (see `direct_plan` for which).
+"""Statements that change single rows without the workspace (see `point_plan` for which).
 
 What the constraints need is fetched, and checked at commit, as for any other change. If a key is taken or a parent is
 missing, the statement takes the way of all others, and SQLite says what is to be said. So it does where the transaction
@@ -17,12 +17,12 @@ from rome.catalog.key_codec import rowid_key
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
-from rome.session.point_keys import Need
-from rome.session.point_plan import DirectInsert, DirectUpdate, direct_plan
+from rome.session.point_keys import KeyProbe
+from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.transaction.reads.stored_rows import relaid
 from rome.transaction.transaction import Transaction
-from rome.transaction.writes.write_set import Entry
+from rome.transaction.writes.write_set import RowWrite
 
 
 class _New(NamedTuple):
@@ -30,36 +30,36 @@ class _New(NamedTuple):
 
     row: Row
     number: int | None
-    takes: list[Need]
-    parents: list[Need]
+    takes: list[KeyProbe]
+    parents: list[KeyProbe]
 
 
-def change_directly(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result | None:
+def run_point_dml(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result | None:
     """Run a plan, once for each set of parameters, without the workspace; None, with nothing done, if it must be there.
 
     Raises StaleCatalog.
     """
-    direct = direct_way(transaction, plan)
+    direct = point_plan_for(transaction, plan)
     try:
-        if type(direct) is DirectInsert:
+        if type(direct) is PointInsert:
             return _insert(transaction, plan, direct, rows)
-        if type(direct) is DirectUpdate:
+        if type(direct) is PointUpdate:
             return _update(transaction, direct, rows)
     except (NeedsWorkspace, DataError):
         pass
     return None
 
 
-def direct_way(transaction: Transaction, plan: Plan) -> DirectInsert | DirectUpdate | None:
+def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointUpdate | None:
     """The way of a plan without the workspace, if it has one and the transaction may take it now."""
     workspace = transaction.workspace
     if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
         return None
-    found: DirectInsert | DirectUpdate | None = plan.direct(lambda: direct_plan(plan, transaction.catalog))
+    found: PointInsert | PointUpdate | None = plan.direct(lambda: point_plan(plan, transaction.catalog))
     return found
 
 
-def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Sequence[Parameters]) -> Result | None:
+def _insert(transaction: Transaction, plan: Plan, direct: PointInsert, rows: Sequence[Parameters]) -> Result | None:
     news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
     wanted = [need.target for new in news for need in new.takes + new.parents]
     if len(rows) > 1 and direct.table.counted:
@@ -86,13 +86,13 @@ def _insert(transaction: Transaction, plan: Plan, direct: DirectInsert, rows: Se
         return None
     transaction.constrain(wanted)
     transaction.taken |= taken
-    transaction.record_directly(entries)
+    transaction.record_point_writes(entries)
     places = direct.returned
     returned = [tuple([entry.new[at] for at in places]) for entry in entries if entry.new] if places else []
     return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
 
 
-def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _New:
+def _new(direct: PointInsert, parameters: Parameters, foreign_keys: bool) -> _New:
     row, number = direct.row(parameters)
     keys = direct.unique if number is None and direct.table.counted else direct.keys
     takes = [need for key in keys if (need := key.need(row)) is not None]
@@ -100,7 +100,7 @@ def _new(direct: DirectInsert, parameters: Parameters, foreign_keys: bool) -> _N
     return _New(row, number, takes, parents)
 
 
-def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
+def _entry(transaction: Transaction, direct: PointInsert, new: _New) -> RowWrite:
     """The journal's entry of a new row, with a number of the counter if it needs one. Raises NeedsWorkspace."""
     table, row, number = direct.table, new.row, new.number
     if table.counted and number is None:
@@ -109,10 +109,10 @@ def _entry(transaction: Transaction, direct: DirectInsert, new: _New) -> Entry:
         row = direct.with_number(row, number)
     else:
         key = new.takes[0].key
-    return Entry(table, None, None, key, row, 1 if number is None else number, direct.encoded(row))
+    return RowWrite(table, None, None, key, row, 1 if number is None else number, direct.encoded(row))
 
 
-def _is_there(transaction: Transaction, need: Need) -> bool:
+def _is_there(transaction: Transaction, need: KeyProbe) -> bool:
     """Whether a row has this key now."""
     of, key, target = need
     if (of.space, key) in transaction.taken:
@@ -122,7 +122,7 @@ def _is_there(transaction: Transaction, need: Need) -> bool:
     return bool(rows) and any(of.of(row) == key for row in rows)
 
 
-def _update(transaction: Transaction, direct: DirectUpdate, rows: Sequence[Parameters]) -> Result | None:
+def _update(transaction: Transaction, direct: PointUpdate, rows: Sequence[Parameters]) -> Result | None:
     table, own = direct.table, transaction.own
     keys = [direct.key_of(parameters) for parameters in rows]
     row_cache = transaction.row_cache.known.get(table.id, {})
@@ -141,6 +141,6 @@ def _update(transaction: Transaction, direct: DirectUpdate, rows: Sequence[Param
                 return None  # there is no such row
             old = relaid(known.values, known.table, table)
         row = now[key] = direct.row(old, parameters)
-        entries.append(Entry(table, key, old, key, row, 0, direct.encoded(row)))
-    transaction.record_directly(entries)
+        entries.append(RowWrite(table, key, old, key, row, 0, direct.encoded(row)))
+    transaction.record_point_writes(entries)
     return Result([], None, len(rows), transaction.workspace.last_rowid)

@@ -9,7 +9,7 @@ from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, Table
 from rome.fallback import NeedsWorkspace
 from rome.sqlite.workspace import Row
-from rome.transaction.reads.row_cache import Target
+from rome.transaction.reads.row_cache import TableRequest
 from rome.values import Affinity
 
 AS_IT_IS_IN_KEYS: dict[Affinity, frozenset[type]] = {
@@ -35,22 +35,22 @@ class Key:
         """Return the key of a row; None if one of its values is NULL."""
         return self.codec.encode_unique(self.codec.take(row))
 
-    def target(self, key: bytes) -> Target:
+    def target(self, key: bytes) -> TableRequest:
         """Return the request that finds the row with this key."""
-        return Target(self.table, self.codec.get(key))
+        return TableRequest(self.table, self.codec.get(key))
 
-    def need(self, row: Row) -> Need | None:
+    def need(self, row: Row) -> KeyProbe | None:
         """Return what must be known of the key of a row; None if one of its values is NULL."""
         key = self.codec.encode_unique(self.codec.take(row))
-        return None if key is None else Need(self, key, Target(self.table, self.codec.get(key)))
+        return None if key is None else KeyProbe(self, key, TableRequest(self.table, self.codec.get(key)))
 
 
-class Need(NamedTuple):
+class KeyProbe(NamedTuple):
     """A key that a row takes, or that of its parent, and what is to be fetched to know who has it."""
 
     of: Key
     key: bytes
-    target: Target
+    target: TableRequest
 
 
 class Parent:
@@ -62,7 +62,7 @@ class Parent:
         self._places = [child.position[column.lower()] for column in columns]
         self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in key.columns]
 
-    def need(self, row: Row) -> Need | None:
+    def need(self, row: Row) -> KeyProbe | None:
         """What must be known of the parent that a row refers to; None if it refers to none. Raises NeedsWorkspace."""
         values = tuple([row[place] for place in self._places])
         if None in values:
@@ -72,7 +72,7 @@ class Parent:
                 raise NeedsWorkspace
         key = self.key.codec.encode_unique(values)
         assert key is not None
-        return Need(self.key, key, self.key.target(key))
+        return KeyProbe(self.key, key, self.key.target(key))
 
 
 def parents_of(table: Table, catalog: Catalog) -> list[Parent] | None:

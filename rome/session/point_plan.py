@@ -2,7 +2,7 @@
 
     INSERT INTO t (a, b) VALUES (?, 'x') RETURNING id            UPDATE t SET a = ? WHERE id = ?
 
-A `DirectInsert` or a `DirectUpdate` is made once for each plan. It tells a row from parameters where there is no
+A `PointInsert` or a `PointUpdate` is made once for each plan. It tells a row from parameters where there is no
 doubt: the table has no triggers, CHECKs, generated columns or other things that only SQLite can do, and each value is
 stored as it is, or by a conversion that is certain. In any doubt it tells none, and the statement takes the way of all
 others.
@@ -36,7 +36,7 @@ _ONLY_SQLITE = frozenset({"check", "strict"})
 """A table whose text has one of these words is not simple."""
 
 
-class Direct:
+class PointWrite:
     """What both kinds have in common."""
 
     def __init__(self, table: Table) -> None:
@@ -54,7 +54,7 @@ class Direct:
         return data
 
 
-class DirectInsert(Direct):
+class PointInsert(PointWrite):
     """An INSERT of one row."""
 
     def __init__(
@@ -100,7 +100,7 @@ class DirectInsert(Direct):
         return row if at is None else (*row[:at], number, *row[at + 1 :])
 
 
-class DirectUpdate(Direct):
+class PointUpdate(PointWrite):
     """An UPDATE of the row with a key."""
 
     def __init__(self, table: Table, values: Mapping[str, Source], key: Mapping[str, Source], parameters: int) -> None:
@@ -133,7 +133,7 @@ class DirectUpdate(Direct):
 _ANY = Column("", 0, Affinity.BLOB)
 
 
-def direct_plan(plan: Plan, catalog: Catalog) -> DirectInsert | DirectUpdate | None:
+def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None:
     """The direct way of a plan under its catalog; None if it has none."""
     table, statement = plan.target, plan.statement
     if table is None or statement.on_conflict or statement.has_upsert or plan.whole:
@@ -157,7 +157,7 @@ def _is_simple(table: Table, catalog: Catalog) -> bool:
     return not any(index.computed for index in table.indexes) and COLLATIONS.keys() >= collations
 
 
-def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:
+def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     if plan.values is None or len(plan.values.rows) != 1 or tokenize(plan.sql)[0].word() != "INSERT":
         return None
     (row,) = plan.values.rows
@@ -171,7 +171,7 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> DirectInsert | None:
     if parents is None or returned is None:
         return None
     width = len(sources)
-    return DirectInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
+    return PointInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
 
 
 def _returned(sql: str, table: Table) -> list[int] | None:
@@ -190,7 +190,7 @@ def _returned(sql: str, table: Table) -> list[int] | None:
             return places if reader.done else None
 
 
-def _update(plan: Plan, table: Table, catalog: Catalog) -> DirectUpdate | None:
+def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
     shape = read_update(plan.sql)
     key = {name.lower() for name in table.key}
     if shape is None or shape.where.keys() != key or not table.position.keys() >= shape.values.keys():
@@ -202,7 +202,7 @@ def _update(plan: Plan, table: Table, catalog: Catalog) -> DirectUpdate | None:
         fixed.update(column.lower() for column in each.parent_columns)
     if not fixed.isdisjoint(shape.values):
         return None
-    return DirectUpdate(table, shape.values, shape.where, _count([*shape.values.values(), *shape.where.values()]))
+    return PointUpdate(table, shape.values, shape.where, _count([*shape.values.values(), *shape.where.values()]))
 
 
 def _count(sources: Iterable[Source]) -> int:

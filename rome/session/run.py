@@ -18,12 +18,12 @@ from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker
 from rome.plan.prepare import Plan, make_plan
 from rome.session.dml import change
-from rome.session.fetch import Fetching, fetch, rows_of_step, stage
+from rome.session.fetch import PlanFetch, fetch, rows_of_step, stage
 from rome.session.topn import fetch_page
 from rome.sql.planner.planner import Step, bind_count
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row, together
-from rome.transaction.transaction import StaleCatalog, Transaction
+from rome.transaction.transaction import CatalogChanged, Transaction
 
 
 def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
@@ -39,7 +39,7 @@ def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence
             if statement.changes_rows:
                 return change(transaction, plan, rows)
             return _read(transaction, plan, rows)
-        except StaleCatalog:
+        except CatalogChanged:
             continue
     raise OperationalError("the schema keeps changing under this statement; run it again")
 
@@ -85,7 +85,7 @@ def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> R
     return _evaluate(transaction, plan, fetch(transaction, plan, rows), rows)
 
 
-def _evaluate(transaction: Transaction, plan: Plan, fetching: Fetching, rows: Sequence[Parameters]) -> Result:
+def _evaluate(transaction: Transaction, plan: Plan, fetching: PlanFetch, rows: Sequence[Parameters]) -> Result:
     """The statement's results over what was fetched for it."""
     if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
         try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from rome.errors import Error
 from rome.fallback import UnsupportedValue
 from rome.plan.prepare import Plan
-from rome.session.fetch import Fetching, fetch, stage
+from rome.session.fetch import PlanFetch, fetch, stage
 from rome.sql.planner.bind import number_of
 from rome.sql.planner.planner import bind
 from rome.sql.planner.read_plan import Page
@@ -34,7 +34,7 @@ def _asked(plan: Plan, parameters: Parameters) -> tuple[Page, int] | None:
     return None if page is None or wanted is None else (page, wanted)
 
 
-def fetch_page(transaction: Transaction, plan: Plan, parameters: Parameters) -> Fetching | Result | None:
+def fetch_page(transaction: Transaction, plan: Plan, parameters: Parameters) -> PlanFetch | Result | None:
     """Fetch what is enough for a plan's page, or answer the statement at once; None if everything is to be fetched."""
     asked = _asked(plan, parameters)
     if asked is None:
@@ -65,7 +65,7 @@ def fetch_page(transaction: Transaction, plan: Plan, parameters: Parameters) -> 
     return None
 
 
-def _come_out(transaction: Transaction, plan: Plan, fetching: Fetching, parameters: Parameters) -> Result | int | None:
+def _come_out(transaction: Transaction, plan: Plan, fetching: PlanFetch, parameters: Parameters) -> Result | int | None:
     """What comes out if LIMIT and OFFSET leave all, or how many rows; None if that can't be told."""
     if plan.uncut is not None and not transaction.has_changed(plan.tables):
         try:

@@ -43,12 +43,12 @@ from rome.storage.store import (
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.read_set import Reads
-from rome.transaction.reads.row_cache import RowCache, Target, request_of
+from rome.transaction.reads.read_set import ReadSet
+from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
 from rome.transaction.row_locks import RowLocks
 from rome.transaction.undo import UndoLog
 from rome.transaction.writes.sequences import Number, Numbers
-from rome.transaction.writes.write_set import Entry, entries_of, net_of
+from rome.transaction.writes.write_set import RowWrite, entries_of, net_of
 
 
 class Isolation(enum.Enum):
@@ -60,11 +60,11 @@ class Isolation(enum.Enum):
     AUTOCOMMIT = "AUTOCOMMIT"
 
 
-class StaleCatalog(Exception):
+class CatalogChanged(Exception):
     """The first fetch showed that the schema is not the one that the statement was planned for. Plan it again."""
 
 
-class Mark(NamedTuple):
+class Savepoint(NamedTuple):
     """A savepoint, and where everything that goes back with it stood."""
 
     name: str
@@ -84,7 +84,7 @@ class Transaction:
     digest = b""
     """Of the read version: it tells the version from others of its number (see `storage.store`)."""
     schema_changed = False
-    savepoints: Sequence[Mark] = ()
+    savepoints: Sequence[Savepoint] = ()
     guards: Sequence[Guard] = ()
     row_locks: RowLocks | None = None
     used: Sequence[Number] = ()
@@ -92,7 +92,7 @@ class Transaction:
     draws_again = False
     """Whether commit was refused because of a number that was drawn: with the same numbers it is refused again."""
     _changed: frozenset[int] = frozenset()
-    _reads: Reads | None = None
+    _reads: ReadSet | None = None
     _numbers: Numbers | None = None
     _earlier: dict[int, bytes] | None = None
 
@@ -107,7 +107,7 @@ class Transaction:
         self.catalog = self.base = database.newest
         self.undo_log = UndoLog()
         self.row_cache = RowCache(workspace, self.undo_log)
-        self.journal: list[Entry] = []
+        self.journal: list[RowWrite] = []
         # What was changed without the workspace: the rows as they are now, and the keys that new ones have taken.
         self.own: dict[tuple[int, bytes], Row] = {}
         self.taken: set[tuple[bytes, bytes]] = set()
@@ -116,10 +116,10 @@ class Transaction:
             workspace.use(self.catalog)
 
     @property
-    def reads(self) -> Reads:
+    def reads(self) -> ReadSet:
         """What commit is to check."""
         if self._reads is None:
-            self._reads = Reads(self.version or 0)
+            self._reads = ReadSet(self.version or 0)
         return self._reads
 
     @property
@@ -163,7 +163,7 @@ class Transaction:
         if self.version is None:
             self._take_version(self.database.store.fetch([], None))
 
-    def fetch(self, targets: Iterable[Target]) -> list[Target]:
+    def fetch(self, targets: Iterable[TableRequest]) -> list[TableRequest]:
         """Fetch what these targets ask for, as far as it is not known: one round trip, or none. What was fetched.
 
         Raises StaleCatalog.
@@ -175,10 +175,10 @@ class Transaction:
 
     def count(self, table: Table, request: Count) -> int:
         """How many keys some ranges hold: one round trip. Raises StaleCatalog."""
-        number: int = self._ask([Target(table, request)]).answers[0]
+        number: int = self._ask([TableRequest(table, request)]).answers[0]
         return number
 
-    def _ask(self, targets: Sequence[Target]) -> Fetched:
+    def _ask(self, targets: Sequence[TableRequest]) -> Fetched:
         try:
             fetched = self.database.store.fetch([*map(request_of, targets)], self.version)
         except HistoryLost:
@@ -189,7 +189,7 @@ class Transaction:
             self.reads.note(targets, fetched)
         return fetched
 
-    def constrain(self, targets: Iterable[Target]) -> None:
+    def constrain(self, targets: Iterable[TableRequest]) -> None:
         """What these targets ask for, fetched at the present read version, is checked at commit at every level."""
         for target in targets:
             self.reads.constraint(target.request)
@@ -197,7 +197,7 @@ class Transaction:
     @contextmanager
     def rebuilding_table(self, name: str) -> Iterator[None]:
         """Within, foreign keys are not enforced; and at commit no row of the table may have been written by others."""
-        with suppress(StaleCatalog):
+        with suppress(CatalogChanged):
             self.ensure_snapshot()
         table = self.table(name)
         if table is not None:
@@ -240,7 +240,7 @@ class Transaction:
         self.workspace.use(self.catalog)
         # Nothing happened yet since they were opened.
         self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
-        raise StaleCatalog
+        raise CatalogChanged
 
     def fence(self, guard: Guard, late: bool) -> None:
         """Let a lock guard the commit. Raises Conflict if what was read may lack what its former holders wrote.
@@ -263,11 +263,11 @@ class Transaction:
 
     # ── changing ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def pending(self, mark: Mark) -> list[Entry]:
+    def pending(self, mark: Savepoint) -> list[RowWrite]:
         """What the workspace recorded since a mark, as journal entries; they are not in the journal yet."""
         return entries_of(self.catalog, self.workspace.changes[mark.workspace[0] :])
 
-    def record(self, entries: Sequence[Entry]) -> None:
+    def record(self, entries: Sequence[RowWrite]) -> None:
         """Put entries into the journal; numbers given explicitly move the counters of this process on."""
         self.journal.extend(entries)
         self._changed |= {entry.table.id for entry in entries}
@@ -283,7 +283,7 @@ class Transaction:
                     self.numbers.give(table.id, (entry.new_rowid,))
                     self.database.counters.skip(row_counter(table.id), entry.new_rowid)
 
-    def record_directly(self, entries: Sequence[Entry]) -> None:
+    def record_point_writes(self, entries: Sequence[RowWrite]) -> None:
         """Record what was changed without the workspace, each entry by an execution of its own, and owe it the rows."""
         for table, _, old, key, row, rowid, _ in entries:
             assert key is not None
@@ -322,13 +322,13 @@ class Transaction:
 
     # ── savepoints ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def mark(self, name: str) -> Mark:
+    def mark(self, name: str) -> Savepoint:
         """Open a savepoint in the workspace."""
         self.workspace.begin()
         self.numbers.mark()
-        return Mark(name, self.workspace.mark(name), self.undo_log.mark(), len(self.journal), self.catalog)
+        return Savepoint(name, self.workspace.mark(name), self.undo_log.mark(), len(self.journal), self.catalog)
 
-    def back_to(self, mark: Mark) -> None:
+    def back_to(self, mark: Savepoint) -> None:
         """Undo everything since the mark; its savepoint stays open. Numbers drawn since then are used again."""
         self.numbers.back_to_mark()
         self.workspace.back_to(mark.name, mark.workspace)

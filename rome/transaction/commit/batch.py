@@ -17,7 +17,7 @@ from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.reads.stored_rows import relaid
-from rome.transaction.writes.write_set import Net
+from rome.transaction.writes.write_set import FinalRow
 
 _GREATEST_ID = 2**63 - 1
 
@@ -43,13 +43,13 @@ class BatchBuilder:
         self._version = version
         self._tables = catalog.by_id
         self._old_tables = base.by_id
-        self._net: Mapping[tuple[int, bytes], Net] = {}
+        self._net: Mapping[tuple[int, bytes], FinalRow] = {}
         self._writes: dict[tuple[bytes, bytes], bytes | None] = {}
         self._checks: list[Check] = []
         self._drops: list[bytes] = []
         self._advances: dict[bytes, int] = {}
 
-    def rows(self, net: Mapping[tuple[int, bytes], Net]) -> None:
+    def rows(self, net: Mapping[tuple[int, bytes], FinalRow]) -> None:
         """Write rows and their entries. Tables that the transaction dropped are left out."""
         self._net = net
         written: set[int] = set()

@@ -19,12 +19,12 @@ from rome.fallback import NotConvertible
 from rome.sqlite.workspace import Row
 from rome.storage.keys import collate, encode
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.row_cache import Target, whole
-from rome.transaction.writes.write_set import Entry
+from rome.transaction.reads.row_cache import TableRequest, whole
+from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue, convert
 
 
-class Constraints:
+class NeededKeys:
     """Finds the needs of changes under a catalog."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Constraints:
         self._entries = entries
         self._foreign_keys = foreign_keys
 
-    def needs(self, changes: Sequence[Entry], violated: bool) -> Iterator[Target]:
+    def needs(self, changes: Sequence[RowWrite], violated: bool) -> Iterator[TableRequest]:
         """The needs of rows that were changed. `violated`: SQLite has counted violations of foreign keys.
 
         SQLite counts the rows that lack their parent: one more for a row that comes, one less for one that goes, the
@@ -55,16 +55,16 @@ class Constraints:
             if change.old is not None and self._foreign_keys:
                 yield from self._children_needs(change)
 
-    def _refers_anew(self, change: Entry) -> bool:
+    def _refers_anew(self, change: RowWrite) -> bool:
         """Whether a changed row has a parent that it did not have before."""
         return change.new is not None and any(self._parent_needs(change.table, change.new, change.old))
 
-    def _unique_needs(self, change: Entry) -> Iterator[Target]:
+    def _unique_needs(self, change: RowWrite) -> Iterator[TableRequest]:
         table, new = change.table, change.new
         assert new is not None
         assert change.new_key is not None
         if change.new_key != change.old_key and not (table.counted and (table.id, change.new_rowid) in self._drawn):
-            yield Target(table, table.row_codec.get(change.new_key))
+            yield TableRequest(table, table.row_codec.get(change.new_key))
         for index in table.indexes:
             if not index.unique:
                 continue
@@ -72,16 +72,16 @@ class Constraints:
             if values is None or None in values:
                 continue
             if change.old is None or self._entries.columns(table, index, change.old) != values:
-                yield Target(table, table.index_codecs[index.id].get(encode(values)))
+                yield TableRequest(table, table.index_codecs[index.id].get(encode(values)))
 
-    def _parent_needs(self, table: Table, new: Row, old: Row | None) -> Iterator[Target]:
+    def _parent_needs(self, table: Table, new: Row, old: Row | None) -> Iterator[TableRequest]:
         for key in table.foreign_keys:
             values = _values(table, new, key.columns)
             if None in values or (old is not None and _values(table, old, key.columns) == values):
                 continue
             yield from parent_lookup(self._catalog, key, values)
 
-    def _children_needs(self, change: Entry) -> Iterator[Target]:
+    def _children_needs(self, change: RowWrite) -> Iterator[TableRequest]:
         table, old, new = change.table, change.old, change.new
         assert old is not None
         for key in self._catalog.children.get(table.name.lower(), ()):
@@ -92,7 +92,7 @@ class Constraints:
             if child is not None:
                 yield _children_lookup(child, key, values)
 
-    def needs_of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[Target]:
+    def needs_of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
         """The needs of a row to be inserted, as far as the values of its columns (lower-case names) are known."""
         codecs: list[KeyCodec] = [table.row_codec] if table.key else []
         codecs += [table.index_codecs[index.id] for index in table.indexes if index.unique and not index.computed]
@@ -100,7 +100,7 @@ class Constraints:
             values = _stored(table, codec.columns, known)
             encoded = None if values is None else codec.encode_unique(values)
             if encoded is not None:
-                yield Target(table, codec.get(encoded))
+                yield TableRequest(table, codec.get(encoded))
         if self._foreign_keys:
             for key in table.foreign_keys:
                 values = _stored(table, key.columns, known)
@@ -122,7 +122,7 @@ def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) ->
         return None
 
 
-def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[Target]:
+def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[TableRequest]:
     """The parent that a foreign key's values refer to; nothing if there is no such table (SQLite then says so)."""
     parent = catalog.table(key.parent)
     if parent is None or not all(column.lower() in parent.by_name for column in key.parent_columns):
@@ -138,17 +138,17 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
         yield whole(parent)
         return
     if wanted.keys() == {column.lower() for column in parent.key}:
-        yield Target(parent, parent.row_codec.get(encode(wanted[column] for column in parent.row_codec.columns)))
+        yield TableRequest(parent, parent.row_codec.get(encode(wanted[column] for column in parent.row_codec.columns)))
         return
     for index in parent.indexes:
         codec = parent.index_codecs[index.id]
         if index.unique and not index.computed and wanted.keys() == set(codec.columns):
-            yield Target(parent, codec.get(encode(wanted[column] for column in codec.columns)))
+            yield TableRequest(parent, codec.get(encode(wanted[column] for column in codec.columns)))
             return
     yield whole(parent)
 
 
-def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> Target:
+def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
     """The children that refer to a parent's key."""
     columns = [child.by_name[column.lower()] for column in key.columns]
     try:
@@ -161,5 +161,5 @@ def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) 
     names = tuple(column.name.lower() for column in columns)
     for codec in (child.row_codec, *child.index_codecs.values()):
         if codec.columns[: len(names)] == names:
-            return Target(child, codec.prefix(encode(wanted)))
+            return TableRequest(child, codec.prefix(encode(wanted)))
     return whole(child)

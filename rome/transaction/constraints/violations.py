@@ -15,7 +15,7 @@ from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import tokenize
 from rome.sqlite.catalog_reader import quoted
 from rome.sqlite.workspace import Row, Workspace
-from rome.transaction.writes.write_set import Entry
+from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue
 
 FOREIGN_KEY = "FOREIGN KEY constraint failed"
@@ -28,7 +28,7 @@ def is_of_foreign_key(error: Error | None) -> bool:
     return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY and error.parent is None
 
 
-def foreign_key_error(workspace: Workspace, catalog: Catalog, entries: Iterable[Entry]) -> IntegrityError:
+def foreign_key_error(workspace: Workspace, catalog: Catalog, entries: Iterable[RowWrite]) -> IntegrityError:
     """The error of the foreign key that these changes, which the workspace holds, violate; as much as can be told."""
     for entry in entries:
         for key, values, restricts in _keys_of(catalog, entry):
@@ -38,7 +38,7 @@ def foreign_key_error(workspace: Workspace, catalog: Catalog, entries: Iterable[
     return IntegrityError(FOREIGN_KEY)
 
 
-def _keys_of(catalog: Catalog, entry: Entry) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
+def _keys_of(catalog: Catalog, entry: RowWrite) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
     """The foreign keys that a changed row may violate, each with the value of the key, and whether it may not change.
 
     A key that may not change (RESTRICT) is never put off: its parent is there still.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from rome.fast_tuples import tuple_maker
 from rome.storage.keys import row_key_of
 from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
-from rome.transaction.reads.row_cache import Target
+from rome.transaction.reads.row_cache import TableRequest
 
 check_of = tuple_maker(Check)
 
@@ -17,7 +17,7 @@ def key_range(key: bytes) -> tuple[bytes, bytes]:
     return key, key + b"\x00"
 
 
-class Reads:
+class ReadSet:
     """Key ranges that were read, each with the version it was read at first."""
 
     def __init__(self, version: int) -> None:
@@ -33,7 +33,7 @@ class Reads:
         """What this request finds at the present read version must not be written to until commit, at any level."""
         self._add(request, Demand.UNWRITTEN)
 
-    def note(self, targets: Iterable[Target], fetched: Fetched) -> None:
+    def note(self, targets: Iterable[TableRequest], fetched: Fetched) -> None:
         """A fetch was answered, and all reads are to be checked (SERIALIZABLE), not only constraint reads."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             self._add(target.request, Demand.UNWRITTEN)

@@ -45,15 +45,15 @@ _known = tuple_maker(CachedRow)
 _values_of: Callable[[Any], Any] = itemgetter(2)
 
 
-class Target(NamedTuple):
+class TableRequest(NamedTuple):
     """A request, and the table whose rows its answer brings."""
 
     table: Table
     request: Request
 
 
-target_of = tuple_maker(Target)
-request_of: Callable[[Target], Request] = itemgetter(1)
+table_request = tuple_maker(TableRequest)
+request_of: Callable[[TableRequest], Request] = itemgetter(1)
 """The request of a target."""
 
 
@@ -95,11 +95,11 @@ class RowCache:
 
     # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def missing(self, targets: Iterable[Target]) -> list[Target]:
+    def missing(self, targets: Iterable[TableRequest]) -> list[TableRequest]:
         """The requests, or the parts of them, that have not been answered yet."""
         if not self._known and not self._fresh and isinstance(targets, list) and len(targets) == 1:
             return targets
-        left: dict[Request, Target] = {}
+        left: dict[Request, TableRequest] = {}
         for target in targets:
             table, request = target
             fresh = self._fresh.get(table.id)
@@ -117,7 +117,7 @@ class RowCache:
                 request = Get(request.space, keys)
             elif isinstance(request, Lookup) and self._is_answered(table, request):
                 continue
-            left[request] = Target(table, request)
+            left[request] = TableRequest(table, request)
         return list(left.values())
 
     def _is_answered(self, table: Table, request: Lookup) -> bool:
@@ -127,7 +127,7 @@ class RowCache:
         self._answers[request] = keys
         return True
 
-    def add(self, targets: Sequence[Target], fetched: Fetched) -> None:
+    def add(self, targets: Sequence[TableRequest], fetched: Fetched) -> None:
         """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
         for target, answer in zip(targets, fetched.answers, strict=True):
             table, request = target
@@ -155,7 +155,7 @@ class RowCache:
             table, request, version, keys, rows, _ = fresh
             self._know(table, version, self._note(table, request, keys), rows)
 
-    def _add(self, target: Target, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+    def _add(self, target: TableRequest, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
         """Keep one more answer of a table."""
         table, request = target
         keys = self._note(table, request, keys)
@@ -183,7 +183,7 @@ class RowCache:
         known = self._known.setdefault(table.id, {})
         known.update(zip(keys, map(_known, zip(repeat(version), repeat(table), rows)), strict=True))
 
-    def rows(self, targets: Sequence[Target]) -> list[Row]:
+    def rows(self, targets: Sequence[TableRequest]) -> list[Row]:
         """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
 
         When all of the table was fetched, these may be all of its rows. The list is not to be changed.
@@ -279,7 +279,7 @@ class RowCache:
                     self._undo_log.take_out(staged, key)
 
 
-def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
+def _in_key_order(target: TableRequest, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
     """The rows that there are of an answer, in key order. `keys`: as in `_Fresh`."""
     table, request = target
     if len(rows) == 1:
@@ -296,6 +296,6 @@ def _in_key_order(target: Target, keys: Sequence[bytes], rows: Sequence[Row | No
     return [row for _, row in sorted(zip(keys, found, strict=True), key=itemgetter(0))]
 
 
-def whole(table: Table) -> Target:
+def whole(table: Table) -> TableRequest:
     """Every row of a table."""
-    return Target(table, Whole(rows_space(table.id)))
+    return TableRequest(table, Whole(rows_space(table.id)))

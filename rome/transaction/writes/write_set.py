@@ -12,7 +12,7 @@ from rome.catalog.model import Catalog, Table
 from rome.sqlite.workspace import Row, RowChange
 
 
-class Entry(NamedTuple):
+class RowWrite(NamedTuple):
     """One changed row: keys and stored values before and after (None: it was, or is, not there)."""
 
     table: Table
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     """The row as the store will have it, where that is known already."""
 
 
-class Net(NamedTuple):
+class FinalRow(NamedTuple):
     """The last state of a key that was written: the table's definition at that time, and the row (None: gone)."""
 
     table: Table
@@ -34,7 +34,7 @@ class Net(NamedTuple):
     """As in Entry."""
 
 
-def entries_of(catalog: Catalog, changes: Iterable[RowChange]) -> list[Entry]:
+def entries_of(catalog: Catalog, changes: Iterable[RowChange]) -> list[RowWrite]:
     """The changes that the workspace recorded, as journal entries."""
     found = []
     for change in changes:
@@ -44,16 +44,16 @@ def entries_of(catalog: Catalog, changes: Iterable[RowChange]) -> list[Entry]:
         row_key = table.row_codec.row_key
         old_key = None if change.old is None else row_key(change.old, change.old_rowid)
         new_key = None if change.new is None else row_key(change.new, change.new_rowid)
-        found.append(Entry(table, old_key, change.old, new_key, change.new, change.new_rowid))
+        found.append(RowWrite(table, old_key, change.old, new_key, change.new, change.new_rowid))
     return found
 
 
-def net_of(journal: Iterable[Entry]) -> dict[tuple[int, bytes], Net]:
+def net_of(journal: Iterable[RowWrite]) -> dict[tuple[int, bytes], FinalRow]:
     """(table id, row key) → last state."""
-    net: dict[tuple[int, bytes], Net] = {}
+    net: dict[tuple[int, bytes], FinalRow] = {}
     for entry in journal:
         if entry.old_key is not None:
-            net[entry.table.id, entry.old_key] = Net(entry.table, None)
+            net[entry.table.id, entry.old_key] = FinalRow(entry.table, None)
         if entry.new_key is not None:
-            net[entry.table.id, entry.new_key] = Net(entry.table, entry.new, entry.data)
+            net[entry.table.id, entry.new_key] = FinalRow(entry.table, entry.new, entry.data)
     return net
