@@ -51,16 +51,6 @@ class Index:
     where: str | None = None
     """For a partial index: the SQL of its predicate."""
 
-    @cached_property
-    def is_binary(self) -> bool:
-        """Whether its columns are compared as they are."""
-        return set(self.collations) <= {"BINARY"}
-
-    @cached_property
-    def is_pushdown_safe(self) -> bool:
-        """Whether its keys are values of a row, as they are."""
-        return self.is_binary and not self.computed
-
 
 @dataclass(frozen=True)
 class ForeignKey:

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rome.catalog.key_codec import rowid_key
+from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
 from rome.session.point_keys import KeyProbe
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
-from rome.transaction.reads.stored_rows import relaid
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
 
@@ -139,7 +139,7 @@ def _update(transaction: Transaction, direct: PointUpdate, rows: Sequence[Parame
             known = row_cache.get(key)
             if known is None or known.values is None:
                 return None  # there is no such row
-            old = relaid(known.values, known.table, table)
+            old = migrate_row(known.values, known.table, table)
         row = now[key] = direct.row(old, parameters)
         entries.append(RowWrite(table, key, old, key, row, 0, direct.encoded(row)))
     transaction.record_point_writes(entries)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rome.catalog.model import Catalog, Column, Table
+from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.prepare import Plan
@@ -25,7 +26,6 @@ from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import TokenReader, names, tokenize
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.keys import COLLATIONS
-from rome.storage.rows import encode_row
 from rome.storage.store import rows_space
 from rome.values import Affinity
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog, Table
+from rome.catalog.rows import read_row
 from rome.database.registry import open_database, release_database
 from rome.storage.store import CATALOG, Range, Store, Whole, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.stored_rows import read_row
 from rome.url import parse_url
 
 

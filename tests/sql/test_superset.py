@@ -15,11 +15,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from rome.catalog.model import Catalog, Table
+from rome.catalog.rows import encode_row
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.planner import ReadPlan, Statistics, bind, plan_reads
 from rome.storage.keys import collate, encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
-from rome.storage.rows import encode_row
 from rome.storage.store import Batch, Get, Lookup, Request, Whole, Write, index_space, rows_space
 from tests.sql.schema import catalog_of
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rome.catalog.rows import decode_row, decode_rows, encode_row
 from rome.errors import DataError, FormatError
-from rome.storage.rows import decode_row, decode_rows, encode_row
 
 values = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.text(), st.binary())
 

@@ -7,16 +7,15 @@ from dataclasses import replace
 
 from rome.catalog.codec import catalog_key, encode_object
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
+from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import row_counter
 from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode
-from rome.storage.rows import encode_row
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
-from rome.transaction.reads.stored_rows import relaid
 from rome.transaction.writes.write_set import FinalRow
 
 _GREATEST_ID = 2**63 - 1
@@ -70,8 +69,8 @@ class BatchBuilder:
                 self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
                 self._checks.append(check_of((space, key, key + b"\0", known.version, Demand.UNWRITTEN)))
-            before = None if old is None or known is None else relaid(old, known.table, table)
-            after = None if state.row is None else relaid(state.row, state.table, table)
+            before = None if old is None or known is None else migrate_row(old, known.table, table)
+            after = None if state.row is None else migrate_row(state.row, state.table, table)
             self._index_row(table, key, before, after)
             written.add(table_id)
         for table_id in written:
@@ -194,10 +193,10 @@ class BatchBuilder:
         """Every row of the table after this transaction. The statement that made the index has loaded them all."""
         for key, known in self._loaded.known.get(table.id, {}).items():
             if known.values is not None and (table.id, key) not in self._net:
-                yield key, relaid(known.values, known.table, table)
+                yield key, migrate_row(known.values, known.table, table)
         for (table_id, key), state in self._net.items():
             if table_id == table.id and state.row is not None:
-                yield key, relaid(state.row, state.table, table)
+                yield key, migrate_row(state.row, state.table, table)
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -19,12 +19,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.model import Table
+from rome.catalog.rows import migrate_row, read_rows
 from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
 from rome.transaction.reads.answered_lookups import AnsweredLookups
-from rome.transaction.reads.stored_rows import read_rows, relaid
 from rome.transaction.undo import UndoLog
 
 UNREAD = -1
@@ -248,7 +248,7 @@ class RowCache:
                 continue
             self._undo_log.set(staged, key, True)
             if row.values is not None:
-                values = relaid(row.values, row.table, table)
+                values = migrate_row(row.values, row.table, table)
                 rows.append(values if table.key else (decode(key)[0], *values))
         if rows:
             # A compiled statement reads a table without the workspace's ever having heard of it.
