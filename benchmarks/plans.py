@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from benchmarks.schema import Server, Tag, database
 from rome.compiled import NotCompiled
-from rome.plan.definition_cache import DefinitionCache
+from rome.plan.plan_cache import DefinitionCache
 
 SERVERS = 1000
 TURNS = 7
@@ -80,7 +80,7 @@ def workspace_only(engine: Engine) -> Iterator[None]:
     """Plans made inside are for the workspace."""
     nothing = mock.Mock(return_value=NotCompiled("switched off"))
     with mock.patch.multiple(
-        "rome.plan.prepare", compile_select=nothing, _plans=DefinitionCache(), _analyses=DefinitionCache()
+        "rome.plan.prepare", compile_select=nothing, _plans=DefinitionCache(), _shapes=DefinitionCache()
     ):
         _forget_plans(engine)
         yield

@@ -9,7 +9,7 @@ from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.database.counters import Counters
 from rome.plan.plan_cache import PlanCache
-from rome.sql.planner.planner import Statistics
+from rome.sql.planner.statistics import Statistics
 from rome.storage.store import CATALOG, Fetched, Store, Whole, history_lost
 from rome.url import URL
 

@@ -1,33 +1,51 @@
-"""Plans that are known, by text and catalog: those that are used are kept.
+"""The two caches of plans.
 
-This is the short way of a statement that runs again. What plans are made of is kept for all databases (`known`).
+    cache             key                               value                    size    invalidated by
+    PlanCache         catalog digest, statement text    the plan of a database   2000    statistics that changed much
+    DefinitionCache   text, definitions in the catalog  what was made of them    2000    nothing: it holds for all
+
+A statement that runs again finds its plan in its database's `PlanCache`, without a lock and without leaving this
+module. What takes long (parsing, analysis, compilation) does not depend on a database: it is kept for the whole process
+in a `DefinitionCache`, for all databases and catalogs in which the tables, views and triggers that the statement uses
+have the same definitions.
 """
 
 from __future__ import annotations
 
+import os
 import threading
+from collections import OrderedDict
+from typing import Generic, TypeVar
 
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
+from rome.sql.analysis.dependencies import Definitions
 
-MOST = 2000
+CAPACITY = 2000
+"""The number of texts in a cache."""
+
+_DEFINITIONS_PER_TEXT = 4
+"""A migration leads through many definitions, of which few come again."""
+
+T = TypeVar("T")
 
 
 class _Entry:
-    """A plan that is known. `is_used`: it was asked for since it was looked at last."""
+    """A cached plan. `is_used`: it was asked for since the eviction passed it."""
 
-    __slots__ = ("is_used", "plan")
+    __slots__ = ("basis", "is_used", "plan")
 
     def __init__(self, plan: Plan) -> None:
+        assert plan.reads.basis is not None
         self.plan = plan
+        self.basis = plan.reads.basis
         self.is_used = False
 
 
 class PlanCache:
     """The plans of a database, shared by its connections.
 
-    `hits` and `misses` count how often a plan was known; threads may lose a count, for what is known is found without
-    a lock. Who goes first where there are too many is found by second chance: the oldest that nobody has used since it
-    was looked at last.
+    `hits` and `misses` count how often a plan was found; a count may get lost between threads, since plans are found
+    without a lock. Eviction is *second chance*: the oldest plan goes that was not used since it was passed last.
     """
 
     def __init__(self) -> None:
@@ -36,21 +54,21 @@ class PlanCache:
         self._entries: dict[tuple[bytes, str], _Entry] = {}
         self._lock = threading.Lock()
 
-    def known(self, catalog: bytes, sql: str) -> Plan | None:
-        """The plan of a text under the committed catalog of that digest; None if there is none that is still good."""
+    def get(self, catalog: bytes, sql: str) -> Plan | None:
+        """Return the plan of a text under the catalog of that digest; None if there is none, or it is outdated."""
         entry = self._entries.get((catalog, sql))
-        if entry is None or entry.plan.reads.is_outdated:
+        if entry is None or (entry.basis.seen != entry.basis.source.changes and entry.basis.is_outdated()):
             self.misses += 1
             return None
         entry.is_used = True
         self.hits += 1
         return entry.plan
 
-    def keep(self, catalog: bytes, sql: str, plan: Plan) -> None:
-        """Remember a plan that was made."""
+    def put(self, catalog: bytes, sql: str, plan: Plan) -> None:
+        """Keep a plan."""
         with self._lock:
             self._entries[catalog, sql] = _Entry(plan)
-            while len(self._entries) > MOST:
+            while len(self._entries) > CAPACITY:
                 oldest = next(iter(self._entries))
                 entry = self._entries.pop(oldest)
                 if entry.is_used:
@@ -61,3 +79,33 @@ class PlanCache:
         """Forget all plans."""
         with self._lock:
             self._entries.clear()
+
+
+class DefinitionCache(Generic[T]):
+    """What was made of texts under definitions, of all databases of this process; the least recently used go first."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, list[tuple[Definitions, T]]] = OrderedDict()
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
+
+    def get(self, text: str, definitions: Definitions) -> T | None:
+        """Return what was made of a text under the same definitions; None if there is nothing."""
+        with self._lock:
+            found = self._values.get(text)
+            if found is None:
+                return None
+            self._values.move_to_end(text)
+            found = list(found)
+        return next((value for each, value in found if each == definitions), None)
+
+    def put(self, text: str, definitions: Definitions, value: T) -> None:
+        """Keep what was made of a text under definitions, in place of what was kept for the same ones."""
+        with self._lock:
+            others = [each for each in self._values.pop(text, ()) if each[0] != definitions]
+            self._values[text] = [(definitions, value), *others[: _DEFINITIONS_PER_TEXT - 1]]
+            while len(self._values) > CAPACITY:
+                self._values.popitem(last=False)

@@ -1,21 +1,37 @@
-"""Plans: which rows a statement needs, and how it is run. Immutable, without values, shared between connections."""
+"""Prepare a statement: from its text, a catalog and statistics to its plan.
+
+`prepare` asks the cache; `_make_plan` is the whole way in seven steps:
+
+1. An INSERT is rewritten to take the ids of new rows from the sequence (`sql.rewrite.counter_ids`).
+2. SQLite compiles the text in the workspace, without running it. It raises the error of a wrong statement, and its
+   authorizer reports every table that the statement reads, also through views.
+3. The text is normalized, parsed and analyzed: table references, predicates, Top-N (`sql.analysis`).
+4. A SELECT is compiled to a Python function (`rome.compiled`), or there is a reason why not.
+5. Tables that SQLite reads and the analysis has no table reference for get a full scan.
+6. It is decided whether a Top-N plan is of use: it needs an evaluator that counts the rows which LIMIT would cut.
+7. The planner chooses access paths and their order by the statistics (`sql.planner`).
+
+Steps 3 and 4 take most of the time. Their results hold for all texts that differ in their IN lists only and for all
+catalogs with tables of the same shape, so they are cached by normalized text (`_shapes`); plans are cached by text
+(`_plans`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Set
+from collections.abc import Set
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Any
 
 import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled import Compiled, NotCompiled, compile_select
-from rome.plan.definition_cache import DefinitionCache
+from rome.plan.plan import Plan
+from rome.plan.plan_cache import DefinitionCache
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
 from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
-from rome.sql.planner.planner import ReadPlan, Statistics, Step, read_plan
+from rome.sql.planner.planner import plan_reads
+from rome.sql.planner.statistics import Statistics
 from rome.sql.rewrite.counter_ids import ValueRows, counted, insert_value_rows
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
@@ -23,74 +39,92 @@ from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKi
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Workspace, counter_call
 
+
+def prepare(
+    workspace: Workspace, statement: Statement, sql: str, parameters: Parameters, statistics: Statistics
+) -> Plan:
+    """Return the plan of a statement about rows under the workspace's catalog. Raise SQLite's errors for a wrong one.
+
+    A plan that was made for this or another database of the process is used again if the tables, views and triggers
+    that it depends on have the same definitions, and the statistics lead to the same paths.
+    """
+    catalog = _visible_catalog(workspace)
+    dependencies = definitions(statement, names(sql), catalog)
+    if workspace.temporary:
+        return _make_plan(workspace, statement, sql, parameters, statistics, catalog, dependencies)
+    cached = _plans.get(sql, dependencies)
+    reads = cached.reads.under(statistics) if cached is not None else None
+    if cached is not None and reads is not None:
+        return replace(cached, reads=reads)
+    plan = _make_plan(workspace, statement, sql, parameters, statistics, catalog, dependencies)
+    if _depends_only_on(dependencies, plan):
+        _plans.put(sql, dependencies, plan)
+    return plan
+
+
+def _make_plan(
+    workspace: Workspace,
+    statement: Statement,
+    sql: str,
+    parameters: Parameters,
+    statistics: Statistics,
+    catalog: Catalog,
+    dependencies: Definitions,
+) -> Plan:
+    mentioned = names(sql)
+    workspace.ensure(mentioned)
+    target = workspace.catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
+    text, values = _rewrite_insert(statement, sql, target)
+    accesses = _Accesses(workspace.catalog)
+    description = workspace.prepare(text, parameters, accesses)
+    normalized = normalize(sql) if needs_parse(statement, mentioned) else None
+    shape = _shape(statement, mentioned, normalized, catalog, dependencies)
+    lists = normalized.lists if normalized is not None else ()
+    full_scans = _full_scans(accesses, shape.analysis, statement, target)
+    obstacle = _obstacle_to_fast_paths(workspace, accesses, full_scans)
+    compiled = shape.evaluator(lists, obstacle)
+    unlimited, unlimited_sql = shape.without_limit(text, lists) if obstacle is None else (None, None)
+    has_topn = unlimited is not None or unlimited_sql is not None
+    reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn)
+    return Plan(
+        statement=statement,
+        sql=text,
+        mentioned=mentioned,
+        reads=reads,
+        compiled=compiled,
+        description=description,
+        about_schema=accesses.about_schema,
+        values=values,
+        target=target,
+        unlimited=unlimited,
+        unlimited_sql=unlimited_sql,
+    )
+
+
+def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tuple[str, ValueRows | None]:
+    """Return an INSERT's text with calls of the sequence, and its rows of VALUES; any other text as it is.
+
+    INSERT INTO t (a) VALUES (?)     INSERT INTO t ("id", a) VALUES (rome_next('t'), ?)
+    """
+    if statement.kind is not StatementKind.INSERT or target is None:
+        return sql, None
+    return counted(sql, target, counter_call(target)) if target.counted else sql, insert_value_rows(sql, target)
+
+
+# ── what SQLite reports ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
 _CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
-"""PRAGMAs that read the rows of all tables, of which SQLite's authorizer says nothing."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How one statement is run under one catalog.
-
-    `sql`: the text for the workspace (an INSERT takes numbers from the counter). `reads`: the access paths of table
-    table references; the tables of `whole` are fetched whole in the first round. `tables`: all that it reads.
-    `about_schema`: it reads the schema itself, so all of it must be made. `target`: the table that it changes,
-    `values`: the rows of INSERT … VALUES, as far as they are known before. `compiled`: the compiled evaluator, or why
-    there is none. `block`: that of the subselect whose page it is (`reads.page`).
-    """
-
-    statement: Statement
-    sql: str
-    mentioned: frozenset[str]
-    reads: ReadPlan
-    whole: tuple[Table, ...]
-    compiled: Compiled | NotCompiled
-    description: tuple[tuple[object, ...], ...]
-    about_schema: bool = False
-    values: ValueRows | None = None
-    target: Table | None = None
-    block: Compiled | None = None
-    _direct: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    def direct(self, make: Callable[[], Any]) -> Any:
-        """What `make` has made of this plan, for whom runs it without the workspace; it is asked once."""
-        if not self._direct:
-            self._direct.append(make())
-        return self._direct[0]
-
-    @cached_property
-    def uncut(self) -> Compiled | None:
-        """A function that gives as many rows as there are without the page's LIMIT and OFFSET."""
-        page = self.reads.page
-        compiled = self.compiled if page is not None and page.is_all else self.block
-        return compiled.uncut if isinstance(compiled, Compiled) else None
-
-    @cached_property
-    def uncut_sql(self) -> str | None:
-        """The statement's text without LIMIT and OFFSET, if they are the page's, and in a form that is known."""
-        page = self.reads.page
-        return without_limit(self.sql) if page is not None and page.is_all else None
-
-    @cached_property
-    def only_step(self) -> Step | None:
-        """The step of a statement that a function evaluates over the rows of one simple request."""
-        is_simple = len(self.reads.steps) == 1 and not (self.whole or self.reads.counted or self.reads.page)
-        if not is_simple or not isinstance(self.compiled, Compiled):
-            return None
-        (step,) = self.reads.steps
-        return step if step.one_prefix else None
-
-    @cached_property
-    def tables(self) -> tuple[Table, ...]:
-        """The tables that the statement reads, each once."""
-        found = {table.id: table for table in self.whole}
-        found.update((step.table.id, step.table) for step in self.reads.steps)
-        return tuple(found.values())
+"""PRAGMAs that read the rows of all tables, which SQLite's authorizer does not report."""
 
 
 @dataclass
 class _Accesses:
-    """What SQLite's authorizer says that a statement touches, beside the CTEs' own names."""
+    """What SQLite's authorizer reports that a statement reads.
+
+    `direct`: the names of tables that the text itself reads. `indirect`: those that views and triggers read.
+    """
 
     catalog: Catalog
     direct: set[str] = field(default_factory=set)
@@ -108,150 +142,120 @@ class _Accesses:
                 self.about_schema = True
             elif by is not None and by.lower() in self.catalog.objects:
                 self.indirect.add(name)
-            else:
+            else:  # (`by` may also be the name of a CTE)
                 self.direct.add(name)
         return int(apsw.SQLITE_OK)
 
 
-def make_plan(
-    workspace: Workspace, statement: Statement, sql: str, parameters: Parameters, statistics: Statistics
-) -> Plan:
-    """Plan a statement about rows under the workspace's catalog. Raises SQLite's errors for a wrong one.
-
-    What was made of the text before, for this database or another one of this process, is made use of.
-    """
-    catalog = _visible(workspace)
-    about = definitions(statement, names(sql), catalog)
-    known = _plans.get(sql, about) if not workspace.temporary else None
-    reads = known.reads.under(statistics) if known is not None else None
-    if known is not None and reads is not None:
-        return replace(known, reads=reads)
-    plan = _make(workspace, statement, sql, parameters, statistics, about)
-    if not workspace.temporary and _follows(plan, about):
-        _plans.keep(sql, about, plan)
-    return plan
+def _full_scans(
+    accesses: _Accesses, analysis: Analysis, statement: Statement, target: Table | None
+) -> tuple[Table, ...]:
+    """Return the tables to be read whole: those that the statement reads and no step of the read plan covers."""
+    catalog = accesses.catalog
+    found = {name: catalog.tables[name] for name in sorted(analysis.whole)}
+    covered = {relation.table.name.lower() for relation in analysis.relations}
+    if analysis.parsed and statement.kind is StatementKind.INSERT and target is not None:
+        covered.add(target.name.lower())
+    for name in sorted(accesses.direct | accesses.indirect):
+        if name in catalog.tables and (name in accesses.indirect or name not in covered):
+            found[name] = catalog.tables[name]
+    return tuple(found.values())
 
 
-def _follows(plan: Plan, about: Definitions) -> bool:
-    """Whether the plan follows from these definitions: SQLite names no table that the text does not lead to."""
-    if plan.about_schema or plan.statement.kind not in ABOUT_ROWS:
-        return False
-    return all(table.name.lower() in about.by_name for table in plan.tables)
+def _obstacle_to_fast_paths(workspace: Workspace, accesses: _Accesses, full_scans: tuple[Table, ...]) -> str | None:
+    """Return why neither the compiled evaluator nor a Top-N plan may be used; None if they may."""
+    if accesses.about_schema:
+        return "schema table"
+    if workspace.temporary:
+        return "temporary tables exist"
+    if full_scans:
+        name = full_scans[0].name
+        is_indirect = name.lower() in accesses.indirect
+        return f"{name} is referenced through a view" if is_indirect else f"{name} is referenced outside of FROM"
+    return None
 
 
-def _make(
-    workspace: Workspace,
-    statement: Statement,
-    sql: str,
-    parameters: Parameters,
-    statistics: Statistics,
-    about: Definitions,
-) -> Plan:
-    mentioned = names(sql)
-    workspace.ensure(mentioned)
-    catalog = workspace.catalog
-    target = catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
-    text = sql
-    values = None
-    if statement.kind is StatementKind.INSERT and target is not None:
-        if target.counted:
-            text = counted(sql, target, counter_call(target))
-        values = insert_value_rows(sql, target)
-    accesses = _Accesses(catalog)
-    description = workspace.prepare(text, parameters, accesses)
-    normal = normalize(sql) if needs_parse(statement, mentioned) else None
-    visible = _visible(workspace)
-    analysed = _analysed(statement, mentioned, normal, visible, about)
-    lists = normal.lists if normal is not None else ()
-    reads = read_plan(analysed.analysis, lists, visible, statistics)
-    whole = _whole(catalog, accesses, reads, target if statement.kind is StatementKind.INSERT else None)
-    plan = Plan(
-        statement=statement,
-        sql=text,
-        mentioned=mentioned,
-        reads=reads,
-        whole=whole,
-        compiled=_compiled(workspace, accesses, whole, analysed, lists),
-        description=description,
-        about_schema=accesses.about_schema,
-        values=values,
-        target=target,
-        block=analysed.block.with_lists(lists) if isinstance(analysed.block, Compiled) else None,
-    )
-    is_usual = not (whole or accesses.about_schema or workspace.temporary)
-    can_tell = plan.uncut is not None or plan.uncut_sql is not None
-    return plan if reads.page is None or (is_usual and can_tell) else replace(plan, reads=replace(reads, page=None))
+# ── what the text's shape determines ──────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
-class _Analysed:
-    """All that comes of a normal text under definitions of some shape, whatever its lists hold."""
+class _Shape:
+    """What a normalized text determines, whatever its IN lists hold: its analysis and its compiled functions.
+
+    `block`: the function of the subquery that the analysis found a Top-N for, if it is not the statement itself.
+    """
 
     analysis: Analysis
     compiled: Compiled | NotCompiled
     block: Compiled | NotCompiled | None = None
 
+    def evaluator(self, lists: Lists, obstacle: str | None) -> Compiled | NotCompiled:
+        """Return the compiled evaluator for a text whose placeholders stand for these lists, or why there is none."""
+        if isinstance(self.compiled, NotCompiled):
+            return self.compiled
+        return self.compiled.with_lists(lists) if obstacle is None else NotCompiled(obstacle)
+
+    def without_limit(self, sql: str, lists: Lists) -> tuple[Compiled | None, str | None]:
+        """Return the function and the text of the Top-N query block without LIMIT and OFFSET, as far as there are any.
+
+        They tell how many rows come out of a batch: a Top-N plan is of no use without them.
+        """
+        front = self.analysis.topn
+        if front is None:
+            return None, None
+        block = self.compiled if front.is_whole_statement else self.block
+        unlimited = block.with_lists(lists).uncut if isinstance(block, Compiled) else None
+        return unlimited, without_limit(sql) if front.is_whole_statement else None
+
 
 _plans: DefinitionCache[Plan] = DefinitionCache()
-"""By text."""
-_analyses: DefinitionCache[_Analysed] = DefinitionCache()
-"""By normal text."""
+"""By statement text."""
+_shapes: DefinitionCache[_Shape] = DefinitionCache()
+"""By normalized text."""
 
 
-def _analysed(
-    statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog, about: Definitions
-) -> _Analysed:
-    if normal is None:
+def _shape(
+    statement: Statement,
+    mentioned: Set[str],
+    normalized: NormalizedStatement | None,
+    catalog: Catalog,
+    dependencies: Definitions,
+) -> _Shape:
+    if normalized is None:
         analysis = analyze(statement, mentioned, None, catalog)
-        return _Analysed(analysis, _compile(statement, analysis, catalog))
-    shape = about.shape
-    found = _analyses.get(normal.text, shape)
+        return _Shape(analysis, _compile(statement, analysis, catalog))
+    shape = dependencies.shape
+    found = _shapes.get(normalized.text, shape)
     if found is None:
-        analysis = analyze(statement, mentioned, normal, catalog)
-        page = analysis.topn
-        block = compile_select(page.block, catalog) if page and page.block and not page.is_whole_statement else None
-        found = _Analysed(analysis.without_tree(), _compile(statement, analysis, catalog), block)
-        _analyses.keep(normal.text, shape, found)
+        analysis = analyze(statement, mentioned, normalized, catalog)
+        front = analysis.topn
+        block = compile_select(front.block, catalog) if front and front.block and not front.is_whole_statement else None
+        found = _Shape(analysis.without_tree(), _compile(statement, analysis, catalog), block)
+        _shapes.put(normalized.text, shape, found)
     return found
 
 
 def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Compiled | NotCompiled:
     if statement.kind is not StatementKind.SELECT:
-        return NotCompiled("it is not a SELECT" if statement.kind not in WRITES else "it changes rows")
+        return NotCompiled("data-modifying statement" if statement.kind in WRITES else "not a SELECT")
     if analysis.tree is None:
-        return NotCompiled("the text is not understood")
+        return NotCompiled("unsupported syntax")
     return compile_select(analysis.tree, catalog)
 
 
-def _visible(workspace: Workspace) -> Catalog:
-    """The catalog without tables that temporary ones hide."""
+# ── the catalog ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _visible_catalog(workspace: Workspace) -> Catalog:
+    """Return the workspace's catalog without the tables that temporary tables of the same name hide."""
     catalog = workspace.catalog
     if not workspace.temporary:
         return catalog
     return replace(catalog, tables={n: table for n, table in catalog.tables.items() if not workspace.is_temporary(n)})
 
 
-def _whole(catalog: Catalog, accesses: _Accesses, reads: ReadPlan, inserted: Table | None) -> tuple[Table, ...]:
-    """The tables to be fetched whole: those that SQLite reads and no access path speaks for."""
-    found = {table.name.lower(): table for table in reads.whole}
-    planned = {step.table.name.lower() for step in reads.steps}
-    for name in sorted(accesses.direct | accesses.indirect):
-        table = catalog.tables.get(name)
-        if table is None:
-            continue
-        if name in accesses.indirect or (name not in planned and (table is not inserted or not reads.parsed)):
-            found[name] = table
-    return tuple(found.values())
-
-
-def _compiled(
-    workspace: Workspace, accesses: _Accesses, whole: tuple[Table, ...], analysed: _Analysed, lists: Lists
-) -> Compiled | NotCompiled:
-    """The compiled evaluator of a plan, if it can be used."""
-    if isinstance(analysed.compiled, NotCompiled):
-        return analysed.compiled
-    if accesses.about_schema or workspace.temporary:
-        return NotCompiled("the schema or temporary tables")
-    if whole:
-        return NotCompiled(f"{whole[0].name} is read behind the text")
-    return analysed.compiled.with_lists(lists)
+def _depends_only_on(dependencies: Definitions, plan: Plan) -> bool:
+    """Return True if the definitions determine the plan: SQLite reads no table that the text does not lead to."""
+    if plan.about_schema or plan.statement.kind not in ABOUT_ROWS:
+        return False
+    return all(table.name.lower() in dependencies.by_name for table in plan.tables)

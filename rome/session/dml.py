@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from rome.errors import Error, IntegrityError, OperationalError
 from rome.fallback import ValueNotKnown
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
 from rome.session.fetch import fetch
 from rome.session.point_dml import run_point_dml
 from rome.sql.syntax.operands import value_of

@@ -23,7 +23,7 @@ from contextlib import suppress
 
 from rome.compiled import Compiled
 from rome.errors import Error
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
 from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run
 from rome.session.topn import first_rows
@@ -86,22 +86,22 @@ def _describe(plan: Plan, first: int | None, is_direct: bool) -> Iterator[str]:
         yield f"{name}, compiled"
     else:
         yield f"{name}, in the workspace: {plan.compiled.reason}"
-    if plan.reads.counted:
-        yield f"count of {plan.reads.counted}"
+    if plan.reads.count_step:
+        yield f"count of {plan.reads.count_step}"
         return
-    page = plan.reads.page if first is not None else None
+    page = plan.reads.topn if first is not None else None
     reads = page.reads if page is not None else plan.reads
     for number, steps in enumerate(reads.rounds or ((),), 1):
         expected = {str(step): first if page and first and step is page.step else round(step.rows) for step in steps}
         lines = {text: f"about {_counted(rows, 'row')}" for text, rows in expected.items()}
         if number == 1:
-            lines.update({f"{table.name} whole": "" for table in plan.whole})
+            lines.update({f"{table.name} whole": "" for table in plan.reads.full_scans})
         if lines:
             yield f"round {number}"
             width = max(map(len, lines))
             for line, estimate in lines.items():
                 yield f"  {line.ljust(width)}    {estimate}".rstrip()
-    if not plan.reads.rounds and not plan.whole:
+    if not plan.reads.rounds and not plan.reads.full_scans:
         yield "nothing to fetch"
 
 

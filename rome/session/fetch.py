@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
 from rome.sql.planner.access_path import Limit
-from rome.sql.planner.planner import Step, bind
+from rome.sql.planner.bind import bind_step
+from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
 from rome.transaction.reads.row_cache import TableRequest, table_request, whole
@@ -26,31 +27,31 @@ class PlanFetch:
         """`first`: it is the plan's page that is fetched, and of its step so many rows."""
         self._transaction = transaction
         self._first = first
-        self.reads = plan.reads.page.reads if plan.reads.page and first is not None else plan.reads
+        self.reads = plan.reads.topn.reads if plan.reads.topn and first is not None else plan.reads
         # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
         self._in_turn = count > 1 and plan.statement.changes_rows
         self._targets: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[TableRequest]:
         """What a step asks for with set number `at` of the parameters."""
-        rows_of = None if self._in_turn or not step.after else partial(self._rows_of, at)
+        rows_of = None if self._in_turn or not step.depends_on else partial(self._rows_of, at)
         # A changed row may come before those that a limit counts.
         limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
         statistics = self._transaction.database.statistics
         only = step
-        if step.limit is not None and step.limit.goes_on:
-            only = replace(step, limit=Limit((Const(self._first),), step.limit.backwards))
-        requests = bind(only, parameters, rows_of, limited=limited, statistics=statistics)
+        if step.limit is not None and step.limit.grows:
+            only = replace(step, limit=Limit((Const(self._first),), step.limit.backward))
+        requests = bind_step(only, parameters, rows_of, limited=limited, statistics=statistics)
         if only is not step and len(requests) > 1:
             # The first rows of several ranges, each by itself, are not the first ones of all.
-            requests = bind(only, parameters, rows_of, statistics=statistics)
+            requests = bind_step(only, parameters, rows_of, statistics=statistics)
         targets = self._targets[at][step.table_ref] = [TableRequest(step.table, request) for request in requests]
         return targets
 
     def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
         source = self.reads.by_table_ref[table_ref]
         # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
-        is_part = source.limit is not None and not source.limit.goes_on
+        is_part = source.limit is not None and not source.limit.grows
         targets = [whole(source.table)] if is_part else self._targets[at][table_ref]
         yield from self._transaction.row_cache.rows(targets)
         yield from self._transaction.rows_now(source.table)
@@ -79,23 +80,23 @@ class PlanFetch:
         return all(
             self._transaction.row_cache.has_only(step.table, len(self.of_step(step)))
             for step in self.reads.steps
-            if step.limit is not None and step.limit.goes_on
+            if step.limit is not None and step.limit.grows
         )
 
     def rows(self, at: int) -> list[list[Row]]:
         """The fetched rows of each table reference, in the order of their numbers."""
         rows, targets = self._transaction.row_cache.rows, self._targets[at]
-        if not self.reads.backwards:
+        if not self.reads.backward:
             return [rows(targets[number]) for number in self.reads.by_table_ref]
         found = {number: rows(targets[number]) for number in self.reads.by_table_ref}
-        for number in self.reads.backwards:
+        for number in self.reads.backward:
             found[number].reverse()
         return list(found.values())
 
 
 def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
     """The rows that a step of one simple request brings; None if it takes more to make the request."""
-    request = step.one_prefix.request(parameters) if step.one_prefix else None
+    request = step.point_lookup.request(parameters) if step.point_lookup else None
     if request is None:
         return None
     targets = [table_request((step.table, request))]
@@ -118,7 +119,7 @@ def fetch(
     `first`: what its page reads with the only set of parameters, and of the page's step only so many rows.
     """
     fetching = PlanFetch(transaction, plan, len(rows), first)
-    wanted = [*beside, *map(whole, plan.whole)]
+    wanted = [*beside, *map(whole, plan.reads.full_scans)]
     for steps in fetching.reads.rounds:
         for step in steps:
             for at, parameters in enumerate(rows):

@@ -17,7 +17,7 @@ from rome.catalog.key_codec import rowid_key
 from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
 from rome.session.point_keys import KeyProbe
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row

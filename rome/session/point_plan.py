@@ -17,7 +17,7 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
-from rome.plan.prepare import Plan
+from rome.plan.plan import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
 from rome.session.point_values import Values
 from rome.sql.syntax.dml import read_insert, read_update
@@ -136,7 +136,7 @@ _ANY = Column("", 0, Affinity.BLOB)
 def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None:
     """The direct way of a plan under its catalog; None if it has none."""
     table, statement = plan.target, plan.statement
-    if table is None or statement.on_conflict or statement.has_upsert or plan.whole:
+    if table is None or statement.on_conflict or statement.has_upsert or plan.reads.full_scans:
         return None
     if not _is_simple(table, catalog):
         return None

@@ -16,11 +16,13 @@ from rome.compiled import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker
-from rome.plan.prepare import Plan, make_plan
+from rome.plan.plan import Plan
+from rome.plan.prepare import prepare
 from rome.session.dml import change
 from rome.session.fetch import PlanFetch, fetch, rows_of_step, stage
 from rome.session.topn import fetch_page
-from rome.sql.planner.planner import Step, bind_count
+from rome.sql.planner.bind import bind_count
+from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row, together
 from rome.transaction.transaction import CatalogChanged, Transaction
@@ -48,16 +50,16 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     """The plan of a statement: the one that is known, or a new one. Raises StaleCatalog, and SQLite's errors."""
     workspace, database = transaction.workspace, transaction.database
     is_shared = not (workspace.temporary or transaction.schema_changed)
-    plan = database.plans.known(transaction.catalog.digest, sql) if is_shared else None
+    plan = database.plans.get(transaction.catalog.digest, sql) if is_shared else None
     if plan is None:
         try:
-            plan = make_plan(workspace, statement, sql, parameters, database.statistics)
+            plan = prepare(workspace, statement, sql, parameters, database.statistics)
         except OperationalError:
             # What is missing may be there in a newer schema than the one we know.
             transaction.ensure_snapshot()
             raise
         if is_shared:
-            database.plans.keep(transaction.catalog.digest, sql, plan)
+            database.plans.put(transaction.catalog.digest, sql, plan)
     if plan.about_schema:
         transaction.ensure_snapshot()
     return plan
@@ -65,21 +67,21 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
 
 def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
     is_changed = transaction.has_changed(plan.tables)
-    if plan.only_step is not None and len(rows) == 1 and not is_changed:
-        found = rows_of_step(transaction, plan.only_step, rows[0])
+    if plan.point_step is not None and len(rows) == 1 and not is_changed:
+        found = rows_of_step(transaction, plan.point_step, rows[0])
         if found is not None:
             try:
                 return _evaluated(plan, [found], rows[0])
             except UnsupportedValue:
                 pass  # a value that only SQLite knows how to treat
-    if plan.reads.page is not None and len(rows) == 1:
+    if plan.reads.topn is not None and len(rows) == 1:
         page = fetch_page(transaction, plan, rows[0])
         if page is not None:
             return page if isinstance(page, Result) else _evaluate(transaction, plan, page, rows)
-    can_count = not is_changed and not plan.whole and len(rows) == 1
+    can_count = not is_changed and not plan.reads.full_scans and len(rows) == 1
     # Rows that are to be locked must be seen.
-    if plan.reads.counted is not None and can_count and transaction.row_locks is None:
-        number = _count(transaction, plan.reads.counted, rows[0])
+    if plan.reads.count_step is not None and can_count and transaction.row_locks is None:
+        number = _count(transaction, plan.reads.count_step, rows[0])
         if number is not None:
             return Result([(number,)], plan.description, -1)
     return _evaluate(transaction, plan, fetch(transaction, plan, rows), rows)

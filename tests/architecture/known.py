@@ -10,7 +10,6 @@ CIRCLES: list[set[str]] = [
     {"rome.compiled.ir.expressions", "rome.compiled.ir.queries"},
     {"rome.dbapi.connection", "rome.dbapi.cursor"},
     {"rome.orm.query", "rome.orm.update_match"},
-    {"rome.sql.planner.read_plan", "rome.sql.planner.statistics"},
 ]
 
 UPWARD_IMPORTS: set[tuple[str, str]] = {

@@ -56,10 +56,10 @@ def test_plan_for(url: str) -> None:
     ]
     before = connection.stats.rounds
     plan = lines(connection, "explain plan for DELETE FROM tags WHERE server_id = 1")
-    assert plan[:2] == ["DELETE, in the workspace: it changes rows", "round 1"]
+    assert plan[:2] == ["DELETE, in the workspace: data-modifying statement", "round 1"]
     assert connection.stats.rounds == before
     assert lines(connection, "EXPLAIN PLAN FOR UPDATE servers SET name = ? WHERE id = ?", "new", 1)[0] == (
-        "UPDATE, in the workspace: it changes rows"  # of a UNIQUE column
+        "UPDATE, in the workspace: data-modifying statement"  # of a UNIQUE column
     )
     with pytest.raises(rome.dbapi.OperationalError, match="no such table: missing"):
         connection.execute("EXPLAIN PLAN FOR SELECT * FROM missing")
@@ -70,7 +70,7 @@ def test_changes_that_need_no_workspace(url: str) -> None:
     insert = "EXPLAIN PLAN FOR INSERT INTO servers (id, name) VALUES (?, ?)"
     assert lines(connection, insert, 77, "new")[0] == "INSERT, without the workspace"
     connection.execute("SAVEPOINT s")
-    assert lines(connection, insert, 77, "new")[0] == "INSERT, in the workspace: it changes rows"
+    assert lines(connection, insert, 77, "new")[0] == "INSERT, in the workspace: data-modifying statement"
 
 
 def test_a_reason_why_it_is_not_compiled(url: str) -> None:

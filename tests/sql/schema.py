@@ -5,6 +5,13 @@ import itertools
 import apsw
 
 from rome.catalog.model import Catalog
+from rome.sql.analysis.analyze import analyze, needs_parse
+from rome.sql.planner import planner
+from rome.sql.planner.read_plan import ReadPlan
+from rome.sql.planner.statistics import Statistics
+from rome.sql.syntax.parse import normalize
+from rome.sql.syntax.statement import classify
+from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import Renames, read_catalog
 
 
@@ -27,3 +34,13 @@ def catalog_from(ddl: str) -> Catalog:
     connection = open_sqlite()
     connection.execute(ddl)
     return catalog_of(connection)
+
+
+def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None) -> ReadPlan:
+    """The read plan of a text, as far as it follows from the text alone, without SQLite's report of what it reads."""
+    statement, mentioned = classify(sql), names(sql)
+    normalized = normalize(sql) if needs_parse(statement, mentioned) else None
+    analysis = analyze(statement, mentioned, normalized, catalog)
+    full_scans = [catalog.tables[name] for name in sorted(analysis.whole)]
+    lists = normalized.lists if normalized else ()
+    return planner.plan_reads(analysis, lists, catalog, statistics or Statistics(), full_scans)

@@ -20,9 +20,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import rome
-from rome.sql.planner import topn_fetch as pages
-from rome.sql.planner.planner import Statistics
-from rome.sql.planner.read_plan import Page
+from rome.sql.planner import plan_topn as topn
+from rome.sql.planner import planner
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan
+from rome.sql.planner.statistics import Statistics
 from tests.sql.test_parts import KEYS, SORTED, PageWriter
 from tests.sql.test_superset import COLUMNS, DATA, DDL, Guesses
 
@@ -156,14 +157,14 @@ def database() -> Iterator[None]:
 def forced(first: int, growth: int, most: float) -> Iterator[None]:
     """Wherever a page can be read from the front, it is: at first so many rows, then so many times as many."""
 
-    def plan(*arguments: Any) -> Page | None:
-        with mock.patch.object(pages, "_cost", return_value=1e15):
-            page = plan_page(*arguments)
-        return replace(page, most=most) if page else None
+    def plan(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
+        with mock.patch.object(topn, "_cost", return_value=1e15):
+            plan = topn.plan_topn(plan, given)
+        return replace(plan, topn=replace(plan.topn, max_batch=most)) if plan.topn else plan
 
-    plan_page = pages.plan_page
-    grow = mock.patch.multiple(pages, _enough=lambda *_: first, LEAST_GROWTH=growth, MOST_GROWTH=growth)
-    with mock.patch("rome.sql.planner.planner.plan_page", plan), grow:
+    steps = tuple(plan if step is topn.plan_topn else step for step in planner.STEPS)
+    grow = mock.patch.multiple(topn, _batch_for=lambda *_: first, MIN_GROWTH=growth, MAX_GROWTH=growth)
+    with mock.patch.object(planner, "STEPS", steps), grow:
         yield
 
 

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rome.sql.planner.planner import Statistics, bind_count, plan_reads
+from rome.sql.planner.bind import bind_count
+from rome.sql.planner.statistics import Statistics
+from tests.sql.schema import plan_reads
 from tests.sql.test_superset import COLUMNS, DATA, Guesses, Writer, insert, new_sqlite
 
 KEYS = {"p": ["id"], "k": ["a", "s"], "h": ["rowid"], "w": ["c"]}
@@ -151,7 +153,7 @@ def test_parts_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: rand
     for name, rows in DATA.rows.items():
         insert(with_some, name, [row for key, row in rows if key in known[name]])
     assert with_some.execute(sql, parameters).fetchall() == expected, f"{sql}\n{parameters}\n{plan}"
-    count = bind_count(plan.counted, parameters) if plan.counted else None
+    count = bind_count(plan.count_step, parameters) if plan.count_step else None
     if count is not None:
         assert [tuple(DATA.store.fetch([count]).answers)] == expected, f"{sql}\n{parameters}\n{plan}"
 

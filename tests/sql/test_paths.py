@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
-from rome.sql.planner.bind import MOST_COMBINATIONS
-from rome.sql.planner.planner import bind, plan_reads
+from rome.sql.planner.bind import MOST_COMBINATIONS, bind_step
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import Get, Lookup, Range, Request, Whole, index_space, rows_space
-from tests.sql.schema import catalog_from
+from tests.sql.schema import catalog_from, plan_reads
 
 CATALOG = catalog_from("""
 CREATE TABLE services (id INTEGER PRIMARY KEY, uuid VARCHAR(36), host TEXT, topic TEXT, deleted BOOLEAN, seen DATETIME,
@@ -153,7 +152,7 @@ GOLDEN = [
 def test_golden(sql: str, expected: list[str]) -> None:
     plan = plan_reads(sql, CATALOG)
     assert plan.parsed
-    whole = {f"{table.name} whole" for table in plan.whole}
+    whole = {f"{table.name} whole" for table in plan.full_scans}
     steps = [str(step) for step in plan.steps if str(step) not in whole]
     assert sorted([*steps, *whole]) == sorted(expected)
 
@@ -206,12 +205,12 @@ CREATE TRIGGER d AFTER DELETE ON c BEGIN DELETE FROM far WHERE a = old.id; END;
     ],
 )
 def test_what_views_and_triggers_mention_is_read_whole(sql: str, whole: set[str]) -> None:
-    assert {table.name for table in plan_reads(sql, BEHIND).whole} == whole
+    assert {table.name for table in plan_reads(sql, BEHIND).full_scans} == whole
 
 
 def bound(sql: str, parameters: Any = ()) -> tuple[Request, ...]:
     (step,) = plan_reads(sql, CATALOG).steps
-    return bind(step, parameters, lambda _: ())
+    return bind_step(step, parameters, lambda _: ())
 
 
 def rows_of(name: str) -> bytes:
@@ -348,11 +347,8 @@ def test_patterns_that_do_not_narrow(condition: str, parameters: Any) -> None:
 
 def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
     plan = plan_reads("SELECT * FROM services JOIN tags ON service_id = services.id WHERE uuid = ?", CATALOG)
-    (step,) = (step for step in plan.steps if step.after)
-    assert plan.follows_rows
-    assert bind(step, ["u"], None) == (Whole(rows_of("tags")),)
-    assert not plan_reads("SELECT * FROM services WHERE uuid = ?", CATALOG).follows_rows
-    assert plan_reads("SELECT * FROM services ORDER BY id LIMIT 1", CATALOG).follows_rows
+    (step,) = (step for step in plan.steps if step.depends_on)
+    assert bind_step(step, ["u"], None) == (Whole(rows_of("tags")),)
 
 
 def test_many_combinations_leave_columns_out() -> None:

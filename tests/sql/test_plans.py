@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rome.sql.planner.planner import plan_reads
-from tests.sql.schema import catalog_from
+from tests.sql.schema import catalog_from, plan_reads
 
 GOLDEN = Path(__file__).with_name("plans.txt")
 

@@ -1,8 +1,10 @@
 """What is learned from answers, and what plans make of it."""
 
 from rome.sql.planner.access_path import KeyPath
-from rome.sql.planner.planner import Statistics, bind, bind_count, plan_reads
+from rome.sql.planner.bind import bind_count, bind_step
+from rome.sql.planner.statistics import Statistics
 from rome.storage.store import Whole, rows_space
+from tests.sql.schema import plan_reads
 from tests.sql.test_plans import CATALOG
 
 JOIN = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.host = ?"
@@ -11,13 +13,13 @@ JOIN = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.host = ?"
 def test_a_small_table_is_read_in_the_first_round() -> None:
     statistics = Statistics()
     assert str(plan_reads(JOIN, CATALOG, statistics)).count("round") == 2
-    statistics.note_rows(CATALOG.tables["c"], 60)
+    statistics.note_row_count(CATALOG.tables["c"], 60)
     assert str(plan_reads(JOIN, CATALOG, statistics)) == "round 1\n  p by p_host (host = ?1)\n  c whole"
 
 
 def test_a_small_table_is_not_read_whole_where_keys_are_known() -> None:
     statistics = Statistics()
-    statistics.note_rows(CATALOG.tables["p"], 1)
+    statistics.note_row_count(CATALOG.tables["p"], 1)
     for sql in ("SELECT * FROM p WHERE id = ?", "SELECT * FROM p WHERE host = ?", "DELETE FROM p WHERE n < ?"):
         assert "whole" not in str(plan_reads(sql, CATALOG, statistics))
 
@@ -29,7 +31,7 @@ def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
     assert "c by c_pid" in str(plan)
     for step in plan.steps:
         if step.table.name == "c":
-            statistics.note(step, bind(step, ["a"], lambda _: ()), 4000)
+            statistics.note(step, bind_step(step, ["a"], lambda _: ()), 4000)
     assert plan.is_outdated
     assert "c by c_name" in str(plan_reads(sql, CATALOG, statistics))
 
@@ -38,10 +40,10 @@ def test_a_plan_is_outdated_only_by_what_it_was_made_by() -> None:
     statistics = Statistics()
     plan = plan_reads(JOIN, CATALOG, statistics)
     assert not plan.is_outdated
-    statistics.note_rows(CATALOG.tables["g"], 3)
-    statistics.note_rows(CATALOG.tables["c"], 90_000)
+    statistics.note_row_count(CATALOG.tables["g"], 3)
+    statistics.note_row_count(CATALOG.tables["c"], 90_000)
     assert not plan.is_outdated
-    statistics.note_rows(CATALOG.tables["c"], 20_000)
+    statistics.note_row_count(CATALOG.tables["c"], 20_000)
     assert plan.is_outdated
     assert not plan_reads(JOIN, CATALOG, statistics).is_outdated
 
@@ -50,11 +52,11 @@ def test_all_rows_that_were_read_are_counted() -> None:
     statistics = Statistics()
     table = CATALOG.tables["p"]
     (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
-    assert not statistics.knows(table)
+    assert not statistics.has_row_count(table)
     statistics.note(step, [Whole(rows_space(table.id))], 7)
-    assert statistics.rows(table) == 7
+    assert statistics.row_count(table) == 7
     statistics.forget()
-    assert not statistics.knows(table)
+    assert not statistics.has_row_count(table)
 
 
 def test_counts_tell_the_statistics() -> None:
@@ -63,15 +65,15 @@ def test_counts_tell_the_statistics() -> None:
         ("SELECT count(*) FROM c", [], 9),
         ("SELECT count(*) FROM c WHERE pid IN (?, ?)", [1, 2], 500),
     ]:
-        step = plan_reads(sql, CATALOG).counted
+        step = plan_reads(sql, CATALOG).count_step
         request = bind_count(step, parameters) if step else None
         assert step is not None
         assert request is not None
         statistics.note(step, [request], number)
     (of_key,) = plan_reads("SELECT * FROM c WHERE pid = ?", CATALOG).steps
     assert isinstance(of_key.path, KeyPath)
-    assert statistics.rows(CATALOG.tables["c"]) == 9
-    assert statistics.per_key(CATALOG.tables["c"], of_key.path) == 250
+    assert statistics.row_count(CATALOG.tables["c"]) == 9
+    assert statistics.rows_per_key(CATALOG.tables["c"], of_key.path) == 250
 
 
 def test_more_keys_than_rows_read_the_whole_table() -> None:
@@ -79,30 +81,30 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
     table, rows = CATALOG.tables["c"], [(number, None, None, None) for number in range(1000)]
     statistics = Statistics()
     whole = (Whole(rows_space(table.id)),)
-    assert bind(step, ["h"], lambda _: rows) != whole
-    statistics.note_rows(table, 500)
-    assert bind(step, ["h"], lambda _: rows, statistics=statistics) == whole
-    statistics.note_rows(table, 50_000)
-    assert bind(step, ["h"], lambda _: rows * 6, statistics=statistics) != whole
-    assert bind(step, ["h"], lambda _: [(number, None, None, None) for number in range(5000)]) == whole
+    assert bind_step(step, ["h"], lambda _: rows) != whole
+    statistics.note_row_count(table, 500)
+    assert bind_step(step, ["h"], lambda _: rows, statistics=statistics) == whole
+    statistics.note_row_count(table, 50_000)
+    assert bind_step(step, ["h"], lambda _: rows * 6, statistics=statistics) != whole
+    assert bind_step(step, ["h"], lambda _: [(number, None, None, None) for number in range(5000)]) == whole
 
 
 def test_rates_are_of_what_comes_out_lately() -> None:
     """One value of which nothing comes out does not count for more than the others."""
     statistics = Statistics()
-    assert statistics.rate(1) is None
+    assert statistics.selectivity(1) is None
     for _ in range(3):
-        statistics.note_rate(1, 90, 100)
-    statistics.note_rate(1, 0, 1000)
-    rate = statistics.rate(1) or 0
+        statistics.note_selectivity(1, 90, 100)
+    statistics.note_selectivity(1, 0, 1000)
+    rate = statistics.selectivity(1) or 0
     assert 0.1 < rate < 0.2
-    statistics.doubt_rate(1)
-    assert (statistics.rate(1) or 0) > rate
+    statistics.nudge_selectivity(1)
+    assert (statistics.selectivity(1) or 0) > rate
     for _ in range(20):
-        statistics.note_rate(1, 90, 100)
-    assert (statistics.rate(1) or 0) > 0.85
-    statistics.doubt_rate(2)
-    assert statistics.rate(2) is None
+        statistics.note_selectivity(1, 90, 100)
+    assert (statistics.selectivity(1) or 0) > 0.85
+    statistics.nudge_selectivity(2)
+    assert statistics.selectivity(2) is None
 
 
 def test_pages_where_they_are_less() -> None:
@@ -110,14 +112,14 @@ def test_pages_where_they_are_less() -> None:
     sql = "SELECT * FROM c JOIN p ON p.id = c.pid ORDER BY c.id LIMIT 20"
     statistics = Statistics()
     plan = plan_reads(sql, CATALOG, statistics)
-    assert plan.page is not None
-    statistics.note_rows(CATALOG.tables["c"], 15)
-    statistics.note_rows(CATALOG.tables["p"], 30)
+    assert plan.topn is not None
+    statistics.note_row_count(CATALOG.tables["c"], 15)
+    statistics.note_row_count(CATALOG.tables["p"], 30)
     assert plan.is_outdated
-    assert plan_reads(sql, CATALOG, statistics).page is None
+    assert plan_reads(sql, CATALOG, statistics).topn is None
     of_host = "SELECT * FROM p WHERE host = ? ORDER BY n LIMIT 20"
-    statistics.note_rows(CATALOG.tables["p"], 100_000)
-    assert plan_reads(of_host, CATALOG, statistics).page is None
+    statistics.note_row_count(CATALOG.tables["p"], 100_000)
+    assert plan_reads(of_host, CATALOG, statistics).topn is None
     (step,) = plan_reads(of_host, CATALOG, statistics).steps
-    statistics.note(step, bind(step, ["h"], None), 40_000)
-    assert plan_reads(of_host, CATALOG, statistics).page is not None
+    statistics.note(step, bind_step(step, ["h"], None), 40_000)
+    assert plan_reads(of_host, CATALOG, statistics).topn is not None

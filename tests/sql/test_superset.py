@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import encode_row
 from rome.sql.planner.access_path import KeyPath
-from rome.sql.planner.planner import ReadPlan, Statistics, bind, plan_reads
+from rome.sql.planner.bind import bind_step
+from rome.sql.planner.read_plan import ReadPlan
+from rome.sql.planner.statistics import Statistics
 from rome.storage.keys import collate, encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
 from rome.storage.store import Batch, Get, Lookup, Request, Whole, Write, index_space, rows_space
-from tests.sql.schema import catalog_of
+from tests.sql.schema import catalog_of, plan_reads
 
 DDL = """
 CREATE TABLE p (id INTEGER PRIMARY KEY, u TEXT UNIQUE, n NUMERIC, r REAL, b, c TEXT COLLATE NOCASE);
@@ -85,13 +87,13 @@ class Data:
         """Add the keys of the rows that a plan leads to, round by round, to those that are there already."""
         if not plan.parsed:
             found.update({name: {key for key, _ in rows} for name, rows in self.rows.items()})
-        for table in plan.whole:
+        for table in plan.full_scans:
             found[table.name].update(key for key, _ in self.rows[table.name])
         of_step: dict[int, list[tuple[Any, ...]]] = {}
         for steps in plan.rounds:
             now: dict[int, set[bytes]] = {}
             for step in steps:
-                keys = self._keys(bind(step, parameters, of_step.__getitem__, limited=limited))
+                keys = self._keys(bind_step(step, parameters, of_step.__getitem__, limited=limited))
                 found[step.table.name].update(keys)
                 now[step.table_ref] = keys
             for step in steps:
@@ -119,10 +121,10 @@ class Guesses(Statistics):
         super().__init__()
         self._known: dict[Any, float] = defaultdict(lambda: chosen.choice([0.0, 1.0, 70.0, 1e3, 1e9]))
 
-    def rows(self, table: Table) -> float:
+    def row_count(self, table: Table) -> float:
         return self._known[table.name]
 
-    def per_key(self, table: Table, path: KeyPath) -> float:
+    def rows_per_key(self, table: Table, path: KeyPath) -> float:
         return self._known[path]
 
 

@@ -13,7 +13,7 @@ from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, Wit
 
 
 @dataclass(frozen=True, slots=True)
-class Equal:
+class EqualTerm:
     """The column has one of the values (none at all, if there are no sources)."""
 
     column: Column
@@ -22,12 +22,12 @@ class Equal:
     """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
     @property
-    def behind(self) -> tuple[int, ...]:
+    def source_refs(self) -> tuple[int, ...]:
         """The table references whose rows the values come from, if they come from rows."""
         return tuple(source.table_ref for source in self.sources if isinstance(source, FromColumn))
 
     @property
-    def is_one_value(self) -> bool:
+    def is_constant(self) -> bool:
         """Whether the column has the same value in all rows, if the source is one value."""
         return len(self.sources) == 1 and not may_match_null(self.sources[0])
 
@@ -52,7 +52,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class Within:
+class RangeTerm:
     """The column's value lies between two bounds, or on one side of one; without any, it is not NULL."""
 
     column: Column
@@ -74,7 +74,7 @@ class Within:
 
 
 @dataclass(frozen=True, slots=True)
-class Begins:
+class PrefixTerm:
     """The column, of TEXT affinity, has a text (or a blob) that begins as a pattern does."""
 
     column: Column
@@ -85,7 +85,7 @@ class Begins:
 
 
 @dataclass(frozen=True, slots=True)
-class Scan:
+class FullScan:
     """All rows of the table."""
 
     table: str
@@ -104,8 +104,8 @@ class KeyPath:
     table: str
     index: Index | None
     """None: the row key."""
-    equal: tuple[Equal, ...]
-    within: Within | Begins | None = None
+    equal: tuple[EqualTerm, ...]
+    within: RangeTerm | PrefixTerm | None = None
     is_get: bool = False
     """Whether all columns of the row key are equal to something: then rows are got, not ranged over."""
 
@@ -116,9 +116,9 @@ class KeyPath:
         return self.is_get or (index is not None and index.unique and len(self.equal) >= len(index.columns))
 
     @property
-    def after(self) -> frozenset[int]:
+    def depends_on(self) -> frozenset[int]:
         """The table references whose rows must be there before the keys are known."""
-        return frozenset(table_ref for term in self.equal for table_ref in term.behind)
+        return frozenset(table_ref for term in self.equal for table_ref in term.source_refs)
 
     @property
     def terms(self) -> str:
@@ -137,7 +137,7 @@ class KeyPath:
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class UnionPath:
     """The rows that one path at least leads to: what OR asks for."""
 
     table: str
@@ -149,38 +149,38 @@ class Either:
         return self.paths[0].index
 
     @property
-    def is_of_one(self) -> bool:
+    def uses_one_index(self) -> bool:
         """Whether all paths are by the same index, or all by the row key."""
         return all(path.index == self.index for path in self.paths)
 
     @property
-    def after(self) -> frozenset[int]:
+    def depends_on(self) -> frozenset[int]:
         """The table references whose rows must be there before the keys are known."""
-        return frozenset().union(*(path.after for path in self.paths))
+        return frozenset().union(*(path.depends_on for path in self.paths))
 
     def __str__(self) -> str:
-        if self.is_of_one:
+        if self.uses_one_index:
             return f"{self.table} by {self.paths[0].by} ({' OR '.join(path.terms for path in self.paths)})"
         return f"{self.table} by {' OR '.join(f'{path.by} ({path.terms})' for path in self.paths)}"
 
 
-Path = Scan | KeyPath | Either
+Path = FullScan | KeyPath | UnionPath
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
     """Only the first rows of a path in the order of its keys, or its reverse; as many as the sum of `counts`.
 
-    `goes_on`: that many rows are to be made of them, which may take more of them.
+    `grows`: that many rows are to be made of them, which may take more of them.
     """
 
     counts: tuple[Source, ...]
-    backwards: bool = False
-    goes_on: bool = False
+    backward: bool = False
+    grows: bool = False
 
     def __str__(self) -> str:
-        shown = f"{'last' if self.backwards else 'first'} {' + '.join(map(str, self.counts))}"
-        return f"{shown}, and on while too few come out" if self.goes_on else shown
+        shown = f"{'last' if self.backward else 'first'} {' + '.join(map(str, self.counts))}"
+        return f"{shown}, and on while too few come out" if self.grows else shown
 
 
 def _compared(column: Column, key: KeySource) -> str:

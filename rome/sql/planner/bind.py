@@ -8,7 +8,7 @@ does where rows that were fetched before give so many keys that to read all rows
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rome.catalog.key_codec import KeyCodec
@@ -16,10 +16,20 @@ from rome.catalog.model import Column, Table
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
 from rome.sql.analysis.propagate_equalities import compares_unconverted
-from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Limit, Path, Scan, Within
-from rome.sql.planner.like_prefix import beginnings
-from rome.sql.planner.read_plan import Step
+from rome.sql.planner.access_path import (
+    Bound,
+    EqualTerm,
+    FullScan,
+    KeyPath,
+    Limit,
+    Path,
+    PrefixTerm,
+    RangeTerm,
+    UnionPath,
+)
+from rome.sql.planner.like_prefix import merge_ranges, prefix_ranges
 from rome.sql.planner.statistics import Statistics
+from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
 from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Whole, rows_space
@@ -51,23 +61,23 @@ def bind_step(
 ) -> tuple[Request, ...]:
     """The requests that fetch a step's rows, and perhaps more; none if no row can match.
 
-    `rows_of` is asked for the table references in `step.after`: for every row that was fetched for them, and, where the
-    transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet be changed
-    before the statement looks at them: by itself, with sets of parameters before this one (`ReadPlan.follows_rows`).
+    `rows_of` is asked for the table references in `step.depends_on`: for every row that was fetched for them, and,
+    where the transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet
+    be changed before the statement looks at them: by itself, with sets of parameters before this one .
 
     `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
     for such a step all rows of the table that are known, since among equals the statement may take others than these.
 
     `statistics`: by the size of the table is told when so many keys came together that all rows are less.
     """
-    if step.one_prefix is not None:
-        request = step.one_prefix.request(parameters)
+    if step.point_lookup is not None:
+        request = step.point_lookup.request(parameters)
         if request is not None:
             return (request,)
     binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
         limit = number_of(step.limit, parameters) if limited and step.limit else None
-        return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backwards)
+        return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backward)
     except _WIDENS:
         return (Whole(rows_space(step.table.id)),)
 
@@ -115,44 +125,44 @@ class _Binding:
     rows_of: RowsOf
     statistics: Statistics | None = None
 
-    def requests(self, path: Path, limit: int | None, backwards: bool) -> tuple[Request, ...]:
-        if isinstance(path, Scan) or (limit is None and _is_everything(path)):
+    def requests(self, path: Path, limit: int | None, backward: bool) -> tuple[Request, ...]:
+        if isinstance(path, FullScan) or (limit is None and _is_everything(path)):
             raise PathTooWide
-        if isinstance(path, Either):
-            if path.is_of_one and not all(each.is_get for each in path.paths):
-                return self._in_ranges(path, limit, backwards)
+        if isinstance(path, UnionPath):
+            if path.uses_one_index and not all(each.is_get for each in path.paths):
+                return self._in_ranges(path, limit, backward)
             return tuple(request for each in path.paths for request in self.requests(each, None, False))
         if path.is_get:
             keys, is_whole = self._prefixes(path.equal)
             if is_whole:
                 return (Get(self.table.row_codec.space, tuple(keys)),) if keys else ()
-        return self._in_ranges(path, limit, backwards)
+        return self._in_ranges(path, limit, backward)
 
-    def _in_ranges(self, path: KeyPath | Either, limit: int | None, backwards: bool) -> tuple[Request, ...]:
+    def _in_ranges(self, path: KeyPath | UnionPath, limit: int | None, backward: bool) -> tuple[Request, ...]:
         ranges, is_exact = self._ranges(path)
         if not is_exact:
-            limit, backwards = None, False
+            limit, backward = None, False
         if not ranges or limit == 0:
             return ()
-        return self._codec(path).requests(ranges, limit, backwards)
+        return self._codec(path).requests(ranges, limit, backward)
 
     def ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
         """A space, and the ranges in it that hold one key for each of exactly the rows of a path."""
-        if isinstance(path, Scan):
+        if isinstance(path, FullScan):
             return rows_space(self.table.id), ((b"", LAST),)
         ranges, is_exact = self._ranges(path)
         if not is_exact:
             raise PathTooWide
         return self._codec(path).space, ranges
 
-    def _codec(self, path: KeyPath | Either) -> KeyCodec:
+    def _codec(self, path: KeyPath | UnionPath) -> KeyCodec:
         return self.table.row_codec if path.index is None else self.table.index_codecs[path.index.id]
 
-    def _ranges(self, path: KeyPath | Either) -> tuple[tuple[KeyRange, ...], bool]:
+    def _ranges(self, path: KeyPath | UnionPath) -> tuple[tuple[KeyRange, ...], bool]:
         """The ranges of keys, disjoint and in order; and whether they hold nothing else than the path asks for."""
-        if isinstance(path, Either):
+        if isinstance(path, UnionPath):
             each = [self._ranges(one) for one in path.paths]
-            return _united(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
+            return merge_ranges(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
         prefixes, is_whole = self._prefixes(path.equal)
         ends = self._ends(path.within) if is_whole else [_ALL]
         if ends == [_ALL] and not path.equal and path.within is not None:
@@ -160,7 +170,7 @@ class _Binding:
         found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
         return tuple(one for one in found if one[0] < one[1]), is_whole
 
-    def _prefixes(self, equal: tuple[Equal, ...]) -> tuple[list[bytes], bool]:
+    def _prefixes(self, equal: tuple[EqualTerm, ...]) -> tuple[list[bytes], bool]:
         """The distinct key prefixes in order, and whether they have all columns (they may make too many combinations).
 
         Columns side by side whose values come from the same rows have only the combinations that are in these rows.
@@ -177,9 +187,9 @@ class _Binding:
             prefixes = [prefix + element for prefix in prefixes for element in elements]
         return prefixes, True
 
-    def _elements(self, terms: Sequence[Equal]) -> list[bytes]:
+    def _elements(self, terms: Sequence[EqualTerm]) -> list[bytes]:
         """The keys of one column's values, or of the combinations of values that several have in the same rows."""
-        table_refs = terms[0].behind
+        table_refs = terms[0].source_refs
         if table_refs:
             return self._from_rows(table_refs, terms)
         (term,) = terms
@@ -187,13 +197,13 @@ class _Binding:
             return self._keys_of(term.sources[0], term)
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
-    def _keys_of(self, source: KeySource, term: Equal) -> list[bytes]:
+    def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:
         """The keys that are equal to a source, in order."""
         value = self._value(source, term.column)
         keys = [encode((value,))] if value is not None or term.is_null_equal else []
         return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
 
-    def _from_rows(self, table_refs: Sequence[int], terms: Sequence[Equal]) -> list[bytes]:
+    def _from_rows(self, table_refs: Sequence[int], terms: Sequence[EqualTerm]) -> list[bytes]:
         keys: set[bytes] = set()
         most = self._most_keys()
         for at, table_ref in enumerate(table_refs):
@@ -210,9 +220,9 @@ class _Binding:
 
     def _most_keys(self) -> float:
         """With how many keys it is less to read the whole table."""
-        if self.statistics is None or not self.statistics.knows(self.table):
+        if self.statistics is None or not self.statistics.has_row_count(self.table):
             return MOST_KEYS
-        return max(self.statistics.rows(self.table), _FEW)
+        return max(self.statistics.row_count(self.table), _FEW)
 
     def _value(self, source: KeySource, column: Column) -> SqlValue:
         if isinstance(source, WithoutAffinity):
@@ -221,22 +231,22 @@ class _Binding:
             raise PathTooWide
         return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
 
-    def _ends(self, within: Within | Begins | None) -> list[tuple[bytes, bytes | None]]:
+    def _ends(self, within: RangeTerm | PrefixTerm | None) -> list[tuple[bytes, bytes | None]]:
         """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""
         if within is None:
             return [_ALL]
-        if isinstance(within, Begins):
-            return [*_begins_with(beginnings(within.pattern, self.parameters))] or [_ALL]
+        if isinstance(within, PrefixTerm):
+            return [*prefix_ranges(within.pattern, self.parameters)] or [_ALL]
         begin, end = AFTER_NULL, None
         if within.lower is not None:
-            begin = self._cut(within.lower, within.column, behind=not within.lower.inclusive)
+            begin = self._cut(within.lower, within.column, after=not within.lower.inclusive)
         if within.upper is not None:
-            end = self._cut(within.upper, within.column, behind=within.upper.inclusive)
+            end = self._cut(within.upper, within.column, after=within.upper.inclusive)
         if b"" in (begin, end):
             return []
         return [(_NULL, AFTER_NULL), (begin, end)] if self._takes_null(within) else [(begin, end)]
 
-    def _takes_null(self, within: Within) -> bool:
+    def _takes_null(self, within: RangeTerm) -> bool:
         """Whether NULL, by what it counts as, lies within."""
         if within.rejects_null:
             return False
@@ -253,21 +263,21 @@ class _Binding:
         null_as, value = (value_of(each, self.parameters) for each in (source.null_as, source.source))
         return null_as is not None and value is not None and compare(encode((null_as,)), encode((value,)))
 
-    def _cut(self, bound: Bound, column: Column, *, behind: bool) -> bytes:
+    def _cut(self, bound: Bound, column: Column, *, after: bool) -> bytes:
         """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
         value = self._value(bound.source, column)
         if value is None:
             return b""
         element = encode((value,))
-        return prefix_end(element) if behind else element
+        return prefix_end(element) if after else element
 
 
-def _by_rows(equal: Sequence[Equal]) -> list[list[Equal]]:
+def _by_rows(equal: Sequence[EqualTerm]) -> list[list[EqualTerm]]:
     """Terms side by side whose values come from the same rows together, all others alone."""
-    groups: list[list[Equal]] = []
+    groups: list[list[EqualTerm]] = []
     for term in equal:
-        behind = term.behind
-        if groups and behind and behind == groups[-1][0].behind:
+        source_refs = term.source_refs
+        if groups and source_refs and source_refs == groups[-1][0].source_refs:
             groups[-1].append(term)
         else:
             groups.append([term])
@@ -283,34 +293,10 @@ _ALL: tuple[bytes, bytes | None] = (b"", None)
 """The ends of all that begins with a prefix."""
 
 
-def _begins_with(texts: Iterable[str]) -> Iterator[tuple[bytes, bytes]]:
-    """The ranges of the texts, and of the blobs, that begin with one of these texts."""
-    ranges = []
-    for text in texts:
-        start = encode((text,))[:-1]  # without the terminator
-        ranges.append((start, start + b"\xff"))
-        # What is no ASCII can be written in a blob in several ways.
-        plain = text[: next((at for at, character in enumerate(text) if not character.isascii()), None)]
-        start = encode((plain.encode(),))[:-1]
-        ranges.append((start, start[:-1] + bytes([start[-1] + 1])))
-    yield from _united(ranges)
-
-
-def _is_everything(path: KeyPath | Either) -> bool:
-    if isinstance(path, Either) or path.equal or path.within is not None:
+def _is_everything(path: KeyPath | UnionPath) -> bool:
+    if isinstance(path, UnionPath) or path.equal or path.within is not None:
         return False
     return path.index is None or not path.index.partial
-
-
-def _united(ranges: Iterable[KeyRange]) -> tuple[KeyRange, ...]:
-    """The same keys in ranges that are disjoint and in order."""
-    found: list[KeyRange] = []
-    for begin, end in sorted(ranges):
-        if found and begin <= found[-1][1]:
-            found[-1] = found[-1][0], max(end, found[-1][1])
-        else:
-            found.append((begin, end))
-    return tuple(found)
 
 
 def _range(prefix: bytes, begin: bytes, end: bytes | None) -> KeyRange:

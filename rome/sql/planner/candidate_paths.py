@@ -18,7 +18,7 @@ from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.index_expressions import implies, index_columns, partial_index_predicates
 from rome.sql.analysis.relation import AnyOf, Predicate, TopN
 from rome.sql.analysis.resolve_names import rowid_column
-from rome.sql.planner.access_path import Begins, Bound, Either, Equal, KeyPath, Path, Within
+from rome.sql.planner.access_path import Bound, EqualTerm, KeyPath, Path, PrefixTerm, RangeTerm, UnionPath
 from rome.sql.syntax.operands import FromColumn, KeySource, Pattern
 from rome.storage.keys import COLLATIONS
 
@@ -51,7 +51,8 @@ def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[A
 
 
 def topn_paths(table: Table, topn: TopN, *, must_be_total: bool) -> Iterator[Path]:
-    """The paths that lead to the wanted part of a table reference's rows, in its order; all of `Path.after` is empty.
+    """The paths that lead to the wanted part of a table reference's rows, in its order; all of `Path.depends_on` is
+    empty.
 
     `must_be_total`: no two rows may have the same place in the order.
     """
@@ -61,7 +62,7 @@ def topn_paths(table: Table, topn: TopN, *, must_be_total: bool) -> Iterator[Pat
             yield path
 
 
-def in_order(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], topn: TopN) -> Iterator[Path]:
+def ordered_paths(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], topn: TopN) -> Iterator[Path]:
     """The paths that lead to the rows of which this is true, and perhaps to others, in the order of the part."""
     constant = [each for each in predicates if not _is_from_rows(each.sources)]
     alternatives = list(any_of)
@@ -87,7 +88,7 @@ def path_rank(path: Path) -> tuple[bool, bool, float, bool]:
     """What paths are compared by; of two that are worth the same, the first is taken."""
     if isinstance(path, KeyPath):
         return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
-    return min(map(path_rank, path.paths)) if isinstance(path, Either) else (False, False, 0.0, False)
+    return min(map(path_rank, path.paths)) if isinstance(path, UnionPath) else (False, False, 0.0, False)
 
 
 # ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
@@ -133,7 +134,7 @@ def _by_column(predicates: Sequence[Predicate]) -> _About:
 
 def _path(table: Table, order: _Order, known: _About) -> KeyPath:
     """By the predicates on the first columns; all rows if there are none."""
-    equal: list[Equal] = []
+    equal: list[EqualTerm] = []
     within = None
     for column in order.columns:
         about = known.get((column.cid, column.name), ())
@@ -150,12 +151,16 @@ def _narrows(path: KeyPath) -> bool:
     within = path.within
     if path.index is not None and path.index.partial:
         return True
-    return bool(path.equal) or isinstance(within, Begins) or (within is not None and bool(within.lower or within.upper))
+    return (
+        bool(path.equal)
+        or isinstance(within, PrefixTerm)
+        or (within is not None and bool(within.lower or within.upper))
+    )
 
 
 def _either(
     table: Table, orders: Sequence[Sequence[_Order]], any_of: AnyOf, predicates: Sequence[Predicate]
-) -> Iterator[Either]:
+) -> Iterator[UnionPath]:
     """The path with the best one of some orders for each alternative; none if an alternative has none."""
     found: list[KeyPath] = []
     for choice, alternative in zip(orders, any_of.alternatives, strict=True):
@@ -165,13 +170,13 @@ def _either(
         if best is None:
             return
         found.append(best)
-    yield Either(table.name, tuple(found))
+    yield UnionPath(table.name, tuple(found))
 
 
-def _equal(column: Column, predicates: Sequence[Predicate]) -> Equal | None:
+def _equal(column: Column, predicates: Sequence[Predicate]) -> EqualTerm | None:
     """The shortest list of values that the column is equal to one of; other rows' values only if there is none."""
     terms = [
-        Equal(column, predicate.sources, predicate.op is Op.IS)
+        EqualTerm(column, predicate.sources, predicate.op is Op.IS)
         for predicate in predicates
         if predicate.op in (Op.EQUAL, Op.IS)
     ]
@@ -182,7 +187,7 @@ def _is_from_rows(sources: Sequence[KeySource]) -> bool:
     return any(isinstance(source, FromColumn) for source in sources)
 
 
-def _within(column: Column, predicates: Sequence[Predicate]) -> Within | Begins | None:
+def _within(column: Column, predicates: Sequence[Predicate]) -> RangeTerm | PrefixTerm | None:
     lower = upper = None
     for predicate in predicates:
         if predicate.op in (Op.GREATER, Op.AT_LEAST):
@@ -192,8 +197,8 @@ def _within(column: Column, predicates: Sequence[Predicate]) -> Within | Begins 
     is_present = any(predicate.op is Op.NOT_NULL for predicate in predicates)
     begins = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
     if begins and not (lower and upper):
-        return Begins(column, begins[0])
-    return Within(column, lower, upper) if lower or upper or is_present else None
+        return PrefixTerm(column, begins[0])
+    return RangeTerm(column, lower, upper) if lower or upper or is_present else None
 
 
 # ── paths that lead to nothing else ───────────────────────────────────────────────────────────────────────────────────
@@ -216,7 +221,7 @@ def _exact(table: Table, order: _Order, conditions: Sequence[Predicate | AnyOf])
     known = [[*alternative, *predicates] for alternative in each.alternatives]
     paths = [_path(table, order, _by_column(alternative)) for alternative in known]
     covered = all(_covers(path, alternative) for path, alternative in zip(paths, known, strict=True))
-    return Either(table.name, tuple(paths)) if covered else None
+    return UnionPath(table.name, tuple(paths)) if covered else None
 
 
 def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
@@ -227,9 +232,9 @@ def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
 def _is_in(path: KeyPath, predicate: Predicate) -> bool:
     terms = [term for term in path.equal if term.column == predicate.column]
     if predicate.op in (Op.EQUAL, Op.IS):
-        return any(Equal(predicate.column, predicate.sources, predicate.op is Op.IS) == term for term in terms)
+        return any(EqualTerm(predicate.column, predicate.sources, predicate.op is Op.IS) == term for term in terms)
     within = path.within
-    if not isinstance(within, Within) or within.column != predicate.column or predicate.op is Op.LIKE:
+    if not isinstance(within, RangeTerm) or within.column != predicate.column or predicate.op is Op.LIKE:
         return False
     if predicate.op is Op.NOT_NULL:
         return within.rejects_null
@@ -256,11 +261,11 @@ def _is_in_order(table: Table, order: _Order, path: Path, topn: TopN, must_be_to
 def _fixed(path: Path) -> set[Column]:
     """The columns that have one value in all rows of a path."""
     if isinstance(path, KeyPath):
-        return {term.column for term in path.equal if term.is_one_value}
-    if not isinstance(path, Either):
+        return {term.column for term in path.equal if term.is_constant}
+    if not isinstance(path, UnionPath):
         return set()
     terms = set(path.paths[0].equal).intersection(*(one.equal for one in path.paths))
-    return {term.column for term in terms if term.is_one_value}
+    return {term.column for term in terms if term.is_constant}
 
 
 def _is_total(table: Table, of: set[Column]) -> bool:

@@ -1,31 +1,57 @@
-"""The order of rounds: from which table reference to begin, and which paths to take from there.
+"""Planner step: choose an access path for each table reference, and order the fetches in rounds.
 
-The cheapest table reference is settled first, then the cheapest of those that are left, which now may be found by the
-rows of the ones before it, a round later; and so on. A round costs what `ROUND_ROWS` rows cost. So no circle comes
-about, and a small table is rather read whole in the first round than waited for.
+    SELECT * FROM p LEFT JOIN c ON c.pid = p.id WHERE p.uuid = ?
+
+    before     p: uuid = ?1, id = c.pid       c: pid = p.id
+    after      round 1    index lookup on p using p_uuid (uuid = ?1)
+               round 2    index lookup on c using c_pid (pid = p.id)
+
+This is the join order of other planners, where the cost is round trips: a greedy search. The cheapest table reference
+comes first, then the cheapest of those that are left, which may now be looked up by the rows of the ones before it, one
+round later; and so on. A round costs as much as `ROUND_ROWS` rows. So no two table references wait for each other, and
+a small table is read by a full scan in round 1 rather than waited for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rome.catalog.model import Table
 from rome.sql.analysis.relation import Predicate, Relation
-from rome.sql.planner.access_path import Either, KeyPath, Limit, Path, Scan
+from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
 from rome.sql.planner.candidate_paths import candidates, path_rank, topn_paths
-from rome.sql.planner.read_plan import Step
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds
 from rome.sql.planner.statistics import Statistics
+from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn
 
 ROUND_ROWS = 64.0
 
 _UNKNOWN_COUNT = 50.0
-"""What LIMIT and OFFSET are taken for when they are parameters."""
+"""The estimate of a LIMIT or OFFSET that is a parameter."""
+
+
+def order_fetches(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
+    """Return the plan with the rounds that fetch all rows which the statement needs."""
+    return replace(plan, rounds=rounds_of(given.relations, given.scanned, given.statistics))
+
+
+def rounds_of(
+    relations: Sequence[Relation], scanned: Set[str], statistics: Statistics, fixed: Sequence[Step] = ()
+) -> Rounds:
+    """Return the steps for all table references in rounds.
+
+    `scanned`: the lower-case names of tables that are read whole anyway. `fixed`: the steps that some table references
+    have already; they belong to round 1.
+    """
+    return _FetchOrder(relations, scanned, statistics, fixed).rounds()
 
 
 @dataclass(frozen=True, slots=True)
-class _Settled:
+class _Fetch:
+    """A step and its round, from 0."""
+
     step: Step
     round: int
 
@@ -34,105 +60,95 @@ class _Settled:
         return self.step.rows + ROUND_ROWS * self.round
 
 
-Rounds = tuple[tuple[Step, ...], ...]
+class _FetchOrder:
+    """The greedy search."""
 
-
-def arrange(
-    table_refs: Sequence[Relation], whole: Set[str], statistics: Statistics, begin: Sequence[Step] = ()
-) -> Rounds:
-    """The steps for all table references in rounds. `whole`: lower-case names of tables read whole anyway.
-
-    `begin`: the steps of some of them, for which nothing else need be there.
-    """
-    return _Arrangement(table_refs, whole, statistics, begin).rounds()
-
-
-class _Arrangement:
     def __init__(
-        self, table_refs: Sequence[Relation], whole: Set[str], statistics: Statistics, begin: Sequence[Step]
+        self, relations: Sequence[Relation], scanned: Set[str], statistics: Statistics, fixed: Sequence[Step]
     ) -> None:
-        self.statistics = statistics
-        self.whole = set(whole)
-        self.settled: dict[int, _Settled] = {}
-        self.names = [table_ref.table.name.lower() for table_ref in table_refs]
-        self.settled.update((step.table_ref, _Settled(step, 0)) for step in begin)
-        pending = [each for each in table_refs if each.number not in self.settled]
+        self._statistics = statistics
+        self._scanned = set(scanned)
+        self._names = [relation.table.name.lower() for relation in relations]
+        self._fetches = {step.table_ref: _Fetch(step, 0) for step in fixed}
+        self._rows = {step.table_ref: step.rows for step in fixed}
+        pending = [relation for relation in relations if relation.number not in self._fetches]
         while pending:
-            options = [(self._best(table_ref), table_ref) for table_ref in pending]
-            best, table_ref = min(options, key=lambda option: option[0].cost)
-            self.settled[best.step.table_ref] = best
-            if isinstance(best.step.path, Scan):
-                self.whole.add(best.step.table.name.lower())
-            pending.remove(table_ref)
+            options = [(self._cheapest(relation), relation) for relation in pending]
+            fetch, relation = min(options, key=lambda option: option[0].cost)
+            self._fetches[relation.number] = fetch
+            self._rows[relation.number] = fetch.step.rows
+            if isinstance(fetch.step.path, FullScan):
+                self._scanned.add(relation.table.name.lower())
+            pending.remove(relation)
 
     def rounds(self) -> Rounds:
-        last = max((each.round for each in self.settled.values()), default=-1)
-        in_order = [self.settled[number] for number in sorted(self.settled)]
-        return tuple(tuple(each.step for each in in_order if each.round == at) for at in range(last + 1))
+        last = max((fetch.round for fetch in self._fetches.values()), default=-1)
+        fetches = [self._fetches[number] for number in sorted(self._fetches)]
+        return tuple(tuple(fetch.step for fetch in fetches if fetch.round == at) for at in range(last + 1))
 
-    def _best(self, table_ref: Relation) -> _Settled:
-        """The cheapest way to a table reference by what is settled so far."""
-        table = table_ref.table
-        is_whole = table.name.lower() in self.whole
-        scan = self._settle(table_ref, Scan(table.name), 0.0 if is_whole else self.statistics.rows(table))
-        if is_whole:
+    def _cheapest(self, relation: Relation) -> _Fetch:
+        """Return the cheapest fetch of a table reference, given those that are ordered already."""
+        table = relation.table
+        is_scanned = table.name.lower() in self._scanned
+        scan = self._fetch(relation, FullScan(table.name), 0.0 if is_scanned else self._statistics.row_count(table))
+        if is_scanned:
             return scan
-        paths = candidates(table, self._known(table_ref.predicates), table_ref.any_of)
-        found = [self._settle(table_ref, path, self._rows(table, path)) for path in paths]
-        found += self._parts(table_ref)
+        paths = candidates(table, self._available(relation.predicates), relation.any_of)
+        found = [self._fetch(relation, path, self._estimate(table, path)) for path in paths]
+        found += self._limited(relation)
         best = min(found, key=_preference, default=scan)
-        # Of few rows, rather those that are asked for: more may have come, and who reads all is in every writer's way.
+        # Prefer a lookup even in a small table: it may have grown, and a scan conflicts with every writer.
         return best if best.cost < max(scan.cost, ROUND_ROWS) else scan
 
-    def _parts(self, table_ref: Relation) -> Iterator[_Settled]:
-        """The ways to the part of the rows that is wanted."""
-        table, topn = table_ref.table, table_ref.topn
+    def _limited(self, relation: Relation) -> Iterator[_Fetch]:
+        """Yield the fetches of only the first rows in an order, if the statement needs no others."""
+        table, topn = relation.table, relation.topn
         if topn is None:
             return
-        is_alone = self.names.count(table.name.lower()) == 1
+        is_only = self._names.count(table.name.lower()) == 1
         limit = Limit(topn.limit, topn.descending)
-        for path in topn_paths(table, topn, must_be_total=not is_alone):
+        for path in topn_paths(table, topn, must_be_total=not is_only):
             if not (isinstance(path, KeyPath) and path.is_get):
-                yield self._settle(table_ref, path, min(self._rows(table, path), expected(limit)), limit)
+                yield self._fetch(relation, path, min(self._estimate(table, path), estimate_limit(limit)), limit)
 
-    def _settle(self, table_ref: Relation, path: Path, rows: float, limit: Limit | None = None) -> _Settled:
-        step = Step(table_ref.number, table_ref.table, path, rows, limit)
-        return _Settled(step, max((self.settled[number].round + 1 for number in step.after), default=0))
+    def _fetch(self, relation: Relation, path: Path, rows: float, limit: Limit | None = None) -> _Fetch:
+        step = Step(relation.number, relation.table, path, rows, limit)
+        return _Fetch(step, max((self._fetches[number].round + 1 for number in step.depends_on), default=0))
 
-    def _known(self, predicates: Sequence[Predicate]) -> list[Predicate]:
-        """The predicates whose values are known by what is settled so far, those with the fewest values first."""
+    def _available(self, predicates: Sequence[Predicate]) -> list[Predicate]:
+        """Return the predicates whose values are fetched by then, those with the fewest values first."""
         found: list[tuple[float, Predicate]] = []
         for predicate in predicates:
             sources = [source for source in predicate.sources if isinstance(source, FromColumn)]
-            if all(source.table_ref in self.settled for source in sources):
-                found.append((sum(self.settled[source.table_ref].cost for source in sources), predicate))
+            if all(source.table_ref in self._fetches for source in sources):
+                found.append((sum(self._fetches[source.table_ref].cost for source in sources), predicate))
         return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
 
-    def _rows(self, table: Table, path: Path) -> float:
-        return rows_of(table, path, self.statistics, self.settled)
+    def _estimate(self, table: Table, path: Path) -> float:
+        return estimate_rows(table, path, self._statistics, self._rows)
 
 
-def rows_of(table: Table, path: Path, statistics: Statistics, settled: Mapping[int, _Settled]) -> float:
-    """How many rows a path may lead to. `settled`: the table references that it comes after."""
-    if isinstance(path, Scan):
-        return statistics.rows(table)
-    if isinstance(path, Either):
-        return sum(rows_of(table, each, statistics, settled) for each in path.paths)
+def _preference(fetch: _Fetch) -> tuple[float, ...]:
+    """Return the sort key of a fetch: the best one first."""
+    return fetch.cost, fetch.step.limit is None, *(-value for value in path_rank(fetch.step.path))
+
+
+def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Mapping[int, float]) -> float:
+    """Estimate how many rows a path leads to. `fetched`: the estimates of the table references that it depends on."""
+    if isinstance(path, FullScan):
+        return statistics.row_count(table)
+    if isinstance(path, UnionPath):
+        return sum(estimate_rows(table, each, statistics, fetched) for each in path.paths)
     keys = 1.0
-    for table_refs in {term.behind for term in path.equal if term.behind}:
-        keys *= max(sum(settled[number].step.rows for number in table_refs), 1.0)
+    for table_refs in {term.source_refs for term in path.equal if term.source_refs}:
+        keys *= max(sum(fetched[number] for number in table_refs), 1.0)
     for term in path.equal:
         if not any(isinstance(source, FromColumn) for source in term.sources):
             keys *= len(term.sources)
-    return min(keys * statistics.per_key(table, path), statistics.rows(table))
+    return min(keys * statistics.rows_per_key(table, path), statistics.row_count(table))
 
 
-def _preference(settled: _Settled) -> tuple[float, ...]:
-    """What is better comes first."""
-    return settled.cost, settled.step.limit is None, *(-value for value in path_rank(settled.step.path))
-
-
-def expected(limit: Limit) -> float:
-    """How many rows a limit may let through."""
+def estimate_limit(limit: Limit) -> float:
+    """Estimate how many rows a limit lets through."""
     known = [source.value for source in limit.counts if isinstance(source, Const)]
     return sum(value for value in known if isinstance(value, int)) + _UNKNOWN_COUNT * (len(limit.counts) - len(known))

@@ -1,173 +1,183 @@
-"""How many rows something leads to: what has been seen of it, else a guess.
+"""Statistics: estimates of how many rows a path leads to, from what statements have fetched, else guesses.
 
-Whoever fetches rows tells how many there were (`Statistics.note`). So the numbers are those of this process, of what
-its statements asked for lately. They decide between paths that are all right, never whether a path is.
+After a fetch, `Statistics.note` records the number of rows. So the numbers are of this process, and of what its
+statements asked for lately. They choose between paths that all give the right answer.
 
-A plan keeps the numbers that it was made by (`Basis`), and is outdated when one of them has become quite another.
+A plan keeps the numbers that it was chosen by (`Basis`), and is outdated as soon as one of them has changed much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rome.catalog.model import Table
 from rome.sql.planner.access_path import KeyPath
+from rome.sql.planner.step import Step
 from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Whole, rows_space
 
-if TYPE_CHECKING:
-    from rome.sql.planner.read_plan import Step
-
 UNKNOWN_ROWS = 100_000.0
-"""A table that nothing is known of is taken for a large one: that costs a round trip, the contrary a whole table."""
+"""A table of unknown size counts as large: if that is wrong it costs a round trip, the contrary costs a full scan."""
 
-_PER_KEY = 100.0
-_PER_PARENT = 10.0
-"""For a key that is a foreign key, or a part of a unique one."""
+_ROWS_PER_KEY = 100.0
+_ROWS_PER_PARENT = 10.0
+"""The guess for a key that is a foreign key, or a part of a unique one."""
 _NARROWER = 0.1
-"""What one more column of an index, or a range on it, leaves of the rows."""
+"""The guess of how many rows one more column of an index, or a range on it, leaves."""
 
-_MOST_RATES = 4096
-_DOUBT = 1.05
+_MAX_SELECTIVITIES = 4096
+_NUDGE = 1.05
 
-_NEWS = 0.25
-"""How much the newest number counts in an average."""
-_QUITE_ANOTHER = 4.0
+_WEIGHT = 0.25
+"""The weight of the newest number in a moving average."""
+_MUCH = 4.0
+"""A number has changed much if it is so many times as large or small as it was."""
 _FEW = 64.0
-"""Numbers below this are all alike."""
+"""Smaller numbers do not count as different."""
 
 
 class Statistics:
-    """What is known of the tables of a database. May be used from many threads: a lost note does no harm."""
+    """What is known of the tables of a database. Threads may use it at once: a lost note does no harm."""
 
     def __init__(self) -> None:
         self.changes = 0
-        """Grows when a number has become quite another."""
+        """Grows when a number has changed much."""
         self._rows: dict[int, float] = {}
         self._per_key: dict[tuple[int, int, int, bool], float] = {}
-        self._rates: dict[int, float] = {}
+        self._selectivities: dict[int, float] = {}
 
-    def knows(self, table: Table) -> bool:
-        """Whether the number of rows of a table is known."""
+    def has_row_count(self, table: Table) -> bool:
+        """Return True if the size of a table is known."""
         return table.id in self._rows
 
-    def rows(self, table: Table) -> float:
-        """The number of rows of a table."""
+    def has_rows_per_key(self, table: Table, path: KeyPath) -> bool:
+        """Return True if the number of rows for one key of a path is known."""
+        return path.is_unique or _key(table, path) in self._per_key
+
+    def row_count(self, table: Table) -> float:
+        """Return the number of rows of a table."""
         return self._rows.get(table.id, UNKNOWN_ROWS)
 
-    def per_key(self, table: Table, path: KeyPath) -> float:
-        """The number of rows for one key of a path."""
+    def rows_per_key(self, table: Table, path: KeyPath) -> float:
+        """Return the number of rows for one key of a path."""
         if path.is_unique:
             return 1.0
         known = self._per_key.get(_key(table, path))
         return self._guess(table, path) if known is None else known
 
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
-        """A step's requests were answered with so many rows together, or with their number."""
+        """Record how many rows all requests of a step together were answered with, or counted."""
         for request in requests:
             if isinstance(request, Whole) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
-                self.note_rows(step.table, rows)
+                self.note_row_count(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
         keys = sum(len(request.ranges) if isinstance(request, (Lookup, Count)) else 1 for request in requests)
         if keys and isinstance(step.path, KeyPath):
-            self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows / keys)
+            self._note_per_key(_key(step.table, step.path), self.rows_per_key(step.table, step.path), rows / keys)
 
     def note_key(self, step: Step, rows: int) -> None:
-        """One key of a step's path led to so many rows, in an index or among the rows."""
+        """Record how many rows one key of a step's path led to."""
         if isinstance(step.path, KeyPath) and not step.path.is_unique:
-            self._note_per_key(_key(step.table, step.path), self.per_key(step.table, step.path), rows)
+            self._note_per_key(_key(step.table, step.path), self.rows_per_key(step.table, step.path), rows)
 
-    def note_rows(self, table: Table, rows: int) -> None:
-        """The table has so many rows."""
-        before = self.rows(table)
+    def note_row_count(self, table: Table, rows: int) -> None:
+        """Record the size of a table."""
+        before = self.row_count(table)
         self._rows[table.id] = float(rows)
-        self.changes += _is_quite_another(before, rows)
+        self.changes += _differ_much(before, rows)
 
-    def rate(self, about: int) -> float | None:
-        """How many rows come out of a filter, and what it joins, for one that goes in (`Page.about`)."""
-        return self._rates.get(about)
+    def selectivity(self, filter_id: int) -> float | None:
+        """Return how many rows come out of a filter and its joins for one that goes in (`TopNPlan.filter_id`)."""
+        return self._selectivities.get(filter_id)
 
-    def note_rate(self, about: int, came: int, of: int) -> None:
-        """So many rows came out of some. The average is geometric: one rare filter value counts no more than others."""
-        now = max(came, 0.5) / of
-        if len(self._rates) >= _MOST_RATES:
-            self._rates.clear()
-        self._rates[about] = now * (self._rates.get(about, now) / now) ** (1 - _NEWS)
+    def note_selectivity(self, filter_id: int, results: int, batch: int) -> None:
+        """Record how many rows of a batch came out.
 
-    def doubt_rate(self, about: int) -> None:
-        """Because of a rate, it was not looked what comes out: it is to be looked again some time."""
-        if about in self._rates:
-            self._rates[about] = min(self._rates[about] * _DOUBT, 1.0)
+        The moving average is geometric, so that one value of the filter which is rare has no more weight than others.
+        """
+        now = max(results, 0.5) / batch
+        if len(self._selectivities) >= _MAX_SELECTIVITIES:
+            self._selectivities.clear()
+        before = self._selectivities.get(filter_id, now)
+        self._selectivities[filter_id] = now * (before / now) ** (1 - _WEIGHT)
+
+    def nudge_selectivity(self, filter_id: int) -> None:
+        """Raise a selectivity so low that no batch was tried, so that one is tried again at some time."""
+        if filter_id in self._selectivities:
+            self._selectivities[filter_id] = min(self._selectivities[filter_id] * _NUDGE, 1.0)
 
     def forget(self) -> None:
-        """The database is another one."""
+        """Forget everything: the database has been replaced by another one."""
         self._rows.clear()
         self._per_key.clear()
-        self._rates.clear()
+        self._selectivities.clear()
         self.changes += 1
 
     def _note_per_key(self, key: tuple[int, int, int, bool], before: float, rows: float) -> None:
         known = self._per_key.get(key)
-        now = rows if known is None else known + _NEWS * (rows - known)
+        now = rows if known is None else known + _WEIGHT * (rows - known)
         self._per_key[key] = now
-        self.changes += _is_quite_another(before, now)
+        self.changes += _differ_much(before, now)
 
     def _guess(self, table: Table, path: KeyPath) -> float:
         columns = {term.column.name.lower() for term in path.equal}
         if not columns:
-            is_some = path.within is not None or (path.index is not None and path.index.partial)
-            return self.rows(table) * (_NARROWER if is_some else 1.0)
+            is_narrower = path.within is not None or (path.index is not None and path.index.partial)
+            return self.row_count(table) * (_NARROWER if is_narrower else 1.0)
         is_child = any(columns.issuperset(map(str.lower, key.columns)) for key in table.foreign_keys)
-        is_part = path.index is None or path.index.unique
-        per_key = _PER_PARENT if is_child or is_part else _PER_KEY * _NARROWER ** (len(columns) - 1)
+        is_part_of_unique = path.index is None or path.index.unique
+        narrower = _NARROWER ** (len(columns) - 1)
+        per_key = _ROWS_PER_PARENT if is_child or is_part_of_unique else _ROWS_PER_KEY * narrower
         return max(per_key * (_NARROWER if path.within else 1.0), 1.0)
 
 
 class Basis(Statistics):
-    """Statistics for the making of one plan: remembers what it was asked for."""
+    """The statistics that one plan is chosen by: passes on those of a database, and remembers what it was asked for.
 
-    def __init__(self, statistics: Statistics) -> None:
+    The plan may be outdated if `seen` is no longer `source.changes`; `is_outdated` finds out.
+    """
+
+    def __init__(self, source: Statistics) -> None:
         super().__init__()
-        self._statistics = statistics
-        self._seen = statistics.changes
+        self.source = source
+        self.seen = source.changes
         self._asked: dict[tuple[int, ...], tuple[Table, KeyPath | None, float]] = {}
 
-    def rows(self, table: Table) -> float:
-        """The number of rows of a table."""
-        rows = self._statistics.rows(table)
+    def row_count(self, table: Table) -> float:
+        """Return the number of rows of a table."""
+        rows = self.source.row_count(table)
         self._asked[(table.id,)] = table, None, rows
         return rows
 
-    def per_key(self, table: Table, path: KeyPath) -> float:
-        """The number of rows for one key of a path."""
-        rows = self._statistics.per_key(table, path)
+    def rows_per_key(self, table: Table, path: KeyPath) -> float:
+        """Return the number of rows for one key of a path."""
+        rows = self.source.rows_per_key(table, path)
         self._asked[_key(table, path)] = table, path, rows
         return rows
 
     def is_outdated(self) -> bool:
-        """Whether a number that the plan was made by has become quite another."""
-        if self._seen == self._statistics.changes:
+        """Return True if a number that the plan was chosen by has changed much."""
+        if self.seen == self.source.changes:
             return False
-        seen = self._statistics.changes
-        if not self._fits(self._statistics):
+        seen = self.source.changes
+        if not self._holds_for(self.source):
             return True
-        self._seen = seen
+        self.seen = seen
         return False
 
-    def under(self, statistics: Statistics) -> Basis | None:
-        """The basis of the same plan, of another database's numbers; None if they are quite others."""
-        if not self._fits(statistics):
+    def under(self, source: Statistics) -> Basis | None:
+        """Return the basis of the same plan in another database's statistics; None if their numbers differ much."""
+        if not self._holds_for(source):
             return None
-        found = Basis(statistics)
-        found._asked = self._asked
-        return found
+        basis = Basis(source)
+        basis._asked = self._asked
+        return basis
 
-    def _fits(self, statistics: Statistics) -> bool:
+    def _holds_for(self, source: Statistics) -> bool:
         for table, path, before in self._asked.values():
-            now = statistics.rows(table) if path is None else statistics.per_key(table, path)
-            if _is_quite_another(before, now):
+            now = source.row_count(table) if path is None else source.rows_per_key(table, path)
+            if _differ_much(before, now):
                 return False
         return True
 
@@ -176,5 +186,5 @@ def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
     return table.id, path.index.id if path.index else 0, len(path.equal), path.within is not None
 
 
-def _is_quite_another(before: float, now: float) -> bool:
-    return (now > _FEW and now > before * _QUITE_ANOTHER) or (before > _FEW and before > now * _QUITE_ANOTHER)
+def _differ_much(before: float, now: float) -> bool:
+    return (now > _FEW and now > before * _MUCH) or (before > _FEW and before > now * _MUCH)

@@ -1,0 +1,115 @@
+"""Planner step: fetch the rows of ORDER BY … LIMIT in batches, where filters and joins drop some of them (Top-N).
+
+    SELECT c.* FROM c JOIN p ON p.id = c.pid WHERE c.name LIKE ? ORDER BY c.id LIMIT 20
+
+    before     round 1    full scan of c
+                          full scan of p
+    after      round 1    Top-N on primary key of c, limit 20, grows
+               round 2    primary key lookup on p (id = c.pid)
+
+How many rows of c lead to 20 results is not known. So a batch of rows is fetched from the front of a path in the order
+of ORDER BY, with all rows that belong to them, and the statement runs over these. Its first results are right: rows
+behind the batch come later in the order. If they are as many as LIMIT and OFFSET ask for, or if the path has no more
+rows, these are the answer; else a larger batch is fetched, `MIN_GROWTH` to `MAX_GROWTH` times as large. The statistics
+remember the selectivity of each filter, so the first batch is usually large enough. `rome.session.topn` executes this.
+
+The worst case is a filter that lets hardly any row through: two thirds of the cost of fetching everything are wasted
+(four thirds, where the selectivity is not known yet), before everything is fetched. Each batch takes the rounds of the
+plan once more; there are log(rows / first batch) / log(`MIN_GROWTH`) batches at most. The next time, the selectivity is
+known and everything is fetched at once, except for a new try now and then.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rome.sql.planner.access_path import Limit, Path
+from rome.sql.planner.candidate_paths import ordered_paths, path_rank
+from rome.sql.planner.order_fetches import ROUND_ROWS, estimate_limit, estimate_rows, rounds_of
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, TopNPlan
+from rome.sql.planner.statistics import Statistics
+from rome.sql.planner.step import Step
+
+MIN_GROWTH = 4
+MAX_GROWTH = 8
+
+_SELECTIVITY = 0.5
+"""The estimate for filters of which nothing is known."""
+
+_DEVIATIONS = 2.0
+"""The first batch allows for so many standard deviations fewer results than expected."""
+
+
+def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
+    """Return the plan with a Top-N plan, if there is an ordered path and a batch may cost less than everything."""
+    front = given.front
+    if front is None:
+        return plan
+    relation, order = front.relation, front.relation.topn
+    in_full = [step for step in plan.steps if step.table_ref in front.table_refs]
+    if order is None or any(step.limit for step in in_full) or relation.table.name.lower() in given.scanned:
+        return plan
+    found: list[tuple[float, Path]] = [
+        (estimate_rows(relation.table, path, given.statistics, {}), path)
+        for path in ordered_paths(relation.table, relation.predicates, relation.any_of, order)
+    ]
+    if not found:
+        return plan
+    rows, path = min(found, key=lambda each: (each[0], *(-value for value in path_rank(each[1]))))
+    limit = Limit(order.limit, order.descending, grows=True)
+    # No more rows of the path matter than the plan without Top-N would fetch.
+    selectivity = min(max(sum(step.rows for step in in_full), 1.0) / max(rows, 1.0), 1.0)
+    batch = max(estimate_limit(limit), 1.0) / selectivity
+    steps = [Step(number, relation.table, path, batch, limit) for number in front.table_refs]
+    rounds = rounds_of(given.relations, given.scanned, given.statistics, steps)
+    per_row, fixed = _cost_per_row(rounds, steps)
+    max_batch = (_cost(plan.rounds) - fixed - ROUND_ROWS * len(rounds)) / per_row
+    if max_batch <= batch:
+        return plan
+    reads = ReadPlan(rounds=rounds, basis=plan.basis)
+    default = min(selectivity, _SELECTIVITY)
+    return replace(
+        plan, topn=TopNPlan(reads, steps[0], limit, front.is_whole_statement, front.filter_id, default, max_batch)
+    )
+
+
+def _cost(rounds: Rounds) -> float:
+    return sum(step.rows for steps in rounds for step in steps) + ROUND_ROWS * len(rounds)
+
+
+def _cost_per_row(rounds: Rounds, batch: Sequence[Step]) -> tuple[float, float]:
+    """Return how many rows are fetched for each row of a batch, itself included, and how many independently of it."""
+    of_batch, fixed = batch[0].rows, 0.0
+    dependent = {step.table_ref for step in batch}
+    for steps in rounds:
+        for step in steps:
+            if not dependent.isdisjoint(step.depends_on):
+                dependent.add(step.table_ref)
+                of_batch += step.rows
+            elif step.table_ref not in dependent:
+                fixed += step.rows
+    return of_batch / batch[0].rows, fixed
+
+
+# ── while it runs ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def initial_batch(topn: TopNPlan, wanted: int, statistics: Statistics) -> int | None:
+    """Return the size of the first batch, for so many results; None if fetching everything costs less."""
+    selectivity = statistics.selectivity(topn.filter_id)
+    rows = _batch_for(wanted, topn.selectivity if selectivity is None else selectivity)
+    most = topn.max_batch if selectivity is None else topn.max_batch / 2  # (to learn it is worth a first batch)
+    return rows if rows <= most else None
+
+
+def next_batch(topn: TopNPlan, wanted: int, results: int, batch: int) -> int | None:
+    """Return the size of the batch after one that had too few results; None if fetching everything costs less."""
+    rows = min(max(_batch_for(wanted, (results + 0.5) / batch), MIN_GROWTH * batch), MAX_GROWTH * batch)
+    return rows if rows <= topn.max_batch / 2 else None
+
+
+def _batch_for(wanted: int, selectivity: float) -> int:
+    """Return the number of rows from which so many results come out, most likely."""
+    return math.ceil((wanted + _DEVIATIONS * math.sqrt(wanted * abs(1 - selectivity))) / selectivity)

@@ -1,0 +1,98 @@
+"""One step of a read plan: the access path of one table reference, and the rows expected from it.
+
+    SELECT * FROM tags WHERE service_id = ?     Step(tags, primary key lookup on tags (service_id = ?1), rows=10)
+
+Most statements that services run all day are *point lookups*: they ask for the rows of one key, with parameters that
+need no conversion. For these the step knows its request in advance (`PointLookup`), and `bind` is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from rome.catalog.model import Table
+from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path
+from rome.sql.syntax.operands import Param, Parameters
+from rome.storage.keys import encode
+from rome.storage.store import Request
+from rome.values import Affinity
+
+
+@dataclass(frozen=True)
+class Step:
+    """Fetches the rows of one table reference.
+
+    `table_ref`: the number of the table reference in the statement (`sql.analysis.table_refs`). `rows`: the estimated
+    number of rows. `limit`: only the first rows of the path are needed.
+    """
+
+    table_ref: int
+    table: Table
+    path: Path
+    rows: float
+    limit: Limit | None = None
+
+    @cached_property
+    def depends_on(self) -> frozenset[int]:
+        """The table references whose rows must have been fetched before."""
+        return frozenset() if isinstance(self.path, FullScan) else self.path.depends_on
+
+    @cached_property
+    def point_lookup(self) -> PointLookup | None:
+        """The request of a point lookup; None if the step is not one."""
+        return None if self.limit else point_lookup(self.table, self.path)
+
+    @cached_property
+    def is_get(self) -> bool:
+        """Whether the step gets rows by their whole keys."""
+        return isinstance(self.path, KeyPath) and self.path.is_get
+
+    def __str__(self) -> str:
+        return f"{self.path}, {self.limit}" if self.limit else str(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class PointLookup:
+    """A request for all rows whose key, or index entry, begins with some parameters.
+
+    `places`: the places of these parameters, side by side. `types`: the types that need no conversion. `make`: makes
+    the request of the encoded parameters.
+    """
+
+    places: slice
+    types: tuple[type, ...]
+    make: Callable[[bytes], Request]
+
+    def request(self, parameters: Parameters) -> Request | None:
+        """Return the request; None if the parameters need a conversion, which `bind` does."""
+        if type(parameters) is not tuple:
+            return None
+        values = parameters[self.places]
+        if tuple(map(type, values)) != self.types:
+            return None
+        return self.make(encode(values))
+
+
+_UNCONVERTED = {Affinity.INTEGER: int, Affinity.NUMERIC: int, Affinity.REAL: int, Affinity.TEXT: str}
+"""The type of parameters that a comparison with a column of this affinity does not convert."""
+
+
+def point_lookup(table: Table, path: Path) -> PointLookup | None:
+    """Return the point lookup of a path whose columns equal parameters that stand side by side; None for any other."""
+    if not isinstance(path, KeyPath) or path.within is not None or not path.equal:
+        return None
+    places, types = [], []
+    for term in path.equal:
+        kind = _UNCONVERTED.get(term.column.affinity)
+        source = term.sources[0] if len(term.sources) == 1 else None
+        if kind is None or term.column.collation != "BINARY" or not isinstance(source, Param):
+            return None
+        places.append(source.index)
+        types.append(kind)
+    first, count = places[0], len(places)
+    if places != list(range(first, first + count)):
+        return None
+    codec = table.row_codec if path.index is None else table.index_codecs[path.index.id]
+    return PointLookup(slice(first, first + count), tuple(types), codec.get if path.is_get else codec.prefix)
