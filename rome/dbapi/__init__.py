@@ -16,8 +16,7 @@ import time
 
 import apsw
 
-from rome.dbapi.connection import Connection, connect
-from rome.dbapi.cursor import Cursor
+from rome.dbapi.connection import Connection, Cursor, connect
 from rome.errors import (
     DatabaseError,
     DataError,

@@ -1,43 +1,35 @@
-"""PEP 249 connections: which transaction is open, and which way each kind of statement takes."""
+"""PEP 249 connections and cursors: options, parameters, and results. `rome.session.control` runs the statements."""
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from rome import errors
 from rome.database.database import Database
 from rome.database.registry import CONNECTION_OPTIONS, open_database, release_database
-from rome.dbapi.cursor import Cursor
-from rome.errors import Conflict, InterfaceError, NotSupportedError, OperationalError, ProgrammingError
+from rome.errors import DataError, InterfaceError, ProgrammingError
 from rome.locks.manager import Lock
-from rome.session.ddl import change_schema
-from rome.session.dml import RolledBackBySQLite
-from rome.session.explain import explain, explained, log_slow
-from rome.session.for_update import LOCK_TIMEOUT, lock_and_read
-from rome.session.replay import TRIES, Script, is_same
-from rome.session.run import run
-from rome.sql.syntax.statement import Statement, StatementKind, classify
-from rome.sqlite.workspace import Parameters, Result, Workspace
+from rome.session.control import TransactionControl, closed_error
+from rome.session.for_update import LOCK_TIMEOUT
+from rome.sql.syntax.tokens import split_script
+from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Stats
-from rome.transaction.index_entries import IndexEntries
-from rome.transaction.transaction import Isolation, Transaction
+from rome.transaction.transaction import Isolation
 from rome.url import URL, parse_url
 
-_NOTHING = Result([], None, -1)
-_OF_THE_CONNECTION = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
+_STORAGE_CLASSES = frozenset({type(None), int, float, str, bytes})
 
 
 def connect(url: str | URL, **options: Any) -> Connection:
-    """Open a connection to the database of a ROME URL, which need not exist before.
+    """Open a connection to the database of a ROME URL. The database need not exist before.
 
     Options (also in the URL): `isolation_level` (SNAPSHOT, SERIALIZABLE, READ COMMITTED, AUTOCOMMIT), `foreign_keys`
-    (on or off), `lock_timeout` (seconds that SELECT … FOR UPDATE waits for others' row locks), `slow_ms` (statements
-    that take longer are logged with their plan, by the logger `rome.slow`).
-    Raises InterfaceError for a wrong URL or option, OperationalError when the store can't be reached.
+    (on or off), `lock_timeout` (seconds that SELECT … FOR UPDATE waits for row locks of other transactions), `slow_ms`
+    (the logger `rome.slow` logs statements that take longer, with their plans).
+    Raise InterfaceError for a wrong URL or option, OperationalError if the store can't be reached.
     """
     parsed = parse_url(url) if isinstance(url, str) else url
     merged: dict[str, Any] = {**parsed.options, **options}
@@ -83,7 +75,7 @@ def _number(name: str, unit: str, value: Any) -> float:
 
 
 class Connection:
-    """A connection: one workspace, and at most one open transaction. Not for use by two threads at once."""
+    """A PEP 249 connection. At most one transaction is open on it. Not for use by two threads at once."""
 
     Warning = errors.Warning
     Error = errors.Error
@@ -105,371 +97,262 @@ class Connection:
         slow_ms: float | None = None,
     ) -> None:
         self.database = database
-        self._lock_timeout = lock_timeout
-        self._slow_ms = slow_ms
-        self._isolation = isolation
-        self._foreign_keys = foreign_keys
-        self._workspace = Workspace(self._next_id)
-        self._entries = IndexEntries()
-        self._transaction: Transaction | None = None
-        self._lost: Conflict | None = None  # took the transaction with it inside a savepoint; to be rolled back yet
-        self._script = Script()
-        self._pure = True
-        self._closed = False
+        self._control = TransactionControl(database, isolation, foreign_keys, lock_timeout, slow_ms)
 
     # ── properties ────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def stats(self) -> Stats:
-        """Counts of what the store was asked by this process: rounds, commands, rows, bytes."""
+        """The counts of this process's requests to the store: rounds, commands, rows, bytes."""
         return self.database.store.stats
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return self._transaction is not None
+        """True if a transaction is open."""
+        return self._control.transaction is not None
 
     @property
     def isolation_level(self) -> str:
-        """The isolation level of the transactions to come. Setting it in an open transaction is an error."""
-        return self._isolation.value
+        """The isolation level of the next transactions. Setting it in an open transaction is an error."""
+        return self._control.isolation.value
 
     @isolation_level.setter
     def isolation_level(self, name: str) -> None:
         level = _isolation(name)
-        if level is not self._isolation and self._transaction is not None:
+        if level is not self._control.isolation and self._control.transaction is not None:
             raise ProgrammingError(
                 "the isolation level can't be changed inside a transaction; commit or roll back first"
             )
-        self._isolation = level
+        self._control.isolation = level
 
     @property
     def foreign_keys(self) -> bool:
-        """Whether foreign keys are enforced. As in SQLite, a change inside a transaction has no effect."""
-        return self._foreign_keys
+        """True if foreign keys are enforced. As in SQLite, a change inside a transaction has no effect."""
+        return self._control.foreign_keys
 
     @foreign_keys.setter
     def foreign_keys(self, on: bool) -> None:
-        if self._transaction is None:
-            self._foreign_keys = on
+        if self._control.transaction is None:
+            self._control.foreign_keys = on
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def cursor(self) -> Cursor:
-        """A new cursor."""
-        if self._closed:
-            raise _closed()
+        """Return a new cursor."""
+        if self._control.is_closed:
+            raise closed_error()
         return Cursor(self)
 
     def execute(self, sql: str, parameters: Any = ()) -> Cursor:
-        """Run a statement with a new cursor, which is the answer."""
+        """Run a statement with a new cursor. Return the cursor."""
         return self.cursor().execute(sql, parameters)
 
     def executemany(self, sql: str, parameters: Iterable[Any]) -> Cursor:
-        """Run a statement for each set of parameters with a new cursor, which is the answer."""
+        """Run a statement once for each set of parameters with a new cursor. Return the cursor."""
         return self.cursor().executemany(sql, parameters)
 
-    def run(self, sql: str, rows: Sequence[Parameters]) -> Result:
-        """Run one statement for each set of parameters. Cursors call this."""
-        if self._closed:
-            raise _closed()
-        statement = classify(sql)
-        if not statement.is_about_rows:
-            result = self._run_here(statement, sql, rows)
-            if result is not None:
-                return result
-        if self._slow_ms is None:
-            return self._run_in_transaction(statement, sql, rows)
-        return self._run_timed(self._slow_ms, statement, sql, rows)
-
-    def _run_here(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result | None:
-        """Run a statement that is for the connection itself; None for any other."""
-        if statement.tail:
-            raise ProgrammingError("You can only execute one statement at a time.")
-        steer = _STEERING.get(statement.kind)
-        if steer is not None:
-            result = steer(self, statement)
-            if statement.kind in _SAVEPOINTS:
-                self._script.note(statement, sql, rows, result)
-            return result
-        if statement.kind is StatementKind.PRAGMA and statement.name in _OF_THE_CONNECTION:
-            return self._pragma(statement)
-        if statement.kind is StatementKind.ATTACH:
-            raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
-        if statement.kind is StatementKind.OTHER and statement.verb in ("vacuum", "analyze", "reindex"):
-            return _NOTHING
-        return None
-
-    def _run_timed(self, slow_ms: float, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
-        began = time.perf_counter()
-        try:
-            return self._run_in_transaction(statement, sql, rows)
-        finally:
-            took = (time.perf_counter() - began) * 1000
-            if took > slow_ms:
-                log_slow(self._transaction, statement, sql, rows[0], took)
-
-    def _run_in_transaction(self, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
-        alone = self._isolation is Isolation.AUTOCOMMIT and self._transaction is None
-        transaction = self._begin()
-        try:
-            if statement.is_about_rows:
-                result = run(transaction, statement, sql, rows)
-            else:
-                result = self._dispatch(transaction, statement, sql, rows)
-            self._script.note(statement, sql, rows, result)
-        except RolledBackBySQLite as rolled_back:
-            self._over()
-            self._workspace.forget_transaction()
-            raise rolled_back.error from rolled_back.error.__cause__
-        except BaseException as error:
-            self._script.disable_replay()
-            if alone or isinstance(error, Conflict):
-                within = bool(transaction.savepoints)
-                self.rollback()
-                if within and isinstance(error, Conflict):
-                    self._lost = error
-            raise
-        if alone:
-            self.commit()
-        return result
-
-    def _dispatch(self, transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
-        if statement.is_about_rows:
-            return run(transaction, statement, sql, rows)
-        about = explained(sql) if statement.kind is StatementKind.EXPLAIN else None
-        if statement.kind is StatementKind.DDL:
-            return change_schema(transaction, statement, sql, rows[0])
-        if about is not None:
-            return explain(transaction, *about, rows[0])
-        if statement.locking is not None:
-            return lock_and_read(transaction, statement, sql, rows, self._lock_timeout)
-        return run(transaction, statement, sql, rows)
-
-    def _begin(self) -> Transaction:
-        if self._transaction is None:
-            if self._lost is not None:
-                raise self._lost
-            self._transaction = self._new_transaction()
-            self._script = Script()
-        return self._transaction
-
-    def _new_transaction(self) -> Transaction:
-        return Transaction(self.database, self._workspace, self._entries, self._isolation, self._foreign_keys)
-
-    def _next_id(self, table_id: int) -> int:
-        assert self._transaction is not None
-        return self._transaction.next_id(table_id)
-
-    # ── steering the transaction ──────────────────────────────────────────────────────────────────────────────────
-
-    def _sql_begin(self, _statement: Statement) -> Result:
-        if self._transaction is not None:
-            raise OperationalError("cannot start a transaction within a transaction")
-        self._begin()
-        return _NOTHING
-
-    def _sql_commit(self, _statement: Statement) -> Result:
-        if self._transaction is None:
-            raise OperationalError("cannot commit - no transaction is active")
-        self.commit()
-        return _NOTHING
-
-    def _sql_rollback(self, _statement: Statement) -> Result:
-        if self._transaction is None:
-            raise OperationalError("cannot rollback - no transaction is active")
-        self.rollback()
-        return _NOTHING
-
-    def _sql_savepoint(self, statement: Statement) -> Result:
-        self._begin().savepoint(statement.name or "")
-        return _NOTHING
-
-    def _sql_release(self, statement: Statement) -> Result:
-        self._begin().release(statement.name or "")
-        return _NOTHING
-
-    def _sql_rollback_to(self, statement: Statement) -> Result:
-        self._begin().rollback_to(statement.name or "")
-        return _NOTHING
-
-    def _pragma(self, statement: Statement) -> Result:
-        """PRAGMAs about the connection that ROME answers itself."""
-        if statement.name != "foreign_keys":
-            if statement.argument is None:
-                return Result([(0,)], ((statement.name, None, None, None, None, None, None),), -1)
-            return _NOTHING
-        if statement.argument is not None:
-            self.foreign_keys = statement.argument.lower() in ("on", "true", "1", "yes")
-            return _NOTHING
-        return Result([(int(self._foreign_keys),)], (("foreign_keys", None, None, None, None, None, None),), -1)
-
     def commit(self) -> None:
-        """Write what the transaction changed. Raises Conflict, with nothing written, if another commit came between."""
-        self._check()
-        transaction = self._transaction
-        if transaction is None:
-            lost, self._lost = self._lost, None
-            if lost is not None:
-                raise lost
-            return
-        try:
-            transaction.commit()
-        except errors.IntegrityError:
-            raise  # a deferred foreign key: the transaction goes on
-        except Conflict:
-            try:
-                if not (self._can_replay(transaction) and self._replay(transaction)):
-                    raise
-            finally:
-                self._over()
-            return
-        except BaseException:
-            self._over()
-            raise
-        self._over()
-
-    def _can_replay(self, transaction: Transaction) -> bool:
-        return self._pure and self._script.can_replay and not (transaction.is_guarded or transaction.draws_again)
-
-    def _replay(self, refused: Transaction) -> bool:
-        """Run what a refused transaction did again, at the newest version; whether it has committed.
-
-        What a commit raises beside Conflict goes up: whether that commit was applied may be unknown.
-        """
-        for _ in range(TRIES):
-            self._workspace.change_counters = refused.change_counters
-            again = self._transaction = self._new_transaction()
-            again.numbers.use(refused.used)
-            if not self._repeat(again):
-                again.rollback()
-                return False
-            try:
-                again.commit()
-            except Conflict:
-                continue
-            except errors.IntegrityError:  # of a deferred foreign key; such a transaction is still open
-                again.rollback()
-                return False
-            self.database.replays += 1
-            return True
-        return False
-
-    def _repeat(self, transaction: Transaction) -> bool:
-        """Run the script in a new transaction; whether every result is what it was."""
-        try:
-            for statement, sql, rows, result in self._script:
-                steer = _STEERING.get(statement.kind)
-                again = steer(self, statement) if steer else self._dispatch(transaction, statement, sql, rows)
-                if not is_same(again, result):
-                    return False
-        except RolledBackBySQLite:
-            self._workspace.forget_transaction()
-            return False
-        except errors.Error:
-            return False
-        return True
+        """Write what the transaction changed. Raise Conflict, with nothing written, if another commit came between."""
+        self._control.commit()
 
     def rollback(self) -> None:
-        """Drop what the transaction changed."""
-        if self._closed:
-            raise _closed()
-        self._lost = None
-        if self._transaction is not None:
-            try:
-                self._transaction.rollback()
-            finally:
-                self._over()
+        """Discard what the transaction changed."""
+        self._control.rollback()
 
-    def _over(self) -> None:
-        over, self._transaction = self._transaction, None
-        if over is not None and over.row_locks is not None:
-            over.row_locks.release()
+    # ── beyond PEP 249 ────────────────────────────────────────────────────────────────────────────────────────────
 
-    @contextmanager
-    def rebuilding_table(self, table: str) -> Iterator[None]:
-        """For a table that is dropped only to be made again, changed, with the rows it had.
+    def rebuilding_table(self, table: str) -> AbstractContextManager[None]:
+        """Within the block, let a table be dropped and created again, changed, with the rows it had.
 
-        Within, foreign keys are not enforced, so that its children stay; also in an open transaction. A row that
-        another transaction writes to the table meanwhile makes the commit a Conflict.
+        Foreign keys are not enforced within, so that its children stay; also in an open transaction. If another
+        transaction writes a row of the table meanwhile, the commit raises Conflict.
         """
         self._check()
-        transaction = self._begin()
-        self._script.disable_replay()
-        with transaction.rebuilding_table(table):
-            yield
-
-    # ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────
+        return self._control.rebuilding_table(table)
 
     def create_function(
         self, name: str, narg: int, function: Callable[..., Any] | None, *, deterministic: bool = False
     ) -> None:
-        """Give SQL a function on this connection."""
+        """Add a function to the SQL of this connection. Transactions are no longer replayed unless `deterministic`."""
         self._check()
-        self._pure = self._pure and deterministic
-        self._workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
+        self._control.is_deterministic = self._control.is_deterministic and deterministic
+        self._control.workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
 
     def create_collation(self, name: str, function: Callable[[str, str], int] | None) -> None:
-        """Give SQL a collation on this connection."""
+        """Add a collation to the SQL of this connection."""
         self._check()
-        self._workspace.sqlite.create_collation(name, function)
+        self._control.workspace.sqlite.create_collation(name, function)
 
     def fence(self, lock: Lock, *, late: bool = False) -> None:
-        """Let a lock that is held guard the transaction that is open, or begins now.
+        """Let a held lock guard the transaction that is open, or begins now: its commit raises LockLost if it is lost.
 
-        Its commit is refused with LockLost if the lock is lost by then. Raises LockLost; InterfaceError for a lock of
-        another database, or where each statement commits by itself; Conflict if the transaction has read before the
-        lock was taken, and former holders may have committed since (not if `late`: the caller has looked).
+        Raise LockLost; InterfaceError for a lock of another database, and under AUTOCOMMIT; Conflict if the
+        transaction has read before the lock was taken, and former holders may have committed since. `late`: the
+        caller has checked that they have not.
         """
         self._check()
-        if self._isolation is Isolation.AUTOCOMMIT:
-            raise InterfaceError(f"lock {lock.name!r} can't guard a transaction under AUTOCOMMIT: there is none")
-        try:
-            self._begin().fence(lock.guard(), late)
-        except Conflict:
-            self.rollback()
-            raise
+        self._control.fence(lock, late)
 
     def interrupt(self) -> None:
-        """Stop the statement that runs; may be called from another thread."""
-        self._workspace.sqlite.interrupt()
+        """Stop the statement that is running. May be called from another thread."""
+        self._control.workspace.sqlite.interrupt()
 
     def close(self) -> None:
-        """Roll back what is open and close. Closing twice does nothing."""
-        if not self._closed:
-            self.rollback()
-            self._closed = True
-            self._workspace.close()
+        """Roll back the open transaction and close the connection. Closing twice does nothing."""
+        if not self._control.is_closed:
+            self._control.close()
             release_database(self.database)
 
     def _check(self) -> None:
-        if self._closed:
-            raise _closed()
+        if self._control.is_closed:
+            raise closed_error()
 
     def __enter__(self) -> Connection:
         self._check()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Commit, or roll back if there was an error; the connection stays open, as in the sqlite3 module."""
+        """Commit, or roll back after an error. The connection stays open, as in the sqlite3 module."""
         if kind is None:
             self.commit()
         else:
             self.rollback()
 
 
-def _closed() -> ProgrammingError:
-    return ProgrammingError("Cannot operate on a closed database.")
+class Cursor:
+    """A PEP 249 cursor. A result is complete when `execute` returns; the fetch methods return parts of it.
+
+    Attributes: `description`, `rowcount`, `lastrowid`.
+    """
+
+    arraysize = 1
+    description: tuple[tuple[Any, ...], ...] | None = None
+    rowcount = -1
+    lastrowid: int | None = None
+    _rows: list[Row] = []
+    _next = 0
+    _closed = False
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._control = connection._control
+
+    def execute(self, sql: str, parameters: Any = ()) -> Cursor:
+        """Run one statement. Return this cursor. Raise PEP 249's errors."""
+        self._begin(sql)
+        self._keep(self._control.run(sql, [bindable(parameters)]))
+        return self
+
+    def executemany(self, sql: str, parameters: Iterable[Any]) -> Cursor:
+        """Run one statement for each set of parameters, all or none. Rows of RETURNING come in their order."""
+        self._begin(sql)
+        parameter_sets = [bindable(each) for each in parameters]
+        if parameter_sets:
+            self._keep(self._control.run(sql, parameter_sets))
+        return self
+
+    def executescript(self, script: str) -> Cursor:
+        """Commit, then run the statements of a script, one after the other."""
+        self._begin(script)
+        self.connection.commit()
+        for sql in split_script(script):
+            self._keep(self._control.run(sql, [()]))
+        return self
+
+    def _begin(self, sql: str) -> None:
+        if self._closed:
+            raise ProgrammingError("Cannot operate on a closed cursor.")
+        if not isinstance(sql, str):
+            raise ProgrammingError(f"a statement must be a str, not {type(sql).__name__}")
+        self.description = None
+        self.rowcount = -1
+        self._rows, self._next = [], 0
+
+    def _keep(self, result: Result) -> None:
+        self._rows, self.description, self.rowcount, lastrowid = result
+        if lastrowid is not None:
+            self.lastrowid = lastrowid
+
+    def fetchone(self) -> Row | None:
+        """Return the next row, or None."""
+        self._check()
+        if self._next >= len(self._rows):
+            return None
+        self._next += 1
+        return self._rows[self._next - 1]
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """Return the next `size` rows (default: `arraysize`)."""
+        self._check()
+        start = self._next
+        self._next = min(start + (self.arraysize if size is None else size), len(self._rows))
+        return self._rows[start : self._next]
+
+    def fetchall(self) -> list[Row]:
+        """Return the remaining rows."""
+        self._check()
+        start, self._next = self._next, len(self._rows)
+        return self._rows[start:]
+
+    def _check(self) -> None:
+        if self._closed:
+            raise ProgrammingError("Cannot operate on a closed cursor.")
+
+    def __iter__(self) -> Iterator[Row]:
+        while (row := self.fetchone()) is not None:
+            yield row
+
+    def __next__(self) -> Row:
+        row = self.fetchone()
+        if row is None:
+            raise StopIteration
+        return row
+
+    def setinputsizes(self, sizes: Any) -> None:
+        """Do nothing, as PEP 249 allows."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Do nothing, as PEP 249 allows."""
+
+    def close(self) -> None:
+        """Close the cursor; it can't be used any more."""
+        self._closed = True
+        self._rows = []
+
+    def __enter__(self) -> Cursor:
+        if self._closed:
+            raise InterfaceError("Cannot operate on a closed cursor.")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
-_SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, StatementKind.ROLLBACK_TO})
+def bindable(parameters: Any) -> Parameters:
+    """Return a set of parameters of types that SQLite binds.
 
-_STEERING: dict[StatementKind, Callable[[Connection, Statement], Result]] = {
-    StatementKind.EMPTY: lambda _connection, _statement: _NOTHING,
-    StatementKind.BEGIN: Connection._sql_begin,
-    StatementKind.COMMIT: Connection._sql_commit,
-    StatementKind.ROLLBACK: Connection._sql_rollback,
-    StatementKind.SAVEPOINT: Connection._sql_savepoint,
-    StatementKind.RELEASE: Connection._sql_release,
-    StatementKind.ROLLBACK_TO: Connection._sql_rollback_to,
-}
+    Raise ProgrammingError, with the name of the parameter, for a wrong type; DataError for an int of over 64 bits.
+    """
+    if type(parameters) is tuple and _STORAGE_CLASSES.issuperset(map(type, parameters)):
+        for value in parameters:
+            if type(value) is int and not -(2**63) <= value < 2**63:
+                break
+        else:
+            return parameters
+    if isinstance(parameters, Mapping):
+        return {name: _value(name, value) for name, value in parameters.items()}
+    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, Sequence):
+        raise ProgrammingError(f"parameters must be a sequence or a mapping, not {type(parameters).__name__}")
+    return tuple(_value(at + 1, each) for at, each in enumerate(parameters))
+
+
+def _value(name: int | str, value: Any) -> Any:
+    if value is None or isinstance(value, (float, str)):
+        return value
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise DataError(f"parameter {name}: Python int too large to convert to SQLite INTEGER")
+        return int(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value)
+    raise ProgrammingError(f"Error binding parameter {name}: type '{type(value).__name__}' is not supported")

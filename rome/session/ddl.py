@@ -8,12 +8,12 @@ children of a parent that is dropped. Rows themselves are not rewritten by a cha
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 
 from rome.catalog.key_codec import rowid_key
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.session.dml import RolledBackBySQLite
+from rome.session.run import with_current_catalog
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
 from rome.sql.syntax.ddl import Alteration, SchemaChange
 from rome.sql.syntax.statement import Statement
@@ -23,7 +23,7 @@ from rome.sqlite.errors import translated
 from rome.sqlite.workspace import Parameters, Result, counter_call
 from rome.storage.store import Range, rows_space
 from rome.transaction.reads.row_cache import TableRequest, whole
-from rome.transaction.transaction import CatalogChanged, Transaction
+from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
 
 _SAVEPOINT = "rome_statement"
@@ -36,8 +36,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     if change.virtual:
         raise NotSupportedError(f"virtual tables are not supported: {change.name}")
     transaction.next_statement()
-    with suppress(CatalogChanged):
-        transaction.ensure_snapshot()
+    with_current_catalog(transaction.ensure_snapshot)
     workspace = transaction.workspace
     workspace.ensure_all()
     transaction.fetch(list(_targets(transaction, change, sql)))

@@ -13,7 +13,6 @@ from rome.errors import Error, IntegrityError, OperationalError
 from rome.fallback import ValueNotKnown
 from rome.plan.plan import Plan
 from rome.session.fetch import fetch
-from rome.session.point_dml import run_point_dml
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, together
@@ -50,9 +49,6 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
 
     Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
     """
-    result = run_point_dml(transaction, plan, rows)
-    if result is not None:
-        return result
     constraints = NeededKeys(
         transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
     )

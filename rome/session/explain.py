@@ -25,11 +25,11 @@ from rome.compiled import Compiled
 from rome.errors import Error
 from rome.plan.plan import Plan
 from rome.session.point_dml import point_plan_for
-from rome.session.run import plan_of, run
+from rome.session.run import plan_of, run, with_current_catalog
 from rome.session.topn import first_rows
 from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result
-from rome.transaction.transaction import CatalogChanged, Transaction
+from rome.transaction.transaction import Transaction
 
 _slow = logging.getLogger("rome.slow")
 
@@ -47,8 +47,7 @@ def explained(sql: str) -> tuple[str, bool] | None:
 
 def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Parameters) -> Result:
     """The plan of a statement, and if `analyze`, what running it took. Raises SQLite's errors for a wrong one."""
-    with suppress(CatalogChanged):
-        transaction.ensure_snapshot()
+    with_current_catalog(transaction.ensure_snapshot)
     statement = classify(sql)
     lines = list(_described(transaction, statement, sql, parameters))
     if analyze:
@@ -111,8 +110,9 @@ def log_slow(
     """Log a statement that took long, with its plan where it has one and its transaction is still open."""
     plan = ""
     if transaction is not None and statement.kind in (*WRITES, StatementKind.SELECT):
-        with suppress(Error, CatalogChanged):
-            plan = "".join(f"\n{line}" for line in _described(transaction, statement, sql, parameters))
+        with suppress(Error):
+            lines = with_current_catalog(lambda: list(_described(transaction, statement, sql, parameters)))
+            plan = "".join(f"\n{line}" for line in lines)
     _slow.warning("%.1f ms: %s%s", milliseconds, sql, plan)
 
 

@@ -16,7 +16,7 @@ from rome.sql.planner.bind import bind_step
 from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
-from rome.transaction.reads.row_cache import TableRequest, table_request, whole
+from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.transaction import Transaction
 
 
@@ -92,19 +92,6 @@ class PlanFetch:
         for number in self.reads.backward:
             found[number].reverse()
         return list(found.values())
-
-
-def rows_of_step(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
-    """The rows that a step of one simple request brings; None if it takes more to make the request."""
-    request = step.point_lookup.request(parameters) if step.point_lookup else None
-    if request is None:
-        return None
-    targets = [table_request((step.table, request))]
-    fetched = transaction.fetch(targets)
-    rows = transaction.row_cache.rows(targets)
-    if fetched and not step.is_get:
-        transaction.database.statistics.note_key(step, len(rows))
-    return rows
 
 
 def fetch(

@@ -37,9 +37,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rome.catalog.model import Table
-from rome.errors import Conflict, NotSupportedError, OperationalError
+from rome.errors import Conflict, NotSupportedError
 from rome.fallback import ValueNotKnown
-from rome.session.run import plan_of, run
+from rome.session.run import plan_of, run_once, with_current_catalog
 from rome.sql.rewrite.row_keys import KeyedSelect, key_select
 from rome.sql.syntax.operands import Source, value_of
 from rome.sql.syntax.statement import LockWaitPolicy, Statement
@@ -48,7 +48,7 @@ from rome.storage.store import Batch, Check, rows_space
 from rome.transaction.commit.batch import rests_on
 from rome.transaction.reads.read_set import key_range
 from rome.transaction.row_locks import RowKey, RowLocks
-from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
+from rome.transaction.transaction import Isolation, Transaction
 
 LOCK_TIMEOUT = 30.0
 """Seconds to wait for a row's lock, unless the option of that name says otherwise."""
@@ -139,20 +139,9 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
 def _evaluate(
     transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: LockWaitPolicy
 ) -> _Evaluated:
-    """Run the SELECT with keys. Keys of a schema that turns out not to be the newest are worth nothing: again then."""
-    for _ in range(3):
-        catalog = transaction.catalog
-        try:
-            found = _evaluate_once(transaction, statement, sql, rows, wait)
-        except CatalogChanged:
-            continue
-        except OperationalError:
-            if transaction.catalog is catalog:
-                raise
-            continue
-        if transaction.catalog is catalog:
-            return found
-    raise OperationalError("the schema keeps changing under this statement; run it again")
+    """Run the SELECT with the keys of its rows, which depend on the catalog."""
+    transaction.next_statement()
+    return with_current_catalog(_evaluate_once, transaction, statement, sql, rows, wait)
 
 
 def _evaluate_once(
@@ -165,9 +154,9 @@ def _evaluate_once(
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )
-        result = run(transaction, statement, sql, rows)
+        result = run_once(transaction, statement, sql, rows)
         return _Evaluated(result, [tuple(_fetched(transaction, statement, sql, rows[0]))])
-    result = run(transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, rows)
+    result = run_once(transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, rows)
     width = sum(len(table.key) or 1 for table in keyed.tables)
     sources = [tuple(_sources(keyed, row)) for row in result.rows]
     description = result.description[width:] if result.description is not None else None

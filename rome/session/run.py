@@ -1,16 +1,27 @@
-"""Running one statement in a transaction: fetch a superset, evaluate exactly.
+"""Run one statement in a transaction: plan it, fetch a superset of the rows that it needs, evaluate it exactly.
 
-    read      fetch what the access paths ask for → run the text in the workspace
-    change    the same, with constraint reads (`changes`) → the workspace records what it changed → journal
-    schema    `schema_change`
+    SELECT    fetch what the access paths ask for → evaluate, compiled or in the workspace
+    INSERT, UPDATE, DELETE    → `point_dml`, else `dml`: the same with constraint reads; changes go to the write set
 
-Five functions in order lead from text to rows: `Statements.run`, `plan`, `Transaction.fetch`, `RowCache.add`,
-`Workspace.run`.
+Five functions in order lead from text to rows: `run`, `plan_of`, `Transaction.fetch`, `RowCache.add`, and
+`Compiled.run` or `Workspace.run`.
+
+A SELECT is evaluated by the first of these that applies
+    point lookup   one table, one key: fetch the rows, call the compiled function
+    Top-N          fetch the front of an order, in batches, until LIMIT is filled (`topn`)
+    count          let the store count the keys of a range
+    general        fetch in rounds (`fetch`), then the compiled function, or the workspace where there is none
+
+Schema changes of other transactions
+    A statement is planned under the catalog that this process knows. The first fetch of a transaction shows whether
+    that is still the newest one; if not, it raises CatalogChanged, and nothing has happened yet. There is one policy
+    for it: `with_current_catalog` runs the step again, under the newer catalog.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar
 
 from rome.compiled import Compiled
 from rome.errors import OperationalError
@@ -19,35 +30,59 @@ from rome.fast_tuples import tuple_maker
 from rome.plan.plan import Plan
 from rome.plan.prepare import prepare
 from rome.session.dml import change
-from rome.session.fetch import PlanFetch, fetch, rows_of_step, stage
+from rome.session.fetch import PlanFetch, fetch, stage
+from rome.session.point_dml import run_point_dml
 from rome.session.topn import fetch_page
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row, together
-from rome.transaction.transaction import CatalogChanged, Transaction
+from rome.transaction.reads.row_cache import table_request
+from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
+
+_ATTEMPTS = 3
+"""How often a step is run when each attempt finds a newer catalog."""
+
+_result = tuple_maker(Result)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-def run(transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters]) -> Result:
-    """Run a statement that reads or changes rows, once for each set of parameters; the results together.
+def with_current_catalog(step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Return what `step` returns for these arguments. Call it again if it finds that the catalog has changed.
 
-    Raises PEP 249's errors; the transaction is as before the statement then. RolledBack when it is gone.
+    Raise OperationalError if that goes on.
     """
-    transaction.next_statement()
-    # Whether the schema we know is the newest is seen at the first fetch; then the statement is planned again.
-    for _ in range(3):
+    for _ in range(_ATTEMPTS):
         try:
-            plan = plan_of(transaction, statement, sql, rows[0])
-            if statement.changes_rows:
-                return change(transaction, plan, rows)
-            return _read(transaction, plan, rows)
+            return step(*args, **kwargs)
         except CatalogChanged:
             continue
     raise OperationalError("the schema keeps changing under this statement; run it again")
 
 
+def run(transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
+    """Run a statement that reads or changes rows, once for each set of parameters. Return the results together.
+
+    Raise PEP 249's errors, the transaction being as before the statement; RolledBackBySQLite if all of it is undone.
+    """
+    if transaction.isolation is Isolation.READ_COMMITTED:
+        transaction.next_statement()
+    return with_current_catalog(run_once, transaction, statement, sql, parameter_sets)
+
+
+def run_once(transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
+    """Run a statement as `run` does. Raise CatalogChanged, with nothing done, if its plan's catalog is outdated."""
+    plan = plan_of(transaction, statement, sql, parameter_sets[0])
+    if not statement.changes_rows:
+        return _read(transaction, plan, parameter_sets)
+    result = run_point_dml(transaction, plan, parameter_sets)
+    return change(transaction, plan, parameter_sets) if result is None else result
+
+
 def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
-    """The plan of a statement: the one that is known, or a new one. Raises StaleCatalog, and SQLite's errors."""
+    """Return the plan of a statement, from the plan cache or new. Raise CatalogChanged, and SQLite's errors."""
     workspace, database = transaction.workspace, transaction.database
     is_shared = not (workspace.temporary or transaction.schema_changed)
     plan = database.plans.get(transaction.catalog.digest, sql) if is_shared else None
@@ -55,7 +90,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
         try:
             plan = prepare(workspace, statement, sql, parameters, database.statistics)
         except OperationalError:
-            # What is missing may be there in a newer schema than the one we know.
+            # A newer schema than the one we know may have what is missing.
             transaction.ensure_snapshot()
             raise
         if is_shared:
@@ -65,43 +100,46 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     return plan
 
 
-def _read(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
-    is_changed = transaction.has_changed(plan.tables)
-    if plan.point_step is not None and len(rows) == 1 and not is_changed:
-        found = rows_of_step(transaction, plan.point_step, rows[0])
-        if found is not None:
+# ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _read(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result:
+    is_changed = transaction.has_writes and transaction.has_changed(plan.tables)
+    if plan.point_step is not None and len(parameter_sets) == 1 and not is_changed:
+        rows = _point_lookup(transaction, plan.point_step, parameter_sets[0])
+        if rows is not None:
             try:
-                return _evaluated(plan, [found], rows[0])
+                return _evaluate_compiled(plan, [rows], parameter_sets[0])
             except UnsupportedValue:
                 pass  # a value that only SQLite knows how to treat
-    if plan.reads.topn is not None and len(rows) == 1:
-        page = fetch_page(transaction, plan, rows[0])
+    if plan.reads.topn is not None and len(parameter_sets) == 1:
+        page = fetch_page(transaction, plan, parameter_sets[0])
         if page is not None:
-            return page if isinstance(page, Result) else _evaluate(transaction, plan, page, rows)
-    can_count = not is_changed and not plan.reads.full_scans and len(rows) == 1
-    # Rows that are to be locked must be seen.
+            return page if isinstance(page, Result) else _evaluate(transaction, plan, page, parameter_sets)
+    can_count = not is_changed and not plan.reads.full_scans and len(parameter_sets) == 1
+    # Rows that are to be locked must be fetched.
     if plan.reads.count_step is not None and can_count and transaction.row_locks is None:
-        number = _count(transaction, plan.reads.count_step, rows[0])
+        number = _count(transaction, plan.reads.count_step, parameter_sets[0])
         if number is not None:
             return Result([(number,)], plan.description, -1)
-    return _evaluate(transaction, plan, fetch(transaction, plan, rows), rows)
+    return _evaluate(transaction, plan, fetch(transaction, plan, parameter_sets), parameter_sets)
 
 
-def _evaluate(transaction: Transaction, plan: Plan, fetching: PlanFetch, rows: Sequence[Parameters]) -> Result:
-    """The statement's results over what was fetched for it."""
-    if isinstance(plan.compiled, Compiled) and not transaction.has_changed(plan.tables):
-        try:
-            return together([_evaluated(plan, fetching.rows(at), parameters) for at, parameters in enumerate(rows)])
-        except UnsupportedValue:
-            pass  # a value that only SQLite knows how to treat
-    if not fetching.is_for_workspace:
-        fetch(transaction, plan, rows)
-    stage(transaction, plan)
-    return together([transaction.workspace.run(plan.sql, parameters) for parameters in rows])
+def _point_lookup(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:
+    """Return the rows of a step that is one simple request; None if these parameters need more than that."""
+    request = step.point_lookup.request(parameters) if step.point_lookup else None
+    if request is None:
+        return None
+    requests = [table_request((step.table, request))]
+    fetched = transaction.fetch(requests)
+    rows = transaction.row_cache.rows(requests)
+    if fetched and not step.is_get:
+        transaction.database.statistics.note_key(step, len(rows))
+    return rows
 
 
 def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int | None:
-    """The number of a step's rows; None where they must be fetched to be counted."""
+    """Return the number of a step's rows, counted by the store; None if they must be fetched to be counted."""
     request = bind_count(step, parameters)
     if request is None:
         return None
@@ -110,10 +148,22 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
     return number
 
 
-def _evaluated(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
-    """What the plan's function makes of the rows of each table reference. Raises UnsupportedValue."""
+def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, parameter_sets: Sequence[Parameters]) -> Result:
+    """Return the statement's results over the rows that were fetched for it."""
+    if isinstance(plan.compiled, Compiled) and not (transaction.has_writes and transaction.has_changed(plan.tables)):
+        try:
+            return together(
+                [_evaluate_compiled(plan, fetched.rows(at), parameters) for at, parameters in enumerate(parameter_sets)]
+            )
+        except UnsupportedValue:
+            pass  # a value that only SQLite knows how to treat
+    if not fetched.is_for_workspace:
+        fetch(transaction, plan, parameter_sets)
+    stage(transaction, plan)
+    return together([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
+
+
+def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
+    """Return the compiled function's result over the rows of each table reference. Raise UnsupportedValue."""
     assert isinstance(plan.compiled, Compiled)
     return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
-
-
-_result = tuple_maker(Result)

@@ -86,7 +86,8 @@ class Workspace:
         self.last_rowid = 0
         """What last_insert_rowid() is."""
         self._deferred_rows: list[tuple[Table, Row]] = []
-        self._last_changes = 0
+        self.last_changes = 0
+        """SQL's changes(): the number of rows that the last statement changed."""
         self._uncounted = 0
         self._total_before = 0
         self._made: dict[str, str] = {}
@@ -318,7 +319,7 @@ class Workspace:
         self._deferred_rows.append((table, row if table.key else (rowid, *row)))
         if rowid is not None:
             self.last_rowid = rowid
-        self._last_changes = 1
+        self.last_changes = 1
         self._uncounted -= 1
 
     def _flush_deferred(self) -> None:
@@ -390,7 +391,7 @@ class Workspace:
                 for table, was in compared:
                     self._compare(table, was)
         except IntegrityError:
-            self._last_changes = self.sqlite.changes()
+            self.last_changes = self.sqlite.changes()
             raise
         finally:
             self.last_rowid = self.sqlite.last_insert_rowid()
@@ -398,22 +399,22 @@ class Workspace:
 
     def _counts(self, before: int) -> tuple[int, int | None]:
         if self._hook_on:
-            self._last_changes = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
-            return self._last_changes, self.sqlite.last_insert_rowid()
+            self.last_changes = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
+            return self.last_changes, self.sqlite.last_insert_rowid()
         return -1, None
 
     @property
     def change_counters(self) -> tuple[int, int]:
         """What SQL is told of the last changes: last_insert_rowid() and changes()."""
-        return self.last_rowid, self._last_changes
+        return self.last_rowid, self.last_changes
 
     @change_counters.setter
     def change_counters(self, counters: tuple[int, int]) -> None:
-        self.last_rowid, self._last_changes = counters
+        self.last_rowid, self.last_changes = counters
 
     def _count_of_changes(self) -> int:
         """SQL's changes(): of the statement before, or of one within the statement that runs (of a trigger)."""
-        return self.sqlite.changes() if self.sqlite.total_changes() != self._total_before else self._last_changes
+        return self.sqlite.changes() if self.sqlite.total_changes() != self._total_before else self.last_changes
 
     def _count_of_all_changes(self) -> int:
         """SQL's total_changes()."""

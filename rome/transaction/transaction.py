@@ -18,7 +18,7 @@ from __future__ import annotations
 import enum
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from rome.catalog.key_codec import rowid_key
@@ -84,12 +84,14 @@ class Transaction:
     digest = b""
     """Of the read version: it tells the version from others of its number (see `storage.store`)."""
     schema_changed = False
+    has_writes = False
+    """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
     savepoints: Sequence[Savepoint] = ()
     guards: Sequence[Guard] = ()
     row_locks: RowLocks | None = None
     used: Sequence[Number] = ()
     """The numbers that a commit used of which nobody knows whether it was applied."""
-    draws_again = False
+    id_collision = False
     """Whether commit was refused because of a number that was drawn: with the same numbers it is refused again."""
     _changed: frozenset[int] = frozenset()
     _reads: ReadSet | None = None
@@ -111,7 +113,7 @@ class Transaction:
         # What was changed without the workspace: the rows as they are now, and the keys that new ones have taken.
         self.own: dict[tuple[int, bytes], Row] = {}
         self.taken: set[tuple[bytes, bytes]] = set()
-        self.change_counters = workspace.change_counters
+        self.change_counters = workspace.last_rowid, workspace.last_changes
         if workspace.catalog is not self.catalog:
             workspace.use(self.catalog)
 
@@ -197,8 +199,6 @@ class Transaction:
     @contextmanager
     def rebuilding_table(self, name: str) -> Iterator[None]:
         """Within, foreign keys are not enforced; and at commit no row of the table may have been written by others."""
-        with suppress(CatalogChanged):
-            self.ensure_snapshot()
         table = self.table(name)
         if table is not None:
             self.reads.unwritten(Range(rows_space(table.id)))
@@ -269,6 +269,7 @@ class Transaction:
 
     def record(self, entries: Sequence[RowWrite]) -> None:
         """Put entries into the journal; numbers given explicitly move the counters of this process on."""
+        self.has_writes = True
         self.journal.extend(entries)
         self._changed |= {entry.table.id for entry in entries}
         for entry in entries:
@@ -317,7 +318,7 @@ class Transaction:
     def change_schema(self, catalog: Catalog) -> None:
         """A statement changed the schema in the workspace to this."""
         self.catalog = catalog
-        self.schema_changed = True
+        self.has_writes = self.schema_changed = True
         self.workspace.adopt(catalog)
 
     # ── savepoints ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -427,7 +428,7 @@ class Transaction:
             for table_id, number in self.numbers.drawn:
                 if (conflict.space, conflict.key) == (rows_space(table_id), rowid_key(number)):
                     self.database.counters.drop(row_counter(table_id))
-                    self.draws_again = True
+                    self.id_collision = True
             raise self._named(conflict) from conflict
 
     def _named(self, conflict: Conflict) -> OperationalError:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rome
-from rome.session import dml as changes
+from rome.session import run as run_module
 from rome.session.point_dml import run_point_dml
 from rome.testing import check_database
 from tests.dbapi.reference import Reference
@@ -155,7 +155,7 @@ def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
 @contextmanager
 def workspace_only() -> Iterator[None]:
     """All changes are made in the workspace."""
-    with mock.patch.object(changes, "run_point_dml", return_value=None):
+    with mock.patch.object(run_module, "run_point_dml", return_value=None):
         yield
 
 
@@ -224,7 +224,7 @@ def watched() -> Iterator[list[bool]]:
         seen.append(result is not None)
         return result
 
-    with mock.patch.object(changes, "run_point_dml", change):
+    with mock.patch.object(run_module, "run_point_dml", change):
         yield seen
 
 

@@ -66,7 +66,7 @@ def test_it_stays_refused_however_long_the_pause_was(url: str, manager: LockMana
         with rome.connect(url) as other:
             other.execute("INSERT INTO t VALUES (?, 1)", (number,))
     connection.execute("INSERT INTO t VALUES (100, 1)")
-    connection._begin().guards = [guard]
+    connection._control.begin().guards = [guard]
     with pytest.raises(LockLost):
         connection.commit()
     connection.close()

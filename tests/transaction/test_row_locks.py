@@ -69,7 +69,7 @@ def test_only_the_rows_of_the_result_are_locked(two: tuple[Connection, Connectio
 def test_released_with_commit_and_close(two: tuple[Connection, Connection]) -> None:
     first, second = two
     for end in (first.commit, first.rollback, first.close):
-        first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE") if not first._closed else None
+        first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE") if not first._control.is_closed else None
         assert _is_locked(second, "SELECT * FROM jobs WHERE id = 1")
         end()
         assert not _is_locked(second, "SELECT * FROM jobs WHERE id = 1")

@@ -181,7 +181,7 @@ def test_a_conflict_inside_a_savepoint_is_told_until_the_transaction_is_rolled_b
         raise Conflict("conflict on table t")
 
     with monkeypatch.context() as patched:
-        patched.setattr("rome.dbapi.connection.run", fail)
+        patched.setattr("rome.session.control.run", fail)
         with pytest.raises(Conflict):
             one.execute("INSERT INTO t (a) VALUES (2)")
     for sql in ("ROLLBACK TO inner_one", "RELEASE inner_one", "INSERT INTO t (a) VALUES (3)"):

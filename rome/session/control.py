@@ -1,0 +1,430 @@
+"""Transaction control: one connection's transaction, from its first statement to COMMIT, ROLLBACK or a replay.
+
+A connection has at most one open transaction. It begins with the first statement that needs one (or with BEGIN) and
+ends with COMMIT or ROLLBACK; under AUTOCOMMIT each statement outside of an explicit transaction ends its own.
+
+    statement                             run by
+    SELECT, INSERT, UPDATE, DELETE        `rome.session.run`
+    CREATE, DROP, ALTER                   `rome.session.ddl`
+    SELECT … FOR UPDATE                   `rome.session.for_update`
+    EXPLAIN PLAN FOR, EXPLAIN ANALYZE     `rome.session.explain`
+    BEGIN, COMMIT, ROLLBACK, SAVEPOINT    here: `_CONTROL`
+    some PRAGMAs; VACUUM, ANALYZE         here: `_run_control`
+
+Replay
+    A transaction whose commit meets a conflict is replayed where the application cannot notice. Its statements are
+    recorded with their results. After a conflict they run again, in a new transaction at a newer version. If every
+    result is identical, then the application would have done the same had it begun later, and the new transaction
+    commits in place of the refused one. If one result differs, the application gets the Conflict.
+
+    So `UPDATE t SET n = n + 1` hardly ever surfaces a conflict. A value that was read, changed in Python and written
+    back always does, unless the value is the same again. Nothing is applied blindly: each statement runs as if for the
+    first time, with its constraint reads, and commit checks everything anew.
+
+    Not replayed: schema changes, failed statements, locks and fences (their order matters to the application),
+    non-deterministic functions of the application, and transactions with very many rows.
+
+A conflict inside a savepoint
+    A Conflict rolls back the whole transaction. If savepoints were open, the application may still try to roll back to
+    one and go on, which must not silently become a new transaction: each further statement raises the same Conflict
+    (`doomed_by`) until the application rolls back or commits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rome.database.database import Database
+from rome.errors import (
+    Conflict,
+    Error,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+)
+from rome.locks.manager import Lock
+from rome.session.ddl import change_schema
+from rome.session.dml import RolledBackBySQLite
+from rome.session.explain import explain, explained, log_slow
+from rome.session.for_update import lock_and_read
+from rome.session.run import run, with_current_catalog
+from rome.sql.syntax.statement import Statement, StatementKind, classify
+from rome.sqlite.workspace import Parameters, Result, Workspace
+from rome.transaction.index_entries import IndexEntries
+from rome.transaction.transaction import Isolation, Transaction
+
+_NOTHING = Result([], None, -1)
+_CONNECTION_PRAGMAS = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
+_MAINTENANCE = frozenset({"vacuum", "analyze", "reindex"})
+"""Statements about SQLite's file. They have no meaning here, and do nothing."""
+
+_REPLAYS = 10
+"""How often a transaction is replayed before its conflict surfaces."""
+_MAX_REPLAY_ROWS = 10_000
+"""Rows of results and of parameters; a longer transaction is not replayed."""
+_STATEMENT_ROWS = 10
+"""What each statement adds to the count, for being run again."""
+_NOT_REPLAYABLE = frozenset({StatementKind.DDL, StatementKind.EXPLAIN})
+
+ReplayStep = tuple[Statement, str, Sequence[Parameters], Result]
+"""A statement, its text, its sets of parameters, and the result that the application got."""
+
+
+class ReplayLog(list[ReplayStep]):
+    """The statements of one transaction with their results."""
+
+    is_disabled = False
+    """True if the transaction cannot be replayed."""
+    _rows = 0
+
+    def note(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], result: Result) -> None:
+        """Record a statement that was run."""
+        if self.is_disabled:
+            return
+        self.append((statement, sql, parameter_sets, result))
+        self._rows += len(result.rows) + len(parameter_sets) + _STATEMENT_ROWS
+        if self._rows > _MAX_REPLAY_ROWS or not (statement.is_about_rows or _is_replayable(statement)):
+            self.disable()
+
+    def disable(self) -> None:
+        """Note that something happened which cannot be repeated."""
+        self.is_disabled = True
+        self.clear()
+
+
+def _is_replayable(statement: Statement) -> bool:
+    return statement.kind not in _NOT_REPLAYABLE and statement.locking is None
+
+
+def is_identical(one: Result, other: Result) -> bool:
+    """Return True if two results are indistinguishable to the application: 1 and 1.0 are not."""
+    if one.rows != other.rows or one[1:] != other[1:]:
+        return False
+    return all(
+        type(a) is type(b)
+        for row, again in zip(one.rows, other.rows, strict=True)
+        for a, b in zip(row, again, strict=True)
+    )
+
+
+class TransactionControl:
+    """The workspace of a connection, and the transaction that is open on it."""
+
+    is_closed = False
+
+    def __init__(
+        self,
+        database: Database,
+        isolation: Isolation,
+        foreign_keys: bool,
+        lock_timeout: float,
+        slow_ms: float | None,
+    ) -> None:
+        """`lock_timeout`: seconds to wait for row locks; `slow_ms`: log statements that take longer."""
+        self.database = database
+        self.isolation = isolation
+        self.foreign_keys = foreign_keys
+        self.workspace = Workspace(self._next_id)
+        self.is_deterministic = True
+        """False if the application has added a function that may answer differently when it is called again."""
+        self.transaction: Transaction | None = None
+        self._lock_timeout = lock_timeout
+        self._slow_ms = slow_ms
+        self._index_entries = IndexEntries()
+        self._doomed_by: Conflict | None = None
+        self._replay_log = ReplayLog()
+
+    # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
+        """Run one statement, once for each set of parameters. Return its results together. Raise PEP 249's errors."""
+        if self.is_closed:
+            raise closed_error()
+        statement = classify(sql)
+        if not statement.is_about_rows:
+            result = self._run_control(statement, sql, parameter_sets)
+            if result is not None:
+                return result
+        if self._slow_ms is None:
+            return self._run_in_transaction(statement, sql, parameter_sets)
+        return self._run_timed(self._slow_ms, statement, sql, parameter_sets)
+
+    def _run_control(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result | None:
+        """Run a statement that is about the connection or its transaction. Return None for any other."""
+        if statement.tail:
+            raise ProgrammingError("You can only execute one statement at a time.")
+        control = _CONTROL.get(statement.kind)
+        if control is not None:
+            result = control(self, statement)
+            if statement.kind in _SAVEPOINTS:
+                self._replay_log.note(statement, sql, parameter_sets, result)
+            return result
+        if statement.kind is StatementKind.PRAGMA and statement.name in _CONNECTION_PRAGMAS:
+            return self._pragma(statement)
+        if statement.kind is StatementKind.ATTACH:
+            raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
+        if statement.kind is StatementKind.OTHER and statement.verb in _MAINTENANCE:
+            return _NOTHING
+        return None
+
+    def _run_timed(
+        self, slow_ms: float, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
+    ) -> Result:
+        began = time.perf_counter()
+        try:
+            return self._run_in_transaction(statement, sql, parameter_sets)
+        finally:
+            took = (time.perf_counter() - began) * 1000
+            if took > slow_ms:
+                log_slow(self.transaction, statement, sql, parameter_sets[0], took)
+
+    def _run_in_transaction(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
+        transaction = self.transaction
+        is_autocommitted = transaction is None and self.isolation is Isolation.AUTOCOMMIT
+        if transaction is None:
+            transaction = self.begin()
+        try:
+            if statement.is_about_rows:
+                result = run(transaction, statement, sql, parameter_sets)
+            else:
+                result = self._run_other(transaction, statement, sql, parameter_sets)
+            self._replay_log.note(statement, sql, parameter_sets, result)
+        except RolledBackBySQLite as rolled_back:
+            self._finish()
+            self.workspace.forget_transaction()
+            raise rolled_back.error from rolled_back.error.__cause__
+        except BaseException as error:
+            self._replay_log.disable()
+            if is_autocommitted or isinstance(error, Conflict):
+                is_within_savepoint = bool(transaction.savepoints)
+                self.rollback()
+                if is_within_savepoint and isinstance(error, Conflict):
+                    self._doomed_by = error
+            raise
+        if is_autocommitted:
+            self.commit()
+        return result
+
+    def _run_other(
+        self, transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
+    ) -> Result:
+        """Run a statement that is not a plain SELECT or DML statement."""
+        if statement.kind is StatementKind.DDL:
+            return change_schema(transaction, statement, sql, parameter_sets[0])
+        if statement.kind is StatementKind.EXPLAIN:
+            about = explained(sql)
+            if about is not None:
+                return explain(transaction, *about, parameter_sets[0])
+        if statement.locking is not None:
+            return lock_and_read(transaction, statement, sql, parameter_sets, self._lock_timeout)
+        return run(transaction, statement, sql, parameter_sets)
+
+    def _pragma(self, statement: Statement) -> Result:
+        """Answer a PRAGMA that is about the connection."""
+        is_foreign_keys = statement.name == "foreign_keys"
+        if statement.argument is not None:
+            # As in SQLite, a change inside a transaction has no effect.
+            if is_foreign_keys and self.transaction is None:
+                self.foreign_keys = statement.argument.lower() in ("on", "true", "1", "yes")
+            return _NOTHING
+        value = int(self.foreign_keys) if is_foreign_keys else 0
+        return Result([(value,)], ((statement.name, None, None, None, None, None, None),), -1)
+
+    def _next_id(self, table_id: int) -> int:
+        assert self.transaction is not None
+        return self.transaction.next_id(table_id)
+
+    # ── beginning and ending ──────────────────────────────────────────────────────────────────────────────────────
+
+    def begin(self) -> Transaction:
+        """Return the open transaction, or begin one. Raise the Conflict that has doomed the last one."""
+        if self.transaction is None:
+            if self._doomed_by is not None:
+                raise self._doomed_by
+            self.transaction = Transaction(
+                self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
+            )
+            self._replay_log = ReplayLog()
+        return self.transaction
+
+    def commit(self) -> None:
+        """Write what the transaction changed. Raise Conflict, with nothing written, if a replay does not help."""
+        if self.is_closed:
+            raise closed_error()
+        transaction = self.transaction
+        if transaction is None:
+            conflict, self._doomed_by = self._doomed_by, None
+            if conflict is not None:
+                raise conflict
+            return
+        try:
+            transaction.commit()
+        except IntegrityError:
+            raise  # of a deferred foreign key: the transaction is still open
+        except Conflict:
+            try:
+                if not (self._may_replay(transaction) and self._replay(transaction)):
+                    raise
+            finally:
+                self._finish()
+            return
+        except BaseException:
+            self._finish()
+            raise
+        self._finish()
+
+    def rollback(self) -> None:
+        """Discard what the transaction changed."""
+        if self.is_closed:
+            raise closed_error()
+        self._doomed_by = None
+        if self.transaction is not None:
+            try:
+                self.transaction.rollback()
+            finally:
+                self._finish()
+
+    def _finish(self) -> None:
+        """Release what outlives the transaction's commit or rollback."""
+        finished, self.transaction = self.transaction, None
+        if finished is not None and finished.row_locks is not None:
+            finished.row_locks.release()
+
+    def close(self) -> None:
+        """Roll back the open transaction and close the workspace."""
+        self.rollback()
+        self.is_closed = True
+        self.workspace.close()
+
+    # ── replay ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _may_replay(self, transaction: Transaction) -> bool:
+        is_recorded = self.is_deterministic and not self._replay_log.is_disabled
+        return is_recorded and not (transaction.is_guarded or transaction.id_collision)
+
+    def _replay(self, refused: Transaction) -> bool:
+        """Run the statements of a refused transaction again, at the newest version. Return True if that committed.
+
+        Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
+        """
+        for _ in range(_REPLAYS):
+            self.workspace.change_counters = refused.change_counters
+            again = self.transaction = Transaction(
+                self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
+            )
+            again.numbers.use(refused.used)
+            if not self._repeat(again):
+                again.rollback()
+                return False
+            try:
+                again.commit()
+            except Conflict:
+                continue
+            except IntegrityError:  # of a deferred foreign key; such a transaction is still open
+                again.rollback()
+                return False
+            self.database.replays += 1
+            return True
+        return False
+
+    def _repeat(self, transaction: Transaction) -> bool:
+        """Run the recorded statements in a new transaction. Return True if every result is identical."""
+        try:
+            for statement, sql, parameter_sets, result in self._replay_log:
+                if statement.kind in _SAVEPOINTS:
+                    again = _CONTROL[statement.kind](self, statement)
+                elif statement.is_about_rows:
+                    again = run(transaction, statement, sql, parameter_sets)
+                else:
+                    again = self._run_other(transaction, statement, sql, parameter_sets)
+                if not is_identical(again, result):
+                    return False
+        except RolledBackBySQLite:
+            self.workspace.forget_transaction()
+            return False
+        except Error:
+            return False
+        return True
+
+    # ── for connections ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @contextmanager
+    def rebuilding_table(self, table: str) -> Iterator[None]:
+        """Within the block, allow a table to be dropped and created again (see `Transaction.rebuilding_table`)."""
+        transaction = self.begin()
+        self._replay_log.disable()
+        with_current_catalog(transaction.ensure_snapshot)
+        with transaction.rebuilding_table(table):
+            yield
+
+    def fence(self, lock: Lock, late: bool) -> None:
+        """Let a lock guard the commit of the transaction that is open, or begins now (see `Transaction.fence`)."""
+        if self.isolation is Isolation.AUTOCOMMIT:
+            raise InterfaceError(f"lock {lock.name!r} can't guard a transaction under AUTOCOMMIT: there is none")
+        try:
+            self.begin().fence(lock.guard(), late)
+        except Conflict:
+            self.rollback()
+            raise
+
+
+def closed_error() -> ProgrammingError:
+    """Return the error of a closed connection, in the words of the sqlite3 module."""
+    return ProgrammingError("Cannot operate on a closed database.")
+
+
+def _nothing(_control: TransactionControl, _statement: Statement) -> Result:
+    return _NOTHING
+
+
+def _begin(control: TransactionControl, _statement: Statement) -> Result:
+    if control.transaction is not None:
+        raise OperationalError("cannot start a transaction within a transaction")
+    control.begin()
+    return _NOTHING
+
+
+def _commit(control: TransactionControl, _statement: Statement) -> Result:
+    if control.transaction is None:
+        raise OperationalError("cannot commit - no transaction is active")
+    control.commit()
+    return _NOTHING
+
+
+def _rollback(control: TransactionControl, _statement: Statement) -> Result:
+    if control.transaction is None:
+        raise OperationalError("cannot rollback - no transaction is active")
+    control.rollback()
+    return _NOTHING
+
+
+def _savepoint(control: TransactionControl, statement: Statement) -> Result:
+    control.begin().savepoint(statement.name or "")
+    return _NOTHING
+
+
+def _release(control: TransactionControl, statement: Statement) -> Result:
+    control.begin().release(statement.name or "")
+    return _NOTHING
+
+
+def _rollback_to(control: TransactionControl, statement: Statement) -> Result:
+    control.begin().rollback_to(statement.name or "")
+    return _NOTHING
+
+
+_SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, StatementKind.ROLLBACK_TO})
+
+_CONTROL: dict[StatementKind, Callable[[TransactionControl, Statement], Result]] = {
+    StatementKind.EMPTY: _nothing,
+    StatementKind.BEGIN: _begin,
+    StatementKind.COMMIT: _commit,
+    StatementKind.ROLLBACK: _rollback,
+    StatementKind.SAVEPOINT: _savepoint,
+    StatementKind.RELEASE: _release,
+    StatementKind.ROLLBACK_TO: _rollback_to,
+}
