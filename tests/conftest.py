@@ -18,6 +18,13 @@ settings.register_profile("rome", deadline=None)
 settings.load_profile("rome")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that ask for a server themselves; the fixtures below mark their parameter."""
+    for item in items:
+        if "redis_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.server)
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
     """A Valkey server of this run, or the one that ROME_TEST_REDIS_URL names. Its databases are the test's to name."""
@@ -25,7 +32,7 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database of this test's own, once on each store."""
     name = f"test{next(_NUMBER)}"

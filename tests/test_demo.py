@@ -31,7 +31,7 @@ def on_sqlite():
     return shown(result.stdout)
 
 
-@pytest.mark.parametrize("store", ["memory", "redis"])
+@pytest.mark.parametrize("store", ["memory", pytest.param("redis", marks=pytest.mark.server)])
 def test_shows_on_rome_what_it_shows_on_sqlite(store, on_sqlite):
     result = run_demo("--store", store)
     assert result.returncode == 0, result.stderr
@@ -41,6 +41,7 @@ def test_shows_on_rome_what_it_shows_on_sqlite(store, on_sqlite):
     assert len(re.findall(r"round trips: \d+", result.stdout)) == len(STORY) + 2
 
 
+@pytest.mark.slow
 def test_never_drops_a_table_unasked(tmp_path):
     url = f"sqlite:///{tmp_path}/demo.db"
     assert run_demo("--url", url).returncode == 0

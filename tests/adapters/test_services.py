@@ -9,7 +9,7 @@ import pytest
 from tests.adapters.services import MODULES
 
 
-@pytest.mark.parametrize("store", ["memory", "redis"])
+@pytest.mark.parametrize("store", ["memory", pytest.param("redis", marks=pytest.mark.server)])
 @pytest.mark.parametrize("service", MODULES)
 def test_a_service(service, store, request):
     if not importlib.util.find_spec(service):

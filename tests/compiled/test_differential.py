@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 import apsw
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def compare(db: Database, statement: Statement) -> str:
     return "compiled"
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.data())
 def test_statements_answer_as_sqlite(data: st.DataObject) -> None:
@@ -65,6 +67,7 @@ def test_statements_answer_as_sqlite(data: st.DataObject) -> None:
     assume(outcome == "compiled")
 
 
+@pytest.mark.slow
 def test_many_statements_answer_as_sqlite_and_most_are_compiled() -> None:
     """More of the same from a plain random generator, which is faster but can't simplify what it finds."""
     outcomes: Counter[str] = Counter()
@@ -84,6 +87,7 @@ def test_many_statements_answer_as_sqlite_and_most_are_compiled() -> None:
     assert outcomes["compiled"] > 0.75 * total, outcomes
 
 
+@pytest.mark.slow
 def test_a_condition_its_negation_and_its_null_split_the_rows() -> None:
     """Ternary logic partitioning: every row is in exactly one of WHERE p, WHERE NOT p, WHERE p IS NULL."""
     seen = 0

@@ -159,6 +159,7 @@ def workspace_only() -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps(numbered=True), min_size=5, max_size=40), st.sampled_from(["SNAPSHOT", "READ COMMITTED"]))
 def test_as_in_the_workspace(script: list[Step], level: str) -> None:
@@ -191,6 +192,7 @@ def test_as_in_the_workspace(script: list[Step], level: str) -> None:
         rome.drop_database(url)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps(numbered=False), min_size=5, max_size=40))
 def test_as_in_sqlite(script: list[Step]) -> None:

@@ -54,6 +54,7 @@ def test_without_a_pool_the_schema_and_the_plans_are_still_known(url, rounds):
     assert rounds() == 3  # numbers are left of those that were taken for the first row
 
 
+@pytest.mark.server
 def test_a_server_that_is_gone_is_told_when_the_first_connection_is_opened():
     with own_valkey_server() as server:
         url = server.url("app")

@@ -25,7 +25,7 @@ class PlainStore:
         return getattr(self._store, name)
 
 
-@pytest.fixture(params=["memory", "redis", "plain"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server), "plain"])
 def new_manager(request: pytest.FixtureRequest) -> Iterator[Callable[[], LockManager]]:
     """Makes managers of one database, each as if it were in a process of its own."""
     name = f"locks{next(_NUMBER)}"

@@ -51,6 +51,7 @@ def _increment(url: str, times: int) -> int:
     return conflicts
 
 
+@pytest.mark.slow
 def test_under_a_lock_nothing_conflicts(url: str) -> None:
     with ProcessPoolExecutor(4, mp_context=_context) as pool:
         conflicts = list(pool.map(_increment, [url] * 4, [10] * 4))

@@ -20,7 +20,7 @@ def _no_configuration(monkeypatch, tmp_path):
     dispose_engines()
 
 
-@pytest.fixture(params=["sqlite", "memory", "redis"])
+@pytest.fixture(params=["sqlite", "memory", pytest.param("redis", marks=pytest.mark.server)])
 def url(request, monkeypatch, tmp_path):
     """The URL of an empty database with the tables of the models, which is also the one in the environment.
 
@@ -32,7 +32,7 @@ def url(request, monkeypatch, tmp_path):
         yield from _rome_database(request, monkeypatch)
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
 def rome_url(request, monkeypatch):
     """The same, on ROME's stores only."""
     yield from _rome_database(request, monkeypatch)

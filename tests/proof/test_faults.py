@@ -21,6 +21,8 @@ from rome.verify.faults.proxy import CUTS, Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, until
 from tests.proof import clients
 
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:

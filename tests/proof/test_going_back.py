@@ -17,6 +17,8 @@ from rome.testing import check_database
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server
 
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
 NUMBER = itertools.count()
 LOST = 3
 """Commits that the server loses in most of these tests."""

@@ -18,6 +18,8 @@ from rome.verify.histories.records import Log, read_logs
 from rome.verify.histories.trial import Trial, run
 from rome.verify.histories.worker import WORKLOADS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("level", FORBIDDEN)
 @pytest.mark.parametrize("workload", WORKLOADS)
@@ -65,6 +67,7 @@ def test_nothing_is_found_when_answers_are_lost() -> None:
     assert report.outcomes[Outcome.UNKNOWN]
 
 
+@pytest.mark.server
 @pytest.mark.parametrize("workload", ["append", "bank"])
 def test_nothing_is_found_in_a_storm(workload: str) -> None:
     report = run(Trial("rome+redis://own/history", workload, transactions=500, processes=3, every=0.15))

@@ -191,6 +191,7 @@ def answer(sql: str, parameters: list[Any], changes: list[str]) -> list[Any]:
             DATA.sqlite.execute("ROLLBACK TO a")
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(fronts(), st.randoms(use_true_random=False))
 def test_pages_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:

@@ -136,6 +136,7 @@ def pages(draw: Any) -> tuple[str, list[Any]]:
     return writer.page(), writer.parameters
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(pages(), st.randoms(use_true_random=False))
 def test_parts_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:

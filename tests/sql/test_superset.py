@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import apsw
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -498,6 +499,7 @@ def answer(connection: apsw.Connection, sql: str, parameters: list[Any]) -> list
             connection.execute("ROLLBACK TO a")
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(statements(), st.randoms(use_true_random=False))
 def test_fetched_rows_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:

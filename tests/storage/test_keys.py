@@ -43,6 +43,7 @@ def order(left, right):
     return (left > right) - (left < right)
 
 
+@pytest.mark.slow
 @settings(max_examples=2000)
 @given(values, values)
 @example(2**53, float(2**53))

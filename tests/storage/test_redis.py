@@ -26,6 +26,8 @@ from rome.testing.store_suite import StoreSuite
 from rome.testing.store_suite.harness import INDEX, ROWS, ask, commit, delete, put, put_entry
 from rome.url import parse_url
 
+pytestmark = pytest.mark.server
+
 ALL = ((b"", b"\xff"),)
 
 

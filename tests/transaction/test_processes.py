@@ -5,6 +5,8 @@ from __future__ import annotations
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 
+import pytest
+
 import rome
 from rome.errors import Conflict, IntegrityError
 from rome.testing import check_database
@@ -65,6 +67,7 @@ def test_ddl_of_one_process_is_seen_by_the_other(redis_server: RedisServer) -> N
     rome.drop_database(url)
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_and_nothing_is_doubled(redis_server: RedisServer) -> None:
     url = redis_server.url("processes")
     connection = rome.connect(url)
