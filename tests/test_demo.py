@@ -21,7 +21,7 @@ def run_demo(*arguments):
 
 def shown(output):
     """What each step shows below its heading, whatever it took."""
-    return re.sub(r"statements: .*", "", output.partition("What it took")[0]).split("\n", 1)[1]
+    return re.sub(r"statements: .*", "", output.partition("Cost of each step")[0]).split("\n", 1)[1]
 
 
 @pytest.fixture(scope="module")

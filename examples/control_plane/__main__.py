@@ -22,12 +22,14 @@ from examples.control_plane.story import STORY, Cloud, Step
     type=click.Choice(["memory", "redis"]),
     default="memory",
     show_default=True,
-    help="Where ROME keeps the data: in this process, or in a Valkey server started for the demonstration.",
+    help="Where ROME stores the data: in this process, or in a Valkey server started for the demonstration.",
 )
-@click.option("--url", help="A SQLAlchemy URL of any database instead, for example rome+redis://localhost:6379/demo.")
-@click.option("--fresh", is_flag=True, help="Drop the tables of the demonstration first, if they are there.")
+@click.option(
+    "--url", help="Use the database of this SQLAlchemy URL instead, for example rome+redis://localhost:6379/demo."
+)
+@click.option("--fresh", is_flag=True, help="Drop existing tables of the demonstration first.")
 def main(store: str, url: str | None, fresh: bool) -> None:
-    """Show a small cloud control plane, plain SQLAlchemy, at work on a key/value store."""
+    """Run a small cloud control plane, written in plain SQLAlchemy, on a key/value store."""
     console = Console(highlight=False)
     with _database(store) if url is None else nullcontext(url) as target:
         engine = _open(target, fresh)
@@ -40,7 +42,7 @@ def main(store: str, url: str | None, fresh: bool) -> None:
 
 @contextmanager
 def _database(store: str) -> Iterator[str]:
-    """The URL of an empty database of a store, gone afterwards."""
+    """Yield the URL of an empty database in a store. Delete the database afterwards."""
     if store == "memory":
         yield "rome+memory:///demo"
         return
@@ -51,7 +53,7 @@ def _database(store: str) -> Iterator[str]:
 
 
 def _open(url: str, fresh: bool) -> Engine:
-    """An engine for the story. Raises ClickException for a wrong URL and for a database that can't be used."""
+    """Return an engine with an empty database. Raise ClickException for a wrong URL and for an unusable database."""
     try:
         engine = create_engine(url)
         _prepare(engine, fresh)
@@ -63,21 +65,21 @@ def _open(url: str, fresh: bool) -> Engine:
 
 
 def _prepare(engine: Engine, fresh: bool) -> None:
-    """See to it that the tables of the story are not there yet; never drop a table unasked.
+    """Ensure that the demonstration's tables do not exist. Drop them only with `--fresh`.
 
-    The two connections that the story needs are opened here, so that none of its steps pays for that.
+    Open the two connections that the steps need, so that no step includes the cost of connecting.
     """
     with engine.connect(), engine.connect():
         pass
     taken = sorted(set(inspect(engine).get_table_names()) & set(Base.metadata.tables))
     if taken and not fresh:
-        raise click.ClickException(f"the database has tables {', '.join(taken)}; --fresh drops them first")
+        raise click.ClickException(f"the database has tables {', '.join(taken)}; use --fresh to drop them first")
     if taken:
         Base.metadata.drop_all(engine)
 
 
 def _tell(console: Console, engine: Engine) -> list[tuple[Step, Cost]]:
-    """Run the steps of the story and print what they show; what each cost."""
+    """Run the steps and print their results. Return the cost of each."""
     steps = STORY
     if engine.dialect.name == "rome":
         from examples.control_plane.conflict import CONFLICT
@@ -100,7 +102,7 @@ def _cost(cost: Cost) -> str:
 
 
 def _summarize(console: Console, costs: list[tuple[Step, Cost]]) -> None:
-    table = Table("step", title="What it took")
+    table = Table("step", title="Cost of each step")
     table.add_column("statements", justify="right")
     table.add_column("round trips", justify="right")
     for step, cost in costs:

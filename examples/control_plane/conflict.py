@@ -1,7 +1,7 @@
-"""Two sessions change one row: how a conflict on ROME looks, and how to run the loser again.
+"""Two sessions update one row: a conflict on ROME, and how to retry.
 
-These steps are ROME's own. They need transactions that run side by side without waiting for each other, which the
-other databases that the story runs on handle in ways of their own.
+These steps run only on ROME. They need concurrent transactions that do not wait for each other; other databases block
+or behave differently.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rome.orm import retry_on_conflict
 
 
 def lose(cloud: Cloud) -> RenderableType:
-    """Both sessions read the same quota and reserve. The first commit wins; the second is refused whole."""
+    """Two sessions read and update the same quota. The first commit succeeds; the second gets a conflict."""
     with cloud.session() as first, cloud.session() as second:
         operations.reserve(first, "acme", "vcpus", 1)
         operations.reserve(second, "acme", "vcpus", 2)
@@ -24,11 +24,11 @@ def lose(cloud: Cloud) -> RenderableType:
             second.commit()
         except OperationalError as refusal:
             return f"first: committed\nsecond: {type(refusal.orig).__name__}: {refusal.orig}"
-    raise AssertionError("two sessions wrote over each other")
+    raise AssertionError("a lost update")
 
 
 def retry(cloud: Cloud) -> RenderableType:
-    """The same within retry_on_conflict: the loser runs again, on what the winner has written."""
+    """The same with retry_on_conflict: the function runs again and reads the other session's update."""
     attempts: list[int] = []
 
     @retry_on_conflict
@@ -42,10 +42,10 @@ def retry(cloud: Cloud) -> RenderableType:
             return quota.in_use
 
     in_use = reserve_two()
-    return f"committed at attempt {len(attempts)}; {in_use} vcpus in use, none reserved twice or lost"
+    return f"committed at attempt {len(attempts)}; {in_use} vcpus in use, no lost update"
 
 
 CONFLICT = (
-    Step("Two sessions reserve at once", lose),
-    Step("The loser tries again", retry),
+    Step("Two sessions reserve concurrently", lose),
+    Step("Retry after a conflict", retry),
 )

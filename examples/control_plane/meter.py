@@ -1,4 +1,4 @@
-"""Counts what a piece of work costs: SQL statements, and round trips to the store."""
+"""Count the SQL statements and round trips of a step."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from sqlalchemy import Engine, event
 
 @dataclass
 class Cost:
-    """What a piece of work took. `rounds` is None where the database does not count round trips."""
+    """The cost of a step. `rounds` is None if the database does not count round trips."""
 
     statements: int = 0
     rounds: int | None = None
 
 
 class Meter:
-    """Measures the work that is done through one engine."""
+    """Measures the work done through one engine."""
 
     def __init__(self, engine: Engine) -> None:
         self._statements = 0
@@ -28,7 +28,7 @@ class Meter:
 
     @contextmanager
     def measure(self) -> Iterator[Cost]:
-        """A cost that is filled in at the end of the `with` block."""
+        """Yield a cost, which is set at the end of the `with` block."""
         cost = Cost()
         statements, rounds = self._statements, self._rounds()
         try:
@@ -46,7 +46,7 @@ class Meter:
 
 
 def _store_stats(engine: Engine) -> Any:
-    """The statistics of the store behind a ROME engine (its connections share them); None for other databases."""
+    """Return the store's counters of a ROME engine, which its connections share; None for other databases."""
     connection = engine.raw_connection()
     try:
         return getattr(connection.driver_connection, "stats", None)

@@ -1,4 +1,4 @@
-"""What the control plane stores, as plain SQLAlchemy 2.0 models: nothing here knows about ROME."""
+"""The models of the control plane, in plain SQLAlchemy 2.0. Nothing here depends on ROME."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Base(DeclarativeBase):
 
 
 class Service(Base):
-    """A process of the control plane; it reports in to show that it lives."""
+    """A process of the control plane. It reports regularly to show that it is alive."""
 
     __tablename__ = "services"
     __table_args__ = (UniqueConstraint("host", "binary"),)
@@ -27,7 +27,7 @@ class Service(Base):
 
 
 class Quota(Base):
-    """How much of a resource a project may use, and how much it uses."""
+    """A project's limit for a resource, and its usage."""
 
     __tablename__ = "quotas"
     __table_args__ = (UniqueConstraint("project", "resource"),)
@@ -40,7 +40,7 @@ class Quota(Base):
 
 
 class Network(Base):
-    """A network and the addresses that it has to give."""
+    """A network with its assignable addresses."""
 
     __tablename__ = "networks"
 
@@ -51,7 +51,7 @@ class Network(Base):
 
 
 class FixedIp(Base):
-    """One address of a network; free while it has no instance."""
+    """An address of a network. It is free if it has no instance."""
 
     __tablename__ = "fixed_ips"
     __table_args__ = (Index("fixed_ips_instance", "instance_id"),)
@@ -86,7 +86,7 @@ class Instance(Base):
 
 
 class InstanceMetadata(Base):
-    """A key and a value that the owner of an instance gave it."""
+    """A key and a value that the owner has assigned to an instance."""
 
     __tablename__ = "instance_metadata"
     __table_args__ = (UniqueConstraint("instance_id", "key"),)
@@ -98,7 +98,7 @@ class InstanceMetadata(Base):
 
 
 class Tag(Base):
-    """A word that an instance can be found by."""
+    """A word to find an instance by."""
 
     __tablename__ = "tags"
     __table_args__ = (Index("tags_tag", "tag"),)

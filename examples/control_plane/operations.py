@@ -1,6 +1,6 @@
-"""What the control plane does, each operation a function of a SQLAlchemy session: nothing here knows about ROME.
+"""The operations of the control plane: functions of a SQLAlchemy session. Nothing here depends on ROME.
 
-A function reads and changes objects of the session that it is given; the caller owns the transaction.
+A function reads and changes objects of the given session; the caller owns the transaction.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session, joinedload, selectinload
 from examples.control_plane.models import FixedIp, Instance, InstanceMetadata, Network, Quota, Service, Tag
 
 DOWN_AFTER = timedelta(seconds=60)
-"""A service that has not reported in for this long is taken for dead."""
+"""A service that has not reported for this time counts as down."""
 
 
 class OverQuota(Exception):
-    """A project asked for more of a resource than it may have."""
+    """A project requested more of a resource than its quota."""
 
 
 class Flavor(NamedTuple):
@@ -30,7 +30,7 @@ class Flavor(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """What the instances of a project add up to."""
+    """The resources that the instances of a project use."""
 
     project: str
     instances: int
@@ -39,7 +39,7 @@ class Usage(NamedTuple):
 
 
 def report_in(session: Session, host: str, binary: str, now: datetime) -> Service:
-    """Note that a service lives; its first report registers it."""
+    """Record that a service is alive. The first report inserts its row."""
     service = session.scalars(select(Service).filter_by(host=host, binary=binary)).one_or_none()
     if service is None:
         service = Service(host=host, binary=binary, report_count=0)
@@ -50,7 +50,7 @@ def report_in(session: Session, host: str, binary: str, now: datetime) -> Servic
 
 
 def services_down(session: Session, now: datetime) -> Sequence[Service]:
-    """The services that should be up and have not reported in for a while."""
+    """Return the enabled services that are down."""
     return session.scalars(
         select(Service)
         .where(Service.disabled.is_(False), Service.last_seen_up < now - DOWN_AFTER)
@@ -59,7 +59,7 @@ def services_down(session: Session, now: datetime) -> Sequence[Service]:
 
 
 def add_network(session: Session, name: str, prefix: str, addresses: int) -> Network:
-    """Add a network of 256 addresses, of which the first ones may be given out."""
+    """Add a network of 256 addresses, of which the first ones can be assigned."""
     network = Network(name=name, cidr=f"{prefix}.0/24")
     network.fixed_ips = [FixedIp(address=f"{prefix}.{number:d}") for number in range(2, 2 + addresses)]
     session.add(network)
@@ -67,10 +67,10 @@ def add_network(session: Session, name: str, prefix: str, addresses: int) -> Net
 
 
 def reserve(session: Session, project: str, resource: str, amount: int) -> Quota:
-    """Count `amount` of a resource as used. Raises OverQuota."""
+    """Reserve `amount` of a resource. Raise OverQuota if it exceeds the limit."""
     quota = session.scalars(select(Quota).filter_by(project=project, resource=resource)).one()
     if quota.in_use + amount > quota.hard_limit:
-        raise OverQuota(f"{project} uses {quota.in_use} of {quota.hard_limit} {resource} and asks for {amount} more")
+        raise OverQuota(f"{project} uses {quota.in_use} of {quota.hard_limit} {resource} and requests {amount} more")
     quota.in_use += amount
     return quota
 
@@ -85,7 +85,7 @@ def boot(
     details: Mapping[str, str],
     tags: Sequence[str],
 ) -> Instance:
-    """Make an instance, with a free address, on the host that has the fewest. Raises OverQuota."""
+    """Create an instance, with a free address, on the host with the fewest instances. Raise OverQuota."""
     reserve(session, project, "vcpus", flavor.vcpus)
     load = func.count(Instance.id)
     host = session.scalar(
@@ -116,7 +116,7 @@ def boot(
 
 
 def show(session: Session, uuid: str) -> Instance:
-    """One instance with everything that belongs to it."""
+    """Return an instance with its metadata, tags, addresses and networks."""
     return (
         session.scalars(
             select(Instance)
@@ -135,7 +135,7 @@ def show(session: Session, uuid: str) -> Instance:
 def list_instances(
     session: Session, project: str, state: str, limit: int, marker: Instance | None = None
 ) -> Sequence[Instance]:
-    """A page of a project's instances in some state, newest first, after `marker` (the last one of the page before)."""
+    """Return a page of a project's instances in a state, newest first, after `marker`, the previous page's last one."""
     query = (
         select(Instance)
         .where(Instance.project == project, Instance.state == state)
@@ -150,7 +150,7 @@ def list_instances(
 
 
 def find(session: Session, tag: str, key: str, value: str) -> Sequence[Instance]:
-    """The instances with a tag and a metadata value, by name."""
+    """Return the instances with a tag and a metadata value, ordered by name."""
     return session.scalars(
         select(Instance)
         .join(Instance.tags)
@@ -161,7 +161,7 @@ def find(session: Session, tag: str, key: str, value: str) -> Sequence[Instance]
 
 
 def usage(session: Session) -> Sequence[Usage]:
-    """What the instances of each project add up to."""
+    """Return the usage of each project."""
     query = (
         select(Instance.project, func.count(), func.sum(Instance.vcpus), func.sum(Instance.memory_mb))
         .group_by(Instance.project)
@@ -171,7 +171,7 @@ def usage(session: Session) -> Sequence[Usage]:
 
 
 def evacuate(session: Session, source: str, target: str) -> int:
-    """Move the instances of a host to another; how many there were."""
+    """Move the instances of a host to another host. Return their number."""
     moved = session.scalars(
         update(Instance).where(Instance.host == source).values(host=target).returning(Instance.id)
     ).all()
@@ -180,7 +180,7 @@ def evacuate(session: Session, source: str, target: str) -> int:
 
 
 def delete(session: Session, uuid: str) -> None:
-    """Remove an instance, give its address back, and what it used of the quota."""
+    """Delete an instance, and release its address and quota."""
     instance = show(session, uuid)
     reserve(session, instance.project, "vcpus", -instance.vcpus)
     for address in instance.fixed_ips:

@@ -1,7 +1,7 @@
-"""A day in the life of a small cloud: the steps of the demonstration, in order.
+"""The steps of the demonstration, in order.
 
-A step is a function of the cloud that does its work, each transaction a `with` block of its own, and answers what
-there is to see. Times and ids are made up, so that every run tells the same story.
+A step is a function that runs one or more transactions, each in its own `with` block, and returns what to print. Times
+and ids are fixed, so each run prints the same.
 """
 
 from __future__ import annotations
@@ -39,25 +39,25 @@ class Cloud:
 
 
 class Step(NamedTuple):
-    """One step of the story."""
+    """One step of the demonstration."""
 
     title: str
     run: Callable[[Cloud], RenderableType]
 
 
 def instance_uuid(name: str) -> str:
-    """The id of the instance of that name."""
+    """Return the id of an instance."""
     return str(uuid5(NAMESPACE_DNS, f"{name}.cloud.example"))
 
 
 def create_tables(cloud: Cloud) -> RenderableType:
-    """DDL is transactional: the tables, their indexes and constraints are made in one commit."""
+    """DDL is transactional: one commit creates the tables, indexes and constraints."""
     Base.metadata.create_all(cloud.engine)
     return f"{len(Base.metadata.tables)} tables: {', '.join(sorted(Base.metadata.tables))}"
 
 
 def add_resources(cloud: Cloud) -> RenderableType:
-    """Networks with addresses, and quotas: a parent and its children in one transaction."""
+    """Insert networks with their addresses, and quotas, in one transaction."""
     with cloud.session.begin() as session:
         operations.add_network(session, "office", "10.1.0", addresses=8)
         operations.add_network(session, "public", "192.0.2", addresses=4)
@@ -66,17 +66,17 @@ def add_resources(cloud: Cloud) -> RenderableType:
 
 
 def register_services(cloud: Cloud) -> RenderableType:
-    """Every service looks for itself, and registers: one transaction each."""
+    """Each service looks up its row and inserts it, in one transaction."""
     for host in HOSTS:
         with cloud.session.begin() as session:
             operations.report_in(session, host, "compute", MORNING)
     with cloud.session.begin() as session:
         operations.report_in(session, "node-1", "scheduler", MORNING)
-    return "4 services reported in for the first time (4 transactions)"
+    return "4 services reported for the first time (4 transactions)"
 
 
 def report_again(cloud: Cloud) -> RenderableType:
-    """The transaction that a cloud runs most: get by a unique key, change, commit."""
+    """The most frequent transaction of a cloud: get by a unique key, update, commit."""
     with cloud.session.begin() as session:
         service = operations.report_in(session, "node-1", "compute", MORNING + timedelta(seconds=90))
         session.flush()
@@ -84,14 +84,14 @@ def report_again(cloud: Cloud) -> RenderableType:
 
 
 def find_dead_services(cloud: Cloud) -> RenderableType:
-    """Who has not been heard of lately."""
+    """Select the services that have not reported for 60 seconds."""
     with cloud.session() as session:
         down = operations.services_down(session, MORNING + timedelta(seconds=100))
         return _table(("host", "binary", "last seen up"), ((s.host, s.binary, s.last_seen_up) for s in down))
 
 
 def boot_one(cloud: Cloud) -> RenderableType:
-    """One instance: quota, a host, an address, the instance with its tags and metadata."""
+    """Reserve quota, choose a host and an address, and insert the instance with its tags and metadata."""
     with cloud.session.begin() as session:
         instance = _boot(session, "web-0", "acme", SMALL, minute=0)
         session.flush()
@@ -99,7 +99,7 @@ def boot_one(cloud: Cloud) -> RenderableType:
 
 
 def boot_more(cloud: Cloud) -> RenderableType:
-    """Eight more, so that there is something to list."""
+    """Boot eight more instances, one transaction each."""
     minutes = count(1)
     for name in ("web-1", "web-2", "web-3", "db-0"):
         with cloud.session.begin() as session:
@@ -111,7 +111,7 @@ def boot_more(cloud: Cloud) -> RenderableType:
 
 
 def refuse_over_quota(cloud: Cloud) -> RenderableType:
-    """An application's own rule: its exception ends the transaction, and nothing is written."""
+    """The application raises an exception. It rolls back the transaction, and nothing is written."""
     try:
         with cloud.session.begin() as session:
             _boot(session, "giant-0", "acme", Flavor(vcpus=64, memory_mb=524288), minute=20)
@@ -121,7 +121,7 @@ def refuse_over_quota(cloud: Cloud) -> RenderableType:
 
 
 def refuse_duplicate(cloud: Cloud) -> RenderableType:
-    """A rule of the database: a unique key that is taken fails at the statement."""
+    """A UNIQUE constraint: the INSERT of an existing key raises an error."""
     try:
         with cloud.session.begin() as session:
             taken = session.scalars(select(FixedIp).filter_by(address="10.1.0.2")).one()
@@ -132,7 +132,7 @@ def refuse_duplicate(cloud: Cloud) -> RenderableType:
 
 
 def show_one(cloud: Cloud) -> RenderableType:
-    """One instance by its unique id, and four joined tables with it."""
+    """Select an instance by its unique id, joined with four tables."""
     with cloud.session() as session:
         instance = operations.show(session, instance_uuid("web-1"))
         return _table(
@@ -150,40 +150,40 @@ def show_one(cloud: Cloud) -> RenderableType:
 
 
 def list_first_page(cloud: Cloud) -> RenderableType:
-    """A page of a list, filtered and ordered, with the collections of its instances."""
+    """Select a page with a filter and an order, and the tags and addresses of its instances."""
     with cloud.session() as session:
         return _instances(operations.list_instances(session, "acme", "active", limit=3))
 
 
 def list_next_page(cloud: Cloud) -> RenderableType:
-    """The next page: what comes after the last instance of the page before."""
+    """Keyset pagination: select the rows after the last instance of the previous page."""
     with cloud.session() as session:
         marker = operations.show(session, instance_uuid("web-2"))
         return _instances(operations.list_instances(session, "acme", "active", limit=3, marker=marker))
 
 
 def find_by_tag(cloud: Cloud) -> RenderableType:
-    """A join over three tables."""
+    """Join three tables."""
     with cloud.session() as session:
         found = operations.find(session, tag="web", key="tier", value="front")
         return ", ".join(instance.name for instance in found)
 
 
 def add_up(cloud: Cloud) -> RenderableType:
-    """Aggregates by project."""
+    """Aggregate by project."""
     with cloud.session() as session:
         return _table(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
 
 
 def evacuate_host(cloud: Cloud) -> RenderableType:
-    """A bulk UPDATE: as many rows as it may, the same number of round trips."""
+    """A bulk UPDATE: the number of round trips does not depend on the number of rows."""
     with cloud.session.begin() as session:
         moved = operations.evacuate(session, "node-3", "node-1")
     return f"{moved} instances moved from node-3 to node-1"
 
 
 def delete_one(cloud: Cloud) -> RenderableType:
-    """Delete an instance and what hangs on it; its address and its vcpus are free again."""
+    """Delete an instance with its tags and metadata, and release its address and quota."""
     with cloud.session.begin() as session:
         operations.delete(session, instance_uuid("web-0"))
     with cloud.session() as session:
@@ -194,7 +194,7 @@ STORY: tuple[Step, ...] = (
     Step("Create the tables", create_tables),
     Step("Add networks, addresses and quotas", add_resources),
     Step("Services register", register_services),
-    Step("A service reports in again", report_again),
+    Step("A service reports again", report_again),
     Step("Which services are down?", find_dead_services),
     Step("Boot an instance", boot_one),
     Step("Boot eight more", boot_more),
@@ -204,7 +204,7 @@ STORY: tuple[Step, ...] = (
     Step("List active instances, first page", list_first_page),
     Step("List active instances, next page", list_next_page),
     Step("Find instances by tag and metadata", find_by_tag),
-    Step("Add up usage by project", add_up),
+    Step("Compute the usage by project", add_up),
     Step("Evacuate a host", evacuate_host),
     Step("Delete an instance", delete_one),
 )
