@@ -1,6 +1,12 @@
-"""SQL texts, analysed: what kind of statement, which tables, which access paths. Pure: no I/O, no values, no state.
+"""SQL: from the text of a statement to a plan of reads. Pure: no I/O, no values of parameters, no state but caches.
 
-`tokens` cuts a text into words; `statement` and `ddl` say what it is about; `inserts` looks into INSERT;
-`paths` finds an access path for every table reference of a table, and `binding` turns paths and parameters into
-requests.
+Four packages, in the order in which a statement passes through them:
+
+syntax      tokens, the kind of a statement, the shape of DDL and simple DML, and the parse of the normalized text
+rewrite     texts changed for the workspace: ids from a counter in INSERT, row keys in SELECT … FOR UPDATE
+analysis    table references, name resolution, the predicates on each table reference, Top-N
+planner     access paths, the order of fetches, and the requests of a plan for given parameters
+
+`syntax` knows no catalog; the others do. A plan may lead to more rows than the statement needs, never to fewer: the
+statement itself is evaluated over the rows that were fetched.
 """

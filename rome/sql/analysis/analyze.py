@@ -1,7 +1,15 @@
-"""The analysis of a statement: which table references of tables it has, and what it wants of each.
+"""Semantic analysis: from the text of a statement to the relations that the planner finds access paths for.
 
-It holds for all texts that have the same normal text, whatever stands in their IN lists, and under all catalogs in
-which the tables, views and triggers that they mention have the same shape (`definitions`).
+    SELECT c.v FROM p JOIN c ON c.pid = p.id WHERE p.id = ?
+
+    Relation 0 of p: id = ?1
+    Relation 1 of c: pid = ?1, pid = any p.id
+
+`analyze` parses the normalized text, numbers its table references and reads its scopes. Then it runs the `STEPS` in
+their order over one context (`context.AnalysisContext`).
+
+An analysis holds for all texts with the same normalized form, whatever their IN lists contain, and under all catalogs
+in which the tables, views and triggers that they mention have the same shape (`dependencies.definitions`).
 """
 
 from __future__ import annotations
@@ -12,25 +20,42 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
-from rome.sql.analysis.dependencies import changed_along, has_boolean_columns, tables_behind
-from rome.sql.analysis.extract_predicates import Facts
-from rome.sql.analysis.propagate_equalities import propagate
-from rome.sql.analysis.relation import Relation, TopN, TopNSource
+from rome.sql.analysis.context import AnalysisContext
+from rome.sql.analysis.dependencies import (
+    find_whole_tables,
+    has_boolean_columns,
+    indirect_tables,
+    mark_unstable_tables,
+)
+from rome.sql.analysis.extract_predicates import extract_predicates
+from rome.sql.analysis.propagate_equalities import propagate_equalities
+from rome.sql.analysis.relation import Relation, TopNSource
+from rome.sql.analysis.resolve_names import NameResolver
 from rome.sql.analysis.scopes import Scopes, TableRef, number_table_refs, table_ref_number
-from rome.sql.analysis.topn import counted, front, want_parts
+from rome.sql.analysis.topn import find_row_count, find_topn_source, limit_rows
 from rome.sql.syntax.parse import Nodes, NormalizedStatement, parse
-from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
+from rome.sql.syntax.statement import ABOUT_ROWS, Statement, StatementKind
+
+STEPS: tuple[Callable[[AnalysisContext], None], ...] = (
+    extract_predicates,
+    mark_unstable_tables,
+    propagate_equalities,
+    limit_rows,
+    find_row_count,
+    find_topn_source,
+    find_whole_tables,
+)
 
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a normal text reads.
+    """The result of the analysis of a normalized text.
 
-    `parsed`: whether it was understood. If not, nothing else is said, and all that SQLite touches is to be read.
-    `tree`: the parser's tree with numbered table references, where there is one. `whole`: the names, in lower case, of
-    tables to be read whole for what is behind the text (views, triggers) or in a form that is not understood.
-    `counted`: the answer is one row with the number of this table reference's rows of `part`.
-    `page`: what comes out first is made of the first rows of a table reference.
+    `parsed`: False if the text was not understood; then everything that SQLite touches is read. `tree`: the tree with
+    numbered table references. `relations`: the table references. `whole`: the names, in lower case, of tables that are
+    read whole, because a view, a trigger or a form that is not understood refers to them. `row_count`: the result is
+    the number of rows that fulfil the conditions in the `topn` of this relation. `topn`: the result, or a derived
+    table, comes out in the order of the rows of a table reference.
     """
 
     parsed: bool = True
@@ -41,16 +66,16 @@ class Analysis:
     topn: TopNSource | None = None
 
     def without_tree(self) -> Analysis:
-        """The same without the parser's tree, which is large."""
+        """Return the same analysis without the tree, which is large."""
         return replace(self, tree=None, topn=replace(self.topn, block=None) if self.topn else None)
 
 
 _READ_WORDS = frozenset({"select", "in"})
-"""Without one of these words, an INSERT reads no table: many rows of VALUES are not parsed."""
+"""An INSERT without one of these words reads no table, so many rows of VALUES need no parse."""
 
 
 def needs_parse(statement: Statement, mentioned: Set[str]) -> bool:
-    """Whether the text must be parsed to tell what it reads. `mentioned`: the names in it (`tokens.names`)."""
+    """Return True if a text must be parsed to find what it reads. `mentioned`: the names in it (`tokens.names`)."""
     if statement.kind not in ABOUT_ROWS or statement.tail:
         return False
     return statement.kind is not StatementKind.INSERT or not mentioned.isdisjoint(_READ_WORDS)
@@ -59,106 +84,43 @@ def needs_parse(statement: Statement, mentioned: Set[str]) -> bool:
 def analyze(
     statement: Statement, mentioned: Set[str], normal: NormalizedStatement | None, catalog: Catalog
 ) -> Analysis:
-    """The analysis of SELECT, INSERT, UPDATE or DELETE. `mentioned`: the names in its text.
+    """Analyze a SELECT, INSERT, UPDATE or DELETE. `mentioned`: the names in its text.
 
-    `normal`: its normal text, if it `needs_parse` and SQLite would not refuse it. `catalog` must not have tables that
-    are hidden by temporary ones of the same name.
+    `normal`: its normalized text, if it `needs_parse` and SQLite's tokenizer accepts it. `catalog`: without tables that
+    temporary ones of the same name hide.
     """
     if statement.kind not in ABOUT_ROWS or statement.tail or has_boolean_columns(mentioned, catalog):
         return Analysis(parsed=False)
-    behind = tables_behind(statement, mentioned, catalog)
+    indirect = indirect_tables(statement, mentioned, catalog)
     if not needs_parse(statement, mentioned):
-        return Analysis(whole=frozenset(behind))
+        return Analysis(whole=frozenset(indirect))
     tree = parse(normal) if normal is not None else None
-    return Analysis(parsed=False) if tree is None else _analyze(statement, Nodes(tree), catalog, behind)
-
-
-def _analyze(statement: Statement, nodes: Nodes, catalog: Catalog, behind: Set[str]) -> Analysis:
+    if tree is None:
+        return Analysis(parsed=False)
+    nodes = Nodes(tree)
     number_table_refs(nodes, catalog)
     scopes = Scopes(nodes, catalog)
-    table_refs = [one for scope in scopes for one in scope.table_refs if one.table is not None]
-    table_refs += _without_scope(nodes, catalog, table_refs)
-    facts = Facts(scopes)
-    is_steady = _steadiness(statement, nodes.tree, scopes, catalog, behind)
-    propagate(facts.equalities, is_steady)
-    want_parts(scopes, facts, is_steady)
-    whole = {name for name in behind | _named_otherwise(nodes) if name in catalog.tables}
+    table_refs = _table_refs(nodes, scopes, catalog)
+    context = AnalysisContext(statement, catalog, nodes, indirect, scopes, NameResolver(scopes), table_refs)
+    for step in STEPS:
+        step(context)
     return Analysis(
-        tree=nodes.tree,
-        relations=tuple(table_ref.wanted() for table_ref in table_refs),
-        whole=frozenset(whole),
-        row_count=_counted(nodes.tree, scopes, facts),
-        topn=_front(nodes.tree, scopes, facts) if statement.kind is StatementKind.SELECT else None,
+        tree=tree,
+        relations=tuple([table_ref.relation() for table_ref in table_refs]),
+        whole=frozenset(context.whole),
+        row_count=context.row_count,
+        topn=context.topn,
     )
 
 
-def _front(tree: exp.Expr, scopes: Scopes, facts: Facts) -> TopNSource | None:
-    found = front(scopes, facts)
-    if found is None:
-        return None
-    scope, table_refs, part = found
-    node = scope.node
-    first, *others = table_refs
-    wanted = replace(
-        first.wanted(),
-        predicates=tuple(each for each in first.predicates if all(each in one.predicates for one in others)),
-        any_of=tuple(each for each in first.any_of if all(each in one.any_of for one in others)),
-        topn=part,
-    )
-    about = hash((wanted.number, *map(node.args.get, ("from_", "from", "where")), *(node.args.get("joins") or ())))
-    return TopNSource(wanted, tuple(each.number for each in table_refs), node is tree, about, node)
-
-
-def _counted(tree: exp.Expr, scopes: Scopes, facts: Facts) -> Relation | None:
-    """The table reference whose rows the statement counts, and which of them."""
-    found = counted(tree, scopes, facts)
-    if found is None or found[0].table is None:
-        return None
-    table_ref, exactly = found
-    return Relation(table_ref.number, found[0].table, topn=TopN(exactly))
-
-
-def _without_scope(nodes: Nodes, catalog: Catalog, seen: list[TableRef]) -> list[TableRef]:
-    """The table references of tables in scopes that are unclear, or in none. Nothing is known of them."""
-    known = {id(table_ref.node) for table_ref in seen}
+def _table_refs(nodes: Nodes, scopes: Scopes, catalog: Catalog) -> list[TableRef]:
+    """Return the references to tables: those of scopes first, then those in no scope that is understood."""
+    found = [one for scope in scopes.all for one in scope.table_refs if one.table is not None]
+    seen = {id(table_ref.node) for table_ref in found}
     target = nodes.tree.this if isinstance(nodes.tree, exp.Insert) else None
-    known.add(id(target.this if isinstance(target, exp.Schema) else target))
-    return [
-        TableRef(node.alias_or_name.lower(), catalog.table(node.name), node)
-        for node in nodes.tables
-        if table_ref_number(node) is not None and id(node) not in known
-    ]
-
-
-def _named_otherwise(nodes: Nodes) -> set[str]:
-    """Names, in lower case, that may be a table's but have no number: those of CTEs, and the `t` of `a IN t`."""
-    found = {node.name.lower() for node in nodes.tables if table_ref_number(node) is None}
-    fields = [node.args.get("field") for node in nodes.ins]
-    return found | {field.name.lower() for field in fields if field is not None}
-
-
-def _steadiness(
-    statement: Statement, tree: exp.Expr, scopes: Scopes, catalog: Catalog, behind: Set[str]
-) -> Callable[[TableRef], bool]:
-    """Tells whether a statement finds a table reference's rows as they were fetched, though it changes rows on its way.
-
-    An INSERT has read all before it changes anything, UPDATE and DELETE have found the rows that they change by what is
-    in FROM and WHERE. What they look at afterwards may be changed already, by them, by foreign keys or by triggers.
-    """
-    if statement.kind not in WRITES:
-        return lambda _: True
-    changed = changed_along(statement, catalog) | behind
-    found_before: set[int] = set()
-    outermost = scopes.of(tree)
-    if outermost is not None and statement.kind is not StatementKind.INSERT:
-        found_before.update(id(one.node) for one in outermost.table_refs)
-        where = tree.args.get("where")
-        found_before.update(id(node) for node in (Nodes(where).tables if where else ()))
-
-    def is_steady(table_ref: TableRef) -> bool:
-        assert table_ref.table is not None
-        name = table_ref.table.name.lower()
-        is_target = name == statement.table and statement.kind is not StatementKind.INSERT
-        return name not in changed and (not is_target or id(table_ref.node) in found_before)
-
-    return is_steady
+    seen.add(id(target.this if isinstance(target, exp.Schema) else target))
+    for node in nodes.tables:
+        number = table_ref_number(node) if id(node) not in seen else None
+        if number is not None:
+            found.append(TableRef(node.alias_or_name.lower(), catalog.table(node.name), node, number))
+    return found

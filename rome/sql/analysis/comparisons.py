@@ -1,13 +1,15 @@
-"""Predicates: what a condition says about plain columns and values that are known when it runs.
+"""Comparisons: what a condition requires of columns, in terms of constants and parameters.
 
     a = ?1 AND 5 < b AND c IN (?2, 'x') AND d IS NULL AND lower(e) = 'y'
 
-has four comparisons; the last conjunct is left to the evaluator. NOT is pushed inwards: NOT (a < 1 OR b <> 2) is
-a >= 1 AND b = 2. What OR says are alternatives, and so is what row values say of their order:
+    a = ?1 · b > 5 · c = any of (?2, 'x') · d IS NULL · lower(e) = 'y'
+
+NOT is pushed inwards: NOT (a < 1 OR b <> 2) is a >= 1 AND b = 2. The members of an OR are disjuncts; so are those of an
+ordering of row values:
 
     (a, b) > (1, 2)         a > 1 OR (a = 1 AND b > 2)
 
-The parameters here are those of the normal text, its placeholders, of which one may stand for a whole list.
+The parameters here are the placeholders of the normalized text, of which one may stand for a whole list.
 """
 
 from __future__ import annotations
@@ -24,28 +26,25 @@ from rome.sql.syntax.parse import PLACEHOLDER
 
 
 class Op(enum.Enum):
-    """How a column is compared."""
+    """The operator between a column and its sources."""
 
     EQUAL = "="
-    """With any of the sources; NULL is equal to nothing."""
+    """Equal to any of the sources. NULL is equal to nothing."""
     IS = "IS"
-    """NULL is the same as NULL. The only one that can be true of a NULL column."""
+    """As EQUAL, but NULL is NULL: the only operator that is true of a NULL column."""
     LESS = "<"
     AT_MOST = "<="
     GREATER = ">"
     AT_LEAST = ">="
     NOT_NULL = "IS NOT NULL"
-    """There are no sources."""
+    """Without sources."""
     LIKE = "LIKE"
-    """The source is a pattern, of which only the beginning is looked at."""
+    """LIKE or GLOB. The source is a pattern; only its prefix narrows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`column op sources`, where the column is a node of the parser's tree and not yet looked up.
-
-    It may also be an expression of columns, which an index may have.
-    """
+    """`column op sources`, where `column` is an unresolved node of the tree: a column, or an expression of columns."""
 
     column: exp.Expr
     op: Op
@@ -53,28 +52,28 @@ class Comparison:
 
     @property
     def rejects_null(self) -> bool:
-        """Whether the comparison can't be true where the column, or all that are in the expression, is NULL."""
+        """Return True if the comparison is never true of a NULL column."""
         return isinstance(self.column, exp.Column) and rejects_null(self.op, self.sources)
 
 
 def rejects_null(op: Op, sources: Sequence[KeySource]) -> bool:
-    """Whether such a comparison can't be true of NULL in the column."""
+    """Return True if such a comparison is never true of a NULL column."""
     return op is not Op.IS and not any(map(may_match_null, sources))
 
 
 class Conjunct(NamedTuple):
-    """A part of a condition that must be true, or, if it is negated, must be false."""
+    """A member of a conjunction: a node that must be true, or false if `negated`."""
 
     node: exp.Expr
     negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """The comparisons that must be true for a condition to be. `is_all`: if they are, so is the condition."""
+class Comparisons:
+    """Comparisons that a condition implies. `is_complete`: they also imply the condition."""
 
     comparisons: tuple[Comparison, ...]
-    is_all: bool
+    is_complete: bool
 
 
 _OPS: dict[type[exp.Expr], Op] = {
@@ -84,24 +83,27 @@ _OPS: dict[type[exp.Expr], Op] = {
     exp.GT: Op.GREATER,
     exp.GTE: Op.AT_LEAST,
 }
-_NEGATED: dict[type[exp.Expr], Op] = {
+_NEGATED_OPS: dict[type[exp.Expr], Op] = {
     exp.NEQ: Op.EQUAL,
     exp.LT: Op.AT_LEAST,
     exp.LTE: Op.GREATER,
     exp.GT: Op.AT_MOST,
     exp.GTE: Op.LESS,
 }
-_TURNED = {Op.LESS: Op.GREATER, Op.GREATER: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
+_SWAPPED = {Op.LESS: Op.GREATER, Op.GREATER: Op.LESS, Op.AT_MOST: Op.AT_LEAST, Op.AT_LEAST: Op.AT_MOST}
 _STRICT = {Op.AT_MOST: Op.LESS, Op.AT_LEAST: Op.GREATER}
-_WEAK = {Op.LESS: Op.AT_MOST, Op.GREATER: Op.AT_LEAST}
+_NOT_STRICT = {Op.LESS: Op.AT_MOST, Op.GREATER: Op.AT_LEAST}
+
+MAX_DISJUNCTS = 16
+"""The greatest number of disjuncts that the members of an OR are multiplied out into."""
+
+_KNOWN_PARTS = frozenset({"this", "expression", "expressions", "query", "low", "high"})
+"""The parts of a condition that this module knows. (sqlglot has NOT LIKE as a LIKE with one more part.)"""
 
 
-MOST_ALTERNATIVES = 16
-"""How many alternatives the members of an OR are made into."""
-
-
-def conjuncts(condition: exp.Expr, *, negated: bool = False) -> Iterator[Conjunct]:
-    """The parts of a condition that must all be true for it to be true (or, for it to be false, if it is negated)."""
+def conjuncts(condition: exp.Expr, *, negated: bool = False) -> list[Conjunct]:
+    """Return the members of a conjunction; of a negated condition, those that must be false."""
+    found: list[Conjunct] = []
     pending = [Conjunct(condition, negated)]
     while pending:
         node, negated = pending.pop()
@@ -111,148 +113,153 @@ def conjuncts(condition: exp.Expr, *, negated: bool = False) -> Iterator[Conjunc
         elif isinstance(node, exp.Or if negated else exp.And):
             pending += (Conjunct(node.expression, negated), Conjunct(node.this, negated))
         else:
-            yield Conjunct(node, negated)
+            found.append(Conjunct(node, negated))
+    return found
 
 
-def reading(conjunct: Conjunct) -> Reading:
-    """What a conjunct says of plain columns."""
+def has_known_parts(node: exp.Expr) -> bool:
+    """Return True if a condition has only parts that this module knows."""
+    return {name for name, part in node.args.items() if part} <= _KNOWN_PARTS
+
+
+def comparisons_of(conjunct: Conjunct) -> Comparisons:
+    """Return the comparisons that a conjunct implies."""
     node, negated = conjunct
     found: tuple[Comparison, ...] = ()
-    if not is_known(node):
-        return Reading((), is_all=False)
-    if type(node) in (_NEGATED if negated else _OPS):
-        return _compared(node, (_NEGATED if negated else _OPS)[type(node)])
+    if not has_known_parts(node):
+        return Comparisons((), is_complete=False)
+    op = (_NEGATED_OPS if negated else _OPS).get(type(node))
+    if op is not None:
+        return _read_comparison(node, op)
     if isinstance(node, exp.Not):
-        found = tuple(_null_test(node.this, present=not negated))
+        found = tuple(_read_null_test(node.this, negate=not negated))
     elif negated:
-        found = tuple(_null_test(node, present=True))
+        found = tuple(_read_null_test(node, negate=True))
     elif isinstance(node, (exp.NullSafeEQ, exp.Is)):
-        found = tuple(_same(node.this.unnest(), node.expression.unnest()))
+        found = tuple(_read_is(node.this.unnest(), node.expression.unnest()))
     elif isinstance(node, exp.In):
-        found = tuple(_in_list(node))
+        found = tuple(_read_in_list(node))
     elif isinstance(node, exp.Between):
-        found = tuple(_between(node))
+        found = tuple(_read_between(node))
     elif isinstance(node, (exp.Like, exp.Glob, exp.Escape)):
-        return Reading(tuple(_begins(node)), is_all=False)
-    return Reading(found, bool(found))
+        return Comparisons(tuple(_read_like(node)), is_complete=False)
+    return Comparisons(found, bool(found))
 
 
-def alternatives(conjunct: Conjunct) -> tuple[Reading, ...]:
-    """The readings of which one at least must be true; none if the conjunct has no such form."""
+def disjuncts_of(conjunct: Conjunct) -> tuple[Comparisons, ...]:
+    """Return the disjuncts of which at least one is true; none if the conjunct is no disjunction."""
     node, negated = conjunct
-    joint = exp.And if negated else exp.Or
-    if not is_known(node):
+    if not has_known_parts(node):
         return ()
-    if isinstance(node, joint):
-        members = _members_of(node, joint)
-        return tuple(each for member in members for each in _together(conjuncts(member, negated=negated)))
-    if type(node) in (_NEGATED if negated else _OPS):
-        return _in_row_order(node, (_NEGATED if negated else _OPS)[type(node)])
+    operator = exp.And if negated else exp.Or
+    if isinstance(node, operator):
+        members = _operands(node, operator)
+        return tuple([each for member in members for each in _multiply_out(conjuncts(member, negated=negated))])
+    op = (_NEGATED_OPS if negated else _OPS).get(type(node))
+    return () if op is None else _expand_row_ordering(node, op)
+
+
+def column_equalities(conjunct: Conjunct) -> Sequence[tuple[exp.Column, exp.Column]]:
+    """Return the pairs of columns that a conjunct requires to be equal."""
+    node, negated = conjunct
+    if not isinstance(node, exp.NEQ if negated else exp.EQ) or not has_known_parts(node):
+        return ()
+    return column_pairs(node.this.unnest(), node.expression.unnest())
+
+
+def column_pairs(left: exp.Expr, right: exp.Expr) -> Sequence[tuple[exp.Column, exp.Column]]:
+    """Return the pairs of columns that are equal if two columns, or two row values, are."""
+    if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+        return [(left, right)]
+    if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
+        return [pair for one, other in _row_value_pairs(left, right) for pair in column_pairs(one, other)]
     return ()
 
 
-def equalities(conjunct: Conjunct) -> Iterator[tuple[exp.Column, exp.Column]]:
-    """The pairs of plain columns that a conjunct says are equal."""
-    node, negated = conjunct
-    if isinstance(node, exp.NEQ if negated else exp.EQ) and is_known(node):
-        yield from paired(node.this.unnest(), node.expression.unnest())
+# ── AND, OR and row values ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def paired(left: exp.Expr, right: exp.Expr) -> Iterator[tuple[exp.Column, exp.Column]]:
-    """The pairs of plain columns that are equal if two expressions, or two row values, are."""
-    if isinstance(left, exp.Column) and isinstance(right, exp.Column):
-        yield left, right
-    elif isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
-        for one, other in _members(left, right):
-            yield from paired(one, other)
-
-
-_PARTS = frozenset({"this", "expression", "expressions", "query", "low", "high"})
-"""The parts of a condition that are understood. (NOT LIKE is a LIKE with another part.)"""
-
-
-def is_known(node: exp.Expr) -> bool:
-    """Whether a condition has no other parts than its kind is read with here."""
-    return not any(part for name, part in node.args.items() if name not in _PARTS)
-
-
-def _members_of(node: exp.Expr, joint: type[exp.Expr]) -> Iterator[exp.Expr]:
-    """The members of nested ORs (or ANDs)."""
+def _operands(node: exp.Expr, operator: type[exp.Expr]) -> Iterator[exp.Expr]:
+    """Yield the operands of nested ORs (or ANDs)."""
     pending = [node]
     while pending:
         each = pending.pop().unnest()
-        if isinstance(each, joint):
+        if isinstance(each, operator):
             pending += (each.args["expression"], each.this)
         else:
             yield each
 
 
-def _together(parts: Iterable[Conjunct]) -> list[Reading]:
-    """The readings of which one must be true if all parts are: a = 1 AND (b > 2 OR b IS NULL) are two."""
-    found = [Reading((), is_all=True)]
-    for part in parts:
-        choices = alternatives(part) or (reading(part),)
-        if len(found) * len(choices) > MOST_ALTERNATIVES:
-            choices = (Reading((), is_all=False),)
+def _multiply_out(members: Iterable[Conjunct]) -> list[Comparisons]:
+    """Distribute AND over OR: `a = 1 AND (b > 2 OR b IS NULL)` has two disjuncts."""
+    found = [Comparisons((), is_complete=True)]
+    for member in members:
+        choices = disjuncts_of(member) or (comparisons_of(member),)
+        if len(found) * len(choices) > MAX_DISJUNCTS:
+            choices = (Comparisons((), is_complete=False),)
         found = [
-            Reading(one.comparisons + other.comparisons, one.is_all and other.is_all)
+            Comparisons(one.comparisons + other.comparisons, one.is_complete and other.is_complete)
             for one in found
             for other in choices
         ]
     return found
 
 
-def _members(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr]]:
-    """The members of two row values side by side; none if they are not of one length, which is an error."""
-    lefts, rights = ([member.unnest() for member in each.expressions] for each in (left, right))
+def _row_value_pairs(left: exp.Tuple, right: exp.Tuple) -> list[tuple[exp.Expr, exp.Expr]]:
+    """Pair the members of two row values; none if they differ in length, which SQLite refuses."""
+    lefts, rights = [[member.unnest() for member in each.expressions] for each in (left, right)]
     return list(zip(lefts, rights, strict=True)) if len(lefts) == len(rights) else []
 
 
-def _compared(node: exp.Expr, op: Op) -> Reading:
-    """A comparison of two values, or of two row values (of whose order only the first members tell)."""
+def _read_comparison(node: exp.Expr, op: Op) -> Comparisons:
+    """Read a comparison of two values or two row values; an ordering of row values implies that of their first ones."""
     left, right = node.this.unnest(), node.args["expression"].unnest()
     if not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
-        found = _comparison(left, op, right)
-        return Reading((found,) if found else (), found is not None)
-    members = _members(left, right)
+        found = _compare(left, op, right)
+        return Comparisons((found,) if found else (), found is not None)
+    members = _row_value_pairs(left, right)
     if op is Op.EQUAL and isinstance(node, exp.EQ):
-        equal = [found for one, other in members if (found := _comparison(one, op, other))]
-        return Reading(tuple(equal), len(equal) == len(members) > 0)
-    first = _comparison(members[0][0], _WEAK.get(op, op), members[0][1]) if members else None
-    return Reading((first,) if first and op is not Op.EQUAL else (), is_all=False)
+        equal = [found for one, other in members if (found := _compare(one, op, other))]
+        return Comparisons(tuple(equal), len(equal) == len(members) > 0)
+    first = _compare(members[0][0], _NOT_STRICT.get(op, op), members[0][1]) if members else None
+    return Comparisons((first,) if first and op is not Op.EQUAL else (), is_complete=False)
 
 
-def _in_row_order(node: exp.Expr, op: Op) -> tuple[Reading, ...]:
-    """(a, b) < (1, 2) as alternatives."""
+def _expand_row_ordering(node: exp.Expr, op: Op) -> tuple[Comparisons, ...]:
+    """Expand `(a, b) < (1, 2)` into disjuncts."""
     left, right = node.this.unnest(), node.args["expression"].unnest()
     if op is Op.EQUAL or not (isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple)):
         return ()
-    members = _members(left, right)
-    equal = [_comparison(one, Op.EQUAL, other) for one, other in members]
-    found: list[Reading] = []
+    members = _row_value_pairs(left, right)
+    equal = [_compare(one, Op.EQUAL, other) for one, other in members]
+    found: list[Comparisons] = []
     for at, (one, other) in enumerate(members):
-        last = _comparison(one, op if at == len(members) - 1 else _STRICT.get(op, op), other)
+        last = _compare(one, op if at == len(members) - 1 else _STRICT.get(op, op), other)
         parts = [each for each in (*equal[:at], last) if each is not None]
-        found.append(Reading(tuple(parts), len(parts) == at + 1))
+        found.append(Comparisons(tuple(parts), len(parts) == at + 1))
     return tuple(found)
 
 
-def _comparison(left: exp.Expr, op: Op, right: exp.Expr) -> Comparison | None:
-    if constant(right) is None:
-        left, op, right = right, _TURNED.get(op, op), left
+# ── single comparisons ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _compare(left: exp.Expr, op: Op, right: exp.Expr) -> Comparison | None:
+    """Return the comparison of an expression of columns with a constant on either side."""
     source = constant(right)
+    if source is None:
+        left, op, source = right, _SWAPPED.get(op, op), constant(left)
     return Comparison(left, op, (source,)) if source is not None and left.find(exp.Column) else None
 
 
-def _begins(node: exp.Expr) -> Iterator[Comparison]:
-    """LIKE and GLOB."""
+def _read_like(node: exp.Expr) -> Iterator[Comparison]:
+    """Read LIKE and GLOB."""
     escape = ""
     if isinstance(node, exp.Escape):
         escape = node.expression.name if isinstance(node.expression, exp.Literal) else ""
         node = node.this
         if len(escape) != 1:
             return
-    if not isinstance(node, (exp.Like, exp.Glob)) or not is_known(node):
+    if not isinstance(node, (exp.Like, exp.Glob)) or not has_known_parts(node):
         return
     if not isinstance(node.this.unnest(), exp.Column):
         return
@@ -264,15 +271,15 @@ def _begins(node: exp.Expr) -> Iterator[Comparison]:
         yield Comparison(node.this.unnest(), Op.LIKE, (Pattern(source, suffix, isinstance(node, exp.Like), escape),))
 
 
-def _null_test(node: exp.Expr, *, present: bool) -> Iterator[Comparison]:
-    """`node`, which must be IS NULL, turned into its contrary if `present`."""
+def _read_null_test(node: exp.Expr, *, negate: bool) -> Iterator[Comparison]:
+    """Read `a IS NULL`, as IS NOT NULL if `negate`."""
     column, is_null = null_test(node.unnest()) or (None, False)
     if column is not None and is_null:
-        yield Comparison(column, Op.NOT_NULL, ()) if present else Comparison(column, Op.IS, (Const(None),))
+        yield Comparison(column, Op.NOT_NULL, ()) if negate else Comparison(column, Op.IS, (Const(None),))
 
 
-def _same(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
-    """IS. (`a IS TRUE` asks whether `a` is true, not whether it is 1.)"""
+def _read_is(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
+    """Read IS. (`a IS TRUE` is true of every true `a`, not only of 1.)"""
     if not isinstance(left, exp.Column):
         left, right = right, left
     source = constant(right)
@@ -281,7 +288,7 @@ def _same(left: exp.Expr, right: exp.Expr) -> Iterator[Comparison]:
         yield Comparison(left, Op.EQUAL if is_value else Op.IS, (source,))
 
 
-def _in_list(node: exp.In) -> Iterator[Comparison]:
+def _read_in_list(node: exp.In) -> Iterator[Comparison]:
     column = node.this.unnest()
     if not isinstance(column, exp.Column) or any(
         node.args[name] for name in node.args.keys() - {"this", "expressions"}
@@ -296,7 +303,7 @@ def _in_list(node: exp.In) -> Iterator[Comparison]:
     yield Comparison(column, Op.EQUAL, tuple(sources))
 
 
-def _between(node: exp.Between) -> Iterator[Comparison]:
+def _read_between(node: exp.Between) -> Iterator[Comparison]:
     column = node.this.unnest()
     low, high = constant(node.args["low"].unnest()), constant(node.args["high"].unnest())
     if isinstance(column, exp.Column) and low is not None and high is not None and not node.args.get("symmetric"):
@@ -305,7 +312,7 @@ def _between(node: exp.Between) -> Iterator[Comparison]:
 
 
 def null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
-    """The column of `a IS NULL` (true) or `a IS NOT NULL` (false), if an expression is one."""
+    """Return the column of `a IS NULL` (and True) or `a IS NOT NULL` (and False); None for anything else."""
     is_null = not isinstance(node, exp.Not)
     test = node if is_null else node.this.unnest()
     if not isinstance(test, exp.Is) or not isinstance(test.expression, exp.Null):
@@ -315,7 +322,7 @@ def null_test(node: exp.Expr) -> tuple[exp.Column, bool] | None:
 
 
 def constant(node: exp.Expr) -> Source | None:
-    """The source that an expression is, if it is a parameter or a literal."""
+    """Return a parameter or literal as a source; None for any other expression."""
     if isinstance(node, exp.Placeholder):
         return Param(int(node.name.removeprefix(PLACEHOLDER)))
     if isinstance(node, exp.Literal):

@@ -1,13 +1,15 @@
-"""What of a catalog the plan of a statement depends on.
+"""Dependencies: the definitions that a plan is made from, and the tables that a statement reads and changes indirectly.
 
-A plan is made of the tables, views and triggers that the text leads to. It holds under every catalog in which these are
-the same: after a change of other tables, and in other databases with the same schema, as test suites make them.
+    CREATE VIEW v AS SELECT * FROM t; CREATE TRIGGER g AFTER UPDATE ON u BEGIN DELETE FROM w; END
 
+    SELECT * FROM v             depends on v and t; t is read whole
+    UPDATE u SET a = 1          depends on u, g and w; w is read whole
 
-What a statement may read behind its text: through views and triggers.
+A plan holds under every catalog in which its tables, views and triggers have the same definitions: after a change of
+other tables, and in other databases with the same schema, as test suites make them.
 
-A view's text and a trigger's body are not analysed; every table that they mention is read whole. This holds for views
-of views, for triggers whose statements fire triggers, and for those on tables that a foreign key changes along.
+The analysis does not look into views and triggers: it reads every table that they mention whole. This includes views
+of views, triggers fired by triggers, and triggers on tables that a foreign key changes by CASCADE.
 """
 
 from __future__ import annotations
@@ -16,28 +18,31 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from rome.catalog.model import Catalog, SchemaObject, Table
-from rome.sql.syntax.statement import WRITES, Statement
+from rome.sql.analysis.context import AnalysisContext
+from rome.sql.analysis.scopes import table_ref_number
+from rome.sql.syntax.parse import Nodes
+from rome.sql.syntax.statement import WRITES, Statement, StatementKind
 from rome.sql.syntax.tokens import TokenReader, names
+
+# ── the definitions of a plan ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True)
 class Definitions:
-    """The definitions by name, in lower case. `has_boolean_columns`: whether a column may be meant by `true` or
-    `false`.
-    """
+    """Definitions by name, in lower case. `has_boolean_columns`: `true` or `false` may mean a column."""
 
     by_name: Mapping[str, Table | SchemaObject]
     has_boolean_columns: bool = False
 
     @property
     def shape(self) -> Definitions:
-        """The same without the ids of tables and indexes."""
+        """Return the same definitions without the ids of tables and indexes."""
         by_name = {name: item.shape if isinstance(item, Table) else item for name, item in self.by_name.items()}
         return Definitions(by_name, self.has_boolean_columns)
 
 
 def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> Definitions:
-    """What the plan of a statement under a catalog depends on. `mentioned`: the names in its text (`tokens.names`)."""
+    """Return the definitions that the plan of a statement depends on. `mentioned`: the names in its text."""
     found: dict[str, Table | SchemaObject] = {}
     pending = list(mentioned)
     while pending:
@@ -55,24 +60,69 @@ def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> 
 
 
 def has_boolean_columns(mentioned: Set[str], catalog: Catalog) -> bool:
-    """Whether `true` or `false` is mentioned, and could be a column."""
-    odd = mentioned & {"true", "false"}
-    return bool(odd) and any(not odd.isdisjoint(table.by_name) for table in catalog.tables.values())
+    """Return True if the names include `true` or `false`, and a table has a column of that name."""
+    booleans = mentioned & {"true", "false"}
+    return bool(booleans) and any(not booleans.isdisjoint(table.by_name) for table in catalog.tables.values())
 
 
-def tables_behind(statement: Statement, mentioned: Set[str], catalog: Catalog) -> set[str]:
-    """The tables, in lower case, that views and triggers behind a statement mention, which itself mentions names."""
+# ── steps of the analysis ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_whole_tables(context: AnalysisContext) -> None:
+    """Find the tables that are read whole: those of views and triggers, and those named in a form not understood.
+
+    A name without a number may still be a table's: that of a CTE, and the `t` of `a IN t`.
+    """
+    nodes = context.nodes
+    found = {node.name.lower() for node in nodes.tables if table_ref_number(node) is None}
+    found.update([node.args["field"].name.lower() for node in nodes.ins if node.args.get("field") is not None])
+    found |= context.indirect_tables
+    context.whole = {name for name in found if name in context.catalog.tables}
+
+
+def mark_unstable_tables(context: AnalysisContext) -> None:
+    """Mark the table references whose rows the statement may change before it reads them.
+
+    INSERT reads everything before its first change; UPDATE and DELETE find the rows that they change by FROM and WHERE.
+    What they read afterwards may have been changed by them, by foreign keys or by triggers.
+    """
+    statement = context.statement
+    if statement.kind not in WRITES:
+        return
+    changed = cascade_tables(statement, context.catalog) | context.indirect_tables
+    read_first: set[int] = set()
+    tree = context.nodes.tree
+    scope = context.scopes.of(tree)
+    if scope is not None and statement.kind is not StatementKind.INSERT:
+        read_first.update([id(one.node) for one in scope.table_refs])
+        where = tree.args.get("where")
+        read_first.update([id(node) for node in (Nodes(where).tables if where else ())])
+    for table_ref in context.table_refs:
+        assert table_ref.table is not None
+        name = table_ref.table.name.lower()
+        is_target = name == statement.table and statement.kind is not StatementKind.INSERT
+        table_ref.stable = name not in changed and (not is_target or id(table_ref.node) in read_first)
+
+
+# ── views, triggers and foreign keys ──────────────────────────────────────────────────────────────────────────────────
+
+
+def indirect_tables(statement: Statement, mentioned: Set[str], catalog: Catalog) -> set[str]:
+    """Return the tables, in lower case, that a statement reads or changes through views and triggers.
+
+    `mentioned`: the names in its text.
+    """
     found: set[str] = set()
     pending = [item for name in mentioned if (item := catalog.objects.get(name)) and item.type == "view"]
     if statement.kind in WRITES and statement.table is not None:
-        pending += _fired(statement, catalog)
+        pending += _fired_triggers(statement, catalog)
     done: set[str] = set()
     while pending:
         item = pending.pop()
         if item.name.lower() in done:
             continue
         done.add(item.name.lower())
-        inner = _mentioned(item)
+        inner = _names_in_body(item)
         found |= inner & catalog.tables.keys()
         pending += [other for name in inner if (other := catalog.objects.get(name)) and other.type == "view"]
         if item.type == "trigger":
@@ -80,8 +130,8 @@ def tables_behind(statement: Statement, mentioned: Set[str], catalog: Catalog) -
     return found
 
 
-def changed_along(statement: Statement, catalog: Catalog) -> set[str]:
-    """The tables, in lower case, whose rows foreign keys change along with those of the target."""
+def cascade_tables(statement: Statement, catalog: Catalog) -> set[str]:
+    """Return the tables, in lower case, whose rows foreign keys change along with the statement's target."""
     found: set[str] = set()
     pending = [statement.table or ""]
     while pending:
@@ -93,8 +143,8 @@ def changed_along(statement: Statement, catalog: Catalog) -> set[str]:
     return found
 
 
-def _fired(statement: Statement, catalog: Catalog) -> list[SchemaObject]:
-    """The triggers that a statement may fire, on its target and on tables that foreign keys change along."""
+def _fired_triggers(statement: Statement, catalog: Catalog) -> list[SchemaObject]:
+    """Return the triggers that a statement may fire, on its target and on the tables that foreign keys change."""
     target = statement.table or ""
     events = {statement.kind.name, "DELETE"}  # a row that a new one replaces is deleted
     if statement.has_upsert:
@@ -108,7 +158,7 @@ def _triggers_on(tables: Set[str], catalog: Catalog) -> list[SchemaObject]:
 
 
 def _with_children(tables: Set[str], catalog: Catalog) -> set[str]:
-    """The tables, and all whose foreign keys lead to one of them, directly or by way of others."""
+    """Return the tables and all whose foreign keys lead to one of them, directly or through others."""
     found: set[str] = set()
     pending = list(tables)
     while pending:
@@ -119,21 +169,20 @@ def _with_children(tables: Set[str], catalog: Catalog) -> set[str]:
     return found
 
 
-def _mentioned(item: SchemaObject) -> frozenset[str]:
-    """The names in a view's text, or in a trigger's behind the table that it is on."""
+def _names_in_body(item: SchemaObject) -> frozenset[str]:
+    """Return the names in the text of a view, or in that of a trigger after the table that it is on."""
     sql = item.sql or ""
     if item.type == "view":
         return names(sql)
     reader = TokenReader(sql)
-    while not reader.done and not reader.take("ON"):
-        reader.at += 1
+    reader.skip_to("ON")
+    reader.take("ON")
     reader.qualified_name()
     return names(sql[reader.token.start :])
 
 
 def _event(trigger: SchemaObject) -> str:
-    """INSERT, UPDATE or DELETE: the first of these words in the trigger's text."""
+    """Return INSERT, UPDATE or DELETE: the first of these words in the trigger's text."""
     reader = TokenReader(trigger.sql or "")
-    while not reader.done and reader.token.word() not in ("INSERT", "UPDATE", "DELETE"):
-        reader.at += 1
+    reader.skip_to("INSERT", "UPDATE", "DELETE")
     return reader.token.word()

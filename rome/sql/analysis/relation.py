@@ -1,7 +1,12 @@
-"""What a statement wants of a table reference of a table: which rows, as far as that is understood.
+"""Relations: the rows that a statement needs of each table reference, as far as the analysis understands them.
 
-It is told of the normal text first, whose parameters are its placeholders. `filled` puts in what they stand for, so
-that texts which differ in their IN lists only have all the rest in common.
+    SELECT * FROM p WHERE host = ? AND id IN (?, ?) ORDER BY created LIMIT 20
+
+    Relation 0 of p: host = :_0 AND id = any of :_1, Top-N on created, limit :_2
+
+The analysis is of the normalized text, whose parameters are its placeholders. `Relation.with_lists` replaces each
+placeholder by the sources that it stands for, so that texts which differ only in the lengths of their IN lists share
+the analysis.
 """
 
 from __future__ import annotations
@@ -16,12 +21,12 @@ from rome.sql.analysis.comparisons import Op, rejects_null
 from rome.sql.syntax.operands import KeySource, Param, Pattern, Source, WithoutAffinity
 
 Lists = Sequence[tuple[Source, ...]]
-"""What the placeholders of a normal text stand for (`NormalizedStatement.lists`)."""
+"""The sources of each placeholder of a normalized text (`NormalizedStatement.lists`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predicate:
-    """What is known of one column of a table reference."""
+    """A comparison of one column of a table reference with constants, parameters or values of other rows."""
 
     column: Column
     op: Op
@@ -29,65 +34,66 @@ class Predicate:
 
     @property
     def rejects_null(self) -> bool:
-        """Whether it can't be true of a row with NULL in the column."""
+        """Return True if the predicate is never true of a row with NULL in the column."""
         return rejects_null(self.op, self.sources)
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """All predicates of one of the alternatives, at least, are true."""
+    """A disjunction: all predicates of at least one of the alternatives are true."""
 
     alternatives: tuple[tuple[Predicate, ...], ...]
 
 
 Conditions = tuple[Predicate | AnyOf, ...]
+"""A conjunction."""
 
 
 @dataclass(frozen=True, slots=True)
 class TopN:
-    """The first rows in an order. Of these is made all that a scope makes of the table reference."""
+    """The first rows in an order: no others of the table reference affect the result of its scope."""
 
     conditions: Conditions
-    """All that rows must fulfil to be counted among them."""
+    """Everything that a row must fulfil to be counted among them."""
     order: tuple[Column, ...] = ()
     descending: bool = False
     limit: tuple[Source, ...] = ()
-    """How many: the sum of LIMIT and OFFSET."""
+    """The number of rows: the sum of LIMIT and OFFSET."""
     order_continues: bool = False
-    """Whether the order goes on behind `order`, by what is not a column of the table reference."""
+    """True if the statement's order has further terms after `order`, which are no columns of the table reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """A table reference and its predicates. `part`: which of the rows, if not all that `predicates` leave."""
+    """A table reference with its predicates. `topn`: the rows needed, if not all that fulfil `predicates`."""
 
     number: int
     """The number of the table reference in the statement."""
     table: Table
-    """Until it is `filled`, perhaps another table of the same shape."""
+    """Before `with_lists`, possibly a table of the same shape in another catalog."""
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[AnyOf, ...] = ()
     topn: TopN | None = None
 
     def with_lists(self, lists: Lists, catalog: Catalog) -> Relation:
-        """The same of a text whose placeholders stand for these lists, under a catalog."""
+        """Return this relation under a catalog, with the sources of a text in place of the placeholders."""
         topn = self.topn
         if topn is not None:
-            limit = tuple(source for each in topn.limit for source in _listed(each, lists))
-            topn = replace(topn, conditions=filled(topn.conditions, lists), limit=limit)
-        predicates = tuple(_filled(each, lists) for each in self.predicates)
-        any_of = tuple(_filled_any(each, lists) for each in self.any_of)
+            limit = tuple([source for each in topn.limit for source in _expand(each, lists)])
+            topn = replace(topn, conditions=_expand_conditions(topn.conditions, lists), limit=limit)
+        predicates = tuple([_expand_predicate(each, lists) for each in self.predicates])
+        any_of = tuple([_expand_any_of(each, lists) for each in self.any_of])
         return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn)
 
 
 @dataclass(frozen=True)
 class TopNSource:
-    """A table reference in the order of whose rows those of a scope with a LIMIT come out (`paging.front`).
+    """The table reference in whose order the rows of a scope with a LIMIT come out (`topn.find_topn_source`).
 
-    `wanted`: the table reference, with the order, LIMIT and OFFSET in `part`. `numbers`: if it stands in each member of
-    a UNION, all of them, and `wanted` has the predicates that hold for all. `block`: the scope's node, where there is
-    the tree; `is_all`: it is the statement. `about`: tells what drops rows, or makes several of one, from what others
-    do.
+    `relation`: the table reference, with order, LIMIT and OFFSET in `topn`. `table_refs`: its number; if the table
+    occurs in each member of a UNION, the numbers of all of them, and `relation` has the predicates that all share.
+    `block`: the node of the scope, while the tree is kept; `is_whole_statement`: the scope is the statement itself.
+    `filter_id`: identifies the joins and conditions that drop or multiply rows, as the key of their statistics.
     """
 
     relation: Relation
@@ -97,33 +103,39 @@ class TopNSource:
     block: exp.Expr | None
 
 
-def filled(facts: Conditions, lists: Lists) -> Conditions:
-    """Facts, with what the placeholders stand for."""
-    return tuple(_filled(fact, lists) if isinstance(fact, Predicate) else _filled_any(fact, lists) for fact in facts)
+def expand_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:
+    """Replace the placeholders among sources by what they stand for."""
+    return tuple([found for source in sources for found in _expand_key(source, lists)])
 
 
-def filled_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:
-    """Sources, with what the placeholders among them stand for."""
-    return tuple(found for source in sources for found in _filled_key(source, lists))
+def _expand_conditions(conditions: Conditions, lists: Lists) -> Conditions:
+    return tuple(
+        [
+            _expand_predicate(each, lists) if isinstance(each, Predicate) else _expand_any_of(each, lists)
+            for each in conditions
+        ]
+    )
 
 
-def _filled(predicate: Predicate, lists: Lists) -> Predicate:
-    return Predicate(predicate.column, predicate.op, filled_sources(predicate.sources, lists))
+def _expand_predicate(predicate: Predicate, lists: Lists) -> Predicate:
+    return Predicate(predicate.column, predicate.op, expand_sources(predicate.sources, lists))
 
 
-def _filled_any(any_of: AnyOf, lists: Lists) -> AnyOf:
-    return AnyOf(tuple(tuple(_filled(each, lists) for each in alternative) for alternative in any_of.alternatives))
+def _expand_any_of(any_of: AnyOf, lists: Lists) -> AnyOf:
+    return AnyOf(
+        tuple([tuple([_expand_predicate(each, lists) for each in alternative]) for alternative in any_of.alternatives])
+    )
 
 
-def _filled_key(source: KeySource, lists: Lists) -> Sequence[KeySource]:
+def _expand_key(source: KeySource, lists: Lists) -> Sequence[KeySource]:
     if isinstance(source, Pattern):
-        return [replace(source, source=found) for found in _listed(source.source, lists)]
+        return [replace(source, source=found) for found in _expand(source.source, lists)]
     if isinstance(source, WithoutAffinity):
-        (value,) = _listed(source.source, lists)
-        (null_as,) = (None,) if source.null_as is None else _listed(source.null_as, lists)
+        (value,) = _expand(source.source, lists)
+        (null_as,) = (None,) if source.null_as is None else _expand(source.null_as, lists)
         return [WithoutAffinity(value, null_as)]
-    return _listed(source, lists) if isinstance(source, Param) else (source,)
+    return lists[source.index] if isinstance(source, Param) else (source,)
 
 
-def _listed(source: Source, lists: Lists) -> tuple[Source, ...]:
+def _expand(source: Source, lists: Lists) -> tuple[Source, ...]:
     return lists[source.index] if isinstance(source, Param) else (source,)

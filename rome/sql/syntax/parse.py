@@ -1,29 +1,26 @@
-"""A statement's text made ready for the parser of sqlglot: the same meaning in words that it can't misread.
+"""Parse: a statement's text in one normalized form, its tree by sqlglot, and the nodes of the tree.
 
-SQLite's own words are cut by `tokens`, so that comments, quotes and parameters are read as SQLite reads them, and are
-written out again in one form. Where sqlglot does not know a form, or drops what matters here, it is written around:
+    SELECT a FROM t WHERE b IN (?, 5) AND c = +:d -- comment
 
-    ?  ?7  :name                    :_0, :_1 …: the parser sees which parameter it is, whatever the way it is written
-    IN (?, ?, ?)  IN (1, 'x')       IN (:_0): one placeholder for the whole list, so that long lists are not parsed
-    UPDATE OR x … INSERT OR x …     without the action, which says nothing about what is read
+    SELECT a FROM t WHERE b IN ( :_0 ) AND c = + ~ :_1          with :_0 = (?1, 5), :_1 = (:d)
+
+`normalize` writes the text so that sqlglot reads it as SQLite does. Comments, quotes and parameters are those of
+SQLite's own grammar (`tokens`). A form that sqlglot does not know, or of which it drops what matters here, is replaced:
+
+    ?  ?7  :name                    :_0, :_1 …: numbered placeholders, however the parameter is written
+    IN (?, ?, ?)  IN (1, 'x')       IN (:_0): one placeholder for the whole list, so that long lists need no parse
+    UPDATE OR x … INSERT OR x …     without the action, which does not affect what is read
     REPLACE INTO                    INSERT INTO
     +a                              + ~a: a unary plus takes the affinity from a column, and sqlglot drops it
     0x1F                            (~0): an expression instead of a constant
     .5                              0.5
 
-
-The parser's tree of a normal text.
-
-sqlglot parses; its tokenizer is not asked, since `normal` has cut the text into words already. Each word becomes the
-token, or the few, that sqlglot's tokenizer would make of it.
-
-
-The nodes of a parser's tree, level by level: an outer one before those within it.
+`parse` gives sqlglot's parser these words as its tokens; sqlglot's own tokenizer is not used.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -34,8 +31,10 @@ from sqlglot.dialects.dialect import Dialect
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
 from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
+# ── normalized text ───────────────────────────────────────────────────────────────────────────────────────────────────
+
 PLACEHOLDER = "_"
-"""What the names of placeholders begin with; then comes the position in `NormalizedStatement.lists`."""
+"""The beginning of a placeholder's name; its position in `NormalizedStatement.lists` follows."""
 
 _REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN"})
 _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
@@ -43,34 +42,35 @@ _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
 
 @dataclass(frozen=True, slots=True)
 class NormalizedStatement:
-    """The text for the parser, and what each of its placeholders stands for: one source, or a whole IN list."""
+    """A normalized text, and what each of its placeholders stands for: one source, or those of a whole IN list."""
 
     words: tuple[str, ...]
-    """The text, cut into what are words for the parser too, with a space between each and the next."""
+    """The words of the text, separated by one space each."""
     lists: tuple[tuple[Source, ...], ...]
 
     @property
     def text(self) -> str:
-        """The text for the parser."""
+        """Return the text."""
         return " ".join(self.words)
 
 
 def normalize(sql: str) -> NormalizedStatement | None:
-    """The text for the parser; None if SQLite's tokenizer would refuse the statement."""
+    """Return the normalized form of a text; None if SQLite's tokenizer refuses it."""
     tokens = tokenize(sql)
-    if any(token.kind is TokenKind.ILLEGAL for token in tokens):
-        return None
-    return _Writer(tokens).write()
+    for token in tokens:
+        if token.kind is TokenKind.ILLEGAL:
+            return None
+    return _Normalizer(tokens).normalize()
 
 
-class _Writer:
+class _Normalizer:
     def __init__(self, tokens: tuple[Token, ...]) -> None:
         self.tokens = tokens
         self.params = number_parameters(tokens)
         self.lists: list[tuple[Source, ...]] = []
         self.at = 0
 
-    def write(self) -> NormalizedStatement:
+    def normalize(self) -> NormalizedStatement:
         words: list[str] = []
         while self.at < len(self.tokens):
             token = self.tokens[self.at]
@@ -85,7 +85,7 @@ class _Writer:
         return NormalizedStatement(tuple(words), tuple(self.lists))
 
     def _value(self, token: Token) -> Sequence[str]:
-        """The words for a parameter, a literal or a name in quotes."""
+        """Return the words for a parameter, a literal or a quoted name."""
         if token.kind is TokenKind.PARAM:
             return (self._placeholder((self.params[self.at - 1],)),)
         if token.kind is TokenKind.QUOTED:
@@ -98,14 +98,14 @@ class _Writer:
         return (token.text,)
 
     def _keyword(self, token: Token, word: str) -> Sequence[str]:
-        """The words for one of `_REWRITTEN` at the place before this; steps behind what they stand for."""
+        """Return the words for one of `_REWRITTEN`, which the position has passed; step over what they replace."""
         following = [self._word(self.at), self._word(self.at + 1)]
         if word in ("INSERT", "UPDATE") and following[0] == "OR" and following[1] in _ACTIONS:
             self.at += 2
         elif word == "REPLACE" and following[0] == "INTO":
             return ("INSERT",)
         elif word == "IN":
-            listed = self._list()
+            listed = self._in_list()
             if listed is not None:
                 return "IN", "(", self._placeholder(listed), ")"
         return (token.text,)
@@ -117,14 +117,14 @@ class _Writer:
         self.lists.append(sources)
         return f":{PLACEHOLDER}{len(self.lists) - 1}"
 
-    def _list(self) -> tuple[Source, ...] | None:
-        """Step over a parenthesis with nothing but parameters and literals in it."""
+    def _in_list(self) -> tuple[Source, ...] | None:
+        """Step over a parenthesis that holds only parameters and literals, and return these; None for any other."""
         at = self.at + 1
         found: list[Source] = []
         if at >= len(self.tokens) or not self.tokens[self.at].is_op("("):
             return None
         while at < len(self.tokens) - 1:
-            source = self._constant(at)
+            source: Const | Param | None = self.params.get(at) or literal(self.tokens[at : at + 1])
             if source is None:
                 return None
             found.append(source)
@@ -136,40 +136,39 @@ class _Writer:
                 return None
         return None
 
-    def _constant(self, at: int) -> Const | Param | None:
-        return self.params.get(at) or literal(self.tokens[at : at + 1])
 
+# ── sqlglot's parser ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 _SQLITE = Dialect.get_or_raise("sqlite")
 _KEYWORDS = _SQLITE.tokenizer_class.KEYWORDS
 _SINGLE = _SQLITE.tokenizer_class.SINGLE_TOKENS
 _COMMANDS = _SQLITE.tokenizer_class.COMMANDS
 _PAIRS = frozenset(tuple(words.split()) for words in _KEYWORDS if words.count(" ") == 1)
-_FIRST = frozenset(first for first, _ in _PAIRS)
-"""GROUP, ORDER …: words that are one token with the word behind them."""
+_PAIR_STARTS = frozenset(first for first, _ in _PAIRS)
+"""GROUP, ORDER …: words that are one token of sqlglot together with the next word."""
 
 
 def parse(normal: NormalizedStatement) -> exp.Expr | None:
-    """The parser's tree; None if it does not understand the text."""
+    """Parse a normalized text; return None if sqlglot does not understand it."""
     try:
         tokens = parser_tokens(normal.words)
         if tokens[0].token_type in _COMMANDS:
-            return None  # which it would take for a text without a grammar
+            return None  # sqlglot would take the rest for a text without a grammar
         tree = _SQLITE.parser().parse(tokens, normal.text)[0]
-    except Exception:  # whatever the parser makes of an odd text, SQLite has the last word on it
+    except Exception:  # whatever sqlglot raises for an unusual text, SQLite decides if it is an error
         return None
     return None if isinstance(tree, exp.Command) else tree
 
 
 def parser_tokens(words: Sequence[str]) -> list[ParserToken]:
-    """The tokens of the words, as they stand in their text: one space between each and the next."""
+    """Return sqlglot's tokens of a normalized text, with their positions in it."""
     found: list[ParserToken] = []
     start = 0
     last = ""
     for word in words:
         end = start + len(word)
         upper = word.upper()
-        if last in _FIRST and (last, upper) in _PAIRS:
+        if last in _PAIR_STARTS and (last, upper) in _PAIRS:
             text = f"{last} {upper}"
             found[-1] = ParserToken(_KEYWORDS[text], text, 1, end, found[-1].start, end - 1)
         else:
@@ -184,7 +183,7 @@ def parser_tokens(words: Sequence[str]) -> list[ParserToken]:
 
 @lru_cache(maxsize=8192)
 def _parts(word: str) -> tuple[tuple[TokenType, str, int], ...]:
-    """The tokens of a word: for each its type, its text, and how long it is in the word."""
+    """Return sqlglot's tokens of a word: the type, the text and the length in the word of each."""
     first, length = word[0], len(word)
     if first == '"':
         return ((TokenType.IDENTIFIER, word[1:-1].replace('""', '"'), length),)
@@ -204,15 +203,16 @@ def _parts(word: str) -> tuple[tuple[TokenType, str, int], ...]:
     return ((TokenType.VAR, word, length),)
 
 
+# ── nodes of the tree ─────────────────────────────────────────────────────────────────────────────────────────────────
+
 _LEAVES = frozenset({exp.Column, exp.Identifier, exp.Literal, exp.Placeholder, exp.Star, exp.Null})
-"""Nodes within which there is nothing but names and values."""
+"""Nodes that contain only names and values."""
 
 
-def walk(root: exp.Expr) -> Iterator[exp.Expr]:
-    """The node and all that are within it, but for the names that columns are made of."""
+def walk(root: exp.Expr) -> list[exp.Expr]:
+    """Return a node and all nodes below it, level by level, without the names that columns consist of."""
     found = [root]
     for node in found:
-        yield node
         if type(node) in _LEAVES:
             continue
         for value in node.args.values():
@@ -220,10 +220,11 @@ def walk(root: exp.Expr) -> Iterator[exp.Expr]:
                 found.append(value)
             elif isinstance(value, list):
                 found += [each for each in value if isinstance(each, exp.Expression)]
+    return found
 
 
 class Nodes:
-    """The nodes of a statement that its tables are read from."""
+    """The nodes of a statement's tree by kind; an outer one comes before those within it."""
 
     def __init__(self, tree: exp.Expr) -> None:
         self.tree = tree

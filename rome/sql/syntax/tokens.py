@@ -1,14 +1,14 @@
-"""The words of an SQL text, by SQLite's own lexical grammar, as one regular expression.
+"""Tokens: the words of an SQL text, cut by SQLite's own lexical grammar, and a reader that walks over them.
 
-Everything in `rome.sql` that must not depend on a full parse (what kind of statement is this, which names does it
-mention, where do I splice a function call in) works on these tokens. Their positions lead back into the text, so that a
-statement is never rendered anew: what SQLite runs is what the application wrote, but for the spliced places.
+    >>> [token.text for token in tokenize("SELECT a /* b */ FROM t")]
+    ['SELECT', 'a', 'FROM', 't']
 
-Source: SQLite's tokenize.c. A text that SQLite's tokenizer refuses (an unterminated string, `12abc`) gives a token of
-kind ILLEGAL; nothing is raised here, since SQLite itself reports the error better.
+Everything in `rome.sql` that must not depend on a full parse works on these tokens: the kind of a statement, the names
+that it mentions, the positions where the rewriter inserts a function call. Their positions lead back into the text, so
+that a statement is never rendered anew: SQLite runs what the application wrote, except for the inserted pieces.
 
-
-A reader that walks over the tokens of a statement, word by word, and never raises at the end of the text.
+The grammar is that of SQLite's tokenize.c, as one regular expression. A text that SQLite's tokenizer refuses (an
+unterminated string, `12abc`) gives a token of kind ILLEGAL; nothing is raised here, since SQLite reports the error.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from rome.fast_tuples import tuple_maker
 
 
 class TokenKind(enum.Enum):
-    """What a token is."""
+    """The lexical kind of a token."""
 
     WORD = "word"
-    """A keyword or a plain identifier; only the place in the grammar tells which."""
+    """A keyword or a plain identifier; which of them depends on its position in the grammar."""
     QUOTED = "quoted"
     """An identifier in double quotes, square brackets or backticks."""
     STRING = "string"
@@ -52,7 +52,7 @@ class Token(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The text without its quotes: the identifier that a WORD, QUOTED or STRING token stands for."""
+        """Return the text without quotes: the identifier that a WORD, QUOTED or STRING token stands for."""
         if self.kind is _WORD or self.kind not in _NAMES:
             return self.text
         if self.text[0] == "[":
@@ -62,15 +62,15 @@ class Token(NamedTuple):
 
     @property
     def is_name(self) -> bool:
-        """Whether the grammar could take this token for a name. (SQLite takes 'strings' for names, too.)"""
+        """Return True if the token may be a name. (SQLite accepts 'strings' as names.)"""
         return self.kind in _NAMES
 
     def word(self) -> str:
-        """The keyword in upper case; the empty string when this is no WORD."""
+        """Return the keyword in upper case; the empty string if this is no WORD."""
         return self.text.upper() if self.kind is _WORD else ""
 
     def is_op(self, text: str) -> bool:
-        """Whether this is the operator `text`."""
+        """Return True if this is the operator `text`."""
         return self.kind is _OP and self.text == text
 
 
@@ -78,8 +78,8 @@ _ID = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _VARIABLE = rf"[$@:\#](?:::)*{_ID}(?:{_ID}|::)*+"
 
-# The order matters: longer and more special alternatives first. A group's name is the kind in lower case; before it
-# stand spaces and comments. An unterminated comment reaches to the end of the text, as in SQLite.
+# The order matters: longer and more special alternatives come first. A group's name is the kind in lower case; spaces
+# and comments precede it. An unterminated comment reaches to the end of the text, as in SQLite.
 _GRAMMAR = re.compile(
     rf"""
     (?: [ \t\n\f\r\ufeff]+ | --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) )*+
@@ -102,29 +102,33 @@ _GRAMMAR = re.compile(
 _KINDS = {
     number: TokenKind.ILLEGAL if name == "stray" else TokenKind(name) for name, number in _GRAMMAR.groupindex.items()
 }
-"""By the number of the group."""
+"""By the number of the group in the grammar."""
 
 _token = tuple_maker(Token)
 
 
 @lru_cache(maxsize=512)
 def tokenize(sql: str) -> tuple[Token, ...]:
-    """The tokens of a text, without spaces and comments."""
+    """Return the tokens of a text, without spaces and comments."""
     return tuple(
-        _token((_KINDS[group], match[group], *match.span(group)))
-        for match in _GRAMMAR.finditer(sql)
-        if (group := match.lastindex) is not None
+        [
+            _token((_KINDS[group], match[group], *match.span(group)))
+            for match in _GRAMMAR.finditer(sql)
+            if (group := match.lastindex) is not None
+        ]
     )
 
 
 @lru_cache(maxsize=1024)
 def names(sql: str) -> frozenset[str]:
-    """Every word of a text that could be a name, without quotes, in lower case: a superset of what it mentions."""
-    return frozenset(token.name.lower() for token in tokenize(sql) if token.kind in _NAMES)
+    """Return every word of a text that may be a name, without quotes, in lower case: a superset of what it mentions."""
+    return frozenset(
+        [(token.text if token.kind is _WORD else token.name).lower() for token in tokenize(sql) if token.kind in _NAMES]
+    )
 
 
 def after_group(tokens: Sequence[Token], at: int) -> int:
-    """The position behind the parenthesis that closes the one at `at` (behind the last token, if none does)."""
+    """Return the position after the parenthesis that closes the one at `at`; after the last token, if none does."""
     depth = 0
     for position in range(at, len(tokens)):
         if tokens[position].is_op("("):
@@ -137,9 +141,9 @@ def after_group(tokens: Sequence[Token], at: int) -> int:
 
 
 def split_script(sql: str) -> list[str]:
-    """The statements of a script, each without its semicolon; a trigger's body stays whole.
+    """Split a script into its statements, each without its semicolon; a trigger's body stays in one piece.
 
-    The rule is that of `sqlite3_complete`: a CREATE TRIGGER ends only at `; END ;`.
+    As in `sqlite3_complete`, a CREATE TRIGGER ends only at `; END ;`.
     """
     statements: list[str] = []
     current: list[Token] = []
@@ -156,7 +160,7 @@ def split_script(sql: str) -> list[str]:
 
 
 def _opens_trigger(tokens: Sequence[Token]) -> bool:
-    """Whether a statement begins like CREATE [TEMP] TRIGGER (also behind EXPLAIN [QUERY PLAN])."""
+    """Return True if a statement begins with [EXPLAIN [QUERY PLAN]] CREATE [TEMP] TRIGGER."""
     words = [token.word() for token in tokens[:6]]
     if words[:1] == ["EXPLAIN"]:
         words = words[3:] if words[1:3] == ["QUERY", "PLAN"] else words[1:]
@@ -166,12 +170,12 @@ def _opens_trigger(tokens: Sequence[Token]) -> bool:
 
 
 def _closes_trigger(tokens: Sequence[Token]) -> bool:
-    """Whether the statement's last two tokens are `; END`."""
+    """Return True if the last two tokens of a statement are `; END`."""
     return len(tokens) > 1 and tokens[-1].word() == "END" and tokens[-2].is_op(";")
 
 
 class TokenReader:
-    """The tokens of one text, or a part of them, and a place in them."""
+    """The tokens of a text and a position in them. Reading past the last token gives an empty OP, never an error."""
 
     def __init__(self, sql: str, at: int = 0) -> None:
         self.sql = sql
@@ -180,36 +184,40 @@ class TokenReader:
 
     @property
     def token(self) -> Token:
-        """The token at the reader's place; behind the last, an empty OP."""
+        """Return the token at the position."""
         return self.look(0)
 
     @property
     def done(self) -> bool:
-        """Whether the reader is behind the last token."""
+        """Return True if the position is after the last token."""
         return self.at >= len(self.tokens)
 
     def look(self, ahead: int) -> Token:
-        """The token so many places further on; behind the last, an empty OP."""
+        """Return the token that many positions further on."""
         at = self.at + ahead
         return self.tokens[at] if at < len(self.tokens) else Token(TokenKind.OP, "", len(self.sql), len(self.sql))
 
     def sees(self, *words: str) -> bool:
-        """Whether these keywords (upper case) or operators come next."""
-        for ahead, word in enumerate(words):
-            token = self.look(ahead)
-            if token.word() != word and not token.is_op(word):
+        """Return True if these keywords (upper case) or operators come next."""
+        tokens, at = self.tokens, self.at
+        if at + len(words) > len(tokens):
+            return False
+        for word in words:
+            kind, text, _, _ = tokens[at]
+            if (text.upper() if kind is _WORD else text if kind is _OP else None) != word:
                 return False
+            at += 1
         return True
 
     def take(self, *words: str) -> bool:
-        """Step over these keywords or operators, if they come next; whether they did."""
+        """Step over these keywords or operators and return True, if they come next."""
         if self.sees(*words):
             self.at += len(words)
             return True
         return False
 
     def take_any(self, *words: str) -> str:
-        """Step over one of these keywords; which it was, in upper case ("" for none)."""
+        """Step over one of these keywords and return it in upper case; return "" if none comes next."""
         word = self.token.word()
         if word and word in words:
             self.at += 1
@@ -217,25 +225,30 @@ class TokenReader:
         return ""
 
     def name(self) -> str | None:
-        """Step over a name, if one comes next; without its quotes."""
+        """Step over a name and return it without its quotes; return None if none comes next."""
         if self.done or not self.token.is_name:
             return None
         self.at += 1
         return self.tokens[self.at - 1].name
 
     def qualified_name(self) -> tuple[str | None, str | None]:
-        """Step over `[schema.]name`; (schema in lower case, name)."""
+        """Step over `[schema.]name`; return the schema in lower case, and the name."""
         first = self.name()
         if first is not None and self.take("."):
             return first.lower(), self.name()
         return None, first
 
+    def skip_to(self, *words: str) -> None:
+        """Step to the next of these keywords or operators, within parentheses too; else to the end."""
+        while not self.done and not any(map(self.sees, words)):
+            self.at += 1
+
     def skip_group(self) -> None:
-        """Step over a parenthesis and all that is in it, if one opens here; else over one token."""
+        """Step over a parenthesis with everything in it, if one opens here; else over one token."""
         self.at = after_group(self.tokens, self.at) if self.sees("(") else self.at + 1
 
     def skip_with(self) -> bool:
-        """Step over a WITH clause, if one comes next. False: it is not formed as one."""
+        """Step over a WITH clause, if one comes next; return False if it is malformed."""
         if not self.take("WITH"):
             return True
         self.take("RECURSIVE")
