@@ -49,7 +49,7 @@ from rome.errors import (
 from rome.locks.manager import Lock
 from rome.session.ddl import change_schema
 from rome.session.dml import RolledBackBySQLite
-from rome.session.explain import explain, explained, log_slow
+from rome.session.explain import explain, log_slow, parse_explain
 from rome.session.for_update import lock_and_read
 from rome.session.run import run, with_current_catalog
 from rome.sql.syntax.statement import Statement, StatementKind, classify
@@ -216,7 +216,7 @@ class TransactionControl:
         if statement.kind is StatementKind.DDL:
             return change_schema(transaction, statement, sql, parameter_sets[0])
         if statement.kind is StatementKind.EXPLAIN:
-            about = explained(sql)
+            about = parse_explain(sql)
             if about is not None:
                 return explain(transaction, *about, parameter_sets[0])
         if statement.locking is not None:

@@ -1,16 +1,44 @@
-"""EXPLAIN: a plan as text, and what running it took.
+"""EXPLAIN: the plan of a statement as text, and what its execution took.
 
-    EXPLAIN PLAN FOR SELECT …       how the statement would be run; nothing is fetched
-    EXPLAIN ANALYZE SELECT …        runs it, and adds rounds, commands, rows, bytes and time
+    EXPLAIN PLAN FOR SELECT …       shows the plan; nothing is fetched
+    EXPLAIN ANALYZE SELECT …        runs the statement, and adds rounds, commands, rows, bytes and time
     EXPLAIN, EXPLAIN QUERY PLAN     SQLite's own, of the workspace
 
-The answer has one column, `plan`, and a row for each line:
+The answer has one column, `plan`, and a row for each line. The slow log writes the same lines. For
+
+    SELECT c.* FROM nodes AS c JOIN nodes AS p ON p.id = c.parent WHERE c.kind > ? ORDER BY c.id LIMIT 20
+
+EXPLAIN ANALYZE answers
 
     SELECT, compiled
     round 1
-      services by services_uuid_idx (uuid = ?1)    about 1 row
+      Top-N on primary key of nodes AS c, limit 20, initial batch 50, grows    rows: 50
     round 2
-      tags by key (service_id = services.id)       about 10 rows
+      primary key lookup on nodes AS p (id = c.parent)                         rows: 50
+    actual rows: 20, round trips: 2, commands: 4, rows fetched: 62, bytes: 4,021, time: 0.71 ms
+
+The grammar of these lines:
+
+    plan        verb, evaluator; then `nothing to fetch`, a count, or rounds; ANALYZE adds the actual numbers
+    evaluator   compiled                 by a Python function over the fetched rows
+                SQLite: reason           in the workspace; the reason why it is not compiled
+                point write              an INSERT or UPDATE by key, without SQLite
+    count       count from source        the store counts, nothing is fetched
+    round       round number, and its steps: all of them take one round trip
+    step        path                                       rows: estimate
+                path[, backward], limit n                  only the first or last rows of the path
+                Top-N on source[, backward], limit n, initial batch n, grows
+                                                           batches, until enough rows come out
+    path        full scan of table
+                primary key (lookup | range scan | scan) on table (terms)
+                index (lookup | range scan | scan) on table using index (terms)
+                multi-index OR on table using index (terms), …
+    source      (primary key | index name) of table (terms)
+    table       name [AS alias]
+    terms       conditions that the path satisfies; ?1 is a parameter, p.id the values of fetched rows
+    estimate    a number, or `unknown` for a table that this process has not read yet
+
+`rome.sql.planner` makes these plans: a path's text is in `access_path`, a step's in `step`.
 """
 
 from __future__ import annotations
@@ -20,6 +48,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from rome.compiled import Compiled
 from rome.errors import Error
@@ -27,6 +56,11 @@ from rome.plan.plan import Plan
 from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run, with_current_catalog
 from rome.session.topn import first_rows
+from rome.sql.planner.access_path import FullScan, UnionPath
+from rome.sql.planner.bind import number_of
+from rome.sql.planner.read_plan import ReadPlan
+from rome.sql.planner.statistics import Statistics
+from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction
@@ -39,14 +73,14 @@ _ROME = re.compile(
 _DESCRIPTION = (("plan", None, None, None, None, None, None),)
 
 
-def explained(sql: str) -> tuple[str, bool] | None:
-    """The statement that an EXPLAIN of ROME's is about, and whether it is to be run; None if it is SQLite's."""
+def parse_explain(sql: str) -> tuple[str, bool] | None:
+    """Return the statement that an EXPLAIN of ROME's is about, and True for ANALYZE; None for any other text."""
     match = _ROME.match(sql)
     return None if match is None else (sql[match.end() :], match.group(1).upper() == "ANALYZE")
 
 
 def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Parameters) -> Result:
-    """The plan of a statement, and if `analyze`, what running it took. Raises SQLite's errors for a wrong one."""
+    """Return the plan of a statement, and with `analyze`, what its execution took. Raise SQLite's errors."""
     with_current_catalog(transaction.ensure_snapshot)
     statement = classify(sql)
     lines = list(_described(transaction, statement, sql, parameters))
@@ -60,41 +94,27 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
         lines = list(_described(transaction, statement, sql, parameters))
         count = result.rowcount if statement.kind in WRITES else len(result.rows)
         lines.append(
-            f"answered {_counted(count, 'row')}; took {_counted(rounds, 'round')}, {_counted(commands, 'command')}, "
-            f"{_counted(rows, 'row')} fetched, {_counted(size, 'byte')}, {took * 1000:.2f} ms"
+            f"actual rows: {count:,}, round trips: {rounds:,}, commands: {commands:,}, rows fetched: {rows:,}, "
+            f"bytes: {size:,}, time: {took * 1000:.2f} ms"
         )
     return Result([(line,) for line in lines], _DESCRIPTION, -1)
 
 
 def _described(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[str]:
+    """Yield the lines of a statement's plan."""
     plan = plan_of(transaction, statement, sql, parameters)
-    is_direct = statement.kind in WRITES and point_plan_for(transaction, plan) is not None
-    return _describe(plan, first_rows(transaction, plan, parameters), is_direct)
-
-
-def _describe(plan: Plan, first: int | None, is_direct: bool) -> Iterator[str]:
-    """A plan's lines. `first`: with how many rows its page begins, if it is the page that is fetched.
-
-    `is_direct`: it changes single rows without the workspace.
-    """
-    kind = plan.statement.kind
-    name = plan.statement.verb.upper() if kind is not StatementKind.SELECT else "SELECT"
-    if is_direct:
-        yield f"{name}, without the workspace"
-    elif isinstance(plan.compiled, Compiled):
-        yield f"{name}, compiled"
-    else:
-        yield f"{name}, in the workspace: {plan.compiled.reason}"
+    is_point_write = statement.kind in WRITES and point_plan_for(transaction, plan) is not None
+    yield f"{_verb(plan)}, {'point write' if is_point_write else _evaluator(plan)}"
     if plan.reads.count_step:
-        yield f"count of {plan.reads.count_step}"
+        yield plan.reads.count_step.describe_count()
         return
-    page = plan.reads.topn if first is not None else None
-    reads = page.reads if page is not None else plan.reads
+    batch = first_rows(transaction, plan, parameters)
+    reads = plan.reads.topn.reads if plan.reads.topn is not None and batch is not None else plan.reads
+    estimates = _Estimates(reads, transaction.database.statistics, parameters, batch)
     for number, steps in enumerate(reads.rounds or ((),), 1):
-        expected = {str(step): first if page and first and step is page.step else round(step.rows) for step in steps}
-        lines = {text: f"about {_counted(rows, 'row')}" for text, rows in expected.items()}
+        lines = {step.describe(batch): estimates.of(step) for step in steps}
         if number == 1:
-            lines.update({f"{table.name} whole": "" for table in plan.reads.full_scans})
+            lines.update((str(scan), "") for scan in plan.reads.other_scans)
         if lines:
             yield f"round {number}"
             width = max(map(len, lines))
@@ -104,17 +124,51 @@ def _describe(plan: Plan, first: int | None, is_direct: bool) -> Iterator[str]:
         yield "nothing to fetch"
 
 
+def _verb(plan: Plan) -> str:
+    return "SELECT" if plan.statement.kind is StatementKind.SELECT else plan.statement.verb.upper()
+
+
+def _evaluator(plan: Plan) -> str:
+    return "compiled" if isinstance(plan.compiled, Compiled) else f"SQLite: {plan.compiled.reason}"
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    """The estimated numbers of rows. `batch`: the size of a Top-N step's first batch."""
+
+    reads: ReadPlan
+    statistics: Statistics
+    parameters: Parameters
+    batch: int | None
+
+    def of(self, step: Step) -> str:
+        """Return the estimate of a step."""
+        rows = round(step.rows) if self._is_known(step) else None
+        if step.limit is not None:
+            limit = self.batch if step.limit.grows else number_of(step.limit, self.parameters)
+            rows = limit if rows is None or limit is None or step.limit.grows else min(rows, limit)
+        return "rows: unknown" if rows is None else f"rows: {rows:,}"
+
+    def _is_known(self, step: Step) -> bool:
+        """Return True if the estimate is based on rows that were fetched before, not on a guess."""
+        path, table = step.path, step.table
+        if isinstance(path, FullScan):
+            return self.statistics.has_row_count(table)
+        if step.limit is not None and step.limit.grows:
+            return True
+        paths = path.paths if isinstance(path, UnionPath) else (path,)
+        if not all(self.statistics.has_rows_per_key(table, each) for each in paths):
+            return False
+        return all(self._is_known(self.reads.by_table_ref[number]) for number in step.depends_on)
+
+
 def log_slow(
     transaction: Transaction | None, statement: Statement, sql: str, parameters: Parameters, milliseconds: float
 ) -> None:
-    """Log a statement that took long, with its plan where it has one and its transaction is still open."""
+    """Log a slow statement, with its plan if it has one and its transaction is still open."""
     plan = ""
     if transaction is not None and statement.kind in (*WRITES, StatementKind.SELECT):
         with suppress(Error):
             lines = with_current_catalog(lambda: list(_described(transaction, statement, sql, parameters)))
             plan = "".join(f"\n{line}" for line in lines)
     _slow.warning("%.1f ms: %s%s", milliseconds, sql, plan)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

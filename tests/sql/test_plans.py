@@ -49,7 +49,7 @@ def is_statement(text: str) -> bool:
 
 def shown(statement: str) -> str:
     plan = plan_reads(statement, CATALOG)
-    text = str(plan) if plan.parsed else "not understood"
+    text = str(plan) if plan.parsed else "not parsed"
     return "\n".join(f"    {line}" for line in text.splitlines())
 
 

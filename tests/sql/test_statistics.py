@@ -14,26 +14,28 @@ def test_a_small_table_is_read_in_the_first_round() -> None:
     statistics = Statistics()
     assert str(plan_reads(JOIN, CATALOG, statistics)).count("round") == 2
     statistics.note_row_count(CATALOG.tables["c"], 60)
-    assert str(plan_reads(JOIN, CATALOG, statistics)) == "round 1\n  p by p_host (host = ?1)\n  c whole"
+    assert str(plan_reads(JOIN, CATALOG, statistics)) == (
+        "round 1\n  index lookup on p using p_host (host = ?1)\n  full scan of c"
+    )
 
 
 def test_a_small_table_is_not_read_whole_where_keys_are_known() -> None:
     statistics = Statistics()
     statistics.note_row_count(CATALOG.tables["p"], 1)
     for sql in ("SELECT * FROM p WHERE id = ?", "SELECT * FROM p WHERE host = ?", "DELETE FROM p WHERE n < ?"):
-        assert "whole" not in str(plan_reads(sql, CATALOG, statistics))
+        assert "full scan" not in str(plan_reads(sql, CATALOG, statistics))
 
 
 def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
     sql = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.id IN (1, 2) AND c.name = ?"
     statistics = Statistics()
     plan = plan_reads(sql, CATALOG, statistics)
-    assert "c by c_pid" in str(plan)
+    assert "on c using c_pid" in str(plan)
     for step in plan.steps:
         if step.table.name == "c":
             statistics.note(step, bind_step(step, ["a"], lambda _: ()), 4000)
     assert plan.is_outdated
-    assert "c by c_name" in str(plan_reads(sql, CATALOG, statistics))
+    assert "on c using c_name" in str(plan_reads(sql, CATALOG, statistics))
 
 
 def test_a_plan_is_outdated_only_by_what_it_was_made_by() -> None:

@@ -74,6 +74,8 @@ class Relation:
     predicates: tuple[Predicate, ...] = ()
     any_of: tuple[AnyOf, ...] = ()
     topn: TopN | None = None
+    name: str = ""
+    """The name or alias of the table reference in the statement, in lower case."""
 
     def with_lists(self, lists: Lists, catalog: Catalog) -> Relation:
         """Return this relation under a catalog, with the sources of a text in place of the placeholders."""
@@ -83,7 +85,7 @@ class Relation:
             topn = replace(topn, conditions=_expand_conditions(topn.conditions, lists), limit=limit)
         predicates = tuple([_expand_predicate(each, lists) for each in self.predicates])
         any_of = tuple([_expand_any_of(each, lists) for each in self.any_of])
-        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn)
+        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn, self.name)
 
 
 @dataclass(frozen=True)

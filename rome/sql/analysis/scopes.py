@@ -82,7 +82,7 @@ class TableRef:
     def relation(self) -> Relation:
         """Return what the analysis has found so far of a table."""
         assert self.table is not None
-        return Relation(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.topn)
+        return Relation(self.number, self.table, tuple(self.predicates), tuple(self.any_of), self.topn, self.name)
 
 
 # ── scopes ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -69,7 +69,7 @@ def find_row_count(context: AnalysisContext) -> None:
     table_ref = scope.table_refs[0]
     conditions = context.required_of(scope).of_only(table_ref)
     if table_ref.table is not None and conditions is not None:
-        context.row_count = Relation(table_ref.number, table_ref.table, topn=TopN(conditions))
+        context.row_count = Relation(table_ref.number, table_ref.table, topn=TopN(conditions), name=table_ref.name)
 
 
 def find_topn_source(context: AnalysisContext) -> None:

@@ -1,7 +1,17 @@
-"""Access paths: how the rows of one table that can matter to a statement are found. Immutable, and without values.
+"""Access paths: how the rows of one table reference are found that may matter to a statement.
 
-A path is made once for a statement's text and a catalog. It holds sources; `binding` puts the values of an execution in
-their place. Its text, `services by services_uuid_idx (uuid = ?1)`, is what EXPLAIN and the golden tests show.
+    full scan of t                                       all rows
+    primary key lookup on t (id = ?1)                    rows by their key, or its first columns
+    primary key range scan on t (id > ?1)                a range of keys
+    index lookup on t using i (a = ?1)                   by the columns of an index
+    index range scan on t using i (a = ?1 AND b > ?2)    by a range of an index
+    index scan on t using i                              all entries, in their order, or of a partial index
+    multi-index OR on t using i (a = ?1), j (b = ?2)     the union of several
+
+EXPLAIN and the golden tests show a path in these words (`rome.session.explain` has the whole grammar).
+
+A path is made once for a statement's text and a catalog, is immutable, and holds no values: its terms have *sources* (a
+constant, a parameter, a column of another table reference), and `bind` puts the values of an execution in their place.
 """
 
 from __future__ import annotations
@@ -14,21 +24,23 @@ from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, Wit
 
 @dataclass(frozen=True, slots=True)
 class EqualTerm:
-    """The column has one of the values (none at all, if there are no sources)."""
+    """The column has one of the values of the sources; no value at all, if there are none.
+
+    `is_null_equal`: NULL matches NULL, as with IS. Otherwise a source that is NULL matches nothing.
+    """
 
     column: Column
     sources: tuple[KeySource, ...]
     is_null_equal: bool = False
-    """Whether NULL finds NULL, as with IS. Else a source that is NULL finds nothing."""
 
     @property
     def source_refs(self) -> tuple[int, ...]:
-        """The table references whose rows the values come from, if they come from rows."""
+        """The table references that the values come from."""
         return tuple(source.table_ref for source in self.sources if isinstance(source, FromColumn))
 
     @property
     def is_constant(self) -> bool:
-        """Whether the column has the same value in all rows, if the source is one value."""
+        """Whether the column has the same value in all rows of the path."""
         return len(self.sources) == 1 and not may_match_null(self.sources[0])
 
     def __str__(self) -> str:
@@ -36,7 +48,7 @@ class EqualTerm:
             return f"{self.column.name} IS {self.sources[0]}"
         distinct = list(dict.fromkeys(map(str, self.sources)))
         if len(distinct) == 1:
-            return f"{_compared(self.column, self.sources[0])} = {distinct[0]}"
+            return f"{_left_side(self.column, self.sources[0])} = {distinct[0]}"
         shown = distinct[:3]
         if len(distinct) > len(shown):
             shown.append(f"… {len(distinct)} values")
@@ -53,7 +65,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class RangeTerm:
-    """The column's value lies between two bounds, or on one side of one; without any, it is not NULL."""
+    """The column's value is in a range that has bounds at both ends or one; without bounds, it is not NULL."""
 
     column: Column
     lower: Bound | None = None
@@ -61,7 +73,7 @@ class RangeTerm:
 
     @property
     def rejects_null(self) -> bool:
-        """Whether it certainly does not hold of NULL."""
+        """Whether the term is certainly not true of NULL."""
         bounds = [bound for bound in (self.lower, self.upper) if bound is not None]
         return not bounds or not all(may_match_null(bound.source) for bound in bounds)
 
@@ -69,13 +81,13 @@ class RangeTerm:
         ends = []
         for bound, operator in ((self.lower, ">"), (self.upper, "<")):
             if bound is not None:
-                ends.append(f"{_compared(self.column, bound.source)} {operator}{'=' * bound.inclusive} {bound.source}")
+                ends.append(f"{_left_side(self.column, bound.source)} {operator}{'=' * bound.inclusive} {bound.source}")
         return " AND ".join(ends) or f"{self.column.name} IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True)
 class PrefixTerm:
-    """The column, of TEXT affinity, has a text (or a blob) that begins as a pattern does."""
+    """The column, of TEXT affinity, begins with the literal prefix of a LIKE or GLOB pattern."""
 
     column: Column
     pattern: Pattern
@@ -90,78 +102,98 @@ class FullScan:
 
     table: str
 
+    def describe(self, table: str) -> str:
+        """Return the path's text, with a table's name and perhaps alias."""
+        return f"full scan of {table}"
+
     def __str__(self) -> str:
-        return f"{self.table} whole"
+        return self.describe(self.table)
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPath:
     """The rows in some ranges of the row key, or of an index.
 
-    `equal` speaks of the first columns of the key, in their order; `within` of the next one.
+    `index`: None for the row key. `equal`: terms on the first columns of the key, in their order. `range_term`: a term
+    on the column after these. `is_get`: all columns of the row key have an equal term, so rows are got by their keys.
     """
 
     table: str
     index: Index | None
-    """None: the row key."""
     equal: tuple[EqualTerm, ...]
-    within: RangeTerm | PrefixTerm | None = None
+    range_term: RangeTerm | PrefixTerm | None = None
     is_get: bool = False
-    """Whether all columns of the row key are equal to something: then rows are got, not ranged over."""
 
     @property
     def is_unique(self) -> bool:
-        """Whether there is one row at most for each key, unless a value in it is NULL."""
+        """Whether a key has one row at most, unless a value in it is NULL."""
         index = self.index
         return self.is_get or (index is not None and index.unique and len(self.equal) >= len(index.columns))
 
     @property
     def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must be there before the keys are known."""
+        """The table references whose rows must be fetched before the keys are known."""
         return frozenset(table_ref for term in self.equal for table_ref in term.source_refs)
 
     @property
     def terms(self) -> str:
-        """What the columns are compared with."""
-        return " AND ".join(str(term) for term in (*self.equal, self.within) if term is not None)
+        """The terms, as a condition in SQL."""
+        return " AND ".join(str(term) for term in (*self.equal, self.range_term) if term is not None)
 
-    @property
-    def by(self) -> str:
-        """What the rows are found by, in words."""
-        if self.index is None:
-            return "key"
-        return self.index.name or f"the index of {', '.join(column or '' for column in self.index.columns)}"
+    def describe(self, table: str) -> str:
+        """Return the path's text, with a table's name and perhaps alias."""
+        method = "range scan" if self.range_term else "lookup" if self.equal else "scan"
+        return _describe(table, self.index, method, self.terms)
+
+    def describe_source(self, table: str) -> str:
+        """Return what the path reads: `primary key of t`, or `index i of t (a = ?1)`."""
+        return _describe_source(table, self.index, self.terms)
 
     def __str__(self) -> str:
-        return f"{self.table} by {self.by}" + (f" ({self.terms})" if self.terms else "")
+        return self.describe(self.table)
 
 
 @dataclass(frozen=True, slots=True)
 class UnionPath:
-    """The rows that one path at least leads to: what OR asks for."""
+    """The rows that at least one of several paths leads to: the alternatives of an OR."""
 
     table: str
     paths: tuple[KeyPath, ...]
 
     @property
     def index(self) -> Index | None:
-        """The index of all paths, if they are all by one; None for the row key."""
+        """The index of all paths, if they use the same one; None for the row key."""
         return self.paths[0].index
 
     @property
     def uses_one_index(self) -> bool:
-        """Whether all paths are by the same index, or all by the row key."""
+        """Whether all paths use the same index, or all the row key."""
         return all(path.index == self.index for path in self.paths)
 
     @property
     def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must be there before the keys are known."""
+        """The table references whose rows must be fetched before the keys are known."""
         return frozenset().union(*(path.depends_on for path in self.paths))
 
-    def __str__(self) -> str:
+    @property
+    def terms(self) -> str:
+        """The terms, as a condition in SQL."""
+        return " OR ".join(path.terms for path in self.paths)
+
+    def describe(self, table: str) -> str:
+        """Return the path's text, with a table's name and perhaps alias."""
         if self.uses_one_index:
-            return f"{self.table} by {self.paths[0].by} ({' OR '.join(path.terms for path in self.paths)})"
-        return f"{self.table} by {' OR '.join(f'{path.by} ({path.terms})' for path in self.paths)}"
+            method = "range scan" if any(path.range_term for path in self.paths) else "lookup"
+            return _describe(table, self.index, method, self.terms)
+        keys = (f"{_index_name(path.index) if path.index else 'primary key'} ({path.terms})" for path in self.paths)
+        return f"multi-index OR on {table} using {', '.join(keys)}"
+
+    def describe_source(self, table: str) -> str:
+        """Return what the path reads: `primary key of t (id < ?1 OR id > ?2)`, or an index."""
+        return _describe_source(table, self.index, self.terms)
+
+    def __str__(self) -> str:
+        return self.describe(self.table)
 
 
 Path = FullScan | KeyPath | UnionPath
@@ -169,9 +201,9 @@ Path = FullScan | KeyPath | UnionPath
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """Only the first rows of a path in the order of its keys, or its reverse; as many as the sum of `counts`.
+    """Only the first rows of a path in the order of its keys; as many as the sum of `counts`.
 
-    `grows`: that many rows are to be made of them, which may take more of them.
+    `backward`: the last rows, in descending order. `grows`: that many results are needed, which may take more rows.
     """
 
     counts: tuple[Source, ...]
@@ -179,12 +211,27 @@ class Limit:
     grows: bool = False
 
     def __str__(self) -> str:
-        shown = f"{'last' if self.backward else 'first'} {' + '.join(map(str, self.counts))}"
-        return f"{shown}, and on while too few come out" if self.grows else shown
+        return f"{'backward, ' if self.backward else ''}limit {' + '.join(map(str, self.counts))}"
 
 
-def _compared(column: Column, key: KeySource) -> str:
-    """What is compared with a key: the column, perhaps with something in the place of NULL."""
-    return (
-        f"coalesce({column.name}, {key.null_as})" if isinstance(key, WithoutAffinity) and key.null_as else column.name
-    )
+def _describe(table: str, index: Index | None, method: str, terms: str) -> str:
+    shown = f" ({terms})" if terms else ""
+    if index is None:
+        return f"primary key {method} on {table}{shown}"
+    return f"index {method} on {table} using {_index_name(index)}{shown}"
+
+
+def _describe_source(table: str, index: Index | None, terms: str) -> str:
+    name = "primary key" if index is None else f"index {index.name}" if index.name else _index_name(index)
+    return f"{name} of {table}" + (f" ({terms})" if terms else "")
+
+
+def _index_name(index: Index) -> str:
+    return index.name or f"index on {', '.join(column or 'expression' for column in index.columns)}"
+
+
+def _left_side(column: Column, source: KeySource) -> str:
+    """Return what a term compares with a source: the column, or the column with a value in place of NULL."""
+    if isinstance(source, WithoutAffinity) and source.null_as:
+        return f"coalesce({column.name}, {source.null_as})"
+    return column.name

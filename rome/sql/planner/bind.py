@@ -164,8 +164,8 @@ class _Binding:
             each = [self._ranges(one) for one in path.paths]
             return merge_ranges(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
         prefixes, is_whole = self._prefixes(path.equal)
-        ends = self._ends(path.within) if is_whole else [_ALL]
-        if ends == [_ALL] and not path.equal and path.within is not None:
+        ends = self._ends(path.range_term) if is_whole else [_ALL]
+        if ends == [_ALL] and not path.equal and path.range_term is not None:
             raise PathTooWide
         found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
         return tuple(one for one in found if one[0] < one[1]), is_whole
@@ -294,7 +294,7 @@ _ALL: tuple[bytes, bytes | None] = (b"", None)
 
 
 def _is_everything(path: KeyPath | UnionPath) -> bool:
-    if isinstance(path, UnionPath) or path.equal or path.within is not None:
+    if isinstance(path, UnionPath) or path.equal or path.range_term is not None:
         return False
     return path.index is None or not path.index.partial
 

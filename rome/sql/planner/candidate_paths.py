@@ -87,7 +87,7 @@ def exact_paths(table: Table, conditions: Sequence[Predicate | AnyOf]) -> Iterat
 def path_rank(path: Path) -> tuple[bool, bool, float, bool]:
     """What paths are compared by; of two that are worth the same, the first is taken."""
     if isinstance(path, KeyPath):
-        return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.within else 0), path.index is None
+        return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.range_term else 0), path.index is None
     return min(map(path_rank, path.paths)) if isinstance(path, UnionPath) else (False, False, 0.0, False)
 
 
@@ -148,7 +148,7 @@ def _path(table: Table, order: _Order, known: _About) -> KeyPath:
 
 
 def _narrows(path: KeyPath) -> bool:
-    within = path.within
+    within = path.range_term
     if path.index is not None and path.index.partial:
         return True
     return (
@@ -233,7 +233,7 @@ def _is_in(path: KeyPath, predicate: Predicate) -> bool:
     terms = [term for term in path.equal if term.column == predicate.column]
     if predicate.op in (Op.EQUAL, Op.IS):
         return any(EqualTerm(predicate.column, predicate.sources, predicate.op is Op.IS) == term for term in terms)
-    within = path.within
+    within = path.range_term
     if not isinstance(within, RangeTerm) or within.column != predicate.column or predicate.op is Op.LIKE:
         return False
     if predicate.op is Op.NOT_NULL:

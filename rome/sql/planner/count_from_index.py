@@ -24,4 +24,8 @@ def count_from_index(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     if counted is None or counted.topn is None:
         return plan
     path = max(exact_paths(counted.table, counted.topn.conditions), key=path_rank, default=None)
-    return plan if path is None else replace(plan, count_step=Step(counted.number, counted.table, path, 0.0))
+    return (
+        plan
+        if path is None
+        else replace(plan, count_step=Step(counted.number, counted.table, path, 0.0, alias=counted.name))
+    )

@@ -112,7 +112,7 @@ class _FetchOrder:
                 yield self._fetch(relation, path, min(self._estimate(table, path), estimate_limit(limit)), limit)
 
     def _fetch(self, relation: Relation, path: Path, rows: float, limit: Limit | None = None) -> _Fetch:
-        step = Step(relation.number, relation.table, path, rows, limit)
+        step = Step(relation.number, relation.table, path, rows, limit, relation.name)
         return _Fetch(step, max((self._fetches[number].round + 1 for number in step.depends_on), default=0))
 
     def _available(self, predicates: Sequence[Predicate]) -> list[Predicate]:

@@ -62,7 +62,8 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     # No more rows of the path matter than the plan without Top-N would fetch.
     selectivity = min(max(sum(step.rows for step in in_full), 1.0) / max(rows, 1.0), 1.0)
     batch = max(estimate_limit(limit), 1.0) / selectivity
-    steps = [Step(number, relation.table, path, batch, limit) for number in front.table_refs]
+    names = {each.number: each.name for each in given.relations}
+    steps = [Step(number, relation.table, path, batch, limit, names[number]) for number in front.table_refs]
     rounds = rounds_of(given.relations, given.scanned, given.statistics, steps)
     per_row, fixed = _cost_per_row(rounds, steps)
     max_batch = (_cost(plan.rounds) - fixed - ROUND_ROWS * len(rounds)) / per_row

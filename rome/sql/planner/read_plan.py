@@ -76,15 +76,21 @@ class ReadPlan:
 
     def __str__(self) -> str:
         if self.count_step:
-            return f"count of {self.count_step}"
+            return self.count_step.describe_count()
         if self.topn:
             return str(self.topn.reads)
         lines = []
         for number, steps in enumerate(self.rounds or ((),), 1):
-            scans = [str(FullScan(table.name)) for table in self.full_scans] if number == 1 else []
-            shown = dict.fromkeys([*map(str, steps), *scans])
+            scans = self.other_scans if number == 1 else []
+            shown = dict.fromkeys([*map(str, steps), *map(str, scans)])
             lines += [f"round {number}", *(f"  {each}" for each in shown)] if shown else []
         return "\n".join(lines) or "nothing to fetch"
+
+    @property
+    def other_scans(self) -> list[FullScan]:
+        """The full scans that are not steps as well."""
+        scanned = {step.table.id for step in self.steps if isinstance(step.path, FullScan)}
+        return [FullScan(table.name) for table in self.full_scans if table.id not in scanned]
 
 
 @dataclass(frozen=True)

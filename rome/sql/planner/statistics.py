@@ -123,13 +123,13 @@ class Statistics:
     def _guess(self, table: Table, path: KeyPath) -> float:
         columns = {term.column.name.lower() for term in path.equal}
         if not columns:
-            is_narrower = path.within is not None or (path.index is not None and path.index.partial)
+            is_narrower = path.range_term is not None or (path.index is not None and path.index.partial)
             return self.row_count(table) * (_NARROWER if is_narrower else 1.0)
         is_child = any(columns.issuperset(map(str.lower, key.columns)) for key in table.foreign_keys)
         is_part_of_unique = path.index is None or path.index.unique
         narrower = _NARROWER ** (len(columns) - 1)
         per_key = _ROWS_PER_PARENT if is_child or is_part_of_unique else _ROWS_PER_KEY * narrower
-        return max(per_key * (_NARROWER if path.within else 1.0), 1.0)
+        return max(per_key * (_NARROWER if path.range_term else 1.0), 1.0)
 
 
 class Basis(Statistics):
@@ -183,7 +183,7 @@ class Basis(Statistics):
 
 
 def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
-    return table.id, path.index.id if path.index else 0, len(path.equal), path.within is not None
+    return table.id, path.index.id if path.index else 0, len(path.equal), path.range_term is not None
 
 
 def _differ_much(before: float, now: float) -> bool:

@@ -24,8 +24,8 @@ from rome.values import Affinity
 class Step:
     """Fetches the rows of one table reference.
 
-    `table_ref`: the number of the table reference in the statement (`sql.analysis.table_refs`). `rows`: the estimated
-    number of rows. `limit`: only the first rows of the path are needed.
+    `table_ref`: the number of the table reference in the statement. `rows`: the estimated number of rows. `limit`: only
+    the first rows of the path are needed. `alias`: the name of the table reference in the statement.
     """
 
     table_ref: int
@@ -33,6 +33,7 @@ class Step:
     path: Path
     rows: float
     limit: Limit | None = None
+    alias: str = ""
 
     @cached_property
     def depends_on(self) -> frozenset[int]:
@@ -49,8 +50,28 @@ class Step:
         """Whether the step gets rows by their whole keys."""
         return isinstance(self.path, KeyPath) and self.path.is_get
 
+    @property
+    def table_name(self) -> str:
+        """The table's name, with the alias where the statement gives it one: `nodes AS child`."""
+        name = self.table.name
+        return f"{name} AS {self.alias}" if self.alias and self.alias != name.lower() else name
+
+    def describe(self, batch: int | None = None) -> str:
+        """Return the step's text for EXPLAIN. `batch`: the size of a Top-N step's first batch."""
+        if self.limit is None:
+            return self.path.describe(self.table_name)
+        if not self.limit.grows or isinstance(self.path, FullScan):
+            return f"{self.path.describe(self.table_name)}, {self.limit}"
+        initial = "" if batch is None else f"initial batch {batch:,}, "
+        return f"Top-N on {self.path.describe_source(self.table_name)}, {self.limit}, {initial}grows"
+
+    def describe_count(self) -> str:
+        """Return the text for EXPLAIN of a count of the step's rows."""
+        source = self.table_name if isinstance(self.path, FullScan) else self.path.describe_source(self.table_name)
+        return f"count from {source}"
+
     def __str__(self) -> str:
-        return f"{self.path}, {self.limit}" if self.limit else str(self.path)
+        return self.describe()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +102,7 @@ _UNCONVERTED = {Affinity.INTEGER: int, Affinity.NUMERIC: int, Affinity.REAL: int
 
 def point_lookup(table: Table, path: Path) -> PointLookup | None:
     """Return the point lookup of a path whose columns equal parameters that stand side by side; None for any other."""
-    if not isinstance(path, KeyPath) or path.within is not None or not path.equal:
+    if not isinstance(path, KeyPath) or path.range_term is not None or not path.equal:
         return None
     places, types = [], []
     for term in path.equal:
