@@ -11,6 +11,7 @@ import rome
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")))
+PLANNER = (ROOT / "docs/architecture/planner.rst").read_text(encoding="utf-8")
 README = (ROOT / "README.rst").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^\.\. code-block:: python\n\n((?:    .*\n|\n)+)", README, re.MULTILINE)
 
@@ -33,3 +34,16 @@ def test_example_runs(example, capsys):
 def test_text_is_well_formed(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     publish_doctree(text, settings_overrides={"report_level": 1, "halt_level": 1})
+
+
+def test_plans_of_the_planner_page_are_those_of_the_planner():
+    schema, *plans = re.findall(r"(?:^After(?:, one round)?|tables)::\n\n((?:    .*\n|\n)+)", PLANNER, re.MULTILINE)
+    connection = rome.connect("rome+memory:///app")
+    for statement in schema.split(";")[:-1]:
+        connection.execute(statement)
+    connection.commit()
+    assert len(plans) > 5
+    for block in plans:
+        statement, plan = dedent(block).strip().split("\n\n", 1)
+        explained = connection.execute(f"EXPLAIN PLAN FOR {statement}", ("a",) * statement.count("?")).fetchall()
+        assert [line for (line,) in explained] == dedent(plan).splitlines(), statement
