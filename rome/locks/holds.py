@@ -14,8 +14,7 @@ import uuid
 import weakref
 
 from rome.errors import LockLost
-from rome.locks.clock import now
-from rome.locks.table import LockTable
+from rome.storage.lock_table import LockTable, now
 
 _RENEWALS = 3
 """Renewals in one TTL, if none fails."""

@@ -13,9 +13,8 @@ from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import InterfaceError, LockLost, LockTimeout
 from rome.locks import fences
-from rome.locks.clock import now
 from rome.locks.holds import Hold, Renewer
-from rome.locks.table import State, lock_table
+from rome.storage.lock_table import LockState, now
 from rome.storage.store import Check, Store
 from rome.url import URL, parse_url
 
@@ -42,7 +41,7 @@ class LockManager:
             url = parse_url(database) if isinstance(database, str) else database
             database = self._opened = open_database(url)
         self.store: Store = database.store if isinstance(database, Database) else database
-        self._table = lock_table(self.store)
+        self._table = self.store.lock_table()
         self._renewer = Renewer(self._table)
         self._of_thread = threading.local()
 
@@ -68,7 +67,7 @@ class LockManager:
 
     # ── for Lock and for row locks ────────────────────────────────────────────────────────────────────────────────
 
-    def take(self, hold: Hold, names: Sequence[bytes], timeout: float | None, skip: bool = False) -> list[State]:
+    def take(self, hold: Hold, names: Sequence[bytes], timeout: float | None, skip: bool = False) -> list[LockState]:
         """Add names to a hold, in their order; the state of each. It is renewed from the first one on.
 
         With `skip`, names that somebody else holds are passed over. Raises LockTimeout; the names that this call took
@@ -76,7 +75,7 @@ class LockManager:
         """
         began = now()
         before = len(hold.names)
-        states: list[State] = []
+        states: list[LockState] = []
         try:
             while True:
                 sent = now()
@@ -84,7 +83,7 @@ class LockManager:
                 self._note(hold, names[len(states) :], attempt.states, sent)
                 hold.token = max(hold.token, attempt.token)
                 hold.version = max(hold.version, attempt.version)
-                states += attempt.states if skip else [state for state in attempt.states if state is not State.HELD]
+                states += attempt.states if skip else [state for state in attempt.states if state is not LockState.HELD]
                 if len(states) == len(names):
                     return states
                 pause = attempt.left
@@ -103,8 +102,8 @@ class LockManager:
                 self._renewer.forget(hold)
             raise
 
-    def _note(self, hold: Hold, names: Sequence[bytes], states: Sequence[State], sent: float) -> None:
-        taken = [name for name, state in zip(names, states, strict=False) if state is not State.HELD]
+    def _note(self, hold: Hold, names: Sequence[bytes], states: Sequence[LockState], sent: float) -> None:
+        taken = [name for name, state in zip(names, states, strict=False) if state is not LockState.HELD]
         if taken:
             if not hold.names:
                 hold.confirmed(sent)
@@ -169,7 +168,7 @@ class Lock:
         hold = Hold(f"lock {self.name!r}", self._ttl)
         key = b"a" + self.name.encode()
         (state,) = self._manager.take(hold, [key], self._timeout)
-        if state is State.OVERTOOK:
+        if state is LockState.OVERTOOK:
             try:
                 hold.version = fences.overtake(self._manager.store, self.name, hold.token)
             except BaseException:

@@ -23,6 +23,8 @@ from sortedcontainers import SortedDict
 
 from rome.errors import Conflict, InterfaceError
 from rome.storage.keys import row_key_of
+from rome.storage.lock_table import LockTable
+from rome.storage.memory_locks import MemoryLocks
 from rome.storage.registry import takes_options
 from rome.storage.store import (
     CATALOG,
@@ -48,6 +50,9 @@ from rome.storage.store import (
 )
 from rome.storage.undo import Columns, Digests, Past, Present, existing, fetch_at
 from rome.url import URL
+
+_LOCK_TOKENS = b"locks"
+"""The counter of the fencing tokens."""
 
 LOG_COMMITS = 10_000
 LOG_BYTES = 64 * 1024 * 1024
@@ -140,8 +145,12 @@ class MemoryStore:
                 raise InterfaceError("the database to copy into is not empty")
             self._database.reset(copy)
 
+    def lock_table(self) -> LockTable:
+        """Return the lock table that all stores of this name share."""
+        return self._database.locks
+
     def close(self) -> None:
-        """Nothing is held; the database stays."""
+        """Do nothing: a store holds no resources, and the database stays."""
 
     def _ask(self, requests: Sequence[Request], at: int) -> Present:
         """One round: the present answers, and the commits after `at`. Lookups keep entries whose row is missing."""
@@ -190,6 +199,7 @@ class _Database:
 
     def __post_init__(self) -> None:
         self.counters: dict[bytes, int] = {}
+        self.locks = MemoryLocks(self._next_lock_token)
         self.reset()
 
     def reset(self, copy: _Snapshot | None = None) -> None:
@@ -275,6 +285,12 @@ class _Database:
     def advance(self, counter: bytes, value: int) -> None:
         """As the Store contract has it."""
         self.counters[counter] = max(value, self.counters.get(counter, 0))
+
+    def _next_lock_token(self) -> tuple[int, int]:
+        """Return a fencing token and the newest version. A copy of the database continues the counter."""
+        with self.lock:
+            token = self.counters[_LOCK_TOKENS] = self.counters.get(_LOCK_TOKENS, 0) + 1
+            return token, self.version
 
     def _lookup(self, request: Lookup) -> Columns:
         index = self._spaces.get(request.index, _EMPTY)

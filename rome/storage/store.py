@@ -35,6 +35,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from rome.errors import HistoryLost, SnapshotTooOld
+from rome.storage.lock_table import LockTable
 
 LAST = b"\xff"
 """Sorts behind every key: the end of a whole space."""
@@ -306,6 +307,12 @@ class Store(Protocol):
 
     def copy_from(self, source: Store) -> None:
         """Make this (empty) database a copy of the newest version of `source`, a store of the same engine."""
+
+    def lock_table(self) -> LockTable:
+        """Return the lock table of the database. The default, for stores that inherit from this class, uses commits."""
+        from rome.storage.commit_locks import CommitLocks
+
+        return CommitLocks(self)
 
     def close(self) -> None:
         """Release connections. The database stays."""

@@ -8,8 +8,8 @@ from rome.database.database import Database
 from rome.errors import Conflict, LockTimeout, OperationalError
 from rome.locks.holds import Hold
 from rome.locks.manager import TTL, manager_of
-from rome.locks.table import State
 from rome.sql.syntax.statement import LockWaitPolicy
+from rome.storage.lock_table import LockState
 from rome.transaction.reads.row_cache import CachedRow
 
 RowKey = tuple[int, bytes]
@@ -58,7 +58,7 @@ class RowLocks:
                 f"conflict on {tables}: another transaction has locked a row that lies before rows which this one has "
                 "locked, so waiting for it might be a deadlock; run the transaction again"
             ) from error
-        self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not State.HELD)
+        self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not LockState.HELD)
         return True
 
     def release(self) -> None:

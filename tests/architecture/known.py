@@ -20,9 +20,7 @@ IMPORTS_INSIDE_FUNCTIONS: dict[tuple[str, str], str] = {
     ("rome", "rome.dialect.explain"): "the driver must work where SQLAlchemy is not used",
     ("rome.dialect.base", "rome"): "SQLAlchemy imports a dialect before it asks for its driver",
     ("rome.dialect.base", "rome.dbapi"): "the same",
-    ("rome.locks.table", "rome.locks.commits"): "which lock table is imported depends on the store",
-    ("rome.locks.table", "rome.locks.memory"): "the same",
-    ("rome.locks.table", "rome.locks.redis"): "the same",
+    ("rome.storage.store", "rome.storage.commit_locks"): "the default of the contract is made of the contract",
 }
 
 CLASSES_OF_ONE_NAME: dict[str, str] = {

@@ -325,6 +325,6 @@ def test_a_lock_leaves_nothing_behind(redis_server: object) -> None:
     manager.lock("a").acquire()
     rome.drop_database(url)
     store = manager.store
-    (keys,) = store._server.round(lambda: [("KEYS", "{rome:clean}:*")])  # type: ignore[attr-defined]
+    (keys,) = store._server.round([("KEYS", "{rome:clean}:*")])  # type: ignore[attr-defined]
     assert keys == []
     manager.close()

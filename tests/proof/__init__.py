@@ -1,1 +1,1 @@
-"""Tests of the guarantees of transactions: anomalies, histories, faults."""
+"""Proof that transactions keep what is promised: anomalies, histories, faults."""

@@ -1,4 +1,4 @@
-"""Functions that the tests run in other processes."""
+"""What the processes of the tests do; they import it by name."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from typing import Any
 
 import rome
 from rome.errors import Conflict
-from rome.testing.child_processes import exit_with_parent
-from rome.verify.faults.commits import call_at_each_step
+from rome.verify.faults.commits import at_each_step
 
 
-def commit_with_signal(url: str, step: str, number: int, answers: Any) -> None:
-    """Add 1 to both rows in one transaction; the process sends itself a signal at a step of the commit."""
-    exit_with_parent()
+def commit_with_trouble(url: str, step: str, number: int, answers: Any) -> None:
+    """Add 1 to both rows in one transaction; at a step of the commit the process gets a signal."""
     connection = rome.connect(url)
     for row in (1, 2):
-        # Read and write back: ROME would replay a mere increment after a conflict.
+        # Read and written back: what is only incremented would be replayed after a conflict.
         ((value,),) = connection.execute("SELECT v FROM t WHERE id = ?", (row,)).fetchall()
         connection.execute("UPDATE t SET v = ? WHERE id = ?", (value + 1, row))
 
-    def send_signal(reached: str) -> None:
+    def at(reached: str) -> None:
         if reached == step:
             os.kill(os.getpid(), number)
 
     store: Any = connection.database.store
-    call_at_each_step(store, send_signal)
+    at_each_step(store, at)
     try:
         connection.commit()
     except Conflict:
@@ -35,4 +33,4 @@ def commit_with_signal(url: str, step: str, number: int, answers: Any) -> None:
         answers.put("committed")
 
 
-KILL, STOP, CONTINUE = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT
+KILL, STOP, GO_ON = signal.SIGKILL, signal.SIGSTOP, signal.SIGCONT

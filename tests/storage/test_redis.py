@@ -6,7 +6,6 @@ import uuid
 
 import pytest
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from rome.errors import (
     Conflict,
@@ -18,7 +17,7 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.locks import LockManager
-from rome.storage.redis import wire as wires
+from rome.storage.redis import connection as connections
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, FORMAT, Check, Count, Demand, Get, Lookup, Range, holds_entries
 from rome.testing.servers import own_valkey_server
@@ -151,26 +150,27 @@ class TestConnections:
 
     def test_a_commit_whose_answer_is_lost_is_applied_once(self, store, monkeypatch):
         commit(store, put(b"a"))
-        wire = store._server._idle[-1]
-        receive = wire.receive
+        connection = store._server._idle[-1]
+        exchange = connection.exchange
 
-        def receive_and_lose(count):
-            receive(count)
-            raise RedisConnectionError("the cable was pulled")
+        def exchange_and_lose(data, count):
+            exchange(data, count)
+            raise ConnectionError("the cable was pulled")
 
-        monkeypatch.setattr(wire, "receive", receive_and_lose)
+        monkeypatch.setattr(connection, "exchange", exchange_and_lose)
         check = Check(ROWS, b"a", b"a\0", 1)
         assert commit(store, put(b"a", b"2"), checks=[check]) == 2
         assert [committed.version for committed in store.changes(0)] == [1, 2]
 
     def test_a_broken_connection_is_not_used_again(self, store, monkeypatch):
         commit(store, put(b"a"))
-        wire = store._server._idle[-1]
-        monkeypatch.setattr(wire, "receive", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
+        connection = store._server._idle[-1]
+        monkeypatch.setattr(connection, "_reader", None)
+        with pytest.raises(AttributeError):
             store.version()
+        assert connection._socket.fileno() == -1
         assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
-        assert wire not in store._server._idle
+        assert connection not in store._server._idle
 
     def test_are_made_again_however_often(self, store, admin):
         for _ in range(120):
@@ -288,7 +288,7 @@ class TestRefusals:
             self.open(own_server, "app", "pw", database="other").fetch([Get(ROWS, (b"a",))])
 
     def test_more_than_a_command_can_have(self, store, monkeypatch):
-        monkeypatch.setattr(wires, "_MOST_ARGUMENTS", 100)
+        monkeypatch.setattr(connections, "_MOST_ARGUMENTS", 100)
         with pytest.raises(OperationalError, match="too much at once"):
             commit(store, *(put(b"%d" % number) for number in range(100)))
         assert store.version() == 0
@@ -446,7 +446,7 @@ class TestKeys:
         assert all(holds_entries(space) or space == ROWS for space in self.written(there))
 
     def written(self, store):
-        (fields,) = store._server.round(lambda: [("HKEYS", store._layout.meta)])
+        (fields,) = store._server.round([("HKEYS", store._layout.meta)])
         return [field[2:] for field in fields if field.startswith(b"s:")]
 
 

@@ -1,17 +1,21 @@
-"""Where a `rome+redis://` URL leads: the database's name, and how connections to its server are made."""
+"""What a `rome+redis://` URL names: a database, its server, and how a socket to the server is opened.
+
+A socket is TCP, TCP with TLS (`rome+rediss://`), or a Unix socket (`rome+unix://`). With the option `sentinel_service`
+the URL names Sentinels, and each new socket goes to the primary that they know at that time.
+"""
 
 from __future__ import annotations
 
+import socket
+import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
-
-from redis.backoff import NoBackoff
-from redis.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
-from redis.retry import Retry
+from functools import partial
 
 from rome.errors import InterfaceError
-from rome.storage.redis.wire import MakeConnection
 from rome.url import URL
+
+OpenSocket = Callable[[], socket.socket]
 
 OPTIONS = (
     "connect_timeout",
@@ -36,30 +40,41 @@ class Address:
     database: str
     server: str
     db: int
-    connect: MakeConnection
+    user: str | None
+    password: str | None
+    open_socket: OpenSocket
+    """Opens a socket to the server. Raises OSError, and what redis-py raises if Sentinels do not answer."""
+    socket_timeout: float
     log_commits: int
     log_bytes: int
 
 
+@dataclass(frozen=True)
+class _Timeouts:
+    connect: float
+    socket: float
+
+
 def read_address(url: URL) -> Address:
     """Take a URL apart. Raises InterfaceError that names what is wrong with it. Connects to nothing."""
-    db = _number(url, "db", 0, least=0)
-    kind, where, server = _where(url)
-    make = {"username": url.user, "password": url.password, "db": db, **_times(url), **_certificates(url)}
-    # ROME retries by itself, in full knowledge of what was sent; two layers of retries would multiply.
-    make |= {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
-    # A pool of redis-py's counts the connections that it ever made; it does not see ours come to their end.
-    make["max_connections"] = 2**31
-    if "sentinel_service" in url.options:
-        connect = _through_sentinels(url, make)
-        server = f"{url.options['sentinel_service']} (sentinels {server})"
+    timeouts = _Timeouts(_seconds(url, "connect_timeout", 5.0), _seconds(url, "socket_timeout", 30.0))
+    tls = _tls(url)
+    if url.store == "unix":
+        server, open_socket = _unix_address(url, timeouts)
     else:
-        connect = cast("MakeConnection", ConnectionPool(connection_class=kind, **make, **where).make_connection)
+        server = _host_port(url.host or "localhost", url.port or 6379)
+        open_socket = partial(_open_tcp, url.host or "localhost", url.port or 6379, timeouts, tls)
+    if "sentinel_service" in url.options:
+        open_socket = _through_sentinels(url, timeouts, tls)
+        server = f"{url.options['sentinel_service']} (sentinels {server})"
     return Address(
         database=_database(url),
         server=server,
-        db=db,
-        connect=connect,
+        db=_number(url, "db", 0, least=0),
+        user=url.user,
+        password=url.password,
+        open_socket=open_socket,
+        socket_timeout=timeouts.socket,
         log_commits=_number(url, "log_commits", 10_000),
         log_bytes=_number(url, "log_bytes", 64 * 1024 * 1024),
     )
@@ -76,41 +91,19 @@ def _database(url: URL) -> str:
     return name or option
 
 
-def _where(url: URL) -> tuple[type[Any], dict[str, Any], str]:
-    """The class of connections, the arguments that say where to, and the server's name for messages."""
-    if url.store == "unix":
-        if url.host or not url.database:
-            raise InterfaceError(f"the ROME URL {url} has no socket path; write rome+unix:///path.sock?database=NAME")
-        path = "/" + url.database
-        return UnixDomainSocketConnection, {"path": path}, path
-    host, port = url.host or "localhost", url.port or 6379
-    kind = SSLConnection if url.store == "rediss" else Connection
-    return kind, {"host": host, "port": port, "socket_keepalive": True}, _host_port(host, port)
-
-
 def _host_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _times(url: URL) -> dict[str, Any]:
-    names = {"socket_timeout": ("socket_timeout", 30.0), "connect_timeout": ("socket_connect_timeout", 5.0)}
-    times = {}
-    for option, (argument, default) in names.items():
-        text = url.options.get(option, str(default))
-        try:
-            times[argument] = float(text)
-        except ValueError:
-            times[argument] = -1.0
-        if not times[argument] > 0:
-            raise InterfaceError(f"option {option!r} of the ROME URL {url} is not a number of seconds: {text!r}")
-    return times
-
-
-def _certificates(url: URL) -> dict[str, str]:
-    named = {name: value for name, value in url.options.items() if name.startswith("ssl_")}
-    if named and url.store != "rediss":
-        raise InterfaceError(f"option {min(named)!r} of the ROME URL {url} is for rome+rediss:// only")
-    return named
+def _seconds(url: URL, option: str, default: float) -> float:
+    text = url.options.get(option, str(default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        raise InterfaceError(f"option {option!r} of the ROME URL {url} is not a number of seconds: {text!r}")
+    return seconds
 
 
 def _number(url: URL, option: str, default: int, least: int = 1) -> int:
@@ -120,9 +113,91 @@ def _number(url: URL, option: str, default: int, least: int = 1) -> int:
     return int(text)
 
 
-def _through_sentinels(url: URL, make: dict[str, Any]) -> MakeConnection:
-    """Connections to the primary that Sentinels know; the URL's host is one of them, `sentinels` lists others."""
-    from redis.sentinel import Sentinel, SentinelConnectionPool
+# ── sockets ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class _Tls:
+    """The options of TLS. Files are read for each connection, so that renewed certificates count at once."""
+
+    verify: ssl.VerifyMode
+    ca_certs: str | None
+    certfile: str | None
+    keyfile: str | None
+
+    def wrap(self, opened: socket.socket, host: str) -> socket.socket:
+        """Return a socket with TLS. Raises OSError, also for certificates that can't be read or trusted."""
+        context = ssl.create_default_context()
+        context.check_hostname = self.verify is not ssl.CERT_NONE
+        context.verify_mode = self.verify
+        if self.certfile is not None:
+            context.load_cert_chain(self.certfile, self.keyfile)
+        if self.ca_certs is not None:
+            context.load_verify_locations(self.ca_certs)
+        return context.wrap_socket(opened, server_hostname=host)
+
+
+_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+def _tls(url: URL) -> _Tls | None:
+    """Return the options of TLS; None for a URL without TLS."""
+    named = {name: value for name, value in url.options.items() if name.startswith("ssl_")}
+    if url.store != "rediss":
+        if named:
+            raise InterfaceError(f"option {min(named)!r} of the ROME URL {url} is for rome+rediss:// only")
+        return None
+    verify = named.get("ssl_cert_reqs", "required")
+    if verify not in _VERIFY:
+        raise InterfaceError(
+            f"option 'ssl_cert_reqs' of the ROME URL {url} is not one of {', '.join(_VERIFY)}: {verify!r}"
+        )
+    certfile, keyfile = named.get("ssl_certfile"), named.get("ssl_keyfile")
+    if keyfile is not None and certfile is None:
+        raise InterfaceError(f"option 'ssl_keyfile' of the ROME URL {url} needs 'ssl_certfile'")
+    return _Tls(_VERIFY[verify], named.get("ssl_ca_certs"), certfile, keyfile)
+
+
+def _open_tcp(host: str, port: int, timeouts: _Timeouts, tls: _Tls | None) -> socket.socket:
+    opened = socket.create_connection((host, port), timeouts.connect)
+    try:
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if tls is not None:
+            opened = tls.wrap(opened, host)
+        opened.settimeout(timeouts.socket)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _unix_address(url: URL, timeouts: _Timeouts) -> tuple[str, OpenSocket]:
+    """Return the path of a Unix socket, and a function that opens it."""
+    if url.host or not url.database:
+        raise InterfaceError(f"the ROME URL {url} has no socket path; write rome+unix:///path.sock?database=NAME")
+    path = "/" + url.database
+    return path, partial(_open_unix, path, timeouts)
+
+
+def _open_unix(path: str, timeouts: _Timeouts) -> socket.socket:
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        opened.settimeout(timeouts.connect)
+        opened.connect(path)
+        opened.settimeout(timeouts.socket)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _through_sentinels(url: URL, timeouts: _Timeouts, tls: _Tls | None) -> OpenSocket:
+    """Return a function that opens a socket to the primary that Sentinels know.
+
+    The URL's host is one of the Sentinels, the option `sentinels` lists others.
+    """
+    from redis.sentinel import Sentinel
 
     if url.store == "unix":
         raise InterfaceError(f"option 'sentinel_service' of the ROME URL {url} needs a host")
@@ -132,9 +207,12 @@ def _through_sentinels(url: URL, make: dict[str, Any]) -> MakeConnection:
         if not host or not port.isdigit():
             raise InterfaceError(f"option 'sentinels' of the ROME URL {url} is not host:port,host:port…: {item!r}")
         hosts.append((host, int(port)))
-    times = {name: make[name] for name in ("socket_timeout", "socket_connect_timeout")}
-    sentinel = Sentinel(hosts, **times)  # type: ignore[no-untyped-call]
-    pool: Any = SentinelConnectionPool(  # type: ignore[no-untyped-call]
-        url.options["sentinel_service"], sentinel, ssl=url.store == "rediss", **make
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]
+        hosts, socket_timeout=timeouts.socket, socket_connect_timeout=timeouts.connect
     )
-    return cast("MakeConnection", pool.make_connection)
+
+    def open_socket() -> socket.socket:
+        host, port = sentinel.discover_master(url.options["sentinel_service"])  # type: ignore[no-untyped-call]
+        return _open_tcp(host, port, timeouts, tls)
+
+    return open_socket

@@ -1,141 +1,274 @@
-"""Connections to one server: rounds of commands.
+"""Connections to one server: a pool, rounds of commands, scripts and retries.
 
-Idle connections are kept on a stack: the one used last is taken first, so that few stay in use and the others grow
-old and are dropped by the server. A stack is a list, whose append and pop are atomic: threads and green threads need
-no lock. After a fork the child leaves the parent's connections alone.
+    round     the commands that are sent at once; their replies come back in one round trip
+    pool      idle connections on a stack: the one used last is taken first, so that few stay in use and the server
+              drops the others when they grow old. `append` and `pop` of a list are atomic, so threads and green threads
+              need no lock. After a fork the child forgets its parent's connections.
+    scripts   sent in full (EVAL) the first time and by their hash (EVALSHA) from then on, so that loading one costs no
+              round trip. If the server answers NOSCRIPT, the round is sent again with all scripts in full.
+    retries   a connection can break at any time. A read may be repeated, and so may a commit, which has a token; so
+              every round that breaks is sent again on a fresh connection. Only a server that was never reached is
+              reported at once.
 
-A connection can break at any time. Reads, and commits by their token, may be asked for again, so every round may: it
-is sent once more on a fresh connection. Only a server that was never reached is reported at once.
+A connection is a plain socket and hiredis's parser: bytes out, replies in, in fewer steps than a client library takes
+for each command. The protocol is RESP2.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import time
 import weakref
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha1
+from importlib.resources import files
 from typing import Any
 
+from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
-from rome.errors import StoreUnavailable
-from rome.storage.redis.failures import LOST, is_forgotten_script, unreachable
-from rome.storage.redis.scripts import Command, Scripts
-from rome.storage.redis.wire import MakeConnection, Packed, Wire, pack
+from rome.errors import OperationalError, StoreUnavailable
+from rome.storage.redis.address import Address
+from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
 from rome.storage.store import Stats
 
+Argument = bytes | str | int
+Command = tuple[Argument, ...]
+
+Packed = tuple[bytes, int, Any]
+"""A round: its commands as bytes, their number, and anything that its maker needs to read the replies."""
+
 _PAUSES = (0.0, 0.05, 0.25, 1.0)
-"""Seconds before each further try, after a connection broke."""
+"""Seconds before each further attempt, after a connection broke."""
 
 _MOST_IDLE = 64
+_MOST_ARGUMENTS = 1_000_000
+_BUFFER = 64 * 1024
+_UNFINISHED = object()
 
 
 class Server:
     """Sends rounds of commands to a server. Threads share it."""
 
-    def __init__(self, connect: MakeConnection, name: str, stats: Stats) -> None:
-        """`name` is the server's, for messages."""
-        self.name = name
+    def __init__(self, address: Address, stats: Stats) -> None:
+        self.name = address.server
+        """The server's name in messages."""
         self.scripts = Scripts()
-        self._make: Callable[[], Wire] = lambda: Wire(connect())
+        self.open_socket = address.open_socket
+        self._address = address
         self._stats = stats
-        self._idle: list[Wire] = []
+        self._idle: list[Connection] = []
         _servers.add(self)
 
     def open(self) -> None:
-        """Connect once, to learn whether the server takes us. Raises StoreUnavailable."""
-        self._give_back(self._connect())
+        """Connect once, to learn whether the server accepts us. Raises StoreUnavailable."""
+        self._idle.append(self._connect())
 
     def close(self) -> None:
-        """Disconnect what is idle."""
+        """Close the idle connections."""
         idle, self._idle = self._idle, []
-        for wire in idle:
-            wire.close()
+        for connection in idle:
+            connection.close()
 
-    def round(self, make_commands: Callable[[], Sequence[Command]]) -> list[Any]:
-        """Send commands, one round trip; their replies, among which errors of the server stand as they are.
+    def round(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one round trip and return their replies, errors of the server among them.
 
-        `make_commands` is called again if the round is sent again. Raises StoreUnavailable if the connection breaks
-        again and again, OperationalError for too many arguments.
+        Raises StoreUnavailable if the connection breaks again and again, OperationalError for too many arguments.
         """
-
-        def packed() -> Packed:
-            commands = make_commands()
-            return pack(commands), len(commands)
-
-        replies, size = self.exchange(packed(), packed)
+        packed = pack(commands), len(commands), None
+        replies, size, _ = self.exchange(packed, lambda: packed)
         self._stats.add(1, len(replies), 0, size)
         return replies
 
-    def exchange(self, packed: Packed, pack_again: Callable[..., Packed], *of: Any) -> tuple[list[Any], int]:
-        """As `round`, for commands that are packed already, and not counted; also the bytes sent and received.
+    def run_script(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> tuple[Any, int]:
+        """Run a script in one round trip; return its reply and how often it was sent.
 
-        `of`: what `pack_again` is called with.
+        Raises StoreUnavailable, OperationalError as `round` does, and the error for a reply that is one.
         """
-        try:
-            answered = self._exchange(*packed)
-            if answered is not None:
-                return answered
-        except LOST as error:
-            return self._exchange_again(partial(pack_again, *of), error)
-        return self._exchange_again(partial(pack_again, *of), None)
+        packed = self._pack_script(script, keys, *arguments)
+        (reply,), size, sent = self.exchange(packed, self._pack_script, script, keys, *arguments)
+        self._stats.add(1, 1, 0, size)
+        if type(reply) is ResponseError:
+            raise refused(self.name, reply)
+        return reply, sent
 
-    def _exchange_again(self, pack_again: Callable[[], Packed], lost: Exception | None) -> tuple[list[Any], int]:
-        """Exchange on fresh connections, after one broke; or at once (`lost` is None) because scripts are forgotten."""
-        pauses = iter(_PAUSES)
+    def _pack_script(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> Packed:
+        return pack_one(self.scripts.call(script, keys, *arguments)), 1, None
+
+    def exchange(self, packed: Packed, pack_again: Callable[..., Packed], *of: Any) -> tuple[list[Any], int, int]:
+        """Send a round; return the replies, the bytes sent and received, and how often it was sent. Counts nothing.
+
+        To send the round again, it is made again by `pack_again(*of)`, for its scripts must then be in full.
+        """
+        lost: Exception | None = None
+        pauses: Iterator[float] | None = None
+        sent = 0
         while True:
-            self.scripts.forget()
-            if lost is not None:
-                pause = next(pauses, None)
-                if pause is None:
-                    raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
-                self.close()
-                time.sleep(pause)
+            data, count, _ = packed
+            broken = False
+            sent += 1
             try:
-                answered = self._exchange(*pack_again())
-            except (*LOST, StoreUnavailable) as error:
-                if lost is None and isinstance(error, StoreUnavailable):
-                    raise
-                lost = error
+                try:
+                    connection = self._idle.pop()
+                except IndexError:
+                    connection = self._connect()
+                replies = connection.exchange(data, count)
+            except LOST as error:
+                lost, broken = error, True
+            except StoreUnavailable as error:
+                if lost is None:
+                    raise  # the server was never reached
+                lost, broken = error, True
             else:
-                if answered is not None:
-                    return answered
+                size = len(data) + connection.received
+                is_forgotten = connection.errors and any(map(is_forgotten_script, connection.errors))
+                if len(self._idle) < _MOST_IDLE:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+                if not is_forgotten:
+                    return replies, size, sent
+            self.scripts.forget()
+            if broken:
+                pauses = pauses or iter(_PAUSES)
+                self._pause(pauses, lost)
+            packed = pack_again(*of)
 
-    def _exchange(self, data: bytes, count: int) -> tuple[list[Any], int] | None:
-        """One try; None if the server does not know a script that was called by its hash."""
-        try:
-            wire = self._idle.pop()
-        except IndexError:
-            wire = self._connect()
-        try:
-            wire.send(data)
-            replies = wire.receive(count)
-        except BaseException:
-            # Replies may be under way that belong to nobody: this connection is never used again.
-            wire.close()
-            raise
-        answered = replies, len(data) + wire.received
-        is_forgotten = wire.errors and any(map(is_forgotten_script, wire.errors))
-        self._give_back(wire)
-        return None if is_forgotten else answered
+    def _pause(self, pauses: Iterator[float], lost: Exception | None) -> None:
+        """Wait before the next attempt. Raises StoreUnavailable if there were enough of them."""
+        pause = next(pauses, None)
+        if pause is None:
+            raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
+        self.close()
+        time.sleep(pause)
 
-    def _connect(self) -> Wire:
+    def _connect(self) -> Connection:
         try:
-            return self._make()
+            connection = Connection(self.open_socket())
+            connection.log_in(self._address)
         except (*LOST, ResponseError) as error:
             raise unreachable(self.name, error) from error
-
-    def _give_back(self, wire: Wire) -> None:
-        if len(self._idle) < _MOST_IDLE:
-            self._idle.append(wire)
-        else:
-            wire.close()
+        return connection
 
     def leave(self) -> None:
-        """In a child of fork: it shares the sockets of its parent, and must neither use nor shut them down."""
+        """Forget the idle connections, in a child of fork: their sockets belong to the parent."""
         self._idle = []
 
+
+class Connection:
+    """A connection that one thread may use at a time."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self.errors: list[ResponseError] = []
+        """Those among the last replies that are errors."""
+        self.received = 0
+        """The bytes of the last replies."""
+        self._socket = opened
+        self._buffer = bytearray(_BUFFER)
+        self._reader = Reader(replyError=self._error, notEnoughData=_UNFINISHED)
+
+    def exchange(self, data: bytes, count: int) -> list[Any]:
+        """Send some commands and return their replies, errors of the server among them.
+
+        Closes the connection if anything goes wrong: replies may be under way that belong to nobody. Raises OSError,
+        also if the server says that it is still loading its data.
+        """
+        if self.errors:
+            self.errors.clear()
+        received = 0
+        replies: list[Any] = []
+        buffer, reader = self._buffer, self._reader
+        try:
+            self._socket.sendall(data)
+            while len(replies) < count:
+                size = self._socket.recv_into(buffer)
+                if not size:
+                    raise ConnectionError("the server has closed it")
+                received += size
+                reader.feed(buffer, 0, size)  # type: ignore[arg-type] # any buffer will do
+                replies += iter(reader.gets, _UNFINISHED)
+            for error in self.errors:
+                if str(error).startswith("LOADING"):
+                    raise ConnectionError(str(error))
+        except BaseException:
+            self.close()
+            raise
+        self.received = received
+        return replies
+
+    def log_in(self, address: Address) -> None:
+        """Authenticate and select the server's database. Raises ResponseError if the server refuses, OSError."""
+        commands: list[Command] = []
+        if address.user or address.password:
+            login = (address.user, address.password or "") if address.user else (address.password or "",)
+            commands.append(("AUTH", *login))
+        if address.db:
+            commands.append(("SELECT", address.db))
+        # For CLIENT LIST. Older servers and strict ACLs refuse it, and that does no harm.
+        commands.append(("CLIENT", "SETINFO", "LIB-NAME", "rome"))
+        *needed, _ = self.exchange(pack(commands), len(commands))
+        for reply in needed:
+            if isinstance(reply, ResponseError):
+                self.close()
+                raise reply
+
+    def close(self) -> None:
+        """Close the connection, whatever its state."""
+        self._socket.close()
+
+    def _error(self, text: str) -> ResponseError:
+        error = ResponseError(text)
+        self.errors.append(error)
+        return error
+
+
+def pack(commands: Sequence[Command]) -> bytes:
+    """Return the bytes of commands. Raises OperationalError for one of too many arguments."""
+    return b"".join(map(pack_one, commands))
+
+
+def pack_one(command: Command) -> bytes:
+    """Return the bytes of a command. Raises OperationalError for one of too many arguments."""
+    if len(command) > _MOST_ARGUMENTS:
+        raise OperationalError(
+            f"too much at once for the server: a command of {len(command)} keys and values, the most is "
+            f"{_MOST_ARGUMENTS}; divide the transaction"
+        )
+    packed: bytes = pack_command(command)  # type: ignore[arg-type] # hiredis declares it too narrowly
+    return packed
+
+
+class Scripts:
+    """ROME's Lua scripts, and which of them the server is believed to know.
+
+    Threads share it: a wrong belief costs a round trip.
+    """
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def call(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> Command:
+        """Return the command that runs a script."""
+        text, digest = _SCRIPTS[script]
+        if script in self._known:
+            return ("EVALSHA", digest, len(keys), *keys, *arguments)
+        self._known.add(script)
+        return ("EVAL", text, len(keys), *keys, *arguments)
+
+    def forget(self) -> None:
+        """Send all scripts in full again: the server may have been restarted, or be another one."""
+        self._known.clear()
+
+
+def _load(script: str) -> tuple[str, str]:
+    """Return a script's text and the hash that the server knows it by."""
+    folder = files(__package__)
+    text = "\n".join(folder.joinpath(name + ".lua").read_text(encoding="utf-8") for name in ("common", script))
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+_SCRIPTS = {script: _load(script) for script in ("clear", "commit", "copy", "count", "counter", "lock", "rows")}
 
 _servers: weakref.WeakSet[Server] = weakref.WeakSet()
 

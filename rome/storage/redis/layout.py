@@ -51,24 +51,25 @@ class Layout:
         """The values of a space, or its entries."""
         return self._prefix + b"s:" + space
 
+    def wake(self, lock: bytes) -> bytes:
+        """Return the name of the stream of a lock's releases."""
+        return self._prefix + b"wake:" + lock
+
     def order(self, space: bytes) -> bytes:
         """The sorted keys of a space of values."""
         return self._prefix + b"o:" + space
 
 
-_numbers = Struct(">4Q")
-
-
-def read_state(data: bytes) -> tuple[int, int, int, bytes]:
-    """The newest version, the catalog's version, the horizon, and the digests."""
-    version, horizon, _, catalog = _numbers.unpack_from(data)
-    return version, catalog, horizon, data[32:]
+STATE = Struct(">4Q8s8s8s")
+"""The state: newest version, horizon, bytes of the log, catalog's version; digests of the incarnation, the catalog's
+version and the newest version.
+"""
 
 
 def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
-    """The state of a copy, whose log begins at the version that it copies."""
-    version, catalog, _, digests = read_state(state)
-    return _numbers.pack(version, version, 0, catalog) + incarnation + digests[8:]
+    """Return the state of a copy, whose log begins at the version that it copies."""
+    version, _, _, catalog, _, *digests = STATE.unpack(state)
+    return STATE.pack(version, version, 0, catalog, incarnation, *digests)
 
 
 def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
@@ -76,10 +77,10 @@ def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
     return [_read_entry(entry_id, fields) for entry_id, fields in entries]
 
 
-def before(entry: LogEntry) -> tuple[int, bytes]:
-    """What a commit of the log left behind: the last version that wrote to the catalog, and the digests of then."""
-    data = entry[1][1]
-    return int.from_bytes(data[:8], "big"), data[8:]
+def state_before(entry: LogEntry) -> tuple[int, bytes, bytes]:
+    """Return the state before a commit of the log: the catalog's version, its digest, the newest version's digest."""
+    data = entry[1][1]  # only a catalog's version of 0, without digests, for the first commit
+    return int.from_bytes(data[:8], "big"), data[16:24], data[24:]
 
 
 def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:

@@ -1,8 +1,16 @@
-"""Requests as Redis commands, and their replies as answers.
+"""Pack requests as Redis commands, and make their answers of the replies.
 
-One command a request. Where Redis has it, it is used: HMGET, HGETALL, ZRANGE, ZLEXCOUNT. Rows in key order and rows
-by an index take two steps, of which the second needs what the first finds: the script rows.lua makes both on the
-server. The keys of several ranges are counted by count.lua.
+    Get        HMGET            ZMSCORE in a space of entries
+    Whole      HGETALL
+    Range      rows.lua         ZRANGE BYLEX in a space of entries
+    Lookup     rows.lua
+    Count      ZLEXCOUNT        count.lua for several ranges
+
+One command a request, native where Redis has it. Rows in key order and rows by an index take two steps, of which the
+second needs what the first finds; the script rows.lua does both on the server.
+
+A round is a MULTI of the state of the database (a part of the meta hash), the requests and, at an older version, the
+log since then. So all of it is from one version.
 """
 
 from __future__ import annotations
@@ -11,47 +19,65 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
+from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import Layout
-from rome.storage.redis.scripts import Command, Scripts
-from rome.storage.redis.wire import pack
 from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Whole, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
 
-Question = tuple[bytes, Read]
-"""The command that asks for a request, packed, and what reads its reply."""
+_EXEC = pack([("EXEC",)])
 
 
-class Questions:
-    """Makes questions about one database."""
+class Rounds:
+    """Packs the rounds of fetches from one database."""
 
     def __init__(self, layout: Layout, scripts: Scripts) -> None:
         self._layout = layout
         self._scripts = scripts
+        state = "HMGET", layout.meta, "state", "format"
+        self._state_only: Packed = pack([state]), 1, []
+        self._begin = pack([("MULTI",), state])
         self._nothing: Command = ("EXISTS", layout.meta)
         self._heads: dict[bytes, bytes] = {}
+        """By space of values: the beginning of the packed command that gets one key."""
 
-    def of(self, request: Request) -> Question:
-        """The question for a request. A Lookup's answer keeps entries whose row is missing."""
-        if isinstance(request, Get):
-            space, keys = request
-            if len(keys) == 1 and space[:1] != b"i":
-                # Most questions are of this kind.
+    def pack(self, requests: Sequence[Request], at: int | None) -> Packed:
+        """Return the round that fetches requests, with a reader for each reply; None where the reply is the answer.
+
+        An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, one for each
+        request and, if `at` is given, the log since that version.
+        """
+        asked = [self._begin]
+        readers: list[Read | None] = []
+        for request in requests:
+            if type(request) is Get and len(request.keys) == 1:
+                # Most requests are of this kind: the head of the command is packed once for each space.
+                space, (key,) = request
                 head = self._heads.get(space) or self._head(space)
-                (key,) = keys
-                return b"%b$%d\r\n%b\r\n" % (head, len(key), key), _as_it_is
-        command, read = self._asked(request)
-        return pack((command,)), read
+                if head:
+                    asked.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
+                    readers.append(None)
+                    continue
+            command, read = self._command(request)
+            asked.append(pack_one(command))
+            readers.append(read)
+        if at is not None:
+            asked.append(pack_one(("XRANGE", self._layout.log, at + 1, "+")))
+        elif not readers:
+            return self._state_only
+        asked.append(_EXEC)
+        return b"".join(asked), len(asked) + 1, readers
 
     def _head(self, space: bytes) -> bytes:
-        """What the packed command that gets one key of a space begins with. There are as many spaces as tables."""
+        if holds_entries(space):
+            return b""
         name = self._layout.values(space)
         head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n" % (len(name), name)
         return head
 
-    def _asked(self, request: Request) -> tuple[Command, Read]:
+    def _command(self, request: Request) -> tuple[Command, Read | None]:
         if isinstance(request, Get):
             return self._get(request)
         if isinstance(request, Lookup):
@@ -62,16 +88,16 @@ class Questions:
             return ("HGETALL", self._layout.values(request.space)), _read_whole
         return self._count(request)
 
-    def _get(self, request: Get) -> tuple[Command, Read]:
+    def _get(self, request: Get) -> tuple[Command, Read | None]:
         space, keys = request
         if not keys:
             return self._nothing, _read_nothing
         name = self._layout.values(space)
         if holds_entries(space):
             return ("ZMSCORE", name, *keys), _read_scores
-        return ("HMGET", name, *keys), _as_it_is
+        return ("HMGET", name, *keys), None
 
-    def _range(self, request: Range) -> tuple[Command, Read]:
+    def _range(self, request: Range) -> tuple[Command, Read | None]:
         space, begin, end, limit, reverse = request
         name = self._layout.values(space)
         if holds_entries(space):
@@ -81,7 +107,7 @@ class Questions:
             return command + _limit(limit), _read_entries
         return self._rows("keys", self._layout.order(space), name, ((begin, end),), limit, reverse)
 
-    def _lookup(self, request: Lookup) -> tuple[Command, Read]:
+    def _lookup(self, request: Lookup) -> tuple[Command, Read | None]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
             return self._nothing, _read_no_columns
@@ -90,27 +116,27 @@ class Questions:
 
     def _rows(
         self, what: str, order: bytes, rows: bytes, ranges: Sequence[Sequence[bytes]], limit: int | None, reverse: bool
-    ) -> tuple[Command, Read]:
+    ) -> tuple[Command, Read | None]:
         direction = "reverse" if reverse else "forward"
         most = -1 if limit is None else limit
         keys = (self._layout.meta, order, rows)
         read = _read_columns if what == "entries" else _read_pairs
         return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), read
 
-    def _count(self, request: Count) -> tuple[Command, Read]:
+    def _count(self, request: Count) -> tuple[Command, Read | None]:
         space, ranges = request
         name = self._layout.values(space) if holds_entries(space) else self._layout.order(space)
         if len(ranges) == 1:
             ((begin, end),) = ranges
-            return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), _as_it_is
-        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *chain(*ranges)), _as_it_is
+            return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), None
+        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *chain(*ranges)), None
 
 
 def rows_in(answer: Any) -> int:
-    """How many values an answer hands out."""
+    """Return how many values an answer contains."""
     if isinstance(answer, list):
         return len(answer) - answer.count(None)
-    if isinstance(answer, tuple):
+    if isinstance(answer, tuple):  # of a Whole or a Lookup
         values = answer[1]
         return len(values) if all(values) else len(values) - values.count(None)
     return 0
@@ -118,10 +144,6 @@ def rows_in(answer: Any) -> int:
 
 def _limit(limit: int | None) -> tuple[str | int, ...]:
     return () if limit is None else ("LIMIT", 0, limit)
-
-
-def _as_it_is(reply: Any) -> Any:
-    return reply
 
 
 def _read_nothing(_reply: Any) -> list[Any]:

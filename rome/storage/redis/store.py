@@ -1,49 +1,33 @@
-"""The Store contract on one Redis or Valkey server."""
+"""The Store contract on one Redis or Valkey server: each fetch and each commit is one round trip."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
 from rome.fast_tuples import tuple_maker
+from rome.storage.lock_table import LockTable
 from rome.storage.redis.address import Address
-from rome.storage.redis.connection import Server
+from rome.storage.redis.connection import Argument, Command, Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import Layout, before, read_log, read_state, state_of_copy
-from rome.storage.redis.reads import Question, Questions, rows_in
-from rome.storage.redis.scripts import Argument, Command
-from rome.storage.redis.wire import Packed, pack
+from rome.storage.redis.layout import STATE, Layout, read_log, state_before, state_of_copy
+from rome.storage.redis.locks import RedisLocks
+from rome.storage.redis.reads import Rounds, rows_in
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
-from rome.storage.store import (
-    FORMAT,
-    Batch,
-    Committed,
-    Fetched,
-    Lookup,
-    Request,
-    Stats,
-    Store,
-    history_lost,
-    too_old,
-)
+from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
 from rome.storage.undo import Digests, Present, existing, fetch_at
 
-_Counts = tuple[int, int, int, Digests]
+_State = tuple[int, int, int, Digests]
 """The newest version, the catalog's version, the horizon, and the digests."""
 
-_NEW: _Counts = 0, 0, 0, Digests(b"", b"", b"")
+_NEW: _State = 0, 0, 0, Digests(b"", b"", b"")
 
 _fetched = tuple_maker(Fetched)
 
-_command_of: Callable[[Question], bytes] = itemgetter(0)
-
-_EXEC = pack([("EXEC",)])
 _PAGE = 1000
 """Commits of the log that `changes` reads in one round."""
 
@@ -56,13 +40,12 @@ class RedisStore:
         self.stats = Stats()
         self._address = address
         self._layout = Layout(address.database)
-        self._server = Server(address.connect, address.server, self.stats)
-        self._questions = Questions(self._layout, self._server.scripts)
+        self._server = Server(address, self.stats)
+        self._rounds = Rounds(self._layout, self._server.scripts)
         self._read_meta = ("HMGET", self._layout.meta, "state", "format")
-        self._ask_meta = pack([self._read_meta])
-        self._ask_more = pack([("MULTI",), self._read_meta])
         self._permission_seen = False
-        self._meta_seen: tuple[Any, _Counts] = (None, _NEW)
+        self._last_state: tuple[Any, _State] = (None, _NEW)
+        """The reply of the last round that differed, and what it says."""
         self._server.open()
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
@@ -81,16 +64,17 @@ class RedisStore:
 
         Raises Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
         """
-        limits = self._address.log_commits, self._address.log_bytes
-        reply, sent = self._call("commit", *arguments_of(batch, *limits, not self._permission_seen))
+        address, layout = self._address, self._layout
+        arguments = arguments_of(batch, address.log_commits, address.log_bytes, not self._permission_seen)
+        reply, sent = self._server.run_script("commit", (layout.meta,), FORMAT, *arguments)
         self._permission_seen = True
-        refusal = self._refusal(reply)
-        if refusal is None:
-            return int(reply)
+        if type(reply) is int:
+            return reply
+        refusal = error_of(reply, address.server, address.database)
         # Where the version that the batch rests on is lost, the batch can't be there either.
         if sent > 1 and not isinstance(refusal, HistoryLost) and self._may_have_forgotten(batch):
             raise StoreUnavailable(
-                f"the connection to {self._address.server} was lost while committing, and its log is too short to tell "
+                f"the connection to {address.server} was lost while committing, and its log is too short to tell "
                 "whether the transaction was applied"
             ) from refusal
         raise refusal
@@ -122,7 +106,7 @@ class RedisStore:
         """
         if not isinstance(source, RedisStore):
             raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
-        (there,) = self._server.round(lambda: [("EXISTS", self._layout.meta, self._layout.counters)])
+        (there,) = self._server.round([("EXISTS", self._layout.meta, self._layout.counters)])
         if self._checked(there):
             raise InterfaceError("the database to copy into is not empty")
         ours, theirs = self._address, source._address
@@ -130,6 +114,10 @@ class RedisStore:
             source._run("copy", self._layout.meta, os.urandom(8))
         else:
             self._restore(source._run("copy"))
+
+    def lock_table(self) -> LockTable:
+        """Return the lock table of the database."""
+        return RedisLocks(self._server, self._layout, self._address)
 
     def close(self) -> None:
         """Disconnect. A store that is used again connects again."""
@@ -139,61 +127,48 @@ class RedisStore:
         self, requests: Sequence[Request], at: int | None
     ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
         """One round: the newest version, and the fields of Present. Lookups keep entries whose row is missing."""
-        of = self._questions.of
-        questions = [of(request) for request in requests]
-        replies, size = self._server.exchange(self._packed(questions, at), self._pack_again, requests, at)
+        packed = self._rounds.pack(requests, at)
+        replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, at)
         if len(replies) == 1:
             meta, rest = replies[0], []
         else:
             rest = replies[-1]
-            if isinstance(rest, ResponseError):
+            if type(rest) is ResponseError:
                 self._raise_first(replies)
             meta = rest.pop(0)
-        # Mostly they are those of the round before.
-        seen, counts = self._meta_seen
-        version, catalog, horizon, digests = counts if meta == seen else self._counts(meta)
+        # Mostly the state is that of the round before.
+        last, state = self._last_state
+        version, catalog, horizon, digests = state if meta == last else self._read_state(meta)
         tail: list[Committed] = []
         if at is not None:
             _demand_reachable(at, horizon, version)
             log = self._checked(rest.pop())
             if log:
-                catalog, were = before(log[0])
-                digests = _digests(digests.incarnation + were[8:], catalog)
+                catalog, catalog_digest, digest = state_before(log[0])
+                digests = Digests(digests.incarnation, digest, catalog_digest if catalog else b"")
                 tail = read_log(log)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
-        answers = []
         rows = 0
-        for (_, read), reply in zip(questions, rest, strict=True):
-            answer = read(reply)
-            rows += rows_in(answer)
-            answers.append(answer)
+        answers = rest
+        for place, read in enumerate(packed[2]):
+            answer = answers[place] if read is None else read(answers[place])
+            answers[place] = answer
+            rows += len(answer) - answer.count(None) if type(answer) is list else rows_in(answer)
         self.stats.add(1, len(replies), rows, size)
         return version, catalog, answers, tail, digests
 
-    def _pack_again(self, requests: Sequence[Request], at: int | None) -> Packed:
-        return self._packed([*map(self._questions.of, requests)], at)
-
-    def _packed(self, questions: Sequence[Question], at: int | None) -> Packed:
-        """The commands of a round that asks questions, with what tells its version."""
-        asked = b"".join(map(_command_of, questions))
-        count = len(questions)
-        if at is not None:
-            asked += pack([("XRANGE", self._layout.log, at + 1, "+")])
-            count += 1
-        return (self._ask_more + asked + _EXEC, count + 3) if count else (self._ask_meta, 1)
-
-    def _counts(self, meta: Any) -> _Counts:
-        """What the meta hash says of the newest version. Raises FormatError if it is of another format."""
-        state, number = self._checked(meta)
+    def _read_state(self, meta: Any) -> _State:
+        """Return what the meta hash says of the newest version. Raises FormatError if it is of another format."""
+        data, number = self._checked(meta)
         if number is None:
             return _NEW
         if int(number) != FORMAT:
             raise other_format(int(number), self._address.server, self._address.database)
-        version, catalog, horizon, digests = read_state(state)
-        counts = version, catalog, horizon, _digests(digests, catalog)
-        self._meta_seen = meta, counts
-        return counts
+        version, horizon, _, catalog, incarnation, catalog_digest, digest = STATE.unpack(data)
+        state = version, catalog, horizon, Digests(incarnation, digest, catalog_digest if catalog else b"")
+        self._last_state = meta, state
+        return state
 
     def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:
         while page:
@@ -206,30 +181,21 @@ class RedisStore:
     def _page(self, since: int) -> list[Committed]:
         layout = self._layout
         log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
-        meta, entries = self._executed(self._server.round(lambda: [("MULTI",), self._read_meta, log, ("EXEC",)]))
-        version, _, horizon, _ = self._counts(meta)
+        replies = self._server.round([("MULTI",), self._read_meta, log, ("EXEC",)])
+        if type(replies[-1]) is ResponseError:
+            self._raise_first(replies)
+        meta, entries = replies[-1]
+        version, _, horizon, _ = self._read_state(meta)
         _demand_reachable(since, horizon, version)
         return read_log(self._checked(entries))
 
     def _run(self, script: str, *arguments: Argument) -> Any:
         """Run a script that may refuse. Raises the error of its refusal."""
-        reply, _ = self._call(script, *arguments)
+        reply, _ = self._server.run_script(script, (self._layout.meta,), FORMAT, *arguments)
         refusal = self._refusal(reply)
         if refusal is not None:
             raise refusal
         return reply
-
-    def _call(self, script: str, *arguments: Argument) -> tuple[Any, int]:
-        """Run a script; its reply, and how often it was sent."""
-        sent = 0
-
-        def make_commands() -> list[Command]:
-            nonlocal sent
-            sent += 1
-            return [self._server.scripts.call(script, (self._layout.meta,), FORMAT, *arguments)]
-
-        (reply,) = self._server.round(make_commands)
-        return self._checked(reply), sent
 
     def _refusal(self, reply: Any) -> DatabaseError | None:
         """The error for a reply by which a script refuses."""
@@ -242,8 +208,8 @@ class RedisStore:
 
         Then its refusal may be due to itself. It was applied after all versions that its checks name.
         """
-        (meta,) = self._server.round(lambda: [self._read_meta])
-        _, _, horizon, _ = self._counts(meta)
+        (meta,) = self._server.round([self._read_meta])
+        _, _, horizon, _ = self._read_state(meta)
         return any(version < horizon for version in (*batch.seen, *(check.since for check in batch.checks)))
 
     def _restore(self, copied: Sequence[Any]) -> None:
@@ -260,18 +226,11 @@ class RedisStore:
             commands.append(("HSET", layout.meta, "state", state_of_copy(state, os.urandom(8)), "format", FORMAT))
         try:
             for command in commands:
-                (reply,) = self._server.round(partial(list[Command], (command,)))
+                (reply,) = self._server.round([command])
                 self._checked(reply)
         except BaseException:
             self.clear()
             raise
-
-    def _executed(self, replies: Sequence[Any]) -> list[Any]:
-        """The replies of a MULTI's commands. Raises the error of a command that was not even queued."""
-        if isinstance(replies[-1], ResponseError):
-            self._raise_first(replies)
-        executed: list[Any] = replies[-1]
-        return executed
 
     def _raise_first(self, replies: Sequence[Any]) -> None:
         """Raise the error for the first reply that is one."""
@@ -283,11 +242,6 @@ class RedisStore:
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
         return reply
-
-
-def _digests(data: bytes, catalog: int) -> Digests:
-    """The digests as they stand in the meta hash and in the log; a catalog that is at version 0 has none."""
-    return Digests(data[:8], data[16:], data[8:16] if catalog else b"")
 
 
 def _demand_reachable(at: int, horizon: int, version: int) -> None:

@@ -8,7 +8,7 @@ from struct import Struct
 from typing import Any
 
 from rome.errors import Conflict, DatabaseError, FormatError
-from rome.storage.redis.scripts import Argument
+from rome.storage.redis.connection import Argument
 from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
 Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
@@ -23,6 +23,7 @@ _HEADER = Struct(">QQ?4I").pack
 _CHECKS = Struct(">QcII").pack
 _WRITES = Struct(">III").pack
 _NUMBER = Struct(">Q").pack
+_NO_KEYS: dict[bytes, None] = {}
 _DEMANDS = {demand: demand.value for demand in Demand}
 
 
@@ -40,13 +41,15 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
     for (space, since, demand), (keys, bounds) in checks.items():
         lists += (_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
     for space, values in writes.items():
+        new = fresh.get(space, _NO_KEYS)
+        puts: Mapping[bytes, Any] = {**new, **values} if new else values  # the new keys first
+        deletions: list[bytes] = []
         if None in values.values():
-            _add_deletions(lists, space, values, fresh.get(space, {}))
-            continue
-        new = fresh.get(space) if fresh else None
-        lists.append(_WRITES(len(new) if new else 0, len(values), 0) + b"s:" + space)
-        puts = {**new, **values} if new else values
-        lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
+            deletions = [key for key, value in values.items() if value is None]
+            puts = {key: value for key, value in puts.items() if value is not None}
+        lists.append(_WRITES(len(new), len(puts), len(deletions)) + b"s:" + space)
+        lists += puts if holds_entries(space) else chain.from_iterable(puts.items())
+        lists += deletions
     drops = list(dict.fromkeys(batch.drops))
     if drops:
         lists += [b"s:" + space for space in drops]
@@ -118,17 +121,6 @@ def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, byte
         else:
             groups[common][1].extend((begin, end))
     return groups, fresh
-
-
-def _add_deletions(
-    lists: list[Argument], space: bytes, values: Mapping[bytes, bytes | None], new: Mapping[bytes, None]
-) -> None:
-    """Add the writes of one space, some of which are deletions."""
-    puts = {**new, **{key: value for key, value in values.items() if value is not None}}
-    deletions = [key for key, value in values.items() if value is None]
-    lists.append(_WRITES(len(new), len(puts), len(deletions)) + b"s:" + space)
-    lists += puts if holds_entries(space) else chain.from_iterable(puts.items())  # type: ignore[arg-type]
-    lists += deletions
 
 
 def _readable(data: Any) -> str:

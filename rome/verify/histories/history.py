@@ -1,6 +1,6 @@
-"""Histories of list appends: what the transactions did and saw, as their clients recorded it.
+"""What was done and seen: transactions of a list-append workload, as their clients recorded them.
 
-Each key holds a list. A transaction appends values and reads lists. A value is appended only once in the whole history.
+A key holds a list. A transaction appends values, each of them used only once in the whole history, and reads lists.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Append(NamedTuple):
-    """The value was appended to the key's list."""
+    """The value was put at the end of the key's list."""
 
     key: int
     value: int
@@ -34,14 +34,14 @@ class Outcome(enum.Enum):
     COMMITTED = "committed"
     ABORTED = "aborted"
     UNKNOWN = "unknown"
-    """The client got no response, or was killed before it could record one."""
+    """The client got no answer, or did not live to record it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One transaction: its operations in order, its outcome, and its begin and end on a clock that all clients share.
+    """One transaction: its operations in order, when it began and ended (one clock for all), and how.
 
-    `name` identifies it in reports. With an unknown outcome `end` has no meaning.
+    `name` tells it apart in reports. An unknown outcome has no meaningful `end`.
     """
 
     name: str
@@ -52,20 +52,20 @@ class Transaction:
 
     @property
     def appends(self) -> list[Append]:
-        """The transaction's appends, in order."""
+        """Its appends, in order."""
         return [operation for operation in self.operations if isinstance(operation, Append)]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All transactions, and the lists after the last of them (None: unknown)."""
+    """All transactions, and what the lists held when all was over (None: nobody looked)."""
 
     transactions: Sequence[Transaction]
     final: Mapping[int, tuple[int, ...]] | None = field(default=None)
 
 
 class Finding(NamedTuple):
-    """An anomaly that some isolation level forbids: its kind, and a description of this case."""
+    """Something that must not be seen at some level: the kind of anomaly, and the story of this one."""
 
     kind: str
-    description: str
+    story: str

@@ -1,19 +1,14 @@
-"""Locks of a database in this process: a dictionary and a condition variable."""
+"""The lock table of a database in this process: a dictionary and a condition variable."""
 
 from __future__ import annotations
 
 import os
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from rome.locks.clock import now
-from rome.locks.table import Attempt, State
-from rome.storage.memory import MemoryStore
-
-COUNTER = b"locks"
-"""The counter of the database that tokens come from: a copy of the database goes on with it, as with its fences."""
+from rome.storage.lock_table import Attempt, LockState, now
 
 
 class _Holder(NamedTuple):
@@ -22,41 +17,36 @@ class _Holder(NamedTuple):
 
 
 class MemoryLocks:
-    """A LockTable. All stores of one name share it."""
+    """The lock table that all stores of one memory database share."""
 
-    def __init__(self, database: Any) -> None:
-        """`database`: what MemoryStores of one name share."""
-        self._database = weakref.proxy(database)
+    def __init__(self, next_token: Callable[[], tuple[int, int]]) -> None:
+        """`next_token` returns a new fencing token and the database's version."""
+        self._next_token = next_token
         self._holders: dict[bytes, _Holder] = {}
         self._changed = threading.Condition()
         self._releases = 0
+        _tables.add(self)
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
-        """As the LockTable has it."""
+        """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
         states = []
         left = 0.0
         with self._changed:
             for name in names:
                 holder = self._holders.get(name)
                 if holder is not None and holder.owner != owner and holder.deadline > now():
-                    states.append(State.HELD)
+                    states.append(LockState.HELD)
                     left = holder.deadline - now()
                     if not skip:
                         break
                     continue
-                states.append(State.GRANTED if holder is None or holder.owner == owner else State.OVERTOOK)
+                states.append(LockState.GRANTED if holder is None or holder.owner == owner else LockState.OVERTOOK)
                 self._holders[name] = _Holder(owner, now() + ttl)
             token, version = self._next_token()
             return Attempt(tuple(states), token, version, left, self._releases)
 
-    def _next_token(self) -> tuple[int, int]:
-        with self._database.lock:
-            token = self._database.counters.get(COUNTER, 0) + 1
-            self._database.counters[COUNTER] = token
-            return token, self._database.version
-
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
-        """As the LockTable has it."""
+        """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
         with self._changed:
             if not self._holds(names, owner):
                 return False
@@ -64,7 +54,7 @@ class MemoryLocks:
             return True
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
-        """As the LockTable has it."""
+        """Give names back and wake waiters. Return False if `owner` did not hold all of them any more."""
         with self._changed:
             held = self._holds(names, owner)
             for name in names:
@@ -76,7 +66,7 @@ class MemoryLocks:
             return held
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
-        """As the LockTable has it."""
+        """Return when anything was released since the attempt that gave the ticket, at the latest after `seconds`."""
         with self._changed:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
 
@@ -85,28 +75,16 @@ class MemoryLocks:
         return all(holder is not None and holder.owner == owner for holder in holders)
 
     def begin_child(self) -> None:
-        """After a fork the database is a copy, and its locks are nobody's."""
+        """Forget all holders: after a fork the database is a copy, and the locks belong to the parent."""
         self._changed = threading.Condition()
         self._holders.clear()
 
 
-_tables: weakref.WeakKeyDictionary[Any, MemoryLocks] = weakref.WeakKeyDictionary()
-_tables_lock = threading.Lock()
-
-
-def memory_locks(store: MemoryStore) -> MemoryLocks:
-    """The table that all stores of this one's name share."""
-    database = store._database
-    with _tables_lock:
-        if database not in _tables:
-            _tables[database] = MemoryLocks(database)
-        return _tables[database]
+_tables: weakref.WeakSet[MemoryLocks] = weakref.WeakSet()
 
 
 def _begin_child() -> None:
-    global _tables_lock
-    _tables_lock = threading.Lock()
-    for table in list(_tables.values()):
+    for table in list(_tables):
         table.begin_child()
 
 

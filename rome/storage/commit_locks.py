@@ -1,8 +1,10 @@
-"""Locks on any Store, made of commits: a space of records, and asking again after growing pauses.
+"""A lock table made of commits, for any Store: a space of records, polled with growing pauses.
 
-A store has no clock. So a TTL is measured by who waits (in the manner of the lock client of DynamoDB): a record that
-has stayed the same for its whole TTL, by the waiter's own clock, belongs to a holder that renews it no more. A dead
-holder is therefore overtaken one TTL after the first who notices, and clocks that disagree do no harm.
+A store has no clock. So the waiter measures the TTL (as the lock client of DynamoDB does): a record that has not
+changed for its whole TTL, by the waiter's own clock, belongs to a holder that does not renew it any more. A dead holder
+is therefore overtaken one TTL after the first waiter has noticed it, and clocks that disagree do no harm.
+
+A free lock takes one round trip to take and one to release; to overtake one takes two.
 """
 
 from __future__ import annotations
@@ -16,12 +18,11 @@ from typing import Any, NamedTuple
 import msgpack
 
 from rome.errors import Conflict, SnapshotTooOld
-from rome.locks.clock import now
-from rome.locks.table import Attempt, State
+from rome.storage.lock_table import Attempt, LockState, now
 from rome.storage.store import Batch, Check, Demand, Get, Store, Write
 
 LOCKS = b"l"
-"""The space of the records: name → owner, TTL in seconds, how often it was renewed."""
+"""The space of the records: name → owner, TTL in seconds, number of renewals."""
 
 _SHORTEST_PAUSE = 0.002
 _LONGEST_PAUSE = 0.25
@@ -35,28 +36,28 @@ class _Record(NamedTuple):
 
 
 class CommitLocks:
-    """A LockTable."""
+    """The lock table of a database, made of commits."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._seen: dict[bytes, tuple[_Record, float]] = {}
-        """Of names that somebody else holds: the record, and since when it has been like that."""
+        """By name that another owner holds: its record, and when this process saw the record first."""
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
-        """As the LockTable has it. One round trip for names that are free."""
+        """Take names in order. One round trip for names that are free."""
         record = _Record(owner, ttl, 0)
         try:
             version = self._write([Check(LOCKS, *_only(name), 0, Demand.NO_KEYS) for name in names], names, record)
         except Conflict:
             return self._acquire_some(names, record, skip)
-        return Attempt((State.GRANTED,) * len(names), version, version)
+        return Attempt((LockState.GRANTED,) * len(names), version, version)
 
     def _acquire_some(self, names: Sequence[bytes], record: _Record, skip: bool) -> Attempt:
         for _ in range(_TRIES):
             version, found = self._read(names)
             states, left, waited = self._judge(names, found, record.owner, skip)
-            taken = [name for name, state in zip(names, states, strict=False) if state is not State.HELD]
+            taken = [name for name, state in zip(names, states, strict=False) if state is not LockState.HELD]
             if not taken:
                 break
             try:
@@ -65,31 +66,31 @@ class CommitLocks:
             except (Conflict, SnapshotTooOld):
                 continue
         else:
-            return Attempt((State.HELD,), 0, version, _LONGEST_PAUSE, 0.0)
+            return Attempt((LockState.HELD,), 0, version, _LONGEST_PAUSE, 0.0)
         return Attempt(states, version, version, left, waited)
 
     def _judge(
         self, names: Sequence[bytes], found: Sequence[_Record | None], owner: bytes, skip: bool
-    ) -> tuple[tuple[State, ...], float, float]:
-        """The states of the names; seconds until the one that blocks has had its TTL, and for how long we know it."""
-        states: list[State] = []
+    ) -> tuple[tuple[LockState, ...], float, float]:
+        """Return the states of the names; of the one that blocks, the seconds left of its TTL and those it was seen."""
+        states: list[LockState] = []
         left = waited = 0.0
         for name, record in zip(names, found, strict=True):
             if record is None or record.owner == owner:
-                states.append(State.GRANTED)
+                states.append(LockState.GRANTED)
                 continue
             waited = self._unchanged(name, record)
             if waited >= record.ttl:
-                states.append(State.OVERTOOK)
+                states.append(LockState.OVERTOOK)
                 continue
-            states.append(State.HELD)
+            states.append(LockState.HELD)
             left = record.ttl - waited
             if not skip:
                 break
         return tuple(states), left, waited
 
     def _unchanged(self, name: bytes, record: _Record) -> float:
-        """For how many seconds we have seen this record, and no other, under the name."""
+        """Return for how many seconds this process has seen this record, and no other, under the name."""
         with self._lock:
             seen = self._seen.get(name)
             if seen is None or seen[0] != record:
@@ -97,7 +98,7 @@ class CommitLocks:
             return now() - seen[1]
 
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
-        """As the LockTable has it."""
+        """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
         for _ in range(_TRIES):
             version, found = self._read(names)
             if any(record is None or record.owner != owner for record in found):
@@ -112,7 +113,7 @@ class CommitLocks:
         return False
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
-        """As the LockTable has it."""
+        """Give names back. Return False if `owner` did not hold all of them any more."""
         for _ in range(_TRIES):
             version, found = self._read(names)
             ours = [
@@ -127,7 +128,7 @@ class CommitLocks:
         return False
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
-        """As the LockTable has it: a quarter of the time that was waited already."""
+        """Sleep for a quarter of the time that the record has been seen already."""
         time.sleep(min(seconds, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, ticket / 4))))
 
     def _read(self, names: Sequence[bytes]) -> tuple[int, list[_Record | None]]:
@@ -145,5 +146,5 @@ class CommitLocks:
 
 
 def _only(name: bytes) -> tuple[bytes, bytes]:
-    """The range that holds just this key."""
+    """Return the range of one key."""
     return name, name + b"\x00"

@@ -1,4 +1,4 @@
-"""Locks on Redis and Valkey: one script a request (rome/storage/redis/lock.lua), and a stream to wait at.
+"""The lock table on Redis and Valkey: one script a request (lock.lua), and a stream to wait at.
 
 Why not the package python-redis-lock? It is no quicker (benchmarks/locks.py, Redis 7.0, both with renewal: uncontended
 158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, of the slowest twentieth over 1.1 and 5.1 ms). And it counts
@@ -20,56 +20,67 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rome.locks.table import Attempt, State
-from rome.storage.redis import RedisStore
+from redis.exceptions import ResponseError
 
-_STATES = {ord("g"): State.GRANTED, ord("o"): State.OVERTOOK, ord("h"): State.HELD}
+from rome.storage.lock_table import Attempt, LockState
+from rome.storage.redis.address import Address
+from rome.storage.redis.connection import Server
+from rome.storage.redis.failures import refused
+from rome.storage.redis.layout import Layout
+from rome.storage.redis.writes import REFUSALS, error_of
+from rome.storage.store import FORMAT
+
+_LONGEST_WAIT = 10.0
+_STATES = {ord("g"): LockState.GRANTED, ord("o"): LockState.OVERTOOK, ord("h"): LockState.HELD}
 
 
 class RedisLocks:
-    """A LockTable."""
+    """The lock table of one database."""
 
-    def __init__(self, store: RedisStore) -> None:
-        self._store = store
-        timeout = getattr(store._address.connect(), "socket_timeout", None)
+    def __init__(self, server: Server, layout: Layout, address: Address) -> None:
+        self._server = server
+        self._layout = layout
+        self._address = address
         self._permission_seen = False
-        self._longest_wait = 10.0 if timeout is None else min(10.0, timeout / 2)
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
-        """As the LockTable has it."""
+        """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
         answer, _ = self._run("acquire", names, owner, ttl, skip)
         version, token, left, ticket, letters = answer
         states = tuple(_STATES[letter] for letter in letters)
         return Attempt(states, int(token), int(version), int(left) / 1000, ticket)
 
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
-        """As the LockTable has it."""
+        """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
         held, _ = self._run("renew", names, owner, ttl)
         return bool(held == len(names))
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
-        """As the LockTable has it. Where the answer was lost, the first request may have done it: that is no loss."""
+        """Give names back and wake waiters. Return False if `owner` did not hold all of them any more.
+
+        If the request was sent twice, because the answer was lost, the first one may have released them: return True.
+        """
         held, sent = self._run("release", names, owner, 0)
         return bool(held == len(names)) or sent > 1
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
-        """As the LockTable has it."""
-        store = self._store
-        wake = store._layout.meta.removesuffix(b"meta") + b"wake:" + name
-        milliseconds = max(1, int(min(seconds, self._longest_wait) * 1000))
-        command = ("XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", wake, ticket)
-        (reply,) = store._server.round(lambda: [command])
-        store._checked(reply)
+        """Return when the name was released since the attempt that gave the ticket, at the latest after `seconds`."""
+        longest = min(_LONGEST_WAIT, self._address.socket_timeout / 2)
+        milliseconds = max(1, int(min(seconds, longest) * 1000))
+        command = ("XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._layout.wake(name), ticket)
+        (reply,) = self._server.round([command])
+        if isinstance(reply, ResponseError):
+            raise refused(self._address.server, reply)
 
     def _run(
         self, action: str, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:
-        """The script's answer, and how often it was sent. Raises as the store does."""
+        """Run lock.lua; return its answer and how often it was sent. Raises as the store does."""
         milliseconds = max(0, round(ttl * 1000))
         flags = int(skip), int(not self._permission_seen)
-        answer, sent = self._store._call("lock", action, owner, milliseconds, *flags, *names)
-        refusal = self._store._refusal(answer)
-        if refusal is not None:
-            raise refusal
+        keys = (self._layout.meta,)
+        answer, sent = self._server.run_script("lock", keys, FORMAT, action, owner, milliseconds, *flags, *names)
+        if isinstance(answer, list) and answer[0] in REFUSALS:
+            raise error_of(answer, self._address.server, self._address.database)
         self._permission_seen = True
         return answer, sent

@@ -1,0 +1,124 @@
+"""The lock table of a store: who holds a name, until when, and who learns of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from rome.storage.commit_locks import CommitLocks
+from rome.storage.lock_table import Attempt, LockState, LockTable
+from rome.storage.store import Store
+from rome.testing.store_suite.harness import Harness, OpenDatabase, commit, put
+
+GRANTED, OVERTOOK, HELD = LockState.GRANTED, LockState.OVERTOOK, LockState.HELD
+SHORT, LONG = 0.3, 60.0
+
+
+class Locking(Harness):
+    """The store's own table, and the one that is made of commits."""
+
+    @pytest.fixture(params=["own", "commits"])
+    def table(self, request: pytest.FixtureRequest, store: Store) -> LockTable:
+        """The lock table of `store`."""
+        return store.lock_table() if request.param == "own" else CommitLocks(store)
+
+    def test_a_free_name_is_granted_to_one_owner(self, table: LockTable) -> None:
+        """Until it is released; and the owner may send the same request again."""
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        assert _states(table, b"a", b"two") == (HELD,)
+        assert table.release([b"a"], b"one")
+        assert _states(table, b"a", b"two") == (GRANTED,)
+
+    def test_names_are_taken_up_to_the_first_that_is_held(self, table: LockTable) -> None:
+        """With `skip` the held ones are left out instead."""
+        assert _states(table, b"b", b"one") == (GRANTED,)
+        assert table.acquire([b"a", b"b", b"c"], b"two", LONG, False).states == (GRANTED, HELD)
+        assert _states(table, b"c", b"three") == (GRANTED,)
+        assert table.release([b"a"], b"two")
+        assert table.release([b"c"], b"three")
+        assert table.acquire([b"a", b"b", b"c"], b"two", LONG, True).states == (GRANTED, HELD, GRANTED)
+
+    def test_tokens_grow(self, table: LockTable) -> None:
+        """From owner to owner, whatever happens between."""
+        tokens = []
+        for number in range(5):
+            tokens.append(table.acquire([b"a"], b"%d" % number, LONG, False).token)
+            table.release([b"a"], b"%d" % number)
+        assert tokens == sorted(set(tokens))
+        assert tokens[0] > 0
+
+    def test_an_attempt_tells_the_newest_version(self, store: Store, table: LockTable) -> None:
+        """So a holder knows what the holders before may have committed."""
+        version = commit(store, put(b"a"))
+        assert table.acquire([b"a"], b"one", LONG, False).version >= version
+
+    def test_a_holder_that_does_not_renew_is_overtaken(self, table: LockTable) -> None:
+        """After its TTL; then it can neither renew nor release."""
+        assert _states(table, b"a", b"one", SHORT) == (GRANTED,)
+        assert _take(table, b"a", b"two").states == (OVERTOOK,)
+        assert not table.renew([b"a"], b"one", LONG)
+        assert not table.release([b"a"], b"one")
+        assert _states(table, b"a", b"three") == (HELD,)
+
+    def test_a_holder_that_renews_is_not_overtaken(self, table: LockTable) -> None:
+        """However often the first TTL passes."""
+        assert _states(table, b"a", b"one", SHORT) == (GRANTED,)
+        for _ in range(4):
+            assert table.renew([b"a"], b"one", LONG)
+            assert _states(table, b"a", b"two") == (HELD,)
+            time.sleep(SHORT / 3)
+        assert _states(table, b"a", b"two") == (HELD,)
+
+    def test_what_is_not_held_can_be_neither_renewed_nor_released(self, table: LockTable) -> None:
+        """Nor a part of what is."""
+        assert not table.renew([b"a"], b"one", LONG)
+        assert not table.release([b"a"], b"one")
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        assert not table.renew([b"a", b"b"], b"one", LONG)
+        assert not table.release([b"a", b"b"], b"one")
+        assert _states(table, b"a", b"two") == (GRANTED,)
+
+    def test_a_release_ends_a_wait(self, table: LockTable) -> None:
+        """Also a release between the attempt and the wait."""
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        attempt = table.acquire([b"a"], b"two", LONG, False)
+        assert attempt.states == (HELD,)
+        assert 0 < attempt.left <= LONG
+        table.release([b"a"], b"one")
+        began = time.monotonic()
+        table.wait(b"a", attempt.ticket, LONG)
+        assert _states(table, b"a", b"two") == (GRANTED,)
+        releasing = threading.Timer(SHORT, table.release, [[b"a"], b"two"])
+        releasing.start()
+        assert _take(table, b"a", b"three").states == (GRANTED,)
+        releasing.join()
+        assert time.monotonic() - began < LONG / 2
+
+    def test_databases_have_tables_of_their_own(self, table: LockTable, open_database: OpenDatabase) -> None:
+        """A name that is held in one is free in another."""
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        assert _states(open_database().lock_table(), b"a", b"two") == (GRANTED,)
+
+    def test_stores_of_one_database_share_its_table(
+        self, store: Store, database_url: str, open_database: OpenDatabase
+    ) -> None:
+        """As threads and processes do."""
+        assert _states(store.lock_table(), b"a", b"one") == (GRANTED,)
+        assert _states(open_database(database_url).lock_table(), b"a", b"two") == (HELD,)
+
+
+def _states(table: LockTable, name: bytes, owner: bytes, ttl: float = LONG) -> Any:
+    return table.acquire([name], owner, ttl, False).states
+
+
+def _take(table: LockTable, name: bytes, owner: bytes) -> Attempt:
+    """Wait for a name and take it."""
+    while True:
+        attempt = table.acquire([name], owner, LONG, False)
+        if attempt.states != (HELD,):
+            return attempt
+        table.wait(name, attempt.ticket, attempt.left)
