@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select, text
 from sqlalchemy.orm import Session, joinedload
 
 from benchmarks.schema import Server, Tag, database
-from rome.compiled import NotCompiled
+from rome.compiled.compile import NotCompiled
 from rome.plan.plan_cache import DefinitionCache
 
 SERVERS = 1000

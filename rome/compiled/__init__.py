@@ -1,5 +1,4 @@
-"""The compiled evaluator: SELECTs as Python functions over fetched rows. `compile` says how."""
+"""The compiled evaluator: SELECTs as Python functions over the fetched rows.
 
-from rome.compiled.compile import Compiled, NotCompiled, compile_select
-
-__all__ = ["Compiled", "NotCompiled", "compile_select"]
+`compile` is the entry, and explains the way from the syntax tree to the function.
+"""

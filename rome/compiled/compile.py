@@ -1,64 +1,74 @@
 """The compiled evaluator: a SELECT as a Python function over the rows that were fetched for it.
 
-SQLite evaluates anything, but rows must first be put into it, and that costs more than most statements' own work. So
-the statements that services run all day are turned into Python, once per plan. In five steps, each a module or two:
+SQLite evaluates any statement, but rows must be inserted into it first, and that costs more than most statements' own
+work. So the statements that services run all day are compiled to Python, once per plan:
 
-1. `rome.sql.syntax.parse` has written the text in one form, with numbered placeholders, and sqlglot has parsed it.
-   `grammar` asks of the tree, operator by operator, whether SQLite would have read the same.
-2. `query_reading`, `from_clause` and `reading` turn the tree into queries and terms (`queries`, `terms`): names
-   are resolved (`names`), and every term knows its affinity, its collation and whether it can be NULL.
-3. `joins`, `expressions` and `selects` write the Python source (`program`): a query becomes a comprehension, FROM
-   and WHERE its clauses, equalities become lookups in hashes that are built beforehand. Nothing interprets a tree
-   while rows are looked at.
-4. Python compiles the source; the names in it are the helpers of `values`, `arithmetic`, `text`, `rows` and
-   `aggregates`.
-5. A run takes the rows of each table reference of a table and the parameters, and answers with rows.
+    SELECT id, name FROM t WHERE n >= ?1 ORDER BY name LIMIT 5
 
-**Only what is certain.** SQLite is the definition of what is right. What this package does not know, or knows SQLite
-to do in an odd way, is refused with a reason (`NotCompiled`), and the workspace runs the statement. What can't be
-told before the values are seen (the text of a float, a sum that overflows) raises `UnsupportedValue` during the run, to
-the same end.
+1. **bind** (`rome.compiled.bind`). `rome.sql.syntax.parse` has written the statement in one form, with numbered
+   placeholders (?1 is placeholder 0 here), and sqlglot has parsed it. The binder resolves names, infers types, checks
+   that the tree means the same to SQLite, and returns
+
+2. **ir** (`rome.compiled.ir`), the bound query:
+
+       Select(joins=(Join(FromItem(0, "t")),), where=(Compare(">=", ColumnExpr(t.n), Parameter(0)),),
+              outputs=(id, name), order=(OrderTerm(ColumnExpr(t.name)),), limit=Constant(5))
+
+3. **codegen** (`rome.compiled.codegen`) writes the source of a function. A query becomes a comprehension, FROM and
+   WHERE its clauses, equalities between tables hash joins. Nothing interprets a tree while rows are read:
+
+       def run(t, v):
+           p0 = v[0][0]
+           x0 = p0 if p0.__class__ is int else as_number(p0)
+           x1 = NEVER if x0 is None else x0
+           x2 = t[0]
+           x3 = start_of(0)
+           x4 = stop_of(5, 0)
+           return [(r0[0], r0[1]) for r0 in ordered([r0 for r0 in x2 if (r0[2] is not None and r0[2] >= x1)],
+                   lambda r0: (r0[1] is not None, r0[1]), lambda r0: rank(r0[1]), False)[x3:x4]]
+
+4. **runtime** (`rome.compiled.runtime`) has the functions that generated code calls: SQLite's conversions, operators
+   and functions over Python values (`as_number`, `rank`, …).
+
+`Compiled.run` calls the function with the rows of each table reference and the values of the placeholders.
+
+**Certainty.** SQLite is the definition of what is right. A construct that is not supported, or that SQLite is known to
+treat in an unusual way, is refused with a reason (`NotCompiled`), and the workspace runs the statement. What depends on
+the values (the text of a float, a sum that overflows) raises `UnsupportedValue` during the run, with the same effect.
 
 **Two programs.** Values of different types have an order in SQLite (numbers before texts before blobs), but not in
-Python. Columns hold mostly values of one type, so the program that is written first compares with Python's own
-operators. The first TypeError brings in a second program, in which a helper makes every comparison of order.
+Python. A column mostly holds values of one type, so the program that runs first compares with Python's own operators.
+The first TypeError brings in a second program, in which runtime functions compare.
 
-**Order.** Without ORDER BY, rows come in the order of the first table's rows, whatever that is. Which rows a LIMIT
-leaves then, and in which order group_concat puts texts, is chance, as it is in SQLite.
+**Order.** Without ORDER BY, rows come in the order of the first table's rows. Which rows a LIMIT keeps then, and in
+which order group_concat joins texts, is not defined, as in SQLite.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
-from operator import itemgetter
 from typing import Any
 
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
-from rome.compiled.bind.expressions import Context
-from rome.compiled.bind.queries import read_query
-from rome.compiled.codegen.program import Program
-from rome.compiled.codegen.selects import Queries
-from rome.compiled.ir.queries import Compound, Query
-from rome.compiled.runtime import aggregates, arithmetic, text, values
-from rome.compiled.runtime import rows as row_helpers
+from rome.compiled.bind.queries import bind_query
+from rome.compiled.bind.scope import BindContext
+from rome.compiled.codegen.program import GeneratedFunction, Row, function_of
+from rome.compiled.codegen.queries import generate
+from rome.compiled.ir import CompoundSelect, Query
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
 from rome.sql.syntax.operands import Param, Parameters, Source, value_of
 from rome.values import SqlValue
 
-Row = tuple[SqlValue, ...]
 Lists = Sequence[Sequence[Source]]
-"""What each placeholder stands for (`NormalizedStatement.lists`)."""
+"""The operands of each placeholder (`NormalizedStatement.lists`)."""
 
-_Function = Callable[[Sequence[Sequence[Row]], Sequence[Any]], list[Row]]
-
-
-_AS_THEY_ARE = frozenset({bytes, type(None)})
+_NO_CHECK = frozenset({bytes, type(None)})
+"""The classes of parameters that need no check."""
+_LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -69,143 +79,127 @@ class NotCompiled:
 
 
 @dataclass(frozen=True)
-class _Code:
-    """A program, ready to run."""
-
-    source: str
-    function: _Function
-
-
-@dataclass(frozen=True)
 class Compiled:
-    """A SELECT as a Python function. Immutable as far as anyone can tell, and shared between connections."""
+    """A SELECT as a Python function. Connections share it: it never changes, but for programs generated later."""
 
     query: Query = field(repr=False)
     lists: Lists
-    _codes: dict[bool, _Code] = field(default_factory=dict, repr=False)
-    """By exactness; the exact one is only written when it is needed."""
-    _uncut_codes: dict[bool, _Code] = field(default_factory=dict, repr=False)
-
-    @property
-    def source(self) -> str:
-        """The Python source of the function that is run first."""
-        return self._code(exact=False).source
-
-    @cached_property
-    def uncut(self) -> Compiled:
-        """A function that gives as many rows as this one would without LIMIT and OFFSET, whatever is in them."""
-        return Compiled(_uncut(self.query), self.lists, self._uncut_codes)
-
-    def with_lists(self, lists: Lists) -> Compiled:
-        """The same function for a text whose placeholders stand for this (`NormalizedStatement.lists`)."""
-        return replace(self, lists=lists)
+    _functions: dict[bool, GeneratedFunction] = field(default_factory=dict, repr=False)
+    """By exactness; the exact function is generated when it is needed first."""
+    _unlimited_functions: dict[bool, GeneratedFunction] = field(default_factory=dict, repr=False)
 
     def run(self, rows: Sequence[Sequence[Row]], parameters: Parameters) -> list[Row]:
-        """The statement's rows. `rows`: for each table reference of a table (`number_table_refs`), the fetched rows.
+        """Return the statement's rows; `rows`: the fetched rows of each table reference (`number_table_refs`).
 
-        Raises UnsupportedValue if the workspace must run the statement instead.
+        Raise UnsupportedValue if the workspace must run the statement instead.
         """
-        values = self._values(parameters)
-        try:
-            return self._function(rows, values)
-        except TypeError:
-            return self._code(exact=True).function(rows, values)
-
-    @cached_property
-    def _function(self) -> _Function:
-        return self._code(exact=False).function
-
-    @cached_property
-    def _parameter_count(self) -> int:
-        sources = [source for sources in self.lists for source in sources if isinstance(source, Param)]
-        return max((source.index + 1 for source in sources), default=0)
-
-    @cached_property
-    def _places(self) -> tuple[int, ...] | None:
-        """The place of each placeholder's parameter, if each stands for one."""
-        sources = [sources[0] for sources in self.lists if len(sources) == 1]
-        places = tuple(source.index for source in sources if isinstance(source, Param))
-        return places if len(places) == len(self.lists) else None
-
-    @cached_property
-    def _are_in_order(self) -> bool:
-        """Whether the placeholders' places are those of the parameters."""
-        return self._places == tuple(range(self._parameter_count))
-
-    def _values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
-        """For each placeholder, the values that it stands for."""
-        if type(parameters) is tuple and self._places is not None and len(parameters) == self._parameter_count:
+        values: Sequence[Sequence[SqlValue]] | None = None
+        if type(parameters) is tuple and len(parameters) == self._simple_count:
             for value in parameters:
                 kind = type(value)
                 if kind is int:
-                    if not -(2**63) <= value < 2**63:
+                    if not _LEAST <= value <= _GREATEST:
                         break
-                elif not (value.isascii() if kind is str else kind in _AS_THEY_ARE):
+                elif not (value.isascii() if kind is str else kind in _NO_CHECK):
                     break
             else:
-                placed = parameters if self._are_in_order else [parameters[place] for place in self._places]
-                return list(zip(placed))
+                order = self._parameter_order
+                values = list(zip(parameters if order is None else [parameters[place] for place in order]))
+        if values is None:
+            values = self._checked_values(parameters)
+        try:
+            return self._function(rows, values)
+        except TypeError:
+            return self._generated(exact=True)(rows, values)
+
+    @property
+    def source(self) -> str:
+        """The source of the function that runs first."""
+        return generate(self.query, exact=False)
+
+    @cached_property
+    def unlimited(self) -> Compiled:
+        """A function that returns as many rows as this one would without LIMIT and OFFSET; their values may differ."""
+        return Compiled(_without_limit(self.query), self.lists, self._unlimited_functions)
+
+    def with_lists(self, lists: Lists) -> Compiled:
+        """Return the same function for a statement whose placeholders have these operands."""
+        return replace(self, lists=lists)
+
+    # ── parameters ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _parameter_count(self) -> int:
+        operands = [operand for operands in self.lists for operand in operands if isinstance(operand, Param)]
+        return max([operand.index + 1 for operand in operands], default=0)
+
+    @cached_property
+    def _places(self) -> tuple[int, ...] | None:
+        """The position of each placeholder's parameter, if every placeholder is one parameter."""
+        operands = [operands[0] for operands in self.lists if len(operands) == 1]
+        places = tuple([operand.index for operand in operands if isinstance(operand, Param)])
+        return places if len(places) == len(self.lists) else None
+
+    @cached_property
+    def _parameter_order(self) -> tuple[int, ...] | None:
+        """The position of each placeholder's parameter; None if the placeholders are the parameters, in order."""
+        return None if self._places == tuple(range(self._parameter_count)) else self._places
+
+    @cached_property
+    def _simple_count(self) -> int:
+        """The number of parameters, if every placeholder is one parameter; else -1."""
+        return -1 if self._places is None else self._parameter_count
+
+    def _checked_values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
+        """Return the values of each placeholder. Raise UnsupportedValue if SQLite may take another value."""
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
             raise UnsupportedValue("another number of parameters than the statement has")
         try:
-            return [[_checked(value_of(source, parameters)) for source in sources] for sources in self.lists]
+            return [[_checked(value_of(operand, parameters)) for operand in operands] for operands in self.lists]
         except ValueNotKnown:
             raise UnsupportedValue("a parameter that SQLite must judge") from None
 
-    def _code(self, *, exact: bool) -> _Code:
-        code = self._codes.get(exact)
-        if code is None:
-            code = self._codes[exact] = _write(self.query, exact=exact)
-        return code
+    # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @cached_property
+    def _function(self) -> GeneratedFunction:
+        return self._generated(exact=False)
+
+    def _generated(self, *, exact: bool) -> GeneratedFunction:
+        function = self._functions.get(exact)
+        if function is None:
+            function = self._functions[exact] = function_of(generate(self.query, exact=exact))
+        return function
 
 
 def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled:
-    """The function of a SELECT, or why there is none. What its placeholders stand for is told by `with_lists`.
+    """Return the function of a SELECT, or the reason why there is none.
 
-    `select`: what sqlglot has parsed of the normal text, with table references numbered.
+    `select`: the syntax tree of the normalized statement, with its table references numbered. The operands of its
+    placeholders are given by `Compiled.with_lists`.
     """
     try:
-        compiled = Compiled(read_query(Context(catalog, read_query), select, None), ())
-        assert compiled.source
-    except UnsupportedConstruct as refused:
-        return NotCompiled(refused.reason)
+        compiled = Compiled(bind_query(BindContext(catalog, bind_query), select, None), ())
+        compiled._generated(exact=False)
+    except UnsupportedConstruct as unsupported:
+        return NotCompiled(unsupported.reason)
     except (RecursionError, SyntaxError, MemoryError):
         return NotCompiled("too deep")
     return compiled
 
 
-def _uncut(query: Query) -> Query:
-    if isinstance(query, Compound) or query.is_aggregate or query.distinct:
+def _without_limit(query: Query) -> Query:
+    if isinstance(query, CompoundSelect) or query.is_aggregate or query.distinct:
         return replace(query, limit=None, offset=None)
     return replace(query, limit=None, offset=None, order=(), outputs=())  # cheaper
 
 
-def _checked(value: SqlValue) -> SqlValue:
-    """A parameter's value, if SQLite would take it as it is."""
+def _checked(value: Any) -> SqlValue:
+    """Return a parameter's value, if SQLite would take it unchanged. Raise UnsupportedValue if not."""
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
             raise UnsupportedValue("a text that is no Unicode") from None
-    return value
-
-
-_HELPERS: Mapping[str, Any] = {
-    "islice": islice,
-    "defaultdict": defaultdict,
-    "itemgetter": itemgetter,
-    **{
-        name: value
-        for module in (values, arithmetic, text, row_helpers, aggregates)
-        for name, value in vars(module).items()
-        if getattr(value, "__module__", None) == module.__name__ or name.isupper()
-    },
-}
-
-
-def _write(query: Query, *, exact: bool) -> _Code:
-    program = Program(exact=exact)
-    source = program.source(Queries(program).rows(query, {}))
-    names: dict[str, Any] = dict(_HELPERS)
-    exec(compile(source, "<compiled statement>", "exec"), names)  # noqa: S102 - names and constants of our own making
-    return _Code(source, names["run"])
+    checked: SqlValue = value
+    return checked

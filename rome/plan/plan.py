@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from rome.catalog.model import Table
-from rome.compiled import Compiled, NotCompiled
+from rome.compiled.compile import Compiled, NotCompiled
 from rome.sql.planner.read_plan import ReadPlan
 from rome.sql.planner.step import Step
 from rome.sql.rewrite.counter_ids import ValueRows

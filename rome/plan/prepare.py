@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 import apsw
 
 from rome.catalog.model import Catalog, Table
-from rome.compiled import Compiled, NotCompiled, compile_select
+from rome.compiled.compile import Compiled, NotCompiled, compile_select
 from rome.plan.plan import Plan
 from rome.plan.plan_cache import DefinitionCache
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
@@ -204,7 +204,7 @@ class _Shape:
         if front is None:
             return None, None
         block = self.compiled if front.is_whole_statement else self.block
-        unlimited = block.with_lists(lists).uncut if isinstance(block, Compiled) else None
+        unlimited = block.with_lists(lists).unlimited if isinstance(block, Compiled) else None
         return unlimited, without_limit(sql) if front.is_whole_statement else None
 
 

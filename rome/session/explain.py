@@ -50,7 +50,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rome.compiled import Compiled
+from rome.compiled.compile import Compiled
 from rome.errors import Error
 from rome.plan.plan import Plan
 from rome.session.point_dml import point_plan_for

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
-from rome.compiled import Compiled
+from rome.compiled.compile import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker

@@ -10,7 +10,7 @@ from typing import Any
 import apsw
 
 from rome.catalog.model import Catalog, Table
-from rome.compiled import Compiled, NotCompiled, compile_select
+from rome.compiled.compile import Compiled, NotCompiled, compile_select
 from rome.sql.analysis.scopes import number_table_refs
 from rome.sql.syntax.parse import Nodes, normalize, parse
 from tests.sql.schema import catalog_of

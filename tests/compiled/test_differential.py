@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from rome.compiled import Compiled, NotCompiled
+from rome.compiled.compile import Compiled, NotCompiled
 from rome.fallback import UnsupportedValue
 from rome.sql.rewrite.row_keys import without_limit
 from tests.compiled.grammar import Statement, TableShape, Writer, schema
@@ -48,7 +48,7 @@ def compare(db: Database, statement: Statement) -> str:
         assert same_rows(found, wanted, ordered=statement.ordered), story
         uncut = without_limit(sql)
         if uncut is not None:
-            number = compiled.uncut.run(db.fetched(tables, shuffle), parameters)
+            number = compiled.unlimited.run(db.fetched(tables, shuffle), parameters)
             assert len(number) == len(db.expected(uncut, parameters)), story
     return "compiled"
 

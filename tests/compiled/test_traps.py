@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from rome.compiled import NotCompiled
+from rome.compiled.compile import NotCompiled
 from rome.fallback import UnsupportedValue
 from tests.compiled.harness import Database, same_rows
 

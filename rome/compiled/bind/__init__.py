@@ -1,4 +1,5 @@
-"""From the parser's tree to the evaluator's own representation: names are bound, types are inferred.
+"""The binder: from the parser's syntax tree to the intermediate representation (`rome.compiled.ir`).
 
-Raises UnsupportedConstruct for everything that the compiled evaluator does not take.
+`bind_query` (in `queries`) is the entry. Names are resolved, types inferred, and everything is refused, by raising
+UnsupportedConstruct, that is not certain to mean the same to SQLite.
 """

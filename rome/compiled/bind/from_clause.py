@@ -1,4 +1,13 @@
-"""Reading FROM: the sources of a SELECT, how they are joined, and the names that they bring."""
+"""Binding of FROM: its items, how they are joined, and the names that they bring into scope.
+
+    FROM a JOIN b ON b.a_id = a.id LEFT JOIN c ON c.b_id = b.id
+
+    joins    a, b, LEFT c ON c.b_id = b.id
+    where    b.a_id = a.id           an inner join's ON is a part of the WHERE
+
+A join in a parenthesis that is inner joined becomes a part of the chain around it; one that is left joined stays a
+JoinGroup. RIGHT and FULL joins, NATURAL and USING are refused.
+"""
 
 from __future__ import annotations
 
@@ -8,157 +17,159 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Table
-from rome.compiled.bind.expressions import COLLATIONS, Context, TermReader
-from rome.compiled.bind.grammar import only
-from rome.compiled.bind.names import BindScope
-from rome.compiled.ir.expressions import ColumnExpr, Constant, Nature, Term, refs
-from rome.compiled.ir.queries import Compound, Group, Join, Query, Select, Source, ids_of, sources_of
+from rome.compiled.bind.checks import COLLATIONS, allow_only
+from rome.compiled.bind.expressions import ExpressionBinder
+from rome.compiled.bind.scope import BindContext, BindScope
+from rome.compiled.ir import (
+    BoundExpr,
+    ColumnExpr,
+    CompoundSelect,
+    Constant,
+    ExprType,
+    FromItem,
+    Join,
+    JoinGroup,
+    Query,
+    Select,
+    ids_of,
+)
 from rome.fallback import UnsupportedConstruct
 from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.tokens import names
 
 
 @dataclass(frozen=True)
-class From:
-    """What FROM says: the joins, and what the ONs of the inner ones demand of their rows."""
+class FromClause:
+    """The joins of a FROM, and the conjuncts of its inner joins' ONs."""
 
     joins: tuple[Join, ...] = ()
-    where: tuple[Term, ...] = ()
+    where: tuple[BoundExpr, ...] = ()
 
 
-class FromReader:
-    """Reads the FROM of one SELECT, and puts its sources into the scope."""
+class FromBinder:
+    """Binds the FROM of one SELECT, and adds its items to the scope."""
 
-    def __init__(self, context: Context, scope: BindScope, terms: TermReader) -> None:
+    def __init__(self, context: BindContext, scope: BindScope, expressions: ExpressionBinder) -> None:
         self.context = context
         self.scope = scope
-        self.terms = terms
+        self.expressions = expressions
 
-    def read(self, select: exp.Select) -> From:
-        """The joins of a SELECT. Raises UnsupportedConstruct."""
+    def bind(self, select: exp.Select) -> FromClause:
+        """Return the bound FROM of a SELECT. Raise UnsupportedConstruct."""
         clause = select.args.get("from_") or select.args.get("from")
         if clause is None:
-            return From()
-        only(clause, "this")
+            return FromClause()
+        allow_only(clause, "this")
         if clause.this.args.get("joins"):
             raise UnsupportedConstruct("joins in an odd place")
-        found = self._joined(clause.this, select.args.get("joins") or ())
-        for join in found.joins:
-            self._check_sides(join, found.joins)
+        found = self._chain(clause.this, select.args.get("joins") or ())
+        _check_on_references(found.joins)
         return found
 
-    def _joined(self, first: exp.Expr, nodes: Sequence[exp.Join]) -> From:
-        """A chain of joins. Groups that are inner joined become a part of it."""
+    def _chain(self, first: exp.Expr, nodes: Sequence[exp.Join]) -> FromClause:
+        """Bind a chain of joins. Groups that are inner joined become a part of it."""
         joins: list[Join] = []
-        where: list[Term] = []
-        self._append(Join(self._item(first)), joins, where)
+        where: list[BoundExpr] = []
+        _append(Join(self._item(first)), joins, where)
         for node in nodes:
-            only(node, "this", "side", "kind", "on")
+            allow_only(node, "this", "side", "kind", "on")
             side, kind = str(node.args.get("side") or "").upper(), str(node.args.get("kind") or "").upper()
             if side not in ("", "LEFT") or kind not in ("", "INNER", "CROSS", "OUTER"):
                 raise UnsupportedConstruct(f"{side} {kind} JOIN".replace("  ", " "))
             join = Join(self._item(node.this), is_left=bool(side))
             if join.is_left:
-                self._make_nullable(join.item)
+                _make_nullable(join.item)
             on = node.args.get("on")
-            conjuncts = self.terms.conjuncts(on) if on is not None else ()
-            conjuncts = tuple(one for one in conjuncts if one != Constant(1))
+            conjuncts = self.expressions.conjuncts(on) if on is not None else ()
+            conjuncts = tuple([one for one in conjuncts if one != Constant(1)])
             if join.is_left:
                 join.on = conjuncts
             else:
                 where += conjuncts
-            self._append(join, joins, where)
-        return From(tuple(joins), tuple(where))
-
-    @staticmethod
-    def _append(join: Join, joins: list[Join], where: list[Term]) -> None:
-        if isinstance(join.item, Group) and not join.is_left:
-            joins += join.item.joins
-            where += join.item.where
-        else:
-            joins.append(join)
-
-    def _check_sides(self, join: Join, joins: Sequence[Join]) -> None:
-        """ON of a LEFT JOIN speaks of what stands before it, a group's inside only of the group."""
-        at = list(joins).index(join)
-        later = ids_of(tuple(joins[at + 1 :]))
-        if any(refs(term) & later for term in join.on):
-            raise UnsupportedConstruct("ON that speaks of a later table")
-        if isinstance(join.item, Group):
-            own = ids_of(join.item.joins)
-            inside = [*join.item.where, *(term for inner in join.item.joins for term in inner.on)]
-            if any(refs(term) - own for term in inside):
-                raise UnsupportedConstruct("ON in a parenthesis that speaks of a table outside")
-            for inner in join.item.joins:
-                self._check_sides(inner, join.item.joins)
+            _append(join, joins, where)
+        return FromClause(tuple(joins), tuple(where))
 
     # ── items ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _item(self, node: exp.Expr) -> Source | Group:
+    def _item(self, node: exp.Expr) -> FromItem | JoinGroup:
         if isinstance(node, exp.Table):
-            return self._table(node)
+            return self._table_ref(node)
         if isinstance(node, exp.Subquery):
             inner = node.this
             if isinstance(inner, (exp.Table, exp.Subquery)):
-                only(node, "this")
-                found = self._joined(_without_joins(inner), inner.args.get("joins") or ())
+                allow_only(node, "this")
+                found = self._chain(_without_joins(inner), inner.args.get("joins") or ())
                 if len(found.joins) == 1 and not found.where:
                     return found.joins[0].item
-                return Group(found.joins, found.where)
-            only(node, "this", "alias")
-            return self._derived(node)
+                return JoinGroup(found.joins, found.where)
+            allow_only(node, "this", "alias")
+            return self._derived_table(node)
         raise UnsupportedConstruct(f"{node.key} in FROM")
 
-    def _table(self, node: exp.Table) -> Source:
-        only(node, "this", "db", "alias", "joins")
+    def _table_ref(self, node: exp.Table) -> FromItem:
+        """Bind the name of a table, or of a query of WITH."""
+        allow_only(node, "this", "db", "alias", "joins")
         alias = node.args.get("alias")
         if alias is not None:
-            only(alias, "this")
+            allow_only(alias, "this")
         cte = None if node.db else self.context.ctes.get(node.name.lower())
         if cte is not None:
-            return self._of_query(node.alias_or_name, cte.query, cte.names)
+            return self._query_item(node.alias_or_name, cte.query, cte.names)
         table_ref = table_ref_number(node)
         table = self.context.catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
         if table is None or table_ref is None:
             raise UnsupportedConstruct(f"{node.name} is no table of the catalog")
         if "strict" in names(table.sql):
             raise UnsupportedConstruct(f"{node.name}, perhaps a STRICT table")
-        source = Source(self.context.new_source(), node.alias_or_name.lower(), (), table, table_ref)
-        source.columns = tuple(
-            (column.name.lower(), _column(source.id, table, column.name)) for column in table.columns
-        )
-        return self._named(source)
+        number = next(self.context.item_ids)
+        item = FromItem(number, node.alias_or_name.lower(), _columns_of(number, table), table, table_ref)
+        self.scope.items.append(item)
+        return item
 
-    def _derived(self, node: exp.Subquery) -> Source:
+    def _derived_table(self, node: exp.Subquery) -> FromItem:
         alias = node.args.get("alias")
         if alias is not None:
-            only(alias, "this")
-        query = self.context.read_query(self.context, node.this, self.scope.outer)
-        return self._of_query(node.alias, query, None)
+            allow_only(alias, "this")
+        query = self.context.bind_query(self.context, node.this, self.scope.outer)
+        return self._query_item(node.alias, query, None)
 
-    def _of_query(self, name: str, query: Query, columns: Sequence[str] | None) -> Source:
-        """A source of a query's rows; `columns` are other names for them."""
-        if query.free:
+    def _query_item(self, name: str, query: Query, columns: Sequence[str] | None) -> FromItem:
+        """Make an item of a query's rows; `columns` are names that replace the query's own."""
+        if query.refs:
             raise UnsupportedConstruct("a derived table that depends on an outer query")
-        source = Source(self.context.new_source(), name.lower(), (), query=query)
-        called = [output.name for output in query.outputs] if columns is None else list(columns)
-        if len(called) != len(query.outputs):
+        number = next(self.context.item_ids)
+        named = [output.name for output in query.outputs] if columns is None else list(columns)
+        if len(named) != len(query.outputs):
             raise UnsupportedConstruct("WITH of another number of columns")
-        source.columns = tuple((own, _derived_column(source.id, at, query)) for at, own in enumerate(called))
-        return self._named(source)
+        bound = tuple([(own, _derived_column(number, at, query)) for at, own in enumerate(named)])
+        item = FromItem(number, name.lower(), bound, query=query)
+        self.scope.items.append(item)
+        return item
 
-    def _named(self, source: Source) -> Source:
-        self.scope.sources.append(source)
-        return source
 
-    @staticmethod
-    def _make_nullable(item: Source | Group) -> None:
-        for source in sources_of(item):
-            source.columns = tuple((name, _nullable(column)) for name, column in source.columns)
+def _append(join: Join, joins: list[Join], where: list[BoundExpr]) -> None:
+    if isinstance(join.item, JoinGroup) and not join.is_left:
+        joins += join.item.joins
+        where += join.item.where
+    else:
+        joins.append(join)
+
+
+def _check_on_references(joins: Sequence[Join]) -> None:
+    """Refuse an ON of a LEFT JOIN that refers to a later item, and one in a group that refers to an item outside."""
+    for at, join in enumerate(joins):
+        later = ids_of(joins[at + 1 :])
+        if any(expr.refs & later for expr in join.on):
+            raise UnsupportedConstruct("ON that speaks of a later table")
+        if isinstance(join.item, JoinGroup):
+            inside = [*join.item.where, *(expr for inner in join.item.joins for expr in inner.on)]
+            if any(expr.refs - join.item.ids for expr in inside):
+                raise UnsupportedConstruct("ON in a parenthesis that speaks of a table outside")
+            _check_on_references(join.item.joins)
 
 
 def _without_joins(node: exp.Expr) -> exp.Expr:
-    """A table or subquery in a parenthesis, apart from the joins that follow it there."""
+    """Return a table or subquery in a parenthesis without the joins that follow it there."""
     if isinstance(node, exp.Subquery) and node.args.get("joins"):
         bare = exp.Subquery(**{name: value for name, value in node.args.items() if name != "joins"})
         bare.meta.update(node.meta)
@@ -166,32 +177,43 @@ def _without_joins(node: exp.Expr) -> exp.Expr:
     return node
 
 
+def _make_nullable(joined: FromItem | JoinGroup) -> None:
+    """Make all columns of the inner side of a LEFT JOIN nullable."""
+    for item in joined.items:
+        item.columns = tuple([(name, _nullable(column)) for name, column in item.columns])
+
+
 def _nullable(column: ColumnExpr | str) -> ColumnExpr | str:
-    return column if isinstance(column, str) else replace(column, nature=replace(column.nature, nullable=True))
+    return column if isinstance(column, str) else replace(column, type=replace(column.type, nullable=True))
 
 
-def _column(source: int, table: Table, name: str) -> ColumnExpr | str:
-    """A column of a table, or why it can't be used."""
-    key = name.lower()
-    column = table.by_name[key]
-    if key not in table.position:
-        return "virtual generated column"
-    if column.collation not in COLLATIONS:
-        return f"collation {column.collation} of"
-    is_key = key in {part.lower() for part in table.key}
-    nature = Nature(column.affinity, column.collation, not (column.not_null or is_key))
-    return ColumnExpr(nature, source, table.position[key])
+def _columns_of(item: int, table: Table) -> tuple[tuple[str, ColumnExpr | str], ...]:
+    """Return the columns of a table with their names; in place of a column that is not supported, the reason."""
+    key = {name.lower() for name in table.key}
+    found: list[tuple[str, ColumnExpr | str]] = []
+    for column in table.columns:
+        name = column.name.lower()
+        if name not in table.position:
+            found.append((name, "virtual generated column"))
+        elif column.collation not in COLLATIONS:
+            found.append((name, f"collation {column.collation} of"))
+        else:
+            nullable = not (column.not_null or name in key)
+            found.append(
+                (name, ColumnExpr(ExprType(column.affinity, column.collation, nullable), item, table.position[name]))
+            )
+    return tuple(found)
 
 
-def _derived_column(source: int, at: int, query: Query) -> ColumnExpr | str:
-    """A column of a derived table, or why it can't be used."""
-    terms = [member.outputs[at].term for member in _members(query)]
-    affinities = {term.affinity for term in terms}
-    if len(affinities) > 1:
+def _derived_column(item: int, at: int, query: Query) -> ColumnExpr | str:
+    """Return a column of a derived table; if it is not supported, the reason."""
+    types = [member.outputs[at].expr.type for member in _members(query)]
+    if len({each.affinity for each in types}) > 1:
         return "a column of several affinities:"
-    nature = Nature(affinities.pop(), terms[0].collation or "BINARY", any(term.nullable for term in terms))
-    return ColumnExpr(nature, source, at)
+    nullable = any(each.nullable for each in types)
+    return ColumnExpr(ExprType(types[0].affinity, types[0].collation or "BINARY", nullable), item, at)
 
 
 def _members(query: Query) -> list[Select]:
-    return [*_members(query.left), *_members(query.right)] if isinstance(query, Compound) else [query]
+    """Return the SELECTs of a query."""
+    return [*_members(query.left), *_members(query.right)] if isinstance(query, CompoundSelect) else [query]

@@ -1,4 +1,18 @@
-"""Reading queries: from the parser's tree of a SELECT to its `Select` or `Compound`, all names resolved."""
+"""Binding of query blocks: SELECT, compound SELECTs and WITH.
+
+    SELECT name AS n, count(*) FROM t WHERE x = ?1 GROUP BY name HAVING count(*) > 1 ORDER BY 2 DESC, n
+
+    where     t.x = ?1                          in conjuncts
+    outputs   n: t.name, count(*)
+    group     t.name
+    having    count(*) > 1
+    order     count(*) DESC, t.name             positions and aliases are replaced by the expressions
+
+**Bare columns.** A column beside aggregates that is neither a group key nor inside of an aggregate has the value of one
+of the group's rows; which one is SQLite's choice. It is certain where the group keys contain the whole row key of the
+column's table (a functional dependency): all rows of the group have the same row of that table then, and the column is
+added to the group keys. Any other bare column is refused.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +21,30 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from rome.compiled.bind.expressions import Context, Cte, TermReader, check_collations
-from rome.compiled.bind.from_clause import FromReader
-from rome.compiled.bind.grammar import only
-from rome.compiled.bind.grouping import with_determined_columns
-from rome.compiled.bind.names import BindScope
-from rome.compiled.ir.expressions import Collated, Constant, Parameter, Term, refs
-from rome.compiled.ir.queries import (
-    Compound,
-    Order,
-    Output,
+from rome.compiled.bind.checks import allow_only, check_collations
+from rome.compiled.bind.expressions import ExpressionBinder
+from rome.compiled.bind.from_clause import FromBinder
+from rome.compiled.bind.scope import BindContext, BindScope, Cte
+from rome.compiled.ir import (
+    NO_IDS,
+    Aggregate,
+    BoundExpr,
+    Collated,
+    ColumnExpr,
+    CompoundSelect,
+    Constant,
+    Exists,
+    FromItem,
+    InQuery,
+    OrderTerm,
+    OutputColumn,
+    Parameter,
     Query,
+    ScalarSubquery,
     Select,
     ids_of,
-    refs_of,
-    terms_of,
+    items_of,
+    rewrite,
 )
 from rome.fallback import UnsupportedConstruct
 
@@ -33,170 +56,161 @@ _SELECT = (
 _COMPOUNDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 
 
-def read_query(context: Context, node: exp.Expr, outer: BindScope | None) -> Query:
-    """The query that a tree stands for; `outer` are the names of the query that it is a part of. Raises
-    UnsupportedConstruct.
+def bind_query(context: BindContext, node: exp.Expr, outer: BindScope | None) -> Query:
+    """Return the bound query of a syntax tree. Raise UnsupportedConstruct.
+
+    `outer`: the scope of the query that it is a subquery of.
     """
     clause = node.args.get("with_") or node.args.get("with")
     if clause:
-        context = _with(context, clause)
+        context = _bind_with(context, clause)
     if isinstance(node, exp.Select):
-        return _SelectReader(context, node, outer).read()
+        return _SelectBinder(context, node, outer).bind()
     if type(node) in _COMPOUNDS:
-        return _compound(context, node, outer)
+        return _bind_compound(context, node, outer)
     if isinstance(node, exp.Subquery) and not node.args.get("alias"):
         raise UnsupportedConstruct("a query in parentheses")
     raise UnsupportedConstruct(f"{node.key} as a query")
 
 
-def _with(context: Context, clause: exp.With) -> Context:
-    """The context of what follows a WITH. Each of its queries may name those before it."""
-    only(clause, "expressions")
+def _bind_with(context: BindContext, clause: exp.With) -> BindContext:
+    """Return the context of what follows a WITH. Each of its queries may refer to those before it."""
+    allow_only(clause, "expressions")
     for node in clause.expressions:
-        only(node, "this", "alias", "materialized")
-        only(node.args["alias"], "this", "columns")
+        allow_only(node, "this", "alias", "materialized")
+        allow_only(node.args["alias"], "this", "columns")
         name = node.alias.lower()
         if name in context.ctes:
             raise UnsupportedConstruct("WITH of a name that is taken")
-        names = tuple(column.name.lower() for column in node.args["alias"].args.get("columns") or ())
-        cte = Cte(context.read_query(context, node.this, None), names or None)
+        names = tuple([column.name.lower() for column in node.args["alias"].args.get("columns") or ()])
+        cte = Cte(bind_query(context, node.this, None), names or None)
         context = replace(context, ctes={**context.ctes, name: cte})
     return context
 
 
-class _SelectReader:
-    def __init__(self, context: Context, node: exp.Select, outer: BindScope | None) -> None:
-        only(node, *_SELECT)
+# ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _SelectBinder:
+    """Binds one SELECT, clause by clause, in the order in which names become visible."""
+
+    def __init__(self, context: BindContext, node: exp.Select, outer: BindScope | None) -> None:
+        allow_only(node, *_SELECT)
         self.context = context
         self.node = node
         self.scope = BindScope(outer)
-        self.terms = TermReader(context, self.scope)
+        self.expressions = ExpressionBinder(context, self.scope)
 
-    def read(self) -> Select:
+    def bind(self) -> Select:
         node = self.node
-        clauses = FromReader(self.context, self.scope, self.terms).read(node)
-        explicit = {one.alias.lower() for one in node.expressions if isinstance(one, exp.Alias)}
-        self.scope.coming = frozenset(explicit)
-        where = clauses.where
+        clause = FromBinder(self.context, self.scope, self.expressions).bind(node)
+        self.scope.unbound_aliases = frozenset(
+            [one.alias.lower() for one in node.expressions if isinstance(one, exp.Alias)]
+        )
+        where = clause.where
         if node.args.get("where"):
-            where += self.terms.conjuncts(node.args["where"].this)
-        if self.terms.found_aggregate:
+            where += self.expressions.conjuncts(node.args["where"].this)
+        if self.expressions.found_aggregate:
             raise UnsupportedConstruct("an aggregate in WHERE or ON")
-        outputs = self._outputs()
-        aliases: dict[str, Term] = {}
-        for output, expression in zip(outputs, self._expressions(outputs), strict=True):
-            if isinstance(expression, exp.Alias) and output.name is not None:
-                aliases.setdefault(output.name, output.term)
-        self.scope.aliases, self.scope.coming = aliases, frozenset()
+        outputs, aliases = self._outputs()
+        self.scope.aliases, self.scope.unbound_aliases = aliases, frozenset()
         group = self._group(outputs)
-        having = self.terms.conjuncts(node.args["having"].this) if node.args.get("having") else ()
+        having = self.expressions.conjuncts(node.args["having"].this) if node.args.get("having") else ()
         order = self._order(outputs, aliases)
         select = Select(
-            joins=clauses.joins,
+            joins=clause.joins,
             where=where,
             outputs=outputs,
             group=group,
             having=having,
             distinct=self._distinct(outputs),
             order=order,
-            limit=limit_term(self.terms, node, "limit"),
-            offset=limit_term(self.terms, node, "offset"),
-            is_aggregate=self.terms.found_aggregate or group is not None,
+            limit=_limit_or_offset(self.expressions, node, "limit"),
+            offset=_limit_or_offset(self.expressions, node, "offset"),
+            is_aggregate=self.expressions.found_aggregate or group is not None,
         )
         if having and not select.is_aggregate:
             raise UnsupportedConstruct("HAVING without a group")
-        select.free = refs_of(terms_of(select)) - ids_of(select.joins)
-        return with_determined_columns(select) if select.is_aggregate else select
+        select.refs = NO_IDS.union(*[expr.refs for expr in select.expressions()]) - ids_of(select.joins)
+        if select.is_aggregate:
+            _add_determined_columns(select)
+        return select
 
-    def _expressions(self, outputs: Sequence[Output]) -> list[exp.Expr | None]:
-        """For each output, the node that it was read from; None for those of a star."""
-        if len(outputs) == len(self.node.expressions):
-            return list(self.node.expressions)
-        found: list[exp.Expr | None] = []
+    def _outputs(self) -> tuple[tuple[OutputColumn, ...], dict[str, BoundExpr]]:
+        """Return the result's columns, and the expressions of the aliases among them."""
+        found: list[OutputColumn] = []
+        aliases: dict[str, BoundExpr] = {}
         for node in self.node.expressions:
-            if is_star(node):
-                found += [None] * len(self.scope.star(_qualifier(node)))
-            else:
-                found.append(node)
-        return found
-
-    def _outputs(self) -> tuple[Output, ...]:
-        found: list[Output] = []
-        for node in self.node.expressions:
-            if is_star(node):
-                only(node, "this", "table")
-                found += [Output(name, column) for name, column in self.scope.star(_qualifier(node))]
+            if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
+                allow_only(node, "this", "table")
+                qualifier = ""
+                if isinstance(node, exp.Column):
+                    allow_only(node.this)
+                    qualifier = node.table.lower()
+                found += [OutputColumn(name, column) for name, column in self.scope.star(qualifier)]
             elif isinstance(node, exp.Alias):
-                only(node, "this", "alias")
-                found.append(Output(node.alias.lower(), self.terms.read(node.this)))
+                allow_only(node, "this", "alias")
+                found.append(OutputColumn(node.alias.lower(), self.expressions.bind(node.this)))
+                aliases.setdefault(node.alias.lower(), found[-1].expr)
             else:
                 name = node.name.lower() if isinstance(node, exp.Column) else None
-                found.append(Output(name, self.terms.read(node)))
+                found.append(OutputColumn(name, self.expressions.bind(node)))
         if not found:
             raise UnsupportedConstruct("a SELECT of nothing")
-        return tuple(found)
+        return tuple(found), aliases
 
-    def _distinct(self, outputs: Sequence[Output]) -> bool:
+    def _distinct(self, outputs: Sequence[OutputColumn]) -> bool:
         distinct = self.node.args.get("distinct")
         if not distinct:
             return False
-        only(distinct)
-        check_distinct(outputs)
+        allow_only(distinct)
+        _check_distinct(outputs)
         return True
 
-    def _group(self, outputs: Sequence[Output]) -> tuple[Term, ...] | None:
+    def _group(self, outputs: Sequence[OutputColumn]) -> tuple[BoundExpr, ...] | None:
         group = self.node.args.get("group")
         if not group:
             return None
-        only(group, "expressions")
+        allow_only(group, "expressions")
         found = []
         for node in group.expressions:
-            at = position(node)
-            term = self.terms.read(node) if at is None else output_at(outputs, at).term
-            check_collations(term)
-            if term.collation not in (None, "BINARY"):
+            at = _position(node)
+            expr = self.expressions.bind(node) if at is None else _output_at(outputs, at).expr
+            check_collations(expr)
+            if expr.type.collation not in (None, "BINARY"):
                 raise UnsupportedConstruct("GROUP BY with a collation")
-            found.append(term)
+            found.append(expr)
         return tuple(found)
 
-    def _order(self, outputs: Sequence[Output], aliases: dict[str, Term]) -> tuple[Order, ...]:
+    def _order(self, outputs: Sequence[OutputColumn], aliases: dict[str, BoundExpr]) -> tuple[OrderTerm, ...]:
         found = []
-        for node in ordered_nodes(self.node):
-            collation, inner = split_collation(node.this)
-            at = position(inner)
+        for node in _order_nodes(self.node):
+            collation, inner = _split_collation(node.this)
+            at = _position(inner)
             if at is not None:
-                term = output_at(outputs, at).term
+                expr = _output_at(outputs, at).expr
             elif isinstance(inner, exp.Column) and not inner.table and inner.name.lower() in aliases:
-                term = aliases[inner.name.lower()]
+                expr = aliases[inner.name.lower()]
             else:
-                term = self.terms.read(inner)
-                if isinstance(term, (Constant, Parameter)):
+                expr = self.expressions.bind(inner)
+                if isinstance(expr, (Constant, Parameter)):
                     continue
             if collation is not None:
-                term = Collated(term, collation)
-            check_collations(term)
-            found.append(order_of(node, term))
+                expr = Collated(expr, collation)
+            check_collations(expr)
+            found.append(_order_term(node, expr))
         return tuple(found)
 
 
-def is_star(node: exp.Expr) -> bool:
-    """Whether a result column is `*` or `t.*`."""
-    return isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star))
+# ── compound SELECTs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _qualifier(node: exp.Expr) -> str:
-    if isinstance(node, exp.Column):
-        only(node.this)
-        return node.table.lower()
-    return ""
-
-
-def _compound(context: Context, node: exp.Expr, outer: BindScope | None) -> Compound:
-    only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
+def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None) -> CompoundSelect:
+    allow_only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
     if isinstance(node.this, (exp.Subquery, exp.Paren)) or isinstance(node.expression, (exp.Subquery, exp.Paren)):
         raise UnsupportedConstruct("a query in parentheses")
-    left = read_query(context, node.this, outer)
-    right = read_query(context, node.expression, outer)
+    left = bind_query(context, node.this, outer)
+    right = bind_query(context, node.expression, outer)
     for member in (left, right):
         if member.order or member.limit is not None or member.offset is not None:
             raise UnsupportedConstruct("ORDER BY or LIMIT inside of a compound")
@@ -206,60 +220,57 @@ def _compound(context: Context, node: exp.Expr, outer: BindScope | None) -> Comp
             raise UnsupportedConstruct(f"{operator} ALL")
         operator = "UNION ALL"
     for member in (left, right):
-        check_distinct(member.outputs)
+        _check_distinct(member.outputs)
     if len(left.outputs) != len(right.outputs):
         raise UnsupportedConstruct("a compound of different widths")
-    compound = Compound(operator, left, right, left.outputs)
-    terms = TermReader(context, BindScope(outer))
-    compound.limit, compound.offset = limit_term(terms, node, "limit"), limit_term(terms, node, "offset")
-    compound.order = tuple(_compound_order(one, left.outputs) for one in ordered_nodes(node))
-    return compound
+    expressions = ExpressionBinder(context, BindScope(outer))
+    return CompoundSelect(
+        operator,
+        left,
+        right,
+        left.outputs,
+        limit=_limit_or_offset(expressions, node, "limit"),
+        offset=_limit_or_offset(expressions, node, "offset"),
+        order=tuple([_compound_order(one, left.outputs) for one in _order_nodes(node)]),
+        refs=left.refs | right.refs,
+    )
 
 
-def _compound_order(node: exp.Ordered, outputs: Sequence[Output]) -> tuple[int, Order]:
-    at = position(node.this)
+def _compound_order(node: exp.Ordered, outputs: Sequence[OutputColumn]) -> tuple[int, OrderTerm]:
+    """Return the position of a column of the result, and the term of ORDER BY that it is."""
+    at = _position(node.this)
     if at is None:
         name = node.this.name.lower() if isinstance(node.this, exp.Column) and not node.this.table else None
         named = [number for number, output in enumerate(outputs, 1) if name is not None and output.name == name]
         if len(named) != 1:
             raise UnsupportedConstruct("ORDER BY of a compound by an expression")
         (at,) = named
-    output = output_at(outputs, at)
-    return at - 1, order_of(node, replace_nature(output.term))
+    expr = _output_at(outputs, at).expr
+    # Any expression that may be NULL and has no collation: the left SELECT's column says nothing of the right one's.
+    return at - 1, _order_term(node, expr if isinstance(expr, Parameter) else Parameter(-1))
 
 
-def replace_nature(term: Term) -> Term:
-    """A term to order the rows of a compound by: of it only counts that it may be NULL."""
-    return Parameter(-1) if not isinstance(term, Parameter) else term
+# ── ORDER BY, LIMIT, DISTINCT ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_distinct(outputs: Sequence[Output]) -> None:
-    """Refuse to compare rows by another collation than BINARY: which of two equal rows comes out is chance."""
-    for output in outputs:
-        check_collations(output.term)
-        if output.term.collation not in (None, "BINARY"):
-            raise UnsupportedConstruct("DISTINCT or UNION with a collation")
-
-
-def ordered_nodes(node: exp.Expr) -> list[exp.Ordered]:
-    """The terms of a query's ORDER BY."""
+def _order_nodes(node: exp.Expr) -> list[exp.Ordered]:
+    """Return the nodes of the terms of a query's ORDER BY."""
     order = node.args.get("order")
     if not order:
         return []
-    only(order, "expressions")
+    allow_only(order, "expressions")
     found: list[exp.Ordered] = order.expressions
     for one in found:
-        only(one, "this", "desc", "nulls_first")
+        allow_only(one, "this", "desc", "nulls_first")
     return found
 
 
-def order_of(node: exp.Ordered, term: Term) -> Order:
-    """A term of ORDER BY with its direction."""
-    return Order(term, bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
+def _order_term(node: exp.Ordered, expr: BoundExpr) -> OrderTerm:
+    return OrderTerm(expr, bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
 
 
-def position(node: exp.Expr) -> int | None:
-    """The number that a term of GROUP BY or ORDER BY is, if it is just one: a position among the result's columns."""
+def _position(node: exp.Expr) -> int | None:
+    """Return the integer that a term of GROUP BY or ORDER BY consists of: the position of a result column, from 1."""
     node = node.unnest()
     if isinstance(node, exp.Neg) and isinstance(node.this.unnest(), exp.Literal):
         raise UnsupportedConstruct("ORDER BY or GROUP BY a negative number")
@@ -268,29 +279,79 @@ def position(node: exp.Expr) -> int | None:
     return None
 
 
-def output_at(outputs: Sequence[Output], at: int) -> Output:
-    """The column of the result at a position that counts from 1."""
+def _output_at(outputs: Sequence[OutputColumn], at: int) -> OutputColumn:
+    """Return the result column at a position that counts from 1."""
     if not 1 <= at <= len(outputs):
         raise UnsupportedConstruct("a position out of range")
     return outputs[at - 1]
 
 
-def split_collation(node: exp.Expr) -> tuple[str | None, exp.Expr]:
-    """`x COLLATE name` as (name, x)."""
+def _split_collation(node: exp.Expr) -> tuple[str | None, exp.Expr]:
+    """Split `x COLLATE name` into name and x; the name is None without COLLATE."""
     node = node.unnest()
     if not isinstance(node, exp.Collate):
         return None, node
-    only(node, "this", "expression")
+    allow_only(node, "this", "expression")
     return node.expression.name.upper(), node.this.unnest()
 
 
-def limit_term(terms: TermReader, node: exp.Expr, clause: str) -> Term | None:
-    """The term of LIMIT or OFFSET."""
+def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str) -> BoundExpr | None:
+    """Return the expression of LIMIT or OFFSET; None without the clause."""
     found = node.args.get(clause)
     if not found:
         return None
-    only(found, "expression")
-    term = terms.read(found.expression)
-    if refs(term):
+    allow_only(found, "expression")
+    expr = expressions.bind(found.expression)
+    if expr.refs:
         raise UnsupportedConstruct(f"{clause.upper()} that changes from row to row")
-    return term
+    return expr
+
+
+def _check_distinct(outputs: Sequence[OutputColumn]) -> None:
+    """Refuse to remove duplicates by another collation than BINARY: which of two equal rows stays is not defined."""
+    for output in outputs:
+        check_collations(output.expr)
+        if output.expr.type.collation not in (None, "BINARY"):
+            raise UnsupportedConstruct("DISTINCT or UNION with a collation")
+
+
+# ── bare columns ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _add_determined_columns(select: Select) -> None:
+    """Add to the group keys every bare column that is determined by them. Raise UnsupportedConstruct for any other."""
+    keys = select.group or ()
+    items = {item.id: item for item in items_of(select.joins)}
+    added: dict[ColumnExpr, None] = {}
+    for expr in select.result_expressions():
+        for column in _bare_columns(expr, keys, ids_of(select.joins)):
+            if not _is_determined(items[column.item], keys):
+                raise UnsupportedConstruct("a bare column beside aggregates")
+            added[column] = None
+    if added:
+        select.group = (*keys, *added)
+
+
+def _bare_columns(expr: BoundExpr, keys: tuple[BoundExpr, ...], own: frozenset[int]) -> list[ColumnExpr]:
+    found: list[ColumnExpr] = []
+
+    def look(part: BoundExpr) -> BoundExpr | None:
+        if part in keys or isinstance(part, Aggregate):
+            return part
+        if isinstance(part, (ScalarSubquery, Exists, InQuery)) and part.query.refs & own:
+            raise UnsupportedConstruct("a correlated subquery beside aggregates")
+        if isinstance(part, ColumnExpr) and part.item in own:
+            found.append(part)
+        return None
+
+    rewrite(expr, look)
+    return found
+
+
+def _is_determined(item: FromItem, keys: tuple[BoundExpr, ...]) -> bool:
+    """Return True if the group keys contain the row key of an item's table."""
+    table = item.table
+    if table is None or not table.key:
+        return False
+    positions = {key.at for key in keys if isinstance(key, ColumnExpr) and key.item == item.id}
+    return positions.issuperset([table.position[name.lower()] for name in table.key])

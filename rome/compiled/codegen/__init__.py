@@ -1,1 +1,1 @@
-"""From the intermediate representation to the text of a Python function."""
+"""The code generator: from the intermediate representation to the source of a Python function."""

@@ -1,4 +1,4 @@
-"""Aggregate functions over the values of a group; exactly as SQLite. NULLs do not count."""
+"""Aggregate functions over the values of a group, as SQLite computes them. NULLs are ignored."""
 
 from __future__ import annotations
 
@@ -11,74 +11,76 @@ from rome.fallback import UnsupportedValue
 
 _INT64 = 2**63
 _EXACT_INT = 2**52
-"""Integers from here on are not added to floats: SQLite takes them apart first."""
+"""The least integer that is not added to floats here: SQLite splits larger ones first."""
 
 
 def count_values(values: Sequence[Any]) -> int:
-    """count(x)."""
+    """Return count(x)."""
     return len(values) - values.count(None)
 
 
 def least_of(values: Sequence[Any]) -> Any:
-    """min(x)."""
-    known = [value for value in values if value is not None]
-    if not known:
+    """Return min(x)."""
+    present = [value for value in values if value is not None]
+    if not present:
         return None
     try:
-        return min(known)
+        return min(present)
     except TypeError:
-        return min(known, key=rank)
+        return min(present, key=rank)
 
 
 def greatest_of(values: Sequence[Any]) -> Any:
-    """max(x)."""
-    known = [value for value in values if value is not None]
-    if not known:
+    """Return max(x)."""
+    present = [value for value in values if value is not None]
+    if not present:
         return None
     try:
-        return max(known)
+        return max(present)
     except TypeError:
-        return max(known, key=rank)
+        return max(present, key=rank)
 
 
-def _added(values: Sequence[Any]) -> tuple[int | float, int]:
-    """The sum of the values and their number. Floats are added as SQLite does, by Kahan, Babuska and Neumaier."""
-    known = [value for value in values if value is not None]
-    classes = {value.__class__ for value in known}
+def _sum_and_count(values: Sequence[Any]) -> tuple[int | float, int]:
+    """Return the sum of the values and their number. Floats are added as in SQLite, by Kahan-Babuska-Neumaier
+    summation.
+    """
+    present = [value for value in values if value is not None]
+    classes = {value.__class__ for value in present}
     if classes <= {int}:
-        return sum(known), len(known)
+        return sum(present), len(present)
     if not classes <= {int, float}:
         raise UnsupportedValue("a sum of texts or blobs")
-    total, lost = 0.0, 0.0
-    for value in known:
+    total, compensation = 0.0, 0.0
+    for value in present:
         if value.__class__ is int and not -_EXACT_INT < value < _EXACT_INT:
             raise UnsupportedValue("a sum of floats and large integers")
         number = float(value)
         new = total + number
-        lost += (total - new) + number if abs(total) > abs(number) else (number - new) + total
+        compensation += (total - new) + number if abs(total) > abs(number) else (number - new) + total
         total = new
-    result = total + lost
+    result = total + compensation
     if result - result != 0:
         raise UnsupportedValue("an infinite sum")
-    return result, len(known)
+    return result, len(present)
 
 
 def sum_of(values: Sequence[Any]) -> Any:
-    """sum(x): NULL of nothing."""
-    total, number = _added(values)
+    """Return sum(x): NULL without any value."""
+    total, number = _sum_and_count(values)
     if not -_INT64 <= total < _INT64 and total.__class__ is int:
         raise UnsupportedValue("integer overflow")
     return total if number else None
 
 
 def total_of(values: Sequence[Any]) -> float:
-    """total(x): 0.0 of nothing."""
-    return _as_float(_added(values)[0])
+    """Return total(x): 0.0 without any value."""
+    return _as_float(_sum_and_count(values)[0])
 
 
 def average_of(values: Sequence[Any]) -> Any:
-    """avg(x)."""
-    total, number = _added(values)
+    """Return avg(x)."""
+    total, number = _sum_and_count(values)
     return _as_float(total) / number if number else None
 
 
@@ -89,15 +91,15 @@ def _as_float(total: int | float) -> float:
 
 
 def concat_of(values: Sequence[Any], separator: Any) -> Any:
-    """group_concat(x, separator)."""
-    known = [value for value in values if value is not None]
-    if not known:
+    """Return group_concat(x, separator)."""
+    present = [value for value in values if value is not None]
+    if not present:
         return None
     if separator is None:
         separator = ""
-    found = known[0]
+    found = present[0]
     if found.__class__ is not str:
         found = concat("", found)
-    for value in known[1:]:
+    for value in present[1:]:
         found = concat(concat(found, separator), value)
     return found

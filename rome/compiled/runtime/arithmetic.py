@@ -1,4 +1,4 @@
-"""What compiled statements calculate: operators and functions of numbers, exactly as SQLite."""
+"""Operators and functions of numbers, as SQLite computes them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rome.compiled.runtime.values import GREATEST, LEAST, cast_integer, number_o
 from rome.fallback import UnsupportedValue
 
 
-def _result(number: float) -> float | None:
-    """A result in floating point: what is no number is NULL."""
+def _finite(number: float) -> float | None:
+    """Return a floating-point result: NaN becomes NULL."""
     if math.isfinite(number):
         return number
     if math.isnan(number):
@@ -19,8 +19,8 @@ def _result(number: float) -> float | None:
     raise UnsupportedValue("an infinite number")
 
 
-def _calculated(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any:
-    """Integers give an integer, if it has a place in 64 bits; else it is done in floating point."""
+def _compute(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any:
+    """Return an integer of integers, if it fits into 64 bits; else compute in floating point."""
     if left is None or right is None:
         return None
     left, right = number_of(left), number_of(right)
@@ -29,28 +29,28 @@ def _calculated(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> 
         if LEAST <= whole <= GREATEST:
             return whole
     try:
-        return _result(operation(float(left), float(right)))
+        return _finite(operation(float(left), float(right)))
     except OverflowError:
         raise UnsupportedValue("an infinite number") from None
 
 
 def add(left: Any, right: Any) -> Any:
-    """`+`."""
-    return _calculated(left, right, lambda one, other: one + other)
+    """Return left + right."""
+    return _compute(left, right, lambda one, other: one + other)
 
 
 def subtract(left: Any, right: Any) -> Any:
-    """`-`."""
-    return _calculated(left, right, lambda one, other: one - other)
+    """Return left - right."""
+    return _compute(left, right, lambda one, other: one - other)
 
 
 def multiply(left: Any, right: Any) -> Any:
-    """`*`."""
-    return _calculated(left, right, lambda one, other: one * other)
+    """Return left * right."""
+    return _compute(left, right, lambda one, other: one * other)
 
 
 def divide(left: Any, right: Any) -> Any:
-    """`/`: integers are cut towards zero; by zero is NULL."""
+    """Return left / right: of integers rounded towards zero; NULL if right is 0."""
     if left is None or right is None:
         return None
     left, right = number_of(left), number_of(right)
@@ -61,11 +61,11 @@ def divide(left: Any, right: Any) -> Any:
         whole = whole if (left < 0) == (right < 0) else -whole
         if whole <= GREATEST:
             return whole
-    return _result(float(left) / float(right))
+    return _finite(float(left) / float(right))
 
 
 def modulo(left: Any, right: Any) -> Any:
-    """`%`: of integers, with the sign of the left one; a float among them makes the result one."""
+    """Return left % right, of their integer parts, with the sign of left; a float if one of them is a float."""
     if left is None or right is None:
         return None
     left, right = number_of(left), number_of(right)
@@ -84,17 +84,17 @@ def _bits(value: Any) -> int:
 
 
 def bit_and(left: Any, right: Any) -> Any:
-    """`&`."""
+    """Return left & right."""
     return None if left is None or right is None else _bits(left) & _bits(right)
 
 
 def bit_or(left: Any, right: Any) -> Any:
-    """`|`."""
+    """Return left | right."""
     return None if left is None or right is None else _bits(left) | _bits(right)
 
 
 def shift_left(value: Any, by: Any) -> Any:
-    """`<<`: bits that leave the 64 are lost; by less than nothing is to the right."""
+    """Return value << by, in 64 bits; by a negative number, value >> -by."""
     if value is None or by is None:
         return None
     value, by = _bits(value), _bits(by)
@@ -105,12 +105,12 @@ def shift_left(value: Any, by: Any) -> Any:
 
 
 def shift_right(value: Any, by: Any) -> Any:
-    """`>>`: the sign stays."""
+    """Return value >> by, with the sign kept."""
     return None if by is None else shift_left(value, -_bits(by))
 
 
 def absolute(value: Any) -> Any:
-    """SQL abs."""
+    """Return abs(value)."""
     if value is None:
         return None
     if value.__class__ not in (int, float) or value == LEAST:
@@ -119,17 +119,17 @@ def absolute(value: Any) -> Any:
 
 
 def rounded(value: Any, digits: Any = 0) -> Any:
-    """SQL round."""
+    """Return round(value, digits)."""
     if value is None or digits is None:
         return None
     if value.__class__ is int and digits.__class__ is int:
-        return _rounded_whole(float(value))
+        return _round_half_away(float(value))
     if value.__class__ is not float or digits != 0:
         raise UnsupportedValue("round() to decimals")
-    return _rounded_whole(value)
+    return _round_half_away(value)
 
 
-def _rounded_whole(value: float) -> float:
+def _round_half_away(value: float) -> float:
     if abs(value) >= 2**52:
         return value
     return float(math.trunc(value + (-0.5 if value < 0 else 0.5)))

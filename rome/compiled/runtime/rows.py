@@ -1,4 +1,4 @@
-"""What compiled statements do with rows: put them in order, cut, group, and look for them in others."""
+"""Operations on rows: sorting, LIMIT, grouping, compound operators, and the right side of IN."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from rome.compiled.runtime.values import rank
 from rome.fallback import UnsupportedValue
 
-ONCE = ((),)
-"""What a SELECT without FROM goes through."""
+ONE_EMPTY_ROW = ((),)
+"""The rows of a SELECT without FROM."""
 
 
 # ── order and limits ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -19,7 +19,7 @@ ONCE = ((),)
 def ordered(
     rows: Iterable[Any], fast: Callable[[Any], Any], exact: Callable[[Any], Any], descending: bool
 ) -> list[Any]:
-    """Rows by a key; equal ones stay in their order. `fast` is tried first, `exact` can always be compared."""
+    """Sort rows by a key, stably. The keys of `exact` can always be compared; those of `fast` are tried first."""
     rows = list(rows)
     try:
         return sorted(rows, key=fast, reverse=descending)
@@ -34,25 +34,25 @@ def _limit(value: Any) -> int:
 
 
 def start_of(offset: Any) -> int:
-    """The position of the first row behind an OFFSET."""
+    """Return the position of the first row after an OFFSET."""
     return max(0, _limit(offset))
 
 
 def stop_of(limit: Any, offset: Any) -> int | None:
-    """The position behind the last row that LIMIT and OFFSET leave. A negative limit is none."""
+    """Return the position after the last row that LIMIT and OFFSET keep; None for a negative LIMIT: no limit."""
     limit = _limit(limit)
     return None if limit < 0 else limit + start_of(offset)
 
 
 def only_value(rows: Sequence[Sequence[Any]]) -> Any:
-    """The value of a scalar subquery."""
+    """Return the value of a scalar subquery."""
     if len(rows) > 1:
         raise UnsupportedValue("a scalar subquery of several rows")
     return rows[0][0] if rows else None
 
 
 def first_value(rows: Sequence[Sequence[Any]]) -> Any:
-    """The value of a scalar subquery with a LIMIT."""
+    """Return the value of a scalar subquery with a LIMIT."""
     return rows[0][0] if rows else None
 
 
@@ -61,7 +61,7 @@ def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
 
 
 def grouped(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, list[Any]]]:
-    """Each group key with its members, in the order of the keys: SQLite sorts to group, and programs rely on it."""
+    """Return each group key with its members, sorted by key: SQLite sorts to group, and applications rely on it."""
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     for key, member in pairs:
         found[key].append(member)
@@ -69,17 +69,17 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, list[Any]]]:
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """UNION; in order, as that of the others, because SQLite sorts to compare."""
+    """Return the rows of a UNION, sorted: SQLite sorts the rows of UNION, EXCEPT and INTERSECT to compare them."""
     return sorted({*left, *right}, key=_ranks)
 
 
 def rows_except(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """EXCEPT."""
+    """Return the rows of an EXCEPT."""
     return sorted(set(left).difference(right), key=_ranks)
 
 
 def rows_in_both(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """INTERSECT."""
+    """Return the rows of an INTERSECT."""
     return sorted(set(left).intersection(right), key=_ranks)
 
 
@@ -87,14 +87,14 @@ def rows_in_both(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
 
 
 class Everything:
-    """What contains all values."""
+    """A container of all values."""
 
     def __contains__(self, _value: object) -> bool:
         return True
 
 
 class Members:
-    """The right side of IN. `present` is in it; `excluding` holds what NOT IN is not true of."""
+    """The right side of IN: `present` are its values; `excluding` those for which NOT IN is not true."""
 
     __slots__ = ("empty", "excluding", "has_null", "present")
 
@@ -106,7 +106,7 @@ class Members:
 
 
 def members(listed: Sequence[Any], *steps: Callable[[Any], Any]) -> Members:
-    """The right side of IN, each value put through the steps."""
+    """Return the right side of IN; each value goes through the steps (conversion, folding)."""
     for step in steps:
         listed = [step(value) for value in listed]
     found = frozenset(listed)
@@ -114,7 +114,7 @@ def members(listed: Sequence[Any], *steps: Callable[[Any], Any]) -> Members:
 
 
 def in_value(value: Any, right: Members) -> int | None:
-    """IN."""
+    """Return value IN right: 1, 0 or NULL."""
     if right.empty:
         return 0
     if value is None:
@@ -125,18 +125,18 @@ def in_value(value: Any, right: Members) -> int | None:
 
 
 class RowMembers:
-    """The right side of IN for row values. `steps`: for each column, what its values are put through."""
+    """The right side of IN for row values. `steps`: the conversions and foldings of each column."""
 
     __slots__ = ("_incomplete", "_present")
 
     def __init__(self, rows: Sequence[Sequence[Any]], steps: Sequence[Sequence[Callable[[Any], Any]]]) -> None:
         if any(steps):
-            rows = [tuple(map(_stepped, row, steps)) for row in rows]
+            rows = [tuple(map(_apply_steps, row, steps)) for row in rows]
         self._present = frozenset(tuple(row) for row in rows)
         self._incomplete = [row for row in self._present if None in row]
 
     def contain(self, row: tuple[Any, ...]) -> int | None:
-        """IN. NULL, if only a NULL stands between the row and one of the members."""
+        """Return row IN self: 1, 0, or NULL if NULLs alone keep the row from being equal to a member."""
         if None not in row:
             if row in self._present:
                 return 1
@@ -150,7 +150,7 @@ class RowMembers:
         return 0
 
 
-def _stepped(value: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
+def _apply_steps(value: Any, steps: Sequence[Callable[[Any], Any]]) -> Any:
     for step in steps:
         value = step(value)
     return value

@@ -1,6 +1,6 @@
-"""What compiled statements do with texts: LIKE, GLOB and the functions of strings; exactly as SQLite.
+"""LIKE, GLOB and the functions of texts, as SQLite computes them.
 
-SQLite's functions stop at a NUL in a text, and write floats in their own way: both raise UnsupportedValue.
+SQLite's functions stop at a NUL in a text, and format floats in their own way: both raise UnsupportedValue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _LONGEST_PATTERN = 5000
 
 
 def _text(value: Any) -> str:
-    """A value that is not NULL as a function of texts takes it."""
+    """Return a value that is not NULL as a text."""
     if value.__class__ is str:
         if "\0" in value:
             raise UnsupportedValue("a text with a NUL")
@@ -28,7 +28,7 @@ def _text(value: Any) -> str:
 
 
 def concat(left: Any, right: Any) -> Any:
-    """`||`."""
+    """Return left || right."""
     if left is None or right is None:
         return None
     return _text(left) + _text(right)
@@ -38,20 +38,20 @@ def concat(left: Any, right: Any) -> Any:
 
 
 def _always_null(value: Any) -> None:
-    """What compares with a pattern that is NULL. (Whether blobs can be LIKE anything, SQLite is built to know.)"""
+    """Match a value against a pattern that is NULL. (Whether LIKE takes blobs depends on how SQLite was built.)"""
     if value.__class__ is bytes:
         raise UnsupportedValue("LIKE of a blob")
 
 
 def like_matcher(pattern: Any, escape: Any = "") -> Callable[[Any], int | None]:
-    """A function that tells of a value whether it is LIKE the pattern: 1, 0 or None."""
+    """Return a function that returns, for a value, 1 if it is LIKE the pattern, else 0; None for NULL."""
     if pattern is None or escape is None:
         return _always_null
     return _matcher(_text(pattern), _text(escape))
 
 
 def glob_matcher(pattern: Any) -> Callable[[Any], int | None]:
-    """The same for GLOB."""
+    """Return the same function for GLOB."""
     return _always_null if pattern is None else _glob(_text(pattern))
 
 
@@ -96,24 +96,24 @@ def _matching(expression: re.Pattern[str]) -> Callable[[Any], int | None]:
 
 
 def lower(value: Any) -> Any:
-    """SQL lower: ASCII letters only."""
+    """Return a text in lower case, as SQL lower: ASCII letters only."""
     return None if value is None else _text(value).translate(ASCII_LOWER)
 
 
 def upper(value: Any) -> Any:
-    """SQL upper: ASCII letters only."""
+    """Return a text in upper case, as SQL upper: ASCII letters only."""
     return None if value is None else _text(value).translate(ASCII_UPPER)
 
 
 def length(value: Any) -> Any:
-    """SQL length: characters of a text, bytes of a blob."""
+    """Return the length of a value: characters of a text, bytes of a blob."""
     if value is None:
         return None
     return len(value) if value.__class__ is bytes else len(_text(value))
 
 
 def hex_of(value: Any) -> str:
-    """SQL hex: of NULL, the empty text."""
+    """Return hex(value): of NULL, the empty text."""
     if value is None:
         return ""
     return (value if value.__class__ is bytes else _text(value).encode()).hex().upper()
@@ -127,22 +127,22 @@ def _trim(strip: Callable[[str, str], str], value: Any, characters: Any) -> Any:
 
 
 def trim(value: Any, characters: Any = " ") -> Any:
-    """SQL trim."""
+    """Remove characters from both ends of a text."""
     return _trim(str.strip, value, characters)
 
 
 def ltrim(value: Any, characters: Any = " ") -> Any:
-    """SQL ltrim."""
+    """Remove characters from the beginning of a text."""
     return _trim(str.lstrip, value, characters)
 
 
 def rtrim(value: Any, characters: Any = " ") -> Any:
-    """SQL rtrim."""
+    """Remove characters from the end of a text."""
     return _trim(str.rstrip, value, characters)
 
 
 def replace(value: Any, old: Any, new: Any) -> Any:
-    """SQL replace: of an empty text nothing is replaced, not even by NULL."""
+    """Replace a part of a text. If `old` is empty, return the text, even if `new` is NULL."""
     if value is None or old is None:
         return None
     if old == "" and value.__class__ is str:
@@ -156,14 +156,16 @@ def replace(value: Any, old: Any, new: Any) -> Any:
 
 
 def instr(value: Any, part: Any) -> Any:
-    """SQL instr: the position from 1, or 0."""
+    """Return the position of a part in a text, from 1; 0 if it is not in it."""
     if value is None or part is None:
         return None
     return _text(value).find(_text(part)) + 1
 
 
 def substr(value: Any, start: Any, size: Any = 2**31) -> Any:
-    """SQL substr: positions from 1, or from -1 at the end; a negative size takes what stands before."""
+    """Return a part of a text. Positions count from 1, or from -1 at the end; a negative size is that of the part
+    before.
+    """
     if value is None or start is None or size is None:
         return None
     if start.__class__ is not int or size.__class__ is not int:

@@ -1,7 +1,7 @@
-"""What compiled statements do with values: compare, convert, calculate, put in order; exactly as SQLite.
+"""Conversions, comparisons and three-valued logic over values, as SQLite computes them.
 
-Values are SQLite's five storage classes as Python has them: None, int, float, str, bytes. A helper that can't be sure
-raises UnsupportedValue. NULL goes in and comes out as None, unless a docstring says otherwise.
+Values are SQLite's five storage classes in Python: None, int, float, str, bytes. The result of NULL is NULL, unless a
+docstring says otherwise. A function raises UnsupportedValue where SQLite's result is not certain.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ LEAST, GREATEST = -(2**63), 2**63 - 1
 
 
 class _Never:
-    """A value that is not equal to anything, not unequal, not less and not more: NULL, as a filter sees it."""
+    """A value that every comparison with is false: NULL in a filter."""
 
     __slots__ = ()
 
@@ -31,11 +31,6 @@ class _Never:
 NEVER = _Never()
 
 
-def never(value: Any) -> Any:
-    """The value, or NEVER for NULL."""
-    return NEVER if value is None else value
-
-
 # ── conversions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBER = re.compile(
@@ -46,7 +41,7 @@ _EXACT_DIGITS, _EXACT_POWER = 15, 22
 
 
 def as_number(value: Any) -> Any:
-    """A text that is a number as that number, as numeric affinity has it; all else as it is."""
+    """Apply numeric affinity: return the number that a text is; any other value unchanged."""
     if value.__class__ is not str:
         return value
     match = _NUMBER.fullmatch(value)
@@ -64,7 +59,7 @@ def as_number(value: Any) -> Any:
 
 
 def as_text(value: Any) -> Any:
-    """A number as text, as text affinity has it; all else as it is."""
+    """Apply text affinity: return a number as text; any other value unchanged."""
     if value.__class__ is int:
         return str(value)
     if value.__class__ is float:
@@ -73,7 +68,7 @@ def as_text(value: Any) -> Any:
 
 
 def number_of(value: Any) -> Any:
-    """A value that is not NULL as a number to calculate with."""
+    """Return a value that is not NULL as an operand of arithmetic."""
     if value.__class__ is int or value.__class__ is float:
         return value
     if value.__class__ is str:
@@ -86,14 +81,14 @@ def number_of(value: Any) -> Any:
 
 
 def truth(value: Any) -> bool | None:
-    """Whether a value is true."""
+    """Return True if a value is true, False if it is false, None for NULL."""
     if value is None:
         return None
     return bool(number_of(value) != 0)
 
 
 def nocase(value: Any) -> Any:
-    """What the collation NOCASE compares of a value: ASCII letters are all small."""
+    """Fold a value for the collation NOCASE: ASCII letters become lower case."""
     if value.__class__ is not str:
         return value
     if "\0" in value:
@@ -106,12 +101,12 @@ ASCII_UPPER = {code + 32: code for code in range(ord("A"), ord("Z") + 1)}
 
 
 def rtrimmed(value: Any) -> Any:
-    """What the collation RTRIM compares of a value: no spaces at the end."""
+    """Fold a value for the collation RTRIM: remove spaces at the end."""
     return value.rstrip(" ") if value.__class__ is str else value
 
 
 def cast_integer(value: Any) -> Any:
-    """CAST AS INTEGER."""
+    """Return CAST(value AS INTEGER)."""
     if value.__class__ is float:
         return max(LEAST, min(GREATEST, math.trunc(value)))
     if value is None or value.__class__ is int:
@@ -123,12 +118,12 @@ def cast_integer(value: Any) -> Any:
 
 
 def cast_real(value: Any) -> Any:
-    """CAST AS REAL."""
+    """Return CAST(value AS REAL)."""
     return None if value is None else float(number_of(value))
 
 
 def cast_numeric(value: Any) -> Any:
-    """CAST AS NUMERIC."""
+    """Return CAST(value AS NUMERIC)."""
     if value is None or value.__class__ is int or value.__class__ is float:
         return value
     number = number_of(value)
@@ -138,7 +133,7 @@ def cast_numeric(value: Any) -> Any:
 
 
 def cast_text(value: Any) -> Any:
-    """CAST AS TEXT."""
+    """Return CAST(value AS TEXT)."""
     if value.__class__ is bytes:
         raise UnsupportedValue("the text of a blob")
     return as_text(value)
@@ -150,17 +145,17 @@ _CLASS = {int: 1, float: 1, str: 2, bytes: 3}
 
 
 def rank(value: Any) -> tuple[int, Any]:
-    """What Python compares as SQLite compares values: NULL < numbers < texts < blobs."""
+    """Return a key that Python compares as SQLite compares values: NULL < numbers < texts < blobs."""
     return (0, 0) if value is None else (_CLASS[value.__class__], value)
 
 
 def rank_nulls_last(value: Any) -> tuple[int, Any]:
-    """As `rank`, but NULL is greater than anything."""
+    """Return a key as `rank` does, in which NULL is greater than any value."""
     return (4, 0) if value is None else (_CLASS[value.__class__], value)
 
 
 def less(left: Any, right: Any) -> bool:
-    """`left < right` is true."""
+    """Return True if left < right."""
     if left is None or right is None:
         return False
     try:
@@ -170,32 +165,32 @@ def less(left: Any, right: Any) -> bool:
 
 
 def at_most(left: Any, right: Any) -> bool:
-    """`left <= right` is true."""
+    """Return True if left <= right."""
     return left is not None and right is not None and not less(right, left)
 
 
 def more(left: Any, right: Any) -> bool:
-    """`left > right` is true."""
+    """Return True if left > right."""
     return less(right, left)
 
 
 def at_least(left: Any, right: Any) -> bool:
-    """`left >= right` is true."""
+    """Return True if left >= right."""
     return left is not None and right is not None and not less(left, right)
 
 
 def unequal(left: Any, right: Any) -> bool:
-    """`left <> right` is true."""
+    """Return True if left <> right."""
     return left is not None and right is not None and left != right
 
 
 def equal(left: Any, right: Any) -> bool:
-    """`left = right` is true."""
+    """Return True if left = right."""
     return left is not None and left == right
 
 
-def _valued(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], int | None]:
-    """A comparison's value: 1, 0 or NULL."""
+def _value_of(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], int | None]:
+    """Return the function for a comparison's value: 1, 0 or NULL."""
 
     def value(left: Any, right: Any) -> int | None:
         return None if left is None or right is None else int(test(left, right))
@@ -204,54 +199,54 @@ def _valued(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], int | None
     return value
 
 
-equal_value = _valued(equal)
-unequal_value = _valued(unequal)
-less_value = _valued(less)
-at_most_value = _valued(at_most)
-more_value = _valued(more)
-at_least_value = _valued(at_least)
+equal_value = _value_of(equal)
+unequal_value = _value_of(unequal)
+less_value = _value_of(less)
+at_most_value = _value_of(at_most)
+more_value = _value_of(more)
+at_least_value = _value_of(at_least)
 
 
 # ── three-valued logic ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def not_value(value: Any) -> int | None:
-    """NOT."""
+    """Return NOT value."""
     return None if value is None else int(not value)
 
 
 def and_value(*values: Any) -> int | None:
-    """AND: false beats NULL."""
-    known = True
+    """Return the AND of values: 0 if one is false, else NULL if one is NULL."""
+    has_null = False
     for value in values:
         if value is None:
-            known = False
+            has_null = True
         elif not value:
             return 0
-    return 1 if known else None
+    return None if has_null else 1
 
 
 def or_value(*values: Any) -> int | None:
-    """OR: true beats NULL."""
-    known = True
+    """Return the OR of values: 1 if one is true, else NULL if one is NULL."""
+    has_null = False
     for value in values:
         if value is None:
-            known = False
+            has_null = True
         elif value:
             return 1
-    return 0 if known else None
+    return None if has_null else 0
 
 
 # ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def same(value: Any) -> Any:
-    """likely() and unlikely(): the value."""
+def unchanged(value: Any) -> Any:
+    """Return the value: likely() and unlikely() only advise SQLite's planner."""
     return value
 
 
 def coalesce(*values: Any) -> Any:
-    """The first that is not NULL."""
+    """Return the first value that is not NULL."""
     for value in values:
         if value is not None:
             return value
@@ -259,26 +254,26 @@ def coalesce(*values: Any) -> Any:
 
 
 def nullif(value: Any, other: Any) -> Any:
-    """SQL nullif."""
+    """Return the value; NULL if it is equal to `other`."""
     return None if value == other else value
 
 
 def greatest(*values: Any) -> Any:
-    """SQL max of several arguments; NULL if one of them is."""
+    """Return max() of several arguments: NULL if one of them is NULL."""
     if None in values:
         return None
     return max(values, key=rank)
 
 
 def least(*values: Any) -> Any:
-    """SQL min of several arguments; NULL if one of them is."""
+    """Return min() of several arguments: NULL if one of them is NULL."""
     if None in values:
         return None
     return min(values, key=rank)
 
 
 def typeof(value: Any) -> str:
-    """SQL typeof."""
+    """Return the name of the value's storage class."""
     return _TYPES[value.__class__]
 
 

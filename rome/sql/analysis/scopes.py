@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
+from rome.fallback import ScopeNotUnderstood
 from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.syntax.parse import Nodes, walk
 
@@ -86,10 +87,6 @@ class TableRef:
 
 
 # ── scopes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class ScopeNotUnderstood(Exception):
-    """The query block has a form that the analysis does not understand."""
 
 
 @dataclass(frozen=True, slots=True)

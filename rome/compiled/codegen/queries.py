@@ -1,0 +1,283 @@
+"""Query blocks as Python expressions for the list of their rows.
+
+    SELECT a.x FROM a WHERE … ORDER BY a.y LIMIT 5
+
+    [(r0[1],) for r0 in ordered([r0 for r0 in x0 if …], lambda r0: …, lambda r0: …, False)[:5]]
+
+    SELECT a.x, count(*) FROM a GROUP BY a.x HAVING count(*) > 1
+
+    [(k1[0], s3) for k1, g2 in grouped([((r0[1],), ()) for r0 in x0]) for (s3,) in ((len(g2),),) if (s3 > 1)]
+
+ORDER BY sorts the rows of FROM, before the result's columns are computed of them, so that the columns of rows that
+LIMIT cuts off are never computed. With DISTINCT, in a compound and after GROUP BY it sorts the result's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from rome.compiled.codegen.expressions import FOLDS, ExpressionWriter, RowNames, tuple_code
+from rome.compiled.codegen.joins import JoinWriter
+from rome.compiled.codegen.program import Program
+from rome.compiled.ir import (
+    Aggregate,
+    BoundExpr,
+    ColumnExpr,
+    CompoundSelect,
+    ExprType,
+    OrderTerm,
+    OutputColumn,
+    Query,
+    Select,
+    Slot,
+    aggregates_of,
+    items_of,
+    rewrite,
+)
+from rome.fallback import UnsupportedConstruct
+
+_MANY_COLUMNS = 6
+"""From so many columns on, itemgetter is faster than subscripts, and much faster to be compiled by Python."""
+_COMPOUNDS = {"UNION": "rows_united", "EXCEPT": "rows_except", "INTERSECT": "rows_in_both"}
+"""The runtime function of each compound operator."""
+
+
+def generate(query: Query, *, exact: bool) -> str:
+    """Return the source of the function that evaluates a query; `exact`: see `Program`."""
+    program = Program(exact=exact)
+    return program.source(QueryWriter(program).rows(query, {}))
+
+
+class QueryWriter:
+    """Writes the queries of a program. `rows`, in all methods: the codes of the rows of outer queries."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.expressions = ExpressionWriter(program, self)
+        self.joins = JoinWriter(program, self.expressions, self.rows)
+
+    # ── subqueries in expressions ─────────────────────────────────────────────────────────────────────────────────
+
+    def exists(self, query: Query, rows: RowNames) -> str:
+        """Return Python that is true if the query has a row."""
+        if not isinstance(query, Select) or not query.is_simple:
+            return f"bool({self.rows(query, rows)})"
+        clauses = self.joins.clauses(query.joins, query.where, rows)
+        if len(clauses) == 1 and clauses[0].exists is not None:
+            return clauses[0].exists
+        return f"any(True {' '.join(map(str, clauses))})"
+
+    def scalar(self, query: Query, rows: RowNames) -> str:
+        """Return Python for the only value of a query; None if it has no row."""
+        code = self.rows(query, rows)
+        if query.limit is not None or query.offset is not None:
+            return f"first_value({code})"
+        has_one_row = isinstance(query, Select) and query.is_aggregate and query.group is None and not query.having
+        return f"{code}[0][0]" if has_one_row else f"only_value({code})"
+
+    def column(self, query: Query, rows: RowNames) -> str:
+        """Return Python for the list of the values of a query of one column."""
+        if isinstance(query, Select) and query.is_simple:
+            value = self.expressions.value(query.outputs[0].expr, rows)
+            return f"[{value} {self._from_where(query, rows)}]"
+        return f"[one for one, in {self.rows(query, rows)}]"
+
+    def has_match(self, query: Query, condition: Callable[[BoundExpr], BoundExpr], rows: RowNames) -> str | None:
+        """Return Python that is true if a condition on its column is true of one of its rows; None if unsupported."""
+        if not isinstance(query, Select) or not query.is_simple:
+            return None
+        return self.exists(replace(query, where=(*query.where, condition(query.outputs[0].expr))), rows)
+
+    # ── rows ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def rows(self, query: Query, rows: RowNames) -> str:
+        """Return Python for the list of a query's rows, each a tuple."""
+        if isinstance(query, CompoundSelect):
+            left, right = self.rows(query.left, rows), self.rows(query.right, rows)
+            operation = _COMPOUNDS.get(query.operator)
+            code = f"({left} + {right})" if operation is None else f"{operation}({left}, {right})"
+            return self._sort_result(code, query.order, query)
+        clauses = self._from_where(query, rows)
+        if query.is_aggregate:
+            return self._grouped(query, clauses, rows)
+        if query.distinct:
+            code = f"list(dict.fromkeys([{self._row(query, rows)} {clauses}]))"
+            return self._sort_result(code, _order_by_outputs(query.outputs, query.order), query)
+        if query.order:
+            return self._sorted(query, clauses, rows)
+        if query.limit is None and query.offset is None:
+            return f"[{self._row(query, rows)} {clauses}]"
+        start, stop = self._bounds(query)
+        return f"list(islice(({self._row(query, rows)} {clauses}), {start}, {stop}))"
+
+    def _from_where(self, query: Select, rows: RowNames) -> str:
+        return " ".join(map(str, self.joins.clauses(query.joins, query.where, rows)))
+
+    def _row(self, query: Select, rows: RowNames) -> str:
+        """Return the code of a result row. Adjacent columns of one item are taken at once, where there are many."""
+        widths = {item.id: item.width for item in items_of(query.joins)}
+        codes: list[str] = []
+        for item, run in groupby([output.expr for output in query.outputs], _item_of):
+            exprs = list(run)
+            row = rows.get(item, f"r{item}") if item is not None else ""
+            places = tuple([expr.at for expr in exprs if isinstance(expr, ColumnExpr)])
+            if item in widths and places == tuple(range(widths[item])):
+                codes.append(f"*{row}")
+            elif item is not None and len(places) >= _MANY_COLUMNS:
+                codes.append(f"*{self.program.constant(f'itemgetter{places}')}({row})")
+            else:
+                codes += [self.expressions.value(expr, rows) for expr in exprs]
+        return codes[0][1:] if len(codes) == 1 and codes[0][0] == "*" else tuple_code(codes)
+
+    # ── ORDER BY and LIMIT ────────────────────────────────────────────────────────────────────────────────────────
+
+    def _sorted(self, query: Select, clauses: str, rows: RowNames) -> str:
+        """Return a query's rows, for which the rows of FROM are sorted."""
+        ids = [item.id for item in items_of(query.joins)]
+        names = [f"r{number}" for number in ids]
+        bound = names[0] if len(names) == 1 else f"({', '.join(names)})"
+        inside = dict(rows)
+        if len(names) == 1:
+            argument = names[0]
+        else:
+            argument = self.program.fresh("o")
+            inside |= {number: f"{argument}[{at}]" for at, number in enumerate(ids)}
+        keys = [(order, self.expressions.value(order.expr, inside)) for order in query.order]
+        code = _sort(f"[{bound if names else '()'} {clauses}]", keys, argument if names else "_")
+        return f"[{self._row(query, rows)} for {bound if names else '_'} in {code}{self._slice(query)}]"
+
+    def _sort_result(self, code: str, order: Sequence[tuple[int, OrderTerm]], query: Query) -> str:
+        """Return a list of result rows, sorted by the columns at these positions and cut by LIMIT and OFFSET."""
+        if order:
+            name = self.program.fresh("o")
+            code = _sort(code, [(term, f"{name}[{at}]") for at, term in order], name)
+        return f"{code}{self._slice(query)}"
+
+    def _slice(self, query: Query) -> str:
+        if query.limit is None and query.offset is None:
+            return ""
+        start, stop = self._bounds(query)
+        return f"[{start}:{stop}]"
+
+    def _bounds(self, query: Query) -> tuple[str, str]:
+        """Return the codes of the positions between which LIMIT and OFFSET keep rows."""
+        limit = "-1" if query.limit is None else self.expressions.value(query.limit, {})
+        offset = "0" if query.offset is None else self.expressions.value(query.offset, {})
+        return self.program.hoist(f"start_of({offset})"), self.program.hoist(f"stop_of({limit}, {offset})")
+
+    # ── GROUP BY and aggregates ───────────────────────────────────────────────────────────────────────────────────
+
+    def _grouped(self, query: Select, clauses: str, rows: RowNames) -> str:
+        """Return the rows of a query with aggregates. What is evaluated after grouping reads Slots, not rows."""
+        key, members = self.program.fresh("k"), self.program.fresh("g")
+        aggregates = aggregates_of(query)
+        arguments = list(dict.fromkeys([one.argument for one in aggregates if one.argument is not None]))
+        slots: dict[BoundExpr, Slot] = {}
+        for at, expr in enumerate(query.group or ()):
+            slots[expr] = Slot(replace(expr.type, explicit=False), f"{key}[{at}]")
+        codes = [self._aggregate(aggregate, arguments, members, rows) for aggregate in aggregates]
+        names = [self.program.fresh("s") for _ in codes] if query.having else codes
+        for aggregate, code in zip(aggregates, names, strict=True):
+            slots[aggregate] = Slot(ExprType(nullable=aggregate.type.nullable), code)
+        values = [self.expressions.value(one, rows) for one in arguments]
+        member = values[0] if len(values) == 1 else tuple_code(values)
+        if query.group is None:
+            source = f"for {members} in ([{member} {clauses}],)"
+        else:
+            by = tuple_code([self.expressions.value(one, rows) for one in query.group])
+            source = f"for {key}, {members} in grouped([({by}, {member}) {clauses}])"
+        if query.having and codes:
+            # Compute all aggregates before HAVING drops a group: SQLite raises the errors of their sums, too.
+            source += f" for {tuple_code(names)} in ({tuple_code(codes)},)"
+        return self._result_of_groups(query, source, slots, rows)
+
+    def _result_of_groups(self, query: Select, source: str, slots: dict[BoundExpr, Slot], rows: RowNames) -> str:
+        """Return the rows of HAVING, the result's columns and ORDER BY over groups; `source` yields the groups."""
+
+        def grouped(expr: BoundExpr) -> BoundExpr:
+            return rewrite(expr, slots.get)
+
+        having = [f"if {self.expressions.is_true(grouped(expr), rows)}" for expr in query.having]
+        outputs = [grouped(output.expr) for output in query.outputs]
+        orders = [replace(order, expr=grouped(order.expr)) for order in query.order]
+        extra = [order.expr for order in orders if order.expr not in outputs]
+        if query.distinct and extra:
+            raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
+        columns = [*outputs, *extra]
+        row = tuple_code([self.expressions.value(expr, rows) for expr in columns])
+        code = " ".join([f"[{row}", source, *having]) + "]"
+        if query.distinct:
+            code = f"list(dict.fromkeys({code}))"
+        code = self._sort_result(code, [(columns.index(order.expr), order) for order in orders], query)
+        return f"[one[:{len(outputs)}] for one in {code}]" if extra else code
+
+    def _aggregate(self, aggregate: Aggregate, arguments: list[BoundExpr], members: str, rows: RowNames) -> str:
+        """Return the code of an aggregate over the members of a group."""
+        if aggregate.argument is None:
+            return f"len({members})"
+        listed = members
+        if len(arguments) > 1:
+            listed = f"[one[{arguments.index(aggregate.argument)}] for one in {members}]"
+        if aggregate.distinct:
+            listed = f"list(dict.fromkeys({listed}))"
+        if aggregate.separator is not None:
+            return f"{aggregate.function}({listed}, {self.expressions.value(aggregate.separator, rows)})"
+        return f"{aggregate.function}({listed})"
+
+
+def _item_of(expr: BoundExpr) -> int | None:
+    return expr.item if isinstance(expr, ColumnExpr) else None
+
+
+# ── sorting ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _order_by_outputs(outputs: Sequence[OutputColumn], orders: Sequence[OrderTerm]) -> list[tuple[int, OrderTerm]]:
+    """Return the terms of ORDER BY, each with the position of the result column that it is."""
+    found = []
+    exprs = [output.expr for output in outputs]
+    for order in orders:
+        expr = order.expr if order.expr in exprs else getattr(order.expr, "operand", None)
+        if expr not in exprs:
+            raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
+        found.append((exprs.index(expr), order))
+    return found
+
+
+def _sort(code: str, keys: Sequence[tuple[OrderTerm, str]], argument: str) -> str:
+    """Return a sorted list. Adjacent terms of one direction are one sort; the last ones are sorted by first."""
+    for descending, run in [(way, list(run)) for way, run in groupby(keys, _is_descending)][::-1]:
+        fast = _key_of([_fast_key(order, value) for order, value in run])
+        exact = _key_of([_exact_key(order, value) for order, value in run])
+        code = f"ordered({code}, lambda {argument}: {fast}, lambda {argument}: {exact}, {descending})"
+    return code
+
+
+def _is_descending(key: tuple[OrderTerm, str]) -> bool:
+    return key[0].descending
+
+
+def _key_of(codes: Sequence[str]) -> str:
+    return codes[0] if len(codes) == 1 else tuple_code(codes)
+
+
+def _nulls_are_least(order: OrderTerm) -> bool:
+    return order.nulls_first != order.descending
+
+
+def _fast_key(order: OrderTerm, value: str) -> str:
+    """Return the code of a key that Python compares as SQLite does, if all values are of one type."""
+    fold = FOLDS.get(order.expr.type.collation or "")
+    if not order.expr.type.nullable:
+        return f"{fold}({value})" if fold else value
+    test = "is not" if _nulls_are_least(order) else "is"
+    return f"({value} {test} None, {fold}({value}))" if fold else f"({value} {test} None, {value})"
+
+
+def _exact_key(order: OrderTerm, value: str) -> str:
+    """Return the code of a key that Python compares as SQLite does, of values of any types."""
+    fold = FOLDS.get(order.expr.type.collation or "")
+    folded = f"{fold}({value})" if fold else value
+    return f"{'rank' if _nulls_are_least(order) else 'rank_nulls_last'}({folded})"

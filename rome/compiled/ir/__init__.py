@@ -1,1 +1,0 @@
-"""The intermediate representation of a query: bound expressions and query blocks."""
