@@ -1,4 +1,4 @@
-"""What ROME offers to tests: a conformance suite for stores, a server, copies and checks of databases."""
+"""Helpers for tests: a conformance suite for stores, a Valkey server, copies and consistency checks of databases."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["check_database", "clone_database"]
 
 
 def clone_database(source_url: str, target_url: str) -> None:
-    """Make the database of `target_url` a copy of the newest version of that of `source_url`; both are of one store.
+    """Replace the database of `target_url` by a copy of the newest version of the one of `source_url`.
 
-    What the target held before is lost. Raises InterfaceError for a wrong URL or for URLs of two kinds of store.
+    Raises InterfaceError for an invalid URL and for URLs of two different kinds of store.
     """
     _registry.clone_database(parse_url(source_url), parse_url(target_url))

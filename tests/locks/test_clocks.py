@@ -13,7 +13,7 @@ import redis
 import rome
 from rome.locks import LockLost, LockManager, LockTimeout
 from rome.testing.servers import RedisServer
-from rome.verify.faults.server import until
+from rome.verify.faults.server import wait_until
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def test_a_clock_put_back_while_a_holder_is_alive_keeps_it(redis_server: RedisSe
             step(admin, -3600)
             assert not is_free(second)
             put_back = admin.hgetall("{rome:clocks}:locks")
-            until(lambda: admin.hgetall("{rome:clocks}:locks") != put_back)  # it is renewed
+            wait_until(lambda: admin.hgetall("{rome:clocks}:locks") != put_back)  # it is renewed
             assert not is_free(second)
             held.check()
         for each in (first, second):

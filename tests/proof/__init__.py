@@ -1,1 +1,1 @@
-"""Proof that transactions keep what is promised: anomalies, histories, faults."""
+"""Tests of the guarantees of transactions: anomalies, histories, faults."""

@@ -1,4 +1,4 @@
-"""The history checker finds each fault that is planted, and nothing in histories that are right."""
+"""The history checker finds each kind of anomaly, and nothing in correct histories."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from rome.verify.histories.graph import components
 
 
 def history(*lines: str, final: dict[int, tuple[int, ...]] | None = None) -> History:
-    """Transactions, a line each: `name: +key.value key=values …`, with `!` for aborted, `?` for unknown, `@begin-end`.
+    """Parse transactions, one a line: `name: +key.value key=values …`.
 
-    Without times all of them run at once.
+    The name may be followed by `!` for aborted or `?` for unknown, and by `@begin-end`.
+    Transactions without times are concurrent.
     """
     transactions = []
     for line in lines:
@@ -33,7 +34,7 @@ def history(*lines: str, final: dict[int, tuple[int, ...]] | None = None) -> His
     return History(transactions, final)
 
 
-PLANTED = {
+ANOMALOUS = {
     "G0": history("a: +1.1 +2.1", "b: +1.2 +2.2", "c: 1=1,2 2=2,1"),
     "G1a": history("a!: +1.1", "b: 1=1"),
     "G1b": history("a: +1.1 +1.2", "b: 1=1", "c: 1=1,2"),
@@ -57,11 +58,11 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("kind", PLANTED)
-def test_each_planted_fault_is_found(kind: str) -> None:
-    found = anomalies(PLANTED[kind])
+@pytest.mark.parametrize("kind", ANOMALOUS)
+def test_each_anomaly_is_found(kind: str) -> None:
+    found = anomalies(ANOMALOUS[kind])
     assert kind in {finding.kind for finding in found}, found
-    assert all(finding.story for finding in found)
+    assert all(finding.description for finding in found)
 
 
 @pytest.mark.parametrize(
@@ -73,48 +74,50 @@ def test_each_planted_fault_is_found(kind: str) -> None:
         ("G2", {"SERIALIZABLE"}),
     ],
 )
-def test_a_level_is_judged_by_what_it_promises(kind: str, levels: set[str]) -> None:
-    found = {level for level in ("READ COMMITTED", "SNAPSHOT", "SERIALIZABLE") if check(PLANTED[kind], level)}
+def test_a_level_forbids_what_it_guarantees_to_prevent(kind: str, levels: set[str]) -> None:
+    found = {level for level in ("READ COMMITTED", "SNAPSHOT", "SERIALIZABLE") if check(ANOMALOUS[kind], level)}
     assert found == levels
 
 
-def test_what_is_right_is_not_blamed() -> None:
-    right = [
+def test_correct_histories_have_no_anomalies() -> None:
+    correct = [
         history(),
         history("a: +1.1", "b: 1=1 +1.2", "c: 1=1,2", final={1: (1, 2)}),
-        history("a@0-10: +1.1", "b@5-20: 1=", "c@15-30: 1=1"),  # overlapping: either order is right
-        history("a?: +1.1", "b@20-30: 1=", "c@40-50: 1=1", final={1: (1,)}),  # without an answer, it may come late
+        history("a@0-10: +1.1", "b@5-20: 1=", "c@15-30: 1=1"),  # overlapping: either order is correct
+        history(
+            "a?: +1.1", "b@20-30: 1=", "c@40-50: 1=1", final={1: (1,)}
+        ),  # with an unknown outcome, it may take effect late
         history("a?: +1.1", "b: 1=", final={1: ()}),  # or not at all
-        history("a!: +1.1 1=1", final={1: ()}),  # the aborted one sees itself
+        history("a!: +1.1 1=1", final={1: ()}),  # an aborted transaction sees its own append
         history("a?: +1.1 1=1", "b: +1.2 1=2", final={1: (2,)}),
     ]
-    for each in right:
+    for each in correct:
         assert anomalies(each) == []
 
 
 def serial(seed: int, count: int = 400) -> list[Transaction]:
-    """A history of transactions that ran one after the other, some of them with overlapping times."""
-    chance = random.Random(seed)
+    """Make a serial history; the recorded times of some transactions overlap."""
+    rng = random.Random(seed)
     lists: dict[int, tuple[int, ...]] = {}
     made, clock, value = [], 0, 0
     for number in range(count):
         operations: list[Append | Read] = []
-        for _ in range(chance.randint(1, 4)):
-            key = number // 40 + chance.randrange(3)
-            if chance.random() < 0.5:
+        for _ in range(rng.randint(1, 4)):
+            key = number // 40 + rng.randrange(3)
+            if rng.random() < 0.5:
                 value += 1
                 lists[key] = (*lists.get(key, ()), value)
                 operations.append(Append(key, value))
             else:
                 operations.append(Read(key, lists.get(key, ())))
         clock += 10
-        begin, end = clock - chance.randrange(25), clock + chance.randrange(25)
+        begin, end = clock - rng.randrange(25), clock + rng.randrange(25)
         made.append(Transaction(f"t{number}", tuple(operations), Outcome.COMMITTED, begin, max(end, begin + 1)))
     return made
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_serial_histories_are_right_and_a_stale_read_in_them_is_found(seed: int) -> None:
+def test_serial_histories_are_correct_and_a_stale_read_in_them_is_found(seed: int) -> None:
     transactions = serial(seed)
     assert anomalies(History(transactions)) == []
     victim = next(
@@ -129,11 +132,11 @@ def test_serial_histories_are_right_and_a_stale_read_in_them_is_found(seed: int)
     transactions[victim] = Transaction(each.name, stale, each.outcome, each.begin, each.end)
     found = check(History(transactions), "SERIALIZABLE")
     assert found
-    assert any(each.name in finding.story for finding in found)
+    assert any(each.name in finding.description for finding in found)
 
 
-def test_real_time_reaches_through_those_between() -> None:
-    """The edges of real time are few, but their paths join every two that did not overlap."""
+def test_real_time_edges_are_transitive() -> None:
+    """The real-time edges are few, but their paths connect every pair that did not overlap."""
     found = anomalies(
         history("a@0-1: +1.1", *(f"x{n}@{n}-{n + 15}: 9=" for n in range(10, 100)), "b@200-300: 1=", "c: 1=1")
     )

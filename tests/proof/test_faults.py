@@ -1,4 +1,4 @@
-"""One fault at a time: what was acknowledged is there, once and whole; what was not is there whole or not at all."""
+"""One fault at a time: an acknowledged commit is applied once and completely, any other completely or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import pytest
 import rome
 from rome.errors import Conflict, StoreUnavailable
 from rome.testing import check_database
-from rome.verify.faults.commits import STEPS, lose_answers
+from rome.testing.child_processes import forget, kill_at_exit
+from rome.verify.faults.commits import STEPS, lose_responses
 from rome.verify.faults.proxy import CUTS, Proxy
-from rome.verify.faults.server import FaultyServer, faulty_server, until
+from rome.verify.faults.server import FaultyServer, faulty_server, wait_until
 from tests.proof import clients
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
@@ -32,7 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
 
 @pytest.fixture
 def direct(server: FaultyServer, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database with two rows of one value, indexed."""
+    """The URL of a database with two rows of equal values and an index, without a proxy."""
     name = "".join(letter for letter in request.node.name if letter.isalnum())
     url = f"rome+redis://127.0.0.1:{server.port}/{name}"
     with rome.connect(url) as connection:
@@ -44,7 +46,7 @@ def direct(server: FaultyServer, request: pytest.FixtureRequest) -> Iterator[str
 
 
 def values(url: str) -> list[object]:
-    """The two values. They and their index entries are always together."""
+    """Return the two values, after checking that they are equal and match their index entries."""
     assert check_database(url) == []
     connection = rome.connect(url)
     found = [value for (value,) in connection.execute("SELECT v FROM t ORDER BY id").fetchall()]
@@ -58,14 +60,14 @@ def add_one(connection: rome.Connection) -> None:
         connection.execute("UPDATE t SET v = v + 1 WHERE id = ?", (row,))
 
 
-def through(proxy: Proxy, url: str) -> str:
+def proxied(proxy: Proxy, url: str) -> str:
     return f"rome+redis://127.0.0.1:{proxy.port}/{url.rpartition('/')[2]}"
 
 
 @pytest.mark.parametrize("place", CUTS)
-def test_a_connection_cut_at_a_commit_costs_nothing(server: FaultyServer, direct: str, place: str) -> None:
+def test_a_commit_survives_a_cut_connection(server: FaultyServer, direct: str, place: str) -> None:
     with Proxy(server.port) as proxy:
-        connection = rome.connect(through(proxy, direct))
+        connection = rome.connect(proxied(proxy, direct))
         for expected in (1, 2, 3):
             add_one(connection)
             proxy.cut_next(place)
@@ -76,11 +78,11 @@ def test_a_connection_cut_at_a_commit_costs_nothing(server: FaultyServer, direct
 
 
 @pytest.mark.parametrize(("place", "expected"), [("before", 0), ("in", 0), ("after", 1)])
-def test_when_every_answer_is_lost_the_outcome_is_said_to_be_unknown(
+def test_the_outcome_is_reported_unknown_if_every_response_is_lost(
     server: FaultyServer, direct: str, place: str, expected: int
 ) -> None:
     with Proxy(server.port) as proxy:
-        connection = rome.connect(through(proxy, direct))
+        connection = rome.connect(proxied(proxy, direct))
         add_one(connection)
         proxy.cut_next(*[place] * 5)
         with pytest.raises(StoreUnavailable, match="lost for good"):
@@ -93,10 +95,10 @@ def test_when_every_answer_is_lost_the_outcome_is_said_to_be_unknown(
 
 
 @pytest.mark.parametrize("sql", ["UPDATE t SET v = v + 1", "INSERT INTO t (v) VALUES (7)"])
-def test_an_outcome_that_left_the_log_is_said_to_be_unknown(
+def test_the_outcome_is_reported_unknown_if_it_has_left_the_log(
     server: FaultyServer, direct: str, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
-    """The answer is lost, and so much is committed before it is asked for again that the token is forgotten."""
+    """The response is lost, and before the client sends the commit again, the log has dropped its token."""
     other = rome.connect(f"{direct}?log_commits=5")
 
     def busy_moment(_: float) -> None:
@@ -106,7 +108,7 @@ def test_an_outcome_that_left_the_log_is_said_to_be_unknown(
             other.commit()
 
     with Proxy(server.port) as proxy:
-        connection = rome.connect(f"{through(proxy, direct)}?log_commits=5")
+        connection = rome.connect(f"{proxied(proxy, direct)}?log_commits=5")
         connection.execute(sql)
         proxy.cut_next("after")
         monkeypatch.setattr("rome.storage.redis.connection.time.sleep", busy_moment)
@@ -116,9 +118,9 @@ def test_an_outcome_that_left_the_log_is_said_to_be_unknown(
     other.close()
 
 
-def test_connections_cut_between_statements_are_made_again(server: FaultyServer, direct: str) -> None:
+def test_connections_cut_between_statements_are_replaced(server: FaultyServer, direct: str) -> None:
     with Proxy(server.port) as proxy:
-        connection = rome.connect(through(proxy, direct))
+        connection = rome.connect(proxied(proxy, direct))
         connection.execute("SELECT v FROM t WHERE id = 1")
         proxy.cut_all()
         add_one(connection)
@@ -128,34 +130,43 @@ def test_connections_cut_between_statements_are_made_again(server: FaultyServer,
         connection.close()
 
 
-def start(url: str, step: str, number: signal.Signals) -> tuple[Any, Any]:
+@contextmanager
+def client(url: str, step: str, number: signal.Signals) -> Iterator[tuple[Any, Any]]:
+    """A process that commits and gets a signal at a step of the commit; it is killed at the end."""
     context = multiprocessing.get_context("forkserver")
-    answers = context.SimpleQueue()
-    process = context.Process(target=clients.commit_with_trouble, args=(url, step, number, answers))
+    results = context.SimpleQueue()
+    process = context.Process(target=clients.commit_with_signal, args=(url, step, number, results))
     process.start()
-    return process, answers
+    assert process.pid is not None
+    kill_at_exit(process.pid)
+    try:
+        yield process, results
+    finally:
+        process.kill()
+        process.join()
+        forget(process.pid)
 
 
 @pytest.mark.parametrize(("step", "expected"), [("before", 0), ("half sent", 0), ("sent", 1), ("answered", 1)])
 def test_a_client_killed_at_a_step_of_its_commit(direct: str, step: str, expected: int) -> None:
-    process, _ = start(direct, step, clients.KILL)
-    process.join(30)
-    assert process.exitcode == -signal.SIGKILL
-    until(lambda: values(direct) == [expected] * 2)
+    with client(direct, step, clients.KILL) as (process, _):
+        process.join(60)
+        assert process.exitcode == -signal.SIGKILL
+    wait_until(lambda: values(direct) == [expected] * 2)
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_client_stopped_at_a_step_of_its_commit_holds_nobody_up(direct: str, step: str) -> None:
-    process, answers = start(direct, step, clients.STOP)
-    until(lambda: is_stopped(process.pid))
+def test_a_client_stopped_at_a_step_of_its_commit_blocks_no_other(direct: str, step: str) -> None:
     sent = step in ("sent", "answered")
-    until(lambda: values(direct) == [int(sent)] * 2)
-    other = rome.connect(direct)
-    add_one(other)
-    other.commit()
-    os.kill(process.pid, clients.GO_ON)
-    process.join(30)
-    assert answers.get() == ("committed" if sent else "conflict")
+    with client(direct, step, clients.STOP) as (process, results):
+        wait_until(lambda: is_stopped(process.pid))
+        wait_until(lambda: values(direct) == [int(sent)] * 2)
+        other = rome.connect(direct)
+        add_one(other)
+        other.commit()
+        os.kill(process.pid, clients.CONTINUE)
+        process.join(60)
+        assert results.get() == ("committed" if sent else "conflict")
     assert values(direct) == [1 + sent] * 2
     other.close()
 
@@ -164,7 +175,7 @@ def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def test_what_was_acknowledged_outlives_the_server(server: FaultyServer, direct: str) -> None:
+def test_acknowledged_commits_survive_a_restart_of_the_server(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     for expected in (1, 2):
         add_one(connection)
@@ -174,7 +185,7 @@ def test_what_was_acknowledged_outlives_the_server(server: FaultyServer, direct:
         assert values(direct) == [expected] * 2
 
 
-def test_a_server_that_is_down_is_waited_for_a_moment_and_then_named(server: FaultyServer, direct: str) -> None:
+def test_a_server_that_stays_down_is_named_in_the_error(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     add_one(connection)
     server.kill()
@@ -189,31 +200,31 @@ def test_a_server_that_is_down_is_waited_for_a_moment_and_then_named(server: Fau
     assert values(direct) == [1, 1]
 
 
-def test_scripts_that_the_server_forgot_are_sent_again(server: FaultyServer, direct: str) -> None:
+def test_flushed_scripts_are_sent_again(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     for expected in (1, 2):
         add_one(connection)
-        server.forget_scripts()
+        server.flush_scripts()
         connection.commit()
         assert values(direct) == [expected] * 2
 
 
-def test_out_of_memory_nothing_is_half_written_and_reads_go_on(server: FaultyServer, direct: str) -> None:
+def test_out_of_memory_writes_fail_completely_and_reads_succeed(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
-    server.fill_up()
+    server.exhaust_memory()
     try:
         add_one(connection)
         with pytest.raises(StoreUnavailable, match="out of memory"):
             connection.commit()
         assert values(direct) == [0, 0]
     finally:
-        server.make_room()
+        server.free_memory()
     add_one(connection)
     connection.commit()
     assert values(direct) == [1, 1]
 
 
-def test_a_replica_is_read_and_takes_no_writes(server: FaultyServer, direct: str) -> None:
+def test_a_replica_serves_reads_and_refuses_writes(server: FaultyServer, direct: str) -> None:
     connection = rome.connect(direct)
     server.make_replica()
     try:
@@ -229,19 +240,19 @@ def test_a_replica_is_read_and_takes_no_writes(server: FaultyServer, direct: str
     assert values(direct) == [1, 1]
 
 
-def test_lost_answers_in_memory() -> None:
-    class Luck:
-        """Gives the numbers that are wanted."""
+def test_lost_responses_in_memory() -> None:
+    class Draws:
+        """Random numbers that are chosen by the test."""
 
         def __init__(self, *numbers: float) -> None:
             self.random = iter(numbers).__next__
 
-    connection = rome.connect("rome+memory:///lost-answers")
+    connection = rome.connect("rome+memory:///lost-responses")
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
     connection.execute("INSERT INTO t VALUES (1, 0), (2, 0)")
     connection.commit()
-    luck: Any = Luck(0.0, 0.15, 0.25, 0.9)
-    lose_answers(connection.database.store, 0.1, luck)
+    draws: Any = Draws(0.0, 0.15, 0.25, 0.9)
+    lose_responses(connection.database.store, 0.1, draws)
     for expected, lost in ((0, True), (1, True), (2, False), (3, False)):
         add_one(connection)
         if lost:
@@ -249,12 +260,12 @@ def test_lost_answers_in_memory() -> None:
                 connection.commit()
         else:
             connection.commit()
-        assert values("rome+memory:///lost-answers") == [expected] * 2
+        assert values("rome+memory:///lost-responses") == [expected] * 2
     connection.close()
 
 
-def test_nothing_depends_on_clocks(direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client's clock is put back and forth between any two looks at it; the server's is not looked at."""
+def test_commits_do_not_depend_on_clocks(direct: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client's clock runs backwards; the scripts do not read the server's clock."""
     steps = iter(range(10**9, 0, -(10**7)))
     monkeypatch.setattr(time, "time", lambda: float(next(steps)))
     first, second = rome.connect(direct), rome.connect(direct)

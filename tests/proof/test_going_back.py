@@ -1,6 +1,6 @@
-"""A server that loses commits it has acknowledged, and gives their version numbers again: nobody takes one for another.
+"""A server that loses acknowledged commits and then assigns their version numbers again: clients notice the difference.
 
-The server here saves when it is told to, and goes back to that when it is killed.
+The server of these tests saves a dump on request and returns to that dump when it is killed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 NUMBER = itertools.count()
 LOST = 3
-"""Commits that the server loses in most of these tests."""
+"""Number of commits that the server loses in most of these tests."""
 
 
 @dataclass
 class Scene:
-    """A database on a server that goes back. Connections of different `process` share nothing but the server."""
+    """A database on a server that loses commits. Connections of different `process` share only the server."""
 
     server: FaultyServer
     name: str
@@ -53,7 +53,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
 
 @pytest.fixture
 def scene(server: FaultyServer) -> Iterator[Scene]:
-    """A table with two rows, which will not be lost."""
+    """A table with two rows, which are in the dump."""
     scene = Scene(server, f"back{next(NUMBER)}")
     with scene.connect() as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
@@ -66,7 +66,7 @@ def scene(server: FaultyServer) -> Iterator[Scene]:
 
 
 def add(connection: rome.Connection, number: int, times: int = 1, row: int = 1) -> None:
-    """Commit so many times."""
+    """Commit `times` increments of a row."""
     for _ in range(times):
         connection.execute("UPDATE t SET v = v + ? WHERE id = ?", (number, row))
         connection.commit()
@@ -78,7 +78,7 @@ def values(connection: rome.Connection) -> list[object]:
     return found
 
 
-def test_what_is_left_is_a_version_that_was(scene: Scene) -> None:
+def test_the_server_returns_to_the_dump(scene: Scene) -> None:
     connection = scene.connect()
     add(connection, 1, 2)
     scene.save()
@@ -91,11 +91,11 @@ def test_what_is_left_is_a_version_that_was(scene: Scene) -> None:
 
 @pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"])
 @pytest.mark.parametrize("again", [0, LOST - 1, LOST, LOST + 2])
-def test_a_transaction_open_meanwhile_is_refused(scene: Scene, level: str, again: int) -> None:
-    """Whether its number has not come again, is the newest again, or has been passed."""
+def test_an_open_transaction_that_writes_is_aborted(scene: Scene, level: str, again: int) -> None:
+    """The version number of its snapshot is not yet assigned again, is the newest one again, or is older again."""
     connection, writer = scene.connect(), scene.connect(1, level)
     add(connection, 1, LOST, row=2)
-    writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")  # from 3, which will not have been
+    writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")  # its snapshot is a version that the server loses
     scene.go_back()
     add(connection, 1, again)
     with pytest.raises(HistoryLost, match="lost commits"):
@@ -107,7 +107,7 @@ def test_a_transaction_open_meanwhile_is_refused(scene: Scene, level: str, again
 
 
 @pytest.mark.parametrize("again", [0, LOST - 1, LOST, LOST + 2])
-def test_a_version_is_not_read_on(scene: Scene, again: int) -> None:
+def test_a_lost_snapshot_is_not_read(scene: Scene, again: int) -> None:
     connection, reader = scene.connect(), scene.connect(1)
     add(connection, 1, LOST)
     assert reader.execute("SELECT v FROM t WHERE id = 1").fetchall() == [(LOST,)]
@@ -120,8 +120,8 @@ def test_a_version_is_not_read_on(scene: Scene, again: int) -> None:
 
 
 @pytest.mark.parametrize("again", [LOST - 1, LOST, LOST + 2])
-def test_versions_from_before_go_on(scene: Scene, again: int) -> None:
-    """They are as they were: it is nobody's loss that newer ones are gone."""
+def test_snapshots_before_the_dump_stay_valid(scene: Scene, again: int) -> None:
+    """These versions are unchanged; only newer ones are lost."""
     connection, reader, writer = scene.connect(), scene.connect(1), scene.connect(2)
     for other in (reader, writer):
         assert other.execute("SELECT v FROM t WHERE id = 1").fetchall() == [(0,)]
@@ -134,7 +134,7 @@ def test_versions_from_before_go_on(scene: Scene, again: int) -> None:
     assert values(connection) == [again, 7]
 
 
-def test_read_committed_reads_what_there_is(scene: Scene) -> None:
+def test_read_committed_reads_the_newest_version(scene: Scene) -> None:
     connection, other = scene.connect(), scene.connect(1, "READ COMMITTED")
     add(connection, 1, LOST)
     assert other.execute("SELECT v FROM t").fetchall() == [(LOST,), (0,)]
@@ -155,7 +155,7 @@ def test_read_committed_does_not_mix_two_versions_of_one_number(scene: Scene) ->
         other.execute("UPDATE t SET v = v + 10 WHERE id = 2")
 
 
-def test_autocommit_has_nothing_to_lose(scene: Scene) -> None:
+def test_autocommit_is_not_affected(scene: Scene) -> None:
     connection, other = scene.connect(), scene.connect(1, "AUTOCOMMIT")
     add(connection, 1, LOST)
     assert other.execute("SELECT v FROM t").fetchall() == [(LOST,), (0,)]
@@ -169,8 +169,8 @@ def test_autocommit_has_nothing_to_lose(scene: Scene) -> None:
 
 @pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED", "AUTOCOMMIT"])
 @pytest.mark.parametrize("before", [0, 1])
-def test_a_schema_is_not_taken_for_another(scene: Scene, level: str, before: int) -> None:
-    """Catalog versions come again, too, and the catalogs and plans of the lost ones are known yet."""
+def test_a_cached_schema_is_not_used_for_another_one(scene: Scene, level: str, before: int) -> None:
+    """Catalog versions are assigned again, too, while catalogs and plans of the lost versions are still cached."""
     one, other = scene.connect(0, level), scene.connect(1, level)
     add(one, 1, before)
     one.execute("ALTER TABLE t ADD COLUMN one TEXT DEFAULT 'one'")
@@ -192,8 +192,8 @@ def test_a_schema_is_not_taken_for_another(scene: Scene, level: str, before: int
     assert other.execute("SELECT * FROM u").fetchall() == [(1, 2), (3, 4)]
 
 
-def test_numbers_that_are_given_again(scene: Scene) -> None:
-    """Both processes believe that a block of numbers is theirs. No row is lost for it, and no two have one number."""
+def test_sequence_numbers_that_are_allocated_twice(scene: Scene) -> None:
+    """Two processes own the same block of numbers. No row is lost, and no two rows get the same number."""
     one, other = scene.connect(0), scene.connect(1)
     one.execute("INSERT INTO t (v) VALUES (100)")
     one.commit()
@@ -213,10 +213,10 @@ def test_numbers_that_are_given_again(scene: Scene) -> None:
     assert sorted(values(one)[2:]) == sorted([*range(40), *range(40)])
 
 
-def test_ids_of_tables_that_are_given_again(scene: Scene) -> None:
-    """Tables are told by numbers, too: no two may have one, or they would share their rows.
+def test_table_ids_that_are_allocated_twice(scene: Scene) -> None:
+    """Two tables must not get the same id, or they would share their rows.
 
-    No commit is lost here, so that nobody can have noticed.
+    No commit is lost here, so no client can notice that the server went back.
     """
     one, other = scene.connect(1), scene.connect(2)
     one.execute("CREATE TABLE a (n INTEGER, UNIQUE (n))")
@@ -241,8 +241,8 @@ def test_ids_of_tables_that_are_given_again(scene: Scene) -> None:
                 assert connection.execute(f"SELECT n FROM t{number}_{owner}").fetchall() == [(number,)]
 
 
-def test_ids_of_tables_that_are_given_out_twice_at_once(scene: Scene) -> None:
-    """Neither has seen the other's table."""
+def test_table_ids_that_are_allocated_twice_concurrently(scene: Scene) -> None:
+    """Neither client has seen the other one's table."""
     one, other = scene.connect(1), scene.connect(2)
     one.execute("CREATE TABLE a (n INTEGER, UNIQUE (n))")
     one.rollback()
@@ -266,19 +266,19 @@ def test_ids_of_tables_that_are_given_out_twice_at_once(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("seen", "outcome"), [("lost", HistoryLost), ("kept", None)])
 @pytest.mark.parametrize("others", [0, 1, LOST + 2])
-def test_an_answer_that_is_lost_with_its_commit(
+def test_a_response_that_is_lost_together_with_its_commit(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, seen: str, outcome: type[Exception] | None, others: int
 ) -> None:
-    """The commit is applied, its answer lost, and then the server goes back behind it, before it is asked for again.
+    """The commit is applied, its response is lost, and the server loses the commit before the client sends it again.
 
-    What it rested on is there yet: it is applied once more, and there once. If that is lost, too, then so is it.
+    If the version that the commit was based on is still there, it is applied again, once; else it gets HistoryLost.
     """
     connection = scene.connect()
     add(connection, 1, LOST)
     if seen == "kept":
         scene.save()
 
-    def moment(_: float) -> None:
+    def lose_commits(_: float) -> None:
         monkeypatch.undo()
         scene.go_back()
         add(connection, 1, others)
@@ -287,7 +287,7 @@ def test_an_answer_that_is_lost_with_its_commit(
         writer = rome.connect(scene.url(1, proxy.port))
         writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")
         proxy.cut_next("after")
-        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", moment)
+        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", lose_commits)
         if outcome is None:
             writer.commit()
         else:
@@ -297,8 +297,8 @@ def test_an_answer_that_is_lost_with_its_commit(
     assert values(connection) == [others + (LOST if seen == "kept" else 0), 0 if outcome else 10]
 
 
-def test_row_locks_of_a_version_that_is_lost(scene: Scene) -> None:
-    """The locks are gone with the commits. Who has changed nothing learns it, too, for he relied on them."""
+def test_row_locks_of_a_lost_version(scene: Scene) -> None:
+    """The locks are lost with the commits. A transaction that only locked rows gets HistoryLost, too."""
     connection, holder = scene.connect(), scene.connect(1)
     add(connection, 1, LOST)
     assert holder.execute("SELECT v FROM t WHERE id = 1 FOR UPDATE").fetchall() == [(LOST,)]

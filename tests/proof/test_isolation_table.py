@@ -1,4 +1,4 @@
-"""The table of anomalies: each level prevents what it promises, and the scenarios do see what is not prevented."""
+"""The table of anomalies: each level prevents what it guarantees, and the scenarios show what is not prevented."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from rome.verify import isolation
 from rome.verify.isolation.__main__ import main
 
 
-def test_each_level_prevents_exactly_what_it_promises(url: str) -> None:
-    table = isolation.try_all(url)
+def test_each_level_prevents_exactly_what_it_guarantees(url: str) -> None:
+    table = isolation.run_all(url)
     prevented = {
         level: {name for name, outcomes in table.items() if outcomes[level].prevented} for level in isolation.LEVELS
     }
-    assert prevented == isolation.PROMISED
+    assert prevented == isolation.GUARANTEED
 
 
 def test_the_command_prints_the_table_and_leaves_nothing_behind(url: str) -> None:
@@ -27,19 +27,19 @@ def test_the_command_prints_the_table_and_leaves_nothing_behind(url: str) -> Non
     connection.close()
 
 
-def test_a_broken_promise_is_named() -> None:
+def test_a_violation_is_reported() -> None:
     table = {"G2": dict.fromkeys(isolation.LEVELS, isolation.Outcome.HAPPENS)}
-    assert list(isolation.differences(table)) == ["SERIALIZABLE promises to prevent G2, and it happened"]
+    assert list(isolation.violations(table)) == ["SERIALIZABLE must prevent G2, and it happened"]
 
 
-def test_a_wrong_url_is_said_to_be_one() -> None:
+def test_an_invalid_url_is_reported() -> None:
     result = CliRunner().invoke(main, ["rome+nosuch:///x"])
     assert result.exit_code == 1
     assert "nosuch" in result.output
 
 
 @pytest.mark.parametrize("level", isolation.LEVELS)
-def test_a_statement_that_changes_no_value_is_no_part_of_a_conflict(url: str, level: str) -> None:
+def test_a_statement_that_changes_no_value_causes_no_conflict(url: str, level: str) -> None:
     first, second = rome.connect(url, isolation_level=level), rome.connect(url)
     first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")
     first.execute("INSERT INTO t VALUES (1, 10), (2, 20)")

@@ -1,7 +1,7 @@
-"""Faults on purpose: what may go wrong around a database while it is used.
+"""Fault injection: what may fail around a database while clients use it.
 
-server    a server that can be killed, restarted, filled up and made a replica
-proxy     connections that are cut before, in and after a request
-commits   clients that are killed or stopped at a step of their commit; answers that are lost
-storm     all of it, again and again, while a history is made
+server    a Valkey server that can be killed, restarted, run out of memory and become a replica
+proxy     a TCP proxy that cuts connections before, in and after a request
+commits   clients that are killed or stopped at a step of their commit; lost responses
+injector  all of these at random while a history is recorded (Jepsen calls this a nemesis)
 """

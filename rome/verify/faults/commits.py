@@ -1,13 +1,13 @@
-"""Trouble in the midst of a commit, made within the client.
+"""Faults in the middle of a commit, injected into the client.
 
-On Redis and Valkey a commit has four steps at which a client can die, or be stopped for a while:
+On Redis and Valkey a commit has four steps at which a client can be killed or stopped:
 
-    before      nothing has been sent
-    half sent   a part of the request has
-    sent        all of it has; there is no answer yet
-    answered    the answer has come, and the caller does not know it yet
+    before      nothing is sent
+    half sent   a part of the request is sent
+    sent        the whole request is sent; there is no response yet
+    answered    the response has arrived; the caller does not have it yet
 
-In memory a commit can't be cut in two; there, answers are lost, and batches are committed twice.
+A memory store has no such steps. There, responses are lost and batches are committed twice.
 """
 
 from __future__ import annotations
@@ -26,94 +26,100 @@ from rome.storage.store import Batch, Store
 
 STEPS = ("before", "half sent", "sent", "answered")
 
-At = Callable[[str], None]
-"""Is called at each step."""
+StepHook = Callable[[str], None]
+"""Called with the name of each step."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hazards:
-    """How often a client gets into trouble: in which share of its commits it is killed, stopped, or has no answer."""
+class FaultRates:
+    """The share of commits at which a client is killed, is stopped, or gets no response."""
 
     killed: float = 0.0
     stopped: float = 0.0
     lost: float = 0.0
 
-    def beset(self, store: Store, chance: random.Random) -> None:
-        """Bring trouble upon the commits of a store that is open in this process."""
+    def install(self, store: Store, rng: random.Random) -> None:
+        """Inject these faults into the commits of a store that is open in this process."""
         if isinstance(store, RedisStore):
-            at_each_step(store, lambda _: self._strike(chance))
+            call_at_each_step(store, lambda _: self._signal_self(rng))
         else:
-            lose_answers(store, self.lost, chance)
+            lose_responses(store, self.lost, rng)
 
-    def _strike(self, chance: random.Random) -> None:
-        luck = chance.random() * len(STEPS)
-        if luck < self.killed:
+    def _signal_self(self, rng: random.Random) -> None:
+        draw = rng.random() * len(STEPS)
+        if draw < self.killed:
             os.kill(os.getpid(), signal.SIGKILL)
-        elif luck < self.killed + self.stopped:
+        elif draw < self.killed + self.stopped:
             os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def at_each_step(store: RedisStore, at: At) -> None:
-    """Have `at` called at each step of each commit of a store."""
-    watch = _Watch(at)
+def call_at_each_step(store: RedisStore, hook: StepHook) -> None:
+    """Call `hook` at each step of each commit of a store."""
+    state = _CommitState(hook)
     commit = store.commit
     store._server.close()
 
-    def watched_commit(batch: Batch) -> int:
-        watch.committing = True
+    def commit_in_steps(batch: Batch) -> int:
+        state.committing = True
         try:
-            at("before")
+            hook("before")
             version = commit(batch)
-            at("answered")
+            hook("answered")
             return version
         finally:
-            watch.committing = False
+            state.committing = False
 
-    setattr(store, "commit", watched_commit)  # noqa: B010 - it is a method
+    setattr(store, "commit", commit_in_steps)  # noqa: B010 - mypy: a method can't be assigned to
     open_socket = store._server.open_socket
-    store._server.open_socket = lambda: cast("socket.socket", _WatchedSocket(open_socket(), watch))
+    store._server.open_socket = lambda: cast("socket.socket", _SteppedSocket(open_socket(), state))
 
 
 @dataclass(slots=True)
-class _Watch:
-    at: At
+class _CommitState:
+    """Tells the connection whether what it sends is a commit."""
+
+    hook: StepHook
     committing: bool = False
 
 
-class _WatchedSocket:
-    """A socket that sends commits in two halves."""
+class _SteppedSocket:
+    """A socket that sends commits in two halves and calls the hook after each."""
 
-    def __init__(self, opened: socket.socket, watch: _Watch) -> None:
+    def __init__(self, opened: socket.socket, state: _CommitState) -> None:
         self._opened = opened
-        self._watch = watch
+        self._state = state
         self.recv_into = opened.recv_into
         self.close = opened.close
 
     def sendall(self, data: bytes) -> None:
-        """Send data; a commit, which is a script, in two steps."""
-        if not self._watch.committing or b"EVAL" not in data[:40]:
+        """Send a request; a commit, which is a script, in two halves."""
+        if not self._state.committing or b"EVAL" not in data[:40]:
             self._opened.sendall(data)
             return
         middle = len(data) // 2
         self._opened.sendall(data[:middle])
-        self._watch.at("half sent")
+        self._state.hook("half sent")
         self._opened.sendall(data[middle:])
-        self._watch.at("sent")
+        self._state.hook("sent")
 
 
-def lose_answers(store: Store, share: float, chance: random.Random) -> None:
-    """A share of commits never arrives, another is applied unanswered, another arrives twice (as if sent again)."""
+def lose_responses(store: Store, share: float, rng: random.Random) -> None:
+    """Lose requests and responses of a store's commits.
+
+    Of all commits, one `share` is not applied, another is applied without a response, and another is applied twice, as
+    if the client had sent it again.
+    """
     commit: Callable[[Batch], Any] = store.commit
 
     def unreliable_commit(batch: Batch) -> Any:
-        luck = chance.random()
-        if luck < share:
-            raise StoreUnavailable("the request was lost, on purpose")
+        draw = rng.random()
+        if draw < share:
+            raise StoreUnavailable("injected fault: the request was lost")
         version = commit(batch)
-        if luck < 2 * share:
-            raise StoreUnavailable("the answer was lost, on purpose")
-        if luck < 3 * share and commit(batch) != version:
+        if draw < 2 * share:
+            raise StoreUnavailable("injected fault: the response was lost")
+        if draw < 3 * share and commit(batch) != version:
             raise AssertionError("a batch that was committed twice was applied twice")
         return version
 
-    setattr(store, "commit", unreliable_commit)  # noqa: B010 - it is a method
+    setattr(store, "commit", unreliable_commit)  # noqa: B010 - mypy: a method can't be assigned to

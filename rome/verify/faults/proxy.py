@@ -1,8 +1,8 @@
-"""A TCP proxy before a Redis or Valkey server that cuts connections at requests which run a script (as commits do).
+"""A TCP proxy for a Redis or Valkey server that cuts connections at requests which run a script, as commits do.
 
-before    the request never reaches the server
-in        the server gets half of it
-after     the server has done it, and the answer is lost
+before    the request does not reach the server
+in        the server receives half of the request
+after     the server executes the request and the response is lost
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ CUTS = ("before", "in", "after")
 
 @dataclass(slots=True)
 class _Pair:
-    """A client's connection and its continuation to the server. `drop_answer`: the next answer is to be lost."""
+    """A client's connection and the proxy's connection to the server. `drop_response`: lose the next response."""
 
     client: socket.socket
     server: socket.socket
-    drop_answer: bool = False
+    drop_response: bool = False
 
     def close(self) -> None:
         for end in (self.client, self.server):
@@ -33,9 +33,9 @@ class _Pair:
 
 @dataclass
 class Proxy:
-    """Listens on `port`, a free one, and forwards to `target`. `rate`: the share of scripts that are cut at random.
+    """Listen on a free port, `port`, and forward to the port `target`.
 
-    `cuts` counts what was cut where.
+    `rate` is the share of scripts that are cut at random; `cuts` counts the cuts by place.
     """
 
     target: int
@@ -47,7 +47,7 @@ class Proxy:
     _pairs: list[_Pair] = field(default_factory=list)
 
     def __enter__(self) -> Proxy:
-        self._chance = random.Random(self.seed)  # noqa: S311 - no secret
+        self._rng = random.Random(self.seed)  # noqa: S311 - no secret
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -60,11 +60,11 @@ class Proxy:
         self.cut_all()
 
     def cut_next(self, *places: str) -> None:
-        """Cut at the next scripts, one after the other, at these places."""
+        """Cut the connections of the next scripts at these places, one place for each script."""
         self._armed.extend(places)
 
     def cut_all(self) -> None:
-        """Cut all connections that are open, whatever they are at."""
+        """Cut all open connections."""
         pairs, self._pairs = self._pairs, []
         for pair in pairs:
             pair.close()
@@ -97,14 +97,14 @@ class Proxy:
                 if place == "in":
                     pair.server.sendall(data[: len(data) // 2])
                     break
-                pair.drop_answer = place == "after"
+                pair.drop_response = place == "after"
                 pair.server.sendall(data)
         pair.close()
 
     def _backward(self, pair: _Pair) -> None:
         with contextlib.suppress(OSError):
             while data := pair.server.recv(1 << 16):
-                if pair.drop_answer:
+                if pair.drop_response:
                     break
                 pair.client.sendall(data)
         pair.close()
@@ -114,14 +114,14 @@ class Proxy:
             self._pairs.remove(pair)
 
     def _place(self, data: bytes) -> str | None:
-        """Where to cut this request, if anywhere."""
+        """Return where to cut this request, or None."""
         if b"\r\nEVAL" not in data:
             return None
         place = None
         if self._armed:
             place = self._armed.pop(0)
-        elif self._chance.random() < self.rate:
-            place = self._chance.choice(CUTS)
+        elif self._rng.random() < self.rate:
+            place = self._rng.choice(CUTS)
         if place is not None:
             self.cuts[place] += 1
         return place

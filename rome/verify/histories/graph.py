@@ -1,11 +1,15 @@
-"""Which transaction must come before which: the dependencies of Adya's thesis, and real time.
+"""The graph of dependencies between transactions: those of Adya's thesis, and real time.
 
-    ww  the second's append follows the first's in the same list
+    ww  the second appended to a list next after the first
     wr  the second read what the first appended
     rt  the first was acknowledged before the second began
-    rw  the first read a list before the second's append was in it (an anti-dependency)
+    rw  the first read a list before the second appended to it (an anti-dependency)
 
-A cycle of dependencies is an anomaly; which, is said by the kinds that it needs (see `cycles`).
+    T1: append 10 to x          T1 -ww-> T2     x = [10, 11]
+    T2: append 11 to x          T1 -wr-> T3     T3 read 10
+    T3: read x = [10]           T3 -rw-> T2     T3 did not read 11, the next value
+
+A cycle of dependencies is an anomaly; its kinds of dependencies decide which one (`cycles`).
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from rome.verify.histories.history import Append, Outcome, Transaction
 
 
 class EdgeKind(enum.IntFlag):
-    """Kinds of dependencies; between two transactions there may be several."""
+    """Kinds of dependencies. Two transactions may have several."""
 
     WW = 1
     WR = 2
@@ -28,11 +32,11 @@ class EdgeKind(enum.IntFlag):
 
 
 Graph = list[dict[int, EdgeKind]]
-"""For each transaction, by its number: those that come after it, and why."""
+"""For each transaction, by number: the transactions that depend on it, with the kinds of dependencies."""
 
 
 def dependencies(transactions: Sequence[Transaction], order: Mapping[int, tuple[int, ...]]) -> Graph:
-    """The graph of transactions that took place, under a version order of each key."""
+    """Return the graph of the applied transactions, given the version order of each key."""
     graph: Graph = [{} for _ in transactions]
     for first, second, kind in _edges(transactions, order):
         if first != second:
@@ -44,7 +48,7 @@ def _edges(
     transactions: Sequence[Transaction], order: Mapping[int, tuple[int, ...]]
 ) -> Iterator[tuple[int, int, EdgeKind]]:
     writer = {(append.key, append.value): number for number, each in enumerate(transactions) for append in each.appends}
-    # Values of transactions that did not take place are faults of their own; here they are passed over.
+    # Values of transactions that were not applied are reported elsewhere; skip them.
     chains = {key: [writer[key, value] for value in values if (key, value) in writer] for key, values in order.items()}
     for chain in chains.values():
         for first, second in itertools.pairwise(chain):
@@ -67,7 +71,7 @@ def _edges(
 
 
 def external_reads(transaction: Transaction) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """(key, values) that a transaction read of others: its own appends are taken off."""
+    """Yield (key, values) for each read, without the values that the transaction itself appended."""
     own: dict[int, int] = {}
     for operation in transaction.operations:
         if isinstance(operation, Append):
@@ -78,9 +82,10 @@ def external_reads(transaction: Transaction) -> Iterator[tuple[int, tuple[int, .
 
 
 def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, EdgeKind]]:
-    """Edges whose paths connect just those that real time puts in order.
+    """Yield edges whose paths connect exactly the pairs of transactions that did not overlap in time.
 
-    `newest`: the acknowledged ones that no other acknowledged one followed yet; who begins now follows these.
+    `newest` has the acknowledged transactions that no other acknowledged transaction has followed yet. A transaction
+    that begins now follows these directly, and earlier ones through them.
     """
     by_begin = sorted(range(len(transactions)), key=lambda number: transactions[number].begin)
     running: list[tuple[int, int]] = []
@@ -102,12 +107,12 @@ def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, 
 
 
 def only(graph: Graph, kinds: EdgeKind) -> list[list[int]]:
-    """The graph with just the dependencies of some kinds."""
+    """Return the successors of each node by dependencies of some kinds."""
     return [[second for second, kind in seconds.items() if kind & kinds] for seconds in graph]
 
 
 def components(successors: Sequence[Iterable[int]]) -> Iterator[list[int]]:
-    """The strongly connected components of more than one node (Tarjan's algorithm, without recursion)."""
+    """Yield the strongly connected components of more than one node (Tarjan's algorithm, without recursion)."""
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []
@@ -139,13 +144,13 @@ def components(successors: Sequence[Iterable[int]]) -> Iterator[list[int]]:
 
 
 def _component(root: int, stack: list[int], on_stack: set[int]) -> Iterator[list[int]]:
-    """Take the component of a root off the stack."""
-    found = []
+    """Pop the component of a root off the stack; yield it if it has more than one node."""
+    component = []
     while True:
         node = stack.pop()
         on_stack.discard(node)
-        found.append(node)
+        component.append(node)
         if node == root:
             break
-    if len(found) > 1:
-        yield found
+    if len(component) > 1:
+        yield component

@@ -1,6 +1,6 @@
-"""What was done and seen: transactions of a list-append workload, as their clients recorded them.
+"""Histories of list appends: what the transactions did and saw, as their clients recorded it.
 
-A key holds a list. A transaction appends values, each of them used only once in the whole history, and reads lists.
+Each key holds a list. A transaction appends values and reads lists. A value is appended only once in the whole history.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Append(NamedTuple):
-    """The value was put at the end of the key's list."""
+    """The value was appended to the key's list."""
 
     key: int
     value: int
@@ -34,14 +34,14 @@ class Outcome(enum.Enum):
     COMMITTED = "committed"
     ABORTED = "aborted"
     UNKNOWN = "unknown"
-    """The client got no answer, or did not live to record it."""
+    """The client got no response, or was killed before it could record one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """One transaction: its operations in order, when it began and ended (one clock for all), and how.
+    """One transaction: its operations in order, its outcome, and its begin and end on a clock that all clients share.
 
-    `name` tells it apart in reports. An unknown outcome has no meaningful `end`.
+    `name` identifies it in reports. With an unknown outcome `end` has no meaning.
     """
 
     name: str
@@ -52,20 +52,20 @@ class Transaction:
 
     @property
     def appends(self) -> list[Append]:
-        """Its appends, in order."""
+        """The transaction's appends, in order."""
         return [operation for operation in self.operations if isinstance(operation, Append)]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """All transactions, and what the lists held when all was over (None: nobody looked)."""
+    """All transactions, and the lists after the last of them (None: unknown)."""
 
     transactions: Sequence[Transaction]
     final: Mapping[int, tuple[int, ...]] | None = field(default=None)
 
 
 class Finding(NamedTuple):
-    """Something that must not be seen at some level: the kind of anomaly, and the story of this one."""
+    """An anomaly that some isolation level forbids: its kind, and a description of this case."""
 
     kind: str
-    story: str
+    description: str

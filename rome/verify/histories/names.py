@@ -1,7 +1,7 @@
-"""Unique names: nobody holds a name while another does, and no child outlives its parent.
+"""Unique names: no two claims hold a name at the same time, and no child row outlives its parent.
 
-Workers claim names from a small pool, release names that they find held, and hang children on them. A claim has a
-number of its own, which tells in the end whose it was.
+Workers claim names from a small pool, release names that are held, and add child rows to them. A claim has a unique
+number, which identifies the transaction that made it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from typing import Any
 
 from rome.dbapi import Connection, IntegrityError
 from rome.verify.histories.history import Finding, Outcome
-from rome.verify.histories.records import Record
-from rome.verify.histories.workload import Turn, rows
+from rome.verify.histories.workload import Record, TransactionContext, rows
 
 POOL = 12
 
@@ -25,13 +24,13 @@ class NamesWorkload:
         "CREATE TABLE children (id INTEGER PRIMARY KEY, parent INTEGER NOT NULL REFERENCES names (id))",
     )
 
-    def act(self, connection: Connection, turn: Turn) -> None:
-        """One of the three, with a random name."""
-        name = f"n{turn.chance.randrange(POOL)}"
-        turn.chance.choice((_claim, _release, _hang))(connection, turn, name)
+    def run_statements(self, connection: Connection, context: TransactionContext) -> None:
+        """Claim, release or add a child to a random name."""
+        name = f"n{context.rng.randrange(POOL)}"
+        context.rng.choice((_claim, _release, _add_child))(connection, context, name)
 
-    def judge(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
-        """The tables in the end, and the times during which each claim was certainly held."""
+    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
+        """Check the final tables, the fate of each claim, and the times during which claims were certainly held."""
         held = rows(connection, "SELECT name, claim FROM names")
         present = {claim for _, claim in held}
         if len({name for name, _ in held}) < len(held):
@@ -46,53 +45,58 @@ class NamesWorkload:
             for kind, _, number in record.operations
             if kind == "release"
         }
-        yield from _fates(records, present, released)
-        yield from _overlaps(records, released)
+        yield from _lost_or_aborted_claims(records, present, released)
+        yield from _overlapping_claims(records, released)
 
 
-def _claim(connection: Connection, turn: Turn, name: str) -> None:
-    number = turn.fresh()
+def _claim(connection: Connection, context: TransactionContext, name: str) -> None:
+    number = context.unique_value()
     try:
         connection.execute("INSERT INTO names (name, claim) VALUES (?, ?)", (name, number))
     except IntegrityError:
-        turn.operations.append(("taken", name, 0))
+        context.operations.append(("taken", name, 0))
     else:
-        turn.operations.append(("claim", name, number))
+        context.operations.append(("claim", name, number))
 
 
-def _release(connection: Connection, turn: Turn, name: str) -> None:
+def _release(connection: Connection, context: TransactionContext, name: str) -> None:
     row = connection.execute("SELECT id, claim FROM names WHERE name = ?", (name,)).fetchone()
     if row is None:
         return
     connection.execute("DELETE FROM children WHERE parent = ?", (row[0],))
     connection.execute("DELETE FROM names WHERE id = ?", (row[0],))
-    turn.operations.append(("release", name, row[1]))
+    context.operations.append(("release", name, row[1]))
 
 
-def _hang(connection: Connection, turn: Turn, name: str) -> None:
+def _add_child(connection: Connection, context: TransactionContext, name: str) -> None:
     row = connection.execute("SELECT id FROM names WHERE name = ?", (name,)).fetchone()
     if row is not None:
         connection.execute("INSERT INTO children (parent) VALUES (?)", row)
-        turn.operations.append(("hang", name, 0))
+        context.operations.append(("add child", name, 0))
 
 
-def _fates(records: Iterable[Record], present: set[Any], released: dict[int, Record]) -> Iterable[Finding]:
-    """Claims that are there and must not be, and the other way round."""
+def _lost_or_aborted_claims(
+    records: Iterable[Record], present: set[Any], released: dict[int, Record]
+) -> Iterable[Finding]:
+    """Yield aborted claims that took effect, acknowledged claims that are missing, and releases without effect."""
     for record in records:
         for kind, name, number in record.operations:
             if kind != "claim":
                 continue
             release = released.get(number)
             if record.outcome is Outcome.ABORTED and (number in present or release):
-                yield Finding("G1a", f"claim {number} of {name} by {record.name} was refused, and took place")
+                yield Finding("G1a", f"claim {number} of {name} by {record.name} was aborted and took effect")
             if record.outcome is Outcome.COMMITTED and number not in present and release is None:
-                yield Finding("lost", f"claim {number} of {name} by {record.name} was acknowledged, and is not there")
+                yield Finding("lost", f"claim {number} of {name} by {record.name} was acknowledged and is missing")
             if release is not None and release.outcome is Outcome.COMMITTED and number in present:
-                yield Finding("lost", f"claim {number} of {name} was released by {release.name}, and is there")
+                yield Finding("lost", f"claim {number} of {name} was released by {release.name} and is there")
 
 
-def _overlaps(records: Iterable[Record], released: dict[int, Record]) -> Iterable[Finding]:
-    """Two claims of one name, both certainly held at the same time: from the answer to when a release began."""
+def _overlapping_claims(records: Iterable[Record], released: dict[int, Record]) -> Iterable[Finding]:
+    """Yield claims that held one name at the same time.
+
+    A claim certainly holds its name from the response to its commit until the transaction that releases it begins.
+    """
     held: dict[str, list[tuple[float, float, int]]] = {}
     for record in records:
         for kind, name, number in record.operations:

@@ -1,4 +1,4 @@
-"""One client: runs transactions of a workload one after the other, and writes down what became of each."""
+"""One client: runs transactions of a workload one after another and records the outcome of each."""
 
 from __future__ import annotations
 
@@ -11,26 +11,28 @@ from pathlib import Path
 from rome.dbapi import Connection, connect
 from rome.errors import Conflict, DatabaseError, IntegrityError, SnapshotTooOld, StoreUnavailable
 from rome.storage.store import Store
-from rome.verify.faults.commits import Hazards
+from rome.verify.faults.commits import FaultRates
 from rome.verify.histories.append import AppendWorkload
 from rome.verify.histories.bank import BankWorkload
+from rome.verify.histories.defects import add_defect
 from rome.verify.histories.history import Outcome
 from rome.verify.histories.names import NamesWorkload
-from rome.verify.histories.planted import plant
-from rome.verify.histories.records import Log
-from rome.verify.histories.workload import Turn, Workload
+from rome.verify.histories.workload import Log, TransactionContext, Workload
 
 WORKLOADS: dict[str, Workload] = {"append": AppendWorkload(), "bank": BankWorkload(), "names": NamesWorkload()}
 
-_AFTER_FAILURE = 0.02
-"""Seconds to wait after a server could not be reached, or refused to write."""
+_BACKOFF = 0.02
+"""Seconds to wait after a server could not be reached or refused to write."""
+
+_CONNECT_SECONDS = 60.0
+"""How long a new worker waits for a server that is being restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a worker is to do. `slot` is its place in the crew, `worker` a number that no other worker ever had.
+    """The task of a worker. `slot` is its place in the pool; `worker` is a number that no other worker ever had.
 
-    `share` is how many transactions its slot is to commit, those of its predecessors counted.
+    `share` is the number of transactions that the slot has to commit, including those of killed predecessors.
     """
 
     url: str
@@ -41,70 +43,72 @@ class Task:
     worker: int
     share: int
     seed: int
-    hazards: Hazards | None = None
-    planted: str | None = None
+    faults: FaultRates | None = None
+    defect: str | None = None
 
     @property
     def log(self) -> Path:
-        """Where it writes what it did."""
+        """The worker's log file."""
         return self.folder / f"w{self.worker}"
-
-    def disable_replay(self, store: Store) -> None:
-        """Plant the fault, and bring the hazards, that the task demands."""
-        if self.planted:
-            plant(store, self.planted)
-        if self.hazards:
-            self.hazards.beset(store, random.Random(f"{self.seed} {self.worker} hazards"))  # noqa: S311
 
     @property
     def error(self) -> Path:
-        """Where it writes why it gave up, if it did."""
+        """The file for the traceback of a worker that failed."""
         return self.folder / f"w{self.worker}.error"
 
+    def modify(self, store: Store) -> None:
+        """Give a store the task's defect, and inject the task's faults into its commits."""
+        if self.defect:
+            add_defect(store, self.defect)
+        if self.faults:
+            self.faults.install(store, random.Random(f"{self.seed} {self.worker} faults"))  # noqa: S311 - no secret
 
-def work(task: Task, done: MutableSequence[int]) -> None:
-    """Commit as many transactions as the task says. `done` counts the commits of each slot."""
-    chance = random.Random(f"{task.seed} {task.worker}")  # noqa: S311 - no secret
+
+def run_worker(task: Task, done: MutableSequence[int]) -> None:
+    """Commit the task's share of transactions. `done` counts the commits of each slot."""
+    rng = random.Random(f"{task.seed} {task.worker}")  # noqa: S311 - no secret
     log = Log(task.log)
     connection = _connect(task)
-    task.disable_replay(connection.database.store)
+    task.modify(connection.database.store)
     number = 0
     while done[task.slot] < task.share:
         number += 1
-        turn = Turn(task.level, chance, sum(done), task.worker, number)
-        if _take_turn(WORKLOADS[task.workload], connection, turn, log) is Outcome.COMMITTED:
+        context = TransactionContext(task.level, rng, sum(done), task.worker, number)
+        if _run_transaction(WORKLOADS[task.workload], connection, context, log) is Outcome.COMMITTED:
             done[task.slot] += 1
     connection.close()
     log.close()
 
 
 def _connect(task: Task) -> Connection:
-    """A connection, as soon as the server is there."""
-    for _ in range(100):
+    """Open a connection, waiting for a server that is down."""
+    end = time.monotonic() + _CONNECT_SECONDS
+    while True:
         try:
             return connect(task.url, isolation_level=task.level)
         except StoreUnavailable:
+            if time.monotonic() > end:
+                raise
             time.sleep(0.1)
-    return connect(task.url, isolation_level=task.level)
 
 
-def _take_turn(workload: Workload, connection: Connection, turn: Turn, log: Log) -> Outcome:
-    begin, complaint = time.monotonic_ns(), ""
+def _run_transaction(workload: Workload, connection: Connection, context: TransactionContext, log: Log) -> Outcome:
+    begin, unexpected_error = time.monotonic_ns(), ""
     try:
-        workload.act(connection, turn)
+        workload.run_statements(connection, context)
     except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError) as error:
         connection.rollback()
-        # Only under READ COMMITTED can what a statement looked up be gone when the next one runs.
-        if isinstance(error, IntegrityError) and turn.level != "READ COMMITTED":
-            complaint = str(error)
+        # Under READ COMMITTED only, a row may disappear between the statement that reads it and the next one.
+        if isinstance(error, IntegrityError) and context.level != "READ COMMITTED":
+            unexpected_error = str(error)
         outcome = Outcome.ABORTED
         if isinstance(error, StoreUnavailable):
-            time.sleep(_AFTER_FAILURE)
-        log.intends(turn.number, begin, turn.operations)
+            time.sleep(_BACKOFF)
+        log.write_operations(context.number, begin, context.operations)
     else:
-        log.intends(turn.number, begin, turn.operations)
+        log.write_operations(context.number, begin, context.operations)
         outcome = _commit(connection)
-    log.ended(turn.number, outcome, time.monotonic_ns(), complaint)
+    log.write_outcome(context.number, outcome, time.monotonic_ns(), unexpected_error)
     return outcome
 
 
@@ -114,7 +118,7 @@ def _commit(connection: Connection) -> Outcome:
     except (Conflict, SnapshotTooOld):
         return Outcome.ABORTED
     except StoreUnavailable:
-        time.sleep(_AFTER_FAILURE)
+        time.sleep(_BACKOFF)
         return Outcome.UNKNOWN
     except DatabaseError:
         connection.rollback()

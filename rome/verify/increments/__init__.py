@@ -1,13 +1,13 @@
-"""The hardest case for transactions that do not wait: many processes, one row.
+"""The hardest case for optimistic transactions: many processes write the same row.
 
-    python -m rome.verify.increments rome+redis://localhost:6379/trial --processes 32
+    python -m rome.verify.increments rome+redis://localhost:6379/verify --processes 32
 
-Each process adds 1 to the same row, again and again, with SQLAlchemy's ORM and `rome.orm.run_transaction`. Every
-increment must be counted, and no conflict surface.
+Each process increments the same row several times, with SQLAlchemy's ORM and `rome.orm.run_transaction`. Every
+increment must be in the final value, and no conflict may reach the application.
 """
 
 from __future__ import annotations
 
-from rome.verify.increments.tally import Count, count
+from rome.verify.increments.counter import Result, run_increments
 
-__all__ = ["Count", "count"]
+__all__ = ["Result", "run_increments"]

@@ -19,7 +19,7 @@ from glance_api.client import Recorder
 from glance_api.crowd import Crowd
 from glance_api.server import RELEASES, Server, glance_server
 
-from rome.verify.faults.server import FaultyServer, faulty_server, until
+from rome.verify.faults.server import FaultyServer, faulty_server, wait_until
 
 SHOWN = 5
 """How many differences and errors are printed."""
@@ -113,7 +113,7 @@ def _restart_the_store(glance: Server, store: FaultyServer, clients: int, second
         crowd.failing.set()
         store.kill()
         store.start()
-        until(glance.answers)
+        wait_until(glance.answers)
         time.sleep(1)  # requests that had begun before have failed by now
         crowd.failing.clear()
         time.sleep(seconds / 2)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from glance_api.client import request
 
-from rome.verify.faults.server import free_port, until
+from rome.verify.faults.server import free_port, wait_until
 
 START_SECONDS = 60.0
 
@@ -145,7 +145,7 @@ class Server:
                 )
                 self._running.append(process)
         try:
-            until(self.answers, START_SECONDS)
+            wait_until(self.answers, START_SECONDS)
         except TimeoutError:
             self.kill()
             raise RuntimeError(f"glance-api does not answer:\n{self.log.read_text()[-3000:]}") from None

@@ -1,4 +1,4 @@
-"""A play: numbered transactions on one small table, whose statements run in the order in which they are written."""
+"""A schedule: numbered transactions on one small table, whose statements run in a fixed order."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from rome.dbapi import Connection, connect
 from rome.errors import Conflict
 from rome.sqlite.workspace import Row
 
-TABLE = "rome_isolation_trial"
-"""The table of the scenarios: `{t}` in their statements. It is dropped afterwards."""
+TABLE = "rome_verify_isolation"
+"""The table of the scenarios, `{t}` in their statements."""
 
 Rows = list[Row]
 
 
-class Play:
-    """The transactions of one scenario, each on a connection of its own, at one isolation level."""
+class Schedule:
+    """The transactions of one scenario, at one isolation level, each on its own connection."""
 
     def __init__(self, url: str, level: str) -> None:
-        """Fills the table with the rows (1, 10) and (2, 20)."""
+        """Fill the table with the rows (1, 10) and (2, 20)."""
         self._url = url
         self._level = level
         self._connections: dict[int, Connection] = {}
-        self.refused: set[int] = set()
+        self.aborted: set[int] = set()
         with connect(url, isolation_level="SNAPSHOT") as setup:
             setup.execute(f"CREATE TABLE IF NOT EXISTS {TABLE} (id INTEGER PRIMARY KEY, value INTEGER)")
             setup.execute(f"DELETE FROM {TABLE}")
@@ -28,8 +28,8 @@ class Play:
         setup.close()
 
     def run(self, transaction: int, sql: str) -> Rows | None:
-        """Run a statement of a transaction; its rows. None if the transaction has been refused."""
-        if transaction in self.refused:
+        """Run a statement of a transaction; return its rows, or None if a conflict has aborted the transaction."""
+        if transaction in self.aborted:
             return None
         connection = self._connections.get(transaction)
         if connection is None:
@@ -37,27 +37,27 @@ class Play:
         try:
             return connection.execute(sql.format(t=TABLE)).fetchall()
         except Conflict:
-            self.refused.add(transaction)
+            self.aborted.add(transaction)
             return None
 
     def commit(self, transaction: int) -> bool:
-        """Commit a transaction; whether that succeeded."""
-        if transaction in self.refused:
+        """Commit a transaction; return True if it succeeded."""
+        if transaction in self.aborted:
             return False
         try:
             self._connections[transaction].commit()
         except Conflict:
-            self.refused.add(transaction)
+            self.aborted.add(transaction)
             return False
         return True
 
     def rollback(self, transaction: int) -> None:
-        """Roll a transaction back."""
-        if transaction not in self.refused:
+        """Roll back a transaction."""
+        if transaction not in self.aborted:
             self._connections[transaction].rollback()
 
-    def final(self) -> Rows:
-        """The table's rows in the end, by id."""
+    def final_rows(self) -> Rows:
+        """Return the table's final rows in the order of their ids."""
         with connect(self._url, isolation_level="SNAPSHOT") as reader:
             rows = reader.execute(f"SELECT id, value FROM {TABLE} ORDER BY id").fetchall()
         reader.close()
@@ -70,7 +70,7 @@ class Play:
 
 
 def drop_table(url: str) -> None:
-    """Leave the database as it was before the trial."""
+    """Drop the table of the scenarios."""
     with connect(url, isolation_level="SNAPSHOT") as connection:
         connection.execute(f"DROP TABLE IF EXISTS {TABLE}")
     connection.close()
