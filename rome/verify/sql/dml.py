@@ -1,0 +1,128 @@
+"""Statements that change rows."""
+
+from __future__ import annotations
+
+from random import Random
+
+from rome.values import SqlValue
+from rome.verify.sql.queries import condition, key_condition
+from rome.verify.sql.schema import Relation, Schema
+from rome.verify.sql.script import Step
+from rome.verify.sql.values import Arguments, value
+
+_OR = ("", "", "", "", "OR IGNORE ", "OR REPLACE ", "OR ABORT ", "OR FAIL ", "OR ROLLBACK ")
+
+
+def change(random: Random, schema: Schema) -> Step | None:
+    """Return an INSERT, UPDATE or DELETE; None if there is nothing to change."""
+    if schema.views and random.random() < 0.08:
+        view = random.choice(schema.views)
+        return _insert(random, view, plain=True)
+    if not schema.tables:
+        return None
+    table = random.choice(schema.tables)
+    draw = random.random()
+    if draw < 0.5:
+        return _insert_select(random, schema, table) if draw < 0.05 else _insert(random, table)
+    return _update(random, schema, table) if draw < 0.8 else _delete(random, schema, table)
+
+
+def _given(random: Random, table: Relation, name: str, type_: str) -> SqlValue:
+    if name in table.parents and random.random() < 0.6:
+        return random.choice((1, 2, 3))
+    if name == "id":
+        return random.choice(("a", "b", "c", 1, 2)) if "TEXT" in type_ else random.randint(1, 9)
+    return value(random, type_)
+
+
+def _insert(random: Random, table: Relation, *, plain: bool = False) -> Step | None:
+    columns = [column for column in table.written if column.is_key or random.random() < 0.8]
+    if not columns:
+        return None
+    arguments = Arguments(random)
+    action = "" if plain else random.choice(_OR)
+    # A failure in the midst of several rows leaves the first ones with OR FAIL: their order is that of VALUES.
+    rows = random.choice((1, 1, 1, 2, 3))
+    verb = "REPLACE INTO" if action == "OR REPLACE " and random.random() < 0.5 else f"INSERT {action}INTO"
+    named = f"{verb} {table.name} ({', '.join(column.name for column in columns)})"
+    if rows > 1 and random.random() < 0.4 and not plain:
+        given = tuple(tuple(_given(random, table, c.name, c.type) for c in columns) for _ in range(rows))
+        if "ROLLBACK" in action:
+            action = ""
+        return Step(
+            f"INSERT {action}INTO {named.partition('INTO ')[2]} VALUES ({', '.join('?' * len(columns))})",
+            parameters=given,
+            many=True,
+        )
+    values = ", ".join(
+        "(" + ", ".join(arguments(_given(random, table, c.name, c.type)) for c in columns) + ")" for _ in range(rows)
+    )
+    upsert = "" if plain or action else _upsert(random, table, arguments)
+    returning = " RETURNING *" if not plain and random.random() < 0.15 else ""
+    return Step(f"{named} VALUES {values}{upsert}{returning}", parameters=(tuple(arguments.values),))
+
+
+def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
+    if random.random() > 0.2 or not table.key:
+        return ""
+    free = [column for column in table.written if column.name not in table.unique]
+    if not free or random.random() < 0.3:
+        return " ON CONFLICT DO NOTHING"
+    column = random.choice(free)
+    given = f"excluded.{column.name}" if random.random() < 0.5 else arguments(value(random, column.type))
+    return f" ON CONFLICT ({', '.join(each.name for each in table.key)}) DO UPDATE SET {column.name} = {given}"
+
+
+def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | None:
+    source = random.choice(schema.tables)
+    columns = [column for column in table.written if column.is_key or random.random() < 0.7]
+    if not columns:
+        return None
+    terms = [f"s.{random.choice(source.columns).name}" for _ in columns]
+    if columns[0].is_key and source.key:
+        terms[0] = f"s.{source.key[0].name} + 20"
+    listed = ", ".join(column.name for column in columns)
+    return Step(f"INSERT INTO {table.name} ({listed}) SELECT {', '.join(terms)} FROM {source.name} s")
+
+
+def _is_partial(schema: Schema, action: str) -> bool:
+    """Return whether the order of rows would decide what a failing statement leaves."""
+    return schema.fails or action not in ("", "OR ABORT ")
+
+
+def _where(random: Random, schema: Schema, table: Relation, action: str, arguments: Arguments) -> str:
+    if (_is_partial(schema, action) or random.random() < 0.5) and table.key:
+        return key_condition(random, table, arguments)
+    if _is_partial(schema, action):
+        return "0"
+    return condition(random, schema, table, table.name, arguments)
+
+
+def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
+    if not table.written:
+        return None
+    action = random.choice(_OR)
+    arguments = Arguments(random)
+    assigned = []
+    for column in random.sample(table.written, min(len(table.written), random.choice((1, 1, 2)))):
+        if column.name not in table.unique and random.random() < 0.3:
+            other = random.choice(table.columns).name
+            assigned.append(f"{column.name} = {random.choice((other, f'{other} + 1', f'coalesce({other}, 1)'))}")
+        elif column.name in table.unique and random.random() < 0.3:
+            assigned.append(f"{column.name} = {column.name} + 100")
+        else:
+            assigned.append(f"{column.name} = {arguments(_given(random, table, column.name, column.type))}")
+    where = _where(random, schema, table, action, arguments)
+    returning = " RETURNING *" if random.random() < 0.1 else ""
+    return Step(
+        f"UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
+        parameters=(tuple(arguments.values),),
+    )
+
+
+def _delete(random: Random, schema: Schema, table: Relation) -> Step:
+    arguments = Arguments(random)
+    if random.random() < 0.1 and not schema.fails:
+        return Step(f"DELETE FROM {table.name}")
+    where = _where(random, schema, table, "", arguments)
+    return Step(f"DELETE FROM {table.name} WHERE {where}", parameters=(tuple(arguments.values),))

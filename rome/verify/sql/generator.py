@@ -1,0 +1,104 @@
+"""Whole scripts, generated against the oracle: each statement fits the schema that the ones before it have made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from rome.verify.sql.ddl import create_table, schema_change
+from rome.verify.sql.dml import change
+from rome.verify.sql.oracle import Oracle
+from rome.verify.sql.queries import query
+from rome.verify.sql.schema import read_schema
+from rome.verify.sql.script import RECONNECT, Outcome, Script, Step
+
+LEVELS = ("SNAPSHOT", "SNAPSHOT", "READ COMMITTED", "READ COMMITTED", "SERIALIZABLE", "AUTOCOMMIT")
+
+
+@dataclass(slots=True)
+class Case:
+    """A script and what the oracle returned for each of its steps."""
+
+    script: Script
+    outcomes: list[Outcome] = field(default_factory=list)
+
+
+def generate(seed: int, length: int, level: str | None = None) -> Script:
+    """Return the script of a seed."""
+    random = Random(seed)  # noqa: S311 (no secret)
+    level = level or random.choice(LEVELS)
+    writer = _Writer(random, level)
+    try:
+        return Script(level, tuple(writer.steps(length)))
+    finally:
+        writer.oracle.close()
+
+
+class _Writer:
+    """Writes one script."""
+
+    def __init__(self, random: Random, level: str) -> None:
+        self.random = random
+        self.level = level
+        self.oracle = Oracle(level)
+        self.connection = 0
+        self.connections = random.choice((1, 1, 2))
+        self.written: list[Step] = []
+        self.savepoints: list[str] = []
+        self.schema_share = random.choice((0.02, 0.1, 0.25))
+
+    def steps(self, length: int) -> list[Step]:
+        """Return about `length` steps: tables and rows first, then anything."""
+        for _ in range(self.random.randint(1, 3)):
+            self._add(Step(create_table(self.random, read_schema(self.oracle.sqlite))))
+        for _ in range(self.random.randint(0, 8)):
+            self._add(change(self.random, read_schema(self.oracle.sqlite)))
+        self._end()
+        while len(self.written) < length:
+            self._next()
+        if self.oracle.sqlite.in_transaction:
+            self._add(Step("COMMIT"))
+        return self.written
+
+    def _next(self) -> None:
+        draw = self.random.random()
+        if draw < 0.1:
+            self._end()
+        elif draw < 0.16 and self.level != "AUTOCOMMIT":
+            self._savepoint()
+        elif draw < 0.16 + self.schema_share:
+            self._add(Step(schema_change(self.random, read_schema(self.oracle.sqlite))))
+        elif draw < 0.7:
+            self._add(change(self.random, read_schema(self.oracle.sqlite)))
+        else:
+            self._add(query(self.random, read_schema(self.oracle.sqlite)))
+
+    def _add(self, step: Step | None) -> None:
+        if step is not None:
+            step = replace(step, connection=self.connection)
+            self.oracle.run(step)
+            self.written.append(step)
+            if not self.oracle.sqlite.in_transaction:
+                self.savepoints.clear()
+
+    def _end(self) -> None:
+        """End the transaction; then, perhaps, another connection goes on, or a new one in place of this."""
+        if self.oracle.sqlite.in_transaction:
+            self._add(Step(self.random.choice(("COMMIT", "COMMIT", "COMMIT", "ROLLBACK"))))
+            if self.oracle.sqlite.in_transaction:  # a deferred foreign key is violated
+                self._add(Step("ROLLBACK"))
+        if self.random.random() < 0.4:
+            self._add(Step(RECONNECT))
+        self.connection = self.random.randrange(self.connections)
+
+    def _savepoint(self) -> None:
+        if self.savepoints and self.random.random() < 0.6:
+            verb = self.random.choice(("RELEASE", "ROLLBACK TO", "ROLLBACK TO"))
+            name = self.random.choice(self.savepoints)
+            at = len(self.savepoints) - self.savepoints[::-1].index(name)
+            del self.savepoints[at if verb == "ROLLBACK TO" else at - 1 :]
+            self._add(Step(f"{verb} {name}"))
+        else:
+            name = self.random.choice(("s1", "s2"))
+            self._add(Step(f"SAVEPOINT {name}"))
+            self.savepoints.append(name)

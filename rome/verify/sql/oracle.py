@@ -1,0 +1,79 @@
+"""SQLite as the oracle: plain apsw, with the implicit transactions of a PEP 249 driver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+
+from rome import errors
+from rome.sqlite.errors import translated
+from rome.verify.sql.script import RECONNECT, Outcome, Row, Step
+
+_CONTROL = ("COMMIT", "ROLLBACK")
+
+
+class Oracle:
+    """One in-memory SQLite database; all connections of a script are this one, since their transactions are serial."""
+
+    def __init__(self, level: str) -> None:
+        """`level`: the isolation level. Under AUTOCOMMIT no transaction is opened."""
+        self.sqlite = apsw.Connection(":memory:")
+        self.sqlite.execute("PRAGMA foreign_keys = ON")
+        self._begins = level != "AUTOCOMMIT"
+
+    def run(self, step: Step) -> Outcome:
+        """Run one step."""
+        if step.sql == RECONNECT:
+            if self.sqlite.in_transaction:
+                self.sqlite.execute("ROLLBACK")
+            return Outcome()
+        try:
+            with translated():
+                if self._begins and not self.sqlite.in_transaction and step.sql not in _CONTROL:
+                    self.sqlite.execute("BEGIN")
+                return self._run(step)
+        except (errors.Error, UnicodeDecodeError) as error:
+            return Outcome(error=described(error))
+
+    def _run(self, step: Step) -> Outcome:
+        before = self.sqlite.total_changes()
+        changed = 0
+        rows: list[Row] = []
+        if step.many:
+            with self.sqlite:  # a savepoint: executemany is all or nothing
+                for parameters in step.parameters:
+                    rows += self.sqlite.execute(step.sql, parameters).fetchall()
+                    changed += self.sqlite.changes()
+        else:
+            rows = self.sqlite.execute(step.sql, step.parameters[0]).fetchall()
+            changed = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
+        return Outcome(tuple(rows), changed)
+
+    def tables(self) -> dict[str, Sequence[Row]]:
+        """Return the rows of every table, and the schema under the name `sqlite_master`."""
+        if self.sqlite.in_transaction:
+            self.sqlite.execute("ROLLBACK")
+        return contents(lambda sql: self.sqlite.execute(sql).fetchall())
+
+    def close(self) -> None:
+        """Let SQLite go."""
+        self.sqlite.close()
+
+
+def contents(run: Callable[[str], Sequence[Any]]) -> dict[str, Sequence[Row]]:
+    """Return the rows of every table by its name; `run` runs a SELECT."""
+    schema = run("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+    found: dict[str, Sequence[Row]] = {"sqlite_master": schema}
+    for kind, name, *_ in schema:
+        if kind == "table":
+            found[name] = run(f'SELECT * FROM "{name}"')
+    return found
+
+
+def described(error: BaseException) -> str:
+    """Return an error's class and text."""
+    if isinstance(error, UnicodeDecodeError):
+        return "DataError: not UTF-8"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,124 @@
+"""A script on ROME, compared with the oracle step by step, and at the end by all tables."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import rome
+from rome import errors
+from rome.testing import check_database
+from rome.verify.sql.oracle import Oracle, contents, described
+from rome.verify.sql.script import RECONNECT, Outcome, Row, Script, Step, comparable
+
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where ROME differs from SQLite: the number of the step (None: afterwards), and both outcomes as text."""
+
+    at: int | None
+    what: str
+    theirs: str
+    ours: str
+
+    def __str__(self) -> str:
+        return f"{self.what}\n    SQLite: {self.theirs}\n    ROME:   {self.ours}"
+
+
+class Player:
+    """Plays a script on a ROME database of its own."""
+
+    def __init__(self, store: str, level: str) -> None:
+        """`store`: the URL of a store, without a database's name."""
+        self.url = f"{store}fuzz{os.getpid()}x{next(_NUMBERS)}"
+        self._level = level
+        self._connections: dict[int, rome.Connection] = {}
+
+    def run(self, step: Step) -> Outcome:
+        """Run one step."""
+        if step.sql == RECONNECT:
+            old = self._connections.pop(step.connection, None)
+            if old is not None:
+                old.close()
+            return Outcome()
+        try:
+            connection = self._connections.get(step.connection)
+            if connection is None:
+                connection = self._connections[step.connection] = self._connect()
+            cursor = (
+                connection.executemany(step.sql, step.parameters)
+                if step.many
+                else connection.execute(step.sql, step.parameters[0])
+            )
+            return Outcome(tuple(cursor.fetchall()), cursor.rowcount)
+        except Exception as error:  # whatever is raised is the outcome
+            return Outcome(error=described(error))
+
+    def _connect(self) -> rome.Connection:
+        return rome.connect(self.url, isolation_level=self._level)
+
+    def tables(self) -> dict[str, Sequence[Row]]:
+        """Return the rows of every table as a new connection reads them."""
+        for connection in self._connections.values():
+            connection.rollback()
+        connection = rome.connect(self.url)
+        try:
+            return contents(lambda sql: connection.execute(sql).fetchall())
+        finally:
+            connection.close()
+
+    def close(self) -> None:
+        """Close all connections and drop the database."""
+        for connection in self._connections.values():
+            connection.close()
+        rome.drop_database(self.url)
+
+
+def play(script: Script, store: str) -> Difference | None:
+    """Play a script on SQLite and on ROME; return the first difference."""
+    oracle, player = Oracle(script.level), Player(store, script.level)
+    try:
+        for at, step in enumerate(script.steps):
+            difference = compared(at, step, oracle.run(step), player.run(step))
+            if difference is not None:
+                return difference
+        return next(_differences_afterwards(oracle, player), None)
+    finally:
+        oracle.close()
+        player.close()
+
+
+def compared(at: int, step: Step, theirs: Outcome, ours: Outcome) -> Difference | None:
+    """Return the difference between two outcomes of a step."""
+    if theirs.error or ours.error:
+        same = theirs.error == ours.error
+    else:
+        same = comparable(theirs.rows, step.ordered) == comparable(ours.rows, step.ordered) and _same_count(
+            theirs, ours
+        )
+    return None if same else Difference(at, str(step), str(theirs), str(ours))
+
+
+def _same_count(theirs: Outcome, ours: Outcome) -> bool:
+    """Return whether the row counts are equal; -1 (unknown, or no change of rows) is 0."""
+    return max(theirs.count, 0) == max(ours.count, 0) or ours.count == -1
+
+
+def _differences_afterwards(oracle: Oracle, player: Player) -> Iterator[Difference]:
+    try:
+        ours = player.tables()
+        faults = check_database(player.url)
+    except errors.Error as error:
+        yield Difference(None, "afterwards", "no error", described(error))
+        return
+    theirs = oracle.tables()
+    for name in theirs.keys() | ours.keys():
+        one, two = comparable(theirs.get(name, ()), False), comparable(ours.get(name, ()), False)
+        if one != two:
+            yield Difference(None, f"afterwards: {name}", str(one), str(two))
+    if faults:
+        yield Difference(None, "afterwards: check_database", "[]", str(faults))

@@ -1,0 +1,105 @@
+"""The schema of the oracle, as the generators of statements need it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import apsw
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table or view."""
+
+    name: str
+    type: str = ""
+    is_key: bool = False
+    is_generated: bool = False
+
+
+@dataclass(slots=True)
+class Relation:
+    """A table or a view."""
+
+    name: str
+    columns: list[Column] = field(default_factory=list)
+    sql: str = ""
+    is_view: bool = False
+    unique: set[str] = field(default_factory=set)
+    """Names of columns in a primary key or unique index."""
+    parents: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Columns of foreign keys → parent's table and column."""
+
+    @property
+    def written(self) -> list[Column]:
+        """Return the columns that INSERT may name."""
+        return [column for column in self.columns if not column.is_generated]
+
+    @property
+    def key(self) -> list[Column]:
+        """Return the columns of the primary key."""
+        return [column for column in self.columns if column.is_key]
+
+
+@dataclass(slots=True)
+class Schema:
+    """All tables and views, and the names of indexes, triggers and views."""
+
+    relations: list[Relation]
+    indexes: list[str]
+    triggers: list[str]
+    fails: bool
+    """Whether a trigger raises FAIL: what is left of a statement of several rows depends on their order."""
+
+    @property
+    def tables(self) -> list[Relation]:
+        """Return the tables."""
+        return [relation for relation in self.relations if not relation.is_view]
+
+    @property
+    def views(self) -> list[Relation]:
+        """Return the views."""
+        return [relation for relation in self.relations if relation.is_view]
+
+
+def read_schema(sqlite: apsw.Connection) -> Schema:
+    """Read the schema of a SQLite database."""
+    relations, indexes, triggers = [], [], []
+    fails = False
+    listed: Any = sqlite.execute("SELECT type, name, coalesce(sql, '') FROM main.sqlite_master").fetchall()
+    for kind, name, sql in listed:
+        if name.startswith("sqlite_"):
+            continue
+        if kind == "index":
+            indexes.append(name)
+        elif kind == "trigger":
+            triggers.append(name)
+            fails = fails or "FAIL" in sql
+        else:
+            relation = _relation(sqlite, kind, name, sql)
+            if relation is not None:
+                relations.append(relation)
+    return Schema(relations, indexes, triggers, fails)
+
+
+def _relation(sqlite: apsw.Connection, kind: str, name: str, sql: str) -> Relation | None:
+    relation = Relation(name, sql=sql, is_view=kind == "view")
+    try:
+        described: Any = sqlite.execute(f'PRAGMA table_xinfo("{name}")').fetchall()
+    except apsw.Error:
+        return None  # a view over something that is gone
+    for _, column, type_, _, _, key, hidden in described:
+        relation.columns.append(Column(column, str(type_ or "").upper(), bool(key), hidden in (2, 3)))
+        if key:
+            relation.unique.add(column)
+    if not relation.is_view:
+        indexes: Any = sqlite.execute(f'PRAGMA index_list("{name}")').fetchall()
+        for _, index, is_unique, *_ in indexes:
+            if is_unique:
+                found: Any = sqlite.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
+                relation.unique.update(column for _, _, column, *_ in found if column)
+        keys: Any = sqlite.execute(f'PRAGMA foreign_key_list("{name}")').fetchall()
+        for _, _, parent, child_column, parent_column, *_ in keys:
+            relation.parents[child_column] = (parent, parent_column or "")
+    return relation if relation.columns else None
