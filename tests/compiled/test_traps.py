@@ -91,6 +91,12 @@ def test_a_statement_answers_as_in_sqlite(sql: str) -> None:
         ("SELECT id FROM t WHERE id IN t", "in with field"),
         ("SELECT DISTINCT c FROM t", "DISTINCT or UNION with a collation"),
         ("SELECT c, count(*) FROM t GROUP BY c", "GROUP BY with a collation"),
+        ("SELECT DISTINCT i FROM t ORDER BY NOT i", "DISTINCT with ORDER BY of another column"),
+        ("SELECT DISTINCT x FROM t ORDER BY CAST(x AS INTEGER)", "DISTINCT with ORDER BY of another column"),
+        (
+            "SELECT i, count(*) FROM t GROUP BY i HAVING (i, 1) IN (SELECT a, a FROM h WHERE a = t.x)",
+            "a correlated subquery beside aggregates",
+        ),
         ("SELECT CURRENT_TIMESTAMP", "function current_timestamp"),
         ("VALUES (1), (2)", "values"),
         ("SELECT count(*) FILTER (WHERE i > 1) FROM t", "filter"),

@@ -33,14 +33,11 @@ from rome.compiled.ir import (
     ColumnExpr,
     CompoundSelect,
     Constant,
-    Exists,
     FromItem,
-    InQuery,
     OrderTerm,
     OutputColumn,
     Parameter,
     Query,
-    ScalarSubquery,
     Select,
     ids_of,
     items_of,
@@ -338,7 +335,7 @@ def _bare_columns(expr: BoundExpr, keys: tuple[BoundExpr, ...], own: frozenset[i
     def look(part: BoundExpr) -> BoundExpr | None:
         if part in keys or isinstance(part, Aggregate):
             return part
-        if isinstance(part, (ScalarSubquery, Exists, InQuery)) and part.query.refs & own:
+        if any(isinstance(each, (Select, CompoundSelect)) and each.refs & own for each in part.parts):
             raise UnsupportedConstruct("a correlated subquery beside aggregates")
         if isinstance(part, ColumnExpr) and part.item in own:
             found.append(part)

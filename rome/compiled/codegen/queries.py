@@ -24,6 +24,7 @@ from rome.compiled.codegen.program import Program
 from rome.compiled.ir import (
     Aggregate,
     BoundExpr,
+    Collated,
     ColumnExpr,
     CompoundSelect,
     ExprType,
@@ -239,7 +240,9 @@ def _order_by_outputs(outputs: Sequence[OutputColumn], orders: Sequence[OrderTer
     found = []
     exprs = [output.expr for output in outputs]
     for order in orders:
-        expr = order.expr if order.expr in exprs else getattr(order.expr, "operand", None)
+        expr = order.expr
+        if expr not in exprs and isinstance(expr, Collated):
+            expr = expr.operand
         if expr not in exprs:
             raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
         found.append((exprs.index(expr), order))
