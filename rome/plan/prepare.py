@@ -32,7 +32,7 @@ from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
 from rome.sql.planner.planner import plan_reads
 from rome.sql.planner.statistics import Statistics
-from rome.sql.rewrite.counter_ids import ValueRows, counted, insert_value_rows
+from rome.sql.rewrite.counter_ids import ValueRows, insert_value_rows, with_counter_ids
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
@@ -108,7 +108,9 @@ def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tup
     """
     if statement.kind is not StatementKind.INSERT or target is None:
         return sql, None
-    return counted(sql, target, counter_call(target)) if target.counted else sql, insert_value_rows(sql, target)
+    return with_counter_ids(sql, target, counter_call(target)) if target.counted else sql, insert_value_rows(
+        sql, target
+    )
 
 
 # ── what SQLite reports ───────────────────────────────────────────────────────────────────────────────────────────────

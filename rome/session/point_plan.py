@@ -20,10 +20,10 @@ from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
 from rome.session.point_values import Values
-from rome.sql.syntax.dml import read_insert, read_update
+from rome.sql.syntax.dml import Insert, read_simple_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
-from rome.sql.syntax.tokens import TokenReader, names, tokenize
+from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.keys import COLLATIONS
 from rome.storage.store import rows_space
@@ -158,7 +158,7 @@ def _is_simple(table: Table, catalog: Catalog) -> bool:
 
 
 def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
-    if plan.values is None or len(plan.values.rows) != 1 or tokenize(plan.sql)[0].word() != "INSERT":
+    if plan.values is None or len(plan.values.rows) != 1 or plan.values.insert.has_with:
         return None
     (row,) = plan.values.rows
     sources = [row.get(column.name.lower()) for column in table.stored]
@@ -167,31 +167,21 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     if len(known) < len(sources) + len(hidden):
         return None
     parents = parents_of(table, catalog)
-    returned = _returned(plan.sql, table) if plan.statement.has_returning else ()
+    returned = _returned(plan.values.insert, table) if plan.statement.has_returning else ()
     if parents is None or returned is None:
         return None
     width = len(sources)
     return PointInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
 
 
-def _returned(sql: str, table: Table) -> list[int] | None:
-    """The places of the columns that an INSERT returns; None where it returns anything else."""
-    reader = TokenReader(sql)
-    if read_insert(reader) is None or not reader.take("RETURNING"):
-        return None
-    places = []
-    while True:
-        place = table.position.get((reader.name() or "").lower())
-        if place is None:
-            return None
-        places.append(place)
-        if not reader.take(","):
-            reader.take(";")
-            return places if reader.done else None
+def _returned(insert: Insert, table: Table) -> list[int] | None:
+    """Return the positions of the columns that an INSERT returns; None if it returns anything else."""
+    places = [table.position.get(name, -1) for name in insert.returning or ()]
+    return None if -1 in places or not places else places
 
 
 def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
-    shape = read_update(plan.sql)
+    shape = read_simple_update(plan.sql)
     key = {name.lower() for name in table.key}
     if shape is None or shape.where.keys() != key or not table.position.keys() >= shape.values.keys():
         return None

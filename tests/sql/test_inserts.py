@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from rome.catalog.model import Table
-from rome.sql.rewrite.counter_ids import counted, insert_value_rows, trigger_with_counter_ids
+from rome.sql.rewrite.counter_ids import insert_value_rows, trigger_with_counter_ids, with_counter_ids
 from rome.sql.syntax.operands import Const, Param
 from tests.sql.schema import catalog_from, catalog_of, open_sqlite
 
@@ -34,7 +34,7 @@ def sqlite() -> apsw.Connection:
 
 def run(sqlite: apsw.Connection, name: str, sql: str, parameters: Any = ()) -> list[Any]:
     table = catalog_of(sqlite).tables[name]
-    text = counted(sql, table, next_of(table))
+    text = with_counter_ids(sql, table, next_of(table))
     sqlite.execute(text, parameters)
     which = {"h": "rowid, *", "odd": "_rowid_, *"}.get(name, "*")
     return sqlite.execute(f"SELECT {which} FROM {name}").fetchall()

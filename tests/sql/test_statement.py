@@ -73,8 +73,8 @@ def test_update_and_delete() -> None:
 
 
 def test_transactions() -> None:
-    check("BEGIN", StatementKind.BEGIN, mode="deferred")
-    check("BEGIN IMMEDIATE TRANSACTION", StatementKind.BEGIN, mode="immediate")
+    check("BEGIN", StatementKind.BEGIN)
+    check("BEGIN IMMEDIATE TRANSACTION", StatementKind.BEGIN)
     check("SAVEPOINT 'a b'", StatementKind.SAVEPOINT, name="a b")
     check("RELEASE SAVEPOINT Sp", StatementKind.RELEASE, name="Sp")
     check("RELEASE sp", StatementKind.RELEASE, name="sp")
@@ -90,8 +90,8 @@ def test_pragma() -> None:
 
 
 def test_explain() -> None:
-    check("EXPLAIN QUERY PLAN SELECT 1", StatementKind.EXPLAIN, explained="SELECT 1")
-    check("EXPLAIN DELETE FROM t", StatementKind.EXPLAIN, explained="DELETE FROM t")
+    check("EXPLAIN QUERY PLAN SELECT 1", StatementKind.EXPLAIN)
+    check("EXPLAIN DELETE FROM t", StatementKind.EXPLAIN)
 
 
 TRIGGER = "CREATE TRIGGER IF NOT EXISTS r AFTER UPDATE OF a ON t WHEN 1 BEGIN DELETE FROM t; SELECT 1; END"
@@ -101,14 +101,14 @@ TRIGGER = "CREATE TRIGGER IF NOT EXISTS r AFTER UPDATE OF a ON t WHEN 1 BEGIN DE
     ("sql", "expected"),
     [
         ("CREATE TABLE IF NOT EXISTS T (a)", {"action": "create", "type": "table", "name": "T", "table": "t",
-                                              "if_exists": True, "as_select": False}),
+                                              "as_select": False}),
         ("CREATE TEMP TABLE t AS SELECT 1", {"temporary": True, "as_select": True}),
         ("CREATE TABLE temp.t (a)", {"temporary": True, "schema": "temp"}),
         ("CREATE VIRTUAL TABLE t USING fts5(a)", {"virtual": True, "name": "t"}),
-        ("CREATE UNIQUE INDEX main.i ON T (a)", {"type": "index", "name": "i", "table": "t", "unique": True}),
+        ("CREATE UNIQUE INDEX main.i ON T (a)", {"type": "index", "name": "i", "table": "t"}),
         ("CREATE VIEW v AS SELECT 1", {"type": "view", "name": "v", "table": None, "as_select": False}),
         (TRIGGER, {"type": "trigger", "name": "r", "table": "t"}),
-        ("DROP TABLE IF EXISTS t", {"action": "drop", "table": "t", "if_exists": True}),
+        ("DROP TABLE IF EXISTS t", {"action": "drop", "table": "t"}),
         ("DROP INDEX i", {"action": "drop", "type": "index", "name": "i", "table": None}),
         ("ALTER TABLE t RENAME TO U", {"alteration": Alteration("rename table", new_name="U")}),
         ("ALTER TABLE t RENAME a TO b", {"alteration": Alteration("rename column", "a", "b")}),

@@ -69,13 +69,13 @@ class RomeImpl(SQLiteImpl):
             if written.upper() != column.type.upper():
                 column = ColumnText(column.name, column.written, written, column.clauses)
         if nullable is not None and nullable != column.nullable:
-            column = column.without("NOT").without("NULL") if nullable else column.having("NOT", "NOT NULL")
+            column = column.without("NOT").without("NULL") if nullable else column.with_clause("NOT", "NOT NULL")
         if server_default is not False:
             default = self._default_text(server_default)
             if default is None:
                 column = column.without("DEFAULT")
             elif default != column.default:
-                column = column.having("DEFAULT", f"DEFAULT {default}")
+                column = column.with_clause("DEFAULT", f"DEFAULT {default}")
         return column
 
     def _default_text(self, server_default: Any) -> str | None:

@@ -1,8 +1,8 @@
-"""INSERT statements: numbers for their counted column, and what is known of their rows before they run.
+"""INSERT with ids from a counter, and the values of its new rows as far as they are known before it runs.
 
-The numbers of an INTEGER PRIMARY KEY and of hidden rowids come from a counter in the store. SQLite's own choice (the
+The values of an INTEGER PRIMARY KEY and of hidden rowids come from a counter in the store. SQLite's own choice (the
 greatest rowid that is loaded, plus one) would be wrong, so the statement is made to call a function. The call is
-spliced into the text; nothing else of it changes, and parameters keep their order.
+inserted into the text; nothing else of the text changes, and parameters keep their order.
 
     INSERT INTO t (a) VALUES (?), (?)     INSERT INTO t ("id", a) VALUES (rome_next('t'), ?), (rome_next('t'), ?)
     INSERT INTO t VALUES (?, ?)           INSERT INTO t VALUES (coalesce(?, rome_next('t')), ?)
@@ -10,104 +10,129 @@ spliced into the text; nothing else of it changes, and parameters keep their ord
     INSERT INTO t (a) SELECT b FROM u     INSERT INTO t ("id", a) WITH rome_rows AS MATERIALIZED (SELECT b FROM u)
                                               SELECT rome_next('t'), rome_rows.* FROM rome_rows WHERE true
 
-The selected rows are materialized so that the numbers follow their ORDER BY, whatever SQLite makes of the query. The
-`WHERE true` is what SQLite's documentation asks for before an upsert clause, whose ON could be that of a join.
+The selected rows are materialized so that the ids follow their ORDER BY, whatever SQLite's optimizer does to the query.
+SQLite's documentation requires the `WHERE true` before an upsert clause, whose ON could be that of a join.
 
-The keys of new rows must be known before the statement runs, so that the rows that may hold them already are fetched:
-`insert_value_rows` says where each value of an INSERT … VALUES comes from.
+The keys of new rows must be known before the statement runs, so that the rows that may already have them are fetched:
+`insert_value_rows` returns the source of each value of an INSERT … VALUES.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Column, Table
 from rome.sql.analysis.resolve_names import rowid_names
-from rome.sql.syntax.dml import InsertShape, Rows, Span, read_insert
+from rome.sql.syntax.dml import Insert, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import TokenReader, tokenize
+from rome.sql.syntax.tokens import Token, TokenReader, tokenize
 
 Row = Mapping[str, Source | None]
-"""Column name in lower case → where its value comes from; None where only running the statement can tell.
+"""The source of each column's value, by name in lower case; None if only running the statement can tell.
 
-The value is not yet converted by the column's affinity. A NULL for the counted column means the next number.
+The column's affinity is not yet applied. NULL for the counted column means the next id.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class ValueRows:
-    """The rows of an INSERT … VALUES or INSERT … DEFAULT VALUES."""
+    """The rows of an INSERT … VALUES or INSERT … DEFAULT VALUES, and the statement's text in parts."""
 
     rows: tuple[Row, ...]
+    insert: Insert
 
 
 class Splice(NamedTuple):
-    """A text to put in place of sql[start:end]."""
+    """A text in place of sql[start:end]."""
 
     start: int
     end: int
     text: str
 
 
-def counted(sql: str, table: Table, function: str) -> str:
-    """The INSERT statement with `table.counted` from `function` (SQL of a call) where it is left out or NULL.
+def with_counter_ids(sql: str, table: Table, function: str) -> str:
+    """Return an INSERT that takes `table.counted` from a function where its value is missing or NULL.
 
-    A text that is not formed as an INSERT, or a table without a counted column, leaves the text as it is.
+    `function`: the SQL of a call. A text that is no well-formed INSERT is returned as it is, and so is an INSERT into a
+    table without a counted column.
     """
-    reader = TokenReader(sql)
-    if not reader.skip_with():
+    insert = read_insert(sql)
+    if insert is None or table.counted is None:
         return sql
-    shape = read_insert(reader)
-    if shape is None or table.counted is None:
-        return sql
-    return _spliced(sql, _splices(reader, shape, table, function))
+    return _apply(sql, _splices(sql, insert, table, function))
 
 
 def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Callable[[Table], str]) -> str:
-    """The CREATE TRIGGER statement with every INSERT of its body treated as by `counted`."""
+    """Return a CREATE TRIGGER with each INSERT of its body changed as by `with_counter_ids`."""
     reader = TokenReader(sql)
-    while not reader.done and not reader.take("BEGIN"):
-        reader.at += 1
+    reader.skip_to("BEGIN")
+    reader.take("BEGIN")
     splices: list[Splice] = []
     while not reader.done:
-        shape = read_insert(reader)
-        table = catalog.table(shape.table) if shape else None
-        if shape and table and table.counted:
-            splices.extend(_splices(reader, shape, table, function_of_table(table)))
-        while not reader.done and not reader.take(";"):
-            reader.at += 1
-    return _spliced(sql, splices)
+        insert = read_insert_at(reader)
+        table = catalog.table(insert.table) if insert else None
+        if insert and table and table.counted:
+            splices.extend(_splices(sql, insert, table, function_of_table(table)))
+        reader.skip_to(";")
+        reader.take(";")
+    return _apply(sql, splices)
 
 
 def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
-    """The rows that an INSERT (as it was written, not as `counted` makes it) gives; None for INSERT … SELECT."""
-    reader = TokenReader(sql)
-    shape = read_insert(reader) if reader.skip_with() else None
-    if shape is None or shape.rows is Rows.SELECT:
+    """Return the rows that an INSERT, as the application wrote it, gives values for; None for INSERT … SELECT."""
+    insert = read_insert(sql)
+    if insert is None or insert.row_source is RowSource.SELECT:
         return None
     omitted = {column.name.lower(): _default(column) for column in table.columns}
     if table.counted is not None:
         omitted[table.counted.lower()] = Const(None)
-    if shape.rows is Rows.DEFAULT:
-        return ValueRows((omitted,))
-    columns = shape.columns or tuple(name.lower() for name in _insertable(table))
+    if insert.row_source is RowSource.DEFAULT:
+        return ValueRows((omitted,), insert)
+    columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
     if table.counted is not None:
         hidden = rowid_names(table)
         columns = tuple(table.counted.lower() if name in hidden else name for name in columns)
-    if any(len(row) != len(columns) for row in shape.values):
+    if any(len(row) != len(columns) for row in insert.values):
         return None
-    params = number_parameters(reader.tokens)
-    return ValueRows(tuple(_row(reader, columns, row, params, omitted) for row in shape.values))
+    params = number_parameters(insert.tokens)
+    return ValueRows(tuple([_row(insert.tokens, columns, row, params, omitted) for row in insert.values]), insert)
 
 
-def _insertable(table: Table) -> tuple[str, ...]:
-    """The columns that an INSERT without a column list gives values for."""
+def _row(
+    tokens: Sequence[Token],
+    columns: tuple[str, ...],
+    spans: tuple[Span, ...],
+    params: Mapping[int, Param],
+    omitted: Row,
+) -> Row:
+    row = dict(omitted)
+    for at, (name, (begin, end)) in enumerate(zip(columns, spans, strict=True)):
+        if name in columns[:at]:
+            row[name] = None  # SQLite decides which of the values of a column that is named twice it takes
+        elif end - begin == 1 and begin in params:
+            row[name] = params[begin]
+        else:
+            row[name] = literal(tokens[begin:end])
+    return row
+
+
+def _default(column: Column) -> Source | None:
+    if column.generated:
+        return None
+    return Const(None) if column.default is None else literal(tokenize(column.default))
+
+
+def _insertable_columns(table: Table) -> tuple[str, ...]:
+    """Return the columns that an INSERT without a column list gives values for."""
     return tuple(column.name for column in table.columns if not column.generated)
 
 
-def _spliced(sql: str, splices: list[Splice]) -> str:
+# ── splices ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _apply(sql: str, splices: list[Splice]) -> str:
     pieces: list[str] = []
     at = 0
     for splice in sorted(splices):
@@ -116,46 +141,42 @@ def _spliced(sql: str, splices: list[Splice]) -> str:
     return "".join(pieces) + sql[at:]
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _splices(reader: TokenReader, shape: InsertShape, table: Table, function: str) -> list[Splice]:
+def _splices(sql: str, insert: Insert, table: Table, function: str) -> list[Splice]:
     assert table.counted is not None
-    columns = shape.columns or tuple(name.lower() for name in _insertable(table))
+    columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
-    if shape.rows is Rows.DEFAULT:
-        begin, end = (reader.tokens[at] for at in (shape.source[0], shape.source[1] - 1))
+    if insert.row_source is RowSource.DEFAULT:
+        begin, end = (insert.tokens[at] for at in (insert.source[0], insert.source[1] - 1))
         return [Splice(begin.start, end.end, f"({_quoted(table.counted)}) VALUES ({function})")]
-    splices = [] if place is not None else [_listed(reader, shape, table)]
-    if shape.rows is Rows.SELECT:
-        return splices + _from_select(reader, shape, function, place, len(columns))
-    return splices + list(_into_values(reader, shape, function, place))
+    splices = [] if place is not None else [_add_column(insert, table)]
+    if insert.row_source is RowSource.SELECT:
+        return splices + _change_select(insert, function, place, len(columns))
+    return splices + list(_change_values(sql, insert, function, place))
 
 
-def _listed(reader: TokenReader, shape: InsertShape, table: Table) -> Splice:
-    """The splice that names the counted column first in the column list, which is written out if there is none."""
+def _add_column(insert: Insert, table: Table) -> Splice:
+    """Return the splice that puts the counted column first in the column list, which it writes if there is none."""
     name = _quoted(table.counted or "")
-    if shape.columns is not None:
-        after = reader.tokens[shape.head].end
+    if insert.columns is not None:
+        after = insert.tokens[insert.head].end
         return Splice(after, after, f"{name}, ")
-    after = reader.tokens[shape.head - 1].end
-    return Splice(after, after, f" ({', '.join((name, *map(_quoted, _insertable(table))))})")
+    after = insert.tokens[insert.head - 1].end
+    return Splice(after, after, f" ({', '.join((name, *map(_quoted, _insertable_columns(table))))})")
 
 
-def _into_values(reader: TokenReader, shape: InsertShape, function: str, place: int | None) -> Iterator[Splice]:
-    for row in shape.values:
+def _change_values(sql: str, insert: Insert, function: str, place: int | None) -> Iterator[Splice]:
+    for row in insert.values:
         if place is None:
-            start = reader.tokens[row[0][0]].start
+            start = insert.tokens[row[0][0]].start
             yield Splice(start, start, f"{function}, ")
-        elif place < len(row):  # else the row is too short, and SQLite says so
-            first, behind = row[place]
-            start, end = reader.tokens[first].start, reader.tokens[behind - 1].end
-            yield Splice(start, end, f"coalesce({reader.sql[start:end]}, {function})")
+        elif place < len(row):  # else the row is too short, and SQLite reports it
+            first, after = row[place]
+            start, end = insert.tokens[first].start, insert.tokens[after - 1].end
+            yield Splice(start, end, f"coalesce({sql[start:end]}, {function})")
 
 
-def _from_select(reader: TokenReader, shape: InsertShape, function: str, place: int | None, width: int) -> list[Splice]:
-    start, end = reader.tokens[shape.source[0]].start, reader.tokens[shape.source[1] - 1].end
+def _change_select(insert: Insert, function: str, place: int | None, width: int) -> list[Splice]:
+    start, end = insert.tokens[insert.source[0]].start, insert.tokens[insert.source[1] - 1].end
     if place is None:
         head, selected = "rome_rows", f"{function}, rome_rows.*"
     else:
@@ -168,24 +189,5 @@ def _from_select(reader: TokenReader, shape: InsertShape, function: str, place: 
     ]
 
 
-def _row(
-    reader: TokenReader, columns: tuple[str, ...], spans: tuple[Span, ...], params: Mapping[int, Param], omitted: Row
-) -> Row:
-    row = dict(omitted)
-    for at, (name, span) in enumerate(zip(columns, spans, strict=True)):
-        # Of a column that is named twice, one value is lost: which one is SQLite's business.
-        row[name] = None if name in columns[:at] else _source(reader, span, params)
-    return row
-
-
-def _source(reader: TokenReader, span: Span, params: Mapping[int, Param]) -> Source | None:
-    begin, end = span
-    if end - begin == 1 and begin in params:
-        return params[begin]
-    return literal(reader.tokens[begin:end])
-
-
-def _default(column: Column) -> Source | None:
-    if column.generated:
-        return None
-    return Const(None) if column.default is None else literal(tokenize(column.default))
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,19 +1,16 @@
-"""The text of a CREATE TABLE, taken apart and put together again with something changed.
+"""The text of CREATE TABLE and CREATE INDEX, taken apart, and put together again with a change.
 
-SQLite keeps a table's definition as the text that made it, and there is more in it than reflection tells: collations,
-CHECKs, conflict clauses, AUTOINCREMENT, expressions as they were written. So a definition is changed in its text, by
-the piece: what is not asked for stays as it is, to the letter.
+SQLite stores a table's definition as the text that created it. It contains more than reflection shows: collations,
+CHECKs, conflict clauses, AUTOINCREMENT, expressions as they were written. So a definition is changed by pieces of its
+text, and every other piece stays as it is, to the letter.
 
     CREATE TABLE t (            head, to the opening parenthesis
         a INTEGER NOT NULL,     a column: its name, its type, and clauses
         CONSTRAINT u UNIQUE (a) a constraint
     ) STRICT                    tail, from the closing parenthesis on
 
-
-The terms and the predicate of a CREATE INDEX statement, as SQL texts.
-
->>> index_terms("CREATE INDEX i ON t (lower(a), b DESC) WHERE b > 0")
-(('lower(a)', 'b'), 'b > 0')
+    >>> index_terms("CREATE INDEX i ON t (lower(a), b DESC) WHERE b > 0")
+    (('lower(a)', 'b'), 'b > 0')
 """
 
 from __future__ import annotations
@@ -30,7 +27,7 @@ _CLAUSES = ("PRIMARY", "NOT", "NULL", "UNIQUE", "CHECK", "DEFAULT", "COLLATE", "
 
 @dataclass(frozen=True)
 class ColumnClause:
-    """A clause of a column, or a constraint of the table. `kind` is the word that it begins with, behind its name."""
+    """A clause of a column, or a constraint of the table. `kind`: its first word, after CONSTRAINT and its name."""
 
     kind: str
     text: str
@@ -39,7 +36,7 @@ class ColumnClause:
 
 @dataclass(frozen=True)
 class ColumnText:
-    """A column's definition. `name` is without quotes, `written` is how it stands there."""
+    """The definition of a column. `name` is without quotes, `written` as in the text."""
 
     name: str
     written: str
@@ -48,38 +45,38 @@ class ColumnText:
 
     @property
     def nullable(self) -> bool:
-        """Whether there is no NOT NULL."""
+        """Return True if there is no NOT NULL."""
         return all(clause.kind != "NOT" for clause in self.clauses)
 
     @property
     def generated(self) -> bool:
-        """Whether its values are computed."""
+        """Return True for a generated column."""
         return any(clause.kind in ("GENERATED", "AS") for clause in self.clauses)
 
     @property
     def default(self) -> str | None:
-        """The SQL of the default."""
+        """Return the SQL of the default; None without one."""
         found = (clause.text for clause in self.clauses if clause.kind == "DEFAULT")
         return next((text[len("DEFAULT") :].strip() for text in found), None)
 
     def without(self, kind: str) -> ColumnText:
-        """This column without its clauses of a kind."""
+        """Return the column without its clauses of a kind."""
         return replace(self, clauses=tuple(clause for clause in self.clauses if clause.kind != kind))
 
-    def having(self, kind: str, text: str) -> ColumnText:
-        """This column with one clause of a kind, in the place of others of that kind."""
+    def with_clause(self, kind: str, text: str) -> ColumnText:
+        """Return the column with one clause of a kind in place of all others of that kind."""
         rest = self.without(kind)
         return replace(rest, clauses=(ColumnClause(kind, text), *rest.clauses))
 
     @property
     def text(self) -> str:
-        """The definition."""
+        """Return the SQL of the definition."""
         return " ".join(part for part in (self.written, self.type, *(clause.text for clause in self.clauses)) if part)
 
 
 @dataclass(frozen=True)
 class TableText:
-    """A table's definition."""
+    """The definition of a table."""
 
     head: str
     columns: tuple[ColumnText, ...]
@@ -88,43 +85,43 @@ class TableText:
 
     @property
     def text(self) -> str:
-        """The CREATE TABLE."""
+        """Return the SQL of the CREATE TABLE."""
         parts = [column.text for column in self.columns] + [constraint.text for constraint in self.constraints]
         return self.head + "\n\t" + ",\n\t".join(parts) + "\n" + self.tail
 
     def column(self, name: str) -> ColumnText:
-        """The column of that name, in any case of letters. Raises KeyError."""
+        """Return the column of that name, in any case of letters. Raise KeyError if there is none."""
         for column in self.columns:
             if column.name.lower() == name.lower():
                 return column
         raise KeyError(name)
 
     def with_column(self, changed: ColumnText) -> TableText:
-        """This table with the column of that name as given."""
+        """Return the table with a column in place of the one of the same name."""
         columns = (changed if column.name == changed.name else column for column in self.columns)
         return replace(self, columns=tuple(columns))
 
     def with_constraint(self, text: str) -> TableText:
-        """This table with one more constraint."""
+        """Return the table with one more constraint."""
         return replace(self, constraints=(*self.constraints, *_constraints(tokenize(text), text)))
 
     def without_constraint(self, name: str) -> TableText:
-        """This table without the constraint of that name, be it the table's or a column's. Raises KeyError."""
-        columns = tuple(replace(column, clauses=tuple(_not_named(name, column.clauses))) for column in self.columns)
-        constraints = tuple(_not_named(name, self.constraints))
+        """Return the table without a constraint of a column or of the table. Raise KeyError if there is none."""
+        columns = tuple(replace(column, clauses=tuple(_without_name(name, column.clauses))) for column in self.columns)
+        constraints = tuple(_without_name(name, self.constraints))
         if columns == self.columns and constraints == self.constraints:
             raise KeyError(name)
         return replace(self, columns=columns, constraints=constraints)
 
     def without_primary_key(self) -> TableText:
-        """This table without its primary key, be it the table's or a column's."""
+        """Return the table without its primary key, declared by a column or the table."""
         columns = tuple(column.without("PRIMARY") for column in self.columns)
         constraints = tuple(clause for clause in self.constraints if clause.kind != "PRIMARY")
         return replace(self, columns=columns, constraints=constraints)
 
 
 def read_table_text(sql: str) -> TableText:
-    """Take the text of a CREATE TABLE apart, one that SQLite has taken."""
+    """Parse the text of a CREATE TABLE that SQLite has accepted."""
     tokens = tokenize(sql)
     start = next(at for at, token in enumerate(tokens) if token.is_op("("))
     end = after_group(tokens, start) - 1
@@ -138,12 +135,12 @@ def read_table_text(sql: str) -> TableText:
     return TableText(sql[: tokens[start].end], tuple(columns), tuple(constraints), sql[tokens[end].start :])
 
 
-def _not_named(name: str, clauses: Sequence[ColumnClause]) -> Iterator[ColumnClause]:
+def _without_name(name: str, clauses: Sequence[ColumnClause]) -> Iterator[ColumnClause]:
     return (clause for clause in clauses if (clause.name or "").lower() != name.lower())
 
 
 def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
-    """The parts between commas that stand in no parentheses."""
+    """Yield the parts between commas that are outside of parentheses."""
     begin = at = 0
     while at < len(tokens):
         if tokens[at].is_op(","):
@@ -154,7 +151,7 @@ def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
 
 
 def _next(tokens: Sequence[Token], at: int) -> int:
-    """The place behind a token, or behind the parenthesis that it opens."""
+    """Return the position after a token, or after the parenthesis that it opens."""
     return after_group(tokens, at) if tokens[at].is_op("(") else at + 1
 
 
@@ -170,14 +167,14 @@ def _column(tokens: Sequence[Token], sql: str) -> ColumnText:
 
 
 def _constraints(tokens: Sequence[Token], sql: str) -> Iterator[ColumnClause]:
-    """The constraints of the table in a part; SQLite takes several without a comma between them."""
+    """Yield the table constraints of a part; SQLite accepts several without a comma between them."""
     starts = [*_starts(tokens, 0, _CONSTRAINTS), len(tokens)]
     for start, end in pairwise(starts):
         yield _clause(tokens[start:end], sql)
 
 
 def _starts(tokens: Sequence[Token], at: int, words: Sequence[str]) -> Iterator[int]:
-    """Where clauses begin: at their name, if they have one."""
+    """Yield the positions where clauses begin: at CONSTRAINT, if they have a name."""
     named = False
     while at < len(tokens):
         if tokens[at].word() == "CONSTRAINT":
@@ -185,15 +182,15 @@ def _starts(tokens: Sequence[Token], at: int, words: Sequence[str]) -> Iterator[
             named = True
             at += 2
             continue
-        if tokens[at].word() in words and not _goes_on(tokens, at):
+        if tokens[at].word() in words and not _continues_clause(tokens, at):
             if not named:
                 yield at
             named = False
         at = _next(tokens, at)
 
 
-def _goes_on(tokens: Sequence[Token], at: int) -> bool:
-    """Whether this word belongs to the clause before: SET NULL, NOT NULL, DEFAULT NULL, NOT DEFERRABLE …"""
+def _continues_clause(tokens: Sequence[Token], at: int) -> bool:
+    """Return True if a word continues a clause: SET NULL, NOT NULL, DEFAULT NULL, NOT DEFERRABLE …"""
     word, before = tokens[at].word(), tokens[at - 1].word() if at else ""
     after = tokens[at + 1].word() if at + 1 < len(tokens) else ""
     return (
@@ -211,7 +208,7 @@ def _clause(tokens: Sequence[Token], sql: str) -> ColumnClause:
 
 
 def index_terms(sql: str) -> tuple[tuple[str, ...], str | None]:
-    """The SQL of each indexed term without ASC or DESC, and of the WHERE clause (None without one)."""
+    """Return the SQL of each indexed term without ASC or DESC, and that of WHERE (None without one)."""
     tokens = tokenize(sql)
     depth, start, terms, end = 0, -1, [], len(tokens)
     for at, token in enumerate(tokens):

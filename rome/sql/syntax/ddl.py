@@ -1,4 +1,9 @@
-"""What a CREATE, DROP or ALTER statement changes, told from its tokens."""
+"""DDL: what a CREATE, DROP or ALTER statement changes, read from its tokens.
+
+ALTER TABLE t RENAME COLUMN a TO b
+
+SchemaChange("alter", "table", None, "t", "t", alteration=Alteration("rename column", "a", "b"))
+"""
 
 from __future__ import annotations
 
@@ -9,20 +14,20 @@ from rome.sql.syntax.tokens import TokenReader
 
 @dataclass(frozen=True, slots=True)
 class Alteration:
-    """What ALTER TABLE does. `action` is one of the constants of this class."""
+    """A change by ALTER TABLE. `action` is one of the constants of this class."""
 
     RENAME_TABLE = "rename table"
     RENAME_COLUMN = "rename column"
     ADD_COLUMN = "add column"
     DROP_COLUMN = "drop column"
     OTHER = "other"
-    """What SQLite may know and this module does not: the new schema tells what it did."""
+    """A form that this module does not know: the difference of the schemas shows what it changed."""
 
     action: str
     column: str | None = None
-    """The column that is renamed, added or dropped, as it is written."""
+    """The column that is renamed, added or dropped, as written."""
     new_name: str | None = None
-    """The new name of the table or column, as it is written."""
+    """The new name of the table or column, as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,33 +41,31 @@ class SchemaChange:
     schema: str | None
     """In lower case."""
     name: str
-    """As it is written, without quotes."""
+    """As written, without quotes."""
     table: str | None = None
-    """In lower case, the table that is concerned: the table itself, or that of a created index or trigger."""
+    """In lower case, the table itself, or the table of a created index or trigger."""
     temporary: bool = False
-    if_exists: bool = False
-    """IF EXISTS or IF NOT EXISTS stands there."""
     as_select: bool = False
-    """CREATE TABLE … AS SELECT."""
+    """True for CREATE TABLE … AS SELECT."""
     virtual: bool = False
-    unique: bool = False
     alteration: Alteration | None = None
 
 
-def read_change(reader: TokenReader) -> SchemaChange | None:
-    """The change that begins at the reader's place; None if it is not formed as one."""
+def read_schema_change(reader: TokenReader) -> SchemaChange | None:
+    """Return the change that begins at the reader's position; None if it is malformed."""
     action = reader.take_any("CREATE", "DROP", "ALTER").lower()
     temporary = bool(reader.take_any("TEMP", "TEMPORARY"))
-    unique = reader.take("UNIQUE")
+    reader.take("UNIQUE")
     virtual = reader.take("VIRTUAL")
     kind = reader.take_any("TABLE", "INDEX", "VIEW", "TRIGGER").lower()
-    if_exists = reader.take("IF", "NOT", "EXISTS") or reader.take("IF", "EXISTS")
+    if not reader.take("IF", "NOT", "EXISTS"):
+        reader.take("IF", "EXISTS")
     schema, name = reader.qualified_name()
     if not kind or name is None:
         return None
     table: str | None = name.lower() if kind == "table" else None
     if action == "create" and kind in ("index", "trigger"):
-        table = _table_of(reader)
+        table = _table_after_on(reader)
     return SchemaChange(
         action,
         kind,
@@ -70,18 +73,16 @@ def read_change(reader: TokenReader) -> SchemaChange | None:
         name,
         table,
         temporary=temporary or schema == "temp",
-        if_exists=if_exists,
         as_select=action == "create" and kind == "table" and reader.sees("AS"),
         virtual=virtual,
-        unique=unique,
         alteration=_read_alteration(reader) if action == "alter" else None,
     )
 
 
-def _table_of(reader: TokenReader) -> str | None:
-    """Step to behind `ON table`; the table in lower case."""
-    while not reader.done and not reader.take("ON"):
-        reader.at += 1
+def _table_after_on(reader: TokenReader) -> str | None:
+    """Step over `… ON table`; return the table in lower case."""
+    reader.skip_to("ON")
+    reader.take("ON")
     name = reader.qualified_name()[1]
     return name.lower() if name is not None else None
 

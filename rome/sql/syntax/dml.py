@@ -1,8 +1,15 @@
-"""The parts of an INSERT statement, as positions of its tokens.
+"""The shape of simple DML: the parts of an INSERT, and the UPDATE statements that name their row and its new values.
 
-The UPDATE statements that say outright which row they change, and to what.
+    INSERT INTO t (a, b) VALUES (?, 'x') RETURNING id
 
-UPDATE t SET a = ?, b = 'x' WHERE id = ? AND k = 3
+    columns (a, b), one row of two expressions, returning (id)
+
+    UPDATE t SET a = ?, b = 'x' WHERE id = ? AND k = 3
+
+    values {a: ?1, b: 'x'}, where {id: ?2, k: 3}
+
+An INSERT is read once for each text: the rewriter that inserts ids, the planner that looks for the keys of the new
+rows, and point DML all use the same `Insert`.
 """
 
 from __future__ import annotations
@@ -10,45 +17,61 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from rome.sql.syntax.operands import Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import TokenKind, TokenReader
+from rome.sql.syntax.tokens import Token, TokenKind, TokenReader
+
+# ── INSERT ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 Span = tuple[int, int]
-"""Positions of tokens: the first, and the one behind the last."""
+"""The positions of the first token and of the one after the last."""
 
 
-class Rows(enum.Enum):
-    """Where the rows of an INSERT come from."""
+class RowSource(enum.Enum):
+    """The clause that the rows of an INSERT come from."""
 
     VALUES = "values"
     SELECT = "select"
-    """A SELECT of any form, also VALUES as a part of one."""
+    """A SELECT of any form, including VALUES as a part of one."""
     DEFAULT = "default values"
 
 
 @dataclass(frozen=True, slots=True)
-class InsertShape:
-    """An INSERT or REPLACE."""
+class Insert:
+    """An INSERT or REPLACE, by the positions of its tokens."""
 
+    tokens: tuple[Token, ...]
+    """Those of the whole text."""
     table: str
     """In lower case."""
     head: int
-    """The position behind the table's name and alias: a column list stands here, or could."""
+    """The position after the table's name and alias, where a column list is or could be."""
     columns: tuple[str, ...] | None
     """The column list in lower case, if there is one; it opens at `head`."""
-    rows: Rows
+    row_source: RowSource
     source: Span
     """VALUES …, SELECT … or DEFAULT VALUES."""
     values: tuple[tuple[Span, ...], ...] = ()
-    """For Rows.VALUES: the expressions of each row."""
+    """For RowSource.VALUES: the expressions of each row."""
+    returning: tuple[str, ...] | None = ()
+    """The names in lower case that RETURNING, directly after the source, consists of; None if of anything else."""
+    has_with: bool = False
 
 
-def read_insert(reader: TokenReader) -> InsertShape | None:
-    """The shape of the INSERT at the reader's place (behind a WITH clause, if any); None if it is not formed as one.
+@lru_cache(maxsize=256)
+def read_insert(sql: str) -> Insert | None:
+    """Return the INSERT of a text, perhaps after a WITH clause; None if the text is no well-formed INSERT."""
+    reader = TokenReader(sql)
+    has_with = reader.sees("WITH")
+    return read_insert_at(reader, has_with=has_with) if reader.skip_with() else None
 
-    The reader is left at the end of the statement.
+
+def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> Insert | None:
+    """Return the INSERT at the reader's position; None if there is none.
+
+    The reader steps over all of it but an upsert clause, and a RETURNING of anything but columns.
     """
     if not reader.take("REPLACE"):
         if not reader.take("INSERT"):
@@ -65,16 +88,20 @@ def read_insert(reader: TokenReader) -> InsertShape | None:
     head = reader.at
     columns = _read_columns(reader) if reader.sees("(") else None
     start = reader.at
+    values: tuple[tuple[Span, ...], ...] = ()
     if reader.take("DEFAULT", "VALUES"):
-        return InsertShape(table.lower(), head, columns, Rows.DEFAULT, (start, reader.at))
-    values = _read_values(reader)
-    if values:
-        return InsertShape(table.lower(), head, columns, Rows.VALUES, (start, reader.at), values)
-    reader.at = start
-    _skip_select(reader)
-    if reader.at == start:
-        return None
-    return InsertShape(table.lower(), head, columns, Rows.SELECT, (start, reader.at))
+        row_source = RowSource.DEFAULT
+    elif values := _read_values(reader):
+        row_source = RowSource.VALUES
+    else:
+        row_source = RowSource.SELECT
+        reader.at = start
+        _skip_select(reader)
+        if reader.at == start:
+            return None
+    source = (start, reader.at)
+    returning = _read_returning(reader)
+    return Insert(reader.tokens, table.lower(), head, columns, row_source, source, values, returning, has_with)
 
 
 def _read_columns(reader: TokenReader) -> tuple[str, ...]:
@@ -85,7 +112,7 @@ def _read_columns(reader: TokenReader) -> tuple[str, ...]:
 
 
 def _group_end(reader: TokenReader) -> int:
-    """The position of the parenthesis that closes the one at the reader's place."""
+    """Return the position of the parenthesis that closes the one at the reader's position."""
     start = reader.at
     reader.skip_group()
     end, reader.at = reader.at - 1, start
@@ -93,7 +120,7 @@ def _group_end(reader: TokenReader) -> int:
 
 
 def _read_values(reader: TokenReader) -> tuple[tuple[Span, ...], ...]:
-    """Step over VALUES (…), (…); empty if that is not all of the source."""
+    """Step over VALUES (…), (…) and return its rows; none if the source goes on after it."""
     rows: list[tuple[Span, ...]] = []
     if not reader.take("VALUES"):
         return ()
@@ -127,7 +154,7 @@ def _skip_select(reader: TokenReader) -> None:
 
 
 def _at_upsert(reader: TokenReader) -> bool:
-    """Whether ON CONFLICT comes next as an upsert clause, not as the ON of a join with a column named conflict."""
+    """Return True if ON CONFLICT begins an upsert clause, and is not the ON of a join with a column named conflict."""
     if not reader.sees("ON", "CONFLICT"):
         return False
     start = reader.at
@@ -139,15 +166,34 @@ def _at_upsert(reader: TokenReader) -> bool:
     return found
 
 
-class UpdateShape(NamedTuple):
-    """Where the values of columns (names in lower case) come from: those that are set, and those of the row."""
+def _read_returning(reader: TokenReader) -> tuple[str, ...] | None:
+    """Step over RETURNING and return its names; () without RETURNING, None if one is no plain name."""
+    start = reader.at
+    found: list[str] = []
+    if not reader.take("RETURNING"):
+        return ()
+    while (name := reader.name()) is not None:
+        found.append(name.lower())
+        if not reader.take(","):
+            if reader.done or reader.sees(";"):
+                return tuple(found)
+            break
+    reader.at = start
+    return None
+
+
+# ── UPDATE ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class SimpleUpdate(NamedTuple):
+    """The new values of columns, and the values that WHERE requires of columns, by name in lower case."""
 
     values: Mapping[str, Source]
     where: Mapping[str, Source]
 
 
-def read_update(sql: str) -> UpdateShape | None:
-    """The shape of an UPDATE in which all values are parameters or literals, and WHERE has nothing but equalities."""
+def read_simple_update(sql: str) -> SimpleUpdate | None:
+    """Return an UPDATE whose values are all parameters or literals, and whose WHERE consists of equalities."""
     reader = TokenReader(sql)
     if not reader.take("UPDATE"):
         return None
@@ -155,30 +201,28 @@ def read_update(sql: str) -> UpdateShape | None:
     if table is None or not reader.take("SET"):
         return None
     parameters = number_parameters(reader.tokens)
-    values = _read_terms(reader, parameters, ",", table.lower())
-    where = _read_terms(reader, parameters, "AND", table.lower()) if values and reader.take("WHERE") else None
+    values = _read_assignments(reader, parameters, ",", table.lower())
+    where = _read_assignments(reader, parameters, "AND", table.lower()) if values and reader.take("WHERE") else None
     reader.take(";")
-    return UpdateShape(values, where) if values and where and reader.done else None
+    return SimpleUpdate(values, where) if values and where and reader.done else None
 
 
-def _read_terms(
-    reader: TokenReader, parameters: Mapping[int, Param], between: str, table: str
+def _read_assignments(
+    reader: TokenReader, parameters: Mapping[int, Param], separator: str, table: str
 ) -> Mapping[str, Source] | None:
-    """Step over `column = value` terms; None if there is another one, or a column is named twice."""
+    """Step over `column = value` terms; return None if there is any other term, or a column occurs twice."""
     terms: dict[str, Source] = {}
     while True:
         schema, name = reader.qualified_name()
         if name is None or schema not in (None, table) or name.lower() in terms or not reader.take("="):
             return None
-        source = parameters.get(reader.at)
+        source: Source | None = parameters.get(reader.at)
         if source is None:
             is_value = reader.token.kind in (TokenKind.STRING, TokenKind.NUMBER, TokenKind.BLOB) or reader.sees("NULL")
-            constant = literal(reader.tokens[reader.at : reader.at + 1]) if is_value else None
-            if constant is None:
+            source = literal(reader.tokens[reader.at : reader.at + 1]) if is_value else None
+            if source is None:
                 return None
-            terms[name.lower()] = constant
-        else:
-            terms[name.lower()] = source
+        terms[name.lower()] = source
         reader.at += 1
-        if not reader.take(between):
+        if not reader.take(separator):
             return terms

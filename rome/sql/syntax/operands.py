@@ -1,6 +1,11 @@
-"""Where a value in a statement comes from: a constant of the text, or a parameter that is only known when it runs.
+"""Operands: the sources of values in a statement. A constant is in the text; a parameter is known when it runs.
 
-What is derived from a statement's text is kept and shared between executions, so it holds sources, never values.
+    WHERE a = 5 AND b = ?2 AND c = p.id AND d LIKE ?3 || '%' AND coalesce(e, 0) > ?
+
+    Const(5) · Param(1) · FromColumn(p.id) · Pattern(Param(2), "%") · WithoutAffinity(Param(3), null_as=Const(0))
+
+Whatever is derived from a statement's text is cached and shared between executions, so it contains sources, never the
+values of parameters.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Const:
-    """A constant."""
+    """A constant of the text."""
 
     value: SqlValue
 
@@ -37,7 +42,7 @@ class Const:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """A parameter: its place in the sequence of parameters (from 0), and its name if it is written with one."""
+    """A parameter: its position in the sequence of parameters, from 0, and its name if it has one."""
 
     index: int
     name: str | None = None
@@ -51,15 +56,15 @@ Source = Const | Param
 
 @dataclass(frozen=True, slots=True)
 class FromColumn:
-    """The distinct values that a column has in the rows which were fetched for another table reference."""
+    """The distinct values of a column in the rows that were fetched for another table reference."""
 
     table_ref: int
     """The number of the table reference."""
     name: str
-    """Its name in the statement."""
+    """The table reference's name in the statement."""
     column: Column
     position: int
-    """The place of the column's value in a row."""
+    """The position of the column's value in a row."""
 
     def __str__(self) -> str:
         return f"{self.name}.{self.column.name}"
@@ -67,7 +72,7 @@ class FromColumn:
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The right side of LIKE or GLOB: a text, and perhaps a constant one after it (`? || '%'`)."""
+    """The right side of LIKE or GLOB: a source, and a constant that is concatenated to it (`? || '%'`)."""
 
     source: Source
     suffix: str = ""
@@ -81,9 +86,9 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class WithoutAffinity:
-    """A value that a column is compared with as it is, whatever the column's affinity: coalesce(a, null_as) < source.
+    """A value that is compared without the column's affinity: coalesce(a, null_as) < source.
 
-    `null_as`: what NULL in the column counts as; None where there is no NULL.
+    `null_as`: the value in place of NULL; None if NULL is not replaced, or the column is never NULL.
     """
 
     source: Source
@@ -94,27 +99,27 @@ class WithoutAffinity:
 
 
 KeySource = Source | FromColumn | Pattern | WithoutAffinity
-"""Where the values that rows are looked up by come from."""
+"""The source of the values of an index key."""
 
 
 def may_match_null(key: KeySource) -> bool:
-    """Whether a comparison other than IS with this may be true of NULL."""
+    """Return True if a comparison other than IS with this source may be true of NULL."""
     return isinstance(key, WithoutAffinity) and key.null_as is not None
 
 
 def value_of(source: Source, parameters: Parameters) -> SqlValue:
-    """The value of a source, as SQLite would see it. Raises ValueNotKnown."""
+    """Return the value of a source as SQLite sees it. Raise ValueNotKnown for a missing or unsupported parameter."""
     if isinstance(source, Const):
         return source.value
     try:
         # (A parameter without a name is in no mapping: KeyError.)
-        return _plain(parameters[source.name if isinstance(parameters, Mapping) else source.index])  # type: ignore[index]
+        return _storage_value(parameters[source.name if isinstance(parameters, Mapping) else source.index])  # type: ignore[index]
     except LookupError:
         raise ValueNotKnown from None
 
 
-def _plain(value: Any) -> SqlValue:
-    """A parameter's value as one of the storage classes."""
+def _storage_value(value: Any) -> SqlValue:
+    """Return a parameter's value in its storage class. Raise ValueNotKnown for other types."""
     if value is None or type(value) is str:
         return value
     if isinstance(value, int) and -(2**63) <= value < 2**63:
@@ -129,9 +134,9 @@ def _plain(value: Any) -> SqlValue:
 
 
 def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
-    """Position of each PARAM token → the parameter it stands for, numbered as SQLite does.
+    """Return the parameter of each PARAM token by the token's position, numbered as SQLite does.
 
-    `?` is one more than the greatest number so far, `?7` is the seventh, and a name has one number wherever it occurs.
+    `?` has one more than the greatest number so far, `?7` is the seventh, and a name has one number wherever it occurs.
     """
     found: dict[int, Param] = {}
     named: dict[str, Param] = {}
@@ -156,7 +161,7 @@ _WORDS = {"NULL": Const(None), "TRUE": Const(1), "FALSE": Const(0)}
 
 
 def literal(tokens: Sequence[Token]) -> Const | None:
-    """The constant that an expression is, if it is just a literal, perhaps with a sign or in parentheses."""
+    """Return a literal, possibly with a sign or in parentheses, as a constant; None for any other expression."""
     while len(tokens) > 2 and tokens[0].is_op("(") and tokens[-1].is_op(")"):
         tokens = tokens[1:-1]
     if len(tokens) == 2 and tokens[0].text in ("-", "+") and tokens[1].kind is TokenKind.NUMBER:
@@ -177,7 +182,7 @@ _EXACT_DIGITS = 15
 
 
 def number(text: str, *, negative: bool = False) -> Const | None:
-    """The value of a numeric literal. None for a float of so many digits that SQLite may round it its own way."""
+    """Return the value of a numeric literal; None for a float whose digits SQLite may round differently."""
     text = text.replace("_", "")
     if text[:2] in ("0x", "0X"):
         whole = int(text, 16)

@@ -1,17 +1,13 @@
-"""What kind of statement is this? Told from its tokens, without a parse.
+"""Classification: the kind of a statement, and what it is about, from its tokens and without a parse.
 
     >>> classify("INSERT OR IGNORE INTO t VALUES (1) RETURNING id").table
     't'
+    >>> classify("SELECT a FROM t WHERE b = ? FOR UPDATE SKIP LOCKED").locking
+    LockingClause(at=28, wait=<LockWaitPolicy.SKIP: 'skip locked'>)
 
-`classify` says just enough for the layers above to choose a way through: does the statement read, change rows, change
-the schema, or steer the transaction, and which table is concerned. What it does not know is `StatementKind.OTHER`,
-which is handed to SQLite as it is; so a mistake in the text is reported by SQLite, in SQLite's words.
-
-
-FOR UPDATE at the end of a SELECT, which SQLite does not have.
-
->>> read_locking("SELECT a FROM t WHERE b = ? FOR UPDATE SKIP LOCKED")
-Locking(at=28, wait=<Wait.SKIP: 'skip locked'>)
+`classify` finds out just enough for the layers above to choose how to run a statement: if it reads rows, changes rows,
+changes the schema or controls the transaction, and which table is its target. Anything else is `StatementKind.OTHER`
+and goes to SQLite as it is, so that SQLite reports a mistake in the text in its own words.
 """
 
 from __future__ import annotations
@@ -21,12 +17,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from rome.sql.syntax.ddl import SchemaChange, read_change
+from rome.sql.syntax.ddl import SchemaChange, read_schema_change
 from rome.sql.syntax.tokens import TokenReader, names
 
 
 class StatementKind(enum.Enum):
-    """What a statement is about."""
+    """The kinds of statements that are run in different ways."""
 
     SELECT = "select"
     """SELECT, VALUES, and WITH … SELECT."""
@@ -47,9 +43,9 @@ class StatementKind(enum.Enum):
     EXPLAIN = "explain"
     ATTACH = "attach"
     OTHER = "other"
-    """ANALYZE, REINDEX, VACUUM, DETACH, and what is no statement at all."""
+    """ANALYZE, REINDEX, VACUUM, DETACH, and any text that is no statement."""
     EMPTY = "empty"
-    """Nothing but spaces, comments and semicolons."""
+    """Only spaces, comments and semicolons."""
 
 
 WRITES = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DELETE})
@@ -58,38 +54,90 @@ WRITES = frozenset({StatementKind.INSERT, StatementKind.UPDATE, StatementKind.DE
 ABOUT_ROWS = WRITES | {StatementKind.SELECT}
 
 
+# ── FOR UPDATE ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class LockWaitPolicy(enum.Enum):
+    """How to treat rows that another transaction has locked."""
+
+    WAIT = ""
+    NOWAIT = "nowait"
+    SKIP = "skip locked"
+
+
+@dataclass(frozen=True, slots=True)
+class LockingClause:
+    """A locking clause at the end of a SELECT, which SQLite does not know. `at`: its position in the text."""
+
+    at: int
+    wait: LockWaitPolicy
+
+
+_STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE"))
+"""The lock strengths of PostgreSQL. ROME takes the strongest lock for each."""
+
+
+def read_locking_clause(sql: str) -> LockingClause | None:
+    """Return the clause at the end of a text, in PostgreSQL's form: FOR UPDATE [OF name, …] [NOWAIT | SKIP LOCKED]."""
+    if "for" not in names(sql):
+        return None
+    reader = TokenReader(sql)
+    while not reader.done:
+        at = reader.token.start
+        if reader.take("FOR"):
+            wait = _read_wait_policy(reader)
+            return None if wait is None else LockingClause(at, wait)
+        reader.skip_group()
+    return None
+
+
+def _read_wait_policy(reader: TokenReader) -> LockWaitPolicy | None:
+    """Read the clause after FOR to the end of the statement; return None if it is no locking clause."""
+    if not any(reader.take(*words) for words in _STRENGTHS):
+        return None
+    if reader.take("OF"):
+        reader.qualified_name()
+        while reader.take(","):
+            reader.qualified_name()
+    wait = LockWaitPolicy.WAIT
+    if reader.take("NOWAIT"):
+        wait = LockWaitPolicy.NOWAIT
+    elif reader.take("SKIP", "LOCKED"):
+        wait = LockWaitPolicy.SKIP
+    return wait if reader.done or reader.sees(";") else None
+
+
+# ── classification ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """A classified statement. Fields that do not concern its kind have their defaults."""
 
     kind: StatementKind
     verb: str = ""
-    """The deciding keyword, in lower case: `replace` for a Kind.INSERT that is REPLACE INTO."""
+    """The deciding keyword, in lower case: `replace` for a StatementKind.INSERT that is REPLACE INTO."""
     tail: bool = False
-    """Whether another statement follows in the same text."""
+    """True if another statement follows in the same text."""
     schema: str | None = None
-    """INSERT, UPDATE, DELETE, PRAGMA: the schema that the name was qualified with, in lower case."""
+    """INSERT, UPDATE, DELETE, PRAGMA: the schema that qualifies the name, in lower case."""
     table: str | None = None
     """INSERT, UPDATE, DELETE: the target, in lower case."""
     on_conflict: str | None = None
-    """INSERT, UPDATE: what follows OR, in lower case (`replace` for REPLACE INTO)."""
+    """INSERT, UPDATE: the action after OR, in lower case (`replace` for REPLACE INTO)."""
     has_upsert: bool = False
-    """INSERT: there is an ON CONFLICT clause."""
+    """INSERT: True if there is an ON CONFLICT clause."""
     has_returning: bool = False
     name: str | None = None
     """SAVEPOINT, RELEASE, ROLLBACK TO: the savepoint. PRAGMA: its name in lower case."""
     argument: str | None = None
-    """PRAGMA: the argument, without quotes (None: there is none)."""
-    mode: str | None = None
-    """BEGIN: `deferred`, `immediate` or `exclusive`."""
-    explained: str | None = None
-    """EXPLAIN: the text behind EXPLAIN [QUERY PLAN]."""
+    """PRAGMA: the argument without quotes; None without one."""
     change: SchemaChange | None = None
-    """DDL: what is changed."""
+    """DDL: the change of the schema."""
     locking: LockingClause | None = None
-    """SELECT: FOR UPDATE at its end, which SQLite does not know."""
+    """SELECT: the clause FOR UPDATE."""
     is_about_rows: bool = field(init=False, repr=False)
-    """Whether it reads or changes rows, and nothing else is to be heeded."""
+    """True if the statement reads or changes rows, without a tail and without a locking clause."""
     changes_rows: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -99,18 +147,18 @@ class Statement:
 
     @property
     def may_fail_partly(self) -> bool:
-        """Whether the statement leaves changes behind when it fails (OR FAIL)."""
+        """Return True if the statement keeps its changes when it fails (OR FAIL)."""
         return self.on_conflict == "fail"
 
     @property
     def temporary(self) -> bool:
-        """Whether the text itself says that it is about the temp schema."""
+        """Return True if the text itself names the temp schema."""
         return self.schema == "temp" or (self.change is not None and self.change.temporary)
 
 
 @lru_cache(maxsize=1024)
 def classify(sql: str) -> Statement:
-    """The statement that a text holds; if it holds several, the first, and `tail` is true."""
+    """Return the statement of a text; of several, the first, with `tail`."""
     reader = TokenReader(sql)
     while reader.take(";"):
         pass
@@ -128,7 +176,7 @@ def classify(sql: str) -> Statement:
 
 
 def _has_tail(reader: TokenReader) -> bool:
-    """Whether something follows the statement's semicolon; the reader is left anywhere."""
+    """Return True if something follows the statement's semicolon. The position of the reader is lost."""
     if ";" not in reader.sql:
         return False
     while not reader.done and not reader.sees(";"):
@@ -138,8 +186,8 @@ def _has_tail(reader: TokenReader) -> bool:
     return not reader.done
 
 
-def _finds(reader: TokenReader, *words: str) -> bool:
-    """Whether these words follow outside of parentheses, before the statement ends; the reader stays where it is."""
+def _contains(reader: TokenReader, *words: str) -> bool:
+    """Return True if these words follow outside of parentheses before the statement ends. The position stays."""
     if not names(reader.sql).issuperset(map(str.lower, words)):
         return False
     start = reader.at
@@ -159,8 +207,8 @@ def _select(reader: TokenReader) -> Statement:
 _ACTIONS = ("ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK")
 
 
-def _or_action(reader: TokenReader) -> str | None:
-    """Step over OR action; the action in lower case."""
+def _conflict_action(reader: TokenReader) -> str | None:
+    """Step over OR action; return the action in lower case."""
     if reader.sees("OR") and reader.look(1).word() in _ACTIONS:
         reader.at += 2
         return reader.look(-1).text.lower()
@@ -168,10 +216,10 @@ def _or_action(reader: TokenReader) -> str | None:
 
 
 def _write(reader: TokenReader) -> Statement | None:
-    """INSERT, REPLACE, UPDATE or DELETE, in one: [OR action] [INTO | FROM] name."""
+    """Read an INSERT, REPLACE, UPDATE or DELETE: [OR action] [INTO | FROM] name."""
     verb = reader.token.text.lower()
     reader.at += 1
-    action = "replace" if verb == "replace" else _or_action(reader)
+    action = "replace" if verb == "replace" else _conflict_action(reader)
     if verb != "update" and not reader.take("FROM" if verb == "delete" else "INTO"):
         return None
     schema, table = reader.qualified_name()
@@ -184,20 +232,15 @@ def _write(reader: TokenReader) -> Statement | None:
         schema=schema,
         table=table.lower(),
         on_conflict=action,
-        has_upsert=kind is StatementKind.INSERT and _finds(reader, "ON", "CONFLICT"),
-        has_returning=_finds(reader, "RETURNING"),
+        has_upsert=kind is StatementKind.INSERT and _contains(reader, "ON", "CONFLICT"),
+        has_returning=_contains(reader, "RETURNING"),
         tail=_has_tail(reader),
     )
 
 
-def _begin(reader: TokenReader) -> Statement:
-    reader.at += 1
-    mode = reader.take_any("DEFERRED", "IMMEDIATE", "EXCLUSIVE").lower() or "deferred"
-    return Statement(StatementKind.BEGIN, "begin", mode=mode, tail=_has_tail(reader))
-
-
-def _commit(reader: TokenReader) -> Statement:
-    return Statement(StatementKind.COMMIT, reader.token.text.lower(), tail=_has_tail(reader))
+def _simple(kind: StatementKind) -> Callable[[TokenReader], Statement]:
+    """Return a reader of statements of which the layers above need only the kind."""
+    return lambda reader: Statement(kind, reader.token.text.lower(), tail=_has_tail(reader))
 
 
 def _rollback(reader: TokenReader) -> Statement:
@@ -232,23 +275,12 @@ def _pragma(reader: TokenReader) -> Statement | None:
     )
 
 
-def _explain(reader: TokenReader) -> Statement:
-    reader.at += 1
-    reader.take("QUERY", "PLAN")
-    explained = reader.sql[reader.token.start :]
-    return Statement(StatementKind.EXPLAIN, "explain", explained=explained, tail=_has_tail(reader))
-
-
-def _attach(reader: TokenReader) -> Statement:
-    return Statement(StatementKind.ATTACH, "attach", tail=_has_tail(reader))
-
-
 def _ddl(reader: TokenReader) -> Statement | None:
     verb = reader.token.text.lower()
-    change = read_change(reader)
+    change = read_schema_change(reader)
     if change is None:
         return None
-    # A trigger's body has semicolons of its own: the statement ends behind its END.
+    # The body of a trigger has semicolons of its own: the statement ends with END.
     while change.action == "create" and change.type == "trigger" and not reader.done:
         if reader.take(";", "END"):
             break
@@ -266,62 +298,13 @@ _READERS: dict[str, Callable[[TokenReader], Statement | None]] = {
     "CREATE": _ddl,
     "DROP": _ddl,
     "ALTER": _ddl,
-    "BEGIN": _begin,
-    "COMMIT": _commit,
-    "END": _commit,
+    "BEGIN": _simple(StatementKind.BEGIN),
+    "COMMIT": _simple(StatementKind.COMMIT),
+    "END": _simple(StatementKind.COMMIT),
     "ROLLBACK": _rollback,
     "SAVEPOINT": _savepoint,
     "RELEASE": _savepoint,
     "PRAGMA": _pragma,
-    "EXPLAIN": _explain,
-    "ATTACH": _attach,
+    "EXPLAIN": _simple(StatementKind.EXPLAIN),
+    "ATTACH": _simple(StatementKind.ATTACH),
 }
-
-
-class LockWaitPolicy(enum.Enum):
-    """What to do about rows that somebody else has locked."""
-
-    WAIT = ""
-    NOWAIT = "nowait"
-    SKIP = "skip locked"
-
-
-@dataclass(frozen=True, slots=True)
-class LockingClause:
-    """A locking clause, and where it begins in the text."""
-
-    at: int
-    wait: LockWaitPolicy
-
-
-_STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE"))
-"""What may follow FOR. All are taken as the strongest."""
-
-
-def read_locking_clause(sql: str) -> LockingClause | None:
-    """The clause at the end of a text, in PostgreSQL's forms: FOR UPDATE [OF name, …] [NOWAIT | SKIP LOCKED]."""
-    if "for" not in names(sql):
-        return None
-    reader = TokenReader(sql)
-    while not reader.done:
-        at = reader.token.start
-        if reader.take("FOR"):
-            wait = _behind_for(reader)
-            return None if wait is None else LockingClause(at, wait)
-        reader.skip_group()
-    return None
-
-
-def _behind_for(reader: TokenReader) -> LockWaitPolicy | None:
-    if not any(reader.take(*words) for words in _STRENGTHS):
-        return None
-    if reader.take("OF"):
-        reader.qualified_name()
-        while reader.take(","):
-            reader.qualified_name()
-    wait = LockWaitPolicy.WAIT
-    if reader.take("NOWAIT"):
-        wait = LockWaitPolicy.NOWAIT
-    elif reader.take("SKIP", "LOCKED"):
-        wait = LockWaitPolicy.SKIP
-    return wait if reader.done or reader.sees(";") else None
