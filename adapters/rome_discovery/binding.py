@@ -1,9 +1,10 @@
-"""Binding a service's transactions to ROME.
+"""Bind a service's transactions to ROME.
 
-Services begin their transactions through an *enginefacade* of oslo.db, which makes its engine when the first of them
-begins: after the configuration is read, and after worker processes are forked. At that moment the engine's URL is
-decided here. oslo.db has no public hook there (what a service configures later overrules what is configured now), so
-the method of the enginefacade that makes the engine, `_start`, is extended; nothing else of oslo.db is touched.
+Services begin their transactions with an *enginefacade* of oslo.db. It creates its engine when the first transaction
+begins, after the service has read its configuration and forked its workers. At that moment this module sets the
+engine's URL. oslo.db has no public hook for this, and configuring the enginefacade earlier does not help, because the
+service's own configuration follows and overrides it. So `bind` replaces one private method, `_start`, which creates the
+engine.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from rome_discovery.options import read_settings
 
 
 def bind(manager: Any) -> None:
-    """Let a transaction context of oslo.db make its engine for the URL of `[discovery]` when it begins to be used.
+    """Let a transaction context of oslo.db create its engine for the URL of `[discovery]`.
 
-    `manager` is what `enginefacade.transaction_context()` answered, or `enginefacade.writer` for oslo.db's global one.
-    Raises DiscoveryError if it is in use already. What is wrong with the options is raised at the first transaction:
-    OptionError, or StoreDown.
+    `manager` is the result of `enginefacade.transaction_context()`, or `enginefacade.writer` for oslo.db's global one.
+    Raises DiscoveryError if its engine exists already. The first transaction raises OptionError for invalid options,
+    and StoreDown.
     """
     factory = manager._factory
     if factory.is_started:
@@ -37,7 +38,7 @@ def bind(manager: Any) -> None:
 
     def start_on_rome(conf: Any = False, connection: Any = None, slave_connection: Any = None) -> None:
         with starting:
-            if factory.is_started:  # by another thread, meanwhile
+            if factory.is_started:  # another thread has started it
                 return
             url = read_settings(cfg.CONF).url
             factory.configure(connection=url, slave_connection=None)
@@ -50,9 +51,9 @@ def bind(manager: Any) -> None:
 
 
 def legacy_facade(**options: Any) -> Any:
-    """An EngineFacade, of the releases of oslo.db that have it, for the URL of `[discovery]`.
+    """Return an EngineFacade for the URL of `[discovery]`, for releases of oslo.db that have that class.
 
-    Raises OptionError, StoreDown.
+    Raises OptionError and StoreDown.
     """
     url = read_settings(cfg.CONF).url
     try:
@@ -62,9 +63,9 @@ def legacy_facade(**options: Any) -> Any:
 
 
 def store_down(error: DBConnectionError) -> StoreDown:
-    """What a service's log should say when the store did not answer."""
+    """Return the error for a store that did not answer, with the cause and the options to look at."""
     cause = getattr(error.inner_exception, "orig", None) or error
     return StoreDown(
-        f"the store of [discovery] connection does not answer: {cause}. Start it, or correct the option; how often and "
-        "how long it is waited for say max_retries and retry_interval under [database]"
+        f"the store of [discovery] connection does not answer: {cause}. Start it, or correct the option. The number "
+        "of attempts and the pause between them are max_retries and retry_interval under [database]"
     )

@@ -1,4 +1,4 @@
-"""What can be wrong with a configuration: every message names the option, and the way out."""
+"""Errors of a configuration. Every message names the option and says what to do."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from oslo_db.exception import DBConnectionError
 
 
 class DiscoveryError(Exception):
-    """A discovery module can't do what the configuration asks of it."""
+    """A discovery module can't be used as configured."""
 
 
 class OptionError(DiscoveryError):
-    """An option is missing or has a value that can't be used."""
+    """An option is missing or has an invalid value."""
 
 
 class ServiceMissing(DiscoveryError, ModuleNotFoundError):
-    """A discovery module is configured whose service is not installed, or is there without this module."""
+    """The service of a discovery module is not installed, or has no database API of the expected name."""
 
 
 class StoreDown(DiscoveryError, DBConnectionError):
-    """The store did not answer at the service's start. A DBConnectionError, for services that wait for their database.
+    """The store did not answer when the service started, after `[database] max_retries` attempts.
 
-    It is raised after as many tries as `[database] max_retries` says.
+    It is a DBConnectionError, for services that wait for their database.
     """
 
     def __init__(self, message: str) -> None:

@@ -1,4 +1,4 @@
-"""The distributed locks of the database behind an engine."""
+"""Distributed locks in the database of an engine."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rome_discovery.options import read_settings
 
 _guard = threading.Lock()
 _managers: dict[str, LockManager] = {}
-"""The lock managers of this process, by the URL of the database. Guarded by `_guard`."""
+"""Database URL → the lock manager of this process. Guarded by `_guard`."""
 
 
 def distributed_lock(engine: Engine, name: str) -> Lock:
-    """The lock of this name, to be used in a `with` statement, with the TTL and timeout that `[discovery]` states.
+    """Return the lock of this name, for a `with` statement, with the TTL and timeout of `[discovery]`.
 
-    It raises LockTimeout if another process holds it for too long.
+    Acquiring it raises LockTimeout if another process holds it for longer than the timeout.
     """
     settings = read_settings(cfg.CONF)
     (url,), _ = engine.dialect.create_connect_args(engine.url)
@@ -31,7 +31,7 @@ def distributed_lock(engine: Engine, name: str) -> Lock:
 
 
 def _begin_child() -> None:
-    """In a forked child: connections are not shared with the parent."""
+    """Forget the lock managers in a forked child, which must not share connections with its parent."""
     global _guard
     _guard = threading.Lock()
     _managers.clear()

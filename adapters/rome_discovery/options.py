@@ -1,6 +1,6 @@
-"""The options of `[discovery]`, and what they amount to.
+"""The options of `[discovery]`.
 
-`oslo-config-generator --namespace rome.discovery` writes the sample; the one beside this file is its output.
+`oslo-config-generator --namespace rome.discovery` generates `discovery.conf.sample` in this folder.
 """
 
 from __future__ import annotations
@@ -28,46 +28,46 @@ OPTS = [
     cfg.StrOpt(
         "connection",
         secret=True,
-        help="The ROME URL of the service's database. Without it, [database] connection is used if that is a ROME URL. "
-        "(How often a store that is down is tried at start, and how large the pool is, say the options of [database].)",
+        help="The ROME URL of the service's database. The default is [database] connection, if that is a ROME URL. "
+        "(The options of [database] set the number of connection attempts at start and the pool size.)",
         sample_default=EXAMPLE,
     ),
     cfg.StrOpt(
         "isolation_level",
         choices=[
-            ("SNAPSHOT", "a transaction reads one version of the database"),
-            ("SERIALIZABLE", "and its commit is refused if that version is not the newest in what it has read"),
+            ("SNAPSHOT", "all statements of a transaction read one version of the database"),
+            ("SERIALIZABLE", "as SNAPSHOT, and the commit fails if something that was read has changed since"),
             ("READ COMMITTED", "each statement reads the newest version"),
         ],
-        help="The isolation level of the service's transactions. Without it, the URL's, else SNAPSHOT.",
+        help="The isolation level of the service's transactions. The default is the URL's, or else SNAPSHOT.",
     ),
     cfg.BoolOpt(
         "foreign_keys",
-        help="Whether foreign keys are enforced. Without it, as the URL says, else they are.",
+        help="Enforce foreign keys. The default is the URL's, or else true.",
     ),
     cfg.FloatOpt(
         "lock_ttl",
         default=30.0,
         min=1.0,
-        help="Seconds after which the lock of a process that died is free again. A live process renews its locks.",
+        help="Seconds after which the lock of a process that died expires. A live process renews its locks.",
     ),
     cfg.FloatOpt(
         "lock_timeout",
         default=60.0,
         min=0.0,
-        help="Seconds that a create which must happen once waits for another process to finish the same.",
+        help="Seconds that a function which must create a row only once waits for another process that creates it.",
     ),
 ]
 
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
-    """What oslo.config's generator asks for, by the entry point `rome.discovery`."""
+    """Return the options for oslo.config's generator, which finds this by the entry point `rome.discovery`."""
     return [(GROUP, OPTS)]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The options as they are meant: the URL with everything in it that a connection takes."""
+    """The resolved options. The URL includes the options of the connection."""
 
     url: str
     lock_ttl: float
@@ -75,30 +75,33 @@ class Settings:
 
 
 def read_settings(conf: cfg.ConfigOpts) -> Settings:
-    """The settings that a configuration states. Raises OptionError that names the option."""
+    """Return the settings of a configuration. Raises OptionError, which names the option."""
     conf.register_opts(OPTS, GROUP)
     options = conf[GROUP]
     option, text = _find_connection(conf)
     url = _check_url(option, text)
     for name, value in _connection_options(options):
         if name in url.query:
-            raise OptionError(f"{name} stands both in {option} and as [{GROUP}] {name}: remove one")
+            raise OptionError(f"{name} is set both in {option} and by [{GROUP}] {name}: remove one")
         url = url.update_query_dict({name: value})
     return Settings(url.render_as_string(hide_password=False), options.lock_ttl, options.lock_timeout)
 
 
 def _find_connection(conf: cfg.ConfigOpts) -> tuple[str, str]:
-    """The option that states the URL, and the URL. Services that do not use ROME state another one in [database]."""
+    """Return the name of the option that has the URL, and the URL.
+
+    `[database] connection` counts only if it is a ROME URL; a service may have another database there.
+    """
     text = conf[GROUP].connection
     if text:
         return f"[{GROUP}] connection", text
-    conf.register_opts(database_opts, "database")  # oslo.db does so no earlier than it makes an engine
+    conf.register_opts(database_opts, "database")  # oslo.db registers them only when it creates an engine
     text = conf.database.connection
     if text and text.startswith("rome"):
         return "[database] connection", text
     raise OptionError(
-        f"[{GROUP}] connection is not set: write `connection = {EXAMPLE}`, with your store and a name for the "
-        f"database, under [{GROUP}] in the service's configuration"
+        f"[{GROUP}] connection is not set: write `connection = {EXAMPLE}`, with your store and database name, under "
+        f"[{GROUP}] in the service's configuration"
     )
 
 

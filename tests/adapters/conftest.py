@@ -1,4 +1,4 @@
-"""A service that is imported anew for each test: a port changes its module, and an enginefacade starts once."""
+"""Import the fake service again for each test, because a port patches its module and an enginefacade starts once."""
 
 import sys
 
@@ -17,7 +17,7 @@ DISCOVERY = "tests.adapters.fake_discovery"
 
 @pytest.fixture
 def conf():
-    """oslo.config's global configuration, read from no file."""
+    """oslo.config's global configuration, without files."""
     cfg.CONF.register_opts(options.database_opts, "database")
     cfg.CONF.register_opts(OPTS, GROUP)
     cfg.CONF([], default_config_files=[], default_config_dirs=[])
@@ -48,7 +48,7 @@ def fresh():
 
 @pytest.fixture
 def api(conf, fresh):
-    """The fake service's API, ported to a store in this process, its tables made. As `[database] backend` finds it."""
+    """The fake service's API, ported to a memory store with its tables, loaded as by `[database] backend`."""
     from oslo_db.api import DBAPI
 
     conf.set_override("connection", "rome+memory://", GROUP)

@@ -1,4 +1,4 @@
-"""The port of the fake service: what the documentation calls about ten lines."""
+"""The port of the fake service, like the example in docs/services.rst."""
 
 from rome_discovery.port import Port
 
@@ -9,7 +9,7 @@ PORT.once(
     reason="no constraint keeps the host unique",
     existing=lambda context, values: next(iter(PORT.module.service_get_all(context, host=values["host"])), None),
 )
-PORT.once("service_ensure", lambda context, host: (host,), reason="all ask for it at once", independent=True)
-PORT.again("service_update", reason="nobody else runs it again")
-PORT.again("service_reset", reason="of another release")
+PORT.once("service_ensure", lambda context, host: (host,), reason="concurrent callers", independent=True)
+PORT.again("service_update", reason="the service does not retry it")
+PORT.again("service_reset", reason="exists in another release only")
 PORT.install(__name__)

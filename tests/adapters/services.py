@@ -1,6 +1,6 @@
-"""What is tried with real services, each in a process of its own: `python -m tests.adapters.services cinder URL`.
+"""Run checks with a real service: `python -m tests.adapters.services cinder URL`.
 
-It prints what it has seen; an assertion that fails ends it.
+It prints the differences of the discovery module; a failed assertion ends it.
 """
 
 import importlib
@@ -15,7 +15,7 @@ MODULES = {
     "glance": ["glance.db.sqlalchemy.api"],
     "cinder": ["cinder.db.sqlalchemy.api", "cinder.db.api"],
 }
-"""Where the services have their API; the first that exists."""
+"""The modules of the services' APIs; the first one that exists is used."""
 
 
 def own_module(service):
@@ -33,14 +33,14 @@ def signatures(module):
 
 
 def ported(service, url):
-    """The service's discovery module, configured; its functions have been compared with the service's own."""
+    """Configure and return the service's discovery module, after comparing its functions with the service's own."""
     own = signatures(own_module(service))
     api = importlib.import_module(f"rome_discovery.{service}.api")
     assert api is own_module(service)
     theirs = signatures(api)
     assert {name: theirs.get(name) for name in own} == own
     importlib.import_module("nova.conf" if service == "nova" else f"{service}.common.config")
-    print(f"{service}: {len(own)} public functions with the service's own signatures; other than the service's:")
+    print(f"{service}: {len(own)} public functions with the service's own signatures; differences:")
     for name, reason in api.rome_port.differences.items():
         print(f"  {name}: {reason}")
     cfg.CONF([], default_config_files=[], default_config_dirs=[])
@@ -48,8 +48,8 @@ def ported(service, url):
     return api
 
 
-def at_once(function, times=8):
-    """What so many threads get when they call the function; errors as such."""
+def call_concurrently(function, times=8):
+    """Call a function in several threads and return the results, or the errors."""
 
     def call(_):
         try:
@@ -74,7 +74,7 @@ def nova(api):
         return context.get_admin_context()
 
     values = {"host": "node-1", "binary": "nova-compute", "topic": "compute", "report_count": 0}
-    made = at_once(lambda: api.service_create(admin(), dict(values)))
+    made = call_concurrently(lambda: api.service_create(admin(), dict(values)))
     assert sorted({type(one) for one in made}, key=str) == [api.models.Service, exception.ServiceBinaryExists], made
     (service,) = api.service_get_all(admin())
     assert service.last_seen_up is None
@@ -84,10 +84,12 @@ def nova(api):
     assert seen is not None
     assert api.service_get(admin(), service.id).last_seen_up == seen
 
-    made = at_once(lambda: api.security_group_ensure_default(context.RequestContext("user", "project")))
+    made = call_concurrently(lambda: api.security_group_ensure_default(context.RequestContext("user", "project")))
     assert len({one.id for one in made}) == 1, made
     values = {"display_name": "d", "project_id": "new"}
-    made = at_once(lambda: api.instance_create(context.RequestContext("user", "new"), dict(values)).display_name)
+    made = call_concurrently(
+        lambda: api.instance_create(context.RequestContext("user", "new"), dict(values)).display_name
+    )
     assert made == ["d"] * 8, made
     for name in ("b", "a", "c"):
         api.instance_create(admin(), {"display_name": name, "host": "node-1", "project_id": "p", "vm_state": "active"})
@@ -99,7 +101,7 @@ def nova(api):
     assert page(sort_keys=["display_name"], sort_dirs=["desc"], limit=2) == ["c", "b"]
     marker = api.instance_get_all_by_filters(admin(), {"display_name": "^a$"})[0]["uuid"]
     assert page(sort_keys=["display_name"], sort_dirs=["asc"], marker=marker) == ["b", "c"]
-    swaps = at_once(
+    swaps = call_concurrently(
         lambda: api.instance_update(admin(), marker, {"vm_state": "stopped"}, expected={"vm_state": ["active"]})
     )
     assert sum(not isinstance(one, Exception) for one in swaps) == 1, swaps
@@ -119,9 +121,9 @@ def glance(api):
     image = api.image_get_all(admin, filters={"name": "a"})[0]["id"]
     assert names(api.image_get_all(admin, marker=image, sort_key=["name"], sort_dir=["asc"])) == ["b", "c"]
     assert names(api.image_get_all(admin, filters={"size_min": 1}, sort_key=["name"], sort_dir=["asc"])) == ["a", "c"]
-    swaps = at_once(lambda: api.image_update(admin, image, {"status": "saving"}, from_state="queued"))
+    swaps = call_concurrently(lambda: api.image_update(admin, image, {"status": "saving"}, from_state="queued"))
     assert sum(not isinstance(one, Exception) for one in swaps) == 1, swaps
-    swaps = at_once(lambda: api.image_set_property_atomic(image, "os_glance_import_task", "t"))
+    swaps = call_concurrently(lambda: api.image_set_property_atomic(image, "os_glance_import_task", "t"))
     assert [type(one) for one in swaps if one is not None] == [exception.Duplicate] * 7, swaps
 
 
@@ -135,10 +137,12 @@ def cinder(api):
         return context.get_admin_context()
 
     values = {"host": "node-1", "binary": "cinder-volume", "topic": "volume", "report_count": 0}
-    made = at_once(lambda: api.service_create(admin(), dict(values)).id)
+    made = call_concurrently(lambda: api.service_create(admin(), dict(values)).id)
     assert len(set(made)) == 1, made
     (service,) = api.service_get_all(admin())
-    at_once(lambda: api.service_update(admin(), service.id, {"report_count": api.models.Service.report_count + 1}))
+    call_concurrently(
+        lambda: api.service_update(admin(), service.id, {"report_count": api.models.Service.report_count + 1})
+    )
     assert api.service_get(admin(), service.id).report_count == 8
 
     type_id = api.volume_type_create(admin(), {"name": "default", "extra_specs": {}})["id"]
@@ -152,7 +156,7 @@ def cinder(api):
     assert page(sort_keys=["display_name"], sort_dirs=["desc"], limit=2) == ["c", "b"]
     volume = api.volume_get_all(admin(), None, None, filters={"display_name": "a"})[0]["id"]
     assert page(sort_keys=["display_name"], sort_dirs=["asc"], marker=volume) == ["b", "c"]
-    swaps = at_once(
+    swaps = call_concurrently(
         lambda: api.conditional_update(
             admin(), api.models.Volume, {"status": "deleting"}, {"id": volume, "status": "available"}
         )

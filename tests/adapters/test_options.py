@@ -1,4 +1,4 @@
-"""Configurations that are wrong: the errors name the option, and the way out."""
+"""Invalid configurations: the errors name the option and say what to do."""
 
 import importlib
 from io import StringIO
@@ -14,12 +14,19 @@ from rome_discovery.options import read_settings
 from tests.adapters.conftest import DISCOVERY
 
 
-@pytest.mark.parametrize("name", ["rome_discovery.sinder.api", "rome_discovery.cinder.apis", "rome_discovery.cinder"])
-def test_a_wrong_backend_name(name):
+@pytest.mark.parametrize("name", ["rome_discovery.sinder.api", "rome_discovery.cinder.apis"])
+def test_a_misspelt_backend_name(name):
     from oslo_db.api import DBAPI
 
-    with pytest.raises((ModuleNotFoundError, AttributeError), match=r"rome_discovery\.cinder\.api"):
+    with pytest.raises(ModuleNotFoundError, match=rf"No module named '{name.removesuffix('.api')}'"):
         DBAPI(name)
+
+
+def test_a_backend_name_without_the_module():
+    from oslo_db.api import DBAPI
+
+    with pytest.raises(AttributeError, match=r"the discovery module, .* is rome_discovery\.cinder\.api"):
+        DBAPI("rome_discovery.cinder")
 
 
 @pytest.mark.parametrize("service", ["cinder", "glance", "nova"])
@@ -35,7 +42,7 @@ def test_a_missing_option(conf):
         read_settings(conf)
 
 
-def test_the_services_own_option_serves_if_it_is_a_rome_url(conf):
+def test_the_services_own_option_is_used_if_it_is_a_rome_url(conf):
     conf.set_override("connection", "rome+memory:///app", "database")
     assert read_settings(conf).url == "rome+memory:///app"
     conf.set_override("connection", "sqlite://", "database")
@@ -43,8 +50,8 @@ def test_the_services_own_option_serves_if_it_is_a_rome_url(conf):
         read_settings(conf)
 
 
-def test_the_services_own_option_serves_before_the_service_has_looked_at_it(tmp_path):
-    """Services whose API makes its engine for the first request have registered no options of oslo.db's by then."""
+def test_the_services_own_option_is_used_before_the_service_reads_it(tmp_path):
+    """A service whose API creates its engine for the first request has not registered oslo.db's options before."""
     file = tmp_path / "service.conf"
     file.write_text("[database]\nconnection = rome+memory:///app\n")
     conf = cfg.ConfigOpts()
@@ -61,7 +68,7 @@ def test_the_services_own_option_serves_before_the_service_has_looked_at_it(tmp_
         ("rome+redis://localhost:port/app", "malformed ROME URL"),
     ],
 )
-def test_a_url_that_is_none(conf, url, message):
+def test_an_invalid_url(conf, url, message):
     conf.set_override("connection", url, "discovery")
     with pytest.raises(OptionError, match=rf"\[discovery\] connection .*{message}"):
         read_settings(conf)
@@ -70,11 +77,11 @@ def test_a_url_that_is_none(conf, url, message):
 def test_an_option_in_two_places(conf):
     conf.set_override("connection", "rome+memory:///app?foreign_keys=off", "discovery")
     conf.set_override("foreign_keys", True, "discovery")
-    with pytest.raises(OptionError, match=r"foreign_keys stands both in \[discovery\] connection and"):
+    with pytest.raises(OptionError, match=r"foreign_keys is set both in \[discovery\] connection and"):
         read_settings(conf)
 
 
-def test_a_password_stays_what_it_is(conf):
+def test_a_password_is_kept(conf):
     conf.set_override("connection", "rome+redis://nova:p%40ss@localhost/app", "discovery")
     conf.set_override("isolation_level", "SNAPSHOT", "discovery")
     assert read_settings(conf).url == "rome+redis://nova:p%40ss@localhost/app?isolation_level=SNAPSHOT"

@@ -1,4 +1,4 @@
-"""A service that ROME has never heard of, ported with a few lines."""
+"""Port an unknown service with a few lines."""
 
 import importlib
 import importlib.util
@@ -13,22 +13,22 @@ from rome_discovery.port import Port
 from tests.adapters.conftest import DISCOVERY, SERVICE
 
 
-def pristine():
-    """The service's own module, beside the ported one."""
+def unported():
+    """Load the service's module a second time, without the port."""
     spec = importlib.util.find_spec(SERVICE)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-def at_once(function):
-    """What eight threads get when they call the function."""
+def call_concurrently(function):
+    """Call a function in eight threads and return the results."""
     with ThreadPoolExecutor(8) as pool:
         return list(pool.map(lambda _: function(), range(8)))
 
 
 def test_the_api_is_the_services_own(api):
-    own, ported = pristine(), importlib.import_module(DISCOVERY)
+    own, ported = unported(), importlib.import_module(DISCOVERY)
     functions = inspect.getmembers(own, inspect.isfunction)
     assert len(functions) == 6
     for name, function in functions:
@@ -36,11 +36,11 @@ def test_the_api_is_the_services_own(api):
     assert ported is importlib.import_module(SERVICE)
 
 
-def test_what_differs_is_listed_with_its_reason(api):
+def test_differences_are_listed_with_reasons(api):
     assert api.rome_port.differences == {
         "service_create": "no constraint keeps the host unique",
-        "service_ensure": "all ask for it at once",
-        "service_update": "nobody else runs it again",
+        "service_ensure": "concurrent callers",
+        "service_update": "the service does not retry it",
     }
 
 
@@ -62,7 +62,7 @@ def test_options_become_those_of_the_connection(conf, fresh):
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 0
 
 
-def test_the_services_own_configuration_does_not_lead_elsewhere(conf, fresh):
+def test_the_services_own_configuration_does_not_override_the_url(conf, fresh):
     conf.set_override("connection", "rome+memory:///here", "discovery")
     conf.set_override("connection", "sqlite://", "database")
     conf.set_override("slave_connection", "sqlite://", "database")
@@ -72,23 +72,23 @@ def test_the_services_own_configuration_does_not_lead_elsewhere(conf, fresh):
     assert api.context_manager.reader.get_engine() is api.get_engine()
 
 
-def test_what_is_created_once_has_one_row(api):
-    assert at_once(lambda: api.service_create(api.Context(), {"host": "web-0"}).id) == [1] * 8
+def test_once_creates_one_row(api):
+    assert call_concurrently(lambda: api.service_create(api.Context(), {"host": "web-0"}).id) == [1] * 8
     assert len(api.service_get_all(api.Context())) == 1
 
 
-def test_what_is_created_once_within_callers_transactions(api):
+def test_once_in_independent_transactions_within_callers_transactions(api):
     def ensure():
         context = api.Context()
         with api.context_manager.writer.using(context) as session:
             session.query(api.Service).count()
             return api.service_ensure(context, "web-0")
 
-    assert at_once(ensure) == [1] * 8
+    assert call_concurrently(ensure) == [1] * 8
     assert len(api.service_get_all(api.Context())) == 1
 
 
-def test_what_meets_another_update_is_run_again(api):
+def test_again_retries_after_a_conflict(api):
     service = api.service_create(api.Context(), {"host": "web-0"})
     attempts = []
 
@@ -101,7 +101,7 @@ def test_what_meets_another_update_is_run_again(api):
     assert len(attempts) == 2
 
 
-def test_within_a_callers_transaction_the_caller_runs_it_again(api):
+def test_again_does_not_retry_in_a_callers_transaction(api):
     service = api.service_create(api.Context(), {"host": "web-0"})
     context, attempts = api.Context(), []
 

@@ -1,4 +1,4 @@
-"""The discovery modules with their services, where these are installed (they are not, in ROME's own environments)."""
+"""The discovery modules with their real services, if these are installed (not in ROME's own environments)."""
 
 import importlib.util
 import subprocess

@@ -1,7 +1,7 @@
-"""Cinder's database API on ROME: `cinder.db.sqlalchemy.api`, or `cinder.db.api` since there is no other.
+"""Cinder's database API on ROME: `cinder.db.sqlalchemy.api`, or `cinder.db.api` in newer releases.
 
-Where Cinder loads its API through oslo.db's DBAPI, `[database] backend = rome_discovery.cinder.api` tells it; newer
-ones have their module hard-coded: append `import rome_discovery.cinder.api` to it.
+Where Cinder loads its API through oslo.db's DBAPI, set `[database] backend = rome_discovery.cinder.api`. Newer releases
+have their module hard-coded: add `import rome_discovery.cinder.api` at its end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PORT = Port("cinder", ("cinder.db.sqlalchemy.api", "cinder.db.api"), ("main_cont
 
 
 def _existing_service(context: Any, values: dict[str, Any]) -> Any:
-    """The service that these values would make a second row for."""
+    """Return the row of the same host and binary, if there is one."""
     host, binary = values.get("host"), values.get("binary")
     if not host or not binary:
         return None
@@ -25,24 +25,25 @@ def _existing_service(context: Any, values: dict[str, Any]) -> Any:
 PORT.once(
     "service_create",
     lambda context, values: (values.get("host"), values.get("binary")),
-    reason="Cinder has no constraint that keeps (host, binary) unique: two processes that start at once, or recreate "
-    "a row that was removed, would make two. The second gets the first one's row.",
+    reason="Cinder has no unique constraint on (host, binary): two processes that start at the same time, or recreate "
+    "a deleted row, would create two. The second caller gets the first one's row.",
     existing=_existing_service,
 )
 PORT.once(
     "cluster_create",
     lambda context, values: (values.get("name"), values.get("binary")),
-    reason="The members of a cluster start at the same time. The second gets Cinder's ClusterExists, not a conflict.",
+    reason="The members of a cluster start at the same time. The second caller gets Cinder's ClusterExists instead of "
+    "a conflict.",
 )
 PORT.again(
     "conditional_update",
     "transfer_accept",
-    reason="Compare and swap: who comes second runs again, sees what the first did, and does nothing.",
+    reason="Compare and swap: the second caller is run again, sees the first one's change, and does nothing.",
 )
 PORT.again(
     "service_update",
-    reason="A heartbeat that meets another update of its row must not be lost. Cinder itself runs the statement again, "
-    "but on ROME it is the commit that is refused.",
+    reason="A heartbeat must not be lost when another transaction updates its row. Cinder retries the statement, but "
+    "on ROME the commit gets the conflict.",
 )
 PORT.again(
     "backup_update",
@@ -53,7 +54,7 @@ PORT.again(
     "volume_detached",
     "volume_update",
     "volumes_update",
-    reason="Several services write these rows at once; on MySQL the second waits for the first.",
+    reason="Several services write these rows concurrently; on MySQL the second one waits for the first.",
 )
 
 PORT.install(__name__)

@@ -7,5 +7,5 @@ from typing import NoReturn
 
 def __getattr__(name: str) -> NoReturn:
     raise AttributeError(
-        f"{__name__} has no {name}: the option that names the discovery module takes {__name__}.api", name=name
+        f"{__name__} has no {name}: the discovery module, for the service's option, is {__name__}.api", name=name
     )

@@ -1,7 +1,7 @@
 """Glance's database API on ROME: `glance.db.sqlalchemy.api`.
 
-Up to 19, Glance is told by `data_api = rome_discovery.glance.api`; later ones have their module hard-coded: append
-`import rome_discovery.glance.api` to it.
+Up to Glance 19, set `data_api = rome_discovery.glance.api`. Later releases have their module hard-coded: add `import
+rome_discovery.glance.api` at its end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ PORT = Port("glance", ("glance.db.sqlalchemy.api",), ("_get_main_context_manager
 PORT.again(
     "image_delete_property_atomic",
     "image_set_property_atomic",
-    reason="Compare and swap: who comes second runs again, sees what the first did, and gets Duplicate or NotFound.",
+    reason="Compare and swap: the second caller is run again, sees the first one's change, and gets Duplicate or "
+    "NotFound.",
 )
 PORT.again(
     "image_member_update",
@@ -25,12 +26,12 @@ PORT.again(
     "node_reference_create",
     "task_update",
     "update_hit_count",
-    reason="Several API servers write these rows at once; on MySQL the second waits for the first.",
+    reason="Several API servers write these rows concurrently; on MySQL the second one waits for the first.",
 )
 
 
 def _bind_legacy_facade() -> None:
-    """Glance up to 19 keeps an EngineFacade in a global, made when it is first asked for."""
+    """Set up the global EngineFacade of Glance up to 19, which is created at its first use."""
     glance: Any = PORT.module
 
     def create_facade_lazily() -> object:

@@ -1,29 +1,31 @@
 """Nova's main database API on ROME: `nova.db.main.api`, or `nova.db.sqlalchemy.api` as it was called before.
 
-Nova has its module hard-coded: append `import rome_discovery.nova.api` to it. Nova's other databases are named where
-Nova has them, each by a ROME URL: the API database by `[api_database] connection`, cells by their cell mappings.
+Nova has its module hard-coded: add `import rome_discovery.nova.api` at its end. Nova's other databases are configured
+as usual, each with a ROME URL: the API database by `[api_database] connection`, cells by their cell mappings.
 
-Heartbeats are Nova's own: `service_update` sets `last_seen_up` when `report_count` grows, and runs again by itself.
+Heartbeats need no change: Nova's `service_update` sets `last_seen_up` when `report_count` grows, and retries itself.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from rome_discovery.port import Function, Port
+from rome.integrations import nova_regexp
+from rome_discovery.port import Port
 
 PORT = Port("nova", ("nova.db.main.api", "nova.db.sqlalchemy.api"), ("context_manager", "main_context_manager"))
 
 PORT.once(
     "service_create",
     lambda context, values: (values.get("host"), values.get("binary"), values.get("topic")),
-    reason="Workers of one host start at the same time. The second finds the first one's row, and gets Nova's "
-    "ServiceBinaryExists, not a conflict that nobody runs again.",
+    reason="Workers of one host start at the same time. The second caller gets Nova's ServiceBinaryExists instead of a "
+    "conflict that is not retried.",
 )
 PORT.once(
     "security_group_ensure_default",
     lambda context: (context.project_id,),
-    reason="Every instance of a new project asks for it at once; a loser would have its whole creation to do again.",
+    reason="All first instances of a new project call it concurrently; after a conflict the whole creation would "
+    "have to be repeated.",
     independent=True,
 )
 
@@ -37,8 +39,8 @@ def _pool(context: Any, project_id: Any, pool: Any, *_: Any, **__: Any) -> tuple
 
 
 _POOLS = (
-    "Each caller takes the first free one of a pool: at the same time all take the same, and all but one lose. "
-    "(Releases that still have nova-network.)"
+    "Each caller takes the first free row of a pool: concurrent callers take the same one, and all but one get a "
+    "conflict. (Releases that still have nova-network.)"
 )
 PORT.once("fixed_ip_associate_pool", _network, reason=_POOLS)
 PORT.once("floating_ip_allocate_address", _pool, reason=_POOLS)
@@ -51,19 +53,14 @@ PORT.again(
     "pci_device_update",
     "task_log_end_task",
     "vol_usage_update",
-    reason="Several services write these rows of one instance; on MySQL the second waits for the first.",
+    reason="Several services write these rows of one instance; on MySQL the second one waits for the first.",
 )
 
 
-def _regexp_ops(original: Function, connection: Any) -> Any:
-    return original("sqlite://")
-
-
-_REGEXP = (
-    "Filters are regular expressions. Nova knows the operator by the name of the database, and takes LIKE for one that "
-    "it doesn't know, which finds other instances. ROME has SQLite's REGEXP."
+# nova.db.utils has the function under its public name, older releases the API's module under a private one.
+PORT.replaces("_get_regexp_ops", nova_regexp.REASON)(nova_regexp.sqlite_regexp_ops)
+PORT.replaces("get_regexp_ops", nova_regexp.REASON, module=getattr(PORT.module, "db_utils", None))(
+    nova_regexp.sqlite_regexp_ops
 )
-PORT.replaces("_get_regexp_ops", _REGEXP)(_regexp_ops)
-PORT.replaces("get_regexp_ops", _REGEXP, module=getattr(PORT.module, "db_utils", None))(_regexp_ops)
 
 PORT.install(__name__)

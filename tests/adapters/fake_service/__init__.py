@@ -1,1 +1,1 @@
-"""A service as small as can be, with its database API where services have theirs."""
+"""A minimal service, with its database API in a module like that of real services."""

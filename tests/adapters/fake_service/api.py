@@ -46,7 +46,7 @@ def service_get_all(context, host=None, sort_key="id", limit=None, marker=None):
 
 @context_manager.writer
 def service_update(context, service_id, values):
-    """Update a service; `seen` is called in the midst of it."""
+    """Update a service; call `seen` between the read and the write."""
     seen = values.pop("seen", lambda: None)
     service = context.session.get(Service, service_id)
     seen()
@@ -55,7 +55,7 @@ def service_update(context, service_id, values):
 
 
 def service_ensure(context, host):
-    """The id of the service on a host, made in a transaction of its own if there is none."""
+    """Return the id of the service on a host; create it in an independent transaction if there is none."""
     with context_manager.writer.independent.using(context) as session:
         service = session.query(Service).filter_by(host=host).first() or Service(host=host)
         session.add(service)
