@@ -181,7 +181,7 @@ def _obstacle_to_fast_paths(workspace: Workspace, accesses: _Accesses, full_scan
 
 
 @dataclass(frozen=True)
-class _Shape:
+class _TextShape:
     """What a normalized text determines, whatever its IN lists hold: its analysis and its compiled functions.
 
     `block`: the function of the subquery that the analysis found a Top-N for, if it is not the statement itself.
@@ -212,7 +212,7 @@ class _Shape:
 
 _plans: DefinitionCache[Plan] = DefinitionCache()
 """By statement text."""
-_shapes: DefinitionCache[_Shape] = DefinitionCache()
+_shapes: DefinitionCache[_TextShape] = DefinitionCache()
 """By normalized text."""
 
 
@@ -222,17 +222,17 @@ def _shape(
     normalized: NormalizedStatement | None,
     catalog: Catalog,
     dependencies: Definitions,
-) -> _Shape:
+) -> _TextShape:
     if normalized is None:
         analysis = analyze(statement, mentioned, None, catalog)
-        return _Shape(analysis, _compile(statement, analysis, catalog))
+        return _TextShape(analysis, _compile(statement, analysis, catalog))
     shape = dependencies.shape
     found = _shapes.get(normalized.text, shape)
     if found is None:
         analysis = analyze(statement, mentioned, normalized, catalog)
         front = analysis.topn
         block = compile_select(front.block, catalog) if front and front.block and not front.is_whole_statement else None
-        found = _Shape(analysis.without_tree(), _compile(statement, analysis, catalog), block)
+        found = _TextShape(analysis.without_tree(), _compile(statement, analysis, catalog), block)
         _shapes.put(normalized.text, shape, found)
     return found
 

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from rome.catalog.model import Column, Index
 from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, WithoutAffinity, may_match_null
 
+Rank = tuple[bool, bool, float, bool]
+"""Whether rows are got by their keys; whether keys are unique; the number of terms; whether it is the row key."""
+
 
 @dataclass(frozen=True, slots=True)
 class EqualTerm:
@@ -102,6 +105,16 @@ class FullScan:
 
     table: str
 
+    @property
+    def depends_on(self) -> frozenset[int]:
+        """The table references whose rows must be fetched before: none."""
+        return frozenset()
+
+    @property
+    def rank(self) -> Rank:
+        """The rank of the path among those of the same cost; the greatest is the best."""
+        return False, False, 0.0, False
+
     def describe(self, table: str) -> str:
         """Return the path's text, with a table's name and perhaps alias."""
         return f"full scan of {table}"
@@ -116,6 +129,8 @@ class KeyPath:
 
     `index`: None for the row key. `equal`: terms on the first columns of the key, in their order. `range_term`: a term
     on the column after these. `is_get`: all columns of the row key have an equal term, so rows are got by their keys.
+    `is_unique`: a key has one row at most, unless a value in it is NULL. `depends_on`: the table references whose rows
+    must be fetched before the keys are known.
     """
 
     table: str
@@ -123,17 +138,13 @@ class KeyPath:
     equal: tuple[EqualTerm, ...]
     range_term: RangeTerm | PrefixTerm | None = None
     is_get: bool = False
+    is_unique: bool = False
+    depends_on: frozenset[int] = frozenset()
 
     @property
-    def is_unique(self) -> bool:
-        """Whether a key has one row at most, unless a value in it is NULL."""
-        index = self.index
-        return self.is_get or (index is not None and index.unique and len(self.equal) >= len(index.columns))
-
-    @property
-    def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must be fetched before the keys are known."""
-        return frozenset(table_ref for term in self.equal for table_ref in term.source_refs)
+    def rank(self) -> Rank:
+        """The rank of the path among those of the same cost; the greatest is the best."""
+        return self.is_get, self.is_unique, len(self.equal) + (0.5 if self.range_term else 0), self.index is None
 
     @property
     def terms(self) -> str:
@@ -174,6 +185,11 @@ class UnionPath:
     def depends_on(self) -> frozenset[int]:
         """The table references whose rows must be fetched before the keys are known."""
         return frozenset().union(*(path.depends_on for path in self.paths))
+
+    @property
+    def rank(self) -> Rank:
+        """The rank of the path among those of the same cost: that of its worst part."""
+        return min(path.rank for path in self.paths)
 
     @property
     def terms(self) -> str:

@@ -1,22 +1,33 @@
-"""The access paths that one table reference of a table has: by its row key, and by its indexes.
+"""Enumerate the access paths of a table reference: by the row key, and by each index.
 
-Of those that lead to as many rows, as far as is known, the better is in this order: the whole row key is equal to
-something; a whole unique index is; the most columns that are equal, from the first on, of the row key or an index,
-where a range on the next column counts half a column.
+    SELECT * FROM p WHERE host = ? AND id > 3          p: host = ?1, id > 3
 
-Where only the first rows in some order are wanted (`TopN`), a path will do that leads to conditions the rows that count
-among them, in that order. Index entries go on with the row key, so rows of an equal prefix are in the row key's order.
+    primary key range scan on p (id > 3)
+    index range scan on p using p_host (host = ?1 AND id > 3)
+
+The terms of a path are predicates on the first columns of a key: equalities, then a range or a LIKE prefix on the next
+column. An index entry ends with the row key, so the columns of the row key follow those of the index. The planner
+estimates the rows of each path and chooses the cheapest. Of paths that cost the same, `Path.rank` decides: first a
+whole row key, then a whole unique key, then the path with the most columns, where a range counts half.
+
+Three callers ask for three kinds of paths:
+
+* `CandidatePaths.narrowing`: paths to all rows that fulfil some predicates, and perhaps to others.
+* `CandidatePaths.limited`: paths to *exactly* the rows among which the first in an order are needed, in that order
+  (`ORDER BY … LIMIT` without filters that no key covers, min, max, EXISTS).
+* `ordered_paths`: paths in the order of ORDER BY, whatever they lead to; for Top-N.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rome.catalog.model import Column, Index, Table
 from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.index_expressions import implies, index_columns, partial_index_predicates
-from rome.sql.analysis.relation import AnyOf, Predicate, TopN
+from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.analysis.resolve_names import rowid_column
 from rome.sql.planner.access_path import Bound, EqualTerm, KeyPath, Path, PrefixTerm, RangeTerm, UnionPath
 from rome.sql.syntax.operands import FromColumn, KeySource, Pattern
@@ -24,157 +35,167 @@ from rome.storage.keys import COLLATIONS
 
 
 @dataclass(frozen=True, slots=True)
-class _Order:
-    """Something that rows are in order of: the row key, or an index with the row key behind it."""
+class _KeyOrder:
+    """An order that rows can be read in: that of the row key, or of an index.
+
+    `index`: None for the row key. `columns`: the columns of the key, up to the first one whose collation in the key is
+    not that of its comparisons. `condition`: what is true of all rows in a partial index.
+    """
 
     index: Index | None
     columns: tuple[Column, ...]
-    """Up to the first column whose keys are in another order than its values are compared in."""
     condition: tuple[Predicate, ...] = ()
-    """What is true of all rows that a partial index has."""
 
 
-def candidates(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf]) -> Iterator[Path]:
-    """The paths for a table reference of which this is true: with the values of other rows, and without."""
-    constant = [each for each in predicates if not _is_from_rows(each.sources)]
-    orders = _orders(table, constant)
-    abouts = [_by_column(constant)]
-    if len(constant) < len(predicates):
-        abouts.append(_by_column(predicates))
-    for order in orders:
-        paths = [_path(table, order, about) for about in abouts]
-        yield from dict.fromkeys(path for path in paths if _narrows(path))
-    for each in any_of:
-        for order in orders:
-            yield from _either(table, [[order]] * len(each.alternatives), each, constant)
-        yield from _either(table, [orders] * len(each.alternatives), each, constant)
+class CandidatePaths:
+    """The access paths of one table reference."""
+
+    def __init__(self, relation: Relation) -> None:
+        self._relation = relation
+        self._constant = _constant(relation.predicates)
+
+    @cached_property
+    def _orders(self) -> list[_KeyOrder]:
+        return _key_orders(self._relation.table, self._constant)
+
+    def narrowing(self, predicates: Sequence[Predicate]) -> Iterator[Path]:
+        """Yield the paths that use at least one of the predicates, or an alternative of an OR.
+
+        `predicates`: those of the relation whose values are known by then. Paths that take values from fetched rows
+        come with their counterparts that do not.
+        """
+        relation, table = self._relation, self._relation.table
+        groups = [_by_column(self._constant)]
+        if len(self._constant) < len(predicates):
+            groups.append(_by_column(predicates))
+        for order in self._orders:
+            paths = [_path(table, order, group) for group in groups]
+            yield from dict.fromkeys(path for path in paths if _narrows(path))
+        for any_of in relation.any_of:
+            for order in self._orders:
+                yield from _union(table, [[order]] * len(any_of.alternatives), any_of, self._constant)
+            yield from _union(table, [self._orders] * len(any_of.alternatives), any_of, self._constant)
+
+    def limited(self, topn: TopN, *, must_be_total: bool) -> Iterator[Path]:
+        """Yield the paths to exactly the rows that fulfil the conditions of a Top-N, in its order.
+
+        `must_be_total`: no two rows may have the same place in the order.
+        """
+        table = self._relation.table
+        for order in _key_orders(table, _predicates(topn.conditions)):
+            path = _exact(table, order, topn.conditions)
+            if path is not None and _is_in_order(table, order, path, topn, must_be_total):
+                yield path
 
 
-def topn_paths(table: Table, topn: TopN, *, must_be_total: bool) -> Iterator[Path]:
-    """The paths that lead to the wanted part of a table reference's rows, in its order; all of `Path.depends_on` is
-    empty.
-
-    `must_be_total`: no two rows may have the same place in the order.
-    """
-    for order in _orders(table, _plain(topn.conditions)):
-        path = _exact(table, order, topn.conditions)
-        if path is not None and _is_in_order(table, order, path, topn, must_be_total):
-            yield path
-
-
-def ordered_paths(table: Table, predicates: Sequence[Predicate], any_of: Iterable[AnyOf], topn: TopN) -> Iterator[Path]:
-    """The paths that lead to the rows of which this is true, and perhaps to others, in the order of the part."""
-    constant = [each for each in predicates if not _is_from_rows(each.sources)]
-    alternatives = list(any_of)
-    for order in _orders(table, constant):
+def ordered_paths(relation: Relation, topn: TopN) -> Iterator[Path]:
+    """Yield the paths in the order of a Top-N that lead to all rows of a relation, and perhaps to others."""
+    table = relation.table
+    constant = _constant(relation.predicates)
+    for order in _key_orders(table, constant):
         paths: list[Path] = [_path(table, order, _by_column(constant))]
-        for each in alternatives:
-            paths += _either(table, [[order]] * len(each.alternatives), each, constant)
+        for any_of in relation.any_of:
+            paths += _union(table, [[order]] * len(any_of.alternatives), any_of, constant)
         for path in paths:
-            is_get, is_unique, *_ = path_rank(path)
+            is_get, is_unique, *_ = path.rank
             if not (is_get or is_unique) and _is_in_order(table, order, path, topn, must_be_total=False):
                 yield path
 
 
 def exact_paths(table: Table, conditions: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
-    """The paths that lead to the rows that fulfil all this, and to no others."""
-    for order in _orders(table, _plain(conditions)):
+    """Yield the paths to exactly the rows that fulfil all conditions."""
+    for order in _key_orders(table, _predicates(conditions)):
         path = _exact(table, order, conditions)
         if path is not None:
             yield path
 
 
-def path_rank(path: Path) -> tuple[bool, bool, float, bool]:
-    """What paths are compared by; of two that are worth the same, the first is taken."""
-    if isinstance(path, KeyPath):
-        return path.is_get, path.is_unique, len(path.equal) + (0.5 if path.range_term else 0), path.index is None
-    return min(map(path_rank, path.paths)) if isinstance(path, UnionPath) else (False, False, 0.0, False)
+# ── the orders of a table's keys ──────────────────────────────────────────────────────────────────────────────────────
 
 
-# ── what rows are in order of ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-def _orders(table: Table, predicates: Sequence[Predicate]) -> list[_Order]:
-    """The row key, and the indexes that have all rows of which the predicates are true."""
-    key = tuple(table.by_name[name.lower()] for name in table.key) or (rowid_column(table),)
-    own = tuple(column.collation for column in key)
-    found = [_Order(None, _compared_alike(key, own))]
+def _key_orders(table: Table, predicates: Sequence[Predicate]) -> list[_KeyOrder]:
+    """Return the row key and the indexes that have all rows which fulfil the predicates."""
+    key = tuple([table.by_name[name.lower()] for name in table.key]) or (rowid_column(table),)
+    key_collations = tuple([column.collation for column in key])
+    found = [_KeyOrder(None, _with_own_collation(key, key_collations))]
     for index in table.indexes:
-        demanded = partial_index_predicates(table, index)
-        if demanded is None or not implies(predicates, demanded):
+        condition = partial_index_predicates(table, index)
+        if condition is None or not implies(predicates, condition):
             continue
         columns, collations = index_columns(table, index), index.collations
         if len(columns) == len(collations):
-            columns, collations = columns + key, collations + own
-        found.append(_Order(index, _compared_alike(columns, collations[: len(columns)]), demanded))
+            columns, collations = columns + key, collations + key_collations
+        found.append(_KeyOrder(index, _with_own_collation(columns, collations[: len(columns)]), condition))
     return found
 
 
-def _compared_alike(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[Column, ...]:
-    fit = [
-        column.collation == collation and collation in COLLATIONS
-        for column, collation in zip(columns, collations, strict=True)
-    ]
-    return columns[: fit.index(False)] if False in fit else columns
+def _with_own_collation(columns: tuple[Column, ...], collations: tuple[str, ...]) -> tuple[Column, ...]:
+    """Return the first columns, up to one that a key collates otherwise than its comparisons do."""
+    for at, (column, collation) in enumerate(zip(columns, collations, strict=True)):
+        if column.collation != collation or collation not in COLLATIONS:
+            return columns[:at]
+    return columns
 
 
-# ── paths of predicates ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── paths that narrow ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_About = dict[tuple[int, str], list[Predicate]]
-"""What is known of each column, by what tells the columns of a table, and its indexed expressions, apart."""
+_ByColumn = dict[tuple[int, str], list[Predicate]]
+"""The predicates on each column, by number and name: the number alone does not distinguish indexed expressions."""
 
 
-def _by_column(predicates: Sequence[Predicate]) -> _About:
-    found: _About = {}
+def _by_column(predicates: Sequence[Predicate]) -> _ByColumn:
+    found: _ByColumn = {}
     for predicate in predicates:
         found.setdefault((predicate.column.cid, predicate.column.name), []).append(predicate)
     return found
 
 
-def _path(table: Table, order: _Order, known: _About) -> KeyPath:
-    """By the predicates on the first columns; all rows if there are none."""
+def _path(table: Table, order: _KeyOrder, predicates: _ByColumn) -> KeyPath:
+    """Return the path whose terms are the predicates on the first columns of a key; without terms, if there are none.
+    """
     equal: list[EqualTerm] = []
-    within = None
+    range_term = None
     for column in order.columns:
-        about = known.get((column.cid, column.name), ())
-        term = _equal(column, about)
+        of_column = predicates.get((column.cid, column.name), ())
+        term = _equal_term(column, of_column)
         if term is None:
-            within = _within(column, about)
+            range_term = _range_term(column, of_column)
             break
         equal.append(term)
-    is_get = order.index is None and len(equal) == max(len(table.key), 1)
-    return KeyPath(table.name, order.index, tuple(equal), within, is_get)
+    index = order.index
+    is_get = index is None and len(equal) == max(len(table.key), 1)
+    is_unique = is_get or (index is not None and index.unique and len(equal) >= len(index.columns))
+    refs = frozenset([key.table_ref for term in equal for key in term.sources if isinstance(key, FromColumn)])
+    return KeyPath(table.name, index, tuple(equal), range_term, is_get, is_unique, refs)
 
 
 def _narrows(path: KeyPath) -> bool:
-    within = path.range_term
-    if path.index is not None and path.index.partial:
+    term = path.range_term
+    if path.equal or isinstance(term, PrefixTerm) or (path.index is not None and path.index.partial):
         return True
-    return (
-        bool(path.equal)
-        or isinstance(within, PrefixTerm)
-        or (within is not None and bool(within.lower or within.upper))
-    )
+    return term is not None and bool(term.lower or term.upper)
 
 
-def _either(
-    table: Table, orders: Sequence[Sequence[_Order]], any_of: AnyOf, predicates: Sequence[Predicate]
+def _union(
+    table: Table, choices: Sequence[Sequence[_KeyOrder]], any_of: AnyOf, predicates: Sequence[Predicate]
 ) -> Iterator[UnionPath]:
-    """The path with the best one of some orders for each alternative; none if an alternative has none."""
+    """Yield the union of the best path for each alternative, of those by its choice of orders; none if one has none."""
     found: list[KeyPath] = []
-    for choice, alternative in zip(orders, any_of.alternatives, strict=True):
-        about = _by_column([*alternative, *predicates])
-        paths = [_path(table, order, about) for order in choice]
-        best = max((path for path in paths if _narrows(path)), key=path_rank, default=None)
+    for orders, alternative in zip(choices, any_of.alternatives, strict=True):
+        by_column = _by_column([*alternative, *predicates])
+        paths = [_path(table, order, by_column) for order in orders]
+        best = max((path for path in paths if _narrows(path)), key=lambda path: path.rank, default=None)
         if best is None:
             return
         found.append(best)
     yield UnionPath(table.name, tuple(found))
 
 
-def _equal(column: Column, predicates: Sequence[Predicate]) -> EqualTerm | None:
-    """The shortest list of values that the column is equal to one of; other rows' values only if there is none."""
+def _equal_term(column: Column, predicates: Sequence[Predicate]) -> EqualTerm | None:
+    """Return the equality with the fewest values; with those of other rows only if there is no other."""
+    if not predicates:
+        return None
     terms = [
         EqualTerm(column, predicate.sources, predicate.op is Op.IS)
         for predicate in predicates
@@ -183,98 +204,105 @@ def _equal(column: Column, predicates: Sequence[Predicate]) -> EqualTerm | None:
     return min(terms, key=lambda term: (_is_from_rows(term.sources), len(term.sources)), default=None)
 
 
-def _is_from_rows(sources: Sequence[KeySource]) -> bool:
-    return any(isinstance(source, FromColumn) for source in sources)
-
-
-def _within(column: Column, predicates: Sequence[Predicate]) -> RangeTerm | PrefixTerm | None:
+def _range_term(column: Column, predicates: Sequence[Predicate]) -> RangeTerm | PrefixTerm | None:
     lower = upper = None
     for predicate in predicates:
         if predicate.op in (Op.GREATER, Op.AT_LEAST):
             lower = lower or Bound(predicate.sources[0], predicate.op is Op.AT_LEAST)
         elif predicate.op in (Op.LESS, Op.AT_MOST):
             upper = upper or Bound(predicate.sources[0], predicate.op is Op.AT_MOST)
-    is_present = any(predicate.op is Op.NOT_NULL for predicate in predicates)
-    begins = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
-    if begins and not (lower and upper):
-        return PrefixTerm(column, begins[0])
-    return RangeTerm(column, lower, upper) if lower or upper or is_present else None
+    is_not_null = any(predicate.op is Op.NOT_NULL for predicate in predicates)
+    patterns = [source for each in predicates for source in each.sources if isinstance(source, Pattern)]
+    if patterns and not (lower and upper):
+        return PrefixTerm(column, patterns[0])
+    return RangeTerm(column, lower, upper) if lower or upper or is_not_null else None
 
 
-# ── paths that lead to nothing else ───────────────────────────────────────────────────────────────────────────────────
+def _is_from_rows(sources: Sequence[KeySource]) -> bool:
+    return any(isinstance(source, FromColumn) for source in sources)
 
 
-def _plain(facts: Sequence[Predicate | AnyOf]) -> list[Predicate]:
-    return [fact for fact in facts if isinstance(fact, Predicate)]
+def _constant(predicates: Sequence[Predicate]) -> list[Predicate]:
+    """Return the predicates that take no values from other rows."""
+    return [each for each in predicates if not _is_from_rows(each.sources)]
 
 
-def _exact(table: Table, order: _Order, conditions: Sequence[Predicate | AnyOf]) -> Path | None:
-    """The path by an order, if it leads to the rows that fulfil all this and to no others."""
-    predicates = [each for each in _plain(conditions) if each not in order.condition]
+# ── exact paths ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _predicates(conditions: Iterable[Predicate | AnyOf]) -> list[Predicate]:
+    return [condition for condition in conditions if isinstance(condition, Predicate)]
+
+
+def _exact(table: Table, order: _KeyOrder, conditions: Sequence[Predicate | AnyOf]) -> Path | None:
+    """Return the path by a key, if it leads to exactly the rows that fulfil all conditions."""
+    predicates = [each for each in _predicates(conditions) if each not in order.condition]
     any_of = [each for each in conditions if isinstance(each, AnyOf)]
     if not any_of:
         path = _path(table, order, _by_column(predicates))
         return path if _covers(path, predicates) else None
     if len(any_of) > 1:
         return None
-    (each,) = any_of
-    known = [[*alternative, *predicates] for alternative in each.alternatives]
-    paths = [_path(table, order, _by_column(alternative)) for alternative in known]
-    covered = all(_covers(path, alternative) for path, alternative in zip(paths, known, strict=True))
-    return UnionPath(table.name, tuple(paths)) if covered else None
+    alternatives = [[*alternative, *predicates] for alternative in any_of[0].alternatives]
+    paths = [_path(table, order, _by_column(alternative)) for alternative in alternatives]
+    is_exact = all(_covers(path, alternative) for path, alternative in zip(paths, alternatives, strict=True))
+    return UnionPath(table.name, tuple(paths)) if is_exact else None
 
 
 def _covers(path: KeyPath, predicates: Sequence[Predicate]) -> bool:
-    """Whether a path demands all that the predicates do."""
-    return all(_is_in(path, predicate) for predicate in predicates)
+    """Return True if all rows of a path fulfil the predicates."""
+    return all(_is_term_of(path, predicate) for predicate in predicates)
 
 
-def _is_in(path: KeyPath, predicate: Predicate) -> bool:
-    terms = [term for term in path.equal if term.column == predicate.column]
+def _is_term_of(path: KeyPath, predicate: Predicate) -> bool:
     if predicate.op in (Op.EQUAL, Op.IS):
-        return any(EqualTerm(predicate.column, predicate.sources, predicate.op is Op.IS) == term for term in terms)
-    within = path.range_term
-    if not isinstance(within, RangeTerm) or within.column != predicate.column or predicate.op is Op.LIKE:
+        return EqualTerm(predicate.column, predicate.sources, predicate.op is Op.IS) in path.equal
+    term = path.range_term
+    if not isinstance(term, RangeTerm) or term.column != predicate.column or predicate.op is Op.LIKE:
         return False
     if predicate.op is Op.NOT_NULL:
-        return within.rejects_null
+        return term.rejects_null
     is_lower = predicate.op in (Op.GREATER, Op.AT_LEAST)
     bound = Bound(predicate.sources[0], predicate.op in (Op.AT_LEAST, Op.AT_MOST))
-    return bound == (within.lower if is_lower else within.upper)
+    return bound == (term.lower if is_lower else term.upper)
 
 
-def _is_in_order(table: Table, order: _Order, path: Path, topn: TopN, must_be_total: bool) -> bool:
-    """Whether the rows of a path, in the order of its keys, are in the wanted order."""
-    fixed = _fixed(path)
-    left = list(dict.fromkeys(column for column in order.columns if column not in fixed))
-    wanted = list(dict.fromkeys(column for column in topn.order if column not in fixed))
-    placed = set(fixed)
-    for at, column in enumerate(wanted):
-        if _is_total(table, placed):
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is_in_order(table: Table, order: _KeyOrder, path: Path, topn: TopN, must_be_total: bool) -> bool:
+    """Return True if the rows of a path, in the order of its keys, are in the order of a Top-N."""
+    fixed = _fixed_columns(path)
+    of_key = list(dict.fromkeys(column for column in order.columns if column not in fixed))
+    needed = list(dict.fromkeys(column for column in topn.order if column not in fixed))
+    ordered = set(fixed)
+    for at, column in enumerate(needed):
+        if _has_unique_key(table, ordered):
             return True
-        if at >= len(left) or column != left[at]:
+        if at >= len(of_key) or column != of_key[at]:
             return False
-        placed.add(column)
-    return _is_total(table, placed) or not (must_be_total or topn.order_continues)
+        ordered.add(column)
+    return _has_unique_key(table, ordered) or not (must_be_total or topn.order_continues)
 
 
-def _fixed(path: Path) -> set[Column]:
-    """The columns that have one value in all rows of a path."""
+def _fixed_columns(path: Path) -> set[Column]:
+    """Return the columns that have one value in all rows of a path."""
     if isinstance(path, KeyPath):
         return {term.column for term in path.equal if term.is_constant}
     if not isinstance(path, UnionPath):
         return set()
-    terms = set(path.paths[0].equal).intersection(*(one.equal for one in path.paths))
+    terms = set(path.paths[0].equal).intersection(*(each.equal for each in path.paths))
     return {term.column for term in terms if term.is_constant}
 
 
-def _is_total(table: Table, of: set[Column]) -> bool:
-    """Whether no two rows have the same values in these columns."""
-    names = {column.name.lower() for column in of}
+def _has_unique_key(table: Table, columns: set[Column]) -> bool:
+    """Return True if no two rows have the same values in these columns."""
+    names = {column.name.lower() for column in columns}
     keys = [table.key or (str(table.counted),)]
     for index in table.indexes:
-        columns = index_columns(table, index)
-        parts = [each for each in _compared_alike(columns, index.collations[: len(columns)]) if each.not_null]
-        if index.unique and not index.partial and len(parts) == len(index.columns):
-            keys.append(tuple(part.name for part in parts))
+        of_index = index_columns(table, index)
+        parts = _with_own_collation(of_index, index.collations[: len(of_index)])
+        not_null = [part for part in parts if part.not_null]
+        if index.unique and not index.partial and len(not_null) == len(index.columns):
+            keys.append(tuple(part.name for part in not_null))
     return any(names.issuperset(map(str.lower, key)) for key in keys)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rome.sql.planner.candidate_paths import exact_paths, path_rank
+from rome.sql.planner.candidate_paths import exact_paths
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan
 from rome.sql.planner.step import Step
 
@@ -23,7 +23,7 @@ def count_from_index(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     counted = given.counted
     if counted is None or counted.topn is None:
         return plan
-    path = max(exact_paths(counted.table, counted.topn.conditions), key=path_rank, default=None)
+    path = max(exact_paths(counted.table, counted.topn.conditions), key=lambda path: path.rank, default=None)
     return (
         plan
         if path is None

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from rome.catalog.model import Table
 from rome.sql.analysis.relation import Predicate, Relation
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
-from rome.sql.planner.candidate_paths import candidates, path_rank, topn_paths
+from rome.sql.planner.candidate_paths import CandidatePaths
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds
 from rome.sql.planner.statistics import Statistics
 from rome.sql.planner.step import Step
@@ -72,6 +72,7 @@ class _FetchOrder:
         self._fetches = {step.table_ref: _Fetch(step, 0) for step in fixed}
         self._rows = {step.table_ref: step.rows for step in fixed}
         pending = [relation for relation in relations if relation.number not in self._fetches]
+        self._paths = {relation.number: CandidatePaths(relation) for relation in pending}
         while pending:
             options = [(self._cheapest(relation), relation) for relation in pending]
             fetch, relation = min(options, key=lambda option: option[0].cost)
@@ -93,7 +94,7 @@ class _FetchOrder:
         scan = self._fetch(relation, FullScan(table.name), 0.0 if is_scanned else self._statistics.row_count(table))
         if is_scanned:
             return scan
-        paths = candidates(table, self._available(relation.predicates), relation.any_of)
+        paths = self._paths[relation.number].narrowing(self._available(relation.predicates))
         found = [self._fetch(relation, path, self._estimate(table, path)) for path in paths]
         found += self._limited(relation)
         best = min(found, key=_preference, default=scan)
@@ -107,13 +108,13 @@ class _FetchOrder:
             return
         is_only = self._names.count(table.name.lower()) == 1
         limit = Limit(topn.limit, topn.descending)
-        for path in topn_paths(table, topn, must_be_total=not is_only):
+        for path in self._paths[relation.number].limited(topn, must_be_total=not is_only):
             if not (isinstance(path, KeyPath) and path.is_get):
                 yield self._fetch(relation, path, min(self._estimate(table, path), estimate_limit(limit)), limit)
 
     def _fetch(self, relation: Relation, path: Path, rows: float, limit: Limit | None = None) -> _Fetch:
         step = Step(relation.number, relation.table, path, rows, limit, relation.name)
-        return _Fetch(step, max((self._fetches[number].round + 1 for number in step.depends_on), default=0))
+        return _Fetch(step, max((self._fetches[number].round + 1 for number in path.depends_on), default=0))
 
     def _available(self, predicates: Sequence[Predicate]) -> list[Predicate]:
         """Return the predicates whose values are fetched by then, those with the fewest values first."""
@@ -130,7 +131,7 @@ class _FetchOrder:
 
 def _preference(fetch: _Fetch) -> tuple[float, ...]:
     """Return the sort key of a fetch: the best one first."""
-    return fetch.cost, fetch.step.limit is None, *(-value for value in path_rank(fetch.step.path))
+    return fetch.cost, fetch.step.limit is None, *(-value for value in fetch.step.path.rank)
 
 
 def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Mapping[int, float]) -> float:
@@ -140,10 +141,11 @@ def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Map
     if isinstance(path, UnionPath):
         return sum(estimate_rows(table, each, statistics, fetched) for each in path.paths)
     keys = 1.0
-    for table_refs in {term.source_refs for term in path.equal if term.source_refs}:
-        keys *= max(sum(fetched[number] for number in table_refs), 1.0)
+    if path.depends_on:
+        for table_refs in {term.source_refs for term in path.equal if term.source_refs}:
+            keys *= max(sum([fetched[number] for number in table_refs]), 1.0)
     for term in path.equal:
-        if not any(isinstance(source, FromColumn) for source in term.sources):
+        if not (path.depends_on and term.source_refs):
             keys *= len(term.sources)
     return min(keys * statistics.rows_per_key(table, path), statistics.row_count(table))
 

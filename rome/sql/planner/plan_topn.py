@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rome.sql.planner.access_path import Limit, Path
-from rome.sql.planner.candidate_paths import ordered_paths, path_rank
+from rome.sql.planner.candidate_paths import ordered_paths
 from rome.sql.planner.order_fetches import ROUND_ROWS, estimate_limit, estimate_rows, rounds_of
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, TopNPlan
 from rome.sql.planner.statistics import Statistics
@@ -52,12 +52,11 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     if order is None or any(step.limit for step in in_full) or relation.table.name.lower() in given.scanned:
         return plan
     found: list[tuple[float, Path]] = [
-        (estimate_rows(relation.table, path, given.statistics, {}), path)
-        for path in ordered_paths(relation.table, relation.predicates, relation.any_of, order)
+        (estimate_rows(relation.table, path, given.statistics, {}), path) for path in ordered_paths(relation, order)
     ]
     if not found:
         return plan
-    rows, path = min(found, key=lambda each: (each[0], *(-value for value in path_rank(each[1]))))
+    rows, path = min(found, key=lambda each: (each[0], *(-value for value in each[1].rank)))
     limit = Limit(order.limit, order.descending, grows=True)
     # No more rows of the path matter than the plan without Top-N would fetch.
     selectivity = min(max(sum(step.rows for step in in_full), 1.0) / max(rows, 1.0), 1.0)

@@ -38,7 +38,7 @@ class Step:
     @cached_property
     def depends_on(self) -> frozenset[int]:
         """The table references whose rows must have been fetched before."""
-        return frozenset() if isinstance(self.path, FullScan) else self.path.depends_on
+        return self.path.depends_on
 
     @cached_property
     def point_lookup(self) -> PointLookup | None:
