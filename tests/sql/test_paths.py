@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rome.sql.planner.bind import MOST_COMBINATIONS, bind_step
+from rome.sql.planner.bind import MAX_COMBINATIONS, bind_step
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import Get, Lookup, Range, Request, Whole, index_space, rows_space
 from tests.sql.schema import catalog_from, plan_reads
@@ -361,11 +361,11 @@ def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
 
 
 def test_many_combinations_leave_columns_out() -> None:
-    marks = ", ".join("?" * (MOST_COMBINATIONS // 2))
+    marks = ", ".join("?" * (MAX_COMBINATIONS // 2))
     sql = f"SELECT * FROM services WHERE host IN ({marks}) AND topic IN ('a', 'b', 'c') AND seen > 1"
-    (request,) = bound(sql, [str(number) for number in range(MOST_COMBINATIONS // 2)])
+    (request,) = bound(sql, [str(number) for number in range(MAX_COMBINATIONS // 2)])
     assert isinstance(request, Lookup)
-    assert len(request.ranges) == MOST_COMBINATIONS // 2
+    assert len(request.ranges) == MAX_COMBINATIONS // 2
     assert request.ranges[0] == (encode(("0",)), prefix_end(encode(("0",))))
 
 

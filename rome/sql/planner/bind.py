@@ -1,8 +1,15 @@
-"""From paths to requests: the values of one execution put in the place of their sources.
+"""Bind a step: from its access path and the values of one execution to requests for the store.
 
-Values are converted as SQLite converts them for a comparison with the column. Where that can't be told without SQLite
-(a float beside a TEXT column), or a value is none that SQLite would take, the path widens to the whole table. So it
-does where rows that were fetched before give so many keys that to read all rows is less.
+    index range scan on p using p_host (host = ?1 AND id > 3)     with ?1 = 'a'
+
+    Lookup(index p_host, rows of p, from the key after ('a', 3) to the end of the prefix ('a',))
+
+A path is a list of key prefixes (`_prefixes`), one for each combination of the equal terms' values, and the ranges that
+follow each prefix (`_ranges_after_prefix`), made of its range term.
+
+Values are converted as SQLite converts them for a comparison with the column. If only SQLite can do that (a float
+compared with a TEXT column), or SQLite may refuse a value, the path is widened to a full scan. So it is if the rows
+that were fetched before have so many keys that a full scan costs less.
 """
 
 from __future__ import annotations
@@ -35,20 +42,20 @@ from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Whole, rows_space
 from rome.values import SqlValue, convert
 
-MOST_COMBINATIONS = 4096
-"""How many combinations of the values of several columns are looked up one by one; beyond, columns are left out."""
+MAX_COMBINATIONS = 4096
+"""So many combinations of the values of several columns are looked up; if there are more, columns are left out."""
 
-MOST_KEYS = 4096
-"""How many keys from other rows are looked up in a table of unknown size; beyond, the whole table is read."""
+MAX_KEYS = 4096
+"""So many keys of other rows are looked up in a table of unknown size; if there are more, it is read whole."""
 
 _FEW = 64.0
-"""So many keys are looked up even in a smaller table: not so much is gained."""
+"""So many keys are looked up even in a smaller table, since a full scan would save little."""
 
 _NULL = encode((None,))
 
 Row = Sequence[SqlValue]
 RowsOf = Callable[[int], Iterable[Row]]
-"""Occurrence → its rows: their values in the order of the table's stored columns."""
+"""Returns the rows of a table reference: their values in the order of the table's stored columns."""
 
 
 def bind_step(
@@ -59,16 +66,16 @@ def bind_step(
     limited: bool = False,
     statistics: Statistics | None = None,
 ) -> tuple[Request, ...]:
-    """The requests that fetch a step's rows, and perhaps more; none if no row can match.
+    """Return the requests that fetch a step's rows, and perhaps others; none if no row can match.
 
-    `rows_of` is asked for the table references in `step.depends_on`: for every row that was fetched for them, and,
-    where the transaction has changed rows of their tables, for these rows as they are now. None if these rows may yet
-    be changed before the statement looks at them: by itself, with sets of parameters before this one .
+    `rows_of`: returns the rows of the table references in `step.depends_on`: every row that was fetched for them and,
+    if the transaction has changed rows of their tables, these rows as they are now. None if the statement itself may
+    change these rows before it reads them, because it runs with several sets of parameters.
 
-    `limited`: heed `step.limit`. Only for a table of which the transaction has changed no rows; and `rows_of` must give
-    for such a step all rows of the table that are known, since among equals the statement may take others than these.
+    `limited`: apply `step.limit`. Only if the transaction has changed no rows of the table. For such a step, `rows_of`
+    must return all known rows of its table: of rows with the same place in the order, SQLite may take any.
 
-    `statistics`: by the size of the table is told when so many keys came together that all rows are less.
+    `statistics`: tell by the size of the table whether so many keys cost more than a full scan.
     """
     if step.point_lookup is not None:
         request = step.point_lookup.request(parameters)
@@ -83,13 +90,13 @@ def bind_step(
 
 
 def bind_count(step: Step, parameters: Parameters) -> Count | None:
-    """The request that counts the rows of `ReadPlan.counted`; None if they must be fetched to be counted.
+    """Return the request that counts the rows of `ReadPlan.count_step`; None if they must be fetched to be counted.
 
-    Only for a table of which the transaction has changed no rows.
+    Only if the transaction has changed no rows of the table.
     """
     binding = _Binding(step.table, parameters, _no_rows)
     try:
-        space, ranges = binding.ranges(step.path)
+        space, ranges = binding.exact_ranges(step.path)
     except _WIDENS:
         return None
     return Count(space, ranges)
@@ -103,7 +110,7 @@ _WIDENS = (PathTooWide, ValueNotKnown, NotConvertible, DataError)
 
 
 def number_of(limit: Limit, parameters: Parameters) -> int | None:
-    """How many rows are needed; None if that can't be told, or all of them are."""
+    """Return how many rows a limit lets through; None if that is not known, or there is no limit (LIMIT -1)."""
     total = 0
     for at, source in enumerate(limit.counts):
         try:
@@ -118,7 +125,7 @@ def number_of(limit: Limit, parameters: Parameters) -> int | None:
 
 @dataclass(slots=True)
 class _Binding:
-    """One path with values. What it can't tell raises PathTooWide."""
+    """One path with the values of one execution. Raises a Fallback if the path must be widened."""
 
     table: Table
     parameters: Parameters
@@ -126,19 +133,19 @@ class _Binding:
     statistics: Statistics | None = None
 
     def requests(self, path: Path, limit: int | None, backward: bool) -> tuple[Request, ...]:
-        if isinstance(path, FullScan) or (limit is None and _is_everything(path)):
+        if isinstance(path, FullScan) or (limit is None and _is_full(path)):
             raise PathTooWide
         if isinstance(path, UnionPath):
             if path.uses_one_index and not all(each.is_get for each in path.paths):
-                return self._in_ranges(path, limit, backward)
+                return self._range_requests(path, limit, backward)
             return tuple(request for each in path.paths for request in self.requests(each, None, False))
         if path.is_get:
-            keys, is_whole = self._prefixes(path.equal)
-            if is_whole:
+            keys, is_complete = self._prefixes(path.equal)
+            if is_complete:
                 return (Get(self.table.row_codec.space, tuple(keys)),) if keys else ()
-        return self._in_ranges(path, limit, backward)
+        return self._range_requests(path, limit, backward)
 
-    def _in_ranges(self, path: KeyPath | UnionPath, limit: int | None, backward: bool) -> tuple[Request, ...]:
+    def _range_requests(self, path: KeyPath | UnionPath, limit: int | None, backward: bool) -> tuple[Request, ...]:
         ranges, is_exact = self._ranges(path)
         if not is_exact:
             limit, backward = None, False
@@ -146,8 +153,8 @@ class _Binding:
             return ()
         return self._codec(path).requests(ranges, limit, backward)
 
-    def ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
-        """A space, and the ranges in it that hold one key for each of exactly the rows of a path."""
+    def exact_ranges(self, path: Path) -> tuple[bytes, tuple[KeyRange, ...]]:
+        """Return a space, and the ranges in it that hold one key for each row of a path, and no others."""
         if isinstance(path, FullScan):
             return rows_space(self.table.id), ((b"", LAST),)
         ranges, is_exact = self._ranges(path)
@@ -159,36 +166,37 @@ class _Binding:
         return self.table.row_codec if path.index is None else self.table.index_codecs[path.index.id]
 
     def _ranges(self, path: KeyPath | UnionPath) -> tuple[tuple[KeyRange, ...], bool]:
-        """The ranges of keys, disjoint and in order; and whether they hold nothing else than the path asks for."""
+        """Return disjoint ranges of keys in ascending order, and True if they hold no other rows than the path's."""
         if isinstance(path, UnionPath):
             each = [self._ranges(one) for one in path.paths]
             return merge_ranges(one for ranges, _ in each for one in ranges), all(is_exact for _, is_exact in each)
-        prefixes, is_whole = self._prefixes(path.equal)
-        ends = self._ends(path.range_term) if is_whole else [_ALL]
-        if ends == [_ALL] and not path.equal and path.range_term is not None:
+        prefixes, is_complete = self._prefixes(path.equal)
+        ranges = self._ranges_after_prefix(path.range_term) if is_complete else [_ALL]
+        if ranges == [_ALL] and not path.equal and path.range_term is not None:
             raise PathTooWide
-        found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ends]
-        return tuple(one for one in found if one[0] < one[1]), is_whole
+        found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ranges]
+        return tuple(one for one in found if one[0] < one[1]), is_complete
 
     def _prefixes(self, equal: tuple[EqualTerm, ...]) -> tuple[list[bytes], bool]:
-        """The distinct key prefixes in order, and whether they have all columns (they may make too many combinations).
+        """Return the distinct key prefixes in ascending order, and True if they are complete: not cut to fewer columns.
 
-        Columns side by side whose values come from the same rows have only the combinations that are in these rows.
+        They are cut if there are too many combinations of values. Adjacent columns whose values come from the same rows
+        have only the combinations that occur in these rows.
         """
         if len(equal) == 1:
             return self._elements(equal), True
-        lists = [self._elements(terms) for terms in _by_rows(equal)]
+        lists = [self._elements(terms) for terms in _group_by_rows(equal)]
         if not all(lists):
             return [], True
         prefixes = [b""]
         for at, elements in enumerate(lists):
-            if at and len(prefixes) * len(elements) > MOST_COMBINATIONS:
+            if at and len(prefixes) * len(elements) > MAX_COMBINATIONS:
                 return prefixes, False
             prefixes = [prefix + element for prefix in prefixes for element in elements]
         return prefixes, True
 
     def _elements(self, terms: Sequence[EqualTerm]) -> list[bytes]:
-        """The keys of one column's values, or of the combinations of values that several have in the same rows."""
+        """Return the keys of one column's values, or of the combinations that several columns have in the same rows."""
         table_refs = terms[0].source_refs
         if table_refs:
             return self._from_rows(table_refs, terms)
@@ -198,14 +206,15 @@ class _Binding:
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
     def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:
-        """The keys that are equal to a source, in order."""
+        """Return the keys that are equal to a source, in ascending order."""
         value = self._value(source, term.column)
         keys = [encode((value,))] if value is not None or term.is_null_equal else []
-        return [_NULL, *keys] if self._finds_null(source, operator.eq) else keys
+        return [_NULL, *keys] if self._matches_null(source, operator.eq) else keys
 
     def _from_rows(self, table_refs: Sequence[int], terms: Sequence[EqualTerm]) -> list[bytes]:
+        """Return the keys of the combinations of values that the terms have in the rows of these table references."""
         keys: set[bytes] = set()
-        most = self._most_keys()
+        most = self._max_keys()
         for at, table_ref in enumerate(table_refs):
             columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
             places = [source.position for source, _ in columns]
@@ -218,53 +227,54 @@ class _Binding:
                     keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
         return sorted(keys)
 
-    def _most_keys(self) -> float:
-        """With how many keys it is less to read the whole table."""
+    def _max_keys(self) -> float:
+        """Return the number of keys above which a full scan costs less."""
         if self.statistics is None or not self.statistics.has_row_count(self.table):
-            return MOST_KEYS
+            return MAX_KEYS
         return max(self.statistics.row_count(self.table), _FEW)
 
     def _value(self, source: KeySource, column: Column) -> SqlValue:
+        """Return the value of a source, as a key of the column has it."""
         if isinstance(source, WithoutAffinity):
             return value_of(source.source, self.parameters)
         if not isinstance(source, (Const, Param)):
             raise PathTooWide
         return collate(convert(value_of(source, self.parameters), column.affinity), column.collation)
 
-    def _ends(self, within: RangeTerm | PrefixTerm | None) -> list[tuple[bytes, bytes | None]]:
-        """What follows the prefix at both ends of the ranges, in order. An end of None is the prefix's own end."""
-        if within is None:
+    def _ranges_after_prefix(self, term: RangeTerm | PrefixTerm | None) -> list[tuple[bytes, bytes | None]]:
+        """Return the ranges of what follows a prefix, in ascending order. An end of None is the end of the prefix."""
+        if term is None:
             return [_ALL]
-        if isinstance(within, PrefixTerm):
-            return [*prefix_ranges(within.pattern, self.parameters)] or [_ALL]
+        if isinstance(term, PrefixTerm):
+            return [*prefix_ranges(term.pattern, self.parameters)] or [_ALL]
         begin, end = AFTER_NULL, None
-        if within.lower is not None:
-            begin = self._cut(within.lower, within.column, after=not within.lower.inclusive)
-        if within.upper is not None:
-            end = self._cut(within.upper, within.column, after=within.upper.inclusive)
+        if term.lower is not None:
+            begin = self._cut(term.lower, term.column, after=not term.lower.inclusive)
+        if term.upper is not None:
+            end = self._cut(term.upper, term.column, after=term.upper.inclusive)
         if b"" in (begin, end):
             return []
-        return [(_NULL, AFTER_NULL), (begin, end)] if self._takes_null(within) else [(begin, end)]
+        return [(_NULL, AFTER_NULL), (begin, end)] if self._includes_null(term) else [(begin, end)]
 
-    def _takes_null(self, within: RangeTerm) -> bool:
-        """Whether NULL, by what it counts as, lies within."""
-        if within.rejects_null:
+    def _includes_null(self, term: RangeTerm) -> bool:
+        """Return True if the value that a coalesce puts in place of NULL is in the range."""
+        if term.rejects_null:
             return False
-        ends = ((within.lower, operator.gt, operator.ge), (within.upper, operator.lt, operator.le))
+        ends = ((term.lower, operator.gt, operator.ge), (term.upper, operator.lt, operator.le))
         return all(
-            bound is None or self._finds_null(bound.source, or_equal if bound.inclusive else strictly)
+            bound is None or self._matches_null(bound.source, or_equal if bound.inclusive else strictly)
             for bound, strictly, or_equal in ends
         )
 
-    def _finds_null(self, source: KeySource, compare: Callable[[bytes, bytes], bool]) -> bool:
-        """Whether what NULL in the column counts as compares so with a source."""
+    def _matches_null(self, source: KeySource, compare: Callable[[bytes, bytes], bool]) -> bool:
+        """Return True if the value that a coalesce puts in place of NULL compares so with a source."""
         if not isinstance(source, WithoutAffinity) or source.null_as is None:
             return False
         null_as, value = (value_of(each, self.parameters) for each in (source.null_as, source.source))
         return null_as is not None and value is not None and compare(encode((null_as,)), encode((value,)))
 
     def _cut(self, bound: Bound, column: Column, *, after: bool) -> bytes:
-        """Where a range is cut: before all keys with this value, or behind them. Empty for NULL."""
+        """Return the end of a range: before or after all keys with the bound's value. Empty if that is NULL."""
         value = self._value(bound.source, column)
         if value is None:
             return b""
@@ -272,8 +282,8 @@ class _Binding:
         return prefix_end(element) if after else element
 
 
-def _by_rows(equal: Sequence[EqualTerm]) -> list[list[EqualTerm]]:
-    """Terms side by side whose values come from the same rows together, all others alone."""
+def _group_by_rows(equal: Sequence[EqualTerm]) -> list[list[EqualTerm]]:
+    """Return groups of adjacent terms whose values come from the same rows; every other term is alone."""
     groups: list[list[EqualTerm]] = []
     for term in equal:
         source_refs = term.source_refs
@@ -285,15 +295,15 @@ def _by_rows(equal: Sequence[EqualTerm]) -> list[list[EqualTerm]]:
 
 
 def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
-    """The value of one column as SQLite compares it with another."""
+    """Return the value of one column as SQLite compares it with another."""
     return value if compares_unconverted(source, target) else convert(value, target.affinity)
 
 
 _ALL: tuple[bytes, bytes | None] = (b"", None)
-"""The ends of all that begins with a prefix."""
+"""The range of all keys that begin with a prefix."""
 
 
-def _is_everything(path: KeyPath | UnionPath) -> bool:
+def _is_full(path: KeyPath | UnionPath) -> bool:
     if isinstance(path, UnionPath) or path.equal or path.range_term is not None:
         return False
     return path.index is None or not path.index.partial
