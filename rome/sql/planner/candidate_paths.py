@@ -152,8 +152,7 @@ def _by_column(predicates: Sequence[Predicate]) -> _ByColumn:
 
 
 def _path(table: Table, order: _KeyOrder, predicates: _ByColumn) -> KeyPath:
-    """Return the path whose terms are the predicates on the first columns of a key; without terms, if there are none.
-    """
+    """Return the path by a key, whose terms are the predicates on its first columns."""
     equal: list[EqualTerm] = []
     range_term = None
     for column in order.columns:
