@@ -36,6 +36,14 @@ def test_text_is_well_formed(name):
     publish_doctree(text, settings_overrides={"report_level": 1, "halt_level": 1})
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_links_lead_to_files(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = re.findall(r"`[^`<]+ <([^>]+)>`_", text) + re.findall(r"^\.\. _[^:]+: (\S+)$", text, re.MULTILINE)
+    relative = [link for link in links if "://" not in link]
+    assert not [link for link in relative if not (ROOT / name).parent.joinpath(link).exists()]
+
+
 def test_plans_of_the_planner_page_are_those_of_the_planner():
     schema, *plans = re.findall(r"(?:^After(?:, one round)?|tables)::\n\n((?:    .*\n|\n)+)", PLANNER, re.MULTILINE)
     connection = rome.connect("rome+memory:///app")
