@@ -76,6 +76,7 @@ def _table(plain: dict[str, Any]) -> Table:
     plain["schemas"] = {number: tuple(cids) for number, cids in plain["schemas"]}
     plain["defaults"] = dict(plain["defaults"])
     plain["key"] = tuple(plain["key"])
+    plain.pop("autoincrement", None)  # earlier releases stored it
     return Table(**plain)
 
 

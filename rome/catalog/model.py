@@ -82,7 +82,6 @@ class Table:
     rowid_alias: str | None = None
     rowid_name: str | None = "rowid"
     without_rowid: bool = False
-    autoincrement: bool = False
     indexes: tuple[Index, ...] = ()
     foreign_keys: tuple[ForeignKey, ...] = ()
     schema: int = 1

@@ -20,7 +20,7 @@ from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
 from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
 from rome.session.point_values import Values
-from rome.sql.syntax.dml import Insert, read_simple_update
+from rome.sql.syntax.dml import InsertStatement, read_simple_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
@@ -174,7 +174,7 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     return PointInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
 
 
-def _returned(insert: Insert, table: Table) -> list[int] | None:
+def _returned(insert: InsertStatement, table: Table) -> list[int] | None:
     """Return the positions of the columns that an INSERT returns; None if it returns anything else."""
     places = [table.position.get(name, -1) for name in insert.returning or ()]
     return None if -1 in places or not places else places

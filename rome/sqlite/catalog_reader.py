@@ -120,7 +120,6 @@ class _TableReader:
             if without_rowid
             else next((name for name in ("rowid", "_rowid_", "oid") if name not in columns), None),
             without_rowid=without_rowid,
-            autoincrement=by_rowid and self._metadata(primary[0])[4],
             indexes=indexes,
             foreign_keys=self._foreign_keys(),
             schema=number,

@@ -25,6 +25,5 @@ CLASSES_OF_ONE_NAME: dict[str, str] = {
     "Count": "a request to a store; a mapped class of the proof by increments",
     "Digests": "the digests of keys; the tests of digests in the stores' conformance suite",
     "Outcome": "how one transaction ended, in each of two proofs that know nothing of each other",
-    "Reading": "a comparison that was read; the tests of reading in the stores' conformance suite",
     "Transaction": "a transaction; the record of one in a history",
 }

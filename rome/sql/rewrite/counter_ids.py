@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Column, Table
 from rome.sql.analysis.resolve_names import rowid_names
-from rome.sql.syntax.dml import Insert, RowSource, Span, read_insert, read_insert_at
+from rome.sql.syntax.dml import InsertStatement, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
 from rome.sql.syntax.tokens import Token, TokenReader, tokenize
 
@@ -41,7 +41,7 @@ class ValueRows:
     """The rows of an INSERT … VALUES or INSERT … DEFAULT VALUES, and the statement's text in parts."""
 
     rows: tuple[Row, ...]
-    insert: Insert
+    insert: InsertStatement
 
 
 class Splice(NamedTuple):
@@ -141,7 +141,7 @@ def _apply(sql: str, splices: list[Splice]) -> str:
     return "".join(pieces) + sql[at:]
 
 
-def _splices(sql: str, insert: Insert, table: Table, function: str) -> list[Splice]:
+def _splices(sql: str, insert: InsertStatement, table: Table, function: str) -> list[Splice]:
     assert table.counted is not None
     columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
@@ -154,7 +154,7 @@ def _splices(sql: str, insert: Insert, table: Table, function: str) -> list[Spli
     return splices + list(_change_values(sql, insert, function, place))
 
 
-def _add_column(insert: Insert, table: Table) -> Splice:
+def _add_column(insert: InsertStatement, table: Table) -> Splice:
     """Return the splice that puts the counted column first in the column list, which it writes if there is none."""
     name = _quoted(table.counted or "")
     if insert.columns is not None:
@@ -164,7 +164,7 @@ def _add_column(insert: Insert, table: Table) -> Splice:
     return Splice(after, after, f" ({', '.join((name, *map(_quoted, _insertable_columns(table))))})")
 
 
-def _change_values(sql: str, insert: Insert, function: str, place: int | None) -> Iterator[Splice]:
+def _change_values(sql: str, insert: InsertStatement, function: str, place: int | None) -> Iterator[Splice]:
     for row in insert.values:
         if place is None:
             start = insert.tokens[row[0][0]].start
@@ -175,7 +175,7 @@ def _change_values(sql: str, insert: Insert, function: str, place: int | None) -
             yield Splice(start, end, f"coalesce({sql[start:end]}, {function})")
 
 
-def _change_select(insert: Insert, function: str, place: int | None, width: int) -> list[Splice]:
+def _change_select(insert: InsertStatement, function: str, place: int | None, width: int) -> list[Splice]:
     start, end = insert.tokens[insert.source[0]].start, insert.tokens[insert.source[1] - 1].end
     if place is None:
         head, selected = "rome_rows", f"{function}, rome_rows.*"

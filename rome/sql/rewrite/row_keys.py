@@ -1,10 +1,10 @@
-"""Keys put before the columns of a SELECT: they tell which rows of which tables each row of the result comes from.
+"""Row keys in a SELECT: columns in front of its own that identify the rows of tables each row of the result comes from.
 
     >>> key_select("SELECT a FROM t AS x WHERE b = ?", catalog).sql
     'SELECT "x"."id", a FROM t AS x WHERE b = ?'
 
-That goes where each row of the result comes from one row of each table, or none; where rows are grouped, made distinct
-or united, it does not.
+SELECT … FOR UPDATE locks the rows with these keys. Each row of the result must come from one row of each table, or
+none: a SELECT with GROUP BY, DISTINCT, aggregates or UNION has no row keys.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from rome.sql.syntax.tokens import Token, TokenKind, tokenize
 
 @dataclass(frozen=True, slots=True)
 class KeyedSelect:
-    """A SELECT with keys. Of each table, in their order, its key columns (or rowid) come before the SELECT's own.
+    """A SELECT with the key columns (or the rowid) of each of its tables, in their order, before its own columns.
 
-    `unlimited`: the same without LIMIT and OFFSET, whose parameters it still takes; `limit` and `offset` are those.
+    `unlimited`: the same without its `limit` and `offset`, but with the parameters of these.
     """
 
     sql: str
@@ -36,33 +36,33 @@ class KeyedSelect:
 
 
 def key_select(sql: str, catalog: Catalog) -> KeyedSelect | None:
-    """A SELECT (without a locking clause) with keys; None where its rows are not each of one row of each table."""
-    shape = _shape(sql)
-    if shape is None:
+    """Return a SELECT (without a locking clause) with row keys; None if a row may come from several of a table."""
+    layout = _layout(sql)
+    if layout is None:
         return None
     columns: list[str] = []
     tables: list[Table] = []
-    for name, alias in shape.tables:
+    for name, alias in layout.tables:
         table = catalog.tables.get(name)
         if table is None:
             return None
         tables.append(table)
         columns += [f"{_quoted(alias)}.{_quoted(column)}" for column in table.key or ("rowid",)]
     keys = ", ".join(columns) + ","
-    head, tail = sql[: shape.columns], sql[shape.columns :]
-    unlimited = sql[shape.columns : shape.limit_at] + shape.no_limit
-    return KeyedSelect(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", shape.limit, shape.offset)
+    head, tail = sql[: layout.columns], sql[layout.columns :]
+    unlimited = sql[layout.columns : layout.limit_at] + layout.no_limit
+    return KeyedSelect(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", layout.limit, layout.offset)
 
 
 def without_limit(sql: str) -> str | None:
-    """A SELECT without its LIMIT and OFFSET, whose parameters it still takes; None for a form not known here."""
+    """Return a SELECT without its LIMIT and OFFSET, but with their parameters; None for a form that is not known."""
     limits = _limits(tokenize(sql))
     return None if limits is None else sql[: limits[0]] + limits[-1]
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """What a text tells without a catalog: where its columns begin, its tables and their aliases, its limits."""
+class _SelectLayout:
+    """The layout of a text: where its columns begin, its tables with their aliases, where LIMIT begins."""
 
     columns: int
     tables: tuple[tuple[str, str], ...]
@@ -73,7 +73,7 @@ class _Shape:
 
 
 @lru_cache(maxsize=256)
-def _shape(sql: str) -> _Shape | None:
+def _layout(sql: str) -> _SelectLayout | None:
     normal = normalize(sql)
     tree = None if normal is None else parse(normal)
     tokens = tokenize(sql)
@@ -83,22 +83,23 @@ def _shape(sql: str) -> _Shape | None:
     tables = tuple(_tables(tree))
     if not tables or any(not name for name, _ in tables):
         return None
-    shape = _limits(tokens)
-    return None if shape is None else _Shape(start.end, tables, *shape)
+    layout = _limits(tokens)
+    return None if layout is None else _SelectLayout(start.end, tables, *layout)
 
 
 def _is_row_by_row(tree: exp.Select) -> bool:
+    """Return True if each row of the result comes from one row of each table."""
     if any(tree.args.get(part) for part in ("with_", "with", "distinct", "group", "having", "windows", "qualify")):
         return False
     shown = [*tree.expressions, *([tree.args["order"]] if tree.args.get("order") else ())]
     if any(node.find(exp.AggFunc, exp.Window) for node in shown):
         return False
     terms = [term.this for term in tree.args["order"].expressions] if tree.args.get("order") else []
-    return not any(isinstance(term, exp.Literal) for term in terms)  # ORDER BY 2 counts columns
+    return not any(isinstance(term, exp.Literal) for term in terms)  # ORDER BY 2 refers to a column by its position
 
 
 def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
-    """The tables of FROM, each with the name that qualifies its columns; ("", "") for what is no table by name."""
+    """Yield the name and alias of each table of FROM; ("", "") for an item that is no table."""
     first = tree.args.get("from_") or tree.args.get("from")
     sources = [first.this] if first is not None else []
     sources += [join.this for join in tree.args.get("joins") or ()]
@@ -111,7 +112,7 @@ def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
 
 
 def _limits(tokens: tuple[Token, ...]) -> tuple[int, Source | None, Source | None, str] | None:
-    """Where LIMIT begins, its number and OFFSET's, and a LIMIT that limits nothing; None for a form not known here."""
+    """Return the position, count and offset of LIMIT, and a LIMIT of all rows; None for a form that is not known."""
     depth = 0
     for at, token in enumerate(tokens):
         depth += token.is_op("(") - token.is_op(")")
@@ -128,7 +129,7 @@ def _read_limits(tokens: tuple[Token, ...], at: int) -> tuple[int, Source | None
         token = tokens[place]
         return params[place] if token.kind is TokenKind.PARAM else literal([token])
 
-    # SQLite takes a negative limit for none. The parameters stay in the text, so that the others keep their numbers.
+    # SQLite has no limit if it is negative. The parameters stay in the text, so that all others keep their numbers.
     if len(rest) == 1 and source(at + 1) is not None:
         return tokens[at].start, source(at + 1), None, f"LIMIT min(-1, {rest[0].text})"
     if len(rest) == 3 and rest[1].word() == "OFFSET" and source(at + 1) is not None and source(at + 3) is not None:

@@ -9,7 +9,7 @@
     values {a: ?1, b: 'x'}, where {id: ?2, k: 3}
 
 An INSERT is read once for each text: the rewriter that inserts ids, the planner that looks for the keys of the new
-rows, and point DML all use the same `Insert`.
+rows, and point DML all use the same `InsertStatement`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RowSource(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Insert:
+class InsertStatement:
     """An INSERT or REPLACE, by the positions of its tokens."""
 
     tokens: tuple[Token, ...]
@@ -61,14 +61,14 @@ class Insert:
 
 
 @lru_cache(maxsize=256)
-def read_insert(sql: str) -> Insert | None:
+def read_insert(sql: str) -> InsertStatement | None:
     """Return the INSERT of a text, perhaps after a WITH clause; None if the text is no well-formed INSERT."""
     reader = TokenReader(sql)
     has_with = reader.sees("WITH")
     return read_insert_at(reader, has_with=has_with) if reader.skip_with() else None
 
 
-def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> Insert | None:
+def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> InsertStatement | None:
     """Return the INSERT at the reader's position; None if there is none.
 
     The reader steps over all of it but an upsert clause, and a RETURNING of anything but columns.
@@ -101,7 +101,7 @@ def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> Insert | N
             return None
     source = (start, reader.at)
     returning = _read_returning(reader)
-    return Insert(reader.tokens, table.lower(), head, columns, row_source, source, values, returning, has_with)
+    return InsertStatement(reader.tokens, table.lower(), head, columns, row_source, source, values, returning, has_with)
 
 
 def _read_columns(reader: TokenReader) -> tuple[str, ...]:
