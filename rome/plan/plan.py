@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -24,7 +23,8 @@ class Plan:
     PEP 249's description of the result. `about_schema`: the statement reads the schema itself, so the workspace must
     have all of it. `target`: the table that the statement changes. `values`: the rows of INSERT … VALUES, as far as
     they are known before it runs. `unlimited`, `unlimited_sql`: a function and a text for the query block of the Top-N
-    plan (`reads.topn`) without its LIMIT and OFFSET.
+    plan (`reads.topn`) without its LIMIT and OFFSET. `point_plan`: how to run an INSERT or UPDATE by key without
+    SQLite, put there by `rome.session.point_dml` at the first execution.
     """
 
     statement: Statement
@@ -38,13 +38,7 @@ class Plan:
     target: Table | None = None
     unlimited: Compiled | None = None
     unlimited_sql: str | None = None
-    _direct: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
-
-    def direct(self, make: Callable[[], Any]) -> Any:
-        """Return what `make` returned for this plan when it was called first: how to run it without the workspace."""
-        if not self._direct:
-            self._direct.append(make())
-        return self._direct[0]
+    point_plan: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def point_step(self) -> Step | None:

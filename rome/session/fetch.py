@@ -16,6 +16,7 @@ from rome.sql.planner.bind import bind_step
 from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
+from rome.storage.store import Request
 from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.transaction import Transaction
 
@@ -34,6 +35,12 @@ class PlanFetch:
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[TableRequest]:
         """What a step asks for with set number `at` of the parameters."""
+        request = step.point_lookup.request(parameters) if step.point_lookup else None
+        requests = (request,) if request is not None else self._bind(step, at, parameters)
+        targets = self._targets[at][step.table_ref] = [TableRequest(step.table, request) for request in requests]
+        return targets
+
+    def _bind(self, step: Step, at: int, parameters: Parameters) -> tuple[Request, ...]:
         rows_of = None if self._in_turn or not step.depends_on else partial(self._rows_of, at)
         # A changed row may come before those that a limit counts.
         limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
@@ -45,8 +52,7 @@ class PlanFetch:
         if only is not step and len(requests) > 1:
             # The first rows of several ranges, each by itself, are not the first ones of all.
             requests = bind_step(only, parameters, rows_of, statistics=statistics)
-        targets = self._targets[at][step.table_ref] = [TableRequest(step.table, request) for request in requests]
-        return targets
+        return requests
 
     def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
         source = self.reads.by_table_ref[table_ref]

@@ -55,7 +55,9 @@ def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointU
     workspace = transaction.workspace
     if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
         return None
-    found: PointInsert | PointUpdate | None = plan.direct(lambda: point_plan(plan, transaction.catalog))
+    if not plan.point_plan:
+        plan.point_plan.append(point_plan(plan, transaction.catalog))
+    found: PointInsert | PointUpdate | None = plan.point_plan[0]
     return found
 
 

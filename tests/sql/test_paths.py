@@ -219,7 +219,10 @@ def test_what_views_and_triggers_mention_is_read_whole(sql: str, whole: set[str]
 
 def bound(sql: str, parameters: Any = ()) -> tuple[Request, ...]:
     (step,) = plan_reads(sql, CATALOG).steps
-    return bind_step(step, parameters, lambda _: ())
+    found = bind_step(step, parameters, lambda _: ())
+    if step.point_lookup is not None and Whole not in map(type, found):
+        assert step.point_lookup.request(tuple(parameters)) in (None, *found)
+    return found
 
 
 def rows_of(name: str) -> bytes:

@@ -76,11 +76,9 @@ def bind_step(
     must return all known rows of its table: of rows with the same place in the order, SQLite may take any.
 
     `statistics`: tell by the size of the table whether so many keys cost more than a full scan.
+
+    Point lookups with parameters that need no conversion do not need this (`Step.point_lookup`).
     """
-    if step.point_lookup is not None:
-        request = step.point_lookup.request(parameters)
-        if request is not None:
-            return (request,)
     binding = _Binding(step.table, parameters, rows_of or _no_rows, statistics)
     try:
         limit = number_of(step.limit, parameters) if limited and step.limit else None
