@@ -8,6 +8,7 @@ import pytest
 from docutils.core import publish_doctree
 
 import rome
+from tests.versions import needs_sqlalchemy_2
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")))
@@ -23,6 +24,7 @@ def _empty_database(monkeypatch):
     rome.drop_database("rome+memory:///app")
 
 
+@needs_sqlalchemy_2
 @pytest.mark.filterwarnings("ignore:pandas only supports SQLAlchemy")
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
 def test_example_runs(example, capsys):

@@ -27,3 +27,8 @@ CLASSES_OF_ONE_NAME: dict[str, str] = {
     "Outcome": "how one transaction ended, in each of two proofs that know nothing of each other",
     "Transaction": "a transaction; the record of one in a history",
 }
+
+PLACEHOLDERS: dict[str, str] = {
+    "rome.fancy": "the store that docs/architecture/add-a-store.rst writes",
+    "adapters/rome_discovery/SERVICE/api.py": "the service that docs/architecture/add-a-service.rst adds",
+}
