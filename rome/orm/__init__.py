@@ -1,17 +1,17 @@
-"""The facade of ROME for programs that use SQLAlchemy's ORM.
+"""Helpers for programs that use SQLAlchemy's ORM.
 
-Nothing here is needed to use ROME: any SQLAlchemy program runs on a `rome+…` URL. What this adds:
+They are optional: any SQLAlchemy program runs on a `rome+…` URL without them.
 
-    Session, Query            work without an engine in hand            session.py, query.py, config.py
-    Entity                    objects that save themselves              entity.py
-    model_query, soft_delete  rows marked as deleted                    query.py, soft_deletion.py
-    update_on_match           compare and swap of one row               update_match.py
-    retry_on_conflict,        transactions that are run again           retry.py
+    Session, Query            sessions and queries that find their engine     session.py, query.py, config.py
+    Entity                    objects that save themselves                    entity.py
+    model_query, soft_delete  rows marked as deleted                          query.py, soft_deletion.py
+    update_on_match           compare and swap of one row                     update_match.py
+    retry_on_conflict,        retry transactions after a conflict             retry.py
     run_transaction
-    create_once               get or create, never twice            locking.py
-    fence                     a lock that guards a session's commit locking.py
+    create_once               get or create, under a distributed lock         locking.py
+    fence                     a lock that fences a session's commit           locking.py
 
-It is made for SQLAlchemy 2.0 and newer. On 1.4 importing it is an ImportError; the rest of ROME works there.
+This package needs SQLAlchemy 2.0 or newer; on 1.4 its import raises ImportError. The rest of ROME supports 1.4.
 """
 
 import sqlalchemy

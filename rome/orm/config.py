@@ -1,16 +1,16 @@
-"""Which database a session without an engine talks to, and the engines of this process.
+"""Find the database URL for a session without an engine, and keep the engines of this process.
 
-The URL is looked for in this order:
+The URL is looked up in this order:
 
 1. the argument: `Session(url=...)`;
 2. the environment: `ROME_URL`;
 3. a file in INI format: the one that `ROME_CONF` names, else the first of `./rome.conf`, `~/.rome.conf` and
-   `/etc/rome/rome.conf` that exists. It says
+   `/etc/rome/rome.conf` that exists. It contains
 
        [rome]
        url = rome+redis://localhost:6379/app
 
-   or, in the words of earlier versions of ROME, which always used one unnamed database,
+   or, in the format of earlier versions of ROME, which had a single unnamed database,
 
        [Rome]
        backend = redis
@@ -19,9 +19,8 @@ The URL is looked for in this order:
 
    which means rome+redis://127.0.0.1:6379/rome.
 
-There is one engine for each URL and process, however many sessions and threads ask for it: an engine owns the pool of
-connections, and through it their caches. A forked child begins without engines, so that it shares no socket with its
-parent.
+All sessions and threads of a process share one engine for each URL, because the engine owns the connection pool and its
+caches. A forked child starts without engines, so it shares no socket with its parent.
 """
 
 from __future__ import annotations
@@ -38,32 +37,32 @@ import rome.url
 from rome.errors import InterfaceError
 
 FILES = ("rome.conf", "~/.rome.conf", "/etc/rome/rome.conf")
-"""Where the configuration file is looked for when ROME_CONF names none."""
+"""The configuration files to look for if ROME_CONF is not set."""
 
 LEGACY_DATABASE = "rome"
-"""The database that the legacy keys lead to."""
+"""The database of a legacy configuration."""
 
 _lock = Lock()
 _engines: dict[URL, Engine] = {}
-"""The engines of this process. Guarded by `_lock`."""
+"""URL → the engine of this process. Guarded by `_lock`."""
 
 
 def find_url() -> str:
-    """The URL from the environment or the configuration file. Raises InterfaceError when there is none."""
+    """Return the URL from the environment or the configuration file. Raises InterfaceError if there is none."""
     url = os.environ.get("ROME_URL")
     if url:
         return url
     path = _find_file()
     if path is None:
         raise InterfaceError(
-            "no database URL: give Session(url=...), or set ROME_URL in the environment, or write `url = ...` under "
-            f"[rome] in a file that ROME_CONF names or in one of {', '.join(FILES)}"
+            "no database URL: pass Session(url=...), set ROME_URL in the environment, or write `url = ...` under "
+            f"[rome] in the file that ROME_CONF names or in one of {', '.join(FILES)}"
         )
     return read_url(path)
 
 
 def read_url(path: Path) -> str:
-    """The URL that a configuration file states. Raises InterfaceError that names the file and what is wrong in it."""
+    """Return the URL of a configuration file. Raises InterfaceError, which names the file and the problem."""
     parser = ConfigParser(interpolation=None)
     try:
         parser.read_string(path.read_text(encoding="utf-8"), source=str(path))
@@ -78,7 +77,7 @@ def read_url(path: Path) -> str:
 
 
 def engine_for(url: str | URL | None = None) -> Engine:
-    """This process's engine for a URL; without one, for the URL that is configured."""
+    """Return this process's engine for a URL, by default the configured one."""
     key = make_url(find_url() if url is None else url)
     with _lock:
         engine = _engines.get(key)
@@ -88,7 +87,7 @@ def engine_for(url: str | URL | None = None) -> Engine:
 
 
 def dispose_engines() -> None:
-    """Close the pooled connections of every engine of this process, and forget the engines."""
+    """Close the pooled connections of every engine of this process and remove the engines."""
     with _lock:
         engines = list(_engines.values())
         _engines.clear()
@@ -105,24 +104,26 @@ def _find_file() -> Path | None:
 
 
 def _legacy_url(parser: ConfigParser, path: Path) -> str:
-    """The keys of [Rome] as a URL."""
+    """Return the URL for the keys of a legacy configuration."""
     backend = parser.get("Rome", "backend").strip().lower()
     if backend != "redis":
         raise InterfaceError(
-            f"unknown backend {backend!r} under [Rome] in {path}: only redis is understood there; "
+            f"unknown backend {backend!r} under [Rome] in {path}: only redis is supported there; "
             "other stores are named by `url` under [rome]"
         )
     if parser.get("Cluster", "redis_cluster_enabled", fallback="false").strip().lower() in ("true", "yes", "on", "1"):
-        raise InterfaceError(f"redis_cluster_enabled in {path}: the old keys name one server; write `url` under [rome]")
+        raise InterfaceError(
+            f"redis_cluster_enabled in {path}: a legacy configuration supports one server; use `url` under [rome]"
+        )
     port = parser.get("Rome", "port", fallback="6379").strip()
     if not port.isdecimal():
-        raise InterfaceError(f"the port under [Rome] in {path} is no number: {port!r}")
+        raise InterfaceError(f"the port under [Rome] in {path} is not a number: {port!r}")
     host = parser.get("Rome", "host", fallback="127.0.0.1").strip()
     return str(rome.url.URL(store="redis", database=LEGACY_DATABASE, host=host, port=int(port)))
 
 
 def _begin_child() -> None:
-    """In a forked child: drop the parent's engines without touching their sockets."""
+    """Drop the parent's engines in a forked child, without closing their sockets."""
     global _lock
     _lock = Lock()  # another thread of the parent may have held the old one
     engines = list(_engines.values())

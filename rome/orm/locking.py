@@ -1,4 +1,4 @@
-"""Sessions and locks: commits that a lock guards, and objects that are created once.
+"""Locks for sessions: fence a commit with a lock, and create an object exactly once.
 
 >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 >>> from rome.orm import Session
@@ -43,10 +43,10 @@ _TIMEOUT = 60.0
 
 
 def fence(session: orm.Session, lock: Lock, **bind_arguments: Any) -> None:
-    """Let a lock that is held guard the session's transaction: `rome.dbapi.Connection.fence`, whose errors it raises.
+    """Fence the session's transaction with a lock that is held: its commit fails if the lock is lost by then.
 
-    The transaction begins here, if there is none; a later one is not guarded. `bind_arguments` (`mapper=Model`) tell
-    which database is meant, where a session has several.
+    This begins the transaction if there is none; later transactions are not fenced. For a session with several
+    databases, `bind_arguments` (`mapper=Model`) choose one. Raises the errors of `rome.dbapi.Connection.fence`.
     """
     _driver(session, bind_arguments).fence(lock)
 
@@ -60,15 +60,17 @@ def create_once(
     ttl: float = _TTL,
     timeout: float = _TIMEOUT,
 ) -> tuple[_T, bool]:
-    """The object whose attributes are as `key` says, and whether it was created, by this call, with `values`.
+    """Return the object with the attributes in `key`, and True if this call created it, with `values`.
 
-    Of all who call it with an equal key at a time, on any machine, one creates the object and the others get it,
-    whether or not a constraint says that the key is unique. An object that is there is found without a lock.
+    Of all concurrent calls with an equal key, on any machine, one creates the object and the others get it, even if no
+    constraint makes the key unique. An existing object is found without a lock. `values` may be a function.
 
-    With a session in no transaction, it is created and committed here. With one that is in a transaction, the object
-    is part of that, and the lock is kept to its end; there, Conflict is raised if the object has been created since
-    the transaction began to read, so that it can't see it: run the transaction again. `values` may be a function.
-    Raises LockTimeout, LockLost (from a commit as SQLAlchemy's OperationalError), IntegrityError for other constraints.
+    If the session is in no transaction, the object is created and committed. Otherwise it is created in the session's
+    transaction, and the lock is held until that ends. Then this raises Conflict if the object was created after the
+    transaction's snapshot, which therefore does not show it: run the transaction again.
+
+    Raises LockTimeout, LockLost (from a commit: SQLAlchemy's OperationalError), and IntegrityError for other
+    constraints.
     """
     joined = session.in_transaction()
     found = _find(session, model, key)
@@ -87,7 +89,7 @@ def create_once(
 def _create_alone(
     session: orm.Session, model: type[_T], key: Mapping[str, Any], values: Values, lock: Lock
 ) -> tuple[_T, bool]:
-    """Look again under the lock; create and commit."""
+    """Look for the object again under the lock, else create it, and commit."""
     with lock:
         found = _find(session, model, key)
         if found is not None:
@@ -97,7 +99,7 @@ def _create_alone(
             created = _add(session, model, key, values)
             session.commit()
         except IntegrityError:
-            # Perhaps somebody has created it without asking for the lock.
+            # Another client may have created it without the lock.
             session.rollback()
             found = _find(session, model, key)
             if found is None:
@@ -111,13 +113,13 @@ def _create_alone(
 
 
 def _create_within(session: orm.Session, model: type[_T], key: Mapping[str, Any], values: Values, lock: Lock) -> _T:
-    """Create in the session's transaction, which may be older than what former holders of the lock have committed."""
+    """Create the object in the session's transaction, whose snapshot may not show commits of previous lock holders."""
     lock.acquire()
     _release_at_end(session, lock)
     mapper = inspect(model)
-    with orm.Session(session.get_bind(mapper).engine) as newest:
-        if _find(newest, model, key) is not None:
-            raise Conflict(f"conflict: {lock.name} has been created since this transaction began; run it again")
+    with orm.Session(session.get_bind(mapper).engine) as other:
+        if _find(other, model, key) is not None:
+            raise Conflict(f"conflict: {lock.name} was created after this transaction began; run it again")
     _driver(session, {"mapper": mapper}).fence(lock, late=True)
     created = _add(session, model, key, values)
     session.flush()
@@ -125,7 +127,7 @@ def _create_within(session: orm.Session, model: type[_T], key: Mapping[str, Any]
 
 
 _LOCKS = f"{__name__} locks"
-"""Where a session's `info` has the locks to be released at the end of its transaction."""
+"""The key in a session's `info` for the locks to release at the end of its transaction."""
 
 
 def _release_at_end(session: orm.Session, lock: Lock) -> None:
@@ -138,7 +140,7 @@ def _release_at_end(session: orm.Session, lock: Lock) -> None:
 def _release_all(session: orm.Session, transaction: SessionTransaction) -> None:
     if transaction.parent is None:
         while session.info[_LOCKS]:
-            # The commit has told already whether the lock was lost.
+            # If the lock was lost, the commit has raised the error already.
             with contextlib.suppress(OperationalError):
                 session.info[_LOCKS].pop().release()
 
@@ -157,5 +159,5 @@ def _add(session: orm.Session, model: type[_T], key: Mapping[str, Any], values: 
 def _driver(session: orm.Session, bind_arguments: dict[str, Any]) -> Connection:
     driver = session.connection(bind_arguments=bind_arguments).connection.driver_connection
     if not isinstance(driver, Connection):
-        raise InterfaceError("locks of ROME guard sessions on ROME databases only")
+        raise InterfaceError("ROME's locks fence sessions on ROME databases only")
     return driver

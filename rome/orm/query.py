@@ -1,15 +1,15 @@
-"""SQLAlchemy's Query, able to run without a session, and with the verbs for rows that are marked as deleted.
+"""SQLAlchemy's Query, which can also run without a session, with methods for soft deletion.
 
-A query that has a session is SQLAlchemy's in every respect: its objects belong to the session, and its changes to the
-session's transaction. A query without one is *stand-alone*:
+A query with a session behaves like SQLAlchemy's: its objects belong to the session, its changes to the session's
+transaction. A query without a session is *stand-alone*:
 
-* each call that runs it (`all`, `first`, `one`, iteration, `count`, `update` …) is one transaction in a session of its
-  own on the configured database, committed and closed when the call returns. So it always sees the newest version, may
-  be shared between threads, and holds no connection between calls;
-* the objects it answers are *detached*: whatever the query loaded can be read, for as long as one likes and from any
-  thread. Relationships that it did not load can't be followed any more (SQLAlchemy says so with DetachedInstanceError):
-  name them in the query, `.options(selectinload(Server.disks))`, or use a session;
-* to write a detached object back, `session.add(it)` or, where the model is an `Entity`, `it.save()`.
+* Each call that runs it (`all`, `first`, `one`, iteration, `count`, `update` …) is one transaction in a temporary
+  session on the configured database. It is committed and closed before the call returns. So each call reads the newest
+  version, the query may be shared between threads, and it holds no connection between calls.
+* Its objects are *detached*: everything that the query loaded can be read at any time and in any thread. Relationships
+  that it did not load raise DetachedInstanceError: load them with the query, `.options(selectinload(Server.disks))`, or
+  use a session.
+* To write a detached object back, use `session.add(object)` or, for an `Entity`, `object.save()`.
 
     >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
     >>> from rome.orm import Entity, Query, engine_for
@@ -45,16 +45,16 @@ _T = TypeVar("_T", bound=Any)
 _O = TypeVar("_O")
 
 Owner = orm.Session | orm.scoped_session[Any]
-"""What a query may belong to."""
+"""The session of a query."""
 
 Synchronize = Literal[False, "auto", "evaluate", "fetch"]
-"""How objects of the session learn of an UPDATE or DELETE, as in SQLAlchemy."""
+"""How an UPDATE or DELETE updates the session's objects, as in SQLAlchemy."""
 
 
 class Query(orm.Query[_T]):
-    """`Query(A)`, `Query(A, B)`, `Query(A.id, func.count())`: stand-alone, or with `session=` part of a session.
+    """`Query(A)`, `Query(A, B)`, `Query(A.id, func.count())`: stand-alone, or with `session=` in a session.
 
-    SQLAlchemy's own way to make one, `Query([A, B], session)`, works as well.
+    SQLAlchemy's form, `Query([A, B], session)`, works as well.
     """
 
     @overload
@@ -65,21 +65,21 @@ class Query(orm.Query[_T]):
 
     def __init__(self, *entities: Any, session: Owner | None = None) -> None:
         if entities and (entities[-1] is None or isinstance(entities[-1], orm.Session | orm.scoped_session)):
-            *entities, session = entities  # type: ignore[assignment]  # as SQLAlchemy makes queries
+            *entities, session = entities  # type: ignore[assignment]  # SQLAlchemy's form
         if len(entities) == 1 and isinstance(entities[0], list | tuple):
             (entities,) = entities
-        super().__init__(entities, session)  # type: ignore[arg-type]  # a scoped_session stands for a Session
+        super().__init__(entities, session)  # type: ignore[arg-type]  # a scoped_session acts as a Session
 
     @contextmanager
     def _attached(self) -> Iterator[Query[_T]]:
-        """This query; or, when it is stand-alone, the same query within a transaction of its own."""
+        """Yield this query, or if it is stand-alone, the same query in a temporary session's transaction."""
         if self.session is not None:
             yield self
             return
         with orm.Session(engine_for(), expire_on_commit=False, query_cls=Query) as session, session.begin():
             yield self.with_session(session)
 
-    # SQLAlchemy documents these; here they only gain a session to run in.
+    # These are documented by SQLAlchemy; a stand-alone query gets a session to run in.
 
     def all(self) -> list[_T]:  # noqa: D102
         with self._attached() as query:
@@ -130,26 +130,25 @@ class Query(orm.Query[_T]):
             return super(Query, query).delete(synchronize_session, delete_args)
 
     def read_deleted(self, read_deleted: ReadDeleted) -> Query[_T]:
-        """See live rows ('no'), all rows ('yes') or deleted rows ('only') of the query's first entity.
+        """Select live rows ('no'), all rows ('yes') or deleted rows ('only') of the query's first entity.
 
-        A model without a column `deleted` has only live rows. Raises InvalidRequestError where there is no such thing.
+        A model without a column `deleted` has only live rows; 'only' raises InvalidRequestError for it.
         """
         condition = visible(self._first_entity(), read_deleted)
         return self if condition is None else self.filter(condition)
 
     def soft_delete(self, synchronize_session: Synchronize = "evaluate") -> int:
-        """Mark the rows of this query as deleted, in one UPDATE; answer how many there were.
+        """Mark the rows of this query as deleted, in one UPDATE. Return their number.
 
-        Sets `deleted` to the row's id (True where it is a boolean) and `deleted_at` to now; `updated_at` keeps its
-        value.
-        Rows that are marked already are marked anew: filter with `read_deleted('no')` to leave them.
-        Raises InvalidRequestError when the model has not the columns for it.
+        This sets `deleted` to the row's id (True if it is a boolean) and `deleted_at` to now, and keeps `updated_at`.
+        Rows that are marked already are marked again, unless `read_deleted('no')` excludes them. Raises
+        InvalidRequestError if the model lacks the columns for it.
         """
         entity = self._first_entity()
-        manner = soft_deletion(entity)
-        values: dict[Any, Any] = {"deleted": manner.mark_sql(), "deleted_at": utcnow()}
-        if "updated_at" in manner.mapper.column_attrs:
-            values["updated_at"] = entity.updated_at  # else its onupdate would set it
+        markers = soft_deletion(entity)
+        values: dict[Any, Any] = {"deleted": markers.mark_sql(), "deleted_at": utcnow()}
+        if "updated_at" in markers.mapper.column_attrs:
+            values["updated_at"] = entity.updated_at  # otherwise its onupdate would change it
         return self.update(values, synchronize_session)
 
     def update_on_match(
@@ -163,7 +162,7 @@ class Query(orm.Query[_T]):
         process_query: Callable[[Query[_T]], Query[_T]] | None = None,
         handle_failure: Callable[[Query[_T]], bool | None] | None = None,
     ) -> _T:
-        """UPDATE the one row that is as the specimen says; see `rome.orm.update_match.update_on_match`."""
+        """Update the one row that matches the specimen: see `rome.orm.update_match.update_on_match`."""
         with self._attached() as query:
             return update_match.update_on_match(
                 query,
@@ -179,7 +178,7 @@ class Query(orm.Query[_T]):
     def _first_entity(self) -> Any:
         entity = next((found["entity"] for found in self.column_descriptions if found["entity"] is not None), None)
         if entity is None:
-            raise InvalidRequestError(f"this query is about no mapped class: {self}")
+            raise InvalidRequestError(f"this query has no mapped class: {self}")
         return entity
 
 
@@ -190,10 +189,10 @@ def model_query(
     *,
     read_deleted: ReadDeleted | None = None,
 ) -> Query[Any]:
-    """The query that a service begins with: of a model (or of `args`, columns of it), deleted rows left out.
+    """Return a query of a model, or of `args` (its columns), by default without deleted rows.
 
-    `context` is a session; or an object with the attributes `session` and, as services have it, `read_deleted`, which
-    counts where the argument is not given; or None for a stand-alone query.
+    `context` is a session; or an object with a `session` and, like the contexts of services, a `read_deleted`, which is
+    the default of the argument; or None for a stand-alone query.
 
     >>> from types import SimpleNamespace
     >>> from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column

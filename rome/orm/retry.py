@@ -1,20 +1,20 @@
-"""Running a transaction again after a conflict.
+"""Retry transactions after a conflict.
 
-ROME's transactions do not wait for each other: of two that write the same row, the second to commit is refused with
-`rome.errors.Conflict`, and nothing of it is kept. Run again, it starts from what the first one wrote. (The same holds
-of `SnapshotTooOld`: the transaction took so long that its read version is gone.) SQLAlchemy hands both on as
-`sqlalchemy.exc.OperationalError`, oslo.db as DBDeadlock; both are recognised, and so are the bare errors.
+ROME's transactions do not wait for each other. Of two that write the same row, the second to commit gets
+`rome.errors.Conflict`, and nothing of it is stored. When it is run again, it reads what the first one wrote. (The same
+holds for `SnapshotTooOld`: the transaction took so long that its snapshot is gone.) SQLAlchemy wraps both in
+`sqlalchemy.exc.OperationalError`, oslo.db in DBDeadlock; the retry recognizes both, and the unwrapped errors.
 
-What is run again must be the whole transaction, its reads included: they are what has become stale. Hence
+The whole transaction must be run again, including its reads, because what it read is stale:
 
-* `run_transaction(session_factory, fn)` makes a session for each attempt;
-* `@retry_on_conflict` is for a function that opens its session itself, or is handed one that is in no transaction yet;
-* neither repeats a part of a transaction. Within another retried function, or with a session whose transaction has
-  begun, the function runs once, and its conflict goes up to the owner of the transaction, who can repeat all of it;
-* the function should touch nothing but the database: whatever else it does, it does once for each attempt.
+* `run_transaction(session_factory, fn)` creates a session for each attempt.
+* `@retry_on_conflict` is for a function that opens its own session, or gets one that is not in a transaction.
+* Neither repeats a part of a transaction. Inside another retried function, or with a session that is in a transaction,
+  the function runs once, and its conflict propagates to the owner of the transaction, who can repeat all of it.
+* The function's side effects outside the database happen once for each attempt.
 
-Between attempts there is a pause, random so that rivals do not meet again: of at most `base_ms` before the second
-attempt, of at most twice as much before each next one, and never longer than `cap_ms`.
+The pause between attempts is random, so that competing transactions do not meet again. It is at most `base_ms` before
+the second attempt; the maximum doubles with each attempt, up to `cap_ms`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ BASE_MS = 2.0
 CAP_MS = 200.0
 
 _retrying: ContextVar[bool] = ContextVar("rome_retrying", default=False)
-"""Whether a retried function is at work further up in this thread or task."""
+"""True inside a retried function, in this thread or task."""
 
 
 def is_conflict(error: BaseException | None) -> bool:
-    """Whether this error, or the one that SQLAlchemy or oslo.db wrapped in it, says: run the transaction again.
+    """Return True if this error, or one that SQLAlchemy or oslo.db wrapped in it, means: run the transaction again.
 
     >>> is_conflict(Conflict("servers 7 was written by another commit"))
     True
@@ -78,10 +78,10 @@ def retry_on_conflict(
     base_ms: float = BASE_MS,
     cap_ms: float = CAP_MS,
 ) -> Callable[..., Any]:
-    """Decorate a function that is a whole transaction, to be run again while it ends in a conflict.
+    """Decorate a function that is a whole transaction, to run it again as long as it ends in a conflict.
 
-    Sessions among its arguments that are in no transaction are rolled back after an attempt that failed. With one that
-    is in a transaction already, the function runs once: see above.
+    If none of the sessions among its arguments is in a transaction, they are rolled back after a failed attempt.
+    Otherwise the function runs once, as explained above.
 
     >>> tries = []
     >>> @retry_on_conflict(attempts=3, base_ms=0)
@@ -93,13 +93,13 @@ def retry_on_conflict(
     >>> reserve(), len(tries)
     ('reserved', 3)
 
-    When the last attempt fails too, its error surfaces, with a note that counts the attempts.
+    If the last attempt fails, too, its error is raised with a note that has the number of attempts.
     """
     if function is None:
         return functools.partial(retry_on_conflict, attempts=attempts, base_ms=base_ms, cap_ms=cap_ms)
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise TypeError(f"{function.__qualname__} can't be run again: it is a coroutine or generator function")
-    _check(attempts, base_ms, cap_ms)
+    _check_arguments(attempts, base_ms, cap_ms)
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -129,10 +129,10 @@ def run_transaction(
     base_ms: float = BASE_MS,
     cap_ms: float = CAP_MS,
 ) -> _R:
-    """Call `fn(session)` in a new session and commit; after a conflict, do it again. Answers what `fn` answered.
+    """Call `fn(session)` in a new session and commit; repeat that after a conflict. Return what `fn` returned.
 
-    `session_factory` is `rome.orm.Session`, a sessionmaker, or whatever else makes sessions. The session is closed in
-    the end, so let `fn` answer values; objects remain readable where the factory says `expire_on_commit=False`.
+    `session_factory` is `rome.orm.Session`, a sessionmaker, or any other function that creates sessions. The session is
+    closed at the end, so `fn` should return values; objects stay readable if the factory has `expire_on_commit=False`.
 
     >>> from functools import partial
     >>> from sqlalchemy import text
@@ -140,15 +140,15 @@ def run_transaction(
     >>> run_transaction(partial(Session, url="rome+memory:///retry"), lambda session: session.scalar(text("SELECT 1")))
     1
 
-    Raises InvalidRequestError when the factory answers a session whose transaction has begun: only the owner of a
+    Raises InvalidRequestError if the factory returns a session that is in a transaction: only the owner of a
     transaction can run it again.
     """
-    _check(attempts, base_ms, cap_ms)
+    _check_arguments(attempts, base_ms, cap_ms)
 
     def attempt() -> _R:
         session = session_factory()
         if session.in_transaction():
-            raise InvalidRequestError("run_transaction needs a new session: this one's transaction has begun already")
+            raise InvalidRequestError("run_transaction needs a new session; this one is in a transaction")
         with session, session.begin():
             return fn(session)
 
@@ -156,7 +156,7 @@ def run_transaction(
 
 
 def _sessions(values: Iterable[object]) -> Iterator[orm.Session]:
-    """The sessions among these values; of a scoped_session, this scope's."""
+    """Yield the sessions among these values; for a scoped_session, that of the current scope."""
     for value in values:
         if isinstance(value, orm.scoped_session):
             yield value()
@@ -164,9 +164,9 @@ def _sessions(values: Iterable[object]) -> Iterator[orm.Session]:
             yield value
 
 
-def _check(attempts: int, base_ms: float, cap_ms: float) -> None:
+def _check_arguments(attempts: int, base_ms: float, cap_ms: float) -> None:
     if attempts < 1 or base_ms < 0 or cap_ms < 0:
-        raise ValueError(f"attempts={attempts} is at least 1, base_ms={base_ms} and cap_ms={cap_ms} at least 0")
+        raise ValueError(f"attempts={attempts} must be at least 1, base_ms={base_ms} and cap_ms={cap_ms} at least 0")
 
 
 def _repeat(attempt: Callable[[], _R], attempts: int, base_ms: float, cap_ms: float) -> _R:
@@ -174,7 +174,7 @@ def _repeat(attempt: Callable[[], _R], attempts: int, base_ms: float, cap_ms: fl
         return attempt()
     for done, limit_ms in enumerate(_pauses(base_ms, cap_ms), start=1):
         try:
-            with _marked():
+            with _inside_retry():
                 return attempt()
         except Exception as error:
             if not is_conflict(error):
@@ -182,12 +182,12 @@ def _repeat(attempt: Callable[[], _R], attempts: int, base_ms: float, cap_ms: fl
             if done >= attempts:
                 error.add_note(f"rome.orm.retry gave up after {done} attempt{'s' if done > 1 else ''}")
                 raise
-        _sleep(random.uniform(0, limit_ms) / 1000)  # noqa: S311 - spreads rivals, guards nothing
+        _sleep(random.uniform(0, limit_ms) / 1000)  # noqa: S311 - no secret
     raise AssertionError("pauses do not end")
 
 
 def _pauses(base_ms: float, cap_ms: float) -> Iterator[float]:
-    """The longest pause after each attempt, in milliseconds: doubling, up to the cap."""
+    """Yield the longest pause after each attempt, in milliseconds: doubling, up to the cap."""
     limit = min(base_ms, cap_ms)
     while True:
         yield limit
@@ -195,7 +195,7 @@ def _pauses(base_ms: float, cap_ms: float) -> Iterator[float]:
 
 
 @contextmanager
-def _marked() -> Iterator[None]:
+def _inside_retry() -> Iterator[None]:
     token = _retrying.set(True)
     try:
         yield

@@ -1,4 +1,4 @@
-"""SQLAlchemy's Session, which finds its database by itself."""
+"""SQLAlchemy's Session with the configured database as its default."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _O = TypeVar("_O", bound=Any)
 
 
 class Session(orm.Session):
-    """A Session that needs no engine: `Session()` is on the configured database, `Session(url=...)` on the one named.
+    """A Session that needs no engine: `Session()` uses the configured database, `Session(url=...)` that of the URL.
 
-    Everything else is SQLAlchemy's, with its keyword arguments and defaults; `bind` (an engine or connection) wins over
-    `url`, and `binds` alone is enough too. Its `query` makes `rome.orm.Query`s.
+    Otherwise it is SQLAlchemy's, with the same arguments and defaults. `bind` (an engine or connection) takes
+    precedence over `url`; `binds` alone is enough, too. `query` returns a `rome.orm.Query`.
 
     >>> from sqlalchemy import text
     >>> with Session(url="rome+memory:///session") as session:
     ...     session.scalar(text("SELECT 6 * 7"))
     42
 
-    Raises InterfaceError when neither argument nor environment nor file names a database.
+    Raises InterfaceError if neither the arguments nor the environment nor a file name a database.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class Session(orm.Session):
             bind = engine_for(url)
         super().__init__(bind, binds=binds, query_cls=query_cls, **options)
 
-    @overload  # type: ignore[override]  # narrower: SQLAlchemy's overloads answer its own Query
+    @overload  # type: ignore[override]  # narrower: SQLAlchemy's overloads return its own Query
     def query(self, entity: type[_O], /) -> Query[_O]: ...
 
     @overload
     def query(self, *entities: Any, **options: Any) -> Query[Any]: ...
 
     def query(self, *entities: Any, **options: Any) -> orm.Query[Any]:
-        """A query of these entities that belongs to this session."""
+        """Return a query of these entities in this session."""
         query: orm.Query[Any] = super().query(*entities, **options)
         return query

@@ -1,6 +1,6 @@
-"""Rows that are marked as deleted instead of being removed: what a model's columns say about it.
+"""Soft deletion: rows that are marked as deleted instead of being removed.
 
-A model takes part when it has a column `deleted`; three kinds are in use:
+A model supports it if it has a column `deleted`, of one of three kinds:
 
     type of `deleted`      live row            deleted row
     Boolean                False               True
@@ -8,8 +8,8 @@ A model takes part when it has a column `deleted`; three kinds are in use:
                                                name again, and any number of deleted rows of that name
     text                   the default         the row's own id as text
 
-`deleted_at` takes the time of the deletion, in UTC without a time zone. `updated_at`, if there is one, keeps its value:
-it says when the row's content last changed, and the deletion has a column of its own.
+`deleted_at` gets the time of the deletion, in UTC without a time zone. `updated_at`, if there is one, keeps its value:
+it is the time of the last change of the row's content.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.types import TypeEngine
 
 ReadDeleted = Literal["no", "yes", "only"]
-"""Which rows a query sees: the live ones, all, or the deleted ones only."""
+"""Which rows a query selects: live ones, all, or deleted ones only."""
 
 
 @dataclass(frozen=True)
 class SoftDeletion:
-    """How one model marks its rows. `live` is the value of `deleted` in a live row; `key` is the attribute whose value
-    a deleted row bears there, None where it bears True.
+    """How a model marks its rows as deleted.
+
+    `live` is the value of `deleted` in a live row. `key` is the attribute whose value is stored in `deleted` of a
+    deleted row; None if True is stored.
     """
 
     mapper: Mapper[Any]
@@ -38,14 +40,14 @@ class SoftDeletion:
     key: str | None
 
     def mark_row(self, row: Any) -> object:
-        """The value of `deleted` that marks this row, a mapped object."""
+        """Return the value of `deleted` that marks this row, a mapped object."""
         if self.key is None:
             return True
         own = getattr(row, self.key)
         return str(own) if isinstance(self.live, str) else own
 
     def mark_sql(self) -> object:
-        """The same for an UPDATE of any number of rows."""
+        """Return the value as an SQL expression, for an UPDATE of any number of rows."""
         if self.key is None:
             return True
         own = getattr(self.mapper.class_, self.key)
@@ -53,9 +55,9 @@ class SoftDeletion:
 
 
 def soft_deletion(entity: Any) -> SoftDeletion:
-    """How the rows of this entity (a mapped class or an alias of it) are marked as deleted.
+    """Return how rows of this entity (a mapped class or an alias) are marked as deleted.
 
-    Raises InvalidRequestError that names the column which the model lacks.
+    Raises InvalidRequestError, which names the column that the model lacks.
     """
     mapper = _mapper(entity)
     missing = [name for name in ("deleted", "deleted_at") if name not in mapper.column_attrs]
@@ -68,12 +70,12 @@ def soft_deletion(entity: Any) -> SoftDeletion:
 
 
 def visible(entity: Any, read_deleted: ReadDeleted) -> ColumnElement[bool] | None:
-    """The condition under which rows of this entity are to be seen; None when all are.
+    """Return the condition that selects these rows of the entity, or None for all rows.
 
-    All rows of a model without a column `deleted` are live; to ask for its deleted ones is an InvalidRequestError.
+    All rows of a model without a column `deleted` are live; 'only' raises InvalidRequestError for it.
     """
     if read_deleted not in get_args(ReadDeleted):
-        raise ValueError(f"read_deleted is one of {', '.join(get_args(ReadDeleted))}; not {read_deleted!r}")
+        raise ValueError(f"read_deleted must be one of {', '.join(get_args(ReadDeleted))}; not {read_deleted!r}")
     mapper = _mapper(entity)
     if "deleted" not in mapper.column_attrs:
         if read_deleted == "only":
@@ -87,14 +89,14 @@ def visible(entity: Any, read_deleted: ReadDeleted) -> ColumnElement[bool] | Non
 
 
 def utcnow() -> datetime:
-    """The time of a deletion."""
+    """Return the current time in UTC, without a time zone."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _mapper(entity: Any) -> Mapper[Any]:
     found = inspect(entity, raiseerr=False)
     if found is None or not hasattr(found, "mapper"):
-        raise InvalidRequestError(f"soft deletion is about mapped classes; {entity!r} is none")
+        raise InvalidRequestError(f"soft deletion needs a mapped class; {entity!r} is none")
     mapper: Mapper[Any] = found.mapper
     return mapper
 
@@ -112,13 +114,13 @@ def _live_value(mapper: Mapper[Any]) -> object:
     if isinstance(kind, String) and isinstance(default, str):
         return default
     raise InvalidRequestError(
-        f"{mapper.class_.__name__}.deleted tells nothing: it is a boolean, an integer, or a text with a default; "
-        f"not {column.type!r}"
+        f"{mapper.class_.__name__}.deleted must be a boolean, an integer, or a text with a default; "
+        f"it is {column.type!r}"
     )
 
 
 def _own_key(mapper: Mapper[Any]) -> str:
-    """The attribute with a row's own id: `id`, or a primary key of one column."""
+    """Return the attribute that identifies a row: `id`, or a primary key of one column."""
     if "id" in mapper.column_attrs:
         return "id"
     if len(mapper.primary_key) == 1:

@@ -1,4 +1,4 @@
-"""Databases for the facade's tests."""
+"""Databases for the tests of `rome.orm`."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from tests.orm.models import Base
 
 @pytest.fixture(autouse=True)
 def _no_configuration(monkeypatch, tmp_path):
-    """Whatever this machine has configured does not reach the tests."""
+    """Hide this machine's configuration from the tests."""
     monkeypatch.delenv("ROME_URL", raising=False)
     monkeypatch.delenv("ROME_CONF", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -22,9 +22,9 @@ def _no_configuration(monkeypatch, tmp_path):
 
 @pytest.fixture(params=["sqlite", "memory", pytest.param("redis", marks=pytest.mark.server)])
 def url(request, monkeypatch, tmp_path):
-    """The URL of an empty database with the tables of the models, which is also the one in the environment.
+    """The URL of an empty database with the tables of the models, which is also set in the environment.
 
-    Nothing of the facade but conflicts depends on which database it is, so it is tested on an ordinary one as well.
+    Except for conflicts, `rome.orm` does not depend on the database, so the tests also run on SQLite.
     """
     if request.param == "sqlite":
         yield from _database(f"sqlite:///{tmp_path}/facade.db", monkeypatch)

@@ -1,4 +1,4 @@
-"""Models that the facade's tests share: one for each kind of soft deletion."""
+"""Models of the tests: one for each kind of soft deletion."""
 
 from datetime import datetime
 
@@ -39,7 +39,7 @@ class Server(Base):
 
 
 class Disk(Base):
-    """Not soft-deleted at all."""
+    """Without soft deletion."""
 
     __tablename__ = "disks"
 
@@ -50,7 +50,7 @@ class Disk(Base):
 
 
 class Image(Base):
-    """Soft-deleted by a boolean, without updated_at, with a key that is no integer."""
+    """Soft-deleted by a boolean, without updated_at, with a text key."""
 
     __tablename__ = "images"
 
@@ -70,7 +70,7 @@ class Share(Base):
 
 
 class Ticket(Base):
-    """The column `deleted` alone, and values that the database computes."""
+    """With `deleted` but not `deleted_at`, and with a server default."""
 
     __tablename__ = "tickets"
 

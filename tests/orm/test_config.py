@@ -1,4 +1,4 @@
-"""Where the URL comes from, and how engines are shared."""
+"""The lookup of the URL, and shared engines."""
 
 import os
 import threading
@@ -15,14 +15,14 @@ def write(path, *lines):
     path.write_text("\n".join(lines))
 
 
-def test_the_environment_wins_over_the_file(monkeypatch, tmp_path):
+def test_the_environment_takes_precedence_over_the_file(monkeypatch, tmp_path):
     write(tmp_path / "rome.conf", "[rome]", "url = sqlite:///file.db")
     assert find_url() == "sqlite:///file.db"
     monkeypatch.setenv("ROME_URL", "sqlite:///environment.db")
     assert find_url() == "sqlite:///environment.db"
 
 
-def test_the_argument_wins_over_the_environment_and_bind_over_both(monkeypatch):
+def test_bind_takes_precedence_over_the_argument_and_that_over_the_environment(monkeypatch):
     monkeypatch.setenv("ROME_URL", "sqlite:///environment.db")
     assert Session().get_bind().url == make_url("sqlite:///environment.db")
     assert Session(url="sqlite:///argument.db").get_bind().url == make_url("sqlite:///argument.db")
@@ -30,7 +30,7 @@ def test_the_argument_wins_over_the_environment_and_bind_over_both(monkeypatch):
     assert Session(bound, url="sqlite:///argument.db").get_bind() is bound
 
 
-def test_the_nearest_file_is_read(monkeypatch, tmp_path):
+def test_files_are_looked_up_in_order(monkeypatch, tmp_path):
     home, here = tmp_path / "home", tmp_path / "here"
     write(home / ".rome.conf", "[rome]", "url = sqlite:///home.db")
     here.mkdir()
@@ -48,7 +48,7 @@ def test_rome_conf_names_the_file(monkeypatch, tmp_path):
     assert find_url() == "rome+redis://user:100%25@localhost/app"
 
 
-def test_no_url_anywhere_names_the_ways_to_give_one():
+def test_without_a_url_the_error_names_the_ways_to_set_one():
     with pytest.raises(InterfaceError) as raised:
         Session()
     for way in ("Session(url=", "ROME_URL", "ROME_CONF", "rome.conf", "[rome]"):
@@ -63,7 +63,7 @@ def test_no_url_anywhere_names_the_ways_to_give_one():
         (["host = ::1"], "rome+redis://[::1]:6379/rome"),
     ],
 )
-def test_the_old_keys_are_understood(tmp_path, lines, url):
+def test_legacy_keys(tmp_path, lines, url):
     write(tmp_path / "rome.conf", "[Rome]", "backend = redis", *lines)
     assert find_url() == url
 
@@ -72,13 +72,13 @@ def test_the_old_keys_are_understood(tmp_path, lines, url):
     ("lines", "message"),
     [
         (["[Rome]", "backend = cassandra"], "unknown backend 'cassandra'"),
-        (["[Rome]", "backend = redis", "port = abc"], "the port .* is no number: 'abc'"),
+        (["[Rome]", "backend = redis", "port = abc"], "the port .* is not a number: 'abc'"),
         (["[Rome]", "backend = redis", "[Cluster]", "redis_cluster_enabled = True"], "redis_cluster_enabled"),
         (["[rome]", "host = localhost"], "neither `url` under .rome. nor `backend`"),
         (["no section"], "can't be read"),
     ],
 )
-def test_a_file_that_says_nothing_useful_is_named(tmp_path, lines, message):
+def test_the_error_names_an_invalid_file(tmp_path, lines, message):
     write(tmp_path / "rome.conf", *lines)
     with pytest.raises(InterfaceError, match=message) as raised:
         find_url()
@@ -103,7 +103,7 @@ def test_threads_share_one_engine():
     assert engine_for("sqlite:///other.db") is not found[0]
 
 
-def test_disposed_engines_are_made_anew():
+def test_disposed_engines_are_replaced():
     before = engine_for("sqlite://")
     dispose_engines()
     assert engine_for("sqlite://") is not before

@@ -1,4 +1,4 @@
-"""Real conflicts between real transactions, as ROME and SQLAlchemy report them."""
+"""Conflicts between transactions, as ROME and SQLAlchemy report them."""
 
 import threading
 
@@ -33,42 +33,42 @@ def test_the_second_commit_is_a_conflict(server):
     assert Query(Server.memory).scalar() == 1
 
 
-def test_the_loser_starts_from_what_the_winner_wrote(server):
+def test_a_retry_reads_what_the_first_commit_wrote(server):
     seen = []
 
     @retry_on_conflict
-    def lose_once():
+    def conflict_once():
         with Session() as session, session.begin():
             seen.append(grow(session))
             if len(seen) == 1:
                 run_in_thread(lambda: run_transaction(Session, grow))
 
-    lose_once()
+    conflict_once()
     assert seen == [1, 2]
     assert Query(Server.memory).scalar() == 2
 
 
-def test_a_session_that_is_handed_in_starts_anew(server):
+def test_a_session_argument_begins_a_new_transaction(server):
     seen = []
 
     @retry_on_conflict
-    def lose_once(session):
+    def conflict_once(session):
         seen.append(grow(session))
         if len(seen) == 1:
             run_in_thread(lambda: run_transaction(Session, grow))
         session.commit()
 
     with Session() as session:
-        lose_once(session)
+        conflict_once(session)
     assert seen == [1, 2]
 
 
 def test_no_increment_is_lost(server):
-    def work():
+    def increment():
         for _ in range(10):
             run_transaction(Session, grow, attempts=100)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=increment) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -76,8 +76,8 @@ def test_no_increment_is_lost(server):
     assert Query(Server.memory).scalar() == 40
 
 
-def test_stand_alone_changes_are_checked_too(server):
-    """A compare and swap that is outrun is a conflict like any other, and can be repeated."""
+def test_stand_alone_changes_are_validated_too(server):
+    """A compare and swap that loses against another commit gets a conflict and can be repeated."""
 
     @retry_on_conflict(attempts=100)
     def swap():
@@ -88,7 +88,7 @@ def test_stand_alone_changes_are_checked_too(server):
 
 
 def run_in_thread(function):
-    """A rival: a thread of its own, for which nothing is nested."""
+    """Run a function in a thread of its own, outside of the retried function."""
     thread = threading.Thread(target=function)
     thread.start()
     thread.join()

@@ -1,4 +1,4 @@
-"""Objects that save themselves and read like dictionaries."""
+"""Objects that save themselves and behave like dictionaries."""
 
 import pytest
 from sqlalchemy.exc import InvalidRequestError
@@ -20,7 +20,7 @@ def test_save_inserts_and_updates(url):
     assert Query(Server.memory).scalar() == 1024
 
 
-def test_save_brings_along_what_belongs_to_it(url):
+def test_save_cascades(url):
     Server(name="web", disks=[Disk(size=1)]).save()
     assert Query(Disk.size, Server.name).join(Server).all() == [(1, "web")]
 
@@ -29,7 +29,7 @@ def test_values_of_the_database_are_loaded(url):
     assert Ticket().save().number == 7
 
 
-def test_with_a_session_the_owner_commits(url):
+def test_with_a_session_the_caller_commits(url):
     with Session() as session:
         server = Server(name="web").save(session)
         assert server.id == 1
@@ -66,7 +66,7 @@ def test_soft_delete(url):
         Ticket().soft_delete()
 
 
-def test_it_reads_like_a_dictionary(url):
+def test_it_behaves_like_a_dictionary(url):
     server = Server(name="web").save()
     assert server["name"] == "web"
     assert server.get("name") == "web"
@@ -96,7 +96,7 @@ def test_unknown_names_are_refused():
         server.update({"colour": "red"})
 
 
-def test_it_mixes_into_one_class_behind_the_base(url):
+def test_it_mixes_into_one_class_after_the_base(url):
     base = declarative_base()
 
     class Counter(base, Entity):

@@ -1,4 +1,4 @@
-"""The examples in the facade's docstrings do what they say."""
+"""The examples in the docstrings of `rome.orm` run."""
 
 import doctest
 import importlib
@@ -13,6 +13,6 @@ import rome.orm
 def test_examples_run(monkeypatch, module):
     monkeypatch.setenv("ROME_URL", f"rome+memory:///examples-{module}")
     found = importlib.import_module(f"rome.orm.{module}")
-    # Without the name `annotations`, which doctest takes for the future import: the models' annotations would be texts.
+    # Remove the name `annotations`: doctest takes it for the future import, and the models' annotations become strings.
     names = {name: value for name, value in vars(found).items() if name != "annotations"}
     assert doctest.testmod(found, globs=names).failed == 0

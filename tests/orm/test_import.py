@@ -1,10 +1,10 @@
-"""What a program is told that imports the facade where it can't work."""
+"""The error of importing `rome.orm` on SQLAlchemy 1.4."""
 
 import subprocess
 import sys
 
 
-def test_on_sqlalchemy_14_the_error_names_the_version_and_the_way_out():
+def test_on_sqlalchemy_14_the_error_names_the_version_and_what_to_do():
     program = "import sqlalchemy; sqlalchemy.__version__ = '1.4.54'; import rome.orm"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 1

@@ -1,4 +1,4 @@
-"""Objects that are created once, and sessions whose commit a lock guards."""
+"""Objects that are created once, and sessions whose commit is fenced by a lock."""
 
 import multiprocessing
 import threading
@@ -33,7 +33,7 @@ def test_created_then_found(rome_url):
     assert _count(Ticket) == 1
 
 
-def test_values_are_made_only_if_needed(rome_url):
+def test_values_are_computed_only_if_needed(rome_url):
     calls = []
     for _ in range(2):
         with Session() as session:
@@ -43,7 +43,7 @@ def test_values_are_made_only_if_needed(rome_url):
 
 @pytest.mark.parametrize("joined", [False, True])
 def test_never_twice_by_threads(rome_url, joined):
-    """There is no constraint on the number: only the lock keeps it from being there twice."""
+    """There is no constraint on the number; only the lock prevents a second row."""
     created = []
     errors = []
 
@@ -99,12 +99,12 @@ def test_in_a_transaction_it_is_part_of_it(rome_url):
         assert _count(Ticket) == 0
         held = threading.Event()
 
-        def rival():
+        def create_concurrently():
             with Session() as other:
                 create_once(other, Ticket, {"number": 5}, timeout=30)
             held.set()
 
-        thread = threading.Thread(target=rival)
+        thread = threading.Thread(target=create_concurrently)
         thread.start()
         assert not held.wait(0.2)
         session.rollback()
@@ -114,38 +114,38 @@ def test_in_a_transaction_it_is_part_of_it(rome_url):
     manager.close()
 
 
-def test_in_a_transaction_that_is_too_old_to_see_it(rome_url):
+def test_in_a_transaction_whose_snapshot_is_too_old(rome_url):
     with Session() as session:
         assert session.scalars(select(Server)).all() == []
         with Session() as other:
             create_once(other, Ticket, {"number": 5})
-        with pytest.raises(Conflict, match="has been created since"):
+        with pytest.raises(Conflict, match="was created after"):
             create_once(session, Ticket, {"number": 5})
         session.rollback()
         assert create_once(session, Ticket, {"number": 5})[1] is False
 
 
-def test_who_does_not_ask_for_the_lock_is_found_by_the_constraint(rome_url, monkeypatch):
+def test_a_row_created_without_the_lock_is_found_by_the_constraint(rome_url, monkeypatch):
     find = rome.orm.locking._find
-    sneaked = []
+    inserted = []
 
-    def find_then_sneak(session, model, key):
+    def find_then_insert(session, model, key):
         found = find(session, model, key)
-        if found is None and len(sneaked) < 2:
-            sneaked.append(key)
-            if len(sneaked) == 2:
+        if found is None and len(inserted) < 2:
+            inserted.append(key)
+            if len(inserted) == 2:
                 with Session() as other:
                     other.add(Server(memory=1, **key))
                     other.commit()
         return found
 
-    monkeypatch.setattr(rome.orm.locking, "_find", find_then_sneak)
+    monkeypatch.setattr(rome.orm.locking, "_find", find_then_insert)
     with Session() as session:
         server, created = create_once(session, Server, {"name": "web", "deleted": 0})
         assert (server.memory, created) == (1, False)
 
 
-def test_other_constraints_surface(rome_url):
+def test_other_constraints_raise(rome_url):
     with Session() as session:
         with pytest.raises(exc.IntegrityError):
             create_once(session, Server, {"id": 7}, {"name": None})
@@ -153,7 +153,7 @@ def test_other_constraints_surface(rome_url):
         assert create_once(session, Server, {"id": 7}, {"name": "web"})[1]
 
 
-def test_a_session_is_guarded(rome_url):
+def test_a_session_is_fenced(rome_url):
     manager = LockManager(rome_url)
     with Session() as session:
         with manager.lock("a") as lock:
@@ -171,6 +171,6 @@ def test_a_session_is_guarded(rome_url):
 
 def test_other_databases_have_no_locks(url):
     if url.startswith("rome"):
-        pytest.skip("it has")
+        pytest.skip("ROME has locks")
     with Session() as session, pytest.raises(InterfaceError, match="ROME databases only"):
         create_once(session, Ticket, {"number": 5})

@@ -1,4 +1,4 @@
-"""Sessions and queries without an engine in hand."""
+"""Sessions and queries without an engine argument."""
 
 import threading
 
@@ -39,7 +39,7 @@ def test_stand_alone_rows(servers):
     assert grouped.all() == [("db", 0), ("web", 2)]
 
 
-def test_a_query_runs_often_and_sees_the_newest_version(servers):
+def test_a_query_reads_the_newest_version_each_time(servers):
     query = Query(Server.name).filter(Server.state == "active")
     assert query.all() == [("web",)]
     assert Query(Server).update({"state": "active"}) == 2
@@ -48,7 +48,7 @@ def test_a_query_runs_often_and_sees_the_newest_version(servers):
     assert Query(Disk).count() == 0
 
 
-def test_answers_are_detached_and_loaded(servers):
+def test_objects_are_detached_and_loaded(servers):
     server = Query(Server).options(selectinload(Server.disks)).filter_by(name="web").one()
     assert server not in Session()
     assert [disk.size for disk in server.disks] == [10, 20]

@@ -1,4 +1,4 @@
-"""Transactions that are run again after a conflict."""
+"""Retries after a conflict."""
 
 import threading
 
@@ -12,7 +12,7 @@ from tests.orm.models import Server
 
 
 def wrapped(error):
-    """As SQLAlchemy hands it on."""
+    """Wrap an error as SQLAlchemy does."""
     return exc.OperationalError("COMMIT", {}, error)
 
 
@@ -24,7 +24,7 @@ def pauses(monkeypatch):
 
 
 def failing(times, error):
-    """A function that fails so many times, and the list of its calls."""
+    """Return a function that fails a number of times, and the list of its calls."""
     calls = []
 
     def function():
@@ -58,7 +58,7 @@ def test_oslo_dbs_deadlock_is_a_conflict():
     assert not is_conflict(exception.DBDeadlock(wrapped(OperationalError("x"))))
 
 
-def test_the_last_error_surfaces_with_its_attempts():
+def test_the_last_error_has_the_number_of_attempts():
     function, calls = failing(9, wrapped(Conflict("servers 7")))
     with pytest.raises(exc.OperationalError, match="servers 7") as raised:
         retry_on_conflict(attempts=4)(function)()
@@ -80,7 +80,7 @@ def test_pauses_are_random(pauses):
     assert len(set(pauses)) == 10
 
 
-def test_decorated_functions_keep_their_face():
+def test_decorated_functions_keep_their_metadata():
     @retry_on_conflict(attempts=2)
     def reserve(project, *, cores):
         """Reserve cores."""
@@ -91,7 +91,7 @@ def test_decorated_functions_keep_their_face():
 
 
 @pytest.mark.parametrize("options", [{"attempts": 0}, {"base_ms": -1}, {"cap_ms": -1}])
-def test_senseless_options_are_refused(options):
+def test_invalid_options_are_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         retry_on_conflict(**options)(print)
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -143,7 +143,7 @@ def test_a_transaction_that_has_begun_is_not_repeated(url):
 
 
 @pytest.mark.parametrize("scoped", [False, True])
-def test_a_session_that_is_handed_in_is_rolled_back(url, scoped):
+def test_a_session_argument_is_rolled_back(url, scoped):
     calls = []
 
     @retry_on_conflict
@@ -188,7 +188,7 @@ def test_run_transaction_keeps_nothing_of_what_failed(url):
     assert Query(Server).count() == 0
 
 
-def test_run_transaction_wants_a_session_of_its_own(url):
+def test_run_transaction_needs_a_new_session(url):
     with Session() as session, session.begin():
         with pytest.raises(exc.InvalidRequestError, match="needs a new session"):
             run_transaction(lambda: session, lambda session: None)

@@ -1,4 +1,4 @@
-"""Rows that are marked as deleted: by id, by boolean, by text."""
+"""Soft deletion by id, boolean and text."""
 
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -68,12 +68,12 @@ def test_read_deleted(session, model):
     assert session.query(other).read_deleted("only").one() is first
 
 
-def test_read_deleted_is_about_the_first_entity(session):
+def test_read_deleted_applies_to_the_first_entity(session):
     assert session.query(Server.name, Disk).join(Disk).read_deleted("no").count() == 1
     assert session.query(Disk, Server).join(Server).read_deleted("no").count() == 1
 
 
-def test_what_is_not_soft_deleted_is_live(session):
+def test_models_without_soft_deletion_have_live_rows(session):
     assert session.query(Disk).read_deleted("no").count() == 1
     assert session.query(Disk).read_deleted("yes").count() == 1
     with pytest.raises(InvalidRequestError, match="Disk has no deleted rows: it has no column `deleted`"):
@@ -89,8 +89,8 @@ def test_models_without_the_columns_are_refused(session):
         session.query(Disk.__table__.c.size).soft_delete()
 
 
-def test_an_unknown_word_is_refused(session):
-    with pytest.raises(ValueError, match="read_deleted is one of no, yes, only; not 'maybe'"):
+def test_an_unknown_value_is_refused(session):
+    with pytest.raises(ValueError, match="read_deleted must be one of no, yes, only; not 'maybe'"):
         session.query(Server).read_deleted("maybe")
 
 

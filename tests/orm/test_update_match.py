@@ -24,7 +24,7 @@ def test_the_row_that_matches_is_updated(session):
     assert {one.name: one.state for one in Query(Server)} == {"web": "stopped", "db": None, "cache": "off"}
 
 
-def test_an_object_of_the_session_learns_of_it(session):
+def test_an_object_of_the_session_is_refreshed(session):
     known = session.query(Server).filter_by(name="web").one()
     updated = session.query(Server).update_on_match(Server(id=1, state="active"), "id", {"state": "x"}, attempts=1)
     assert updated is known
@@ -38,15 +38,15 @@ def test_none_and_choices_are_compared(session, state):
     assert query.update_on_match(Server(name="db", state=state), "name", {"memory": 1}).memory == 1
 
 
-def test_a_row_that_does_not_match_is_left(session):
-    with pytest.raises(NoRowsMatched, match="no row of Server is as given after 3 attempts: name, state"):
+def test_a_row_that_does_not_match_is_not_changed(session):
+    with pytest.raises(NoRowsMatched, match="no row of Server matched after 3 attempts: name, state"):
         session.query(Server).update_on_match(Server(name="web", state=("off", None)), "name", {"state": "x"})
     with pytest.raises(NoRowsMatched):
         session.query(Server).update_on_match(Server(name="web", state=()), "name", {"state": "x"})
     assert session.query(Server).filter_by(state="x").count() == 0
 
 
-def test_the_conditions_of_the_query_count(session):
+def test_the_conditions_of_the_query_apply(session):
     query = session.query(Server).filter(Server.memory > 1000)
     with pytest.raises(NoRowsMatched):
         query.update_on_match(Server(name="web"), "name", {"state": "x"})
@@ -64,11 +64,11 @@ def test_several_keys(session):
 
 
 def test_more_rows_than_one(session):
-    with pytest.raises(MultiRowsMatched, match="3 rows of Server are as given: memory"):
+    with pytest.raises(MultiRowsMatched, match="3 rows of Server match: memory"):
         session.query(Server).update_on_match(Server(memory=512), "memory", {"state": "x"})
 
 
-def test_stand_alone_undoes_what_matched_too_much(session):
+def test_stand_alone_rolls_back_if_several_rows_match(session):
     with pytest.raises(MultiRowsMatched):
         Query(Server).update_on_match(Server(memory=512), "memory", {"state": "x"})
     assert Query(Server).filter_by(state="x").count() == 0
@@ -108,14 +108,14 @@ def test_the_failure_handler_decides(session):
         session.query(Server).update_on_match(specimen, "name", {"state": "on"}, handle_failure=complain)
 
 
-def test_what_does_not_fit_is_refused(session):
+def test_unsuitable_queries_are_refused(session):
     with pytest.raises(InvalidRequestError, match="needs a query of Server alone"):
         session.query(Disk).update_on_match(Server(name="web"), "name", {"state": "x"})
     with pytest.raises(InvalidRequestError, match="needs a query of Server alone"):
         session.query(Server, Disk).update_on_match(Server(name="web"), "name", {"state": "x"})
     with pytest.raises(InvalidRequestError, match="servers alone"):
         session.query(Server).join(Disk).update_on_match(Server(name="web"), "name", {"state": "x"})
-    with pytest.raises(InvalidRequestError, match="the specimen has no name, which is to identify the row"):
+    with pytest.raises(InvalidRequestError, match="the specimen has no name, which must identify the row"):
         session.query(Server).update_on_match(Server(state="off"), "name", {"state": "x"})
     with pytest.raises(InvalidRequestError, match="LIMIT"):
         session.query(Server).limit(1).update_on_match(Server(name="web"), "name", {"state": "x"})
