@@ -30,9 +30,10 @@ class ScopeNotUnderstood(Fallback):
 class NotConvertible(Fallback):
     """Only SQLite can convert this value: a float to text, or a text of very many digits to a number.
 
-    Raised by `rome.values.convert`; caught where an index key is built of a value: by `rome.sql.planner.bind`, which
-    fetches the whole table instead of a lookup, and by `rome.transaction.constraints.needed_keys`, which reads the
-    whole parent or child table, or checks the constraint after the statement ran.
+    Raised by the conversions of `rome.values`; caught where an index key is built of a value: by
+    `rome.sql.planner.bind`, which fetches the whole table instead of a lookup, and by
+    `rome.transaction.constraints.needed_keys`, which reads the whole parent or child table, or checks the constraint
+    after the statement ran. The compiled evaluator and `rome.session.point_values` raise their own fallback instead.
     """
 
 

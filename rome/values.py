@@ -1,4 +1,22 @@
-"""Type affinity: how SQLite converts a value for a column, and for a comparison with a column.
+"""Values: SQLite's storage classes, the affinity of columns, conversions, and collations.
+
+    storage class     in Python      order
+    NULL              None           before all others
+    INTEGER, REAL     int, float     by number: 1 = 1.0
+    TEXT              str            by the collation
+    BLOB              bytes          by bytes
+
+A column's affinity says how a value is converted when it is stored and when it is compared with the column:
+
+    affinity                    stored                            compared with
+    TEXT                        numbers become texts              numbers become texts
+    NUMERIC, INTEGER, REAL      texts of numbers become numbers   texts of numbers become numbers
+    BLOB (no affinity)          unchanged                         unchanged
+
+Some conversions are SQLite's alone: the text of a float, and the number in a text of many digits, which SQLite may
+round in another way than Python. These raise NotConvertible; the caller then takes a path that leaves them to SQLite.
+
+A collation is applied to a text as a *fold*: texts are equal and ordered under the collation as their folds are.
 
 Source: https://www.sqlite.org/datatype3.html, sections 3.1, 3.3 and 4.2.
 """
@@ -7,11 +25,20 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable, Mapping
 
+from rome.errors import NotSupportedError
 from rome.fallback import NotConvertible
 
 SqlValue = None | int | float | str | bytes
-"""The five storage classes."""
+"""A value of one of the five storage classes."""
+
+STORAGE_CLASSES = frozenset({type(None), int, float, str, bytes})
+"""The types of these values. Subclasses of them (bool, an enumeration) are not among them."""
+
+LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
+
+# ── affinity ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Affinity(enum.Enum):
@@ -24,8 +51,30 @@ class Affinity(enum.Enum):
     BLOB = "blob"
 
 
+NUMERIC_AFFINITIES = frozenset({Affinity.NUMERIC, Affinity.INTEGER, Affinity.REAL})
+"""Those that turn texts of numbers into numbers. Columns of these are compared with each other without conversion."""
+
+STORED_UNCHANGED: Mapping[Affinity, frozenset[type]] = {
+    Affinity.TEXT: frozenset({str, bytes}),
+    Affinity.NUMERIC: frozenset({int, bytes}),
+    Affinity.INTEGER: frozenset({int, bytes}),
+    Affinity.REAL: frozenset({bytes}),
+    Affinity.BLOB: frozenset({int, str, bytes}),
+}
+"""The types whose values a column of this affinity stores as they are."""
+
+COMPARED_UNCHANGED: Mapping[Affinity, frozenset[type]] = {
+    Affinity.TEXT: frozenset({str}),
+    Affinity.NUMERIC: frozenset({int}),
+    Affinity.INTEGER: frozenset({int}),
+    Affinity.REAL: frozenset({int}),
+    Affinity.BLOB: frozenset({int, str, bytes}),
+}
+"""The types whose values are compared as they are with a column of this affinity: they are encoded as keys."""
+
+
 def affinity_of(declared: str) -> Affinity:
-    """The affinity of a column by its declared type."""
+    """Return the affinity of a column of this declared type."""
     name = declared.upper()
     if "INT" in name:
         return Affinity.INTEGER
@@ -38,34 +87,99 @@ def affinity_of(declared: str) -> Affinity:
     return Affinity.NUMERIC
 
 
-_NUMBER = re.compile(r"[ \t\n\v\f\r]*([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)[ \t\n\v\f\r]*", re.ASCII)
+# ── conversions ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NUMBER = re.compile(
+    r"[ \t\n\v\f\r]*([+-]?)(?:(\d+)|(\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE]([+-]?\d+))?)[ \t\n\v\f\r]*", re.ASCII
+)
+
+_EXACT_DIGITS, _EXACT_POWER = 15, 22
+"""Decimal numbers within these limits have one nearest float, which every way of conversion finds."""
 
 
-_EXACT = 19
-"""Longer texts of numbers may be rounded by SQLite in its own way."""
+def number_in(text: str) -> int | float | None:
+    """Return the number that a text is; None if it is none. Raise NotConvertible for a number of too many digits."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, decimal, exponent = match.groups()
+    if whole is not None:
+        number = int(sign + whole)
+        if LEAST_INTEGER <= number <= GREATEST_INTEGER:
+            return number
+        raise NotConvertible("a text that is a large number")
+    if len(decimal.replace(".", "").lstrip("0")) > _EXACT_DIGITS or abs(int(exponent or 0)) > _EXACT_POWER:
+        raise NotConvertible("a text that is a number of many digits")
+    return float(match.group())
 
 
 def convert(value: SqlValue, affinity: Affinity) -> SqlValue:
-    """`value` as SQLite compares it with, or stores it in, a column of this affinity.
-
-    Raise NotConvertible where only SQLite itself could tell (a float as text, a text with very many digits as a
-    number).
-    """
+    """Return a value as SQLite compares it with a column of this affinity. Raise NotConvertible."""
     if value is None or isinstance(value, bytes):
         return value
     if affinity is Affinity.TEXT:
         if isinstance(value, float):
-            raise NotConvertible
+            raise NotConvertible("the text of a float")
         return value if isinstance(value, str) else str(int(value))
     if affinity is Affinity.BLOB or not isinstance(value, str):
         return value
-    match = _NUMBER.fullmatch(value)
-    if match is None:
+    number = number_in(value)
+    return value if number is None else number
+
+
+_MAYBE_NUMBER = re.compile(r"[ \t-\r]*[+-]?[0-9.]+(?:[eE][+-]?[0-9]*)?[ \t-\r]*")
+"""Any other text stays a text in a column of numbers, unless it has a NUL."""
+
+
+def convert_to_store(value: SqlValue, affinity: Affinity) -> SqlValue:
+    """Return a value as a column of this affinity stores it. Raise NotConvertible."""
+    kind = type(value)
+    if value is None or kind in STORED_UNCHANGED[affinity]:
         return value
-    text = match.group(1)
-    if len(text) > _EXACT:
-        raise NotConvertible
-    if text.lstrip("+-").isdigit():
-        whole = int(text)
-        return whole if -(2**63) <= whole < 2**63 else float(text)
-    return float(text)
+    if isinstance(value, str) and kind is str and not (_MAYBE_NUMBER.fullmatch(value) or "\0" in value):
+        return value
+    # NaN is stored as NULL.
+    if isinstance(value, float) and kind is float and value == value:
+        if affinity is Affinity.REAL:
+            return value + 0.0  # a REAL column has no negative zero
+        # Columns of integers and NUMERIC store a float without a fraction as an integer.
+        if affinity is Affinity.BLOB or (affinity is not Affinity.TEXT and value % 1):
+            return value
+    if kind is int and affinity is Affinity.TEXT:
+        return str(value)
+    raise NotConvertible("only SQLite knows what the column stores")
+
+
+# ── collations ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+"""For `str.translate`: ASCII letters in lower case, other letters unchanged, as SQLite folds them."""
+
+
+def collate(value: SqlValue, collation: str) -> SqlValue:
+    """Return the fold of a value under one of SQLite's collations. Only texts change.
+
+    Raise NotSupportedError for a collation that SQLite does not have built in.
+    """
+    if collation == "BINARY" or not isinstance(value, str):
+        return value
+    try:
+        return COLLATIONS[collation.upper()](value)
+    except KeyError:
+        raise NotSupportedError(f"no such collation sequence: {collation}") from None
+
+
+def _nocase(text: str) -> str:
+    """Fold ASCII letters. Of what follows a NUL, SQLite's NOCASE compares only the length."""
+    lower = text.lower() if text.isascii() else text.translate(ASCII_LOWER)
+    head, nul, tail = lower.partition("\0")
+    return head + nul + "\0" * len(tail.encode()) if nul else lower
+
+
+def _rtrim(text: str) -> str:
+    """Remove spaces at the end."""
+    return text.rstrip(" ")
+
+
+COLLATIONS: Mapping[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
+"""The fold of each collation that SQLite has built in, by its name in upper case."""

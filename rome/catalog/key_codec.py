@@ -19,9 +19,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from rome.fast_tuples import tuple_maker
-from rome.storage.keys import collate, encode, encode_int, entry, prefix_end
+from rome.storage.keys import encode, encode_int, entry, prefix_end
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
-from rome.values import SqlValue
+from rome.values import SqlValue, collate
 
 Row = Sequence[SqlValue]
 TakeColumns = Callable[[Row], tuple[SqlValue, ...]]

@@ -24,19 +24,17 @@ import msgpack
 from rome.catalog.model import Table
 from rome.errors import DataError, FormatError
 from rome.storage.keys import decode
-from rome.values import SqlValue
+from rome.values import STORAGE_CLASSES, SqlValue
 
 Row = tuple[SqlValue, ...]
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
 
-_STORAGE_CLASSES = frozenset((type(None), int, float, str, bytes))
-
 
 def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
     """Return the bytes of a row of this schema number. Raises DataError for a value that SQLite cannot store."""
-    if not _STORAGE_CLASSES.issuperset(map(type, values)):
-        kinds = {type(value) for value in values} - _STORAGE_CLASSES
+    if not STORAGE_CLASSES.issuperset(map(type, values)):
+        kinds = {type(value) for value in values} - STORAGE_CLASSES
         raise DataError(f"a value of type {min(kind.__name__ for kind in kinds)} can't be stored")
     try:
         data: bytes = msgpack.packb((schema, *values), use_bin_type=True)
@@ -53,7 +51,7 @@ def decode_row(data: bytes) -> tuple[int, Row]:
     except Exception as error:  # msgpack's errors have no common base class but this one
         reason = str(error) or type(error).__name__
         raise FormatError(f"a row does not decode: {reason}: {_shown(data)}") from error
-    if type(row) is not tuple or type(schema) is not int or not _STORAGE_CLASSES.issuperset(map(type, values)):
+    if type(row) is not tuple or type(schema) is not int or not STORAGE_CLASSES.issuperset(map(type, values)):
         raise FormatError(f"a row does not decode: it is not a schema number and SQL values: {_shown(data)}")
     return schema, values
 
@@ -85,7 +83,7 @@ def read_row(table: Table, key: bytes, data: bytes) -> Row:
             and type(row[0]) is int
             and row[0] == table.schema
             and len(row) == len(table.stored) + 1
-            and _STORAGE_CLASSES.issuperset(map(type, row))
+            and STORAGE_CLASSES.issuperset(map(type, row))
         ):
             return row[1:]
     except Exception:  # noqa: S110 - decode_row below raises an error that says what is wrong

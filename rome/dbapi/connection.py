@@ -19,8 +19,7 @@ from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Stats
 from rome.transaction.transaction import Isolation
 from rome.url import URL, parse_url
-
-_STORAGE_CLASSES = frozenset({type(None), int, float, str, bytes})
+from rome.values import STORAGE_CLASSES
 
 
 def connect(url: str | URL, **options: Any) -> Connection:
@@ -333,7 +332,7 @@ def bindable(parameters: Any) -> Parameters:
 
     Raise ProgrammingError, with the name of the parameter, for a wrong type; DataError for an int of over 64 bits.
     """
-    if type(parameters) is tuple and _STORAGE_CLASSES.issuperset(map(type, parameters)):
+    if type(parameters) is tuple and STORAGE_CLASSES.issuperset(map(type, parameters)):
         for value in parameters:
             if type(value) is int and not -(2**63) <= value < 2**63:
                 break

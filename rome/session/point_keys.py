@@ -10,16 +10,7 @@ from rome.catalog.model import Catalog, Table
 from rome.fallback import NeedsWorkspace
 from rome.sqlite.workspace import Row
 from rome.transaction.reads.row_cache import TableRequest
-from rome.values import Affinity
-
-AS_IT_IS_IN_KEYS: dict[Affinity, frozenset[type]] = {
-    Affinity.TEXT: frozenset({str}),
-    Affinity.NUMERIC: frozenset({int}),
-    Affinity.INTEGER: frozenset({int}),
-    Affinity.REAL: frozenset({int}),
-    Affinity.BLOB: frozenset({int, str, bytes}),
-}
-"""What a column of a key is compared with as it is."""
+from rome.values import COMPARED_UNCHANGED
 
 
 class Key:
@@ -60,7 +51,7 @@ class Parent:
         """`columns`: those of the child, in the order of the key's."""
         self.key = key
         self._places = [child.position[column.lower()] for column in columns]
-        self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in key.columns]
+        self._kinds = [COMPARED_UNCHANGED[affinity] for _, affinity in key.columns]
 
     def need(self, row: Row) -> KeyProbe | None:
         """What must be known of the parent that a row refers to; None if it refers to none. Raises NeedsWorkspace."""

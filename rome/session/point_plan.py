@@ -18,16 +18,15 @@ from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
-from rome.session.point_keys import AS_IT_IS_IN_KEYS, Key, Parent, parents_of
+from rome.session.point_keys import Key, Parent, parents_of
 from rome.session.point_values import Values
 from rome.sql.syntax.dml import InsertStatement, read_simple_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Row
-from rome.storage.keys import COLLATIONS
 from rome.storage.store import rows_space
-from rome.values import Affinity
+from rome.values import COLLATIONS, COMPARED_UNCHANGED, Affinity
 
 _MOST_BYTES = 100_000_000
 """A longer row may be longer than SQLite takes."""
@@ -109,7 +108,7 @@ class PointUpdate(PointWrite):
         columns = [table.by_name[name] for name in values]
         self._values = Values(list(values.values()), columns, parameters)
         self.key = Key(table, table.row_codec)
-        self._kinds = [AS_IT_IS_IN_KEYS[affinity] for _, affinity in self.key.columns]
+        self._kinds = [COMPARED_UNCHANGED[affinity] for _, affinity in self.key.columns]
         self._key_values = Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
 
     def key_of(self, parameters: Parameters) -> bytes:

@@ -32,9 +32,9 @@ finds the row key from the end, without parsing.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 
-from rome.errors import DataError, FormatError, NotSupportedError
+from rome.errors import DataError, FormatError
 from rome.values import SqlValue
 
 AFTER_NULL = b"\x02"
@@ -117,19 +117,6 @@ def row_key_of(entry: bytes) -> bytes:
     if begin < 0:
         raise FormatError(f"an index entry is too short for the row key it announces: {entry.hex(' ')}")
     return entry[begin:-2]
-
-
-def collate(value: SqlValue, collation: str) -> SqlValue:
-    """What stands for `value` in a key under a collation of SQLite: equal and ordered there as `value` is in SQLite.
-
-    Only text changes. Raises NotSupportedError for a collation that SQLite does not have built in.
-    """
-    if collation == "BINARY" or not isinstance(value, str):
-        return value
-    try:
-        return COLLATIONS[collation.upper()](value)
-    except KeyError:
-        raise NotSupportedError(f"no such collation sequence: {collation}") from None
 
 
 def encode_int(value: int) -> bytes:
@@ -224,23 +211,6 @@ def _decode_number(key: bytes, at: int) -> tuple[SqlValue, int]:
         return _value_of_image(key[end + 1 : end + 9]), end + 9
     raise ValueError("unknown fraction marker")
 
-
-_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-
-
-def _nocase(value: str) -> str:
-    """ASCII in lower case; and SQLite's NOCASE looks at nothing behind a NUL but at how much there is."""
-    lower = value.lower() if value.isascii() else value.translate(_LOWER)
-    head, nul, tail = lower.partition("\0")
-    return head + nul + "\0" * len(tail.encode()) if nul else lower
-
-
-def _rtrim(value: str) -> str:
-    return value.rstrip(" ")
-
-
-COLLATIONS: dict[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
-"""What stands for a text in keys, by the name of a collation in upper case."""
 
 _SMALL = tuple(encode_int(value) for value in range(1024))
 """The keys of the commonest integers."""

@@ -21,9 +21,10 @@ from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.bind import bind_step
 from rome.sql.planner.read_plan import ReadPlan
 from rome.sql.planner.statistics import Statistics
-from rome.storage.keys import collate, encode, entry, row_key_of
+from rome.storage.keys import encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
 from rome.storage.store import Batch, Get, Lookup, Request, Whole, Write, index_space, rows_space
+from rome.values import collate
 from tests.sql.schema import catalog_of, plan_reads
 
 DDL = """

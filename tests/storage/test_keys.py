@@ -8,8 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rome.errors import DataError, FormatError, NotSupportedError
-from rome.storage.keys import AFTER_NULL, collate, decode, encode, entry, prefix_end, row_key_of
+from rome.storage.keys import AFTER_NULL, decode, encode, entry, prefix_end, row_key_of
 from rome.storage.store import LAST
+from rome.values import collate
 
 sqlite = apsw.Connection(":memory:")
 

@@ -28,8 +28,6 @@ from rome.fallback import UnsupportedConstruct
 from rome.sql.syntax.operands import number
 from rome.sql.syntax.parse import PLACEHOLDER
 
-COLLATIONS = frozenset({"BINARY", "NOCASE", "RTRIM"})
-
 _EQUALITY = 4
 """The level of = <> IS IN LIKE GLOB BETWEEN."""
 _INEQUALITY = 5

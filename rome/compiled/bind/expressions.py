@@ -20,7 +20,6 @@ from typing import Any
 from sqlglot import exp
 
 from rome.compiled.bind.checks import (
-    COLLATIONS,
     allow_only,
     check_collations,
     check_operands,
@@ -56,7 +55,7 @@ from rome.compiled.ir import (
     Untyped,
 )
 from rome.fallback import UnsupportedConstruct
-from rome.values import Affinity
+from rome.values import COLLATIONS, Affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",

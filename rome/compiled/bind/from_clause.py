@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Table
-from rome.compiled.bind.checks import COLLATIONS, allow_only
+from rome.compiled.bind.checks import allow_only
 from rome.compiled.bind.expressions import ExpressionBinder
 from rome.compiled.bind.scope import BindContext, BindScope
 from rome.compiled.ir import (
@@ -36,6 +36,7 @@ from rome.compiled.ir import (
 from rome.fallback import UnsupportedConstruct
 from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.tokens import names
+from rome.values import COLLATIONS
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ from rome.compiled.ir import (
 )
 from rome.compiled.runtime import values
 from rome.fallback import UnsupportedConstruct, UnsupportedValue
-from rome.values import Affinity
+from rome.values import NUMERIC_AFFINITIES, Affinity
 
 RowNames = dict[int, str]
 """The id of a FROM item → the code of its row, where that is not simply its variable `r…`."""
@@ -79,7 +79,6 @@ _CASTS = {
 }
 _CONVERTED = {"as_number": "int", "as_text": "str"}
 """The class of the values that a conversion leaves as they are."""
-_NUMERIC = frozenset({Affinity.NUMERIC, Affinity.INTEGER, Affinity.REAL})
 
 
 class SubqueryWriter(Protocol):
@@ -385,21 +384,21 @@ def comparison_affinity(left: BoundExpr, right: BoundExpr) -> str | None:
     """
     one, two = left.type.affinity, right.type.affinity
     if one is not None and two is not None:
-        return "numeric" if one in _NUMERIC or two in _NUMERIC else None
+        return "numeric" if one in NUMERIC_AFFINITIES or two in NUMERIC_AFFINITIES else None
     return _affinity_class(one or two)
 
 
 def _affinity_class(affinity: Affinity | None) -> str | None:
     if affinity is None or affinity is Affinity.BLOB:
         return None
-    return "numeric" if affinity in _NUMERIC else "text"
+    return "numeric" if affinity in NUMERIC_AFFINITIES else "text"
 
 
 def _conversion(expr: BoundExpr, affinity: str | None) -> str | None:
     """Return the runtime function that converts an operand; None if its values need no conversion."""
     if affinity == "numeric":
         is_number = isinstance(expr, BooleanExpr) or (isinstance(expr, Arithmetic) and expr.op != "concat")
-        return None if is_number or expr.type.affinity in _NUMERIC else "as_number"
+        return None if is_number or expr.type.affinity in NUMERIC_AFFINITIES else "as_number"
     if affinity == "text":
         return None if expr.type.affinity is Affinity.TEXT else "as_text"
     return None

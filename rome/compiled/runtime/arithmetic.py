@@ -6,8 +6,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from rome.compiled.runtime.values import GREATEST, LEAST, cast_integer, number_of
+from rome.compiled.runtime.values import cast_integer, number_of
 from rome.fallback import UnsupportedValue
+from rome.values import GREATEST_INTEGER, LEAST_INTEGER
 
 
 def _finite(number: float) -> float | None:
@@ -26,7 +27,7 @@ def _compute(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any
     left, right = number_of(left), number_of(right)
     if left.__class__ is int and right.__class__ is int:
         whole = operation(left, right)
-        if LEAST <= whole <= GREATEST:
+        if LEAST_INTEGER <= whole <= GREATEST_INTEGER:
             return whole
     try:
         return _finite(operation(float(left), float(right)))
@@ -59,7 +60,7 @@ def divide(left: Any, right: Any) -> Any:
     if left.__class__ is int and right.__class__ is int:
         whole = abs(left) // abs(right)
         whole = whole if (left < 0) == (right < 0) else -whole
-        if whole <= GREATEST:
+        if whole <= GREATEST_INTEGER:
             return whole
     return _finite(float(left) / float(right))
 
@@ -101,7 +102,7 @@ def shift_left(value: Any, by: Any) -> Any:
     if by < 0:
         return value >> min(64, -by)
     shifted = (value << min(64, by)) & (2**64 - 1)
-    return shifted - 2**64 if shifted > GREATEST else shifted
+    return shifted - 2**64 if shifted > GREATEST_INTEGER else shifted
 
 
 def shift_right(value: Any, by: Any) -> Any:
@@ -113,7 +114,7 @@ def absolute(value: Any) -> Any:
     """Return abs(value)."""
     if value is None:
         return None
-    if value.__class__ not in (int, float) or value == LEAST:
+    if value.__class__ not in (int, float) or value == LEAST_INTEGER:
         raise UnsupportedValue("abs() of a text, or out of range")
     return abs(value)
 

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from rome.compiled.runtime.values import ASCII_LOWER, ASCII_UPPER
+from rome.compiled.runtime.values import ASCII_UPPER
 from rome.fallback import UnsupportedValue
+from rome.values import ASCII_LOWER
 
 _LONGEST_PATTERN = 5000
 

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from rome.fallback import UnsupportedValue
-
-LEAST, GREATEST = -(2**63), 2**63 - 1
+from rome.fallback import NotConvertible, UnsupportedValue
+from rome.values import ASCII_LOWER, GREATEST_INTEGER, LEAST_INTEGER, number_in
 
 
 class _Never:
@@ -33,29 +32,18 @@ NEVER = _Never()
 
 # ── conversions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_NUMBER = re.compile(
-    r"[ \t\n\v\f\r]*([+-]?)(?:(\d+)|(\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE]([+-]?\d+))?)[ \t\n\v\f\r]*", re.ASCII
-)
 _BEGINS_AS_NUMBER = re.compile(r"[ \t\n\v\f\r]*[+-]?\.?\d", re.ASCII)
-_EXACT_DIGITS, _EXACT_POWER = 15, 22
 
 
 def as_number(value: Any) -> Any:
     """Apply numeric affinity: return the number that a text is; any other value unchanged."""
     if value.__class__ is not str:
         return value
-    match = _NUMBER.fullmatch(value)
-    if match is None:
-        return value
-    sign, whole, decimal, exponent = match.groups()
-    if whole is not None:
-        number = int(sign + whole)
-        if LEAST <= number <= GREATEST:
-            return number
-        raise UnsupportedValue("a text that is a large number")
-    if len(decimal.replace(".", "").lstrip("0")) > _EXACT_DIGITS or abs(int(exponent or 0)) > _EXACT_POWER:
-        raise UnsupportedValue("a text that is a number of many digits")
-    return float(match.group())
+    try:
+        number = number_in(value)
+    except NotConvertible as error:
+        raise UnsupportedValue(str(error)) from error
+    return value if number is None else number
 
 
 def as_text(value: Any) -> Any:
@@ -96,7 +84,6 @@ def nocase(value: Any) -> Any:
     return value.lower() if value.isascii() else value.translate(ASCII_LOWER)
 
 
-ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 ASCII_UPPER = {code + 32: code for code in range(ord("A"), ord("Z") + 1)}
 
 
@@ -108,7 +95,7 @@ def rtrimmed(value: Any) -> Any:
 def cast_integer(value: Any) -> Any:
     """Return CAST(value AS INTEGER)."""
     if value.__class__ is float:
-        return max(LEAST, min(GREATEST, math.trunc(value)))
+        return max(LEAST_INTEGER, min(GREATEST_INTEGER, math.trunc(value)))
     if value is None or value.__class__ is int:
         return value
     number = number_of(value)

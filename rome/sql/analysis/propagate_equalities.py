@@ -19,7 +19,7 @@ from rome.sql.analysis.relation import Predicate
 from rome.sql.analysis.resolve_names import ResolvedColumn
 from rome.sql.analysis.scopes import TableRef
 from rome.sql.syntax.operands import FromColumn
-from rome.values import Affinity
+from rome.values import NUMERIC_AFFINITIES, Affinity
 
 MAX_PREDICATES = 64
 """The greatest number of predicates of a table reference: n equal columns would otherwise have n * n of them."""
@@ -81,14 +81,14 @@ def _key_from(source: ResolvedColumn, target: ResolvedColumn) -> FromColumn | No
 
 # ── affinity ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_NUMBERS = frozenset({Affinity.NUMERIC, Affinity.INTEGER, Affinity.REAL})
-
 
 def compares_unconverted(one: Column, other: Column) -> bool:
     """Return True if SQLite compares the columns without a conversion: a predicate on one then holds for the other."""
     if not one.collation == other.collation == "BINARY":
         return False
-    return one.affinity is other.affinity or (one.affinity in _NUMBERS and other.affinity in _NUMBERS)
+    return one.affinity is other.affinity or (
+        one.affinity in NUMERIC_AFFINITIES and other.affinity in NUMERIC_AFFINITIES
+    )
 
 
 def makes_lookup_keys(source: Column, target: Column) -> bool:
@@ -97,7 +97,7 @@ def makes_lookup_keys(source: Column, target: Column) -> bool:
     A number has many forms as a text, so a TEXT column is not looked up by numbers; nor is a column without affinity
     looked up by values of a column that has one.
     """
-    if target.affinity in _NUMBERS:
+    if target.affinity in NUMERIC_AFFINITIES:
         return source.collation == target.collation == "BINARY"
     if target.affinity is Affinity.TEXT:
         is_text = source.affinity in (Affinity.TEXT, Affinity.BLOB)

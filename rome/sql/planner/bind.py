@@ -38,9 +38,9 @@ from rome.sql.planner.like_prefix import merge_ranges, prefix_ranges
 from rome.sql.planner.statistics import Statistics
 from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
-from rome.storage.keys import AFTER_NULL, collate, encode, prefix_end
+from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Whole, rows_space
-from rome.values import SqlValue, convert
+from rome.values import SqlValue, collate, convert
 
 MAX_COMBINATIONS = 4096
 """So many combinations of the values of several columns are looked up; if there are more, columns are left out."""

@@ -31,7 +31,7 @@ from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.analysis.resolve_names import rowid_column
 from rome.sql.planner.access_path import Bound, EqualTerm, KeyPath, Path, PrefixTerm, RangeTerm, UnionPath
 from rome.sql.syntax.operands import FromColumn, KeySource, Pattern
-from rome.storage.keys import COLLATIONS
+from rome.values import COLLATIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path
 from rome.sql.syntax.operands import Param, Parameters
 from rome.storage.keys import encode
 from rome.storage.store import Request
-from rome.values import Affinity
+from rome.values import COMPARED_UNCHANGED
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class PointLookup:
         return self.make(encode(values))
 
 
-_UNCONVERTED = {Affinity.INTEGER: int, Affinity.NUMERIC: int, Affinity.REAL: int, Affinity.TEXT: str}
+_UNCONVERTED = {affinity: next(iter(types)) for affinity, types in COMPARED_UNCHANGED.items() if len(types) == 1}
 """The type of parameters that a comparison with a column of this affinity does not convert."""
 
 

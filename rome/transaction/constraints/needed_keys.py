@@ -17,11 +17,11 @@ from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.fallback import NotConvertible
 from rome.sqlite.workspace import Row
-from rome.storage.keys import collate, encode
+from rome.storage.keys import encode
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.writes.write_set import RowWrite
-from rome.values import SqlValue, convert
+from rome.values import SqlValue, collate, convert
 
 
 class NeededKeys:
