@@ -192,7 +192,7 @@ class Call(BoundExpr):
 
 
 @dataclass(frozen=True)
-class Case(BoundExpr):
+class CaseExpr(BoundExpr):
     """`CASE WHEN condition THEN result … ELSE default END`. `branches` are pairs of condition and result."""
 
     branches: tuple[tuple[BoundExpr, BoundExpr], ...]

@@ -37,7 +37,8 @@ from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Parameters, Workspace, counter_call
+from rome.sqlite.workspace import Parameters, Workspace
+from rome.sqlite.workspace_schema import counter_call
 
 
 def prepare(
@@ -72,10 +73,12 @@ def _make_plan(
     dependencies: Definitions,
 ) -> Plan:
     mentioned = names(sql)
-    workspace.ensure(mentioned)
-    target = workspace.catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
+    workspace.schema.ensure(mentioned)
+    target = (
+        workspace.schema.catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
+    )
     text, values = _rewrite_insert(statement, sql, target)
-    accesses = _Accesses(workspace.catalog)
+    accesses = _Accesses(workspace.schema.catalog)
     description = workspace.prepare(text, parameters, accesses)
     normalized = normalize(sql) if needs_parse(statement, mentioned) else None
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
@@ -250,7 +253,7 @@ def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Comp
 
 def _visible_catalog(workspace: Workspace) -> Catalog:
     """Return the workspace's catalog without the tables that temporary tables of the same name hide."""
-    catalog = workspace.catalog
+    catalog = workspace.schema.catalog
     if not workspace.temporary:
         return catalog
     return replace(catalog, tables={n: table for n, table in catalog.tables.items() if not workspace.is_temporary(n)})

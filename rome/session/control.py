@@ -312,7 +312,7 @@ class TransactionControl:
         Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
         """
         for _ in range(_REPLAYS):
-            self.workspace.change_counters = refused.change_counters
+            self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
             again = self.transaction = Transaction(
                 self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
             )

@@ -20,7 +20,8 @@ from rome.sql.syntax.statement import Statement
 from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
-from rome.sqlite.workspace import Parameters, Result, counter_call
+from rome.sqlite.workspace import Parameters, Result
+from rome.sqlite.workspace_schema import counter_call
 from rome.storage.store import Range, rows_space
 from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.transaction import Transaction
@@ -38,7 +39,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     transaction.next_statement()
     with_current_catalog(transaction.ensure_snapshot)
     workspace = transaction.workspace
-    workspace.ensure_all()
+    workspace.schema.ensure_all()
     transaction.fetch(list(_targets(transaction, change, sql)))
     if _is_temporary(transaction, change):
         transaction.stage_all()
@@ -129,7 +130,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
                 {change.name.lower(): _as_sqlite_keeps(sql)} if text != sql else {},
             )
     except Error as error:
-        if not workspace.open:
+        if not workspace.sqlite.in_transaction:
             raise RolledBackBySQLite(error) from error
         transaction.back_to(mark)
         workspace.release(_SAVEPOINT)

@@ -15,7 +15,7 @@ from rome.plan.plan import Plan
 from rome.session.fetch import fetch
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Parameters, Result, together
+from rome.sqlite.workspace import Parameters, Result, merge_results
 from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
 from rome.transaction.reads.row_cache import TableRequest
@@ -57,7 +57,7 @@ def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> 
         transaction.numbers.prepare(plan.target.id, len(rows))
     fetch(transaction, plan, rows, known)
     transaction.ensure_snapshot()
-    transaction.workspace.ensure(plan.mentioned)
+    transaction.workspace.schema.ensure(plan.mentioned)
     transaction.constrain(known)
     foreign_keys_put_off = looked = False
     while True:
@@ -88,10 +88,10 @@ def _run(
         if put_off:
             workspace.run("PRAGMA defer_foreign_keys = ON", ())
         runs = [workspace.run(plan.sql, row, foreign_keys=transaction.foreign_keys, record=True) for row in rows]
-        result = together(runs)
+        result = merge_results(runs)
     except Error as raised:
         error = raised
-    if not workspace.open:
+    if not workspace.sqlite.in_transaction:
         raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
     entries = transaction.pending(mark)
     needs = constraints.needs(entries, violated or workspace.deferred_violations)
@@ -112,11 +112,12 @@ def _described(
     """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
     error = trial.error
     if is_of_foreign_key(error):
-        counters = transaction.workspace.change_counters
+        workspace = transaction.workspace
+        counters = workspace.last_rowid, workspace.last_changes
         again = _run(transaction, constraints, plan, rows, put_off=True)
         described = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
         _undo(transaction, again, put_off=True)
-        transaction.workspace.change_counters = counters
+        workspace.last_rowid, workspace.last_changes = counters
     elif isinstance(error, IntegrityError) and plan.target is not None:
         described = check_error(error, [plan.target, *transaction.catalog.tables.values()])
     else:

@@ -128,5 +128,9 @@ def fetch(
 
 def stage(transaction: Transaction, plan: Plan) -> None:
     """Put all that is known of the tables which a plan reads into the workspace."""
-    transaction.workspace.ensure_for(plan.mentioned, everything=plan.about_schema)
+    schema = transaction.workspace.schema
+    if plan.about_schema:
+        schema.ensure_all()
+    else:
+        schema.ensure(plan.mentioned)
     transaction.row_cache.stage(plan.tables)

@@ -36,7 +36,7 @@ from rome.session.topn import fetch_page
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import Statement
-from rome.sqlite.workspace import Parameters, Result, Row, together
+from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.transaction.reads.row_cache import table_request
 from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
 
@@ -152,7 +152,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
     """Return the statement's results over the rows that were fetched for it."""
     if isinstance(plan.compiled, Compiled) and not (transaction.has_writes and transaction.has_changed(plan.tables)):
         try:
-            return together(
+            return merge_results(
                 [_evaluate_compiled(plan, fetched.rows(at), parameters) for at, parameters in enumerate(parameter_sets)]
             )
         except UnsupportedValue:
@@ -160,7 +160,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
     if not fetched.is_for_workspace:
         fetch(transaction, plan, parameter_sets)
     stage(transaction, plan)
-    return together([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
+    return merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
 
 
 def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:

@@ -114,7 +114,7 @@ class Transaction:
         self.own: dict[tuple[int, bytes], Row] = {}
         self.taken: set[tuple[bytes, bytes]] = set()
         self.change_counters = workspace.last_rowid, workspace.last_changes
-        if workspace.catalog is not self.catalog:
+        if workspace.schema.catalog is not self.catalog:
             workspace.use(self.catalog)
 
     @property
@@ -327,12 +327,14 @@ class Transaction:
         """Open a savepoint in the workspace."""
         self.workspace.begin()
         self.numbers.mark()
-        return Savepoint(name, self.workspace.mark(name), self.undo_log.mark(), len(self.journal), self.catalog)
+        return Savepoint(
+            name, self.workspace.open_savepoint(name), self.undo_log.mark(), len(self.journal), self.catalog
+        )
 
     def back_to(self, mark: Savepoint) -> None:
         """Undo everything since the mark; its savepoint stays open. Numbers drawn since then are used again."""
         self.numbers.back_to_mark()
-        self.workspace.back_to(mark.name, mark.workspace)
+        self.workspace.rollback_to(mark.name, mark.workspace)
         self.undo_log.back_to(mark.undo_log)
         if len(self.journal) > mark.journal:
             del self.journal[mark.journal :]
@@ -373,7 +375,7 @@ class Transaction:
 
         After the IntegrityError of a deferred foreign key the transaction is still open, after other errors it is over.
         """
-        if self.foreign_keys and self.workspace.open and self.workspace.deferred_violations:
+        if self.foreign_keys and self.workspace.sqlite.in_transaction and self.workspace.deferred_violations:
             raise foreign_key_error(self.workspace, self.catalog, self.journal)
         try:
             catalog = self._write()

@@ -2,7 +2,7 @@
 
     CASE WHEN a.x BETWEEN 1 AND ?1 THEN 'near' END
 
-    Case(
+    CaseExpr(
         branches=((And((Compare(">=", ColumnExpr(a.x), Constant(1)), Compare("<=", ColumnExpr(a.x), Parameter(0)))),
                    Constant("near")),),
         default=NULL,
@@ -36,7 +36,7 @@ from rome.compiled.ir import (
     And,
     Arithmetic,
     BoundExpr,
-    Case,
+    CaseExpr,
     Cast,
     Collated,
     Constant,
@@ -238,13 +238,13 @@ class ExpressionBinder(FunctionBinder):
                 condition = compare("=", subject, condition)
             branches.append((condition, self.bind(branch.args["true"])))
         default = node.args.get("default")
-        return Case(tuple(branches), NULL if default is None else self.bind(default))
+        return CaseExpr(tuple(branches), NULL if default is None else self.bind(default))
 
     def _if(self, node: exp.If) -> BoundExpr:
         allow_only(node, "this", "true", "false")
         default = node.args.get("false")
         branch = (self.bind(node.this), self.bind(node.args["true"]))
-        return Case((branch,), NULL if default is None else self.bind(default))
+        return CaseExpr((branch,), NULL if default is None else self.bind(default))
 
     # ── IN and subqueries ─────────────────────────────────────────────────────────────────────────────────────────
 

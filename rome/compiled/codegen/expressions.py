@@ -37,7 +37,7 @@ from rome.compiled.ir import (
     BooleanExpr,
     BoundExpr,
     Call,
-    Case,
+    CaseExpr,
     Cast,
     Collated,
     ColumnExpr,
@@ -151,7 +151,7 @@ class ExpressionWriter:
     def _call(self, expr: Call, rows: RowNames) -> str:
         return f"{expr.function}({', '.join([self.value(one, rows) for one in expr.arguments])})"
 
-    def _case(self, expr: Case, rows: RowNames) -> str:
+    def _case(self, expr: CaseExpr, rows: RowNames) -> str:
         code = self.value(expr.default, rows)
         for condition, result in reversed(expr.branches):
             code = f"{self.value(result, rows)} if {self.is_true(condition, rows)} else {code}"
@@ -423,7 +423,7 @@ _VALUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]]
     Cast: ExpressionWriter._cast,
     Arithmetic: ExpressionWriter._arithmetic,
     Call: ExpressionWriter._call,
-    Case: ExpressionWriter._case,
+    CaseExpr: ExpressionWriter._case,
     ScalarSubquery: ExpressionWriter._scalar,
     Compare: ExpressionWriter._compare_value,
     NullSafeEqual: ExpressionWriter._never_null_value,

@@ -252,7 +252,7 @@ class RowCache:
                 rows.append(values if table.key else (decode(key)[0], *values))
         if rows:
             # A compiled statement reads a table without the workspace's ever having heard of it.
-            self._workspace.ensure((table.name.lower(),))
+            self._workspace.schema.ensure((table.name.lower(),))
             self._workspace.load(table, rows)
 
     def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:

@@ -1,0 +1,137 @@
+"""The schema of the workspace: objects of the catalog, created in SQLite when a statement first mentions them.
+
+A database may have a hundred tables, and a connection uses a few. `ensure` creates what a statement mentions, with what
+it depends on: a table's parents and children by foreign keys, its indexes and triggers, the tables that a view
+mentions. They stay from one transaction to the next. If the catalog changes, `use` drops the objects whose definitions
+differ.
+
+SQLite's DDL is transactional, so an object that was created within a transaction is gone after its ROLLBACK; the names
+in `created_in_transaction` keep track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import apsw
+
+from rome.catalog.model import Catalog, Table
+from rome.errors import InternalError
+from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
+from rome.sql.syntax.tokens import names
+from rome.sqlite.catalog_reader import quoted
+
+
+class WorkspaceSchema:
+    """The objects of a catalog in one SQLite connection. All names of objects are in lower case."""
+
+    def __init__(self, sqlite: apsw.Connection) -> None:
+        self.sqlite = sqlite
+        self.catalog = Catalog()
+        self.created: dict[str, str] = {}
+        """The names of the objects that exist in SQLite → the keywords of their types."""
+        self.created_in_transaction: list[str] = []
+        self._dependencies: dict[str, frozenset[str]] = {}
+
+    def use(self, catalog: Catalog) -> None:
+        """Have the objects of this catalog from now on. Only between transactions."""
+        if catalog.digest != self.catalog.digest or catalog.tables != self.catalog.tables:
+            for name, kind in list(self.created.items())[::-1]:
+                if _definition(catalog, name) != _definition(self.catalog, name):
+                    self.sqlite.execute(f"DROP {kind} IF EXISTS main.{quoted(name)}")
+            self._read_created()
+        self.catalog = catalog
+        self._dependencies.clear()
+
+    def adopt(self, catalog: Catalog) -> None:
+        """Take over the catalog that results from DDL statements, or from their ROLLBACK, in SQLite."""
+        self.catalog = catalog
+        self._read_created()
+        self._dependencies.clear()
+
+    def ensure(self, mentioned: Iterable[str]) -> None:
+        """Create the objects of these names, with everything that they depend on, as far as they do not exist yet."""
+        pending = [name for name in mentioned if name not in self.created and self._is_in_catalog(name)]
+        if not pending:
+            return
+        missing: dict[str, None] = {}
+        while pending:
+            name = pending.pop()
+            if name in missing or name in self.created or not self._is_in_catalog(name):
+                continue
+            missing[name] = None
+            pending.extend(self._dependencies_of(name))
+        inside = self.sqlite.in_transaction
+        for name in sorted(missing, key=self._creation_order):
+            self._create(name)
+            if inside:
+                self.created_in_transaction.append(name)
+
+    def ensure_all(self) -> None:
+        """Create all objects of the catalog, for statements about the schema."""
+        self.ensure([*self.catalog.tables, *self.catalog.objects])
+
+    def forget_created(self, start: int = 0) -> list[str]:
+        """Forget the objects that were created in the transaction, from a position on: SQLite has rolled them back.
+
+        Return their names.
+        """
+        lost = self.created_in_transaction[start:]
+        del self.created_in_transaction[start:]
+        for name in lost:
+            self.created.pop(name, None)
+        return lost
+
+    def _read_created(self) -> None:
+        found: list[Any] = self.sqlite.execute("SELECT name, upper(type) FROM main.sqlite_master").fetchall()
+        self.created = {name.lower(): kind for name, kind in found}
+
+    def _is_in_catalog(self, name: str) -> bool:
+        return name in self.catalog.tables or name in self.catalog.objects
+
+    def _creation_order(self, name: str) -> tuple[int, int]:
+        table = self.catalog.tables.get(name)
+        return (0, table.id) if table else (1, self.catalog.objects[name].order)
+
+    def _dependencies_of(self, name: str) -> frozenset[str]:
+        """Return the names that must exist when a statement uses `name`."""
+        known = self._dependencies.get(name)
+        if known is not None:
+            return known
+        found: set[str] = set()
+        table = self.catalog.tables.get(name)
+        if table is not None:
+            found |= {key.parent.lower() for key in table.foreign_keys}
+            found |= {key.table.lower() for key in self.catalog.children.get(name, ())}
+            found |= {own for own, item in self.catalog.objects.items() if item.table.lower() == name}
+        else:
+            item = self.catalog.objects[name]
+            found |= names(item.sql or "") | {item.table.lower()}
+        dependencies = self._dependencies[name] = frozenset(found - {name})
+        return dependencies
+
+    def _create(self, name: str) -> None:
+        table = self.catalog.tables.get(name)
+        if table is not None:
+            sql, kind = table.sql, "TABLE"
+        else:
+            item = self.catalog.objects[name]
+            sql, kind = item.sql or "", item.type.upper()
+            if kind == "TRIGGER":
+                sql = trigger_with_counter_ids(sql, self.catalog, counter_call)
+        try:
+            self.sqlite.execute(sql)
+        except apsw.Error as error:
+            raise InternalError(f"the catalog's definition of {name} is refused by SQLite: {error}") from error
+        self.created[name] = kind
+
+
+def counter_call(table: Table) -> str:
+    """Return the SQL expression for the next number of a table's sequence."""
+    return f"rome_next({table.id})"
+
+
+def _definition(catalog: Catalog, name: str) -> Any:
+    table = catalog.tables.get(name)
+    return table.sql if table else catalog.objects.get(name)
