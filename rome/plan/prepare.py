@@ -84,8 +84,10 @@ def _make_plan(
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
     full_scans = _full_scans(accesses, shape.analysis, statement, target)
-    obstacle = _obstacle_to_fast_paths(workspace, accesses, full_scans)
-    compiled = shape.evaluator(lists, obstacle)
+    obstacle = (
+        _obstacle(workspace, accesses, shape.analysis, full_scans) if statement.kind is StatementKind.SELECT else None
+    )
+    compiled = shape.evaluator(lists) if obstacle is None else NotCompiled(obstacle)
     unlimited, unlimited_sql = shape.without_limit(text, lists) if obstacle is None else (None, None)
     has_topn = unlimited is not None or unlimited_sql is not None
     reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn)
@@ -167,17 +169,20 @@ def _full_scans(
     return tuple(found.values())
 
 
-def _obstacle_to_fast_paths(workspace: Workspace, accesses: _Accesses, full_scans: tuple[Table, ...]) -> str | None:
-    """Return why neither the compiled evaluator nor a Top-N plan may be used; None if they may."""
+def _obstacle(
+    workspace: Workspace, accesses: _Accesses, analysis: Analysis, full_scans: tuple[Table, ...]
+) -> str | None:
+    """Return why a SELECT has neither a compiled evaluator nor a Top-N plan; None if it may have them."""
     if accesses.about_schema:
         return "schema table"
     if workspace.temporary:
         return "temporary tables exist"
-    if full_scans:
-        name = full_scans[0].name
-        is_indirect = name.lower() in accesses.indirect
-        return f"{name} is referenced through a view" if is_indirect else f"{name} is referenced outside of FROM"
-    return None
+    if not analysis.parsed:
+        return "unsupported syntax"
+    if not full_scans:
+        return None
+    name = full_scans[0].name
+    return f"{name} {'is referenced through a view' if name.lower() in accesses.indirect else 'has no access path'}"
 
 
 # ── what the text's shape determines ──────────────────────────────────────────────────────────────────────────────────
@@ -194,11 +199,9 @@ class _TextShape:
     compiled: Compiled | NotCompiled
     block: Compiled | NotCompiled | None = None
 
-    def evaluator(self, lists: Lists, obstacle: str | None) -> Compiled | NotCompiled:
+    def evaluator(self, lists: Lists) -> Compiled | NotCompiled:
         """Return the compiled evaluator for a text whose placeholders stand for these lists, or why there is none."""
-        if isinstance(self.compiled, NotCompiled):
-            return self.compiled
-        return self.compiled.with_lists(lists) if obstacle is None else NotCompiled(obstacle)
+        return self.compiled.with_lists(lists) if isinstance(self.compiled, Compiled) else self.compiled
 
     def without_limit(self, sql: str, lists: Lists) -> tuple[Compiled | None, str | None]:
         """Return the function and the text of the Top-N query block without LIMIT and OFFSET, as far as there are any.

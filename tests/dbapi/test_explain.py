@@ -77,6 +77,30 @@ def test_a_reason_why_it_is_not_compiled(url: str) -> None:
     connection = rome.connect(url)
     plan = lines(connection, "EXPLAIN PLAN FOR SELECT id, sum(id) OVER () FROM servers")
     assert plan[0] == "SELECT, SQLite: window functions"
+    connection.execute("CREATE VIEW names AS SELECT name FROM servers")
+    plan = lines(connection, "EXPLAIN PLAN FOR SELECT * FROM names")
+    assert plan == ["SELECT, SQLite: servers is referenced through a view", "round 1", "  full scan of servers"]
+    assert lines(connection, "EXPLAIN PLAN FOR SELECT * FROM sqlite_master")[0] == "SELECT, SQLite: schema table"
+
+
+def test_self_joins_show_their_aliases(url: str) -> None:
+    connection = rome.connect(url)
+    sql = "SELECT * FROM tags AS a JOIN tags AS b ON b.server_id = a.server_id WHERE a.id = ?"
+    assert lines(connection, f"EXPLAIN PLAN FOR {sql}", 1)[1:] == [
+        "round 1",
+        "  primary key lookup on tags AS a (id = ?1)",
+        "round 2",
+        "  index lookup on tags AS b using index on server_id (server_id = a.server_id)",
+    ]
+
+
+def test_estimates_are_unknown_until_rows_were_fetched(url: str) -> None:
+    connection = rome.connect(url)
+    connection.database.statistics.forget()
+    scan = "EXPLAIN PLAN FOR SELECT * FROM tags"
+    assert connection.execute(scan).fetchall()[-1] == ("  full scan of tags    rows: unknown",)
+    connection.execute("SELECT * FROM tags").fetchall()
+    assert connection.execute(scan).fetchall()[-1] == ("  full scan of tags    rows: 100",)
 
 
 def test_analyze(url: str) -> None:

@@ -66,20 +66,21 @@ class Statistics:
 
     def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
         """Record how many rows all requests of a step together were answered with, or counted."""
+        keys = 0
         for request in requests:
             if isinstance(request, Whole) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
                 self.note_row_count(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
-        keys = sum(len(request.ranges) if isinstance(request, (Lookup, Count)) else 1 for request in requests)
+            keys += len(request.ranges) if isinstance(request, (Lookup, Count)) else 1
         if keys and isinstance(step.path, KeyPath):
-            self._note_per_key(_key(step.table, step.path), self.rows_per_key(step.table, step.path), rows / keys)
+            self._note_per_key(step.table, step.path, rows / keys)
 
     def note_key(self, step: Step, rows: int) -> None:
         """Record how many rows one key of a step's path led to."""
         if isinstance(step.path, KeyPath) and not step.path.is_unique:
-            self._note_per_key(_key(step.table, step.path), self.rows_per_key(step.table, step.path), rows)
+            self._note_per_key(step.table, step.path, rows)
 
     def note_row_count(self, table: Table, rows: int) -> None:
         """Record the size of a table."""
@@ -114,11 +115,12 @@ class Statistics:
         self._selectivities.clear()
         self.changes += 1
 
-    def _note_per_key(self, key: tuple[int, int, int, bool], before: float, rows: float) -> None:
+    def _note_per_key(self, table: Table, path: KeyPath, rows: float) -> None:
+        key = _key(table, path)
         known = self._per_key.get(key)
-        now = rows if known is None else known + _WEIGHT * (rows - known)
-        self._per_key[key] = now
-        self.changes += _differ_much(before, now)
+        now = self._per_key[key] = rows if known is None else known + _WEIGHT * (rows - known)
+        before = self._guess(table, path) if known is None else known
+        self.changes += not path.is_unique and _differ_much(before, now)
 
     def _guess(self, table: Table, path: KeyPath) -> float:
         columns = {term.column.name.lower() for term in path.equal}
