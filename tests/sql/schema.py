@@ -1,4 +1,4 @@
-"""Catalogs for tests: the DDL is run in SQLite, and read back from it."""
+"""Catalogs for tests: SQLite runs the DDL, and the catalog is read from it."""
 
 import itertools
 
@@ -16,7 +16,7 @@ from rome.sqlite.catalog_reader import Renames, read_catalog
 
 
 def open_sqlite() -> apsw.Connection:
-    """A plain SQLite in memory, with a `rome_next` that counts from 101."""
+    """Return a plain SQLite in memory, with a `rome_next` that counts from 101."""
     connection = apsw.Connection(":memory:")
     numbers = itertools.count(101)
     connection.create_scalar_function("rome_next", lambda name: next(numbers), 1)
@@ -24,20 +24,20 @@ def open_sqlite() -> apsw.Connection:
 
 
 def catalog_of(connection: apsw.Connection) -> Catalog:
-    """The catalog of what was created in a connection."""
+    """Return the catalog of a connection's tables."""
     ids = itertools.count(1)
     return read_catalog(connection, Catalog(), Renames(), lambda: next(ids), {})
 
 
 def catalog_from(ddl: str) -> Catalog:
-    """The catalog of a script."""
+    """Return the catalog of a script of DDL."""
     connection = open_sqlite()
     connection.execute(ddl)
     return catalog_of(connection)
 
 
 def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None) -> ReadPlan:
-    """The read plan of a text, as far as it follows from the text alone, without SQLite's report of what it reads."""
+    """Return the read plan of a text alone, without SQLite's report of what it reads."""
     statement, mentioned = classify(sql), names(sql)
     normalized = normalize(sql) if needs_parse(statement, mentioned) else None
     analysis = analyze(statement, mentioned, normalized, catalog)

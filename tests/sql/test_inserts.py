@@ -1,4 +1,4 @@
-"""INSERTs with their counted column from a function: run on SQLite, and looked at."""
+"""INSERTs that take their ids from a function, run in SQLite; and the rows that they give values for."""
 
 from typing import Any
 

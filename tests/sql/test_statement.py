@@ -1,4 +1,4 @@
-"""Texts and what `classify` makes of them."""
+"""`classify`: the kind of a statement, and what it is about."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What is learned from answers, and what plans make of it."""
+"""Statistics: what they learn from fetched rows, and how plans use it."""
 
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.bind import bind_count, bind_step
@@ -92,7 +92,7 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
 
 
 def test_rates_are_of_what_comes_out_lately() -> None:
-    """One value of which nothing comes out does not count for more than the others."""
+    """One value that matches nothing weighs no more than the others."""
     statistics = Statistics()
     assert statistics.selectivity(1) is None
     for _ in range(3):
@@ -110,7 +110,7 @@ def test_rates_are_of_what_comes_out_lately() -> None:
 
 
 def test_pages_where_they_are_less() -> None:
-    """Not where the whole is known to be small, nor where what is left leads to fewer rows."""
+    """No batches if the whole table is known to be small, or if the conditions lead to fewer rows."""
     sql = "SELECT * FROM c JOIN p ON p.id = c.pid ORDER BY c.id LIMIT 20"
     statistics = Statistics()
     plan = plan_reads(sql, CATALOG, statistics)

@@ -1,7 +1,7 @@
-"""Random statements over nothing but the rows that their plans fetch answer the same as over all rows.
+"""Random statements: over the rows that their plans fetch, they have the same result as over all rows.
 
-The definition of a right plan: the statement can't tell SQLite with the fetched rows (and some others, at random) from
-SQLite with all rows. What is known of the tables is at random too, so that every path is taken at some time.
+This defines a correct plan: in SQLite with the fetched rows, and random others, the statement returns what it returns
+with all rows. The statistics are random too, so that every access path is taken at some time.
 """
 
 import itertools
@@ -50,7 +50,7 @@ VALUES = [None, 0, 1, 1, 2, 0.5, "1", "2.0", "a", "a", "A", "ab", b"a"]
 
 
 class Data:
-    """All rows: in a SQLite, and in a store with every index."""
+    """All rows, in a SQLite and in a store with every index."""
 
     def __init__(self) -> None:
         self.sqlite = new_sqlite()
@@ -86,7 +86,7 @@ class Data:
                     yield Write(index_space(index.id), entry(columns, key), b"")
 
     def fetch(self, plan: ReadPlan, parameters: Any, found: dict[str, set[bytes]], *, limited: bool) -> None:
-        """Add the keys of the rows that a plan leads to, round by round, to those that are there already."""
+        """Add the keys of the rows that a plan fetches, round by round, to those that are there already."""
         if not plan.parsed:
             found.update({name: {key for key, _ in rows} for name, rows in self.rows.items()})
         for table in plan.full_scans:
@@ -117,7 +117,7 @@ class Data:
 
 
 class Guesses(Statistics):
-    """Knows nothing, and says something at random, but of one thing always the same."""
+    """Statistics that know nothing and guess at random, but always the same for one question."""
 
     def __init__(self, chosen: random.Random) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ DATA = Data()
 
 
 class Writer:
-    """Writes random SQL; parameters are collected on the way."""
+    """Writes random SQL, and collects its parameters."""
 
     def __init__(self, draw: Any) -> None:
         self.draw = draw
@@ -168,7 +168,7 @@ class Writer:
         return apsw.format_sql_value(value)
 
     def filled(self, column: str) -> str:
-        """A column with something in the place of NULL, as services page by it."""
+        """Write a column with a constant in the place of NULL, as services paginate by it."""
         forms = ["coalesce({0}, {1})", "ifnull({0}, {1})", "CASE WHEN ({0} IS NOT NULL) THEN {0} ELSE {1} END"]
         forms += ["CASE WHEN {0} IS NULL THEN {1} ELSE {0} END", "CASE WHEN NOT {0} IS NULL THEN {0} END"]
         return self.pick(*forms).format(column, apsw.format_sql_value(self.pick(*VALUES)))
@@ -312,7 +312,7 @@ class Writer:
         return f"(SELECT {columns} FROM {source} WHERE {where}{cut}) AS {scope[-1][0]}"
 
     def member(self, table: str) -> str:
-        """Another member of a UNION, with as many columns."""
+        """Write another member of a UNION with the same number of columns."""
         other = self.pick(table, table, *COLUMNS)
         columns = COLUMNS[other] if other == table else [self.pick(*COLUMNS[other]) for _ in COLUMNS[table]]
         op = self.pick("UNION", "UNION", "UNION ALL", "EXCEPT", "INTERSECT")
@@ -320,7 +320,7 @@ class Writer:
         return f" {op} SELECT {', '.join(f'm.{column}' for column in columns)} FROM {other} AS m WHERE {where}"
 
     def joined_to_members(self) -> str:
-        """A table found by the rows of a UNION, whose members are found by values, as glance lists images."""
+        """Write a table joined to a UNION whose members are narrowed by values, as glance lists images."""
         table, other = self.pick(*COLUMNS), self.pick(*COLUMNS)
         members: list[str] = []
         for _ in range(self.pick(2, 2, 3)):
@@ -336,7 +336,7 @@ class Writer:
         return f"SELECT * FROM {source} {join} {other} AS o ON {link} WHERE {test}"
 
     def latest(self) -> str:
-        """The rows with the greatest values of others, as nova finds the latest faults."""
+        """Write the rows with the greatest value of a group, as nova finds the latest faults."""
         table = self.pick(*COLUMNS)
         other = self.pick(table, *COLUMNS)
         one, group = self.pick(*INDEXED[table]), self.pick(*COLUMNS[table])
@@ -381,7 +381,7 @@ class Writer:
         return f"SELECT {what} FROM {source}{where}"
 
     def linked(self) -> str:
-        """A chain of joins and subqueries from one narrow occurrence on, as services write them."""
+        """Write a chain of joins and subqueries from one narrow table reference, as services write them."""
         first = self.pick(*COLUMNS)
         scope = [("a", first)]
         start = f"a.{self.pick(*INDEXED[first])} = {self.value()}"
@@ -478,7 +478,7 @@ class Writer:
             condition = self.condition(scope, 1)
             return f"UPDATE {table} SET {column} = 5 FROM {source} WHERE {condition}{returning}"
         new = self.pick(self.linked_scalar(scope), f"(SELECT 1 WHERE {self.linked_subquery(scope)})", "NULL")
-        if table == "k" or new == "NULL":  # what is unique is no concern of plans
+        if table == "k" or new == "NULL":  # plans do not cover what constraints read
             new = f"{column} || 'x'"
         return f"UPDATE OR IGNORE {table} SET {column} = {new} WHERE {where}{returning}"
 
@@ -491,7 +491,7 @@ def statements(draw: Any) -> tuple[str, list[Any]]:
 
 
 def answer(connection: apsw.Connection, sql: str, parameters: list[Any]) -> list[str]:
-    """The rows, in no particular order; everything that was changed is undone."""
+    """Run a statement, undo its changes, and return the rows in no particular order."""
     with connection:
         connection.execute("SAVEPOINT a")
         try:
@@ -521,7 +521,7 @@ def test_fetched_rows_answer_as_all_rows(statement: tuple[str, list[Any]], chose
 
 
 def test_paths_are_narrow_where_they_can_be() -> None:
-    """Against a planner that always reads everything, which would pass the test above."""
+    """A planner that always reads everything would pass the test above, but not this one."""
     narrow = 0
     for sql in ("SELECT * FROM p WHERE id = 3", "SELECT * FROM k WHERE a = 'a'", "SELECT * FROM h WHERE x > 1"):
         fetched: dict[str, set[bytes]] = defaultdict(set)

@@ -1,4 +1,4 @@
-"""The tokenizer, checked against texts that SQLite's own takes or refuses."""
+"""The tokenizer, checked against texts that SQLite's own accepts or refuses."""
 
 import apsw
 import pytest
@@ -71,7 +71,7 @@ PIECES = ["--c\n", "/*c*/", "0x1", "e5", "x'00'", "'x'", ":n", "\u00e9", *"a1?+(
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES)).map("".join))
 def test_illegal_is_what_sqlite_refuses(sql: str) -> None:
-    """When SQLite complains of an unrecognized token, there is one of kind ILLEGAL."""
+    """If SQLite reports an unrecognized token, there is one of kind ILLEGAL."""
     try:
         apsw.Connection(":memory:").execute("SELECT " + sql, can_cache=False)
     except apsw.Error as error:

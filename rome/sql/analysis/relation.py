@@ -83,7 +83,9 @@ class Relation:
         if topn is not None:
             limit = tuple([source for each in topn.limit for source in _expand(each, lists)])
             topn = replace(topn, conditions=_expand_conditions(topn.conditions, lists), limit=limit)
-        predicates = tuple([_expand_predicate(each, lists) for each in self.predicates])
+        predicates = tuple(
+            [Predicate(each.column, each.op, expand_sources(each.sources, lists)) for each in self.predicates]
+        )
         any_of = tuple([_expand_any_of(each, lists) for each in self.any_of])
         return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn, self.name)
 
@@ -107,7 +109,15 @@ class TopNSource:
 
 def expand_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:
     """Replace the placeholders among sources by what they stand for."""
-    return tuple([found for source in sources for found in _expand_key(source, lists)])
+    found: list[KeySource] = []
+    for source in sources:
+        if isinstance(source, Param):
+            found += lists[source.index]
+        elif isinstance(source, (Pattern, WithoutAffinity)):
+            found += _expand_inner(source, lists)
+        else:
+            found.append(source)
+    return tuple(found)
 
 
 def _expand_conditions(conditions: Conditions, lists: Lists) -> Conditions:
@@ -129,14 +139,12 @@ def _expand_any_of(any_of: AnyOf, lists: Lists) -> AnyOf:
     )
 
 
-def _expand_key(source: KeySource, lists: Lists) -> Sequence[KeySource]:
+def _expand_inner(source: Pattern | WithoutAffinity, lists: Lists) -> Sequence[KeySource]:
     if isinstance(source, Pattern):
         return [replace(source, source=found) for found in _expand(source.source, lists)]
-    if isinstance(source, WithoutAffinity):
-        (value,) = _expand(source.source, lists)
-        (null_as,) = (None,) if source.null_as is None else _expand(source.null_as, lists)
-        return [WithoutAffinity(value, null_as)]
-    return lists[source.index] if isinstance(source, Param) else (source,)
+    (value,) = _expand(source.source, lists)
+    (null_as,) = (None,) if source.null_as is None else _expand(source.null_as, lists)
+    return [WithoutAffinity(value, null_as)]
 
 
 def _expand(source: Source, lists: Lists) -> tuple[Source, ...]:

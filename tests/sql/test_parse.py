@@ -1,4 +1,4 @@
-"""Words for the parser: the tokens are those that sqlglot's own tokenizer makes of the same text."""
+"""The parser's tokens of a normalized text are those that sqlglot's own tokenizer makes of it."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ def test_tokens_are_the_parsers_own(sql: str) -> None:
     normal = normalize(sql)
     assert normal is not None
     shown = [(each.token_type, each.text, each.start, each.end) for each in parser_tokens(normal.words)]
-    wanted = sqlglot.tokenize(normal.text, read="sqlite")
-    assert shown == [(each.token_type, each.text, each.start, each.end) for each in wanted], normal.text
+    expected = sqlglot.tokenize(normal.text, read="sqlite")
+    assert shown == [(each.token_type, each.text, each.start, each.end) for each in expected], normal.text

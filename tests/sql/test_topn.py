@@ -1,6 +1,6 @@
-"""Pages, extremes and counts: of a table's rows only the wanted part is fetched, and it is the right part.
+"""Top-N, min(), max() and count(*): only the rows that are needed are fetched, and they are the right ones.
 
-Random statements over the data of `test_superset`, where the order is that of all rows, so that there is one answer.
+Random statements over the data of `test_superset`, each with a total order, so that there is one correct answer.
 """
 
 import random
@@ -28,10 +28,10 @@ SORTED = {
 
 
 class PageWriter(Writer):
-    """Writes statements that want a part of the rows of one table."""
+    """Writes statements that need only the first rows of one table, or their number."""
 
     def conditions(self, table: str, order: list[str]) -> str:
-        """What fits the order mostly: values of its first columns, a range on the next, a page's beginning."""
+        """Write conditions that mostly fit the order: values of its first columns, a range on the next, a keyset."""
         parts: list[str] = []
         at = self.pick(0, 0, 1, 1, 2)
         for column in order[:at]:
@@ -139,7 +139,7 @@ def pages(draw: Any) -> tuple[str, list[Any]]:
 @pytest.mark.slow
 @settings(max_examples=400)
 @given(pages(), st.randoms(use_true_random=False))
-def test_parts_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:
+def test_first_rows_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:
     sql, parameters = statement
     parameters = parameters[: sql.count("?")]
     try:
