@@ -1,4 +1,4 @@
-"""A network that takes its time: a relay before a server that hands on each piece of data a while later."""
+"""Simulate network latency: a TCP relay that forwards data to a server with a delay."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PORTS = {"rome": 6379, "postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 
 @contextmanager
 def delayed(url: str, milliseconds: float) -> Iterator[str]:
-    """The URL of a way to the same server whose round trips take so much longer; the URL itself if that is nothing."""
+    """Yield a URL of a relay whose round trips to the URL's server take so much longer; for 0, the URL itself."""
     if not milliseconds:
         yield url
         return
@@ -25,9 +25,9 @@ def delayed(url: str, milliseconds: float) -> Iterator[str]:
     thread.start()
     relay = _Relay(parsed.host or "127.0.0.1", port, milliseconds / 2000)
     server = asyncio.run_coroutine_threadsafe(asyncio.start_server(relay, "127.0.0.1", 0), loop).result()
-    here = server.sockets[0].getsockname()[1]
+    relay_port = server.sockets[0].getsockname()[1]
     try:
-        yield parsed.set(host="127.0.0.1", port=here).render_as_string(hide_password=False)
+        yield parsed.set(host="127.0.0.1", port=relay_port).render_as_string(hide_password=False)
     finally:
         asyncio.run_coroutine_threadsafe(_end(server), loop).result()
         loop.call_soon_threadsafe(loop.stop)
@@ -44,18 +44,18 @@ async def _end(server: asyncio.Server) -> None:
 
 
 class _Relay:
-    """Connects every caller with the server."""
+    """Forward every connection to the server."""
 
     def __init__(self, host: str, port: int, seconds: float) -> None:
         self._host, self._port, self._seconds = host, port, seconds
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(self._host, self._port)
-        # asyncio's streams complain of a handler that was cancelled.
+        upstream_reader, upstream_writer = await asyncio.open_connection(self._host, self._port)
+        # asyncio's streams log an error for a cancelled handler.
         with suppress(asyncio.CancelledError):
-            await asyncio.gather(self._hand_on(reader, back), self._hand_on(there, writer))
+            await asyncio.gather(self._forward(reader, upstream_writer), self._forward(upstream_reader, writer))
 
-    async def _hand_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         while data := await reader.read(1 << 16):
             loop.call_later(self._seconds, writer.write, data)

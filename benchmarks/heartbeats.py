@@ -1,14 +1,14 @@
-"""Nova's services report their state on ROME: `python benchmarks/heartbeats.py rome+redis://localhost:6379/heartbeats`.
+"""Simulate Nova services that report their state: `python benchmarks/heartbeats.py rome+redis://localhost:6379/beats`.
 
-So many services, in so many processes, each report every so many seconds through `rome_discovery.nova.api`, as
-nova-compute does. Each service is created by two processes at the same time. Meanwhile an operator disables and enables
-services, which are other updates of the rows that reports write, and some services stop half-way. At the end:
+Many services in several processes report periodically through `rome_discovery.nova.api`, as nova-compute does. Two
+processes create each service at the same time. Meanwhile an operator disables and enables services, which updates the
+rows that the reports write, and half-way some services stop. Then these must hold:
 
-* every service has one row, and its `report_count` is the number of reports that were confirmed to it;
-* Nova's own rule (`nova.servicegroup`) has said of each service that it is up for as long as it reported, and that it
-  is down once it had not for `service_down_time`.
+* Every service has one row, and its `report_count` is the number of its acknowledged reports.
+* Nova's own check (`nova.servicegroup`) reported each service as up while it reported, and as down when it had not
+  reported for `service_down_time`.
 
-Needs Nova (`pip install nova`) beside ROME. The database of the URL is dropped first.
+Nova has to be installed (`pip install nova`). The database of the URL is dropped first.
 """
 
 import argparse
@@ -24,14 +24,14 @@ import rome
 
 
 @dataclass
-class Work:
-    """What one process does, and then what it did. Moments are those of `time.time()`."""
+class Workload:
+    """The workload of one process, and its results. Times are those of `time.time()`."""
 
     number: int
     begin: float
     hosts: list[str]
     rivals: list[str]
-    """Hosts of another process, whose services this one tries to create too."""
+    """Hosts of another process, whose services this process also tries to create."""
     stops: dict[str, float]
     reports: dict[str, int] = field(default_factory=dict)
     last: dict[str, float] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Work:
 
 
 def nova_api(options):
-    """Nova's database API on ROME, configured."""
+    """Configure and return Nova's database API on ROME."""
     import nova.conf
 
     import rome_discovery.nova.api
@@ -58,48 +58,51 @@ def admin():
     return context.get_admin_context()
 
 
-def run(options, work, results):
-    """One process: make the services, then report until the end."""
+def run(options, workload, results):
+    """In one process, create the services and report until the end."""
     api = nova_api(options)
-    api.service_get_all(admin())  # connected and warm, so that rivals meet
-    time.sleep(max(0.0, work.begin - options.start_up / 2 - time.time()))
-    for mine, rivals in zip(work.hosts, work.rivals, strict=False):
+    api.service_get_all(admin())  # connect and warm up, so that the processes create at the same time
+    time.sleep(max(0.0, workload.begin - options.start_up / 2 - time.time()))
+    for mine, rivals in zip(workload.hosts, workload.rivals, strict=False):
         for host in (mine, rivals):
-            create(api, work, host)
+            create(api, workload, host)
     ids = {service.host: service.id for service in api.service_get_all(admin())}
-    due = [(work.begin + options.interval * i / len(work.hosts), host) for i, host in enumerate(work.hosts)]
-    while due and due[0][0] < work.begin + options.seconds:
+    due = [(workload.begin + options.interval * i / len(workload.hosts), host) for i, host in enumerate(workload.hosts)]
+    while due and due[0][0] < workload.begin + options.seconds:
         moment, host = heapq.heappop(due)
-        if moment < work.stops.get(host, moment + 1):
+        if moment < workload.stops.get(host, moment + 1):
             time.sleep(max(0.0, moment - time.time()))
-            work.late = max(work.late, time.time() - moment)
-            report(api, work, host, ids[host])
+            workload.late = max(workload.late, time.time() - moment)
+            report(api, workload, host, ids[host])
             heapq.heappush(due, (moment + options.interval, host))
-    results.put(work)
+    results.put(workload)
 
 
-def create(api, work, host):
+def create(api, workload, host):
     from nova import exception
 
     try:
         values = {"host": host, "binary": "nova-compute", "topic": "compute", "report_count": 0}
         api.service_create(admin(), values)
     except exception.ServiceBinaryExists:
-        work.refused += 1
+        workload.refused += 1
 
 
-def report(api, work, host, service_id):
-    """What nova's DbDriver does at each report."""
-    count = work.reports.get(host, 0) + 1
+def report(api, workload, host, service_id):
+    """Report as Nova's DbDriver does."""
+    count = workload.reports.get(host, 0) + 1
     began = time.perf_counter()
     api.service_update(admin(), service_id, {"report_count": count})
-    work.took.append(time.perf_counter() - began)
-    work.reports[host] = count
-    work.last[host] = time.time()
+    workload.took.append(time.perf_counter() - began)
+    workload.reports[host] = count
+    workload.last[host] = time.time()
 
 
 def watch(api, options, begin, stops):
-    """Ask Nova's rule about every service, and be the operator. Answers when each was first seen down, and updates."""
+    """Check every service with Nova, and act as the operator.
+
+    Return the time at which each service was first seen down, and the number of updates.
+    """
     from nova.servicegroup.drivers.db import DbDriver
 
     driver = DbDriver.__new__(DbDriver)
@@ -119,24 +122,25 @@ def watch(api, options, begin, stops):
     return down, updates
 
 
-def judge(options, services, works, stops, down):
-    """The complaints; none if all is as it should be."""
-    reports = {host: count for work in works for host, count in work.reports.items()}
-    last = {host: moment for work in works for host, moment in work.last.items()}
+def violations(options, services, workloads, stops, down):
+    """Yield a sentence for each violation."""
+    reports = {host: count for workload in workloads for host, count in workload.reports.items()}
+    last = {host: moment for workload in workloads for host, moment in workload.last.items()}
     hosts = [service.host for service in services]
     yield from (f"{host} has {hosts.count(host)} rows" for host in set(hosts) if hosts.count(host) > 1)
     for service in services:
         if service.report_count != reports.get(service.host):
-            yield f"{service.host} reported {reports.get(service.host)} times, its row says {service.report_count}"
+            sent = reports.get(service.host)
+            yield f"{service.host} reported {sent} times; its report_count is {service.report_count}"
     if len(set(hosts)) != options.services:
         yield f"there are {len(set(hosts))} services, not {options.services}"
     for host in set(down) - set(stops):
-        yield f"{host} reported all the time and was said to be down"
+        yield f"{host} reported all the time and was seen down"
     for host in stops:
         if host not in down:
-            yield f"{host} stopped and was not said to be down"
+            yield f"{host} stopped and was not seen down"
         elif not 0 <= down[host] - last[host] - options.down_time <= 5:
-            yield f"{host} was said to be down {down[host] - last[host]:.1f} s after its last report"
+            yield f"{host} was seen down {down[host] - last[host]:.1f} s after its last report"
 
 
 def main():
@@ -148,11 +152,11 @@ def main():
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--down-time", type=int, default=25, help="Nova's service_down_time")
     parser.add_argument(
-        "--start-up", type=float, default=60.0, help="seconds to start, in the second half of them services are made"
+        "--start-up", type=float, default=60.0, help="seconds to start; services are created in the second half"
     )
     options = parser.parse_args()
     if options.processes % 2:
-        parser.error("--processes: an even number, since two and two create the same services")
+        parser.error("--processes must be even, because pairs of processes create the same services")
 
     rome.drop_database(options.url)
     api = nova_api(options)
@@ -166,30 +170,31 @@ def main():
     results = spawn.Queue()
     for number in range(options.processes):
         mine, rivals = (hosts[(number ^ other) :: options.processes] for other in (0, 1))
-        work = Work(number, begin, mine, rivals, stops)
-        spawn.Process(target=run, args=(options, work, results), daemon=True).start()
+        workload = Workload(number, begin, mine, rivals, stops)
+        spawn.Process(target=run, args=(options, workload, results), daemon=True).start()
     down, updates = watch(api, options, begin, stops)
-    works = [results.get(timeout=60) for _ in range(options.processes)]
+    workloads = [results.get(timeout=60) for _ in range(options.processes)]
     services = api.service_get_all(admin())
-    complaints = list(judge(options, services, works, stops, down))
-    tell(options, services, works, stops, down, updates)
-    print(*complaints or ["no report lost, no duplicate row, the is-up rule right"], sep="\n")
-    sys.exit(bool(complaints))
+    found = list(violations(options, services, workloads, stops, down))
+    print_summary(options, services, workloads, stops, down, updates)
+    print(*found or ["no report lost, no duplicate row, all states correct"], sep="\n")
+    sys.exit(bool(found))
 
 
-def tell(options, services, works, stops, down, updates):
-    took = sorted(seconds for work in works for seconds in work.took)
-    last = {host: moment for work in works for host, moment in work.last.items()}
+def print_summary(options, services, workloads, stops, down, updates):
+    took = sorted(seconds for workload in workloads for seconds in workload.took)
+    last = {host: moment for workload in workloads for host, moment in workload.last.items()}
     after = [down[host] - last[host] for host in stops if host in down]
     print(f"{len(services)} services in {options.processes} processes, {options.seconds:g} s")
-    print(f"creations: {len(services)} rows, {sum(work.refused for work in works)} refused as existing")
-    print(f"reports: {len(took)}, {len(took) / options.seconds:.1f} a second; {updates} other updates meanwhile")
-    print(
-        f"a report took {statistics.median(took) * 1000:.1f} ms (median), {took[len(took) * 99 // 100] * 1000:.1f} ms "
-        f"(99 %), {took[-1] * 1000:.0f} ms (longest); the latest began {max(work.late for work in works):.2f} s late"
+    print(f"creations: {len(services)} rows, {sum(workload.refused for workload in workloads)} already existed")
+    print(f"reports: {len(took)}, {len(took) / options.seconds:.1f} per second; {updates} concurrent updates")
+    median, percentile, longest = (
+        1000 * each for each in (statistics.median(took), took[len(took) * 99 // 100], took[-1])
     )
+    print(f"latency of a report: {median:.1f} ms (median), {percentile:.1f} ms (99 %), {longest:.0f} ms (maximum)")
+    print(f"the most delayed report began {max(workload.late for workload in workloads):.2f} s late")
     if after:
-        print(f"{len(after)} stopped; said to be down {min(after):.1f} to {max(after):.1f} s after their last report")
+        print(f"{len(after)} stopped; seen down {min(after):.1f} to {max(after):.1f} s after their last report")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Which Redis layout holds rows and indexes best: memory a row, commands and latency of reads by key and by index.
+"""Compare Redis layouts for rows and indexes: memory per row, commands, and latency of reads by key and by index.
 
-    python benchmarks/layouts.py                      # on a Valkey server of its own
-    python benchmarks/layouts.py redis://host:6379/9  # on yours: an empty database of it
+    python benchmarks/layouts.py                      # on a temporary Valkey server
+    python benchmarks/layouts.py redis://host:6379/9  # on an empty database of another server
 
-Every layout holds the same 20,000 rows of 15 columns (msgpack, about 250 bytes) in key order, and one index over a
-column whose values are shared by 1, 10, 100 or 1000 rows. Every read asks for the version, too, in the same MULTI.
+Every layout has the same 20,000 rows of 15 columns (msgpack, about 250 bytes) in key order, and one index on a column
+whose values are shared by 1, 10, 100 or 1000 rows. Every read also reads the version, in the same MULTI.
 
-L1   a hash a table, a lexicographic sorted set of its keys, one of the index's entries; lookups by a Lua script
-L1b  the same, but a lookup is two rounds of native commands: the entries, then their rows
-L2   a string a row, sorted sets as in L1, and a set of keys for each index value; lookups by SORT BY nosort GET
-L3   one lexicographic sorted set whose members are key and row in one; lookups by a Lua script
+L1   a hash per table, a lexicographic sorted set of its keys, another of index entries; lookups by a Lua script
+L1b  the same, but a lookup takes two rounds of native commands: the entries, then their rows
+L2   a string per row, sorted sets as in L1, and a set of keys per index value; lookups by SORT BY nosort GET
+L3   one lexicographic sorted set whose members are key and row together; lookups by a Lua script
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Command = tuple[str | bytes | int, ...]
 
 
 class Client:
-    """One connection, and commands in one MULTI together with the version."""
+    """One connection, whose reads include the version in one MULTI."""
 
     def __init__(self, url: str) -> None:
         self.connection: Connection = ConnectionPool.from_url(url).make_connection()
@@ -57,7 +57,7 @@ class Client:
 
 
 def make_rows() -> list[tuple[bytes, bytes, list[bytes]]]:
-    """(key, row, the encoded value of the indexed column for each of SIZES)."""
+    """Return (key, row, the encoded value of the indexed column for each of SIZES)."""
     pick = random.Random(7)
     rows = []
     for number in range(ROWS):
@@ -71,7 +71,7 @@ def make_rows() -> list[tuple[bytes, bytes, list[bytes]]]:
 
 
 class HashLayout:
-    """L1."""
+    """Layout L1."""
 
     name = "L1 hash + zsets, Lua"
     lookup_rounds = 1
@@ -114,7 +114,7 @@ class HashLayout:
 
 
 class TwoRoundLayout(HashLayout):
-    """L1b."""
+    """Layout L1b."""
 
     name = "L1b hash + zsets, two rounds"
     lookup_rounds = 2
@@ -125,7 +125,7 @@ class TwoRoundLayout(HashLayout):
 
 
 class StringLayout(HashLayout):
-    """L2."""
+    """Layout L2."""
 
     name = "L2 strings + sets, SORT"
 
@@ -150,7 +150,7 @@ class StringLayout(HashLayout):
 
 
 class MemberLayout(HashLayout):
-    """L3."""
+    """Layout L3."""
 
     name = "L3 rows in a zset, Lua"
     lookup = """
@@ -179,19 +179,19 @@ class MemberLayout(HashLayout):
         return self.client.ask(("ZRANGE", self.rows, "-", "+", "BYLEX"))[0]
 
 
-def timed(work: Callable[[], object], seconds: float = 0.25) -> float:
-    """The median time of a call in microseconds."""
+def timed(function: Callable[[], object], seconds: float = 0.25) -> float:
+    """Return the median time of a call in microseconds."""
     times: list[float] = []
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
         begin = time.perf_counter()
-        work()
+        function()
         times.append(time.perf_counter() - begin)
     return statistics.median(times) * 1e6
 
 
 def measure(layout: HashLayout, rows: list[tuple[bytes, bytes, list[bytes]]]) -> dict[str, str]:
-    """Fill a layout, read from it, and answer its column of the table."""
+    """Fill a layout, read from it, and return its column of the table."""
     client, pick = layout.client, random.Random(3)
     before, begin = client.memory(), time.perf_counter()
     for at in range(0, ROWS, 500):
@@ -230,7 +230,7 @@ def compare(url: str) -> None:
     client, rows = Client(url), make_rows()
     if client.call(("DBSIZE",)) != [0]:
         sys.exit(f"{url} is not empty")
-    print(f"{ROWS} rows, {statistics.mean(len(row) for _, row, _ in rows):.0f} bytes each; each in an index 4 times")
+    print(f"{ROWS} rows, {statistics.mean(len(row) for _, row, _ in rows):.0f} bytes each, with 4 index entries each")
     columns = {}
     for kind in (HashLayout, TwoRoundLayout, StringLayout, MemberLayout):
         columns[kind.name] = measure(kind(client), rows)

@@ -1,8 +1,8 @@
-"""Locks on one Redis server: ROME's beside python-redis-lock's. Prints round trips, time uncontended, and hand-over.
+"""Compare ROME's locks with python-redis-lock's on one Redis server: commands, uncontended time, and hand-over.
 
     python benchmarks/locks.py redis://localhost:6379/0
 
-Hand-over is from the beginning of a release by one process' thread to the moment the waiting thread has the lock.
+Hand-over is the time from the start of a release in one thread until the waiting thread has the lock.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def main(url: str) -> None:
         sent = {command[8:]: calls[command] for command in calls if calls[command] and command != "cmdstat_info"}
         median, slow = _hand_over(make)
         print(f"{name:28} uncontended {_uncontended(make):6.0f} µs   hand-over {median:5.2f} ms, 95 % {slow:5.2f} ms")
-        print(f"{'':28} commands, with those within scripts: {sent}")
+        print(f"{'':28} commands, including those in scripts: {sent}")
     rome.drop_database(str(manager._opened.url))
 
 

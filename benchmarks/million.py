@@ -1,9 +1,9 @@
-"""Does the size of a table matter? The same work on a small and on a large table, in one run.
+"""Compare the same workloads on a small and on a large table, in one run.
 
     python -m benchmarks.million [--small 10000] [--large 1000000]
 
-Latency and rows fetched must not grow with the table where a plan needs a few rows only. Both tables are on one Valkey;
-times are taken in turn, so that the ratio holds on a noisy machine.
+If a plan needs only a few rows, latency and the number of fetched rows must not grow with the table. Both tables are on
+one Valkey server, and the measurements alternate, so that the ratio is valid on a noisy machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TURNS = 30
 BATCH = 5000
 
 # `:middle` is half the size of the table.
-WORK = {
+WORKLOADS = {
     "get by key": "SELECT * FROM t WHERE id = :middle",
     "unique column": "SELECT * FROM t WHERE uuid = 'uuid 777'",
     "ORDER BY indexed LIMIT 1": "SELECT * FROM t ORDER BY stamp DESC LIMIT 1",
@@ -38,7 +38,7 @@ WORK = {
 
 
 def fill(connection: rome.Connection, size: int) -> None:
-    """A table of rows of about 150 bytes."""
+    """Create a table with rows of about 150 bytes."""
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, uuid TEXT UNIQUE, stamp INT NOT NULL, note TEXT)")
     connection.execute("CREATE INDEX t_stamp ON t (stamp)")
     connection.commit()
@@ -50,7 +50,7 @@ def fill(connection: rome.Connection, size: int) -> None:
 
 
 def run(connection: rome.Connection, sql: str, size: int) -> tuple[float, int]:
-    """Microseconds, and rows that the store handed out."""
+    """Run a statement; return microseconds and the number of rows that the store returned."""
     parameters = {"middle": size // 2}
     before = connection.stats.rows
     began = time.perf_counter()
@@ -65,13 +65,13 @@ def run(connection: rome.Connection, sql: str, size: int) -> tuple[float, int]:
 @click.option("--large", default=1_000_000, help="Rows of the large table.")
 def main(small: int, large: int) -> None:
     """Compare a small table with a large one."""
-    table = Table("work", f"{small:,} rows, µs", f"{large:,} rows, µs", "ratio", "rows fetched")
+    table = Table("workload", f"{small:,} rows, µs", f"{large:,} rows, µs", "ratio", "rows fetched")
     with own_valkey_server() as server:
         one, other = rome.connect(server.url("small")), rome.connect(server.url("large"))
         with closing(one), closing(other):
             fill(one, small)
             fill(other, large)
-            for name, sql in WORK.items():
+            for name, sql in WORKLOADS.items():
                 times: list[tuple[float, float]] = []
                 for _ in range(TURNS):
                     (first, rows), (second, more) = run(one, sql, small), run(other, sql, large)

@@ -1,9 +1,9 @@
-"""The table of round trips: what each kind of work costs on ROME, counted on the store.
+"""Count the round trips of workloads on ROME, and compare them with SQL drivers.
 
     python -m benchmarks.round_trips [URL]
 
-Beside it stands what drivers of PostgreSQL and MariaDB need for the same: BEGIN, each statement, and COMMIT or ROLLBACK
-are a round trip each (psycopg sends BEGIN with the first statement of a transaction; the table counts that as one).
+For PostgreSQL's and MariaDB's drivers the table counts BEGIN, each statement, and COMMIT or ROLLBACK as one round trip
+each. (psycopg sends BEGIN together with the first statement; the table counts these as one.)
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def bulk(session: Session) -> None:
     session.commit()
 
 
-WORK: list[tuple[str, str, Callable[[Session], None]]] = [
+WORKLOADS: list[tuple[str, str, Callable[[Session], None]]] = [
     ("get by primary key, and end the transaction", "3", get),
     ("get by unique column, and end the transaction", "3", unique),
     ("index lookup of 100 rows", "3", index),
@@ -71,27 +71,27 @@ WORK: list[tuple[str, str, Callable[[Session], None]]] = [
 ]
 
 
-def rounds(engine: Engine, work: Callable[[Session], None]) -> int:
-    """How many round trips it takes, when connection and plans are there."""
+def rounds(engine: Engine, workload: Callable[[Session], None]) -> int:
+    """Return the number of round trips with an open connection and cached plans."""
     connection = engine.raw_connection()
     driver = connection.driver_connection
     assert driver is not None
     stats = driver.stats
     connection.close()
     with Session(engine) as session:
-        session.add_all([Server(uuid=f"warm {work}", project="p", rank=1, tags=[Tag(name="a")])])
+        session.add_all([Server(uuid=f"warm {workload}", project="p", rank=1, tags=[Tag(name="a")])])
         session.commit()
     before = stats.rounds
     with Session(engine) as session:
-        work(session)
+        workload(session)
     return int(stats.rounds - before)
 
 
 def main(url: str | None) -> None:
-    table = Table("work", "SQL drivers", "ROME")
+    table = Table("workload", "SQL drivers", "ROME")
     with database(url, SERVERS) as engine:
-        for name, drivers, work in WORK:
-            table.add_row(name, drivers, str(rounds(engine, work)))
+        for name, drivers, workload in WORKLOADS:
+            table.add_row(name, drivers, str(rounds(engine, workload)))
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""The database that the benchmarks run on: servers with tags and addresses, through SQLAlchemy's ORM."""
+"""The database of the benchmarks: servers with tags and addresses, as SQLAlchemy models."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Base(DeclarativeBase):
 
 
 class Server(Base):
-    """About as wide as a row of a service."""
+    """A row about as wide as those of services."""
 
     __tablename__ = "servers"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -33,7 +33,7 @@ class Server(Base):
 
 
 class Tag(Base):
-    """Ten for each server."""
+    """A tag; each server has ten."""
 
     __tablename__ = "tags"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -42,7 +42,7 @@ class Tag(Base):
 
 
 class Address(Base):
-    """Two for each server."""
+    """An address; each server has two."""
 
     __tablename__ = "addresses"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -51,7 +51,7 @@ class Address(Base):
 
 
 def fill(engine: Engine, servers: int, *, children: bool = True, per_project: int = 100) -> None:
-    """Make the tables and rows."""
+    """Create and fill the tables."""
     Base.metadata.create_all(engine)
     for first in range(1, servers + 1, 5000):
         numbers = range(first, min(first + 5000, servers + 1))
@@ -79,7 +79,7 @@ def _server(number: int, per_project: int) -> dict[str, object]:
 
 @contextmanager
 def database(url: str | None, servers: int, *, children: bool = True) -> Iterator[Engine]:
-    """An engine on a filled database: on the URL, else on a Valkey of its own."""
+    """Yield an engine on a filled database: that of the URL, else one on a temporary Valkey server."""
     if url is None:
         with own_valkey_server() as server, database(server.url("benchmark"), servers, children=children) as engine:
             yield engine

@@ -1,12 +1,12 @@
-"""ROME beside SQL servers: the hot paths of services, on the same models and data, in turn.
+"""Compare ROME with SQL servers: the hot paths of services, on the same models and data, in alternation.
 
     python -m benchmarks.servers postgresql+psycopg://postgres@127.0.0.1/test mysql+pymysql://root@127.0.0.1/test
-    python -m benchmarks.servers URL … --delay 5             each round trip takes 5 ms more, as over a network
-    python -m benchmarks.servers URL … --instructions get    count instructions instead (valgrind must be there)
+    python -m benchmarks.servers URL … --delay 5             add 5 ms to each round trip, as over a network
+    python -m benchmarks.servers URL … --instructions get    count instructions instead (needs valgrind)
 
-ROME runs on a Valkey of its own (or --rome URL). The tables are made and dropped in the databases of the URLs. What
-SQLAlchemy takes by itself is measured with a driver that answers every statement from memory ("no driver"): what is
-above it is the driver's own part, and the server's.
+ROME runs on a temporary Valkey server (or on --rome URL). The tables are created and dropped in the databases of the
+URLs. The column "SQLAlchemy only" has a driver that returns a recorded response for every statement: the difference to
+it is the time of the driver and the server.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ from rome.testing.servers import own_valkey_server
 
 SERVERS = 1000
 TURNS = 7
-NOTHING = "no driver"
+SQLALCHEMY_ONLY = "SQLAlchemy only"
 
 
-class Remembering:
-    """A connection whose cursors ask each question once, and answer it from memory ever after."""
+class ReplayingConnection:
+    """A connection whose cursors run each statement once and return the recorded response afterwards."""
 
-    def __init__(self, checked_out: Any, answers: dict[Any, Any]) -> None:
-        """`checked_out`: of a pool, to which it goes back when it is forgotten; others would share the connection."""
+    def __init__(self, checked_out: Any, responses: dict[Any, Any]) -> None:
+        """Keep `checked_out`, a pool's connection: if it were garbage-collected, the pool would give it to others."""
         self._checked_out = checked_out
         self._connection = checked_out.driver_connection
-        self._answers = answers
+        self._responses = responses
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
 
     def cursor(self) -> _Cursor:
-        return _Cursor(self._connection, self._answers)
+        return _Cursor(self._connection, self._responses)
 
     def commit(self) -> None:
         pass
@@ -62,18 +62,18 @@ class _Cursor:
     description = lastrowid = None
     rowcount = -1
 
-    def __init__(self, connection: Any, answers: dict[Any, Any]) -> None:
+    def __init__(self, connection: Any, responses: dict[Any, Any]) -> None:
         self._connection = connection
-        self._answers = answers
+        self._responses = responses
 
     def execute(self, sql: str, parameters: Any = ()) -> None:
-        # Numbers that were never used before, so that each insert or update is another: the answer is the same.
-        answer = self._answers.get(sql)
-        if answer is None:
+        # Parameters may differ, as each insert has new numbers; the response has the same shape.
+        response = self._responses.get(sql)
+        if response is None:
             cursor = self._connection.execute(sql, parameters)
-            answer = cursor.fetchall(), cursor.description, cursor.rowcount, cursor.lastrowid
-            self._answers[sql] = answer
-        self.rows, self.description, self.rowcount, self.lastrowid = answer
+            response = cursor.fetchall(), cursor.description, cursor.rowcount, cursor.lastrowid
+            self._responses[sql] = response
+        self.rows, self.description, self.rowcount, self.lastrowid = response
 
     def fetchall(self) -> list[Any]:
         return list(self.rows)
@@ -85,15 +85,15 @@ class _Cursor:
         pass
 
 
-def remembering(engine: Engine) -> Engine:
-    """An engine without a driver, that knows what this one answers."""
-    answers: dict[Any, Any] = {}
-    return create_engine(engine.url, creator=lambda: Remembering(engine.raw_connection(), answers))
+def replaying(engine: Engine) -> Engine:
+    """Return an engine that replays the responses of another one, without its driver."""
+    responses: dict[Any, Any] = {}
+    return create_engine(engine.url, creator=lambda: ReplayingConnection(engine.raw_connection(), responses))
 
 
 @contextmanager
 def sql_database(url: str) -> Iterator[Engine]:
-    """An engine on a filled database of a SQL server. What is there of these tables is dropped before and after."""
+    """Yield an engine on a filled database of a SQL server. These tables are dropped before and after."""
     engine = create_engine(url)
     try:
         _drop(engine)
@@ -113,20 +113,20 @@ def _drop(engine: Engine) -> None:
 
 
 def name_of(url: str) -> str:
-    """What a URL's column is called."""
+    """Return the name of a URL's column."""
     return make_url(url).get_backend_name()
 
 
 def times_of(console: Console, engines: dict[str, Engine], scale: float) -> Table:
-    """Microseconds of each work on each engine, and how many times ROME's they are."""
+    """Measure the microseconds of each workload on each engine, and their ratio to ROME's."""
     first, *others = engines
-    table = Table("work", f"{first}, µs", *(f"{other}, µs (ratio)" for other in others))
-    for name, (work, often) in WORK.items():
+    table = Table("workload", f"{first}, µs", *(f"{other}, µs (ratio)" for other in others))
+    for name, (workload, often) in WORK.items():
         times = max(2, round(often * scale))
         took: dict[str, list[float]] = {each: [] for each in engines}
         with console.status(name):
             for turn, (each, engine) in itertools.product(range(TURNS + 1), engines.items()):
-                microseconds = measure(engine, work, times)
+                microseconds = measure(engine, workload, times)
                 if turn:
                     took[each].append(microseconds)
         cells = [f"{min(took[first]):,.0f}"]
@@ -138,8 +138,8 @@ def times_of(console: Console, engines: dict[str, Engine], scale: float) -> Tabl
 
 
 def instructions_of(console: Console, urls: dict[str, str], wanted: str) -> Table:
-    """Instructions of the client's process for one work, without the server's and the kernel's."""
-    table = Table("work", *urls, title="thousand instructions")
+    """Count the instructions of the client's process per workload, without those of the server and the kernel."""
+    table = Table("workload", *urls, title="thousands of instructions")
     for name in (each for each in WORK if wanted in each):
         counts = []
         for each, url in urls.items():
@@ -150,8 +150,8 @@ def instructions_of(console: Console, urls: dict[str, str], wanted: str) -> Tabl
     return table
 
 
-def _instructions(each: str, url: str, work: str, times: int) -> int:
-    run = [sys.executable, "-m", "benchmarks.servers", "--run", each, url, work, str(times)]
+def _instructions(each: str, url: str, workload: str, times: int) -> int:
+    run = [sys.executable, "-m", "benchmarks.servers", "--run", each, url, workload, str(times)]
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *run]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Collected : (\d+)", ended.stderr)
@@ -160,25 +160,29 @@ def _instructions(each: str, url: str, work: str, times: int) -> int:
     return int(found.group(1))
 
 
-def run_once(each: str, url: str, work: str, times: int) -> None:
-    """What `--instructions` counts: some work on a database that is filled already."""
+def run_once(each: str, url: str, workload: str, times: int) -> None:
+    """Run a workload on a filled database; `--instructions` counts this."""
     engine = create_engine(url)
-    measure(remembering(engine) if each == NOTHING else engine, WORK[work][0], times)
+    measure(replaying(engine) if each == SQLALCHEMY_ONLY else engine, WORK[workload][0], times)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("urls", nargs="*", metavar="URL", help="SQLAlchemy URLs of SQL servers")
-    parser.add_argument("--rome", metavar="URL", help="an empty ROME database (default: on a Valkey of its own)")
-    parser.add_argument("--delay", type=float, default=0.0, metavar="MS", help="what a round trip takes more")
+    parser.add_argument("--rome", metavar="URL", help="an empty ROME database (default: on a temporary Valkey server)")
+    parser.add_argument("--delay", type=float, default=0.0, metavar="MS", help="milliseconds to add to each round trip")
     parser.add_argument(
-        "--instructions", nargs="?", const="", metavar="WORK", help="count them, for works of this name"
+        "--instructions",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="count instructions of workloads whose name contains NAME",
     )
     parser.add_argument("--run", nargs=4, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.run:
-        each, url, work, times = options.run
-        return run_once(each, url, work, int(times))
+        each, url, workload, times = options.run
+        return run_once(each, url, workload, int(times))
     console = Console()
     with ExitStack() as stack:
         rome_url = options.rome or stack.enter_context(own_valkey_server()).url("benchmark")
@@ -188,11 +192,11 @@ def main() -> None:
                 stack.enter_context(sql_database(url))
         urls = {name_of(url): stack.enter_context(delayed(url, options.delay)) for url in (rome_url, *options.urls)}
         if options.instructions is not None:
-            console.print(instructions_of(console, {**urls, NOTHING: rome_url}, options.instructions))
+            console.print(instructions_of(console, {**urls, SQLALCHEMY_ONLY: rome_url}, options.instructions))
             return None
         engines = {each: create_engine(url) for each, url in urls.items()}
-        known = {NOTHING: remembering(engines[name_of(rome_url)])}
-        console.print(times_of(console, {**engines, **known}, 1 / (1 + options.delay)))
+        replayed = {SQLALCHEMY_ONLY: replaying(engines[name_of(rome_url)])}
+        console.print(times_of(console, {**engines, **replayed}, 1 / (1 + options.delay)))
         for engine in engines.values():
             engine.dispose()
     return None
