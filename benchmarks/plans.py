@@ -1,8 +1,8 @@
-"""The compiled evaluator against the workspace, in one run: the hot paths of services, and a join of 1521 by 39 rows.
+"""Compare the compiled evaluator with SQLite: the hot paths of services, and a join of 1521 by 39 rows.
 
     python -m benchmarks.plans [URL]
 
-Both evaluators run on the same data and in turn, so that the ratio holds on a noisy machine.
+Both evaluators run in turn on the same data, so that the ratio is stable on a noisy machine.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ WORK: dict[str, tuple[Work, int]] = {
 
 @contextmanager
 def workspace_only(engine: Engine) -> Iterator[None]:
-    """Plans made inside are for the workspace."""
+    """Inside, all statements run in the workspace."""
     nothing = mock.Mock(return_value=NotCompiled("switched off"))
     with mock.patch.multiple(
         "rome.plan.prepare", compile_select=nothing, _plans=DefinitionCache(), _shapes=DefinitionCache()
@@ -96,7 +96,7 @@ def _forget_plans(engine: Engine) -> None:
 
 
 def measure(engine: Engine, work: Work, times: int) -> float:
-    """Microseconds for one."""
+    """Return the microseconds of one execution."""
     began = time.perf_counter()
     for _ in range(times):
         with Session(engine) as session:

@@ -1,4 +1,13 @@
-"""`rome.explain`: the plan of a SQLAlchemy statement."""
+"""`rome.explain`: the plan of a SQLAlchemy statement.
+
+    print(rome.explain(select(Server).where(Server.id == 7), engine))
+
+    SELECT, compiled
+    round 1
+      primary key lookup on servers (id = ?1)    rows: 1
+
+`rome.session.explain` describes the lines.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class _Intercepted(Exception):
-    """Raised in place of running a statement; has its text and parameters."""
+    """Carries the text and the parameters that SQLAlchemy was about to execute."""
 
     def __init__(self, text: str, parameters: Any) -> None:
         super().__init__(text)
@@ -24,15 +33,15 @@ class _Intercepted(Exception):
 
 
 def explain(statement: Executable, bind: Engine | Connection | Session, *, analyze: bool = False) -> str:
-    """Return the plan of a Core or ORM statement as text. With `analyze`, run the statement and add what it took.
+    """Return the plan of a Core or ORM statement as text. With `analyze`, execute it and add what that took.
 
-    Raises sqlalchemy.exc.DBAPIError, or ROME's own errors, for a statement that fails.
+    Raise sqlalchemy.exc.DBAPIError, or ROME's own errors, for a statement that can't be executed.
     """
     with _connection(bind) as connection:
-        intercepted = _compile(statement, connection)
+        compiled = _intercept(statement, connection)
         cursor = connection.connection.cursor()
         verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN PLAN FOR"
-        cursor.execute(f"{verb} {intercepted.text}", intercepted.parameters)
+        cursor.execute(f"{verb} {compiled.text}", compiled.parameters)
         return "\n".join(line for (line,) in cursor.fetchall())
 
 
@@ -47,15 +56,15 @@ def _connection(bind: Engine | Connection | Session) -> Iterator[Connection]:
         yield bind
 
 
-def _compile(statement: Executable, connection: Connection) -> _Intercepted:
-    """Return the SQL and parameters that SQLAlchemy would send, by stopping it just before it does."""
+def _intercept(statement: Executable, connection: Connection) -> _Intercepted:
+    """Return the text and parameters that SQLAlchemy makes of a statement, by stopping it before the execution."""
 
     def stop(_connection: Any, _cursor: Any, text: str, parameters: Any, _context: Any, _many: bool) -> None:
         raise _Intercepted(text, parameters)
 
     event.listen(connection, "before_cursor_execute", stop)
     try:
-        # A session adds eager loading to the text.
+        # A session compiles the statement with its eager loads.
         Session(connection).execute(statement)
     except _Intercepted as intercepted:
         return intercepted

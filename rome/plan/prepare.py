@@ -4,11 +4,12 @@
 
 1. An INSERT is rewritten to take the ids of new rows from the sequence (`sql.rewrite.counter_ids`).
 2. SQLite compiles the text in the workspace, without running it. It raises the error of a wrong statement, and its
-   authorizer reports every table that the statement reads, also through views.
+   authorizer reports every table that the statement reads, also through views and triggers.
 3. The text is normalized, parsed and analyzed: table references, predicates, Top-N (`sql.analysis`).
 4. A SELECT is compiled to a Python function (`rome.compiled`), or there is a reason why not.
 5. Tables that SQLite reads and the analysis has no table reference for get a full scan.
-6. It is decided whether a Top-N plan is of use: it needs an evaluator that counts the rows which LIMIT would cut.
+6. It is decided whether a Top-N plan may be made: it needs an evaluator that runs without LIMIT and OFFSET, to count
+   the results of a batch.
 7. The planner chooses access paths and their order by the statistics (`sql.planner`).
 
 Steps 3 and 4 take most of the time. Their results hold for all texts that differ in their IN lists only and for all
@@ -84,9 +85,7 @@ def _make_plan(
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
     full_scans = _full_scans(accesses, shape.analysis, statement, target)
-    obstacle = (
-        _obstacle(workspace, accesses, shape.analysis, full_scans) if statement.kind is StatementKind.SELECT else None
-    )
+    obstacle = _obstacle(statement, workspace, accesses, shape.analysis, full_scans)
     compiled = shape.evaluator(lists) if obstacle is None else NotCompiled(obstacle)
     unlimited, unlimited_sql = shape.without_limit(text, lists) if obstacle is None else (None, None)
     has_topn = unlimited is not None or unlimited_sql is not None
@@ -109,13 +108,12 @@ def _make_plan(
 def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tuple[str, ValueRows | None]:
     """Return an INSERT's text with calls of the sequence, and its rows of VALUES; any other text as it is.
 
-    INSERT INTO t (a) VALUES (?)     INSERT INTO t ("id", a) VALUES (rome_next('t'), ?)
+    `INSERT INTO t (a) VALUES (?)` becomes `INSERT INTO t ("id", a) VALUES (rome_next('t'), ?)`.
     """
     if statement.kind is not StatementKind.INSERT or target is None:
         return sql, None
-    return with_counter_ids(sql, target, counter_call(target)) if target.counted else sql, insert_value_rows(
-        sql, target
-    )
+    text = with_counter_ids(sql, target, counter_call(target)) if target.counted else sql
+    return text, insert_value_rows(sql, target)
 
 
 # ── what SQLite reports ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -170,9 +168,15 @@ def _full_scans(
 
 
 def _obstacle(
-    workspace: Workspace, accesses: _Accesses, analysis: Analysis, full_scans: tuple[Table, ...]
+    statement: Statement,
+    workspace: Workspace,
+    accesses: _Accesses,
+    analysis: Analysis,
+    full_scans: tuple[Table, ...],
 ) -> str | None:
-    """Return why a SELECT has neither a compiled evaluator nor a Top-N plan; None if it may have them."""
+    """Return why a statement has neither a compiled evaluator nor a Top-N plan; None if it may have them."""
+    if statement.kind is not StatementKind.SELECT:
+        return "data-modifying statement" if statement.kind in WRITES else "not a SELECT"
     if accesses.about_schema:
         return "schema table"
     if workspace.temporary:
@@ -208,12 +212,12 @@ class _TextShape:
 
         They tell how many rows come out of a batch: a Top-N plan is of no use without them.
         """
-        front = self.analysis.topn
-        if front is None:
+        topn = self.analysis.topn
+        if topn is None:
             return None, None
-        block = self.compiled if front.is_whole_statement else self.block
+        block = self.compiled if topn.is_whole_statement else self.block
         unlimited = block.with_lists(lists).unlimited if isinstance(block, Compiled) else None
-        return unlimited, without_limit(sql) if front.is_whole_statement else None
+        return unlimited, without_limit(sql) if topn.is_whole_statement else None
 
 
 _plans: DefinitionCache[Plan] = DefinitionCache()
@@ -236,18 +240,16 @@ def _shape(
     found = _shapes.get(normalized.text, shape)
     if found is None:
         analysis = analyze(statement, mentioned, normalized, catalog)
-        front = analysis.topn
-        block = compile_select(front.block, catalog) if front and front.block and not front.is_whole_statement else None
+        topn = analysis.topn
+        block = compile_select(topn.block, catalog) if topn and topn.block and not topn.is_whole_statement else None
         found = _TextShape(analysis.without_tree(), _compile(statement, analysis, catalog), block)
         _shapes.put(normalized.text, shape, found)
     return found
 
 
 def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Compiled | NotCompiled:
-    if statement.kind is not StatementKind.SELECT:
-        return NotCompiled("data-modifying statement" if statement.kind in WRITES else "not a SELECT")
-    if analysis.tree is None:
-        return NotCompiled("unsupported syntax")
+    if statement.kind is not StatementKind.SELECT or analysis.tree is None:
+        return NotCompiled("not a SELECT that is understood")
     return compile_select(analysis.tree, catalog)
 
 

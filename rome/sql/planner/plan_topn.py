@@ -44,11 +44,11 @@ _DEVIATIONS = 2.0
 
 def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     """Return the plan with a Top-N plan, if there is an ordered path and a batch may cost less than everything."""
-    front = given.front
-    if front is None:
+    source = given.topn
+    if source is None:
         return plan
-    relation, order = front.relation, front.relation.topn
-    in_full = [step for step in plan.steps if step.table_ref in front.table_refs]
+    relation, order = source.relation, source.relation.topn
+    in_full = [step for step in plan.steps if step.table_ref in source.table_refs]
     if order is None or any(step.limit for step in in_full) or relation.table.name.lower() in given.scanned:
         return plan
     found: list[tuple[float, Path]] = [
@@ -62,7 +62,7 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     selectivity = min(max(sum(step.rows for step in in_full), 1.0) / max(rows, 1.0), 1.0)
     batch = max(estimate_limit(limit), 1.0) / selectivity
     names = {each.number: each.name for each in given.relations}
-    steps = [Step(number, relation.table, path, batch, limit, names[number]) for number in front.table_refs]
+    steps = [Step(number, relation.table, path, batch, limit, names[number]) for number in source.table_refs]
     rounds = rounds_of(given.relations, given.scanned, given.statistics, steps)
     per_row, fixed = _cost_per_row(rounds, steps)
     max_batch = (_cost(plan.rounds) - fixed - ROUND_ROWS * len(rounds)) / per_row
@@ -71,7 +71,7 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     reads = ReadPlan(rounds=rounds, basis=plan.basis)
     default = min(selectivity, _SELECTIVITY)
     return replace(
-        plan, topn=TopNPlan(reads, steps[0], limit, front.is_whole_statement, front.filter_id, default, max_batch)
+        plan, topn=TopNPlan(reads, steps[0], limit, source.is_whole_statement, source.filter_id, default, max_batch)
     )
 
 

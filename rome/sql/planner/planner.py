@@ -56,12 +56,12 @@ def plan_reads(
     made.
     """
     basis = Basis(statistics)
-    front = analysis.topn if has_topn else None
+    topn = analysis.topn if has_topn else None
     given = PlannerInput(
         relations=tuple(relation.with_lists(lists, catalog) for relation in analysis.relations),
         scanned=analysis.whole,
         counted=analysis.row_count.with_lists(lists, catalog) if analysis.row_count else None,
-        front=replace(front, relation=front.relation.with_lists(lists, catalog)) if front else None,
+        topn=replace(topn, relation=topn.relation.with_lists(lists, catalog)) if topn else None,
         statistics=basis,
     )
     plan = ReadPlan(parsed=analysis.parsed, full_scans=tuple(full_scans), basis=basis)

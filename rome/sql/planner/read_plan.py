@@ -118,12 +118,12 @@ class PlannerInput:
     """What the planner's steps know of a statement: its analysis, with the IN lists filled in.
 
     `relations`: the table references and their predicates. `scanned`: the lower-case names of tables that are read
-    whole anyway. `counted`: the table reference whose rows the statement counts. `front`: the table reference in whose
+    whole anyway. `counted`: the table reference whose rows the statement counts. `topn`: the table reference in whose
     order the rows of a query block with LIMIT come out.
     """
 
     relations: tuple[Relation, ...]
     scanned: Set[str]
     counted: Relation | None
-    front: TopNSource | None
+    topn: TopNSource | None
     statistics: Statistics
