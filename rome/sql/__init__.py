@@ -7,6 +7,6 @@ rewrite     texts changed for the workspace: ids from a counter in INSERT, row k
 analysis    table references, name resolution, the predicates on each table reference, Top-N
 planner     access paths, the order of fetches, and the requests of a plan for given parameters
 
-`syntax` knows no catalog; the others do. A plan may lead to more rows than the statement needs, never to fewer: the
-statement itself is evaluated over the rows that were fetched.
+`syntax` reads a text without a catalog; the others need one. A plan may lead to more rows than the statement needs,
+never to fewer: the statement itself is evaluated over the rows that were fetched.
 """

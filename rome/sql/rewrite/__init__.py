@@ -1,1 +1,1 @@
-"""Statements rewritten for the workspace: sequence numbers in INSERT, row keys in SELECT … FOR UPDATE."""
+"""Texts changed for the workspace: ids from a counter in INSERT, row keys in SELECT … FOR UPDATE."""

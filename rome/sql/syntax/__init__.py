@@ -1,1 +1,1 @@
-"""The text of statements: tokens, statement kinds, DDL, and the parse of the normalized form. No catalog."""
+"""The text of a statement: tokens, classification, DDL, simple DML, and the parse of its normalized form."""
