@@ -1,6 +1,6 @@
-"""Counters of a database: the numbers of integer primary keys, and the ids of tables and indexes.
+"""Counters of a database: for the ids of rows (one counter a table), and for the ids of tables and indexes.
 
-Numbers are taken from the store in blocks, which the connections of a process share.
+A process takes numbers from the store's counters in blocks, which its connections share.
 """
 
 from __future__ import annotations
@@ -15,45 +15,46 @@ from rome.storage.store import Store
 _BLOCK = 32
 
 IDS = b"ids"
-"""The counter of the ids of tables and indexes."""
+"""The name of the counter of the ids of tables and indexes."""
 
 
 @lru_cache(maxsize=10_000)
 def row_counter(table_id: int) -> bytes:
-    """The counter that a table's integer primary keys come from."""
+    """Return the name of the counter behind a table's sequence of row ids."""
     return b"t%d" % table_id
 
 
 class Counters:
-    """Numbers of the store's counters, taken in blocks that the connections of this process share.
+    """The blocks of numbers that this process has taken from the store's counters.
 
-    A child process must not go on with its parent's blocks: they are dropped at fork.
+    A child process must not use its parent's blocks, so they are dropped at fork.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._blocks: dict[bytes, list[range]] = {}
+        """By counter, in the order of use. The first block may be empty: it shows the number that is used last."""
         self._floors: dict[bytes, int] = {}
         _all_counters.add(self)
 
-    def next(self, counter: bytes) -> int:
-        """The next number."""
+    def take(self, counter: bytes, count: int) -> list[int]:
+        """Return the next `count` numbers: a round trip if this process has too few."""
         with self._lock:
             blocks = self._blocks.setdefault(counter, [])
-            if not blocks:
-                blocks.append(self._allocate(counter, _BLOCK))
-            first = blocks[0]
-            blocks[:1] = [first[1:]] if len(first) > 1 else []
-            return first[0]
-
-    def prepare(self, counter: bytes, count: int) -> None:
-        """See to it that `count` numbers can be had without asking the store again."""
-        with self._lock:
-            blocks = self._blocks.setdefault(counter, [])
+            if count == 1 and blocks and blocks[0]:
+                number = blocks[0][0]
+                blocks[0] = blocks[0][1:]
+                return [number]
             missing = count - sum(map(len, blocks))
             if missing > 0:
-                blocks.append(self._allocate(counter, missing + _BLOCK))
+                blocks.append(self._allocate(counter, _BLOCK if count == 1 else missing + _BLOCK))
+            return _pop(blocks, count)
+
+    def take_available(self, counter: bytes, count: int) -> list[int]:
+        """Return the next `count` numbers, or fewer if this process has no more."""
+        with self._lock:
+            return _pop(self._blocks.get(counter, []), count)
 
     def _allocate(self, counter: bytes, count: int) -> range:
         floor = self._floors.pop(counter, None)
@@ -63,14 +64,14 @@ class Counters:
         return range(first, first + count)
 
     def give_back(self, counter: bytes, number: int) -> None:
-        """The number was not used. It is handed out again if it was the last one, so that numbers still grow."""
+        """Return a number that was not used. It is taken again only if it was the last one, so that numbers grow."""
         with self._lock:
             blocks = self._blocks.get(counter)
             if blocks and blocks[0].start == number + 1:
                 blocks[0] = range(number, blocks[0].stop)
 
     def skip(self, counter: bytes, value: int) -> None:
-        """Hand out only numbers greater than `value` from now on, as far as this process goes."""
+        """Let this process take only numbers greater than `value` from now on."""
         with self._lock:
             blocks = self._blocks.get(counter, [])
             left = [range(max(block.start, value + 1), block.stop) for block in blocks if block.stop > value + 1]
@@ -79,13 +80,13 @@ class Counters:
                 self._floors[counter] = max(value, self._floors.get(counter, 0))
 
     def advanced(self, counter: bytes, value: int) -> None:
-        """The store's counter was moved on to `value` by a commit."""
+        """Note that a commit has moved the store's counter on to `value`."""
         with self._lock:
             if self._floors.get(counter, value + 1) <= value:
                 del self._floors[counter]
 
     def drop(self, counter: bytes) -> None:
-        """A number of this counter turned out to be taken, so others may be: take new ones from the store."""
+        """Drop the blocks of a counter: one of their numbers was in use, so others may be as well."""
         with self._lock:
             self._blocks.pop(counter, None)
 
@@ -94,6 +95,20 @@ class Counters:
         self._lock = threading.Lock()
         self._blocks.clear()
         self._floors.clear()
+
+
+def _pop(blocks: list[range], count: int) -> list[int]:
+    """Remove up to `count` numbers from the front of some blocks. Return them."""
+    numbers: list[int] = []
+    while blocks:
+        first = blocks[0]
+        taken = first[: count - len(numbers)]
+        numbers += taken
+        blocks[0] = first[len(taken) :]
+        if len(numbers) == count or len(blocks) == 1:
+            break
+        del blocks[0]
+    return numbers
 
 
 _all_counters: weakref.WeakSet[Counters] = weakref.WeakSet()

@@ -56,6 +56,7 @@ from rome.sql.syntax.statement import Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.transaction import Isolation, Transaction
+from rome.transaction.writes.sequences import SequenceExhausted
 
 _NOTHING = Result([], None, -1)
 _CONNECTION_PRAGMAS = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
@@ -128,7 +129,7 @@ class TransactionControl:
         self.database = database
         self.isolation = isolation
         self.foreign_keys = foreign_keys
-        self.workspace = Workspace(self._next_id)
+        self.workspace = Workspace(self._take_id)
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""
         self.transaction: Transaction | None = None
@@ -234,9 +235,11 @@ class TransactionControl:
         value = int(self.foreign_keys) if is_foreign_keys else 0
         return Result([(value,)], ((statement.name, None, None, None, None, None, None),), -1)
 
-    def _next_id(self, table_id: int) -> int:
-        assert self.transaction is not None
-        return self.transaction.next_id(table_id)
+    def _take_id(self, table_id: int) -> int:
+        """Return the next reserved id of a table, for SQLite. Raise SequenceExhausted."""
+        if self.transaction is None:
+            raise SequenceExhausted(table_id)
+        return self.transaction.take_reserved_id(table_id)
 
     # ── beginning and ending ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -304,7 +307,7 @@ class TransactionControl:
 
     def _may_replay(self, transaction: Transaction) -> bool:
         is_recorded = self.is_deterministic and not self._replay_log.is_disabled
-        return is_recorded and not (transaction.is_guarded or transaction.id_collision)
+        return is_recorded and not (transaction.is_guarded or transaction.sequences.id_collision)
 
     def _replay(self, refused: Transaction) -> bool:
         """Run the statements of a refused transaction again, at the newest version. Return True if that committed.
@@ -316,7 +319,7 @@ class TransactionControl:
             again = self.transaction = Transaction(
                 self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
             )
-            again.numbers.use(refused.used)
+            again.sequences.reuse(refused.sequences.uncertain)
             if not self._repeat(again):
                 again.rollback()
                 return False

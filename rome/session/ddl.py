@@ -1,8 +1,13 @@
-"""Statements that change the schema: SQLite makes the change in the workspace, and the catalog is read back from it.
+"""DDL: SQLite changes the schema in the workspace, and the catalog is read back from it.
 
-What SQLite must see is loaded first: all rows of a table that gets an index (a unique one may fail, and its entries are
-made of them), some or all rows where a column is added (SQLite refuses some columns unless the table is empty), and the
-children of a parent that is dropped. Rows themselves are not rewritten by a change of the schema.
+What SQLite must see is fetched and loaded before:
+
+    CREATE INDEX, CREATE UNIQUE INDEX     all rows of the table: its entries are made of them; a unique one may fail
+    ALTER TABLE … ADD COLUMN              one row or all: SQLite refuses some columns unless the table is empty
+    DROP TABLE                            the children of a parent
+    CREATE TABLE … AS SELECT              the tables that the SELECT mentions, through views
+
+A schema change does not rewrite rows: they are read through the schema that they were written under.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ _SAVEPOINT = "rome_statement"
 
 
 def change_schema(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Result:
-    """Run CREATE, DROP or ALTER. Raises SQLite's errors; the transaction is as before the statement then."""
+    """Run CREATE, DROP or ALTER. Raise SQLite's errors, the transaction being as before the statement."""
     change = statement.change
     assert change is not None
     if change.virtual:
@@ -40,9 +45,9 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     with_current_catalog(transaction.ensure_snapshot)
     workspace = transaction.workspace
     workspace.schema.ensure_all()
-    transaction.fetch(list(_targets(transaction, change, sql)))
+    transaction.fetch(list(_needed_rows(transaction, change, sql)))
     if _is_temporary(transaction, change):
-        transaction.stage_all()
+        transaction.load_all_into_workspace()
         workspace.begin()
         workspace.temporary = True
         return workspace.run(sql, parameters)
@@ -58,8 +63,8 @@ def _is_temporary(transaction: Transaction, change: SchemaChange) -> bool:
     return transaction.workspace.is_temporary(change.name) and change.schema is None
 
 
-def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[TableRequest]:
-    """What SQLite must see."""
+def _needed_rows(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[TableRequest]:
+    """Yield the requests for the rows that SQLite must see."""
     catalog = transaction.catalog
     table = catalog.table(change.table or "")
     if change.action == "create" and change.type == "index" and table is not None:
@@ -83,7 +88,7 @@ def _targets(transaction: Transaction, change: SchemaChange, sql: str) -> Iterat
 
 
 def _closure(transaction: Transaction, sql: str) -> set[str]:
-    """The tables that a text mentions, through views."""
+    """Return the lower-case names of the tables that a text mentions, also through views."""
     catalog = transaction.catalog
     found: set[str] = set()
     left = set(names(sql))
@@ -100,11 +105,13 @@ def _closure(transaction: Transaction, sql: str) -> set[str]:
 
 
 def _new_id(transaction: Transaction) -> int:
-    """The id of a new table or index. One that our catalog has already was given out twice, by a server that went back;
-    commit finds out those that it had.
+    """Return the id of a new table or index.
+
+    A server that has lost commits may allocate ids again. Those in the catalog are skipped here; commit checks that no
+    table had the id before.
     """
     counters = transaction.database.counters
-    while (number := counters.next(IDS)) in transaction.catalog.ids:
+    while (number := counters.take(IDS, 1)[0]) in transaction.catalog.ids:
         counters.drop(IDS)
     return number
 
@@ -114,13 +121,13 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
     text = sql
     if change.action == "create" and change.type == "trigger":
         text = trigger_with_counter_ids(sql, transaction.catalog, counter_call)
-    transaction.stage_all()
-    mark = transaction.mark(_SAVEPOINT)
+    transaction.load_all_into_workspace()
+    savepoint = transaction.mark(_SAVEPOINT)
     try:
         enforce = transaction.foreign_keys and change.action == "drop"
-        # ALTER changes no row; what SQLite does to them meanwhile is under names that are not the catalog's any more.
+        # ALTER changes no row. What SQLite does to rows meanwhile has names that the catalog no longer has.
         workspace.run(text, parameters, foreign_keys=enforce, record=change.action != "alter")
-        entries = transaction.pending(mark)
+        writes = transaction.pending(savepoint)
         with translated():
             catalog = read_catalog(
                 workspace.sqlite,
@@ -132,19 +139,19 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
     except Error as error:
         if not workspace.sqlite.in_transaction:
             raise RolledBackBySQLite(error) from error
-        transaction.back_to(mark)
+        transaction.roll_back_to(savepoint)
         workspace.release(_SAVEPOINT)
         raise
     workspace.release(_SAVEPOINT)
     transaction.change_schema(catalog)
-    transaction.record([entry for entry in entries if catalog.table(entry.table.name) is not None])
+    transaction.record([write for write in writes if catalog.table(write.table.name) is not None])
     if change.as_select:
         _record_selected_rows(transaction, change)
     return Result([], None, -1)
 
 
 def _as_sqlite_keeps(sql: str) -> str:
-    """The text of a trigger without what follows its END."""
+    """Return the text of a trigger without what follows its END."""
     return sql.strip().rstrip(";").rstrip()
 
 
@@ -158,9 +165,9 @@ def _renames(change: SchemaChange) -> Renames:
 
 
 def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> None:
-    """CREATE TABLE … AS SELECT fills its table without the workspace noticing: put its rows into the journal."""
+    """Add the rows of CREATE TABLE … AS SELECT to the write set: SQLite's preupdate hook does not report them."""
     table = transaction.catalog.table(change.name)
-    if table is None or any(entry.table.id == table.id for entry in transaction.journal):
+    if table is None or transaction.write_set.has_written((table,)):
         return
     rows = transaction.workspace.rows_of(table)
     transaction.record([RowWrite(table, None, None, rowid_key(rowid), row, rowid) for rowid, row in rows.values()])

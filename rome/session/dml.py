@@ -1,29 +1,46 @@
-"""Statements that change rows: run, look what was changed, fetch what constraints need, and run again if that was new.
+"""DML in the workspace: run a statement, fetch what the constraints of its changes need, run it again if that was new.
 
-See `constraints` for why. The trial runs under a savepoint of its own; what it drew from counters is given back when it
-is undone, so that the next trial makes the same rows.
+SQLite judges constraints by the rows that are loaded (`rome.transaction.constraints.needed_keys`). A statement runs
+under a savepoint of its own. If rows that its changes need have not been fetched, it is undone, they are fetched in one
+round trip, and it runs again.
+
+    INSERT INTO child (parent_id) SELECT …
+    run 1      the changes refer to parents 4 and 9, which are not fetched: undo
+    fetch      parents 4 and 9, in one round trip
+    run 2      SQLite finds the parents, or raises FOREIGN KEY constraint failed
+
+For INSERT … VALUES the needed keys are known before the statement runs, so that it runs once.
+
+It may also run again for ids: if it needs more than were reserved (`rome.transaction.writes.sequences`), and once more
+with foreign keys deferred, where SQLite would refuse a row before recording it. Ids that an undone run has allocated
+are allocated again, so that each run makes the same rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from rome.catalog.model import Table
 from rome.errors import Error, IntegrityError, OperationalError
 from rome.fallback import ValueNotKnown
 from rome.plan.plan import Plan
 from rome.session.fetch import fetch
+from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
+from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, merge_results
 from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
 from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Savepoint, Transaction
+from rome.transaction.writes.sequences import SequenceExhausted
 from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue
 
 _SAVEPOINT = "rome_statement"
+_MAX_EXPECTED_IDS = 1000
 
 
 class RolledBackBySQLite(Exception):
@@ -34,144 +51,191 @@ class RolledBackBySQLite(Exception):
         self.error = error
 
 
-class _Trial(NamedTuple):
-    """A statement that ran: its savepoint is still open."""
+class _Run(NamedTuple):
+    """A run of a statement. Its savepoint is still open."""
 
-    mark: Savepoint
+    savepoint: Savepoint
     result: Result | None
     error: Error | None
-    entries: list[RowWrite]
-    needs: list[TableRequest]
+    writes: list[RowWrite]
+    needed: list[TableRequest]
 
 
-def change(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result:
-    """Run a plan that changes rows, once for each set of parameters.
+def change(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result:
+    """Run a DML statement in the workspace, once for each set of parameters. Return the results together.
 
-    Raises PEP 249's errors, the transaction being as before; RolledBack when SQLite has rolled back everything.
+    Raise PEP 249's errors, the transaction being as before; RolledBackBySQLite if SQLite has rolled back everything.
     """
-    constraints = NeededKeys(
-        transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.numbers.drawn
-    )
-    known = list(_needs_of_values(transaction, constraints, plan, rows))
-    if len(rows) > 1 and plan.target is not None and plan.values is not None:
-        transaction.numbers.prepare(plan.target.id, len(rows))
-    fetch(transaction, plan, rows, known)
-    transaction.ensure_snapshot()
-    transaction.workspace.schema.ensure(plan.mentioned)
-    transaction.constrain(known)
-    foreign_keys_put_off = looked = False
-    while True:
-        trial = _run(transaction, constraints, plan, rows, foreign_keys_put_off)
-        missing = transaction.row_cache.missing(trial.needs)
-        hidden = not looked and is_of_foreign_key(trial.error)
-        if not missing and not foreign_keys_put_off and not hidden:
-            return _settle(
-                transaction, plan, trial._replace(error=_described(transaction, constraints, plan, rows, trial))
-            )
-        _undo(transaction, trial, foreign_keys_put_off)
-        # A single row that lacks its parent is refused before it is recorded: look at it with the check put off.
-        foreign_keys_put_off = hidden and not missing
-        looked = looked or foreign_keys_put_off
-        transaction.fetch(missing)
+    return _Change(transaction, plan, parameter_sets).run()
 
 
-def _run(
-    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters], put_off: bool
-) -> _Trial:
-    workspace = transaction.workspace
-    transaction.stage_all()
-    mark = transaction.mark(_SAVEPOINT)
-    violated = workspace.deferred_violations
-    result: Result | None = None
-    error: Error | None = None
-    try:
-        if put_off:
-            workspace.run("PRAGMA defer_foreign_keys = ON", ())
-        runs = [workspace.run(plan.sql, row, foreign_keys=transaction.foreign_keys, record=True) for row in rows]
-        result = merge_results(runs)
-    except Error as raised:
-        error = raised
-    if not workspace.sqlite.in_transaction:
-        raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
-    entries = transaction.pending(mark)
-    needs = constraints.needs(entries, violated or workspace.deferred_violations)
-    return _Trial(mark, result, error, entries, list(needs))
+class _Change:
+    """One execution of a DML statement."""
 
+    def __init__(self, transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> None:
+        self._transaction = transaction
+        self._workspace = transaction.workspace
+        self._plan = plan
+        self._parameter_sets = parameter_sets
+        self._needed_keys = NeededKeys(
+            transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
+        )
+        self._needed_by_values: list[TableRequest] = []
+        """What INSERT … VALUES needs, known before it runs."""
+        self._ids = 0
+        """How many ids INSERT … VALUES needs."""
+        if plan.values is not None and plan.target is not None:
+            self._read_values(plan.target, plan.values)
+        elif plan.statement.kind is StatementKind.INSERT and plan.target is not None and plan.target.counted:
+            plan.expected_ids.setdefault(plan.target.id, 1)
 
-def _undo(transaction: Transaction, trial: _Trial, put_off: bool) -> None:
-    if put_off:
-        # This also sets the count of open violations to zero; ROLLBACK TO brings it back.
-        transaction.workspace.run("PRAGMA defer_foreign_keys = OFF", ())
-    transaction.back_to(trial.mark)
-    transaction.workspace.release(_SAVEPOINT)
+    def run(self) -> Result:
+        """Run the statement until nothing more has to be fetched for it. Return its result, or raise its error."""
+        transaction = self._transaction
+        fetch(transaction, self._plan, self._parameter_sets, self._needed_by_values)
+        transaction.ensure_snapshot()
+        self._workspace.schema.ensure(self._plan.mentioned)
+        transaction.note_constraint_reads(self._needed_by_values)
+        is_deferred = was_deferred = False
+        while True:
+            run = self._run(is_deferred)
+            missing = transaction.row_cache.missing(run.needed)
+            # A single row that lacks its parent is refused before it is recorded: look at it with the check deferred.
+            is_hidden = not was_deferred and is_of_foreign_key(run.error)
+            if not missing and not is_deferred and not is_hidden:
+                return self._finish(run._replace(error=self._described_error(run)))
+            self._undo(run.savepoint, is_deferred)
+            is_deferred = is_hidden and not missing
+            was_deferred = was_deferred or is_deferred
+            transaction.fetch(missing)
 
+    def _run(self, defer_foreign_keys: bool) -> _Run:
+        """Run the statement under a savepoint, with as many ids as it takes."""
+        transaction, workspace = self._transaction, self._workspace
+        while True:
+            transaction.load_all_into_workspace()
+            counters = workspace.last_rowid, workspace.last_changes
+            savepoint = transaction.mark(_SAVEPOINT)
+            self._reserve_ids()
+            violated = workspace.deferred_violations
+            result: Result | None = None
+            error: Error | None = None
+            try:
+                if defer_foreign_keys:
+                    workspace.run("PRAGMA defer_foreign_keys = ON", ())
+                result = merge_results(
+                    [
+                        workspace.run(self._plan.sql, each, foreign_keys=transaction.foreign_keys, record=True)
+                        for each in self._parameter_sets
+                    ]
+                )
+            except SequenceExhausted as exhausted:
+                allocated = transaction.sequences.allocated_since_mark().get(exhausted.table_id, 0)
+                used = allocated + transaction.sequences.skipped
+                self._undo(savepoint, defer_foreign_keys)
+                workspace.last_rowid, workspace.last_changes = counters
+                transaction.sequences.reserve_more(exhausted.table_id, 2 * used or 1)
+                self._plan.expected_ids.setdefault(exhausted.table_id, 1)
+                continue
+            except Error as raised:
+                error = raised
+            if not workspace.sqlite.in_transaction:
+                transaction.sequences.release_surplus()
+                raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
+            writes = transaction.pending(savepoint)
+            needed = self._needed_keys.of_writes(writes, violated or workspace.deferred_violations)
+            return _Run(savepoint, result, error, writes, list(needed))
 
-def _described(
-    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters], trial: _Trial
-) -> Error | None:
-    """The error that a trial failed with; of a foreign key or a CHECK, with what SQLite does not say."""
-    error = trial.error
-    if is_of_foreign_key(error):
-        workspace = transaction.workspace
-        counters = workspace.last_rowid, workspace.last_changes
-        again = _run(transaction, constraints, plan, rows, put_off=True)
-        described = foreign_key_error(transaction.workspace, transaction.catalog, again.entries)
-        _undo(transaction, again, put_off=True)
-        workspace.last_rowid, workspace.last_changes = counters
-    elif isinstance(error, IntegrityError) and plan.target is not None:
-        described = check_error(error, [plan.target, *transaction.catalog.tables.values()])
-    else:
-        return error
-    described.__cause__ = error.__cause__ if error else None
-    return described
+    def _undo(self, savepoint: Savepoint, foreign_keys_are_deferred: bool) -> None:
+        if foreign_keys_are_deferred:
+            # This also sets the count of open violations to zero; ROLLBACK TO brings it back.
+            self._workspace.run("PRAGMA defer_foreign_keys = OFF", ())
+        self._transaction.roll_back_to(savepoint)
+        self._workspace.release(_SAVEPOINT)
 
+    def _finish(self, run: _Run) -> Result:
+        """Keep what the statement did, or undo it and raise its error."""
+        transaction = self._transaction
+        writes = run.writes
+        if run.error is not None and not self._may_fail_partly():
+            transaction.roll_back_to(run.savepoint)
+            writes = []
+        self._workspace.release(_SAVEPOINT)
+        self._note_expected_ids()
+        transaction.sequences.release_surplus()
+        transaction.note_constraint_reads(run.needed)
+        transaction.record(writes)
+        if run.error is not None:
+            raise run.error
+        assert run.result is not None
+        return run.result
 
-def _settle(transaction: Transaction, plan: Plan, trial: _Trial) -> Result:
-    """The outcome is final: keep what the statement did, or undo it and raise its error."""
-    entries = trial.entries
-    if trial.error is not None and not _may_fail_partly(transaction, plan):
-        transaction.back_to(trial.mark)
-        entries = []
-    transaction.workspace.release(_SAVEPOINT)
-    transaction.constrain(trial.needs)
-    transaction.record(entries)
-    if trial.error is not None:
-        raise trial.error
-    assert trial.result is not None
-    return trial.result
+    def _may_fail_partly(self) -> bool:
+        """Return True if changes before an error persist: OR FAIL in the statement, in its table or in a trigger."""
+        plan = self._plan
+        if plan.statement.may_fail_partly or plan.target is None:
+            return plan.statement.may_fail_partly
+        texts = [plan.target.sql]
+        texts += [item.sql or "" for item in self._transaction.catalog.objects.values() if item.type == "trigger"]
+        return any("fail" in text.lower() and "fail" in names(text) for text in texts)
 
+    def _described_error(self, run: _Run) -> Error | None:
+        """Return the error of a run; that of a foreign key or a CHECK with what SQLite leaves out."""
+        error = run.error
+        if is_of_foreign_key(error):
+            counters = self._workspace.last_rowid, self._workspace.last_changes
+            again = self._run(defer_foreign_keys=True)
+            described = foreign_key_error(self._workspace, self._transaction.catalog, again.writes)
+            self._undo(again.savepoint, foreign_keys_are_deferred=True)
+            self._workspace.last_rowid, self._workspace.last_changes = counters
+        elif isinstance(error, IntegrityError) and self._plan.target is not None:
+            described = check_error(error, [self._plan.target, *self._transaction.catalog.tables.values()])
+        else:
+            return error
+        described.__cause__ = error.__cause__ if error else None
+        return described
 
-def _may_fail_partly(transaction: Transaction, plan: Plan) -> bool:
-    """Whether what was done before an error stays done: OR FAIL in the statement, in its table or in a trigger."""
-    if plan.statement.may_fail_partly or plan.target is None:
-        return plan.statement.may_fail_partly
-    texts = [plan.target.sql]
-    texts += [item.sql or "" for item in transaction.catalog.objects.values() if item.type == "trigger"]
-    return any("fail" in text.lower() and "fail" in names(text) for text in texts)
+    # ── INSERT … VALUES ───────────────────────────────────────────────────────────────────────────────────────────
 
+    def _read_values(self, table: Table, values: ValueRows) -> None:
+        """Find the keys and the number of ids that the rows of INSERT … VALUES need. Note the ids that they give."""
+        transaction, needed = self._transaction, self._needed_by_values
+        ids = 0
+        sequence_column = table.counted.lower() if table.counted else ""
+        for parameters in self._parameter_sets:
+            for row in values.rows:
+                known: dict[str, SqlValue] = {}
+                for name, source in row.items():
+                    try:
+                        if source is not None:
+                            known[name] = value_of(source, parameters)
+                    except ValueNotKnown:
+                        continue
+                rowid = known.get(sequence_column)
+                if isinstance(rowid, int):
+                    transaction.sequences.note_explicit(table.id, (rowid,))
+                if rowid is None:
+                    known.pop(sequence_column, None)
+                    ids += 1
+                elif not table.key:
+                    needed.append(TableRequest(table, table.row_codec.get(table.row_codec.encode((rowid,)))))
+                needed.extend(self._needed_keys.of_values(table, known))
+        self._ids = ids if sequence_column else 0
 
-def _needs_of_values(
-    transaction: Transaction, constraints: NeededKeys, plan: Plan, rows: Sequence[Parameters]
-) -> Iterator[TableRequest]:
-    """The needs of an INSERT … VALUES before it runs. What it says of ids is told to who draws the others."""
-    table = plan.target
-    if plan.values is None or table is None:
-        return
-    counted = table.counted.lower() if table.counted else ""
-    for parameters in rows:
-        for row in plan.values.rows:
-            known: dict[str, SqlValue] = {}
-            for name, source in row.items():
-                try:
-                    if source is not None:
-                        known[name] = value_of(source, parameters)
-                except ValueNotKnown:
-                    continue
-            number = known.get(counted)
-            if isinstance(number, int):
-                transaction.numbers.give(table.id, (number,))
-            if number is None:
-                known.pop(counted, None)
-            elif not table.key:
-                yield TableRequest(table, table.row_codec.get(table.row_codec.encode((number,))))
-            yield from constraints.needs_of_values(table, known)
+    # ── ids ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _reserve_ids(self) -> None:
+        """Reserve the ids that the statement will allocate: as many as its values need, or as it took the last time."""
+        sequences, plan = self._transaction.sequences, self._plan
+        if self._ids and plan.target is not None:
+            sequences.reserve(plan.target.id, self._ids)
+        for table_id, count in list(plan.expected_ids.items()):
+            sequences.reserve_available(table_id, count)
+
+    def _note_expected_ids(self) -> None:
+        """Let the plan remember how many ids the statement has allocated, where its values do not tell."""
+        expected = self._plan.expected_ids
+        if expected:
+            allocated = self._transaction.sequences.allocated_since_mark()
+            for table_id in list(expected):
+                expected[table_id] = min(max(1, allocated.get(table_id, 0)), _MAX_EXPECTED_IDS)

@@ -55,7 +55,7 @@ from rome.errors import Error
 from rome.plan.plan import Plan
 from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run, with_current_catalog
-from rome.session.topn import first_rows
+from rome.session.topn import initial_batch_size
 from rome.sql.planner.access_path import FullScan, UnionPath
 from rome.sql.planner.bind import number_of
 from rome.sql.planner.read_plan import ReadPlan
@@ -108,7 +108,7 @@ def _described(transaction: Transaction, statement: Statement, sql: str, paramet
     if plan.reads.count_step:
         yield plan.reads.count_step.describe_count()
         return
-    batch = first_rows(transaction, plan, parameters)
+    batch = initial_batch_size(transaction, plan, parameters)
     reads = plan.reads.topn.reads if plan.reads.topn is not None and batch is not None else plan.reads
     estimates = _Estimates(reads, transaction.database.statistics, parameters, batch)
     for number, steps in enumerate(reads.rounds or ((),), 1):

@@ -1,7 +1,12 @@
-"""Fetching what a plan reads, round by round: each round is one round trip, or none if all of it is known.
+"""Fetch what a plan reads, in rounds: each round is one round trip, or none if all of it is cached.
 
-The keys of a later round come from rows that earlier ones have brought, for each set of parameters by itself. How many
-rows came is told to the statistics, by which later plans are chosen.
+    SELECT … FROM services JOIN tags ON tags.service_id = services.id WHERE services.uuid = ?
+
+    round 1    services by services_uuid_idx (uuid = ?1)
+    round 2    tags by key (service_id = services.id), with the ids of the rows that round 1 has brought
+
+The keys of a later round come from the rows of earlier ones, separately for each set of parameters. The statistics
+learn how many rows each step has brought; later plans are chosen by that.
 """
 
 from __future__ import annotations
@@ -22,79 +27,79 @@ from rome.transaction.transaction import Transaction
 
 
 class PlanFetch:
-    """The answers to a plan's steps, for each set of parameters."""
+    """The requests of a plan's steps, for each set of parameters, and the rows that answer them."""
 
-    def __init__(self, transaction: Transaction, plan: Plan, count: int, first: int | None) -> None:
-        """`first`: it is the plan's page that is fetched, and of its step so many rows."""
+    def __init__(self, transaction: Transaction, plan: Plan, count: int, batch: int | None) -> None:
+        """`count`: of sets of parameters. `batch`: fetch the plan's Top-N reads, and this many rows of their step."""
         self._transaction = transaction
-        self._first = first
-        self.reads = plan.reads.topn.reads if plan.reads.topn and first is not None else plan.reads
-        # Of several changes, each finds what the ones before it have done: their rows lead nowhere yet.
-        self._in_turn = count > 1 and plan.statement.changes_rows
-        self._targets: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
+        self._batch = batch
+        self.reads = plan.reads.topn.reads if plan.reads.topn and batch is not None else plan.reads
+        # Each of several DML executions sees the changes of those before it, so their rows give no keys yet.
+        self._is_sequential = count > 1 and plan.statement.changes_rows
+        self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
 
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[TableRequest]:
-        """What a step asks for with set number `at` of the parameters."""
+        """Return the requests of a step with set number `at` of the parameters."""
         request = step.point_lookup.request(parameters) if step.point_lookup else None
-        requests = (request,) if request is not None else self._bind(step, at, parameters)
-        targets = self._targets[at][step.table_ref] = [TableRequest(step.table, request) for request in requests]
-        return targets
+        bound = (request,) if request is not None else self._bind(step, at, parameters)
+        requests = self._requests[at][step.table_ref] = [TableRequest(step.table, each) for each in bound]
+        return requests
 
     def _bind(self, step: Step, at: int, parameters: Parameters) -> tuple[Request, ...]:
-        rows_of = None if self._in_turn or not step.depends_on else partial(self._rows_of, at)
-        # A changed row may come before those that a limit counts.
-        limited = bool(step.limit) and not self._in_turn and not self._transaction.has_changed((step.table,))
+        rows_of = None if self._is_sequential or not step.depends_on else partial(self._rows_of, at)
+        # A changed row may sort before those that a limit counts.
+        limited = bool(step.limit) and not self._is_sequential and not self._transaction.has_changed((step.table,))
         statistics = self._transaction.database.statistics
         only = step
         if step.limit is not None and step.limit.grows:
-            only = replace(step, limit=Limit((Const(self._first),), step.limit.backward))
+            only = replace(step, limit=Limit((Const(self._batch),), step.limit.backward))
         requests = bind_step(only, parameters, rows_of, limited=limited, statistics=statistics)
         if only is not step and len(requests) > 1:
-            # The first rows of several ranges, each by itself, are not the first ones of all.
+            # The first rows of each of several ranges are not the first rows of all of them.
             requests = bind_step(only, parameters, rows_of, statistics=statistics)
         return requests
 
     def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
+        """Yield the rows of a table reference that give the keys of a later step."""
         source = self.reads.by_table_ref[table_ref]
-        # Among rows that are equal in their order, the workspace may take others than a limited step has brought.
+        # Among rows that are equal in their order, the workspace may choose others than a limited step has brought.
         is_part = source.limit is not None and not source.limit.grows
-        targets = [whole(source.table)] if is_part else self._targets[at][table_ref]
-        yield from self._transaction.row_cache.rows(targets)
-        yield from self._transaction.rows_now(source.table)
+        requests = [whole(source.table)] if is_part else self._requests[at][table_ref]
+        yield from self._transaction.row_cache.rows(requests)
+        yield from self._transaction.write_set.rows_of(source.table)
 
-    def note(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
-        """Tell the statistics what these steps have brought, as far as it was fetched now."""
+    def note_statistics(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
+        """Tell the statistics how many rows these steps have brought, as far as they were fetched now."""
         steps = [step for step in steps if not step.is_get]
         if not steps:
             return
-        requests = {target.request for target in fetched}
+        new = {each.request for each in fetched}
         for step in steps:
-            for bound in self._targets:
-                targets = bound[step.table_ref]
-                asked = [target.request for target in targets]
-                if asked and requests.issuperset(asked):
-                    rows = len(self._transaction.row_cache.rows(targets))
+            for bound in self._requests:
+                asked = [each.request for each in bound[step.table_ref]]
+                if asked and new.issuperset(asked):
+                    rows = len(self._transaction.row_cache.rows(bound[step.table_ref]))
                     self._transaction.database.statistics.note(step, asked, rows)
 
-    def of_step(self, step: Step) -> list[Row]:
-        """The rows that a step has brought with the first set of parameters."""
-        return self._transaction.row_cache.rows(self._targets[0][step.table_ref])
+    def rows_of_step(self, step: Step) -> list[Row]:
+        """Return the rows that a step has brought with the first set of parameters."""
+        return self._transaction.row_cache.rows(self._requests[0][step.table_ref])
 
     @property
     def is_for_workspace(self) -> bool:
-        """Whether the workspace, which has all known rows of a table, has none behind those of a page's step."""
+        """True if the workspace can evaluate a Top-N batch: no row is cached that sorts after those of the batch."""
         return all(
-            self._transaction.row_cache.has_only(step.table, len(self.of_step(step)))
+            self._transaction.row_cache.has_only(step.table, len(self.rows_of_step(step)))
             for step in self.reads.steps
             if step.limit is not None and step.limit.grows
         )
 
     def rows(self, at: int) -> list[list[Row]]:
-        """The fetched rows of each table reference, in the order of their numbers."""
-        rows, targets = self._transaction.row_cache.rows, self._targets[at]
+        """Return the fetched rows of each table reference, in the order of their numbers."""
+        rows, requests = self._transaction.row_cache.rows, self._requests[at]
         if not self.reads.backward:
-            return [rows(targets[number]) for number in self.reads.by_table_ref]
-        found = {number: rows(targets[number]) for number in self.reads.by_table_ref}
+            return [rows(requests[number]) for number in self.reads.by_table_ref]
+        found = {number: rows(requests[number]) for number in self.reads.by_table_ref}
         for number in self.reads.backward:
             found[number].reverse()
         return list(found.values())
@@ -103,34 +108,34 @@ class PlanFetch:
 def fetch(
     transaction: Transaction,
     plan: Plan,
-    rows: Sequence[Parameters],
-    beside: Iterable[TableRequest] = (),
-    first: int | None = None,
+    parameter_sets: Sequence[Parameters],
+    also: Iterable[TableRequest] = (),
+    batch: int | None = None,
 ) -> PlanFetch:
-    """Fetch what a plan reads with some sets of parameters. `beside`: what else the first round is to ask for.
+    """Fetch what a plan reads with some sets of parameters. `also`: other requests to send with the first round.
 
-    `first`: what its page reads with the only set of parameters, and of the page's step only so many rows.
+    `batch`: fetch the plan's Top-N reads for its only set of parameters, and this many rows of their step.
     """
-    fetching = PlanFetch(transaction, plan, len(rows), first)
-    wanted = [*beside, *map(whole, plan.reads.full_scans)]
-    for steps in fetching.reads.rounds:
+    fetched = PlanFetch(transaction, plan, len(parameter_sets), batch)
+    requests = [*also, *map(whole, plan.reads.full_scans)]
+    for steps in fetched.reads.rounds:
         for step in steps:
-            for at, parameters in enumerate(rows):
-                wanted += fetching.bind(step, at, parameters)
-        fetched = transaction.fetch(wanted)
-        if fetched:
-            fetching.note(steps, fetched)
-        wanted = []
-    if wanted:
-        transaction.fetch(wanted)
-    return fetching
+            for at, parameters in enumerate(parameter_sets):
+                requests += fetched.bind(step, at, parameters)
+        new = transaction.fetch(requests)
+        if new:
+            fetched.note_statistics(steps, new)
+        requests = []
+    if requests:
+        transaction.fetch(requests)
+    return fetched
 
 
-def stage(transaction: Transaction, plan: Plan) -> None:
-    """Put all that is known of the tables which a plan reads into the workspace."""
+def load_workspace(transaction: Transaction, plan: Plan) -> None:
+    """Make the tables that a plan reads in the workspace, and put their cached rows into it."""
     schema = transaction.workspace.schema
     if plan.about_schema:
         schema.ensure_all()
     else:
         schema.ensure(plan.mentioned)
-    transaction.row_cache.stage(plan.tables)
+    transaction.row_cache.load_into_workspace(plan.tables)

@@ -1,32 +1,32 @@
-"""SELECT … FOR UPDATE: row locks, taken in key order, and then the newest version.
+"""SELECT … FOR UPDATE: take row locks in key order, then read the newest version.
 
-ROME's transactions do not wait for each other; of two that write one row, the second to commit is refused and run
-again. Where a row is much fought for, it is better to queue: FOR UPDATE takes a lock of each row that the SELECT gives.
+ROME's transactions do not wait for each other. If two write the same row, the second to commit gets a Conflict and must
+run again. For a row that many transactions want, it is better to queue: `SELECT … FOR UPDATE` blocks other
+`SELECT … FOR UPDATE` statements on the same rows until the transaction ends.
 
-    evaluate the SELECT, with the keys of its rows (`rome.sql.rewrite.row_keys`)
-    lock the rows that are not locked yet, in key order, all in one round trip
-    nothing was committed between the two: done
-    else, where the transaction had read nothing before: forget, and evaluate again at the newest version
-    else: it may go on only if nobody wrote to these rows since its read version; Conflict if somebody did
+    1  evaluate the SELECT with the keys of its rows (`rome.sql.rewrite.row_keys`)
+    2  lock the rows that are not locked yet, in key order, all in one round trip
+    3  if nothing was committed in between: done
+       else, if the transaction had read nothing before: forget what was read, evaluate again at the newest version
+       else: go on only if nobody has written these rows since the read version; otherwise raise Conflict
 
-Under READ COMMITTED the SELECT is always evaluated again. The locks are released when the transaction is over.
+Under READ COMMITTED step 3 always evaluates again. The locks are released when the transaction ends.
 
-Where the result does not tell which rows it comes from (DISTINCT, GROUP BY, aggregates, UNION, views), every row that
-was fetched for the statement is locked, as MySQL does.
+If the result does not tell which rows it comes from (DISTINCT, GROUP BY, aggregates, UNION, views), every row that was
+fetched for the statement is locked, as MySQL does.
 
-What is promised
-    * Of those who use FOR UPDATE, one at a time has a row, and it sees what the one before committed.
-    * The locks only make others wait; what is right is decided by commit. It checks that nobody has written the rows
-      that were locked, also where the transaction itself has written nothing; and if it has written anything, they are
-      written again, as they are. So even a lock that was lost (the process was paused past the TTL) lets nobody's
-      change get lost: a commit is refused.
-    * No deadlock between row locks: a transaction waits only for rows that lie behind all that it has locked. Where
-      a later statement wants one that lies before them, and somebody has it, there is a Conflict at once.
-What is not
-    * Statements without FOR UPDATE do not ask for row locks. UPDATE and DELETE may commit a row that somebody has
-      locked; then the holder's commit is refused. (To wait instead, select the rows FOR UPDATE before. A commit can't
-      ask for the locks itself: whether a TTL has passed is a matter of clocks, on which no commit may depend.)
-    * Rows that do not exist can't be locked: another transaction may insert them.
+Guarantees
+    * Of the transactions that use FOR UPDATE, one at a time has a row, and it sees what the one before committed.
+    * Locks only make others wait; commit decides what is correct. It checks that nobody has written the locked rows,
+      even if the transaction itself has written nothing. If it has written anything, the locked rows are written again,
+      unchanged. So even if a lock was lost (the process was paused past the TTL), no change is lost: a commit fails.
+    * Row locks cannot deadlock: a transaction waits only for rows that sort after all rows that it has locked. If a
+      later statement needs a row that sorts before them, and another transaction has it, there is a Conflict at once.
+No guarantees
+    * Statements without FOR UPDATE take no row locks. UPDATE and DELETE may commit a row that another transaction has
+      locked; then the holder's commit fails. (To wait instead, select the rows FOR UPDATE first. A commit cannot honour
+      the locks itself: whether a TTL has expired depends on clocks, and no commit may depend on those.)
+    * Rows that do not exist cannot be locked: another transaction may insert them.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ from rome.sql.syntax.operands import Source, value_of
 from rome.sql.syntax.statement import LockWaitPolicy, Statement
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Batch, Check, rows_space
-from rome.transaction.commit.batch import rests_on
+from rome.transaction.commit.batch import digests_of
 from rome.transaction.reads.read_set import key_range
 from rome.transaction.row_locks import RowKey, RowLocks
 from rome.transaction.transaction import Isolation, Transaction
 
 LOCK_TIMEOUT = 30.0
-"""Seconds to wait for a row's lock, unless the option of that name says otherwise."""
+"""The default of the option `lock_timeout`: seconds to wait for a row lock."""
 
 _ATTEMPTS = 10
 
 
 class _Evaluated(NamedTuple):
-    """A result, and for each of its rows the rows of tables that it comes from."""
+    """A result, and for each of its rows the keys of the table rows that it comes from."""
 
     result: Result
     sources: list[tuple[RowKey, ...]]
@@ -77,11 +77,11 @@ def lock_and_read(
     if locks is None:
         locks = transaction.row_locks = RowLocks(transaction.database, timeout)
     begins = transaction.version is None
-    passed_over: set[RowKey] = set()
+    skipped: set[RowKey] = set()
     for _ in range(_ATTEMPTS):
         found = _evaluate(transaction, replace(statement, locking=None), plain, rows, wait)
         if wait is LockWaitPolicy.SKIP:
-            found, more = _skip(transaction, locks, found, plain, rows, passed_over)
+            found, more = _lock_free_rows(transaction, locks, found, plain, rows, skipped)
         else:
             wanted = [row for source in found.sources for row in source]
             more = locks.lock(wanted, wait, _tables(transaction, wanted))
@@ -91,34 +91,37 @@ def lock_and_read(
                 continue
             _demand_unwritten(transaction, locks)
         for row in locks.rows:
-            locks.rows[row] = transaction.row_cache.known.get(row[0], {}).get(row[1]) or locks.rows[row]
+            locks.rows[row] = transaction.row_cache.rows_by_key(row[0]).get(row[1]) or locks.rows[row]
         return found.result
     raise Conflict("conflict: the rows to be locked keep changing; run the transaction again")
 
 
-def _skip(
+def _lock_free_rows(
     transaction: Transaction,
     locks: RowLocks,
     found: _Evaluated,
     sql: str,
     rows: Sequence[Parameters],
-    passed_over: set[RowKey],
+    skipped: set[RowKey],
 ) -> tuple[_Evaluated, bool]:
-    """Of all rows without a LIMIT, lock so many as the LIMIT lets through; and whether a lock was taken."""
+    """Lock as many rows as LIMIT asks for, skipping those that others have locked. Return them, and True if any is new.
+
+    `found`: the result without LIMIT. `skipped`: rows that others have locked.
+    """
     keyed = key_select(sql, transaction.catalog)
     assert keyed is not None
     first = max(0, _number(keyed.offset, rows[0]) or 0)
     most = _number(keyed.limit, rows[0])
     end = len(found.sources) if most is None or most < 0 else first + most
-    left = [at for at, source in enumerate(found.sources) if not passed_over.intersection(source)]
+    left = [at for at, source in enumerate(found.sources) if not skipped.intersection(source)]
     taken = False
     kept: list[int] = []
     while left and len(kept) < end:
         tried, left = left[: end - len(kept)], left[end - len(kept) :]
         wanted = {row for at in tried for row in found.sources[at]}
         taken = locks.lock(wanted, LockWaitPolicy.SKIP, "") or taken
-        passed_over.update(wanted.difference(locks.rows))
-        kept += [at for at in tried if not passed_over.intersection(found.sources[at])]
+        skipped.update(wanted.difference(locks.rows))
+        kept += [at for at in tried if not skipped.intersection(found.sources[at])]
     kept = kept[first:]
     result = found.result._replace(rows=[found.result.rows[at] for at in kept])
     return _Evaluated(result, [found.sources[at] for at in kept]), taken
@@ -164,7 +167,7 @@ def _evaluate_once(
 
 
 def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
-    """The rows that a row of the result comes from, told by the keys before its columns."""
+    """Yield the keys of the table rows that a result row comes from: they come before its columns."""
     at = 0
     for table in keyed.tables:
         end = at + (len(table.key) or 1)
@@ -176,22 +179,22 @@ def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
 
 
 def _fetched(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[RowKey]:
-    """Every row that is known of the tables which a statement reads."""
+    """Yield the key of every cached row of the tables that a statement reads."""
     for table in plan_of(transaction, statement, sql, parameters).tables:
-        for key, known in transaction.row_cache.known.get(table.id, {}).items():
-            if known.values is not None:
+        for key, cached in transaction.row_cache.rows_by_key(table.id).items():
+            if cached.values is not None:
                 yield table.id, key
 
 
 def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
-    """Raise Conflict if somebody wrote to rows that are locked since they were read."""
+    """Raise Conflict if another transaction has written locked rows since they were read."""
     checks = []
     for table_id, key in [row for row, read in locks.rows.items() if read is None]:
-        known = transaction.row_cache.known.get(table_id, {}).get(key)
-        if known is not None and known.version >= 0:
-            checks.append(Check(rows_space(table_id), *key_range(key), known.version))
+        cached = transaction.row_cache.rows_by_key(table_id).get(key)
+        if cached is not None and cached.version >= 0:
+            checks.append(Check(rows_space(table_id), *key_range(key), cached.version))
     try:
-        seen = rests_on(checks, transaction.seen)
+        seen = digests_of(checks, transaction.read_digests)
         transaction.database.store.commit(Batch(uuid.uuid4().bytes, checks, seen=seen))
     except Conflict as conflict:
         raise Conflict(
@@ -201,7 +204,7 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
 
 
 def _tables(transaction: Transaction, rows: Iterable[RowKey]) -> str:
-    """The names of the tables of some rows, for messages."""
+    """Return the names of the tables of some rows, for messages."""
     ids = {table_id for table_id, _ in rows}
     tables: list[Table] = [table for table in transaction.catalog.tables.values() if table.id in ids]
     return ", ".join(sorted(table.name for table in tables))

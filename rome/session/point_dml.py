@@ -1,11 +1,11 @@
-"""Statements that change single rows without the workspace (see `point_plan` for which).
+"""Point DML: run an INSERT of one row, or an UPDATE by primary key, without the workspace (`point_plan` says which).
 
-What the constraints need is fetched, and checked at commit, as for any other change. If a key is taken or a parent is
-missing, the statement takes the way of all others, and SQLite says what is to be said. So it does where the transaction
-has savepoints, or has changed anything in the workspace: from then on all of its changes are there.
+The unique keys that a row takes, and its parents, are fetched, and checked at commit, as for any other change. If a key
+is taken or a parent is missing, the statement runs in the workspace, so that SQLite raises the error. It also runs
+there if the transaction has savepoints, or has changed anything in the workspace: from then on all changes are there.
 
-What was changed directly goes into the journal, and is owed to the workspace: it is given these rows before anything
-runs in it, so a later statement finds them.
+The rows go into the write set. The workspace gets them before anything runs in it (`Workspace.defer_row`), so later
+statements see them.
 """
 
 from __future__ import annotations
@@ -18,40 +18,39 @@ from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
-from rome.session.point_keys import KeyProbe
-from rome.session.point_plan import PointInsert, PointUpdate, point_plan
+from rome.session.point_plan import KeyProbe, PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
 
 
-class _New(NamedTuple):
-    """A row to be inserted, and its number if one is given."""
+class _NewRow(NamedTuple):
+    """A row to insert, its id if that is given, and the keys to probe."""
 
     row: Row
-    number: int | None
-    takes: list[KeyProbe]
+    rowid: int | None
+    keys: list[KeyProbe]
     parents: list[KeyProbe]
 
 
-def run_point_dml(transaction: Transaction, plan: Plan, rows: Sequence[Parameters]) -> Result | None:
-    """Run a plan, once for each set of parameters, without the workspace; None, with nothing done, if it must be there.
+def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result | None:
+    """Run a plan without the workspace. Return None, with nothing done, if that is not possible.
 
-    Raises StaleCatalog.
+    Raise CatalogChanged.
     """
-    direct = point_plan_for(transaction, plan)
+    point = point_plan_for(transaction, plan)
     try:
-        if type(direct) is PointInsert:
-            return _insert(transaction, plan, direct, rows)
-        if type(direct) is PointUpdate:
-            return _update(transaction, direct, rows)
+        if type(point) is PointInsert:
+            return _insert(transaction, plan, point, parameter_sets)
+        if type(point) is PointUpdate:
+            return _update(transaction, point, parameter_sets)
     except (NeedsWorkspace, DataError):
         pass
     return None
 
 
 def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointUpdate | None:
-    """The way of a plan without the workspace, if it has one and the transaction may take it now."""
+    """Return how to run a plan without the workspace; None if it cannot, or if the transaction must not now."""
     workspace = transaction.workspace
     if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
         return None
@@ -61,88 +60,90 @@ def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointU
     return found
 
 
-def _insert(transaction: Transaction, plan: Plan, direct: PointInsert, rows: Sequence[Parameters]) -> Result | None:
-    news = [_new(direct, parameters, transaction.foreign_keys) for parameters in rows]
-    wanted = [need.target for new in news for need in new.takes + new.parents]
-    if len(rows) > 1 and direct.table.counted:
-        transaction.numbers.give(direct.table.id, [new.number for new in news if new.number is not None])
-        transaction.numbers.prepare(direct.table.id, len(rows))
-    if wanted:
-        transaction.fetch(wanted)
+def _insert(
+    transaction: Transaction, plan: Plan, point: PointInsert, parameter_sets: Sequence[Parameters]
+) -> Result | None:
+    new_rows = [_new_row(point, parameters, transaction.foreign_keys) for parameters in parameter_sets]
+    requests = [probe.request for new in new_rows for probe in new.keys + new.parents]
+    sequences, table = transaction.sequences, point.table
+    if len(new_rows) > 1 and table.counted:
+        given = [new.rowid for new in new_rows if new.rowid is not None]
+        sequences.note_explicit(table.id, given)
+        sequences.reserve(table.id, len(new_rows) - len(given))
+    if requests:
+        transaction.fetch(requests)
     transaction.ensure_snapshot()
     taken: set[tuple[bytes, bytes]] = set()
-    for new in news:
-        for need in new.takes:
-            place = need.of.space, need.key
-            if place in taken or _is_there(transaction, need):
+    for new in new_rows:
+        for probe in new.keys:
+            place = probe.codec.space, probe.key
+            if place in taken or _exists(transaction, probe):
                 return None
             taken.add(place)
-        for need in new.parents:
-            if not _is_there(transaction, need):
+        for probe in new.parents:
+            if not _exists(transaction, probe):
                 return None
-    transaction.numbers.mark()
+    sequences.mark()
     try:
-        entries = [_entry(transaction, direct, new) for new in news]
+        writes = [_row_write(transaction, point, new) for new in new_rows]
     except NeedsWorkspace:
-        transaction.numbers.back_to_mark()
+        sequences.roll_back_to_mark()
         return None
-    transaction.constrain(wanted)
-    transaction.taken |= taken
-    transaction.record_point_writes(entries)
-    places = direct.returned
-    returned = [tuple([entry.new[at] for at in places]) for entry in entries if entry.new] if places else []
-    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
+    if len(new_rows) > 1:
+        sequences.release_surplus()
+    transaction.note_constraint_reads(requests)
+    transaction.record_point_writes(writes, taken)
+    places = point.returned
+    returned = [tuple([write.new[at] for at in places]) for write in writes if write.new] if places else []
+    return Result(returned, plan.description or None, len(new_rows), transaction.workspace.last_rowid)
 
 
-def _new(direct: PointInsert, parameters: Parameters, foreign_keys: bool) -> _New:
-    row, number = direct.row(parameters)
-    keys = direct.unique if number is None and direct.table.counted else direct.keys
-    takes = [need for key in keys if (need := key.need(row)) is not None]
-    parents = [need for each in direct.parents if (need := each.need(row)) is not None] if foreign_keys else []
-    return _New(row, number, takes, parents)
+def _new_row(point: PointInsert, parameters: Parameters, foreign_keys: bool) -> _NewRow:
+    row, rowid = point.row(parameters)
+    return _NewRow(row, rowid, point.key_probes(row, rowid), point.parent_probes(row) if foreign_keys else [])
 
 
-def _entry(transaction: Transaction, direct: PointInsert, new: _New) -> RowWrite:
-    """The journal's entry of a new row, with a number of the counter if it needs one. Raises NeedsWorkspace."""
-    table, row, number = direct.table, new.row, new.number
-    if table.counted and number is None:
-        number = transaction.next_id(table.id)
-        key = rowid_key(number)
-        row = direct.with_number(row, number)
+def _row_write(transaction: Transaction, point: PointInsert, new: _NewRow) -> RowWrite:
+    """Return the write of a new row, with an id from the sequence if it needs one. Raise NeedsWorkspace."""
+    table, row, rowid = point.table, new.row, new.rowid
+    if table.counted and rowid is None:
+        rowid = transaction.allocate_id(table.id)
+        key = rowid_key(rowid)
+        row = point.with_rowid(row, rowid)
     else:
-        key = new.takes[0].key
-    return RowWrite(table, None, None, key, row, 1 if number is None else number, direct.encoded(row))
+        key = new.keys[0].key
+    return RowWrite(table, None, None, key, row, 1 if rowid is None else rowid, point.encoded(row))
 
 
-def _is_there(transaction: Transaction, need: KeyProbe) -> bool:
-    """Whether a row has this key now."""
-    of, key, target = need
-    if (of.space, key) in transaction.taken:
+def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
+    """Return True if a row has this key now."""
+    codec, key, request = probe
+    if (codec.space, key) in transaction.write_set.taken_keys:
         return True
-    rows = transaction.row_cache.rows((target,))
-    # What is known of an index from other reads may have led to more rows than asked for.
-    return bool(rows) and any(of.of(row) == key for row in rows)
+    rows = transaction.row_cache.rows((request,))
+    # Lookups of other indexes that have answered the request may have brought more rows than it asks for.
+    return bool(rows) and any(codec.encode_unique(codec.take(row)) == key for row in rows)
 
 
-def _update(transaction: Transaction, direct: PointUpdate, rows: Sequence[Parameters]) -> Result | None:
-    table, own = direct.table, transaction.own
-    keys = [direct.key_of(parameters) for parameters in rows]
-    row_cache = transaction.row_cache.known.get(table.id, {})
-    missing = [direct.key.target(key) for key in keys if key not in row_cache]
+def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:
+    table, own_rows = point.table, transaction.write_set.point_rows
+    keys = [point.key_of(parameters) for parameters in parameter_sets]
+    cached = transaction.row_cache.rows_by_key(table.id)
+    missing = [point.request(key) for key in keys if key not in cached]
     if missing:
         transaction.fetch(missing)
-        row_cache = transaction.row_cache.known.get(table.id, {})
+        cached = transaction.row_cache.rows_by_key(table.id)
     transaction.ensure_snapshot()
-    now: dict[bytes, Row] = {}
-    entries = []
-    for parameters, key in zip(rows, keys, strict=True):
-        old = now.get(key) or own.get((table.id, key))
+    updated: dict[bytes, Row] = {}
+    writes = []
+    for parameters, key in zip(parameter_sets, keys, strict=True):
+        old = updated.get(key) or own_rows.get((table.id, key))
         if old is None:
-            known = row_cache.get(key)
-            if known is None or known.values is None:
+            row = cached.get(key)
+            if row is None or row.values is None:
                 return None  # there is no such row
-            old = migrate_row(known.values, known.table, table)
-        row = now[key] = direct.row(old, parameters)
-        entries.append(RowWrite(table, key, old, key, row, 0, direct.encoded(row)))
-    transaction.record_point_writes(entries)
-    return Result([], None, len(rows), transaction.workspace.last_rowid)
+            old = migrate_row(row.values, row.table, table)
+        new = updated[key] = point.row(old, parameters)
+        writes.append(RowWrite(table, key, old, key, new, 0, point.encoded(new)))
+    transaction.record_point_writes(writes)
+    return Result([], None, len(parameter_sets), transaction.workspace.last_rowid)

@@ -1,54 +1,180 @@
-"""What a statement that changes one row does, known from its text: it needs no workspace then.
+"""Point DML plans: what an INSERT of one row, or an UPDATE by primary key, does, known from its text.
 
     INSERT INTO t (a, b) VALUES (?, 'x') RETURNING id            UPDATE t SET a = ? WHERE id = ?
 
-A `PointInsert` or a `PointUpdate` is made once for each plan. It tells a row from parameters where there is no
-doubt: the table has no triggers, CHECKs, generated columns or other things that only SQLite can do, and each value is
-stored as it is, or by a conversion that is certain. In any doubt it tells none, and the statement takes the way of all
-others.
+Such a statement needs no SQLite. A `PointInsert` or a `PointUpdate` is made once for each plan; with parameters, it
+gives the row, and the keys to probe before it is written (`rome.session.point_dml` does that).
+
+It exists only where the result is certain: the table has no triggers, CHECKs, generated columns or other things that
+only SQLite can do. Each value must be stored as it is, or by a conversion that is certain; any other value raises
+NeedsWorkspace, and the statement runs in the workspace.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import itemgetter
+from typing import Any, NamedTuple
 
+from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, Column, Table
 from rome.catalog.rows import encode_row
 from rome.errors import DataError
-from rome.fallback import NeedsWorkspace
+from rome.fallback import NeedsWorkspace, NotConvertible
 from rome.plan.plan import Plan
-from rome.session.point_keys import Key, Parent, parents_of
-from rome.session.point_values import Values
 from rome.sql.syntax.dml import InsertStatement, read_simple_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Row
-from rome.storage.store import rows_space
-from rome.values import COLLATIONS, COMPARED_UNCHANGED, Affinity
+from rome.transaction.reads.row_cache import TableRequest
+from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, convert_to_store
 
-_MOST_BYTES = 100_000_000
-"""A longer row may be longer than SQLite takes."""
+_MAX_ROW_BYTES = 100_000_000
+"""A longer row may be longer than SQLite admits."""
 
 _ONLY_SQLITE = frozenset({"check", "strict"})
-"""A table whose text has one of these words is not simple."""
+"""A table whose text has one of these words is left to SQLite."""
+
+_MAX_TYPE_COMBINATIONS = 1000
+
+_ANY = Column("", 0, Affinity.BLOB)
+
+
+# ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class StoredValues:
+    """The values that some columns of a row store, taken from parameters and constants."""
+
+    def __init__(self, sources: Sequence[Source], columns: Sequence[Column], parameter_count: int) -> None:
+        """`parameter_count`: how many parameters the statement has."""
+        constants = [source.value for source in sources if isinstance(source, Const)]
+        places = []
+        used = 0
+        for source in sources:
+            if isinstance(source, Const):
+                places.append(parameter_count + used)
+                used += 1
+            else:
+                places.append(source.index)
+        self._constants = tuple(constants)
+        self._columns = tuple(columns)
+        self._parameter_count = parameter_count
+        # An itemgetter of one place would give no tuple.
+        self._take: Any = itemgetter(*places, places[0])
+        self._affinities = tuple(column.affinity for column in columns)
+        self._unchanged: dict[tuple[type, ...], bool | None] = {}
+        """By the types of the values: True if none of them needs a conversion, None if a NULL is not allowed."""
+
+    def of(self, parameters: Parameters) -> Row:
+        """Return the stored values. Raise NeedsWorkspace if only SQLite knows them, or refuses one."""
+        if type(parameters) is not tuple or len(parameters) != self._parameter_count:
+            raise NeedsWorkspace
+        row: Row = self._take(parameters + self._constants)[:-1]
+        types = tuple(map(type, row))
+        unchanged = self._unchanged[types] if types in self._unchanged else self._decide(types)
+        if unchanged:
+            return row
+        if unchanged is None:
+            raise NeedsWorkspace
+        try:
+            return tuple(map(convert_to_store, row, self._affinities))
+        except NotConvertible:
+            raise NeedsWorkspace from None
+
+    def _decide(self, types: tuple[type, ...]) -> bool | None:
+        unchanged: bool | None = True
+        for kind, column in zip(types, self._columns, strict=True):
+            if kind is type(None):
+                if column.not_null:
+                    unchanged = None
+                    break
+            elif kind not in STORED_UNCHANGED[column.affinity]:
+                unchanged = False
+        if len(self._unchanged) < _MAX_TYPE_COMBINATIONS:
+            self._unchanged[types] = unchanged
+        return unchanged
+
+
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class KeyProbe(NamedTuple):
+    """A key that a row takes, or that of its parent, and the request that finds the row that has it."""
+
+    codec: KeyCodec
+    key: bytes
+    request: TableRequest
+
+
+def unique_key_probe(table: Table, codec: KeyCodec, row: Row) -> KeyProbe | None:
+    """Return the probe of a new row's key; None if a value of it is NULL, for such keys are never equal."""
+    key = codec.encode_unique(codec.take(row))
+    return None if key is None else KeyProbe(codec, key, TableRequest(table, codec.get(key)))
+
+
+class ParentKey:
+    """A foreign key of a table, as the unique key of the parent that it refers to."""
+
+    def __init__(self, child: Table, columns: Sequence[str], parent: Table, codec: KeyCodec) -> None:
+        """`columns`: those of the child, in the order of the parent's key (`codec`)."""
+        self._parent = parent
+        self._codec = codec
+        self._places = [child.position[column.lower()] for column in columns]
+        self._types = _key_types(parent, codec)
+
+    def probe(self, row: Row) -> KeyProbe | None:
+        """Return the probe of the parent that a row refers to; None if it refers to none. Raise NeedsWorkspace."""
+        values = tuple([row[place] for place in self._places])
+        if None in values:
+            return None
+        for value, types in zip(values, self._types, strict=True):
+            if type(value) not in types:
+                raise NeedsWorkspace
+        key = self._codec.encode(values)
+        return KeyProbe(self._codec, key, TableRequest(self._parent, self._codec.get(key)))
+
+
+def _key_types(table: Table, codec: KeyCodec) -> list[frozenset[type]]:
+    """Return the types of values that each column of a key is compared with as they are."""
+    return [COMPARED_UNCHANGED[table.by_name[name].affinity] for name in codec.columns]
+
+
+def _parents_of(table: Table, catalog: Catalog) -> list[ParentKey] | None:
+    """Return the parent keys of a table; None if one of them is neither a primary key nor a UNIQUE constraint."""
+    found = []
+    for each in table.foreign_keys:
+        parent = catalog.table(each.parent)
+        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=True))
+        if parent is None or len(by_parent) < len(each.columns):
+            return None
+        codecs: list[KeyCodec] = [parent.row_codec] if parent.key else []
+        codecs += [parent.index_codecs[index.id] for index in parent.indexes if index.unique and not index.computed]
+        codec = next((codec for codec in codecs if set(codec.columns) == by_parent.keys()), None)
+        if codec is None:
+            return None
+        found.append(ParentKey(table, [by_parent[name] for name in codec.columns], parent, codec))
+    return found
+
+
+# ── plans ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class PointWrite:
-    """What both kinds have in common."""
+    """A statement that writes one row of a table."""
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.space = rows_space(table.id)
 
     def encoded(self, row: Row) -> bytes:
-        """A row as the store has it. Raises NeedsWorkspace for what SQLite may not take."""
+        """Return a row as the store holds it. Raise NeedsWorkspace for what SQLite may refuse."""
         try:
             data = encode_row(self.table.schema, row)
         except DataError:
             raise NeedsWorkspace from None
-        if len(data) > _MOST_BYTES:
+        if len(data) > _MAX_ROW_BYTES:
             raise NeedsWorkspace
         return data
 
@@ -59,81 +185,90 @@ class PointInsert(PointWrite):
     def __init__(
         self,
         table: Table,
-        parents: Sequence[Parent],
+        parents: Sequence[ParentKey],
         returned: Sequence[int],
         sources: Sequence[Source],
-        counted: Source | None,
-        parameters: int,
+        rowid_source: Source | None,
+        parameter_count: int,
     ) -> None:
-        """`returned`: the places of columns; `counted`: where the number of a hidden rowid comes from."""
+        """`returned`: the places of the columns of RETURNING; `rowid_source`: of the value for a hidden rowid."""
         super().__init__(table)
-        self.key = Key(table, table.row_codec) if table.key else None
-        self.numbered = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
-        """The place of the column that the counter fills."""
-        # NULL stands for a number of the counter there, so it is allowed.
+        self._rowid_place = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
+        # NULL in the rowid alias stands for the next id.
         columns = [
-            replace(each, not_null=False) if at == self.numbered else each for at, each in enumerate(table.stored)
+            replace(each, not_null=False) if at == self._rowid_place else each for at, each in enumerate(table.stored)
         ]
-        self._values = Values(sources, columns, parameters)
-        self._hidden = Values([counted], [_ANY], parameters) if counted is not None else None
-        self.unique = [Key(table, table.index_codecs[index.id]) for index in table.indexes if index.unique]
-        self.keys = [self.key, *self.unique] if self.key is not None else self.unique
-        self.parents = parents
+        self._values = StoredValues(sources, columns, parameter_count)
+        self._rowid = StoredValues([rowid_source], [_ANY], parameter_count) if rowid_source is not None else None
+        self._unique: list[KeyCodec] = [table.index_codecs[index.id] for index in table.indexes if index.unique]
+        self._keys = [table.row_codec, *self._unique] if table.key else self._unique
+        self._parents = parents
         self.returned = returned
 
     def row(self, parameters: Parameters) -> tuple[Row, int | None]:
-        """The row, and its number, if that is given. Raises NeedsWorkspace."""
+        """Return the row, and its id if it is given. Raise NeedsWorkspace."""
         row = self._values.of(parameters)
-        number = None
-        if self.numbered is not None:
-            number = row[self.numbered]
-        elif self._hidden is not None:
-            (number,) = self._hidden.of(parameters)
-        if number is not None and (type(number) is not int or self._hidden is not None):
+        rowid = None
+        if self._rowid_place is not None:
+            rowid = row[self._rowid_place]
+        elif self._rowid is not None:
+            (rowid,) = self._rowid.of(parameters)
+        if rowid is not None and (type(rowid) is not int or self._rowid is not None):
             raise NeedsWorkspace
-        return row, number
+        return row, rowid
 
-    def with_number(self, row: Row, number: int) -> Row:
-        """The row with a number of the counter."""
-        at = self.numbered
-        return row if at is None else (*row[:at], number, *row[at + 1 :])
+    def key_probes(self, row: Row, rowid: int | None) -> list[KeyProbe]:
+        """Return the probes of the unique keys that a row takes. The first is the row key, unless an id is missing."""
+        codecs = self._unique if rowid is None and self.table.counted else self._keys
+        return [probe for codec in codecs if (probe := unique_key_probe(self.table, codec, row)) is not None]
+
+    def parent_probes(self, row: Row) -> list[KeyProbe]:
+        """Return the probes of the parents that a row refers to. Raise NeedsWorkspace."""
+        return [probe for each in self._parents if (probe := each.probe(row)) is not None]
+
+    def with_rowid(self, row: Row, rowid: int) -> Row:
+        """Return the row with an id from the sequence."""
+        at = self._rowid_place
+        return row if at is None else (*row[:at], rowid, *row[at + 1 :])
 
 
 class PointUpdate(PointWrite):
-    """An UPDATE of the row with a key."""
+    """An UPDATE of the row with a primary key, in columns that no key, index constraint or foreign key uses."""
 
-    def __init__(self, table: Table, values: Mapping[str, Source], key: Mapping[str, Source], parameters: int) -> None:
+    def __init__(
+        self, table: Table, values: Mapping[str, Source], key: Mapping[str, Source], parameter_count: int
+    ) -> None:
+        """`values`, `key`: column name in lower case → source of its new value, of its value in WHERE."""
         super().__init__(table)
+        self._codec = table.row_codec
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]
-        self._values = Values(list(values.values()), columns, parameters)
-        self.key = Key(table, table.row_codec)
-        self._kinds = [COMPARED_UNCHANGED[affinity] for _, affinity in self.key.columns]
-        self._key_values = Values([key[name] for name, _ in self.key.columns], [_ANY] * len(key), parameters)
+        self._values = StoredValues(list(values.values()), columns, parameter_count)
+        self._types = _key_types(table, self._codec)
+        self._key_values = StoredValues([key[name] for name in self._codec.columns], [_ANY] * len(key), parameter_count)
 
     def key_of(self, parameters: Parameters) -> bytes:
-        """The key of the row to be changed. Raises NeedsWorkspace."""
+        """Return the key of the row to update. Raise NeedsWorkspace."""
         values = self._key_values.of(parameters)
-        for value, kinds in zip(values, self._kinds, strict=True):
-            if type(value) not in kinds:
+        for value, types in zip(values, self._types, strict=True):
+            if type(value) not in types:
                 raise NeedsWorkspace
-        key = self.key.codec.encode_unique(values)
-        assert key is not None
-        return key
+        return self._codec.encode(values)
+
+    def request(self, key: bytes) -> TableRequest:
+        """Return the request for the row with a key."""
+        return TableRequest(self.table, self._codec.get(key))
 
     def row(self, old: Row, parameters: Parameters) -> Row:
-        """What the row is changed to. Raises NeedsWorkspace."""
+        """Return the updated row. Raise NeedsWorkspace."""
         row = list(old)
         for place, value in zip(self._places, self._values.of(parameters), strict=True):
             row[place] = value
         return tuple(row)
 
 
-_ANY = Column("", 0, Affinity.BLOB)
-
-
 def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None:
-    """The direct way of a plan under its catalog; None if it has none."""
+    """Return how to run a plan without the workspace under its catalog; None if that is not possible."""
     table, statement = plan.target, plan.statement
     if table is None or statement.on_conflict or statement.has_upsert or plan.reads.full_scans:
         return None
@@ -147,6 +282,7 @@ def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None
 
 
 def _is_simple(table: Table, catalog: Catalog) -> bool:
+    """Return True if writing a row of the table takes nothing that only SQLite can do."""
     if table.without_rowid or table.name.lower() in catalog.triggers or not _ONLY_SQLITE.isdisjoint(names(table.sql)):
         return False
     if any(column.generated or column.virtual for column in table.columns):
@@ -165,12 +301,14 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     known = [source for source in (*sources, *hidden) if source is not None]
     if len(known) < len(sources) + len(hidden):
         return None
-    parents = parents_of(table, catalog)
+    parents = _parents_of(table, catalog)
     returned = _returned(plan.values.insert, table) if plan.statement.has_returning else ()
     if parents is None or returned is None:
         return None
     width = len(sources)
-    return PointInsert(table, parents, returned, known[:width], known[width] if hidden else None, _count(known))
+    return PointInsert(
+        table, parents, returned, known[:width], known[width] if hidden else None, _parameter_count(known)
+    )
 
 
 def _returned(insert: InsertStatement, table: Table) -> list[int] | None:
@@ -191,9 +329,11 @@ def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
         fixed.update(column.lower() for column in each.parent_columns)
     if not fixed.isdisjoint(shape.values):
         return None
-    return PointUpdate(table, shape.values, shape.where, _count([*shape.values.values(), *shape.where.values()]))
+    return PointUpdate(
+        table, shape.values, shape.where, _parameter_count([*shape.values.values(), *shape.where.values()])
+    )
 
 
-def _count(sources: Iterable[Source]) -> int:
-    """How many parameters a statement has of which these are all sources."""
+def _parameter_count(sources: Iterable[Source]) -> int:
+    """Return how many parameters a statement has, if these are all of its sources."""
     return max((source.index + 1 for source in sources if not isinstance(source, Const)), default=0)

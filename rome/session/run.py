@@ -30,9 +30,9 @@ from rome.fast_tuples import tuple_maker
 from rome.plan.plan import Plan
 from rome.plan.prepare import prepare
 from rome.session.dml import change
-from rome.session.fetch import PlanFetch, fetch, stage
+from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.session.point_dml import run_point_dml
-from rome.session.topn import fetch_page
+from rome.session.topn import fetch_topn
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import Statement
@@ -113,9 +113,9 @@ def _read(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Paramet
             except UnsupportedValue:
                 pass  # a value that only SQLite knows how to treat
     if plan.reads.topn is not None and len(parameter_sets) == 1:
-        page = fetch_page(transaction, plan, parameter_sets[0])
-        if page is not None:
-            return page if isinstance(page, Result) else _evaluate(transaction, plan, page, parameter_sets)
+        topn = fetch_topn(transaction, plan, parameter_sets[0])
+        if topn is not None:
+            return topn if isinstance(topn, Result) else _evaluate(transaction, plan, topn, parameter_sets)
     can_count = not is_changed and not plan.reads.full_scans and len(parameter_sets) == 1
     # Rows that are to be locked must be fetched.
     if plan.reads.count_step is not None and can_count and transaction.row_locks is None:
@@ -159,7 +159,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
             pass  # a value that only SQLite knows how to treat
     if not fetched.is_for_workspace:
         fetch(transaction, plan, parameter_sets)
-    stage(transaction, plan)
+    load_workspace(transaction, plan)
     return merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
 
 

@@ -1,8 +1,14 @@
-"""Fetching a page from the front of the rows in its order, until enough rows have come out (`planner.plan_topn`).
+"""Execute a Top-N plan: fetch the front of an order in growing batches, until enough rows come out of the query.
 
-How many come out is told by a compiled function, or, where the whole statement is the page, by the workspace. The
-workspace has all rows of a table together: what it says holds only if it has none that lie behind those that this
-page has fetched.
+    SELECT … FROM t JOIN u ON … WHERE u.a = ? ORDER BY t.id LIMIT 10
+
+    batch 1   the first 20 rows of t in key order, and their rows of u → 6 rows come out
+    batch 2   the first 60 rows of t, and so on, until 10 come out or t ends
+
+`rome.sql.planner.plan_topn` chooses the sizes, from the selectivity that the statistics have learned. A compiled
+function counts the rows that come out. Where there is none, and the LIMIT is that of the whole statement, the workspace
+evaluates the statement without it. The workspace has all cached rows of a table, so its result is valid only if none of
+them sorts after the rows of the batch.
 """
 
 from __future__ import annotations
@@ -12,7 +18,7 @@ from dataclasses import replace
 from rome.errors import Error
 from rome.fallback import UnsupportedValue
 from rome.plan.plan import Plan
-from rome.session.fetch import PlanFetch, fetch, stage
+from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.sql.planner.bind import bind_step, number_of
 from rome.sql.planner.plan_topn import initial_batch, next_batch
 from rome.sql.planner.read_plan import TopNPlan
@@ -20,67 +26,69 @@ from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction
 
 
-def first_rows(transaction: Transaction, plan: Plan, parameters: Parameters) -> int | None:
-    """With how many rows of its step a plan's page begins; None if everything is fetched."""
-    asked = _asked(plan, parameters)
+def initial_batch_size(transaction: Transaction, plan: Plan, parameters: Parameters) -> int | None:
+    """Return the size of the first batch of a plan's Top-N step; None if everything is fetched."""
+    asked = _rows_needed(plan, parameters)
     return None if asked is None else initial_batch(*asked, transaction.database.statistics)
 
 
-def _asked(plan: Plan, parameters: Parameters) -> tuple[TopNPlan, int] | None:
-    """A plan's page, and how many rows LIMIT and OFFSET ask for; None if there is none, or that can't be told."""
-    page = plan.reads.topn
-    wanted = number_of(page.limit, parameters) if page is not None else None
-    return None if page is None or wanted is None else (page, wanted)
+def _rows_needed(plan: Plan, parameters: Parameters) -> tuple[TopNPlan, int] | None:
+    """Return a plan's Top-N plan and the sum of LIMIT and OFFSET; None without one, or if they are not known."""
+    topn = plan.reads.topn
+    needed = number_of(topn.limit, parameters) if topn is not None else None
+    return None if topn is None or needed is None else (topn, needed)
 
 
-def fetch_page(transaction: Transaction, plan: Plan, parameters: Parameters) -> PlanFetch | Result | None:
-    """Fetch what is enough for a plan's page, or answer the statement at once; None if everything is to be fetched."""
-    asked = _asked(plan, parameters)
+def fetch_topn(transaction: Transaction, plan: Plan, parameters: Parameters) -> PlanFetch | Result | None:
+    """Fetch enough rows for a Top-N plan. Return them, or the whole result; None if everything must be fetched."""
+    asked = _rows_needed(plan, parameters)
     if asked is None:
         return None
-    page, wanted = asked
-    # (A subselect's page is told by what is in the store.)
-    if transaction.has_changed((page.step.table,) if page.is_statement else plan.tables):
+    topn, needed = asked
+    # The LIMIT of a subselect counts rows of the store only.
+    if transaction.has_changed((topn.step.table,) if topn.is_statement else plan.tables):
         return None
     statistics = transaction.database.statistics
-    rows = initial_batch(page, wanted, statistics)
-    if rows is None and wanted <= page.max_batch:
-        statistics.nudge_selectivity(page.filter_id)
-    while rows is not None:
-        fetching = fetch(transaction, plan, (parameters,), first=rows)
-        brought = len(fetching.of_step(page.step))
-        found = _come_out(transaction, plan, fetching, parameters)
+    batch = initial_batch(topn, needed, statistics)
+    if batch is None and needed <= topn.max_batch:
+        statistics.nudge_selectivity(topn.filter_id)
+    while batch is not None:
+        fetched = fetch(transaction, plan, (parameters,), batch=batch)
+        brought = len(fetched.rows_of_step(topn.step))
+        found = _evaluate_unlimited(transaction, plan, fetched, parameters)
         if found is None:
             return None
-        came = len(found.rows) if isinstance(found, Result) else found
-        if brought < rows:
-            statistics.note(page.step, bind_step(page.step, parameters, None), brought)
-        is_enough = came >= wanted or brought != rows  # (more rows than asked for are all there are)
-        rows = None if is_enough else next_batch(page, wanted, came, brought)
-        if rows is None and brought:
-            statistics.note_selectivity(page.filter_id, came, brought)
+        passed = len(found.rows) if isinstance(found, Result) else found
+        if brought < batch:
+            statistics.note(topn.step, bind_step(topn.step, parameters, None), brought)
+        is_enough = passed >= needed or brought != batch  # (more rows than asked for: these are all that there are)
+        batch = None if is_enough else next_batch(topn, needed, passed, brought)
+        if batch is None and brought:
+            statistics.note_selectivity(topn.filter_id, passed, brought)
         if is_enough:
-            return _cut(found, page, wanted, parameters) if isinstance(found, Result) else fetching
+            return _apply_limit(found, topn, needed, parameters) if isinstance(found, Result) else fetched
     return None
 
 
-def _come_out(transaction: Transaction, plan: Plan, fetching: PlanFetch, parameters: Parameters) -> Result | int | None:
-    """What comes out if LIMIT and OFFSET leave all, or how many rows; None if that can't be told."""
+def _evaluate_unlimited(
+    transaction: Transaction, plan: Plan, fetched: PlanFetch, parameters: Parameters
+) -> Result | int | None:
+    """Return the result without LIMIT and OFFSET, or the number of its rows; None if neither can be found."""
     if plan.unlimited is not None and not transaction.has_changed(plan.tables):
         try:
-            return len(plan.unlimited.run(fetching.rows(0), parameters))
+            return len(plan.unlimited.run(fetched.rows(0), parameters))
         except UnsupportedValue:
             pass  # a value that only SQLite knows how to treat
-    if plan.unlimited_sql is None or not fetching.is_for_workspace:
+    if plan.unlimited_sql is None or not fetched.is_for_workspace:
         return None
-    stage(transaction, plan)
+    load_workspace(transaction, plan)
     try:
         return transaction.workspace.run(plan.unlimited_sql, parameters)
     except Error:
-        return None  # of a row, perhaps, behind those that LIMIT leaves
+        return None  # perhaps of a row that LIMIT would have left out
 
 
-def _cut(result: Result, page: TopNPlan, wanted: int, parameters: Parameters) -> Result:
-    """What LIMIT and OFFSET leave. (They are not left to SQLite: random() would tell something else the next time.)"""
-    limit = number_of(replace(page.limit, counts=page.limit.counts[:1]), parameters) or 0
-    return result._replace(rows=result.rows[wanted - limit : wanted])
+def _apply_limit(result: Result, topn: TopNPlan, needed: int, parameters: Parameters) -> Result:
+    """Return the rows that LIMIT and OFFSET leave. SQLite does not run again for it: random() would differ."""
+    limit = number_of(replace(topn.limit, counts=topn.limit.counts[:1]), parameters) or 0
+    return result._replace(rows=result.rows[needed - limit : needed])

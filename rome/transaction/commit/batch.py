@@ -1,4 +1,19 @@
-"""From a transaction's net changes to the batch that commit sends: rows, index entries, catalog entries, checks."""
+"""From a transaction's write set to the batch that commit sends: checks, and writes of rows, index entries, catalog.
+
+    UPDATE t SET a = 2 WHERE id = 1       (t has an index on a; the row was read at version 7)
+
+    writes   row of key 1 → its bytes; index entry (1, key 1) → deleted; index entry (2, key 1) → empty
+    checks   key 1 of t was not written since 7; the definition of t was not written since the snapshot
+
+What commit demands of a key range (`Demand`)
+    UNWRITTEN   nobody has written to it since it was read: rows that are written, and read ranges under SERIALIZABLE
+    SAME_KEYS   it has the same keys as then: constraint reads (rows may have changed in other columns)
+    NO_KEYS     it has no keys: new rows whose ids came from the table's sequence and were never looked up
+
+A row whose last state equals the stored one is not written at all. The definition of each written table is checked, so
+that no row is committed in the layout of an older schema. A new index is filled from all rows of its table, which the
+statement that made it has loaded, and commit then checks the whole table.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +24,9 @@ from rome.catalog.codec import catalog_key, encode_object
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import row_counter
+from rome.errors import Conflict, LockLost, OperationalError
 from rome.fast_tuples import tuple_maker
+from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
@@ -21,16 +38,15 @@ from rome.transaction.writes.write_set import FinalRow
 _GREATEST_ID = 2**63 - 1
 
 TABLE_IDS = b"n"
-"""The space of the ids that tables and indexes have, or had: so that none has an id of another, even if a server that
-lost commits gives out numbers of a counter again.
+"""The space of the ids that tables and indexes have, or had: so that none gets the id of another, even if a server that
+has lost commits allocates numbers of a counter again.
 """
-
 
 _write = tuple_maker(Write)
 
 
 class BatchBuilder:
-    """Collects one batch. `base` is the catalog that the transaction began with, `catalog` the one that it leaves."""
+    """Collects one batch. `base`: the catalog that the transaction began with; `catalog`: the one that it leaves."""
 
     def __init__(
         self, base: Catalog, catalog: Catalog, entries: IndexEntries, row_cache: RowCache, version: int
@@ -38,60 +54,61 @@ class BatchBuilder:
         self._base = base
         self._catalog = catalog
         self._entries = entries
-        self._loaded = row_cache
+        self._row_cache = row_cache
         self._version = version
         self._tables = catalog.by_id
         self._old_tables = base.by_id
-        self._net: Mapping[tuple[int, bytes], FinalRow] = {}
+        self._final_rows: Mapping[tuple[int, bytes], FinalRow] = {}
         self._writes: dict[tuple[bytes, bytes], bytes | None] = {}
         self._checks: list[Check] = []
         self._drops: list[bytes] = []
         self._advances: dict[bytes, int] = {}
 
-    def rows(self, net: Mapping[tuple[int, bytes], FinalRow]) -> None:
-        """Write rows and their entries. Tables that the transaction dropped are left out."""
-        self._net = net
+    def write_rows(self, final_rows: Mapping[tuple[int, bytes], FinalRow]) -> None:
+        """Write rows, by table id and key, and their index entries. Leave out tables that the transaction dropped."""
+        self._final_rows = final_rows
         written: set[int] = set()
-        for (table_id, key), state in net.items():
+        for (table_id, key), final in final_rows.items():
             table = self._tables.get(table_id)
             if table is None:
                 continue
-            known = self._loaded.known.get(table_id, {}).get(key)
-            old = known.values if known else None
-            if old == state.row and (known is None or known.table is state.table) and _same_classes(old, state.row):
+            cached = self._row_cache.rows_by_key(table_id).get(key)
+            old = cached.values if cached else None
+            is_same_table = cached is None or cached.table is final.table
+            if old == final.row and is_same_table and _same_storage_classes(old, final.row):
                 continue
             space = rows_space(table_id)
-            data = state.data
-            if data is None and state.row is not None:
-                data = encode_row(state.table.schema, state.row)
+            data = final.data
+            if data is None and final.row is not None:
+                data = encode_row(final.table.schema, final.row)
             self._writes[space, key] = data
-            if known is None or known.version == UNREAD:
+            if cached is None or cached.version == UNREAD:
                 self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
-                self._checks.append(check_of((space, key, key + b"\0", known.version, Demand.UNWRITTEN)))
-            before = None if old is None or known is None else migrate_row(old, known.table, table)
-            after = None if state.row is None else migrate_row(state.row, state.table, table)
-            self._index_row(table, key, before, after)
+                self._checks.append(check_of((space, key, key + b"\0", cached.version, Demand.UNWRITTEN)))
+            before = None if old is None or cached is None else migrate_row(old, cached.table, table)
+            after = None if final.row is None else migrate_row(final.row, final.table, table)
+            self._write_entries(table, key, before, after)
             written.add(table_id)
         for table_id in written:
             self._check_definition(self._tables[table_id])
 
-    def touch(self, locked: Mapping[tuple[int, bytes], CachedRow | None], only_check: bool) -> None:
-        """Write rows that are locked as they are, unless they are written anyway: so others find them written.
+    def write_locked_rows(self, locked: Mapping[tuple[int, bytes], CachedRow | None], only_check: bool) -> None:
+        """Write the rows of row locks as they are, unless they are written anyway, so that others find them written.
 
-        `only_check`: the transaction writes nothing; that nobody else has written them is checked all the same.
+        `only_check`: the transaction writes nothing; check only that nobody else has written them.
         """
-        for (table_id, key), known in locked.items():
+        for (table_id, key), cached in locked.items():
             table = self._tables.get(table_id)
             space = rows_space(table_id)
-            if table is None or known is None or known.values is None or (space, key) in self._writes:
+            if table is None or cached is None or cached.values is None or (space, key) in self._writes:
                 continue
             if not only_check:
-                self._writes[space, key] = encode_row(known.table.schema, known.values)
-            self._checks.append(Check(space, *key_range(key), known.version))
+                self._writes[space, key] = encode_row(cached.table.schema, cached.values)
+            self._checks.append(Check(space, *key_range(key), cached.version))
             self._check_definition(table)
 
-    def _index_row(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
+    def _write_entries(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
         base = self._old_tables.get(table.id)
         if base is table or base is None:
             indexes = table.indexes
@@ -100,9 +117,9 @@ class BatchBuilder:
             old_ids = {index.id for index in base.indexes}
             indexes = tuple(index for index in table.indexes if index.id in old_ids)
         for index in indexes:
-            self._index_change(table, index, key, before, after)
+            self._write_entry(table, index, key, before, after)
 
-    def _index_change(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
+    def _write_entry(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
         if before is not None and after is not None and not index.computed:
             take = table.index_codecs[index.id].take
             if take(before) == take(after):
@@ -118,22 +135,22 @@ class BatchBuilder:
             self._writes[space, new] = b""
 
     def _check_definition(self, table: Table) -> None:
-        """The table must still be as we know it. (The key of a table that we made ourselves is checked as written.)"""
+        """Check that nobody has changed the table's definition. That of a new table is checked as it is written."""
         base = self._old_tables.get(table.id)
         if base is not None:
             key = catalog_key(base.name)
             self._checks.append(check_of((CATALOG, key, key + b"\0", self._version, Demand.UNWRITTEN)))
 
-    def advance(self, greatest: Mapping[int, int]) -> None:
-        """Move the counters of tables past these numbers."""
-        for table_id, number in greatest.items():
-            if table_id in self._tables and 0 < number < _GREATEST_ID:
-                self._advances[row_counter(table_id)] = number
+    def advance_sequences(self, greatest: Mapping[int, int]) -> None:
+        """Advance the counters of tables, by id, past ids that were given explicitly."""
+        for table_id, rowid in greatest.items():
+            if table_id in self._tables and 0 < rowid < _GREATEST_ID:
+                self._advances[row_counter(table_id)] = rowid
 
     # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def schema(self) -> None:
-        """Write the differences of the catalogs; drop what is gone; fill new indexes."""
+    def write_schema(self) -> None:
+        """Write the differences of the catalogs. Drop removed tables and indexes; fill new indexes."""
         old = self._items(self._base)
         new = self._items(self._catalog)
         for name in old.keys() - new.keys():
@@ -149,7 +166,7 @@ class BatchBuilder:
         for table_id, table in self._tables.items():
             before = self._old_tables.get(table_id)
             if before != table:
-                self._touch_parents(table, before)
+                self._write_parents(table, before)
             if before is not None:
                 self._change_indexes(before, table)
 
@@ -163,14 +180,14 @@ class BatchBuilder:
         self._checks.append(Check(CATALOG, *key_range(key), self._version))
 
     def _claim_ids(self) -> None:
-        """Ids of new tables and indexes must be nobody's, and nobody must have had them."""
+        """Check that no table or index has, or ever had, the ids of the new ones."""
         for number in sorted(self._catalog.ids - self._base.ids):
             key = encode((number,))
             self._writes[TABLE_IDS, key] = b""
             self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
 
-    def _touch_parents(self, table: Table, before: Table | None) -> None:
-        """A new foreign key concerns those who write to the parent: let them find its definition written."""
+    def _write_parents(self, table: Table, before: Table | None) -> None:
+        """Write the parents of new foreign keys, so that transactions that write to a parent see it change."""
         if before is not None and before.foreign_keys == table.foreign_keys:
             return
         for key in table.foreign_keys:
@@ -187,36 +204,57 @@ class BatchBuilder:
             self._checks.append(Check(rows_space(table.id), b"", LAST, self._version))
             for key, row in self._present_rows(table):
                 for index in added:
-                    self._index_change(table, index, key, None, row)
+                    self._write_entry(table, index, key, None, row)
 
     def _present_rows(self, table: Table) -> Iterable[tuple[bytes, Row]]:
-        """Every row of the table after this transaction. The statement that made the index has loaded them all."""
-        for key, known in self._loaded.known.get(table.id, {}).items():
-            if known.values is not None and (table.id, key) not in self._net:
-                yield key, migrate_row(known.values, known.table, table)
-        for (table_id, key), state in self._net.items():
-            if table_id == table.id and state.row is not None:
-                yield key, migrate_row(state.row, state.table, table)
+        """Yield every row of the table after this transaction. The statement that made the index has fetched them."""
+        for key, cached in self._row_cache.rows_by_key(table.id).items():
+            if cached.values is not None and (table.id, key) not in self._final_rows:
+                yield key, migrate_row(cached.values, cached.table, table)
+        for (table_id, key), final in self._final_rows.items():
+            if table_id == table.id and final.row is not None:
+                yield key, migrate_row(final.row, final.table, table)
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def build(self, token: bytes, reads: Iterable[Check], seen: Mapping[int, bytes]) -> Batch:
-        """The batch. `reads`: checks of what was read; `seen`: the digests of the versions that were read."""
+    def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
+        """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
         checks = list(dict.fromkeys([*self._checks, *reads]))
         writes = [_write((*place, value)) for place, value in self._writes.items()]
-        return Batch(token, checks, writes, self._advances, self._drops, rests_on(checks, seen))
+        return Batch(token, checks, writes, self._advances, self._drops, digests_of(checks, read_digests))
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
-        """The catalog that the batch leaves, when it was committed as `version`, and nothing since it was begun."""
+        """Return the catalog after the batch was committed as `version`, the next one after the read version."""
         return replace(self._catalog, version=version, digest=digest)
 
 
-def rests_on(checks: Iterable[Check], seen: Mapping[int, bytes]) -> dict[int, bytes]:
-    """Of the digests of the versions that were read, those that checks rest on. Version 0 has none."""
+def digests_of(checks: Iterable[Check], read_digests: Mapping[int, bytes]) -> dict[int, bytes]:
+    """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
     versions = {check.since for check in checks if check.demand is not Demand.NO_KEYS}
-    return {version: seen[version] for version in sorted(versions) if version}
+    return {version: read_digests[version] for version in sorted(versions) if version}
 
 
-def _same_classes(old: Row | None, new: Row | None) -> bool:
-    """Equal rows may still differ in storage classes: 1 = 1.0 in Python as in SQL."""
+def described_conflict(conflict: Conflict, catalog: Catalog, locks: Iterable[str]) -> OperationalError:
+    """Return a store's conflict as an error that names the table, or the locks that guard the transaction."""
+    if conflict.space == FENCES:
+        names = " or ".join(map(repr, locks))
+        return LockLost(f"lock {names} is lost: another holder has overtaken it; nothing was written")
+    for table in catalog.tables.values():
+        spaces = {rows_space(table.id), *(index_space(index.id) for index in table.indexes)}
+        if conflict.space in spaces:
+            return Conflict(
+                f"conflict on table {table.name}: another transaction has changed what this one read or wrote; "
+                "nothing was written, run it again",
+                conflict.space,
+            )
+    if conflict.space in (CATALOG, TABLE_IDS):
+        return Conflict(
+            "conflict on the schema: another transaction has changed it; nothing was written, run it again",
+            conflict.space,
+        )
+    return conflict
+
+
+def _same_storage_classes(old: Row | None, new: Row | None) -> bool:
+    """Return True if equal rows have the same storage classes: 1 = 1.0 in Python as in SQL."""
     return old is None or new is None or all(type(a) is type(b) for a, b in zip(old, new, strict=True))

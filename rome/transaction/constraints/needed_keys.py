@@ -1,12 +1,17 @@
-"""Constraint reads: what must be loaded so that SQLite can judge UNIQUE, PRIMARY KEY and FOREIGN KEY constraints.
+"""Constraint reads: the keys that SQLite must see to judge UNIQUE, PRIMARY KEY and FOREIGN KEY constraints.
 
-SQLite sees only the rows that are loaded. So after a statement ran, what it changed is looked at: rows that could hold
-the same unique keys, parents that new rows refer to, and children of rows that went are needed. If any of them has not
-been fetched, the statement is undone, they are fetched in one round, and it runs again. Then SQLite finds the violation
-by itself, or does the upsert or the cascade. For the common INSERT … VALUES the needs are known before
-(`needs_of_values`), so that it runs once.
+SQLite sees only the rows that are loaded. The changes of a statement tell which others matter:
 
-Each need is also a constraint read: commit validates at every isolation level that its range has the same keys still.
+    change                             needed keys
+    INSERT, UPDATE of a unique key     rows with the same row key, or the same key of a unique index
+    INSERT, UPDATE of a foreign key    the parent with that key
+    DELETE, UPDATE of a parent's key   the children with that key
+
+If one of them has not been fetched, the statement is undone, the keys are fetched in one round trip, and it runs again
+(`rome.session.dml`). Then SQLite finds the violation, or does the upsert or the cascade. For INSERT … VALUES the needed
+keys are known before it runs (`NeededKeys.of_values`).
+
+Each needed key is also a constraint read: commit checks at every isolation level that its range has the same keys.
 """
 
 from __future__ import annotations
@@ -25,64 +30,64 @@ from rome.values import SqlValue, collate, convert
 
 
 class NeededKeys:
-    """Finds the needs of changes under a catalog."""
+    """Finds the keys that changes need, under one catalog."""
 
     def __init__(
-        self, catalog: Catalog, entries: IndexEntries, foreign_keys: bool, drawn: Container[tuple[int, int]]
+        self, catalog: Catalog, entries: IndexEntries, foreign_keys: bool, allocated: Container[tuple[int, int]]
     ) -> None:
-        """`drawn`: table id and number of what came from a counter. Nobody has such a key; commit makes sure."""
-        self._drawn = drawn
+        """`allocated`: table id and id of rows whose ids came from a sequence. No other row has them."""
+        self._allocated = allocated
         self._catalog = catalog
         self._entries = entries
         self._foreign_keys = foreign_keys
 
-    def needs(self, changes: Sequence[RowWrite], violated: bool) -> Iterator[TableRequest]:
-        """The needs of rows that were changed. `violated`: SQLite has counted violations of foreign keys.
+    def of_writes(self, writes: Sequence[RowWrite], violated: bool) -> Iterator[TableRequest]:
+        """Yield the requests for the keys that written rows need. `violated`: SQLite counts foreign key violations.
 
-        SQLite counts the rows that lack their parent: one more for a row that comes, one less for one that goes, the
-        row before an UPDATE being one that goes. While its count is not zero, it must see the parents of both.
+        SQLite counts the rows that lack their parent: plus one for a new row, minus one for a deleted row (an UPDATE
+        is both). While its count is not zero, it must see the parents of both.
         """
-        counts = self._foreign_keys and (violated or (len(changes) > 1 and any(map(self._refers_anew, changes))))
-        for change in changes:
+        counts = self._foreign_keys and (violated or (len(writes) > 1 and any(map(self._has_new_parent, writes))))
+        for write in writes:
             if counts:
-                for row in (change.old, change.new):
+                for row in (write.old, write.new):
                     if row is not None:
-                        yield from self._parent_needs(change.table, row, None)
-            if change.new is not None:
-                yield from self._unique_needs(change)
+                        yield from self._parents(write.table, row, None)
+            if write.new is not None:
+                yield from self._unique_keys(write)
                 if self._foreign_keys:
-                    yield from self._parent_needs(change.table, change.new, change.old)
-            if change.old is not None and self._foreign_keys:
-                yield from self._children_needs(change)
+                    yield from self._parents(write.table, write.new, write.old)
+            if write.old is not None and self._foreign_keys:
+                yield from self._children(write)
 
-    def _refers_anew(self, change: RowWrite) -> bool:
-        """Whether a changed row has a parent that it did not have before."""
-        return change.new is not None and any(self._parent_needs(change.table, change.new, change.old))
+    def _has_new_parent(self, write: RowWrite) -> bool:
+        """Return True if a written row refers to a parent that it did not refer to before."""
+        return write.new is not None and any(self._parents(write.table, write.new, write.old))
 
-    def _unique_needs(self, change: RowWrite) -> Iterator[TableRequest]:
-        table, new = change.table, change.new
+    def _unique_keys(self, write: RowWrite) -> Iterator[TableRequest]:
+        table, new = write.table, write.new
         assert new is not None
-        assert change.new_key is not None
-        if change.new_key != change.old_key and not (table.counted and (table.id, change.new_rowid) in self._drawn):
-            yield TableRequest(table, table.row_codec.get(change.new_key))
+        assert write.new_key is not None
+        if write.new_key != write.old_key and not (table.counted and (table.id, write.new_rowid) in self._allocated):
+            yield TableRequest(table, table.row_codec.get(write.new_key))
         for index in table.indexes:
             if not index.unique:
                 continue
             values = self._entries.columns(table, index, new)
             if values is None or None in values:
                 continue
-            if change.old is None or self._entries.columns(table, index, change.old) != values:
+            if write.old is None or self._entries.columns(table, index, write.old) != values:
                 yield TableRequest(table, table.index_codecs[index.id].get(encode(values)))
 
-    def _parent_needs(self, table: Table, new: Row, old: Row | None) -> Iterator[TableRequest]:
+    def _parents(self, table: Table, new: Row, old: Row | None) -> Iterator[TableRequest]:
         for key in table.foreign_keys:
             values = _values(table, new, key.columns)
             if None in values or (old is not None and _values(table, old, key.columns) == values):
                 continue
             yield from parent_lookup(self._catalog, key, values)
 
-    def _children_needs(self, change: RowWrite) -> Iterator[TableRequest]:
-        table, old, new = change.table, change.old, change.new
+    def _children(self, write: RowWrite) -> Iterator[TableRequest]:
+        table, old, new = write.table, write.old, write.new
         assert old is not None
         for key in self._catalog.children.get(table.name.lower(), ()):
             values = _values(table, old, key.parent_columns)
@@ -92,8 +97,8 @@ class NeededKeys:
             if child is not None:
                 yield _children_lookup(child, key, values)
 
-    def needs_of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
-        """The needs of a row to be inserted, as far as the values of its columns (lower-case names) are known."""
+    def of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
+        """Yield the requests for the keys that a new row needs. `known`: lower-case column name → value, if known."""
         codecs: list[KeyCodec] = [table.row_codec] if table.key else []
         codecs += [table.index_codecs[index.id] for index in table.indexes if index.unique and not index.computed]
         for codec in codecs:
@@ -115,7 +120,7 @@ def _values(table: Table, row: Row, columns: Sequence[str]) -> tuple[SqlValue, .
 
 
 def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) -> tuple[SqlValue, ...] | None:
-    """The values that columns will have once stored; None if they can't be told."""
+    """Return the values that columns will store; None if only SQLite can tell."""
     try:
         return tuple(convert(known[name.lower()], table.by_name[name.lower()].affinity) for name in columns)
     except (KeyError, NotConvertible):
@@ -123,12 +128,12 @@ def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) ->
 
 
 def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[TableRequest]:
-    """The parent that a foreign key's values refer to; nothing if there is no such table (SQLite then says so)."""
+    """Yield the request for the parent that a foreign key's values refer to; none if SQLite will report its absence."""
     parent = catalog.table(key.parent)
     if parent is None or not all(column.lower() in parent.by_name for column in key.parent_columns):
         return
     try:
-        wanted = {
+        parent_values = {
             column.lower(): collate(
                 convert(value, parent.by_name[column.lower()].affinity), parent.by_name[column.lower()].collation
             )
@@ -137,22 +142,24 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
     except NotConvertible:
         yield whole(parent)
         return
-    if wanted.keys() == {column.lower() for column in parent.key}:
-        yield TableRequest(parent, parent.row_codec.get(encode(wanted[column] for column in parent.row_codec.columns)))
+    if parent_values.keys() == {column.lower() for column in parent.key}:
+        yield TableRequest(
+            parent, parent.row_codec.get(encode(parent_values[column] for column in parent.row_codec.columns))
+        )
         return
     for index in parent.indexes:
         codec = parent.index_codecs[index.id]
-        if index.unique and not index.computed and wanted.keys() == set(codec.columns):
-            yield TableRequest(parent, codec.get(encode(wanted[column] for column in codec.columns)))
+        if index.unique and not index.computed and parent_values.keys() == set(codec.columns):
+            yield TableRequest(parent, codec.get(encode(parent_values[column] for column in codec.columns)))
             return
     yield whole(parent)
 
 
 def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
-    """The children that refer to a parent's key."""
+    """Return the request for the children that refer to a parent's key."""
     columns = [child.by_name[column.lower()] for column in key.columns]
     try:
-        wanted = [
+        child_values = [
             collate(convert(value, column.affinity), column.collation)
             for column, value in zip(columns, values, strict=True)
         ]
@@ -161,5 +168,5 @@ def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) 
     names = tuple(column.name.lower() for column in columns)
     for codec in (child.row_codec, *child.index_codecs.values()):
         if codec.columns[: len(names)] == names:
-            return TableRequest(child, codec.prefix(encode(wanted)))
+            return TableRequest(child, codec.prefix(encode(child_values)))
     return whole(child)

@@ -1,4 +1,8 @@
-"""What a transaction looked at, for commit to check that nobody wrote to it meanwhile."""
+"""The read set: key ranges that a transaction has read, for commit to check that no other transaction wrote to them.
+
+SELECT … WHERE id = 7             under SERIALIZABLE: [key 7, key 7] is unwritten since the read version
+INSERT INTO t (name) VALUES (?)   at every level: the range of that name in the unique index has the same keys
+"""
 
 from __future__ import annotations
 
@@ -13,46 +17,47 @@ check_of = tuple_maker(Check)
 
 
 def key_range(key: bytes) -> tuple[bytes, bytes]:
-    """The range that holds just this key."""
+    """Return the range that holds only this key."""
     return key, key + b"\x00"
 
 
 class ReadSet:
-    """Key ranges that were read, each with the version it was read at first."""
+    """Key ranges that were read, each with the version at which it was read first."""
 
     def __init__(self, version: int) -> None:
         """`version`: the present read version."""
         self.version = version
-        self._seen: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
+        self._since: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
 
     def constraint(self, request: Request) -> None:
-        """A constraint read at the present read version: what it found must still be there, and nothing else."""
+        """Note a constraint read at the present read version: at commit its range must have the same keys."""
         self._add(request, Demand.SAME_KEYS)
 
     def unwritten(self, request: Request) -> None:
-        """What this request finds at the present read version must not be written to until commit, at any level."""
+        """Let commit check, at any level, that nobody has written what this request finds at the read version."""
         self._add(request, Demand.UNWRITTEN)
 
-    def note(self, targets: Iterable[TableRequest], fetched: Fetched) -> None:
-        """A fetch was answered, and all reads are to be checked (SERIALIZABLE), not only constraint reads."""
-        for target, answer in zip(targets, fetched.answers, strict=True):
-            self._add(target.request, Demand.UNWRITTEN)
-            if isinstance(target.request, Lookup):
+    def note(self, requests: Iterable[TableRequest], fetched: Fetched) -> None:
+        """Note what a fetch has read, for a level at which commit checks all reads (SERIALIZABLE)."""
+        for (_, request), answer in zip(requests, fetched.answers, strict=True):
+            self._add(request, Demand.UNWRITTEN)
+            if isinstance(request, Lookup):
                 for entry in answer[0]:
-                    row = target.request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
-                    self._seen.setdefault(row, self.version)
+                    row = request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
+                    self._since.setdefault(row, self.version)
 
     def checks(self) -> Iterator[Check]:
-        """What commit is to check."""
-        for (space, begin, end, demand), since in self._seen.items():
+        """Yield the checks for commit."""
+        for (space, begin, end, demand), since in self._since.items():
             yield check_of((space, begin, end, since, demand))
 
     def _add(self, request: Request, demand: Demand) -> None:
         for space, begin, end in _ranges(request):
-            self._seen.setdefault((space, begin, end, demand), self.version)
+            self._since.setdefault((space, begin, end, demand), self.version)
 
 
 def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield space, begin and end of each key range that a request reads."""
     if isinstance(request, Get):
         for key in request.keys:
             yield (request.space, *key_range(key))

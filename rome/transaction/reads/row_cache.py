@@ -1,14 +1,21 @@
-"""What a transaction has read, and which of it is in the workspace.
+"""The row cache: every row that a transaction has read, and which of them are in the workspace.
 
-Rows that were fetched are kept here, decoded, so that nothing is fetched twice. They are *staged* (put into the
-workspace) only when a statement runs there; the compiled evaluator takes them from here.
+Fetched rows stay here, decoded, so that nothing is fetched twice. The compiled evaluator reads them from here. They are
+loaded into the workspace only when a statement runs there.
 
-Most transactions ask once for rows of a table, and change none of them. So the first answer is kept as it came
-(`_Fresh`), and is taken apart into rows that are known by their keys only when anything else is asked of the table.
+Raw results and indexed rows
+    Most transactions read rows of a table once, and change none of them. So the first result for a table is kept as it
+    came (`_RawResult`). Only the second request for the table makes an index of it: row key → `CachedRow`
+    (`_index_rows`).
 
-A row that is known (fetched, found missing, or written) is never staged over again: what the transaction did to it
-would be lost. ROLLBACK TO takes rows out of the workspace that were staged since; so what is staged hangs on the
-transaction's ledger. What was read stays read.
+What was asked before
+    A request that was answered is not sent again; nor are the keys of a Get that are cached, nor a lookup whose rows
+    another index has brought (`answered_lookups`). Once all of a table was fetched, nothing more is fetched of it.
+
+The workspace
+    A cached row (fetched, found missing, or written) is loaded at most once: loading it again would undo what the
+    transaction did to it. ROLLBACK TO removes rows from the workspace that were loaded since the savepoint, so the
+    record of what is loaded goes back with it (`UndoLog`). What was read stays read.
 """
 
 from __future__ import annotations
@@ -25,10 +32,9 @@ from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
 from rome.transaction.reads.answered_lookups import AnsweredLookups
-from rome.transaction.undo import UndoLog
 
 UNREAD = -1
-"""In place of a version: the key was written without having been looked at, because its number came from a counter."""
+"""In place of a version: the key was written without being read, because its id came from the table's sequence."""
 
 
 class CachedRow(NamedTuple):
@@ -39,26 +45,15 @@ class CachedRow(NamedTuple):
     values: Row | None
 
 
-_known = tuple_maker(CachedRow)
-
-
-_values_of: Callable[[Any], Any] = itemgetter(2)
-
-
 class TableRequest(NamedTuple):
-    """A request, and the table whose rows its answer brings."""
+    """A request to the store, and the table whose rows its answer brings."""
 
     table: Table
     request: Request
 
 
-table_request = tuple_maker(TableRequest)
-request_of: Callable[[TableRequest], Request] = itemgetter(1)
-"""The request of a target."""
-
-
-class _Fresh(NamedTuple):
-    """An answer as it came. `keys`: of rows, or the entries that lead to them. `found`: its rows in key order."""
+class _RawResult(NamedTuple):
+    """An answer as it came. `keys`: those of rows, or the entries that lead to them. `found`: its rows in key order."""
 
     table: Table
     request: Request
@@ -68,50 +63,85 @@ class _Fresh(NamedTuple):
     found: list[Row]
 
 
-_fresh = tuple_maker(_Fresh)
+_cached_row = tuple_maker(CachedRow)
+_raw_result = tuple_maker(_RawResult)
+_values_of: Callable[[Any], Any] = itemgetter(2)
+table_request = tuple_maker(TableRequest)
+request_of: Callable[[TableRequest], Request] = itemgetter(1)
+
+
+def whole(table: Table) -> TableRequest:
+    """Return the request for every row of a table."""
+    return TableRequest(table, Whole(rows_space(table.id)))
+
+
+_MISSING = object()
+
+
+class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
+    """The changes of dictionaries that ROLLBACK TO undoes, from the last to the first. Its length is a mark."""
+
+    def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
+        """Set mapping[key], and log it."""
+        self.append((mapping, key, mapping.get(key, _MISSING)))
+        mapping[key] = value
+
+    def delete(self, mapping: dict[Any, Any], key: Any) -> None:
+        """Delete mapping[key], and log it."""
+        self.append((mapping, key, mapping.pop(key)))
+
+    def roll_back_to(self, mark: int) -> None:
+        """Undo every change since the mark."""
+        while len(self) > mark:
+            mapping, key, old = self.pop()
+            if old is _MISSING:
+                mapping.pop(key, None)
+            else:
+                mapping[key] = old
 
 
 class RowCache:
-    """The reads of one transaction. What a single answer does not need is made when there is more to keep."""
+    """The rows that one transaction has read. What a single answer does not need is made when there is more."""
 
     _answered_lookups: AnsweredLookups | None = None
 
-    def __init__(self, workspace: Workspace, undo_log: UndoLog) -> None:
+    def __init__(self, workspace: Workspace) -> None:
+        self.undo_log = UndoLog()
         self._workspace = workspace
-        self._undo_log = undo_log
-        self._fresh: dict[int, _Fresh] = {}
-        """By table: at most one, of a table of which nothing is in `_known`."""
-        self._known: dict[int, dict[bytes, CachedRow]] = {}
-        self._staged: dict[int, dict[bytes, bool]] = {}
+        self._raw: dict[int, _RawResult] = {}
+        """By table id: at most one, of a table with nothing in `_rows`."""
+        self._rows: dict[int, dict[bytes, CachedRow]] = {}
+        self._loaded: dict[int, dict[bytes, bool]] = {}
+        """By table id: the keys that are in the workspace, or are not to be loaded into it."""
         self._answers: dict[Request, Sequence[bytes]] = {}
         self._full: set[int] = set()
+        """The ids of tables of which all rows were fetched."""
 
-    @property
-    def known(self) -> dict[int, dict[bytes, CachedRow]]:
-        """By table and key: every row that was read or written."""
-        for table_id in tuple(self._fresh):
-            self._settle(table_id)
-        return self._known
+    def rows_by_key(self, table_id: int) -> dict[bytes, CachedRow]:
+        """Return the rows of a table that were read or written, by key. The dictionary may be empty, and not kept."""
+        if table_id in self._raw:
+            self._index_rows(table_id)
+        return self._rows.get(table_id, {})
 
-    # ── what is fetched ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── fetched rows ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    def missing(self, targets: Iterable[TableRequest]) -> list[TableRequest]:
-        """The requests, or the parts of them, that have not been answered yet."""
-        if not self._known and not self._fresh and isinstance(targets, list) and len(targets) == 1:
-            return targets
+    def missing(self, requests: Iterable[TableRequest]) -> list[TableRequest]:
+        """Return the requests, or the parts of them, that have not been answered yet."""
+        if not self._rows and not self._raw and isinstance(requests, list) and len(requests) == 1:
+            return requests
         left: dict[Request, TableRequest] = {}
-        for target in targets:
-            table, request = target
-            fresh = self._fresh.get(table.id)
-            if fresh is not None:
-                if fresh.request == request:
+        for each in requests:
+            table, request = each
+            raw = self._raw.get(table.id)
+            if raw is not None:
+                if raw.request == request:
                     continue
-                self._settle(table.id)
+                self._index_rows(table.id)
             if table.id in self._full or request in self._answers:
                 continue
             if isinstance(request, Get):
-                known = self._known.get(table.id, {})
-                keys = tuple(dict.fromkeys(key for key in request.keys if key not in known))
+                rows = self._rows.get(table.id, {})
+                keys = tuple(dict.fromkeys(key for key in request.keys if key not in rows))
                 if not keys:
                     continue
                 request = Get(request.space, keys)
@@ -121,52 +151,53 @@ class RowCache:
         return list(left.values())
 
     def _is_answered(self, table: Table, request: Lookup) -> bool:
+        """Return True if earlier lookups have brought all rows of this one."""
         keys = self._answered_lookups.rows(table, request) if self._answered_lookups is not None else None
         if keys is None:
             return False
         self._answers[request] = keys
         return True
 
-    def add(self, targets: Sequence[TableRequest], fetched: Fetched) -> None:
-        """Keep what a fetch brought. Raises FormatError for a row that does not decode."""
-        for target, answer in zip(targets, fetched.answers, strict=True):
-            table, request = target
+    def add(self, requests: Sequence[TableRequest], fetched: Fetched) -> None:
+        """Keep what a fetch brought. Raise FormatError for a row that does not decode."""
+        for each, answer in zip(requests, fetched.answers, strict=True):
+            table, request = each
             keys: Sequence[bytes]
             values: Sequence[bytes | None]
-            if table.id in self._fresh:
-                self._settle(table.id)
+            if table.id in self._raw:
+                self._index_rows(table.id)
             if isinstance(request, Get):
                 keys, values = request.keys, answer
             elif isinstance(request, (Lookup, Whole)):
                 keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
-            if self._known.get(table.id):
-                self._add(target, fetched.version, keys, values)
+            if self._rows.get(table.id):
+                self._add(each, fetched.version, keys, values)
             else:
                 rows = read_rows(table, keys, values)
-                found = _in_key_order(target, keys, rows)
-                self._fresh[table.id] = _fresh((table, request, fetched.version, keys, rows, found))
+                found = _in_key_order(each, keys, rows)
+                self._raw[table.id] = _raw_result((table, request, fetched.version, keys, rows, found))
 
-    def _settle(self, table_id: int) -> None:
-        """Take the fresh answer of a table apart, if there is one."""
-        fresh = self._fresh.pop(table_id, None)
-        if fresh is not None:
-            table, request, version, keys, rows, _ = fresh
-            self._know(table, version, self._note(table, request, keys), rows)
+    def _index_rows(self, table_id: int) -> None:
+        """Index the raw result of a table, if there is one, by row key."""
+        raw = self._raw.pop(table_id, None)
+        if raw is not None:
+            table, request, version, keys, rows, _ = raw
+            self._put(table, version, self._note(table, request, keys), rows)
 
-    def _add(self, target: TableRequest, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
+    def _add(self, each: TableRequest, version: int, keys: Sequence[bytes], values: Sequence[bytes | None]) -> None:
         """Keep one more answer of a table."""
-        table, request = target
+        table, request = each
         keys = self._note(table, request, keys)
-        known = self._known[table.id]
-        new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in known]
+        cached = self._rows[table.id]
+        new = [pair for pair in zip(keys, values, strict=True) if pair[0] not in cached]
         if new:
             keys, values = zip(*new, strict=True)
-            self._know(table, version, keys, read_rows(table, keys, values))
+            self._put(table, version, keys, read_rows(table, keys, values))
 
     def _note(self, table: Table, request: Request, keys: Sequence[bytes]) -> Sequence[bytes]:
-        """Remember that a request was answered, and with which rows; the keys of these."""
+        """Remember that a request was answered. Return the keys of the rows that answer it."""
         if isinstance(request, Get):
             return keys
         if isinstance(request, Lookup):
@@ -179,112 +210,114 @@ class RowCache:
         self._answers[request] = keys
         return keys
 
-    def _know(self, table: Table, version: int, keys: Sequence[bytes], rows: Sequence[Row | None]) -> None:
-        known = self._known.setdefault(table.id, {})
-        known.update(zip(keys, map(_known, zip(repeat(version), repeat(table), rows)), strict=True))
+    def _put(self, table: Table, version: int, keys: Sequence[bytes], rows: Sequence[Row | None]) -> None:
+        cached = self._rows.setdefault(table.id, {})
+        cached.update(zip(keys, map(_cached_row, zip(repeat(version), repeat(table), rows)), strict=True))
 
-    def rows(self, targets: Sequence[TableRequest]) -> list[Row]:
-        """The rows that some requests for one table were answered with, as the store has them: each once, in key order.
+    def rows(self, requests: Sequence[TableRequest]) -> list[Row]:
+        """Return the stored rows that answer some requests for one table, each once, in key order.
 
-        When all of the table was fetched, these may be all of its rows. The list is not to be changed.
+        If all of the table was fetched, these may be all of its rows. The list must not be changed.
         """
-        if not targets:
+        if not requests:
             return []
-        table, request = targets[0]
-        fresh = self._fresh.get(table.id)
-        if fresh is not None:
-            if fresh.request == request and len(targets) == 1:
-                return fresh.found
-            self._settle(table.id)
-        known = self._known.get(table.id, {})
-        if len(targets) == 1 and isinstance(request, Get) and len(request.keys) == 1:
-            row = known.get(request.keys[0])
+        table, request = requests[0]
+        raw = self._raw.get(table.id)
+        if raw is not None:
+            if raw.request == request and len(requests) == 1:
+                return raw.found
+            self._index_rows(table.id)
+        cached = self._rows.get(table.id, {})
+        if len(requests) == 1 and isinstance(request, Get) and len(request.keys) == 1:
+            row = cached.get(request.keys[0])
             return [] if row is None or row.values is None else [row.values]
-        keys: Collection[bytes] = self._keys(request, known)
-        if len(targets) > 1:
-            keys = {key for target in targets for key in self._keys(target.request, known)}
+        keys: Collection[bytes] = self._keys(request, cached)
+        if len(requests) > 1:
+            keys = {key for each in requests for key in self._keys(each.request, cached)}
         if len(keys) > 1:
             keys = sorted(keys)
-        found = list(map(known.get, keys))
+        found = list(map(cached.get, keys))
         if all(found):
             rows: list[Row] = list(map(_values_of, found))
             if all(rows):
                 return rows
         return [row.values for row in found if row is not None and row.values is not None]
 
-    def _keys(self, request: Request, known: dict[bytes, CachedRow]) -> Collection[bytes]:
+    def _keys(self, request: Request, cached: dict[bytes, CachedRow]) -> Collection[bytes]:
+        """Return the keys of the rows that answer a request, or of more rows."""
         if isinstance(request, Get):
             return request.keys
-        return self._answers.get(request, known)
+        return self._answers.get(request, cached)
 
     def has_only(self, table: Table, count: int) -> bool:
-        """Whether no other rows of a table are known than some, which are so many."""
-        return sum(row.values is not None for row in self.known.get(table.id, {}).values()) == count
+        """Return True if exactly `count` rows of a table are cached."""
+        return sum(row.values is not None for row in self.rows_by_key(table.id).values()) == count
 
-    def note_new(self, table: Table, key: bytes) -> None:
-        """A row key that a statement in the workspace has written."""
-        self._settle(table.id)
-        known = self._known.setdefault(table.id, {})
-        if key not in known:
-            self._undo_log.set(known, key, CachedRow(UNREAD, table, None))
-        self._undo_log.set(self._staged.setdefault(table.id, {}), key, True)
+    def note_written(self, table: Table, key: bytes) -> None:
+        """Note that a row with this key was written, and is in the workspace."""
+        if table.id in self._raw:
+            self._index_rows(table.id)
+        cached = self._rows.setdefault(table.id, {})
+        if key not in cached:
+            self.undo_log.set(cached, key, CachedRow(UNREAD, table, None))
+        self.undo_log.set(self._loaded.setdefault(table.id, {}), key, True)
 
-    # ── what is in the workspace ──────────────────────────────────────────────────────────────────────────────────
+    # ── the workspace ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def stage(self, tables: Iterable[Table]) -> None:
-        """Put the known rows of these tables into the workspace."""
+    def load_into_workspace(self, tables: Iterable[Table]) -> None:
+        """Put the cached rows of these tables into the workspace, as far as they are not there."""
         for table in tables:
-            self._settle(table.id)
-            known = self._known.get(table.id)
-            if known:
-                staged = self._staged.setdefault(table.id, {})
-                if len(staged) < len(known):
-                    self._stage(table, known, staged)
+            self._index_rows(table.id)
+            cached = self._rows.get(table.id)
+            if cached:
+                loaded = self._loaded.setdefault(table.id, {})
+                if len(loaded) < len(cached):
+                    self._load(table, cached, loaded)
 
-    def _stage(self, table: Table, known: dict[bytes, CachedRow], staged: dict[bytes, bool]) -> None:
+    def _load(self, table: Table, cached: dict[bytes, CachedRow], loaded: dict[bytes, bool]) -> None:
         rows: list[Row] = []
-        for key, row in known.items():
-            if key in staged:
+        for key, row in cached.items():
+            if key in loaded:
                 continue
-            self._undo_log.set(staged, key, True)
+            self.undo_log.set(loaded, key, True)
             if row.values is not None:
                 values = migrate_row(row.values, row.table, table)
                 rows.append(values if table.key else (decode(key)[0], *values))
         if rows:
-            # A compiled statement reads a table without the workspace's ever having heard of it.
+            # The compiled evaluator reads tables that the workspace may not have made yet.
             self._workspace.schema.ensure((table.name.lower(),))
             self._workspace.load(table, rows)
 
     def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:
         """Forget every row that was only read, and take it out of the workspace: the next statement reads anew."""
-        self._fresh.clear()  # who changes a row of a table has asked more of it
+        self._raw.clear()  # a table with changed rows has none
         for table in tables:
-            known = self._known.get(table.id, {})
-            for key in [key for key in known if (table.id, key) not in changed]:
-                del known[key]
+            cached = self._rows.get(table.id, {})
+            for key in [key for key in cached if (table.id, key) not in changed]:
+                del cached[key]
         self._answers.clear()
         self._answered_lookups = None
         self._full.clear()
-        self.unstage_unknown(tables)
+        self.unload_forgotten(tables)
 
-    def unstage_unknown(self, tables: Iterable[Table]) -> None:
-        """Take rows out of the workspace that are not known, because they were forgotten."""
+    def unload_forgotten(self, tables: Iterable[Table]) -> None:
+        """Take rows out of the workspace that are no longer cached."""
         for table in tables:
-            staged = self._staged.get(table.id, {})
-            known = self._known.get(table.id, {})
-            gone = [key for key in staged if key not in known]
+            loaded = self._loaded.get(table.id, {})
+            cached = self._rows.get(table.id, {})
+            gone = [key for key in loaded if key not in cached]
             if gone:
                 self._workspace.unload(table, map(decode, gone))
                 for key in gone:
-                    self._undo_log.take_out(staged, key)
+                    self.undo_log.delete(loaded, key)
 
 
-def _in_key_order(target: TableRequest, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
-    """The rows that there are of an answer, in key order. `keys`: as in `_Fresh`."""
-    table, request = target
+def _in_key_order(each: TableRequest, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:
+    """Return the rows of an answer that exist, in key order. `keys`: as in `_RawResult`."""
+    table, request = each
     if len(rows) == 1:
         return [] if rows[0] is None else [rows[0]]
-    found = list(filter(None, rows))  # of the rows that there are, none is empty
+    found = list(filter(None, rows))  # no row is an empty tuple
     if len(found) < len(rows):
         keys = [key for key, row in zip(keys, rows, strict=True) if row]
     if len(found) < 2 or (isinstance(request, Range) and not request.reverse):
@@ -294,8 +327,3 @@ def _in_key_order(target: TableRequest, keys: Sequence[bytes], rows: Sequence[Ro
     if isinstance(request, Lookup):
         keys = row_keys_of(keys)
     return [row for _, row in sorted(zip(keys, found, strict=True), key=itemgetter(0))]
-
-
-def whole(table: Table) -> TableRequest:
-    """Every row of a table."""
-    return TableRequest(table, Whole(rows_space(table.id)))

@@ -1,72 +1,165 @@
-"""The numbers of counters that a transaction has drawn for its new rows.
+"""Sequences: the ids that a transaction allocates for its new rows, from the sequence of each table.
 
-Numbers are drawn from the blocks that this process has taken. What is undone gives its numbers back, to be drawn again
-in the same order: so a statement that runs again makes the same rows. A number that the program itself gives to a row
-is not drawn for another one.
+The store has a counter for each table. A process takes numbers from it in blocks (`rome.database.counters`), and a
+transaction takes its ids from those. What a statement allocated before it was undone is allocated again, in the same
+order, so a statement that runs twice makes the same rows. An id that the application gives explicitly is not
+allocated to another row.
+
+    allocate   the next id; may need a round trip. For INSERT without the workspace
+    reserve    ids for a statement that runs in the workspace next; may need a round trip
+    take       the next reserved id. This is SQLite's function `rome_next`; it never waits for the store
+
+`take` raises SequenceExhausted if no reserved id is left, because a statement has made more rows than could be known
+before (INSERT … SELECT, triggers). The statement is then undone, twice as many are reserved, and it runs again. Ids
+that were reserved for a statement and not used are released after it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 
 from rome.catalog.key_codec import rowid_key
 from rome.database.counters import Counters, row_counter
+from rome.errors import OperationalError
+from rome.storage.store import rows_space
 from rome.transaction.reads.row_cache import CachedRow
 
-Number = tuple[int, int]
-"""A table's id, and a number of its counter."""
+RowId = tuple[int, int]
+"""A table's id, and an id of one of its rows."""
 
 
-class Numbers:
-    """The numbers of one transaction."""
+class SequenceExhausted(OperationalError):
+    """A statement in the workspace needs more ids of a table than were reserved for it. Reserve more; run it again."""
+
+    def __init__(self, table_id: int) -> None:
+        super().__init__("rome_next() is only for the INSERT statements of ROME")
+        self.table_id = table_id
+
+
+class Sequences:
+    """The ids that one transaction allocates."""
 
     def __init__(self, counters: Counters) -> None:
-        self.drawn: dict[Number, bool] = {}
+        self.allocated: dict[RowId, bool] = {}
+        """In the order of allocation. No other row has these ids: commit makes sure of that."""
+        self.id_collision = False
+        """True if commit was refused because an allocated id is in use: a replay with the same ids would be, too."""
+        self.uncertain: list[RowId] = []
+        """The ids that were used by a commit of which nobody knows whether it was applied."""
         self._counters = counters
-        self._reserved: dict[int, list[int]] = {}
-        self._given: dict[int, set[int]] = {}
-        self._since_mark: list[Number] = []
+        self._reserved: dict[int, deque[int]] = {}
+        self._surplus: dict[int, int] = {}
+        """By table id: how many of the last reserved ids were reserved for the running statement."""
+        self._explicit: dict[int, set[int]] = {}
+        self._since_mark: list[RowId] = []
+        self.skipped = 0
+        """How many reserved ids the running statement has skipped, because rows have them."""
 
-    def next(self, table_id: int, known: Mapping[bytes, CachedRow]) -> int:
-        """The next number of a table's counter. `known`: the table's rows as far as they are known."""
+    def allocate(self, table_id: int, cached: Mapping[bytes, CachedRow]) -> int:
+        """Return the next id. `cached`: the cached rows of the table.
+
+        Ids of rows that are known to exist are skipped: another process may have given one of our block explicitly.
+        """
+        reserved = self._reserved.get(table_id)
         while True:
-            reserved = self._reserved.get(table_id)
-            number = reserved.pop(0) if reserved else self._counters.next(row_counter(table_id))
-            row = known.get(rowid_key(number))
-            # Another process may have given this number explicitly, while it stood in our block.
-            if number not in self._given.get(table_id, ()) and (row is None or row.values is None):
-                break
-        self.drawn[table_id, number] = True
-        self._since_mark.append((table_id, number))
-        return number
+            rowid = reserved.popleft() if reserved else self._counters.take(row_counter(table_id), 1)[0]
+            row = cached.get(rowid_key(rowid))
+            if rowid not in self._explicit.get(table_id, ()) and (row is None or row.values is None):
+                self.allocated[table_id, rowid] = True
+                self._since_mark.append((table_id, rowid))
+                return rowid
 
-    def give(self, table_id: int, numbers: Iterable[int]) -> None:
-        """Rows get these numbers explicitly, or have got them."""
-        self._given.setdefault(table_id, set()).update(numbers)
+    def take(self, table_id: int, cached: Mapping[bytes, CachedRow]) -> int:
+        """Return the next reserved id. Raise SequenceExhausted if there is none left."""
+        reserved = self._reserved.get(table_id)
+        while reserved:
+            rowid = reserved.popleft()
+            row = cached.get(rowid_key(rowid))
+            if rowid not in self._explicit.get(table_id, ()) and (row is None or row.values is None):
+                self.allocated[table_id, rowid] = True
+                self._since_mark.append((table_id, rowid))
+                return rowid
+            self.skipped += 1
+        raise SequenceExhausted(table_id)
 
-    def use(self, numbers: Iterable[Number]) -> None:
-        """Give out these, in the order of their use, before any other."""
-        for table_id, number in numbers:
-            self._reserved.setdefault(table_id, []).append(number)
+    def reserve(self, table_id: int, count: int) -> None:
+        """Have at least `count` ids reserved: a round trip if this process has too few."""
+        missing = count - len(self._reserved.get(table_id, ()))
+        if missing > 0:
+            self._add(table_id, self._counters.take(row_counter(table_id), missing))
 
-    def prepare(self, table_id: int, count: int) -> None:
-        """About so many numbers of a table's counter will be needed."""
-        if count > len(self._reserved.get(table_id, ())):
-            self._counters.prepare(row_counter(table_id), count)
+    def reserve_available(self, table_id: int, count: int) -> None:
+        """Have up to `count` ids reserved, as far as this process has them."""
+        missing = count - len(self._reserved.get(table_id, ()))
+        if missing > 0:
+            self._add(table_id, self._counters.take_available(row_counter(table_id), missing))
+
+    def reserve_more(self, table_id: int, count: int) -> None:
+        """Have more ids reserved than now, up to `count`: a round trip only if this process has none left."""
+        before = len(self._reserved.get(table_id, ()))
+        self.reserve_available(table_id, count)
+        if len(self._reserved.get(table_id, ())) == before:
+            self.reserve(table_id, count)
+
+    def _add(self, table_id: int, rowids: list[int]) -> None:
+        self._reserved.setdefault(table_id, deque()).extend(rowids)
+        self._surplus[table_id] = self._surplus.get(table_id, 0) + len(rowids)
+
+    def release_surplus(self) -> None:
+        """Release the ids that were reserved for a statement and not allocated by it."""
+        for table_id, surplus in self._surplus.items():
+            reserved = self._reserved[table_id]
+            for _ in range(min(surplus, len(reserved))):
+                self._counters.give_back(row_counter(table_id), reserved.pop())
+        self._surplus.clear()
+        self.skipped = 0
+
+    def note_explicit(self, table_id: int, rowids: Iterable[int]) -> None:
+        """Note that rows get these ids explicitly, or have got them."""
+        self._explicit.setdefault(table_id, set()).update(rowids)
+
+    def reuse(self, rowids: Iterable[RowId]) -> None:
+        """Allocate these ids, in their order, before any other."""
+        for table_id, rowid in rowids:
+            self._reserved.setdefault(table_id, deque()).append(rowid)
 
     def mark(self) -> None:
-        """What is drawn from here on is given back by `back_to_mark`."""
+        """Begin what `roll_back_to_mark` undoes."""
         self._since_mark.clear()
 
-    def back_to_mark(self) -> None:
-        """Numbers drawn since the mark are the next ones again."""
-        for table_id, number in reversed(self._since_mark):
-            self.drawn.pop((table_id, number), None)
-            self._reserved.setdefault(table_id, []).insert(0, number)
+    def allocated_since_mark(self) -> dict[int, int]:
+        """Return how many ids were allocated since the mark, by table id."""
+        counts: dict[int, int] = {}
+        for table_id, _ in self._since_mark:
+            counts[table_id] = counts.get(table_id, 0) + 1
+        return counts
+
+    def roll_back_to_mark(self) -> None:
+        """Make the ids that were allocated since the mark the next ones again."""
+        if not self._since_mark:
+            return
+        for table_id, surplus in self._surplus.items():
+            self._surplus[table_id] = min(surplus, len(self._reserved[table_id]))
+        for table_id, rowid in reversed(self._since_mark):
+            self.allocated.pop((table_id, rowid), None)
+            self._reserved.setdefault(table_id, deque()).appendleft(rowid)
         self._since_mark.clear()
 
-    def give_back(self, *, drawn: bool) -> None:
-        """The transaction is over: numbers that no row got (with `drawn`, also those that rows got) are free again."""
-        unused = [(table_id, number) for table_id, numbers in self._reserved.items() for number in numbers]
-        for table_id, number in sorted([*unused, *(self.drawn if drawn else ())], reverse=True):
-            self._counters.give_back(row_counter(table_id), number)
+    def note_conflict(self, space: bytes | None, key: bytes | None) -> None:
+        """Note which key a commit was refused for. If it is that of an allocated id, others may collide as well."""
+        for table_id, rowid in self.allocated:
+            if (space, key) == (rows_space(table_id), rowid_key(rowid)):
+                self._counters.drop(row_counter(table_id))
+                self.id_collision = True
+
+    def keep_uncertain(self) -> None:
+        """Keep the allocated ids from being released: a commit that used them failed, or may have been applied."""
+        self.uncertain = list(self.allocated)
+        self.allocated.clear()
+
+    def release(self, *, allocated: bool) -> None:
+        """Release, at the end of the transaction, the reserved ids, and if `allocated` also the allocated ones."""
+        unused = [(table_id, rowid) for table_id, rowids in self._reserved.items() for rowid in rowids]
+        for table_id, rowid in sorted([*unused, *(self.allocated if allocated else ())], reverse=True):
+            self._counters.give_back(row_counter(table_id), rowid)
