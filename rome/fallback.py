@@ -79,6 +79,6 @@ class UnsupportedValue(Fallback):
 class NeedsWorkspace(Fallback):
     """Only SQLite can tell which value a column stores, or whether it stores it at all.
 
-    Raised by the modules `rome.session.point_*`, which run INSERT and UPDATE by key without SQLite; caught by
+    Raised by `rome.session.point_plan`, which runs INSERT and UPDATE by key without SQLite; caught by
     `rome.session.point_dml`. The statement runs in the workspace.
     """
