@@ -61,14 +61,13 @@ from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import CompoundSelect, Query
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
 from rome.sql.syntax.operands import Param, Parameters, Source, value_of
-from rome.values import SqlValue
+from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue
 
 Lists = Sequence[Sequence[Source]]
 """The operands of each placeholder (`NormalizedStatement.lists`)."""
 
 _NO_CHECK = frozenset({bytes, type(None)})
 """The classes of parameters that need no check."""
-_LEAST, _GREATEST = -(2**63), 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Compiled:
             for value in parameters:
                 kind = type(value)
                 if kind is int:
-                    if not _LEAST <= value <= _GREATEST:
+                    if not LEAST_INTEGER <= value <= GREATEST_INTEGER:
                         break
                 elif not (value.isascii() if kind is str else kind in _NO_CHECK):
                     break

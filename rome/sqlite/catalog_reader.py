@@ -1,7 +1,12 @@
-"""Reading the catalog back from SQLite: after a DDL statement ran in the workspace, what does the schema look like now?
+"""Read the catalog back from SQLite after a DDL statement ran in the workspace.
 
-SQLite is asked through its PRAGMAs; identities that SQLite does not have (ids of tables, indexes and columns, schema
-numbers) are carried over from the previous catalog, or taken anew.
+    ALTER TABLE t RENAME COLUMN a TO b      SQLite parses and checks it, and rewrites the texts of tables, indexes,
+                                            views and triggers
+    read_catalog                            reads them and the PRAGMAs: table_xinfo, index_list, index_xinfo,
+                                            foreign_key_list
+
+Identities that SQLite does not have are carried over from the previous catalog, or allocated: the ids of tables,
+indexes and columns, and the schema numbers of rows. A renamed column keeps its id, so no stored row changes.
 """
 
 from __future__ import annotations
@@ -23,7 +28,10 @@ NewId = Callable[[], int]
 
 @dataclass(frozen=True)
 class Renames:
-    """What an ALTER TABLE renamed: (old, new) of the table, or of a column of `table`. All lower case."""
+    """The names that an ALTER TABLE changed, in lower case.
+
+    `table` is the old name of the table, `new_table` its new one; `column` is (old, new) of a column.
+    """
 
     table: str = ""
     new_table: str | None = None
@@ -31,56 +39,63 @@ class Renames:
 
 
 def quoted(name: str) -> str:
-    """A name as an SQL identifier."""
+    """Return a name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def read_catalog(
     connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId, triggers: Mapping[str, str]
 ) -> Catalog:
-    """The catalog after one DDL statement. `previous` is the one before it.
+    """Return the catalog after one DDL statement; `previous` is the one before it.
 
-    Tables whose text did not change are taken over. `triggers`: lower-case names of triggers whose text in the
-    workspace is not the user's → the user's.
+    Tables whose text did not change are carried over. `triggers`: the names, in lower case, of triggers whose text in
+    the workspace was rewritten → their original texts.
     """
     master: list[Any] = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
+    objects, changed = _read_objects(master, previous, triggers)
     tables = dict(previous.tables)
-    objects: dict[str, SchemaObject] = {}
-    present = {name.lower() for kind, name, _, _ in master if kind == "table"}
     if renames.new_table is not None:
-        moved = tables.pop(renames.table)
-        tables[renames.new_table] = replace(moved, sql="")
+        tables[renames.new_table] = replace(tables.pop(renames.table), sql="")
+    present = {name.lower() for kind, name, _, _ in master if kind == "table"}
     tables = {name: table for name, table in tables.items() if name in present}
-    last = max((item.order for item in previous.objects.values()), default=0)
-    touched: set[str] = set()
-    for kind, name, owner, sql in master:
-        if kind == "table":
-            continue
-        before = previous.objects.get(name.lower())
-        text = triggers.get(name.lower(), sql) if kind == "trigger" else sql
-        if before is None or (before.sql, before.table) != (text, owner):
-            last += 1
-            objects[name.lower()] = SchemaObject(kind, name, owner, text, before.order if before else last)
-            if kind == "index":
-                touched.add(owner.lower())
-        else:
-            objects[name.lower()] = before
-    for name, item in previous.objects.items():
-        if item.type == "index" and name not in objects:
-            touched.add(item.table.lower())
     for kind, name, _, sql in master:
         old = tables.get(name.lower())
-        if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in touched):
+        if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in changed):
             tables[name.lower()] = _TableReader(connection, name, sql, old, renames, new_id).read()
     catalog = Catalog(previous.version, tables, objects, previous.digest)
     return _with_foreign_key_indexes(catalog, new_id)
 
 
+def _read_objects(
+    master: list[Any], previous: Catalog, triggers: Mapping[str, str]
+) -> tuple[dict[str, SchemaObject], set[str]]:
+    """Return the indexes, triggers and views of `sqlite_master`, and the tables whose indexes have changed."""
+    objects: dict[str, SchemaObject] = {}
+    changed: set[str] = set()
+    last = max([item.order for item in previous.objects.values()], default=0)
+    for kind, name, table, sql in master:
+        if kind == "table":
+            continue
+        old = previous.objects.get(name.lower())
+        text = triggers.get(name.lower(), sql) if kind == "trigger" else sql
+        if old is not None and (old.sql, old.table) == (text, table):
+            objects[name.lower()] = old
+            continue
+        last += 1
+        objects[name.lower()] = SchemaObject(kind, name, table, text, old.order if old else last)
+        if kind == "index":
+            changed.add(table.lower())
+    for name, item in previous.objects.items():
+        if item.type == "index" and name not in objects:
+            changed.add(item.table.lower())
+    return objects, changed
+
+
 @dataclass
 class _TableReader:
-    """Reads one table; `old` is what it was before, if it is not new."""
+    """Reads one table; `old` is its previous definition, if it is not new."""
 
     connection: apsw.Connection
     name: str
@@ -95,30 +110,30 @@ class _TableReader:
         if re.match(r"\s*CREATE\s+VIRTUAL\b", self.sql, re.IGNORECASE):
             raise OperationalError(f"virtual tables are not supported: {self.name}")
         info = self._pragma("table_xinfo", self.name)
-        (listed,) = self._pragma("table_list", self.name)[:1]
-        without_rowid = bool(listed[4])
-        self.strict = bool(listed[5])
-        self.columns = tuple(self._column(row) for row in info)
-        primary = [row[1] for row in sorted((row for row in info if row[5]), key=lambda row: row[5])]
-        lists = self._pragma("index_list", self.name)
-        by_rowid = len(primary) == 1 and not without_rowid and not any(row[3] == "pk" for row in lists)
+        (properties,) = self._pragma("table_list", self.name)[:1]
+        without_rowid = bool(properties[4])
+        self.strict = bool(properties[5])
+        self.columns = tuple([self._column(row) for row in info])
+        primary = [row[1] for row in sorted([row for row in info if row[5]], key=lambda row: row[5])]
+        index_list = self._pragma("index_list", self.name)
+        is_rowid_alias = len(primary) == 1 and not without_rowid and not any(row[3] == "pk" for row in index_list)
         not_null = {column.name for column in self.columns if column.not_null}
-        # A key tells rows apart by its columns' own collations; one that names others is an index beside it.
-        fits = all(self._has_own_collations(row[1]) for row in lists if row[3] == "pk")
-        keyed = without_rowid or by_rowid or (bool(primary) and fits and not_null.issuperset(primary))
+        # The row key compares columns by their own collations. A PRIMARY KEY with others is an additional unique index.
+        fits = all(self._has_own_collations(row[1]) for row in index_list if row[3] == "pk")
+        has_key = without_rowid or is_rowid_alias or (bool(primary) and fits and not_null.issuperset(primary))
         columns = {column.name.lower() for column in self.columns}
-        indexes = tuple(self._index(row) for row in reversed(lists) if not (row[3] == "pk" and keyed and fits))
+        rowid_names = [] if without_rowid else [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
+        is_row_key = has_key and fits
+        indexes = tuple([self._index(row) for row in reversed(index_list) if not (row[3] == "pk" and is_row_key)])
         number, schemas = self._schema()
         return Table(
             name=self.name,
             id=self.old.id if self.old else self.new_id(),
             sql=self.sql,
             columns=self.columns,
-            key=tuple(primary) if keyed else (),
-            rowid_alias=primary[0] if by_rowid else None,
-            rowid_name=None
-            if without_rowid
-            else next((name for name in ("rowid", "_rowid_", "oid") if name not in columns), None),
+            key=tuple(primary) if has_key else (),
+            rowid_alias=primary[0] if is_rowid_alias else None,
+            rowid_name=rowid_names[0] if rowid_names else None,
             without_rowid=without_rowid,
             indexes=indexes,
             foreign_keys=self._foreign_keys(),
@@ -144,13 +159,13 @@ class _TableReader:
     def _column(self, row: tuple[Any, ...]) -> Column:
         _, name, declared, not_null, default, _, hidden = row
         old = self.old.by_name.get(self._old_name(name.lower())) if self.old else None
-        taken = [cid for cids in self.old.schemas.values() for cid in cids] if self.old else []
-        taken += [column.cid for column in self.old.columns] if self.old else []
+        used = [cid for cids in self.old.schemas.values() for cid in cids] if self.old else []
+        used += [column.cid for column in self.old.columns] if self.old else []
         declared = re.sub(r"\s*GENERATED ALWAYS\s*$", "", declared, flags=re.IGNORECASE)
         return Column(
             name=name,
-            cid=old.cid if old else (max(taken, default=-1) + 1 if self.old else row[0]),
-            # In a STRICT table, ANY means just that.
+            cid=old.cid if old else (max(used, default=-1) + 1 if self.old else row[0]),
+            # In a STRICT table, ANY converts nothing.
             affinity=Affinity.BLOB if self.strict and declared.upper() == "ANY" else affinity_of(declared),
             collation=self._metadata(name)[1].upper(),
             not_null=bool(not_null),
@@ -160,7 +175,7 @@ class _TableReader:
         )
 
     def _schema(self) -> tuple[int, dict[int, tuple[int, ...]]]:
-        """The current schema number and all schemas: a new number when the stored columns are not the same any more."""
+        """Return the current schema number and all schemas; a new number if the stored columns have changed."""
         cids = tuple(column.cid for column in self.columns if not column.virtual)
         if self.old is None:
             return 1, {1: cids}
@@ -176,7 +191,7 @@ class _TableReader:
         defaults = dict(self.old.defaults)
         for column in self.columns:
             if column.cid not in known and not column.generated and column.default is not None:
-                # ALTER TABLE allows constants only, so that SQLite's answer holds for every row.
+                # ALTER TABLE allows only constants as defaults, so one value is right for all rows.
                 scratch = f"CREATE TEMP TABLE temp.rome_default (a, b {self._declared(column)})"
                 self.connection.execute(scratch)
                 self.connection.execute(f"INSERT INTO temp.rome_default VALUES (1, {column.default})")
@@ -192,8 +207,8 @@ class _TableReader:
         parts = [part for part in self._pragma("index_xinfo", name) if part[5]]
         virtual = {column.name for column in self.columns if column.virtual}
         columns = tuple(part[2] if part[1] >= 0 else None for part in parts)
-        made = self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,))
-        sql: Any = (made.fetchone() or (None,))[0]
+        found = self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,))
+        sql: Any = (found.fetchone() or (None,))[0]
         terms, where = index_terms(sql) if sql else ((), None)
         computed = bool(partial) or None in columns or any(column in virtual for column in columns)
         index = Index(
@@ -211,8 +226,10 @@ class _TableReader:
         return replace(index, id=old.id if old else self.new_id())
 
     def _same_index(self, index: Index, origin: str) -> Index | None:
-        """The index that this was before. One statement can't drop an index and make another of its name; those of
-        constraints change their names with their table, and are told by their columns.
+        """Return the index's previous definition; None if it is new.
+
+        One statement can't drop an index and create another of its name. The indexes of constraints get new names with
+        their table; they are identified by their columns.
         """
         if self.old is None:
             return None
@@ -245,7 +262,7 @@ class _TableReader:
 
 
 def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
-    """Give the columns of each foreign key an index of ROME's own, unless one begins with them already."""
+    """Add an index of ROME's own on the columns of each foreign key, unless another one begins with them."""
     tables = dict(catalog.tables)
     for name, table in catalog.tables.items():
         own = [index for index in table.indexes if index.name]

@@ -1,4 +1,4 @@
-"""SQLite's errors as PEP 249's, texts unchanged."""
+"""Translation of SQLite's errors into PEP 249's, with the same texts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import apsw
 
 from rome import errors
 
-_CLASSES: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
+_TRANSLATIONS: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
     (apsw.ConstraintError, errors.IntegrityError),
     (apsw.MismatchError, errors.IntegrityError),
     (apsw.TooBigError, errors.DataError),
@@ -26,10 +26,10 @@ _COLUMNS = re.compile(r"(?:UNIQUE|NOT NULL) constraint failed: (?P<table>[^.]+)\
 
 
 def translate(error: Exception) -> errors.Error:
-    """The PEP 249 error that stands for an error of apsw's, with the same text."""
-    for theirs, ours in _CLASSES:
-        if isinstance(error, theirs):
-            return _of_columns(str(error)) if ours is errors.IntegrityError else ours(str(error))
+    """Return the PEP 249 error for an error of apsw, with the same text."""
+    for apsw_class, own_class in _TRANSLATIONS:
+        if isinstance(error, apsw_class):
+            return _integrity_error(str(error)) if own_class is errors.IntegrityError else own_class(str(error))
     if isinstance(error, OverflowError):
         return errors.DataError("a Python int is too large for an SQL INTEGER (64 bits)")
     if isinstance(error, UnicodeEncodeError):
@@ -37,8 +37,11 @@ def translate(error: Exception) -> errors.Error:
     return errors.ProgrammingError(str(error))
 
 
-def _of_columns(text: str) -> errors.IntegrityError:
-    """A constraint that failed; the text names the columns of UNIQUE (not an index's on expressions) and NOT NULL."""
+def _integrity_error(text: str) -> errors.IntegrityError:
+    """Return the error of a failed constraint, with the table and columns that SQLite names.
+
+    It names them for NOT NULL and UNIQUE, but not for a unique index on expressions.
+    """
     found = _COLUMNS.fullmatch(text)
     if found is None:
         return errors.IntegrityError(text)
@@ -48,7 +51,7 @@ def _of_columns(text: str) -> errors.IntegrityError:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise what apsw raises inside as PEP 249 errors. Errors of ROME's own pass."""
+    """Raise apsw's errors of the block as PEP 249 errors; ROME's own pass unchanged."""
     try:
         yield
     except errors.Error:
