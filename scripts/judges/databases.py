@@ -1,4 +1,4 @@
-"""The databases that redirected tests get in place of SQLite's, and their schemas, built once and copied."""
+"""The ROME databases that redirected tests use instead of SQLite's. A schema is built once and then copied."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from rome.testing import clone_database
 
 
 class Databases:
-    """Databases of one store, each with a name of its own. What asks for SQLite is given one of them.
+    """Databases of one store, with generated names. A request for a SQLite database gets one of them.
 
-    A test that asks for `sqlite://` gets a new one each time; for the same file it gets the same one.
+    `sqlite://` gets a new database each time; a SQLite file gets the same one each time.
     """
 
     def __init__(self, base: str) -> None:
-        """`base`: a ROME URL; the name of its database is not used."""
+        """Use the store of `base`, a ROME URL; its database name is ignored."""
         self._base = make_url(base)
         self._numbers = itertools.count(1)
         self._of_file: dict[str, URL] = {}
-        self._lent: list[URL] = []
+        self._used: list[URL] = []
         self._built: dict[Any, URL] = {}
         self._schema_of: dict[str, Any] = {}
 
-    def instead_of(self, asked: str | URL) -> URL:
-        """The URL to use for the URL that a test gives; that itself, unless it is SQLite's."""
-        url = make_url(asked)
+    def replacement(self, requested: str | URL) -> URL:
+        """Return the URL of a ROME database if the requested URL is SQLite's, else the requested URL."""
+        url = make_url(requested)
         if url.get_backend_name() != "sqlite":
             return url
         file = url.database if url.database not in (None, "", ":memory:") else None
         if file is not None and file in self._of_file:
             return self._of_file[file]
-        lent = self._new()
-        self._lent.append(lent)
+        url = self._new()
+        self._used.append(url)
         if file is not None:
-            self._of_file[file] = lent
-        return lent
+            self._of_file[file] = url
+        return url
 
-    def give_schema(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
-        """Give the engine's database a schema: `build()` it the first time, and copy that afterwards."""
+    def create_schema(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
+        """Create the schema of the engine's database: call `build()` the first time, and copy its result afterwards."""
         text = _text(engine.url)
         if self._schema_of.get(text) == schema:
             return
@@ -58,24 +58,24 @@ class Databases:
         self._built[schema] = self._new()
         clone_database(text, _text(self._built[schema]))
 
-    def give_anew(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
-        """As `give_schema`, for an engine that one test after the other uses: what the last one left is lost."""
+    def recreate_schema(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
+        """Drop the engine's database, which the previous test used, and create its schema."""
         engine.dispose()
         rome.drop_database(_text(engine.url))
         self._schema_of.pop(_text(engine.url), None)
-        self.give_schema(engine, schema, build)
+        self.create_schema(engine, schema, build)
 
-    def drop_lent(self) -> None:
-        """A test is over: drop the databases that it got."""
-        for url in self._lent:
+    def drop_used(self) -> None:
+        """Drop the databases of the test that has ended."""
+        for url in self._used:
             rome.drop_database(_text(url))
             self._schema_of.pop(_text(url), None)
-        self._lent.clear()
+        self._used.clear()
         self._of_file.clear()
 
     def drop_all(self) -> None:
-        """The run is over."""
-        self.drop_lent()
+        """Drop all databases at the end of the run."""
+        self.drop_used()
         for url in self._built.values():
             rome.drop_database(_text(url))
 

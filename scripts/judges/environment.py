@@ -1,4 +1,4 @@
-"""The virtual environment in which a service is judged."""
+"""The virtual environment of a service under test."""
 
 import os
 import shlex
@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def make_environment(name: str, service: Service) -> Path:
-    """The Python of the service's virtual environment, made if it is not there."""
+    """Return the Python of the service's virtual environment, which is created if necessary."""
     directory = Path(os.environ.get("ROME_JUDGE_VENV", ROOT / f".venv-judge-{name}"))
     command = shlex.join(["make_venv", str(directory), "-e", ".[demo]", *service.requirements])
     subprocess.run(["bash", "-euc", f"source scripts/venv.sh; {command}"], cwd=ROOT, check=True)

@@ -1,6 +1,6 @@
-"""Run one suite of a service, in the service's virtual environment, and write down how each test ended.
+"""Run one suite of a service in the service's virtual environment, and write the results to a file.
 
-Called by scripts/judge. Without a URL the tests run as they are, on SQLite.
+scripts/judge calls this. Without a URL the tests run unchanged, on SQLite.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import IO, Any
 from services import SERVICES
 
 VALKEY = "valkey"
-"""In place of a URL: a Valkey server of our own."""
+"""The value of --url for a temporary Valkey server."""
 
 
 def main() -> None:
@@ -31,26 +31,26 @@ def main() -> None:
     parser.add_argument("service", choices=SERVICES)
     parser.add_argument("suite")
     parser.add_argument("--url")
-    parser.add_argument("--match", default="", help="run only tests whose name this pattern is found in")
-    parser.add_argument("--discovery", action="store_true", help="with the service's discovery module")
+    parser.add_argument("--match", default="", help="run only tests whose name matches this regular expression")
+    parser.add_argument("--discovery", action="store_true", help="use the service's discovery module")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sys.argv = sys.argv[:1]  # services read the command line when they are imported
-    change_counters = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what services log to their standard output goes with their errors
+    console = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # send what services log to standard output to standard error
     out = options.out.absolute()
     if SERVICES[options.service].first:
         import_module(SERVICES[options.service].first)
     with ExitStack() as stack:
         after_each = _redirect(options.service, options.url, stack, options.discovery) if options.url else None
         tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
-        outcomes = _run(tests, after_each, change_counters)
+        outcomes = _run(tests, after_each, console)
     out.write_text(json.dumps(outcomes))
-    os._exit(0)  # some services leave threads behind that would keep the process
+    os._exit(0)  # some services leave threads that would keep the process alive
 
 
 def _redirect(service: str, url: str, stack: ExitStack, discovery: bool) -> Callable[[], None] | None:
-    """Redirect to this store; what to do after each test."""
+    """Redirect the tests to this store; return a function to call after each test, or None."""
     from databases import Databases
     from redirect import discover, redirect
 
@@ -64,11 +64,11 @@ def _redirect(service: str, url: str, stack: ExitStack, discovery: bool) -> Call
     redirect(service, databases)
     if discovery:
         discover(SERVICES[service].discovery, databases)
-    return None if SERVICES[service].keep else databases.drop_lent
+    return None if SERVICES[service].keep else databases.drop_used
 
 
 def _load(name: str) -> list[unittest.TestCase]:
-    """The tests of a module, or of all modules of a package, each in every scenario that it has."""
+    """Return the tests of a module, or of all modules of a package, each in all its scenarios."""
     import testscenarios
 
     loader = unittest.TestLoader()
@@ -97,13 +97,13 @@ def _flat(tests: Any) -> Iterator[unittest.TestCase]:
 
 
 class _Outcomes(unittest.TestResult):
-    """For each test how it ended, the seconds it took, and the traceback of a failure."""
+    """Collect (test, result, seconds, traceback) of each test."""
 
-    def __init__(self, after_each: Callable[[], None] | None, change_counters: IO[str]) -> None:
+    def __init__(self, after_each: Callable[[], None] | None, console: IO[str]) -> None:
         super().__init__()
         self.rows: list[tuple[str, str, float, str]] = []
         self._after_each = after_each
-        self._told = change_counters
+        self._console = console
         self._began = 0.0
         self._end = ("passed", "")
 
@@ -115,7 +115,7 @@ class _Outcomes(unittest.TestResult):
         super().stopTest(test)
         self.rows.append((test.id(), self._end[0], time.perf_counter() - self._began, self._end[1]))
         if self._end[0] == "failed":
-            print("FAILED", test.id(), file=self._told, flush=True)
+            print("FAILED", test.id(), file=self._console, flush=True)
         if self._after_each is not None:
             self._after_each()
 
@@ -137,9 +137,9 @@ class _Outcomes(unittest.TestResult):
 
 
 def _run(
-    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, change_counters: IO[str]
+    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, console: IO[str]
 ) -> list[tuple[str, str, float, str]]:
-    outcomes = _Outcomes(after_each, change_counters)
+    outcomes = _Outcomes(after_each, console)
     unittest.TestSuite(tests).run(outcomes)
     return outcomes.rows
 

@@ -1,20 +1,20 @@
-"""The services whose own database tests judge ROME: what to install, what to run, and what can't pass and why."""
+"""The services whose database tests run on ROME: packages, suites, and the tests that can't pass, with reasons."""
 
 from dataclasses import dataclass, field
 
 COMMON = ("ddt", "fixtures", "oslotest", "stestr", "testresources", "testscenarios", "testtools", "requests-mock")
-"""What the tests of services import, and their packages do not ask for."""
+"""Packages that the tests of services import, but that the services do not require."""
 
 
 @dataclass(frozen=True)
 class Service:
     """One release of a service.
 
-    `etc`: the folder of its virtual environment that its tests look for as `etc` beside the packages. `options`: of the
-    ROME URL. `keep`: its tests make their tables once in a process, so a test's databases are not dropped after it.
-    `first`: a module that its tests want to be imported before any other, because it patches the standard library's.
-    `discovery`: its discovery module, if that is judged too. `expected`: failing test → the reason why it can't pass,
-    or not always; `expected_there`: those that can't pass with the discovery module.
+    `etc`: the folder of the virtual environment that the tests expect as `etc` in the folder of the packages.
+    `options`: options of the ROME URL. `keep`: the tests create their tables once per process, so their databases are
+    not dropped after each test. `first`: a module that must be imported first, because it patches the standard library.
+    `discovery`: the discovery module to test. `expected`: test → the reason why it can't pass, or not always;
+    `expected_there`: the same with the discovery module.
     """
 
     requirements: tuple[str, ...]
@@ -35,10 +35,10 @@ SERVICES = {
         etc="etc",
         first="nova.tests.unit",
         discovery="rome_discovery.nova.api",
-        options="foreign_keys=off",  # rows of its tests refer to rows that they do not make
+        options="foreign_keys=off",  # rows of its tests refer to rows that do not exist
         expected={
-            "nova.tests.functional.db.test_flavor.FlavorObjectTestCase.test_get_with_projects_and_specs": "By chance: "
-            "it saves a set, and expects its members in the order of an index, without ORDER BY. Here they come by id.",
+            "nova.tests.functional.db.test_flavor.FlavorObjectTestCase.test_get_with_projects_and_specs": "It "
+            "saves a set and expects its members in the order of an index, without ORDER BY. ROME returns them by id.",
         },
     ),
     "cinder": Service(
@@ -48,14 +48,14 @@ SERVICES = {
         first="cinder.tests.unit",
         discovery="rome_discovery.cinder.api",
         keep=True,
-        options="foreign_keys=off",  # rows of its tests refer to rows that they do not make
+        options="foreign_keys=off",  # rows of its tests refer to rows that do not exist
         expected={
             "cinder.tests.unit.db.test_purge.PurgeDeletedTest.test_purge_deleted_rows_integrity_failure": "It turns "
-            "foreign keys on again where the database is called sqlite; here they stay off, for other tests' sake.",
+            "foreign keys on again if the dialect is called sqlite; on ROME they stay off, for other tests.",
         },
         expected_there={
-            "cinder.tests.unit.test_db_api.DBAPIServiceTestCase.test_service_get_all": "It makes several services of "
-            "one host and binary; with the discovery module the later ones get the first one's row.",
+            "cinder.tests.unit.test_db_api.DBAPIServiceTestCase.test_service_get_all": "It creates several services of "
+            "one host and binary; with the discovery module all of them are the first one's row.",
         },
     ),
     "glance": Service(
@@ -75,7 +75,7 @@ SERVICES = {
         etc="etc",
     ),
     "keystone": Service(
-        # python-ldap is built from source: on Debian it wants libldap2-dev and libsasl2-dev.
+        # python-ldap is built from source: on Debian it needs libldap2-dev and libsasl2-dev.
         (
             "keystone==30.0.0",
             "sqlalchemy>=2.0,<2.1",

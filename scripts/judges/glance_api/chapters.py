@@ -1,6 +1,6 @@
-"""What is asked of Glance's API, chapter by chapter. Each builds on what the ones before it made.
+"""The requests to Glance's API, in chapters. Each chapter uses what the previous ones created.
 
-Images get their ids here, so that those which are equal in all that a list is sorted by come in the same order always.
+Images have fixed ids, so that those with equal sort keys are always in the same order.
 """
 
 from __future__ import annotations
@@ -70,8 +70,8 @@ def data(api: Recorder) -> None:
     api.put(f"/images/{image_id(2)}/file", data=b"not mine", who=ROME)
 
 
-def bring_in(api: Recorder) -> None:
-    """Staged data, imported by a task that runs in the server."""
+def import_data(api: Recorder) -> None:
+    """Stage data, and import it by a task of the server."""
     image = f"/images/{image_id(1)}"
     api.put(f"{image}/stage", data=content(1), who=ROME)
     api.get(image)
@@ -260,7 +260,7 @@ def metadefs(api: Recorder) -> None:
 
 
 CHAPTERS: tuple[Callable[[Recorder], None], ...] = (
-    create, data, bring_in, lists, pages, change, tags, members, delete, tasks, metadefs
+    create, data, import_data, lists, pages, change, tags, members, delete, tasks, metadefs
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""HTTP, and a record of what was asked and answered that can be compared with another's."""
+"""An HTTP client, and a record of requests and responses that can be compared with another one."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PATCH = "application/openstack-images-v2.1-json-patch"
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?")
 _HEADERS = ("location", "content-type", "content-md5", "content-range")
-"""What is compared of an answer's headers."""
+"""The headers of a response that are compared."""
 
 _UNORDERED = ("tags", "members", "objects", "resource_type_associations")
-"""What Glance reads in no order of its own: SQLite's is that of some index, and with ROME, ids of several processes
-interleave."""
+"""Lists that Glance reads without ORDER BY: SQLite returns them in the order of an index, and on ROME the ids of
+several processes interleave."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who asks. Keystone would say so to the server; here the client does."""
+    """The user of a request. The client sends the headers that Keystone's middleware would add."""
 
     project: str
     role: str = "member"
@@ -58,7 +58,7 @@ class Answer:
 
     @property
     def text(self) -> str:
-        """All that is compared, before ids and times are taken out."""
+        """The text that is compared, with ids and times."""
         if self.headers.get("content-type", "").startswith("application/json"):
             body = json.dumps(_in_order(self.json), sort_keys=True)
         elif self.headers.get("content-type") == "application/octet-stream":
@@ -71,7 +71,7 @@ class Answer:
 def request(
     port: int, method: str, path: str, who: Identity = ADMIN, *, json_: Any = None, data: bytes | None = None
 ) -> Answer:
-    """One request on a connection of its own. Raises OSError or HTTPException when there is no answer."""
+    """Send one request on a new connection. Raises OSError or HTTPException if there is no response."""
     headers = dict(who.headers)
     if json_ is not None:
         data = json.dumps(json_).encode()
@@ -86,7 +86,7 @@ def request(
 
 @dataclass
 class Recorder:
-    """Asks one server, and writes down what it answered."""
+    """Send requests to one server and record its responses."""
 
     port: int
     entries: list[tuple[str, str, Answer]] = field(default_factory=list)
@@ -114,9 +114,9 @@ class Recorder:
         return self.ask("DELETE", path, who)
 
     def pages(self, path: str, who: Identity = ADMIN) -> list[Any]:
-        """What all pages of a list together have, the next ones as each page names them.
+        """Return the items of all pages of a list, following each page's link to the next one.
 
-        It ends with a page that is refused, or comes again: where what it sorts by can be NULL, Glance goes in circles.
+        It stops at a page that fails or repeats: if the sort key can be NULL, Glance's links form a cycle.
         """
         found: list[Any] = []
         following: str | None = path
@@ -130,7 +130,7 @@ class Recorder:
         return found
 
     def wait(self, path: str, until: Callable[[Any], bool], seconds: float = 30.0) -> Answer:
-        """Ask until the answer is as wanted, or the time is over; only that answer is written down."""
+        """Repeat a request until `until` accepts the response or the time is over; record only the last response."""
         end = time.monotonic() + seconds
         while True:
             answer = self.get(path)
@@ -140,7 +140,7 @@ class Recorder:
             time.sleep(0.1)
 
     def comparable(self) -> list[tuple[str, str, str]]:
-        """(chapter, request, answer), without what differs from run to run: ids, times and the server's address."""
+        """Return (chapter, request, response), with placeholders for ids, times and the server's address."""
         numbers: dict[str, str] = {}
 
         def number(match: re.Match[str]) -> str:
@@ -154,7 +154,7 @@ class Recorder:
 
 
 def _in_order(value: Any) -> Any:
-    """JSON with those lists sorted that have no order."""
+    """Return a JSON value with its unordered lists sorted."""
     if isinstance(value, list):
         return [_in_order(each) for each in value]
     if isinstance(value, dict):

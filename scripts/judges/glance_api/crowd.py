@@ -1,4 +1,4 @@
-"""Many clients at once, who remember what the server has acknowledged, and look whether it holds."""
+"""Concurrent clients that remember what the server has acknowledged, and check it afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from glance_api.client import Answer, request
 
 MOST = 12
-"""How many images a client keeps."""
+"""The number of images that a client keeps."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def _new_id() -> str:
 
 @dataclass
 class Crowd:
-    """What all clients share. They make `contested` images of the same ids, and members of one `common` image."""
+    """The clients' shared state. They create `contested` images with equal ids, and members of a `common` image."""
 
     port: int
     clients: int
@@ -40,18 +40,18 @@ class Crowd:
     contested: list[str] = field(default_factory=lambda: [_new_id() for _ in range(200)])
     stop: threading.Event = field(default_factory=threading.Event)
     failing: threading.Event = field(default_factory=threading.Event)
-    """While it is set, a request that fails is no fault."""
+    """While it is set, requests may fail."""
     done: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     images: dict[str, tuple[Image | None, ...]] = field(default_factory=dict)
-    """What each image may be like now: one possibility, or two after a request that was not answered. None: gone."""
+    """The possible states of each image: one, or several after a request without a response. None: deleted."""
     members: dict[str, bool] = field(default_factory=dict)
-    """The members of the common image, and whether they were acknowledged."""
+    """Member of the common image → True if it was acknowledged."""
     won: Counter[str] = field(default_factory=Counter)
-    """How many clients were told that they made a contested image."""
+    """Contested image → the number of clients whose creation of it was acknowledged."""
 
     def run(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Let all clients work for so long; `meanwhile` is called in the midst of it. Nobody works on afterwards."""
+        """Run all clients for some seconds, call `meanwhile`, and stop the clients."""
         request(self.port, "POST", "/v2/images", json_={"id": self.common, "name": "common", "visibility": "shared"})
         threads = [threading.Thread(target=_Client(self, number).work) for number in range(self.clients)]
         for thread in threads:
@@ -63,7 +63,7 @@ class Crowd:
             thread.join()
 
     def check(self) -> None:
-        """Compare with what the server has now; what is wrong is added to `wrong`."""
+        """Compare with the server's present state, and add the differences to `wrong`."""
         listed = list(_pages(self.port, "/v2/images?limit=9"))
         found = {image["id"]: image for image in listed}
         self.wrong += [
@@ -72,18 +72,18 @@ class Crowd:
         for image, possible in self.images.items():
             there = _as_image(found[image]) if image in found else None
             if there not in possible:
-                self.wrong.append(f"{image} is {there}, and was acknowledged to be {' or '.join(map(str, possible))}")
+                self.wrong.append(f"{image} is {there}, but was acknowledged as {' or '.join(map(str, possible))}")
         for image, times in self.won.items():
             if times != 1 or image not in found:
                 self.wrong.append(
-                    f"contested {image} was made {times} times, and is {'' if image in found else 'not '}there"
+                    f"contested {image} was created {times} times and is {'there' if image in found else 'missing'}"
                 )
         self._check_members()
 
     def _check_members(self) -> None:
         answer = request(self.port, "GET", f"/v2/images/{self.common}/members")
         times = Counter(member["member_id"] for member in answer.json["members"])
-        self.wrong += [f"member {member} is there {count} times" for member, count in times.items() if count > 1]
+        self.wrong += [f"member {member} exists {count} times" for member, count in times.items() if count > 1]
         self.wrong += [f"member {name} is lost" for name, sure in self.members.items() if sure and name not in times]
 
 
@@ -98,7 +98,7 @@ class _Client:
     def work(self) -> None:
         while not self._crowd.stop.is_set():
             self._turn += 1
-            self._forget_unsure()
+            self._forget_unknown()
             if self._turn % 5 == 0:
                 self._contest(self._turn // 5)
                 self._add_member()
@@ -108,13 +108,13 @@ class _Client:
                 self._random.choice((self._rename, self._rename, self._tag, self._upload, self._delete))()
 
     def _ask(self, what: str, accepted: tuple[int, ...], method: str, path: str, **content: Any) -> Answer | None:
-        """None: it is not known whether it was done."""
+        """Send a request. Return None if its outcome is unknown."""
         crowd = self._crowd
         try:
             answer = request(crowd.port, method, f"/v2/images{path}", **content)
         except (OSError, http.client.HTTPException) as error:
             if not crowd.failing.is_set():
-                crowd.wrong.append(f"{what}: no answer: {error!r}")
+                crowd.wrong.append(f"{what}: no response: {error!r}")
             return None
         if answer.status in accepted:
             crowd.done[what] += 1
@@ -123,7 +123,7 @@ class _Client:
         return answer if answer.status < 500 else None
 
     def _expect(self, image: str, answer: Answer | None, *after: Image | None) -> None:
-        """`after`: what the image is like if the request was answered; then, what else it may be like if it was not."""
+        """Set the possible states of an image: the first of `after` after a response, else the old ones and `after`."""
         before = self._crowd.images.get(image, (None,))
         self._crowd.images[image] = after[:1] if answer is not None else (*before, *after)
 
@@ -139,7 +139,7 @@ class _Client:
         assert state is not None
         return image, state
 
-    def _forget_unsure(self) -> None:
+    def _forget_unknown(self) -> None:
         self._mine = [image for image in self._mine if len(self._crowd.images[image]) == 1]
 
     def _rename(self) -> None:
@@ -167,7 +167,7 @@ class _Client:
     def _delete(self) -> None:
         image, before = self._pick()
         self._mine.remove(image)
-        without_properties = replace(before, serial="")  # Glance deletes these first, in a transaction of their own
+        without_properties = replace(before, serial="")  # Glance deletes these first, in a separate transaction
         self._expect(image, self._ask("deleted", (204,), "DELETE", f"/{image}"), None, without_properties)
 
     def _contest(self, number: int) -> None:

@@ -1,4 +1,4 @@
-"""glance-manage of Glance 19, which adds its old commands twice; argparse has refused that since Python 3.11."""
+"""Run glance-manage of Glance 19, which adds commands twice. argparse raises an error for that since Python 3.11."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Glance's own API server, as its package has it: without Keystone, images in files, two processes of four threads."""
+"""Glance's API server from its package: without Keystone, images in files, two processes with four threads each."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from glance_api.client import request
 
+from rome.testing.child_processes import forget, kill_at_exit
 from rome.verify.faults.server import free_port, wait_until
 
 START_SECONDS = 60.0
@@ -73,7 +74,7 @@ POLICY = """
 [oslo_policy]
 policy_file = {file}
 """
-"""Where a release has a file for what it allows to whom; others have it built in."""
+"""The configuration for releases that have a policy file; others have built-in policies."""
 
 BIN = Path(sys.executable).parent
 ETC = BIN.parent / "etc" / "glance"
@@ -83,9 +84,9 @@ UWSGI = (BIN / "pyuwsgi", "--master", "--processes", "2", "--threads", "4", "--e
 
 @dataclass(frozen=True)
 class Release:
-    """How a release of Glance is run. `service`: its environment, of those in services.py.
+    """How to run a release of Glance. `service`: the name of its environment in services.py.
 
-    `discovery`: on ROME, the discovery module is its data_api. `registry`: its API has its data from a registry server.
+    `discovery`: on ROME, use the discovery module as data_api. `registry`: the API gets data from a registry server.
     """
 
     service: str
@@ -99,10 +100,10 @@ RELEASES = {"glance": Release("glance"), "glance19": _19, "glance19-registry": r
 
 
 class Server:
-    """One server, and what it keeps in a folder beside its database."""
+    """One server, with a folder for its files."""
 
     def __init__(self, release: Release, folder: Path, connection: str) -> None:
-        """`connection`: the SQLAlchemy URL of its database."""
+        """Write the configuration files. `connection` is the SQLAlchemy URL of the database."""
         self.port = free_port()
         self.log = folder / "glance.log"
         self._release = release
@@ -127,7 +128,7 @@ class Server:
         (self._folder / f"{program}.conf").write_text(text)
 
     def make_database(self) -> None:
-        """`glance-manage db sync` and `db load_metadefs`. Raises RuntimeError with what it said if it fails."""
+        """Run `glance-manage db sync` and `db load_metadefs`. Raises RuntimeError with the output if one fails."""
         configuration = ["--config-file", str(self._folder / "glance-registry.conf"), "db"]
         for order in (["sync"], ["load_metadefs", str(ETC / "metadefs")]):
             command = [*self._release.manage, *configuration, *order]
@@ -136,7 +137,7 @@ class Server:
                 raise RuntimeError(f"glance-manage db {' '.join(order)} failed:\n{ended.stderr[-3000:]}")
 
     def start(self) -> None:
-        """Start it, and wait until it answers. Raises RuntimeError if it does not."""
+        """Start the server and wait until it responds. Raises RuntimeError if it does not."""
         environment = {**os.environ, "OS_GLANCE_CONFIG_DIR": str(self._folder)}
         with (self._folder / "output.log").open("ab") as out:
             for command in self._commands():
@@ -144,6 +145,7 @@ class Server:
                     command, cwd=self._folder, env=environment, stdout=out, stderr=out, start_new_session=True
                 )
                 self._running.append(process)
+                kill_at_exit(process.pid)
         try:
             wait_until(self.answers, START_SECONDS)
         except TimeoutError:
@@ -151,14 +153,15 @@ class Server:
             raise RuntimeError(f"glance-api does not answer:\n{self.log.read_text()[-3000:]}") from None
 
     def kill(self) -> None:
-        """SIGKILL to all its processes at once."""
+        """Kill all its processes with SIGKILL."""
         for process in self._running:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            forget(process.pid)
         self._running.clear()
 
     def errors(self) -> list[str]:
-        """The last lines of its log that tell of errors."""
+        """Return the last errors in its log."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [line for line in lines if " ERROR " in line and "stevedore" not in line][-25:]
 
@@ -170,7 +173,7 @@ class Server:
             yield [*PYTHON, BIN / program, "--config-file", f"{program}.conf"]
 
     def answers(self) -> bool:
-        """Whether it does, with what is in its database."""
+        """Return True if it responds with data from its database."""
         with contextlib.suppress(OSError):
             return request(self.port, "GET", "/v2/images?limit=1").status == 200
         return False
@@ -178,7 +181,7 @@ class Server:
 
 @contextmanager
 def glance_server(release: Release, folder: Path, connection: str) -> Iterator[Server]:
-    """A server with its database made; it is killed at the end."""
+    """Create the database, run a server, and kill it at the end."""
     server = Server(release, folder, connection)
     server.make_database()
     server.start()
