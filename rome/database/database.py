@@ -10,7 +10,7 @@ from rome.catalog.model import Catalog
 from rome.database.counters import Counters
 from rome.plan.plan_cache import PlanCache
 from rome.sql.planner.statistics import Statistics
-from rome.storage.store import CATALOG, Fetched, Store, Whole, history_lost
+from rome.storage.store import CATALOG, Fetched, Scan, Store, history_lost
 from rome.url import URL
 
 _CATALOGS = 8
@@ -40,10 +40,12 @@ class Database:
         with self._lock:
             catalog = self._catalogs.get(seen.catalog_digest)
         if catalog is None:
-            fetched = self.store.fetch([Whole(CATALOG)], seen.version)
+            fetched = self.store.fetch([Scan(CATALOG)], seen.version)
             if fetched.digest != seen.digest:
                 raise history_lost(seen.version)
-            catalog = decode_catalog(seen.catalog, sorted(zip(*fetched.answers[0], strict=True)), seen.catalog_digest)
+            catalog = decode_catalog(
+                seen.catalog_version, sorted(zip(*fetched.answers[0], strict=True)), seen.catalog_digest
+            )
         self.keep(catalog)
         return catalog
 

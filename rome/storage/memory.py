@@ -39,10 +39,10 @@ from rome.storage.store import (
     Lookup,
     Range,
     Request,
+    Scan,
     Stats,
     Store,
     Undo,
-    Whole,
     Write,
     history_lost,
     next_digest,
@@ -91,7 +91,7 @@ class MemoryStore:
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
                 answers = _without_orphans(requests, present.answers)
-                return Fetched(database.version, present.catalog, answers, *present.digests)
+                return Fetched(database.version, present.catalog_version, answers, *present.digests)
             return fetch_at(requests, at, lambda asked: self._ask(asked, at))
 
     def commit(self, batch: Batch) -> int:
@@ -249,7 +249,7 @@ class _Database:
             space = self._spaces.get(request.space, _EMPTY)
             keys = space.irange(request.begin, request.end, (True, False), request.reverse)
             return [(key, space[key]) for key in islice(keys, request.limit)]
-        if isinstance(request, Whole):
+        if isinstance(request, Scan):
             space = self._spaces.get(request.space, _EMPTY)
             return list(space), list(space.values())
         if isinstance(request, Lookup):

@@ -1,27 +1,39 @@
-"""The Store contract: an ordered, transactional key/value store, as small as an engine can keep it.
+"""The Store contract: an ordered, transactional key/value store, small enough for any engine to implement.
 
-A store holds *spaces*: ordered maps from key to value, both of any bytes. A space is named by bytes; the name's first
-byte says what it holds (`holds_entries`): index entries have no value of their own, everything else has one. Keys
-begin with no byte 0xff, so `LAST` lies behind every key.
+Data model
+    A store holds *spaces*: ordered maps from key to value, both of any bytes. A space is named by bytes, whose first
+    byte says what it holds: the keys of an index space (`holds_entries`) have no value, all others have one. No key
+    begins with the byte 0xff, so `LAST` sorts after every key.
 
-Versions
-    Every commit that is applied gets the next number; a new database is at version 0. `fetch` answers all of its
-    requests from one version: the newest, or the one asked for by `at`. An engine keeps enough of the past (its log)
-    to serve recent versions, and raises SnapshotTooOld for those it can't serve any more.
+Versions (multi-version concurrency control)
+    Each commit that is applied gets the next version number; a new database is at version 0. `fetch` answers all of its
+    requests from one version: the newest, or an older one, `at`. The engine keeps a log of recent commits to serve
+    older versions, and raises SnapshotTooOld for a version that it can't serve any more.
+
+Optimistic commits
+    `commit` applies a write batch atomically. Its *checks* are preconditions on key ranges (other systems call them
+    read set, conflict ranges or compare-and-set). Each is validated before anything is written; if one fails, Conflict
+    is raised and nothing happens. A batch has a *token*: a batch whose token is still in the log is not applied again,
+    and `commit` returns the version that it got. So a commit whose answer was lost may be sent again.
 
 Digests
-    An engine may lose commits that it has acknowledged: a server that does not write each one to disk is killed, a
-    backup is restored, a replica that lagged behind takes over. Then version numbers are given again, to other
-    commits. So each version has a digest, made of the tokens of all commits up to it (`next_digest`): the same number
-    with the same digest is the same content. Who goes on at a version he has read compares the digest; a batch tells
-    what its transaction has `seen`, and HistoryLost is raised if that is not in the database's past any more.
+    An engine may lose commits that it has acknowledged: a server that does not sync each write is killed, a backup is
+    restored, a lagging replica takes over. Then version numbers are given a second time, to other commits. So each
+    version has a digest of the tokens of all commits up to it (`next_digest`): equal numbers with equal digests have
+    equal content. A client that continues at a version which it has read compares the digest, and a batch names the
+    digests that its transaction has *seen*. HistoryLost is raised if they are not in the database's past.
 
-Commit
-    `commit` is all or nothing. Each `Check` is validated before anything is written: if the keys in its range are not
-    as it demands, Conflict is raised and nothing happens. A token that has been committed before (and is
-    still in the log) is not applied again: the version of then is the answer.
+Counters
+    `allocate` takes numbers of a named counter outside of any transaction; they are unique and may have gaps.
 
-A store may be used from many threads at once; each call stands alone.
+Round trips
+    A fetch and a commit are one round trip each, where the engine allows it. `Stats` counts them.
+
+Locks
+    `lock_table` returns the table that distributed locks are made of (`rome.storage.lock_table`).
+
+Threads share a store; calls are independent of each other. `rome.testing.store_suite` is the conformance suite.
+`rome.storage.memory` is the shortest implementation, and the model that others are compared with.
 """
 
 from __future__ import annotations
@@ -38,16 +50,16 @@ from rome.errors import HistoryLost, SnapshotTooOld
 from rome.storage.lock_table import LockTable
 
 LAST = b"\xff"
-"""Sorts behind every key: the end of a whole space."""
+"""Sorts after every key: the end of a space."""
 
 CATALOG = b"c"
-"""The space of the catalog. A commit that writes to it moves `Fetched.catalog` on."""
+"""The space of the catalog. A commit that writes to it advances `Fetched.catalog_version`."""
 
 FORMAT = 2
-"""The number of the on-store format that this ROME writes. Another one in a database is refused."""
+"""The format number that this ROME writes into a database. A database of another format is refused."""
 
 MOST_DIGESTS = 131_072
-"""How many versions' digests ROME's own engines keep, at least: more than the log is long, for they are small."""
+"""The number of versions whose digests ROME's engines keep at least: more than the log has, for digests are small."""
 
 KeyRange = tuple[bytes, bytes]
 """Begin (inclusive) and end (exclusive)."""
@@ -55,38 +67,38 @@ KeyRange = tuple[bytes, bytes]
 
 @lru_cache(maxsize=10_000)
 def rows_space(table_id: int) -> bytes:
-    """The space of a table's rows: encoded primary key → encoded row."""
+    """Return the space of a table's rows: row key → encoded row."""
     return b"r%d" % table_id
 
 
 @lru_cache(maxsize=10_000)
 def index_space(index_id: int) -> bytes:
-    """The space of an index: entries (encoded columns, then the encoded primary key), no values."""
+    """Return the space of an index: its entries (encoded columns, then the row key) as keys without values."""
     return b"i%d" % index_id
 
 
 def holds_entries(space: bytes) -> bool:
-    """Whether the keys of this space are entries without a value."""
+    """Return True if the keys of this space are index entries without values."""
     return space[:1] == b"i"
 
 
 def next_digest(digest: bytes, token: bytes) -> bytes:
-    """The digest of the version that the commit with this token makes of the version with that digest.
+    """Return the digest of the version that a commit with this token makes, from the digest of the version before.
 
-    Version 0 has the digest b"".
+    The digest of version 0 is b"".
     """
     return hashlib.sha1(digest + token, usedforsecurity=False).digest()[:8]
 
 
 def too_old(version: int) -> SnapshotTooOld:
-    """The error for a version that the log, or what is kept of digests, does not reach any more."""
+    """Return the error for a version before the log, or before the digests that are kept."""
     return SnapshotTooOld(
         f"snapshot too old: version {version} is gone, the log begins later; run the transaction again"
     )
 
 
 def history_lost(version: int) -> HistoryLost:
-    """The error for a version that is not in the database's past."""
+    """Return the error for a version that is not in the database's past."""
     return HistoryLost(
         f"snapshot too old: version {version}, as this transaction has read it, is not in the database's past: the "
         "server has lost commits, or the database was cleared; nothing was written, run the transaction again"
@@ -94,14 +106,14 @@ def history_lost(version: int) -> HistoryLost:
 
 
 class Get(NamedTuple):
-    """The values of some keys. Answer: list[bytes | None], in the order of `keys`."""
+    """Get the values of keys. Answer: list[bytes | None], in the order of `keys`."""
 
     space: bytes
     keys: tuple[bytes, ...]
 
 
 class Range(NamedTuple):
-    """A key range in key order (descending when `reverse`). Answer: list[tuple[key, value]]; entries have value b''."""
+    """Get a key range in key order, or its reverse. Answer: list[tuple[key, value]]; the value of an entry is b''."""
 
     space: bytes
     begin: bytes = b""
@@ -110,21 +122,21 @@ class Range(NamedTuple):
     reverse: bool = False
 
 
-class Whole(NamedTuple):
-    """All of a space of values. Answer: tuple[keys, values], two sequences side by side, in any order."""
+class Scan(NamedTuple):
+    """Get all of a space of values. Answer: tuple[keys, values], two parallel sequences, in any order."""
 
     space: bytes
 
 
 class Lookup(NamedTuple):
-    """The rows that ranges of an index lead to.
+    """Get the rows that ranges of an index lead to.
 
-    Answer: tuple[entries, row values], two sequences side by side: each range in entry order (descending when
-    `reverse`, which also takes the ranges from the last to the first), the ranges as given, `limit` counted over all of
-    them. The row's key is `keys.row_key_of(entry)`. An entry whose row is missing is left out.
+    Answer: tuple[entries, row values], two parallel sequences. The ranges are in the given order and the entries of a
+    range in key order; `reverse` reverses both. `limit` counts the entries of all ranges together. The key of a row is
+    `keys.row_key_of(entry)`. An entry whose row is missing is left out.
     """
 
-    index: bytes  # type: ignore[assignment]  # hides tuple.index, which nobody asks a request for
+    index: bytes  # type: ignore[assignment]  # hides tuple.index, which requests do not need
     rows: bytes
     ranges: tuple[KeyRange, ...]
     limit: int | None = None
@@ -132,47 +144,49 @@ class Lookup(NamedTuple):
 
 
 class Count(NamedTuple):
-    """How many keys some ranges hold together. Answer: int."""
+    """Count the keys in ranges. Answer: int, the sum over all ranges."""
 
     space: bytes
     ranges: tuple[KeyRange, ...]
 
 
-Request = Get | Range | Whole | Lookup | Count
+Request = Get | Range | Scan | Lookup | Count
 
 
 class Fetched(NamedTuple):
-    """What a fetch answers: the version that was read, the last one that wrote to the catalog, one answer a request.
-
-    `version`, `catalog` and the digests of both are those of the version that was read (`at`, when it was given; the
-    caller compares its digest). `incarnation` is another after the database was cleared, or replaced by a copy: what
-    was remembered of the former one is worth nothing then. It is empty as long as nothing has been committed.
-    """
+    """The result of a fetch: one answer for each request, and the version that they are of."""
 
     version: int
-    catalog: int
+    """The version that was read: `at`, if it was given."""
+    catalog_version: int
+    """The last version up to `version` that wrote to the catalog."""
     answers: list[Any]
     incarnation: bytes = b""
+    """Changes when the database is cleared or replaced by a copy: nothing cached of the former one is valid then.
+
+    Empty until the first commit.
+    """
     digest: bytes = b""
     catalog_digest: bytes = b""
+    """The digests of both versions."""
 
 
 class Demand(enum.Enum):
-    """What a Check demands of the keys in its range."""
+    """The condition of a Check on the keys in its range."""
 
     UNWRITTEN = b"u"
-    """None of them was written after version `since`."""
+    """No key of the range was written after version `since`."""
     SAME_KEYS = b"s"
-    """The same keys are there as at version `since`; their values may have changed."""
+    """The range has the same keys as at version `since`; their values may have changed."""
     NO_KEYS = b"n"
-    """None of them is there now, whenever it came; `since` does not matter."""
+    """The range has no keys now, whenever they were written; `since` does not matter."""
 
-    # That of Enum is a function of Python's, and checks are looked up by the dozen.
+    # Enum defines a slower one in Python; checks are hashed by the dozen.
     __hash__ = object.__hash__
 
 
 class Check(NamedTuple):
-    """Commit is refused unless the keys of `space` in [begin, end) are as demanded."""
+    """A precondition of a commit, on the keys of `space` in [begin, end). If it fails, Conflict is raised."""
 
     space: bytes
     begin: bytes
@@ -182,7 +196,7 @@ class Check(NamedTuple):
 
 
 class Write(NamedTuple):
-    """Put (`value` is bytes; b'' for an entry) or delete (`value` is None) one key."""
+    """Put one key (`value` is bytes, b'' for an entry), or delete it (`value` is None)."""
 
     space: bytes
     key: bytes
@@ -191,24 +205,26 @@ class Write(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """Everything that one commit does.
-
-    `advances` moves counters on as `Store.advance` does. `drops` names spaces that nobody will read at later
-    versions; the engine frees them when no snapshot can reach them any more. `seen` has the digests, by number, of the
-    versions that the batch rests on; an engine knows at least those that the log reaches back to, and refuses with
-    SnapshotTooOld what it can't tell.
-    """
+    """A write batch: everything that one commit does."""
 
     token: bytes
+    """Identifies the batch: it is applied once per token."""
     checks: Sequence[Check] = ()
     writes: Sequence[Write] = ()
     advances: Mapping[bytes, int] = field(default_factory=dict)
+    """Counters to advance, as `Store.advance` does."""
     drops: Sequence[bytes] = ()
+    """Spaces that no later version reads. The engine frees them when no snapshot can reach them any more."""
     seen: Mapping[int, bytes] = field(default_factory=dict)
+    """Version → digest, of the versions that the batch depends on.
+
+    An engine knows at least the digests of the versions that the log reaches, and refuses older ones with
+    SnapshotTooOld.
+    """
 
 
 class Undo(NamedTuple):
-    """One key that a commit wrote, and the value it had before (None: it was not there)."""
+    """An undo record: a key that a commit wrote, and its value before (None: it did not exist)."""
 
     space: bytes
     key: bytes
@@ -216,97 +232,95 @@ class Undo(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """One commit of the log."""
+    """One commit of the log, with its undo records."""
 
     version: int
     undos: tuple[Undo, ...]
 
 
 class Stats:
-    """Exact counts of what a store was asked, for budgets and EXPLAIN. `rounds` are network round trips.
-
-    `commands` are the engine's own, `rows` are values handed out, `bytes` both ways. Threads may count at once.
-    """
+    """Exact counts of a store's work, for EXPLAIN and for tests of round trips. Threads may count at the same time."""
 
     def __init__(self) -> None:
         self._counts = (0, 0, 0, 0)
-        self._news: list[tuple[int, int, int, int]] = []
-        """What was added and is not in `_counts` yet: to append takes no lock."""
+        self._pending: list[tuple[int, int, int, int]] = []
+        """Additions that are not in `_counts` yet: appending takes no lock."""
         self._lock = threading.Lock()
 
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
         """Add to the counts."""
-        self._news.append((rounds, commands, rows, bytes))
-        if len(self._news) > _MOST_NEWS:
+        self._pending.append((rounds, commands, rows, bytes))
+        if len(self._pending) > _MOST_PENDING:
             self.snapshot()
 
     def snapshot(self) -> tuple[int, int, int, int]:
-        """(rounds, commands, rows, bytes) now."""
+        """Return (rounds, commands, rows, bytes)."""
         with self._lock:
-            new = self._news[:]
-            del self._news[: len(new)]
+            new = self._pending[:]
+            del self._pending[: len(new)]
             rounds, commands, rows, size = map(sum, zip(self._counts, *new, strict=True))
             self._counts = rounds, commands, rows, size
             return self._counts
 
     @property
     def rounds(self) -> int:
-        """Network round trips."""
+        """The number of network round trips."""
         return self.snapshot()[0]
 
     @property
     def commands(self) -> int:
-        """The engine's own commands."""
+        """The number of the engine's own commands."""
         return self.snapshot()[1]
 
     @property
     def rows(self) -> int:
-        """Values handed out."""
+        """The number of values in answers."""
         return self.snapshot()[2]
 
     @property
     def bytes(self) -> int:
-        """Sent and received."""
+        """The number of bytes sent and received."""
         return self.snapshot()[3]
 
 
-_MOST_NEWS = 1000
+_MOST_PENDING = 1000
 
 
 class Store(Protocol):
-    """What ROME asks of an engine. `rome.testing.store_suite` is run against every implementation."""
+    """The contract, as above. An implementation inherits from this class to get the default of `lock_table`."""
 
     stats: Stats
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version, in one round trip where the engine can. No requests: just the versions.
+        """Answer all requests from one version: `at`, or the newest. Without requests, return the versions only.
 
-        Raises SnapshotTooOld (HistoryLost for a version that is yet to come), FormatError, StoreUnavailable.
+        Raise SnapshotTooOld (HistoryLost if the version does not exist yet), FormatError, StoreUnavailable.
         """
 
     def commit(self, batch: Batch) -> int:
-        """Apply a batch, all or nothing, once per token; the commit's version. A batch that writes nothing still
-        validates what it has seen and its checks, and answers the current version. Raises Conflict, SnapshotTooOld,
-        HistoryLost, StoreUnavailable.
+        """Apply a batch, all or nothing, once per token; return the commit's version.
+
+        A batch that writes nothing is validated all the same, and the newest version is returned. Raise Conflict,
+        SnapshotTooOld, HistoryLost, StoreUnavailable.
         """
 
     def allocate(self, counter: bytes, n: int) -> int:
-        """Take `n` consecutive numbers of a counter (the first ever is 1); the first of them."""
+        """Take `n` consecutive numbers of a counter, which begins at 1; return the first of them."""
 
     def advance(self, counter: bytes, value: int) -> None:
-        """See to it that numbers allocated from now on are greater than `value`."""
+        """Advance a counter, so that numbers allocated from now on are greater than `value`."""
 
     def changes(self, since: int) -> Iterator[Committed]:
-        """The commits after version `since`, oldest first. Raises SnapshotTooOld if the log starts later."""
+        """Return the commits after version `since`, oldest first. Raise SnapshotTooOld if the log begins later."""
 
     def version(self) -> int:
-        """The newest version."""
+        """Return the newest version."""
 
     def clear(self) -> None:
-        """Remove the whole database; it is at version 0 again."""
+        """Remove the database; it is at version 0 again."""
 
     def copy_from(self, source: Store) -> None:
-        """Make this (empty) database a copy of the newest version of `source`, a store of the same engine."""
+        """Make this empty database a copy of the newest version of `source`, a store of the same engine."""
 
     def lock_table(self) -> LockTable:
         """Return the lock table of the database. The default, for stores that inherit from this class, uses commits."""

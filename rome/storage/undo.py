@@ -1,23 +1,23 @@
-"""Reads at an older version, for engines that keep only the newest one: the present, with the log undone.
+"""Snapshot reads for engines that keep only the newest version: the present answers, with the undo log applied.
 
-An engine answers, in one round and from one version, some requests and the *tail*: the commits of its log after the
-version `at` that is asked for. From both, `fetch_at` makes the answers as of `at`:
+The engine answers requests in one round and from one version, together with the *tail*: the commits of its log after
+the version `at`. From both, `fetch_at` computes the answers as of `at`:
 
-    key not written in the tail      as it is now
-    key written in the tail          the old value of its first write there
+    key not written in the tail      its present value
+    key written in the tail          its value before its first write there
 
-Most of the time the tail is empty or touches none of the keys, and the present answer is the answer. It falls short
-in three cases, and only those requests are asked again, each with a *companion* request in the same round:
+Mostly the tail is empty or touches none of the keys, and the present answer is the answer. There are three exceptions.
+Only these requests are repeated, each with a *companion* request in the same round:
 
-* A limited Range or Lookup, of whose entries the undo removes some: asked again with as much more limit as the tail
-  wrote keys in its ranges, which is always enough for this tail.
-* A Lookup to which the undo brings back an entry, while its row is neither in the tail nor in the present answer:
-  the companion gets these rows. (Rare: who removes an entry writes its row, too.)
-* A Count, some of whose keys are in the tail. An undo says what was there before, not what is there now; the companion
-  gets these keys as they are now.
+* A limited Range or Lookup from which the undo removes keys. It is repeated with a greater limit: one more for each key
+  that the tail wrote in its ranges, which is always enough for this tail.
+* A Lookup to which the undo restores an entry whose row is neither in the tail nor in the present answer. The companion
+  gets these rows. (Rare: a commit that removes an entry writes its row, too.)
+* A Count of keys that are in the tail. An undo record says whether a key existed before, not whether it exists now; the
+  companion gets these keys as they are now.
 
-What is answered as of `at` stays true, so answers of different rounds go together. A commit between two rounds may
-make a third one necessary.
+An answer as of `at` stays valid, so answers of different rounds can be combined. A commit between two rounds may make a
+third one necessary.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Whole, history_lost
+from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Scan, history_lost
 
 Pair = tuple[bytes, bytes | None]
 """A key and its value; of a Lookup, an entry and its row's value (None: no such row)."""
@@ -37,7 +37,7 @@ Columns = tuple[Sequence[bytes], Sequence[bytes | None]]
 
 
 class Digests(NamedTuple):
-    """As in Fetched: of the database, of the version that is read, of its catalog."""
+    """The three digests of Fetched: of the database, of the version that is read, and of its catalog."""
 
     incarnation: bytes
     digest: bytes
@@ -45,25 +45,23 @@ class Digests(NamedTuple):
 
 
 class Present(NamedTuple):
-    """What an engine answers in one round, all of it from one version.
+    """The answers of one round, all from one version."""
 
-    `catalog`: the last version up to `at` that wrote to the catalog.
-    `answers`: one a request, as the Store contract has it, but a Lookup keeps the entries whose row is missing, with
-    value None, and its limit counts them.
-    `tail`: the commits after `at`, oldest first. `digests`: those of `at`.
-    """
-
-    catalog: int
+    catalog_version: int
+    """The last version up to `at` that wrote to the catalog."""
     answers: list[Any]
+    """One for each request, as in Fetched, except that a Lookup keeps, and its limit counts, entries without a row."""
     tail: Sequence[Committed]
+    """The commits after `at`, oldest first."""
     digests: Digests
+    """Those of `at`."""
 
 
 def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Request]], Present]) -> Fetched:
-    """What `Store.fetch` answers for an older version.
+    """Return the result of `Store.fetch` for an older version.
 
     `ask` makes one round of the engine; it raises SnapshotTooOld if the log does not reach back to `at`. It is called
-    once, and again only as the module's text says. Raises HistoryLost if the version is not the same in all rounds.
+    once, and again only in the cases above. Raise HistoryLost if the version differs between rounds.
     """
     answers: list[Any] = [None] * len(requests)
     unanswered = {place: _Asked(request) for place, request in enumerate(requests)}
@@ -76,20 +74,20 @@ def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Reque
         past = Past(present.tail)
         got = iter(present.answers)
         for place, asked in list(unanswered.items()):
-            answer, beside = next(got), next(got) if asked.companion else None
-            result = _rewind(requests[place], asked, answer, beside, past)
+            answer, extra = next(got), next(got) if asked.companion else None
+            result = _rewind(requests[place], asked, answer, extra, past)
             if isinstance(result, _Asked):
                 unanswered[place] = result
             else:
                 answers[place] = result
                 del unanswered[place]
         if not unanswered:
-            return Fetched(at, present.catalog, answers, *present.digests)
+            return Fetched(at, present.catalog_version, answers, *present.digests)
 
 
 def existing(answer: Columns) -> Columns:
-    """A Lookup's answer without the entries whose row is missing."""
-    # (No row is empty, so none is false.)
+    """Return a Lookup's answer without the entries whose row is missing."""
+    # No row is empty, so none is false.
     return answer if all(answer[1]) else _columns(pair for pair in zip(*answer, strict=True) if pair[1] is not None)
 
 
@@ -99,10 +97,10 @@ def _columns(pairs: Iterable[Pair]) -> Columns:
 
 
 class Past:
-    """What the keys written in a tail held before it."""
+    """The values, before a tail, of the keys that it wrote."""
 
     def __init__(self, tail: Iterable[Committed]) -> None:
-        """Of a key that was written more than once, the oldest undo counts."""
+        """Collect the undo records; of a key that was written more than once, the oldest counts."""
         self._spaces: dict[bytes, dict[bytes, bytes | None]] = {}
         self._sorted: dict[bytes, list[bytes]] = {}
         for committed in tail:
@@ -110,11 +108,11 @@ class Past:
                 self._spaces.setdefault(space, {}).setdefault(key, old)
 
     def of(self, space: bytes) -> dict[bytes, bytes | None]:
-        """Key → its value before the tail (None: it was not there), for the keys of a space that the tail wrote."""
+        """Return key → value before the tail (None: it did not exist), for the keys of a space that the tail wrote."""
         return self._spaces.get(space, {})
 
     def written(self, space: bytes, key_range: KeyRange) -> list[bytes]:
-        """The keys of a range that the tail wrote, in order."""
+        """Return the keys of a range that the tail wrote, in order."""
         keys = self._sorted.get(space)
         if keys is None:
             keys = self._sorted[space] = sorted(self.of(space))
@@ -122,7 +120,7 @@ class Past:
 
 
 class _Asked(NamedTuple):
-    """What is asked of the engine to answer one request: the request (its limit perhaps widened), and a Get beside."""
+    """What the engine is asked for one request: the request, perhaps with a greater limit, and its companion."""
 
     request: Request
     companion: Get | None = None
@@ -136,17 +134,20 @@ class _Asked(NamedTuple):
         return self.request.limit if isinstance(self.request, Range | Lookup) else None
 
 
-def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | None] | None, past: Past) -> Any:
-    """The answer as of the older version; or an _Asked, where the present answer is not enough."""
+def _rewind(request: Request, asked: _Asked, answer: Any, extra: list[bytes | None] | None, past: Past) -> Any:
+    """Return the answer as of the older version; an _Asked if the present answer is not enough.
+
+    `extra`: the answer to the companion.
+    """
     if isinstance(request, Get):
         old = past.of(request.space)
         if not old:
             return answer
         return [old.get(key, value) for key, value in zip(request.keys, answer, strict=True)]
-    known = dict(zip(asked.companion.keys, beside, strict=True)) if asked.companion and beside is not None else {}
+    known = dict(zip(asked.companion.keys, extra, strict=True)) if asked.companion and extra is not None else {}
     if isinstance(request, Count):
         return _rewind_count(request, answer, known, past)
-    if isinstance(request, Whole):
+    if isinstance(request, Scan):
         return _rewind_whole(answer, past.of(request.space))
     if isinstance(request, Lookup):
         answer = list(zip(*answer, strict=True))
@@ -157,10 +158,10 @@ def _rewind(request: Request, asked: _Asked, answer: Any, beside: list[bytes | N
         complete = asked.limit is None or len(answer) < asked.limit
         pairs = _merge(answer, space, ranges, request.reverse, complete, past)
         if not complete and request.limit is not None and len(pairs) < request.limit:
-            # The rows that entries lead to which the undo may bring back are asked for at once, too.
+            # Also ask for the rows of the entries that the undo may restore.
             companion = None
             if isinstance(request, Lookup):
-                rows = tuple(dict.fromkeys([*known, *_brought_back(request, ranges, past)]))
+                rows = tuple(dict.fromkeys([*known, *_rows_of_restored(request, ranges, past)]))
                 companion = Get(request.rows, rows) if rows else None
             return _Asked(request._replace(limit=request.limit + touched), companion)
     pairs = pairs[: request.limit]
@@ -185,7 +186,7 @@ def _rewind_whole(answer: Columns, old: dict[bytes, bytes | None]) -> Columns:
 def _rewind_rows(
     request: Lookup, asked: _Asked, pairs: list[Pair], answer: list[Pair], known: dict[bytes, bytes | None], past: Past
 ) -> Columns | _Asked:
-    """Lead the entries of the older version to the rows of that version."""
+    """Return the entries of the older version with the rows of that version."""
     old = past.of(request.rows)
     fresh = past.of(request.index)
     if not old and not fresh:
@@ -206,15 +207,15 @@ def _rewind_rows(
     return existing(_columns(found))
 
 
-def _brought_back(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:
-    """The keys of the rows that entries lead to which were there before the tail, and were not written in it."""
+def _rows_of_restored(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:
+    """Return the keys of the rows, not written in the tail, of entries that existed before it."""
     old, rows = past.of(request.index), past.of(request.rows)
     entries = [entry for one in ranges for entry in past.written(request.index, one) if old[entry] is not None]
     return [row_key for entry in entries if (row_key := row_key_of(entry)) not in rows]
 
 
 def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
-    """The space whose keys are listed, and the ranges in the order in which they are listed."""
+    """Return the space whose keys a request lists, and its ranges in the order of the answer."""
     if isinstance(request, Range):
         return request.space, ((request.begin, request.end),)
     return request.index, request.ranges[::-1] if request.reverse else request.ranges
@@ -223,10 +224,10 @@ def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
 def _merge(
     answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, complete: bool, past: Past
 ) -> list[Pair]:
-    """The keys of the older version in the order of the answer, as far as the answer reaches.
+    """Return the keys of the older version in the order of the answer, up to where the answer ends.
 
-    An incomplete answer reaches to its last key. The answer is cut into the ranges it came from: a range ends where a
-    key does not lie in it, or does not go on in its order (ranges may overlap, then a key is listed for each).
+    An incomplete answer ends at its last key. The answer is cut into the parts of its ranges: a part ends at a key that
+    is outside of the range, or out of order (ranges may overlap; a key is then listed for each).
     """
     old = past.of(space)
     merged: list[Pair] = []

@@ -8,7 +8,7 @@ from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import read_row
 from rome.database.registry import open_database, release_database
-from rome.storage.store import CATALOG, Range, Store, Whole, index_space, rows_space
+from rome.storage.store import CATALOG, Range, Scan, Store, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.url import parse_url
 
@@ -17,9 +17,9 @@ def check_database(url: str) -> list[str]:
     """Compare rows and index entries at the newest version. Return a list of faults, one sentence each."""
     database = open_database(parse_url(url))
     try:
-        fetched = database.store.fetch([Whole(CATALOG)])
+        fetched = database.store.fetch([Scan(CATALOG)])
         pairs = sorted(zip(*fetched.answers[0], strict=True))
-        catalog = decode_catalog(fetched.catalog, pairs, fetched.catalog_digest)
+        catalog = decode_catalog(fetched.catalog_version, pairs, fetched.catalog_digest)
         return list(_faults(database.store, catalog, fetched.version))
     finally:
         release_database(database)
@@ -28,7 +28,7 @@ def check_database(url: str) -> list[str]:
 def _faults(store: Store, catalog: Catalog, version: int) -> Iterator[str]:
     entries = IndexEntries()
     for table in catalog.tables.values():
-        (found,) = store.fetch([Whole(rows_space(table.id))], version).answers
+        (found,) = store.fetch([Scan(rows_space(table.id))], version).answers
         rows = {key: read_row(table, key, data) for key, data in zip(*found, strict=True)}
         for index in table.indexes:
             (pairs,) = store.fetch([Range(index_space(index.id))], version).answers

@@ -233,7 +233,7 @@ class Transaction:
 
     def _change_catalog(self, fetched: Fetched) -> None:
         """Go on with the newest catalog. Raise CatalogChanged, or Conflict if something was changed already."""
-        if 0 < fetched.catalog <= self.initial_catalog.version:
+        if 0 < fetched.catalog_version <= self.initial_catalog.version:
             # Catalog versions only grow: the server has lost the one that we had.
             self.database.forget()
         if self.write_set or self.schema_changed or (self.savepoints and self.workspace.temporary):

@@ -6,7 +6,7 @@ import pytest
 
 from rome.sql.planner.bind import MAX_COMBINATIONS, bind_step
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
-from rome.storage.store import Get, Lookup, Range, Request, Whole, index_space, rows_space
+from rome.storage.store import Get, Lookup, Range, Request, Scan, index_space, rows_space
 from tests.sql.schema import catalog_from, plan_reads
 
 CATALOG = catalog_from("""
@@ -220,7 +220,7 @@ def test_what_views_and_triggers_mention_is_read_whole(sql: str, whole: set[str]
 def bound(sql: str, parameters: Any = ()) -> tuple[Request, ...]:
     (step,) = plan_reads(sql, CATALOG).steps
     found = bind_step(step, parameters, lambda _: ())
-    if step.point_lookup is not None and Whole not in map(type, found):
+    if step.point_lookup is not None and Scan not in map(type, found):
         assert step.point_lookup.request(tuple(parameters)) in (None, *found)
     return found
 
@@ -233,7 +233,7 @@ def index_of(table: str, name: str) -> bytes:
     return index_space(next(index.id for index in CATALOG.tables[table].indexes if index.name == name))
 
 
-WHOLE = (Whole(rows_space(CATALOG.tables["services"].id)),)
+WHOLE = (Scan(rows_space(CATALOG.tables["services"].id)),)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +360,7 @@ def test_patterns_that_do_not_narrow(condition: str, parameters: Any) -> None:
 def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
     plan = plan_reads("SELECT * FROM services JOIN tags ON service_id = services.id WHERE uuid = ?", CATALOG)
     (step,) = (step for step in plan.steps if step.depends_on)
-    assert bind_step(step, ["u"], None) == (Whole(rows_of("tags")),)
+    assert bind_step(step, ["u"], None) == (Scan(rows_of("tags")),)
 
 
 def test_many_combinations_leave_columns_out() -> None:

@@ -3,7 +3,7 @@
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.bind import bind_count, bind_step
 from rome.sql.planner.statistics import Statistics
-from rome.storage.store import Whole, rows_space
+from rome.storage.store import Scan, rows_space
 from tests.sql.schema import plan_reads
 from tests.sql.test_plans import CATALOG
 
@@ -55,7 +55,7 @@ def test_all_rows_that_were_read_are_counted() -> None:
     table = CATALOG.tables["p"]
     (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
     assert not statistics.has_row_count(table)
-    statistics.note(step, [Whole(rows_space(table.id))], 7)
+    statistics.note(step, [Scan(rows_space(table.id))], 7)
     assert statistics.row_count(table) == 7
     statistics.forget()
     assert not statistics.has_row_count(table)
@@ -82,7 +82,7 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
     (_, step) = plan_reads(JOIN, CATALOG).steps
     table, rows = CATALOG.tables["c"], [(number, None, None, None) for number in range(1000)]
     statistics = Statistics()
-    whole = (Whole(rows_space(table.id)),)
+    whole = (Scan(rows_space(table.id)),)
     assert bind_step(step, ["h"], lambda _: rows) != whole
     statistics.note_row_count(table, 500)
     assert bind_step(step, ["h"], lambda _: rows, statistics=statistics) == whole

@@ -23,7 +23,7 @@ from rome.sql.planner.read_plan import ReadPlan
 from rome.sql.planner.statistics import Statistics
 from rome.storage.keys import encode, entry, row_key_of
 from rome.storage.memory import MemoryStore
-from rome.storage.store import Batch, Get, Lookup, Request, Whole, Write, index_space, rows_space
+from rome.storage.store import Batch, Get, Lookup, Request, Scan, Write, index_space, rows_space
 from rome.values import collate
 from tests.sql.schema import catalog_of, plan_reads
 
@@ -109,7 +109,7 @@ class Data:
                 keys.update(key for key, value in zip(request.keys, answer, strict=True) if value is not None)
             elif isinstance(request, Lookup):
                 keys.update(row_key_of(one) for one in answer[0])
-            elif isinstance(request, Whole):
+            elif isinstance(request, Scan):
                 keys.update(answer[0])
             else:
                 keys.update(key for key, _ in answer)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from rome.errors import SnapshotTooOld
 from rome.storage.keys import encode, entry, row_key_of
-from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Undo, Whole
+from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Scan, Undo
 from rome.storage.undo import Digests, Past, Present, existing, fetch_at
 
 EVERYTHING = ((b"", LAST),)
@@ -52,7 +52,7 @@ def answer(spaces, request):
     if isinstance(request, Get):
         return [spaces[request.space].get(key) for key in request.keys]
     space = request.index if isinstance(request, Lookup) else request.space
-    if isinstance(request, Whole):
+    if isinstance(request, Scan):
         return list(spaces[space]), list(spaces[space].values())
     ranges = ((request.begin, request.end),) if isinstance(request, Range) else request.ranges
     if not isinstance(request, Count) and request.reverse:
@@ -75,8 +75,8 @@ def answer_of_store(spaces, request):
 
 
 def shown(request, found):
-    """What can be compared: Whole answers in any order."""
-    return dict(zip(*found, strict=True)) if isinstance(request, Whole) else found
+    """What can be compared: the answer to a Scan is in any order."""
+    return dict(zip(*found, strict=True)) if isinstance(request, Scan) else found
 
 
 ENTRIES = [entry(encode((column,)), encode((row,))) for column in range(3) for row in range(4)]
@@ -98,7 +98,7 @@ requests = st.one_of(
     st.builds(Range, st.sampled_from([b"r1", b"i1"]), bounds, bounds, limits, st.booleans()),
     st.builds(Lookup, st.just(b"i1"), st.just(b"r1"), ranges, limits, st.booleans()),
     st.builds(Count, st.sampled_from([b"r1", b"i1"]), ranges),
-    st.just(Whole(b"r1")),
+    st.just(Scan(b"r1")),
 )
 
 
@@ -143,7 +143,7 @@ def test_nothing_written_since_is_one_round():
         Lookup(b"i1", b"r1", EVERYTHING),
         Count(b"r1", EVERYTHING),
         Get(b"r1", ()),
-        Whole(b"r1"),
+        Scan(b"r1"),
     ]
     store.fetch_at(asked, 1)
     assert store.rounds == [asked]

@@ -39,7 +39,7 @@ from rome.sql.planner.statistics import Statistics
 from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
-from rome.storage.store import LAST, Count, Get, KeyRange, Request, Whole, rows_space
+from rome.storage.store import LAST, Count, Get, KeyRange, Request, Scan, rows_space
 from rome.values import SqlValue, collate, convert
 
 MAX_COMBINATIONS = 4096
@@ -84,7 +84,7 @@ def bind_step(
         limit = number_of(step.limit, parameters) if limited and step.limit else None
         return binding.requests(step.path, limit, limit is not None and step.limit is not None and step.limit.backward)
     except _WIDENS:
-        return (Whole(rows_space(step.table.id)),)
+        return (Scan(rows_space(step.table.id)),)
 
 
 def bind_count(step: Step, parameters: Parameters) -> Count | None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from rome.catalog.model import Table
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.step import Step
-from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Whole, rows_space
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Scan, rows_space
 
 UNKNOWN_ROWS = 100_000.0
 """A table of unknown size counts as large: if that is wrong it costs a round trip, the contrary costs a full scan."""
@@ -68,7 +68,7 @@ class Statistics:
         """Record how many rows all requests of a step together were answered with, or counted."""
         keys = 0
         for request in requests:
-            if isinstance(request, Whole) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
+            if isinstance(request, Scan) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
                 self.note_row_count(step.table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):

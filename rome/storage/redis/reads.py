@@ -1,7 +1,7 @@
 """Pack requests as Redis commands, and make their answers of the replies.
 
     Get        HMGET            ZMSCORE in a space of entries
-    Whole      HGETALL
+    Scan       HGETALL
     Range      rows.lua         ZRANGE BYLEX in a space of entries
     Lookup     rows.lua
     Count      ZLEXCOUNT        count.lua for several ranges
@@ -21,7 +21,7 @@ from typing import Any
 
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import Layout
-from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Whole, holds_entries
+from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
@@ -84,7 +84,7 @@ class Rounds:
             return self._lookup(request)
         if isinstance(request, Range):
             return self._range(request)
-        if isinstance(request, Whole):
+        if isinstance(request, Scan):
             return ("HGETALL", self._layout.values(request.space)), _read_whole
         return self._count(request)
 
@@ -136,7 +136,7 @@ def rows_in(answer: Any) -> int:
     """Return how many values an answer contains."""
     if isinstance(answer, list):
         return len(answer) - answer.count(None)
-    if isinstance(answer, tuple):  # of a Whole or a Lookup
+    if isinstance(answer, tuple):  # of a Scan or a Lookup
         values = answer[1]
         return len(values) if all(values) else len(values) - values.count(None)
     return 0

@@ -10,7 +10,7 @@ import pytest
 
 from rome.storage.keys import encode, entry
 from rome.storage.registry import open_store
-from rome.storage.store import Batch, Check, Fetched, Lookup, Request, Store, Whole, Write, index_space, rows_space
+from rome.storage.store import Batch, Check, Fetched, Lookup, Request, Scan, Store, Write, index_space, rows_space
 from rome.url import parse_url
 
 ROWS = rows_space(1)
@@ -92,9 +92,9 @@ def observed(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, l
     """Version, catalog version and answers, as they can be compared: pairs, in order where any order will do."""
     answers: list[Any] = []
     for request, answer in zip(requests, fetched.answers, strict=True):
-        pairs = list(zip(*answer, strict=True)) if isinstance(request, (Lookup, Whole)) else answer
-        answers.append(sorted(pairs) if isinstance(request, Whole) else pairs)
-    return fetched.version, fetched.catalog, answers
+        pairs = list(zip(*answer, strict=True)) if isinstance(request, (Lookup, Scan)) else answer
+        answers.append(sorted(pairs) if isinstance(request, Scan) else pairs)
+    return fetched.version, fetched.catalog_version, answers
 
 
 def key_of(number: int) -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rome.errors import Conflict
 from rome.storage.keys import encode, prefix_end
 from rome.storage.memory import MemoryStore
-from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Store, Whole, Write
+from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Scan, Store, Write
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, observed, put, put_entry
 
 PLAIN = b"r2"
@@ -80,7 +80,7 @@ _requests: st.SearchStrategy[Request] = st.one_of(
     st.builds(Range, _spaces, _bounds, _bounds, _limits, st.booleans()),
     st.builds(Lookup, st.just(INDEX), st.just(ROWS), _disjoint(), _limits, st.booleans()),
     st.builds(Count, _spaces, _disjoint()),
-    st.builds(Whole, st.sampled_from([PLAIN, ROWS, CATALOG])),
+    st.builds(Scan, st.sampled_from([PLAIN, ROWS, CATALOG])),
 )
 _fetches = st.builds(Fetch, st.lists(_requests, max_size=4), st.one_of(st.none(), _back))
 

@@ -6,7 +6,7 @@ import pytest
 
 from rome.errors import Conflict, SnapshotTooOld
 from rome.storage.keys import encode, prefix_end
-from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Store, Undo, Whole
+from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Scan, Store, Undo
 from rome.testing.store_suite.harness import (
     INDEX,
     ROWS,
@@ -42,7 +42,7 @@ class ThePast(Harness):
             history.append(rows)
         keys = tuple(b"key %d" % number for number in range(4))
         for version, rows in enumerate(history):
-            requests: list[Request] = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Whole(ROWS)]
+            requests: list[Request] = [Range(ROWS), Get(ROWS, keys), Count(ROWS, EVERYTHING), Scan(ROWS)]
             pairs = sorted(rows.items())
             expected = version, 0, [pairs, [rows.get(key) for key in keys], len(rows), pairs]
             assert observed(requests, store.fetch(requests, version)) == expected
@@ -110,7 +110,7 @@ class ThePast(Harness):
         at = commit(store, put(b"a"), put_entry(1, b"a"))
         commit(store, put(b"z", space=b"r2"))
         before = store.stats.snapshot()[0]
-        store.fetch([Range(ROWS, limit=1), Lookup(INDEX, ROWS, EVERYTHING), Count(ROWS, EVERYTHING), Whole(ROWS)], at)
+        store.fetch([Range(ROWS, limit=1), Lookup(INDEX, ROWS, EVERYTHING), Count(ROWS, EVERYTHING), Scan(ROWS)], at)
         assert store.stats.snapshot()[0] == before + 1
 
     def test_changes_since_a_version(self, store: Store) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rome.storage.keys import encode, entry, prefix_end, row_key_of
-from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Store, Whole
+from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Scan, Store
 from rome.testing.store_suite.harness import (
     INDEX,
     ROWS,
@@ -41,7 +41,7 @@ class Reading(Harness):
             Range(ROWS),
             Lookup(INDEX, ROWS, EVERYTHING),
             Count(ROWS, EVERYTHING),
-            Whole(ROWS),
+            Scan(ROWS),
         ]
         assert observed(requests, store.fetch(requests)) == (0, 0, [[None], [], [], 0, []])
         assert store.version() == 0
@@ -81,7 +81,7 @@ class Reading(Harness):
 
     def test_a_whole_space(self, filled: Store) -> None:
         """Each key with its value, in any order."""
-        keys, values = filled.fetch([Whole(ROWS)]).answers[0]
+        keys, values = filled.fetch([Scan(ROWS)]).answers[0]
         assert sorted(keys) == [b"a", b"b", b"c", b"d", b"e"]
         assert list(values) == [b"row " + key for key in keys]
 
@@ -157,7 +157,7 @@ class Reading(Harness):
         commit(store, *(put(key, value) for key, value in values.items()))
         commit(store, *(put_entry(key, key) for key in keys))
         assert ask(store, Range(ROWS)) == sorted(values.items())
-        assert ask(store, Whole(ROWS)) == sorted(values.items())
+        assert ask(store, Scan(ROWS)) == sorted(values.items())
         assert ask(store, Get(ROWS, tuple(keys))) == [values[key] for key in keys]
         looked_up = ask(store, Lookup(INDEX, ROWS, EVERYTHING))
         assert [value for _, value in looked_up] == [values[key] for key in sorted(set(keys))]

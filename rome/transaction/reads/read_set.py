@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from rome.fast_tuples import tuple_maker
 from rome.storage.keys import row_key_of
-from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Whole
+from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Scan
 from rome.transaction.reads.row_cache import TableRequest
 
 check_of = tuple_maker(Check)
@@ -63,7 +63,7 @@ def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
             yield (request.space, *key_range(key))
     elif isinstance(request, Range):
         yield request.space, request.begin, request.end
-    elif isinstance(request, Whole):
+    elif isinstance(request, Scan):
         yield request.space, b"", LAST
     else:
         space = request.index if isinstance(request, Lookup) else request.space

@@ -30,7 +30,7 @@ from rome.catalog.rows import migrate_row, read_rows
 from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
-from rome.storage.store import Fetched, Get, Lookup, Range, Request, Whole, rows_space
+from rome.storage.store import Fetched, Get, Lookup, Range, Request, Scan, rows_space
 from rome.transaction.reads.answered_lookups import AnsweredLookups
 
 UNREAD = -1
@@ -72,7 +72,7 @@ request_of: Callable[[TableRequest], Request] = itemgetter(1)
 
 def whole(table: Table) -> TableRequest:
     """Return the request for every row of a table."""
-    return TableRequest(table, Whole(rows_space(table.id)))
+    return TableRequest(table, Scan(rows_space(table.id)))
 
 
 _MISSING = object()
@@ -168,7 +168,7 @@ class RowCache:
                 self._index_rows(table.id)
             if isinstance(request, Get):
                 keys, values = request.keys, answer
-            elif isinstance(request, (Lookup, Whole)):
+            elif isinstance(request, (Lookup, Scan)):
                 keys, values = answer
             else:
                 keys, values = zip(*answer, strict=True) if answer else ((), ())
@@ -205,7 +205,7 @@ class RowCache:
             if self._answered_lookups is None:
                 self._answered_lookups = AnsweredLookups()
             self._answered_lookups.note(request, keys)
-        elif isinstance(request, Whole):
+        elif isinstance(request, Scan):
             self._full.add(table.id)
         self._answers[request] = keys
         return keys

@@ -59,7 +59,7 @@ def _stale_reads(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
 
     def fetch_stale(requests: Sequence[Request], at: int | None = None) -> Fetched:
         answer = fetch(requests, at)
-        if at is None and answer.version - 6 > answer.catalog and _sometimes():
+        if at is None and answer.version - 6 > answer.catalog_version and _sometimes():
             return fetch(requests, answer.version - 6)
         return answer
 
