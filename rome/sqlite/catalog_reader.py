@@ -21,6 +21,7 @@ import apsw
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
 from rome.sql.syntax.create_table import index_terms
+from rome.sql.syntax.tokens import quoted
 from rome.values import Affinity, SqlValue, affinity_of
 
 NewId = Callable[[], int]
@@ -36,11 +37,6 @@ class Renames:
     table: str = ""
     new_table: str | None = None
     column: tuple[str, str] | None = None
-
-
-def quoted(name: str) -> str:
-    """Return a name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def read_catalog(

@@ -36,7 +36,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
-from rome.sqlite.catalog_reader import quoted
+from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import translated
 from rome.sqlite.workspace_schema import WorkspaceSchema
 from rome.values import SqlValue

@@ -19,8 +19,7 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.errors import InternalError
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
-from rome.sql.syntax.tokens import names
-from rome.sqlite.catalog_reader import quoted
+from rome.sql.syntax.tokens import names, quoted
 
 
 class WorkspaceSchema:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import apsw
 
 from rome.catalog.model import Index, Table
-from rome.sql.syntax.tokens import tokenize
-from rome.sqlite.catalog_reader import quoted
+from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row
 from rome.storage.keys import entry
 from rome.values import SqlValue

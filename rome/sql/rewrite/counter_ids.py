@@ -27,7 +27,7 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.sql.analysis.resolve_names import rowid_names
 from rome.sql.syntax.dml import InsertStatement, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Token, TokenReader, tokenize
+from rome.sql.syntax.tokens import Token, TokenReader, quoted, tokenize
 
 Row = Mapping[str, Source | None]
 """The source of each column's value, by name in lower case; None if only running the statement can tell.
@@ -147,7 +147,7 @@ def _splices(sql: str, insert: InsertStatement, table: Table, function: str) -> 
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
     if insert.row_source is RowSource.DEFAULT:
         begin, end = (insert.tokens[at] for at in (insert.source[0], insert.source[1] - 1))
-        return [Splice(begin.start, end.end, f"({_quoted(table.counted)}) VALUES ({function})")]
+        return [Splice(begin.start, end.end, f"({quoted(table.counted)}) VALUES ({function})")]
     splices = [] if place is not None else [_add_column(insert, table)]
     if insert.row_source is RowSource.SELECT:
         return splices + _change_select(insert, function, place, len(columns))
@@ -156,12 +156,12 @@ def _splices(sql: str, insert: InsertStatement, table: Table, function: str) -> 
 
 def _add_column(insert: InsertStatement, table: Table) -> Splice:
     """Return the splice that puts the counted column first in the column list, which it writes if there is none."""
-    name = _quoted(table.counted or "")
+    name = quoted(table.counted or "")
     if insert.columns is not None:
         after = insert.tokens[insert.head].end
         return Splice(after, after, f"{name}, ")
     after = insert.tokens[insert.head - 1].end
-    return Splice(after, after, f" ({', '.join((name, *map(_quoted, _insertable_columns(table))))})")
+    return Splice(after, after, f" ({', '.join((name, *map(quoted, _insertable_columns(table))))})")
 
 
 def _change_values(sql: str, insert: InsertStatement, function: str, place: int | None) -> Iterator[Splice]:
@@ -187,7 +187,3 @@ def _change_select(insert: InsertStatement, function: str, place: int | None, wi
         Splice(start, start, f"WITH {head} AS MATERIALIZED ("),
         Splice(end, end, f") SELECT {selected} FROM rome_rows WHERE true"),
     ]
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -18,7 +18,7 @@ from sqlglot import exp
 from rome.catalog.model import Catalog, Table
 from rome.sql.syntax.operands import Source, literal, number_parameters
 from rome.sql.syntax.parse import normalize, parse
-from rome.sql.syntax.tokens import Token, TokenKind, tokenize
+from rome.sql.syntax.tokens import Token, TokenKind, quoted, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def key_select(sql: str, catalog: Catalog) -> KeyedSelect | None:
         if table is None:
             return None
         tables.append(table)
-        columns += [f"{_quoted(alias)}.{_quoted(column)}" for column in table.key or ("rowid",)]
+        columns += [f"{quoted(alias)}.{quoted(column)}" for column in table.key or ("rowid",)]
     keys = ", ".join(columns) + ","
     head, tail = sql[: layout.columns], sql[layout.columns :]
     unlimited = sql[layout.columns : layout.limit_at] + layout.no_limit
@@ -136,7 +136,3 @@ def _read_limits(tokens: tuple[Token, ...], at: int) -> tuple[int, Source | None
         text = f"LIMIT min(-1, {rest[0].text}) OFFSET min(0, {rest[2].text})"
         return tokens[at].start, source(at + 1), source(at + 3), text
     return None
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

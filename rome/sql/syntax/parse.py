@@ -29,7 +29,7 @@ from sqlglot import TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Token, TokenKind, tokenize
+from rome.sql.syntax.tokens import Token, TokenKind, quoted, tokenize
 
 # ── normalized text ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -89,7 +89,7 @@ class _Normalizer:
         if token.kind is TokenKind.PARAM:
             return (self._placeholder((self.params[self.at - 1],)),)
         if token.kind is TokenKind.QUOTED:
-            return ('"' + token.name.replace('"', '""') + '"',)
+            return (quoted(token.name),)
         if token.kind is TokenKind.NUMBER:
             if token.text[:2] in ("0x", "0X"):
                 return ("(", "~", "0", ")")

@@ -140,6 +140,11 @@ def after_group(tokens: Sequence[Token], at: int) -> int:
     return len(tokens)
 
 
+def quoted(name: str) -> str:
+    """Return a name as an SQL identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def split_script(sql: str) -> list[str]:
     """Split a script into its statements, each without its semicolon; a trigger's body stays in one piece.
 

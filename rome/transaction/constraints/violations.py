@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.errors import Error, IntegrityError
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
-from rome.sql.syntax.tokens import tokenize
-from rome.sqlite.catalog_reader import quoted
+from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row, Workspace
 from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue
