@@ -1,4 +1,4 @@
-"""A database as a process sees it: its store, and what connections share: catalogs, plans, numbers of counters."""
+"""A database as one process sees it: its store, and what connections share: catalogs, plans, statistics, counters."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CATALOGS = 8
 
 
 class Database:
-    """One database in a store. Connections of a process to the same URL share it; `close` when the last one goes."""
+    """One database in a store. The connections of a process to the same URL share it (`rome.database.registry`)."""
 
     def __init__(self, url: URL, store: Store) -> None:
         self.url = url
@@ -33,9 +33,9 @@ class Database:
         self.users = 0
 
     def catalog(self, seen: Fetched) -> Catalog:
-        """The catalog of a version that was the newest just now. A round trip if it is not known.
+        """Return the catalog of a fetched version, the newest one: a round trip if it is not cached.
 
-        Raises HistoryLost if the version has become another one meanwhile.
+        Raise HistoryLost if the store now has another version of the same number.
         """
         with self._lock:
             catalog = self._catalogs.get(seen.catalog_digest)
@@ -50,7 +50,7 @@ class Database:
         return catalog
 
     def keep(self, catalog: Catalog) -> None:
-        """Remember a committed catalog, the newest that there is."""
+        """Cache a committed catalog as the newest one."""
         with self._lock:
             catalog = self._catalogs.setdefault(catalog.digest, catalog)
             self._catalogs.move_to_end(catalog.digest)
@@ -59,7 +59,7 @@ class Database:
             self.newest = catalog
 
     def is_replaced(self, incarnation: bytes) -> bool:
-        """Whether the database was dropped, or replaced, since we saw it last; what we knew of it is forgotten then."""
+        """Return True if the database was dropped or replaced since the last fetch. Forget what was cached then."""
         if incarnation == self.incarnation:
             return False
         is_new, self.incarnation = not self.incarnation, incarnation
@@ -68,7 +68,7 @@ class Database:
         return not is_new
 
     def forget(self) -> None:
-        """Forget all that is remembered of the store's contents."""
+        """Forget everything that is cached of the store's contents."""
         with self._lock:
             self._catalogs = OrderedDict({b"": Catalog()})
             self.plans.clear()

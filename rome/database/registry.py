@@ -13,18 +13,18 @@ from rome.url import URL
 _MOST_IDLE = 32
 
 CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
-"""URL options that are a connection's, not the store's."""
+"""URL options of the connection, not of the store."""
 
 _databases: dict[URL, Database] = {}
 _idle: OrderedDict[URL, Database] = OrderedDict()
-"""Databases that nobody has open. What is known of the last ones is kept: who opens one for each statement needs it."""
+"""Databases without an open connection, by last use. Their caches are kept for programs that reconnect often."""
 _databases_lock = threading.Lock()
 
 
 def open_database(url: URL) -> Database:
-    """The database of a URL, shared in this process until it is released as often as it was opened.
+    """Return the database of a URL. The process shares it until it is released as often as it was opened.
 
-    Raises InterfaceError for a wrong URL; StoreUnavailable and FormatError if the first one finds no store it can use.
+    Raise InterfaceError for a wrong URL; StoreUnavailable or FormatError if the store cannot be used.
     """
     key = _without_connection_options(url)
     with _databases_lock:
@@ -44,7 +44,7 @@ def open_database(url: URL) -> Database:
 
 
 def release_database(database: Database) -> None:
-    """Give back what `open_database` gave; the last one closes the store's connections."""
+    """Release what `open_database` returned. The last release closes the store's connections."""
     with _databases_lock:
         database.users -= 1
         if database.users == 0:
@@ -55,7 +55,7 @@ def release_database(database: Database) -> None:
 
 
 def drop_database(url: URL) -> None:
-    """Remove a database with all that it holds. Connections that are open find an empty one."""
+    """Delete a database and all of its contents. Open connections see an empty database."""
     database = open_database(url)
     try:
         database.store.clear()
@@ -67,7 +67,7 @@ def drop_database(url: URL) -> None:
 
 
 def clone_database(source: URL, target: URL) -> None:
-    """Make `target`, which must be empty, a copy of the newest version of `source`. Both are of the same store."""
+    """Copy the newest version of `source` to `target`, an empty database of the same store."""
     if source.store != target.store:
         raise InterfaceError(f"can't clone from store {source.store!r} to store {target.store!r}")
     first, second = open_database(source), open_database(target)

@@ -5,8 +5,8 @@
     >>> cursor = connection.cursor()
     >>> _ = cursor.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY, a TEXT)")
 
-Transactions begin by themselves with the first statement, also with one that changes the schema; `commit` or `rollback`
-ends them. Parameters are SQLite's: `?` (the declared style), `?1`, `:name` with a mapping.
+A transaction begins with the first statement, also with DDL; `commit` or `rollback` ends it. Parameters are those of
+SQLite: `?` (the declared style), `?1`, `:name` with a mapping.
 """
 
 from __future__ import annotations

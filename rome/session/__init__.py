@@ -1,1 +1,1 @@
-"""Running statements in a transaction: one module for each kind of statement."""
+"""Run statements in a transaction: transaction control, one module for each kind of statement, fetch, replay."""

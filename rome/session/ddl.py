@@ -104,7 +104,7 @@ def _closure(transaction: Transaction, sql: str) -> set[str]:
     return found
 
 
-def _new_id(transaction: Transaction) -> int:
+def _new_table_id(transaction: Transaction) -> int:
     """Return the id of a new table or index.
 
     A server that has lost commits may allocate ids again. Those in the catalog are skipped here; commit checks that no
@@ -133,7 +133,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
                 workspace.sqlite,
                 transaction.catalog,
                 _renames(change),
-                lambda: _new_id(transaction),
+                lambda: _new_table_id(transaction),
                 {change.name.lower(): _as_sqlite_keeps(sql)} if text != sql else {},
             )
     except Error as error:

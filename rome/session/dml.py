@@ -161,7 +161,8 @@ class _Change:
             transaction.roll_back_to(run.savepoint)
             writes = []
         self._workspace.release(_SAVEPOINT)
-        self._note_expected_ids()
+        if run.error is None:
+            self._note_expected_ids()
         transaction.sequences.release_surplus()
         transaction.note_constraint_reads(run.needed)
         transaction.record(writes)

@@ -64,29 +64,29 @@ class _Evaluated(NamedTuple):
 
 
 def lock_and_read(
-    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], timeout: float
+    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], timeout: float
 ) -> Result:
     """Run a SELECT with a locking clause. `timeout`: seconds to wait for rows that others have locked.
 
-    Raises LockTimeout, Conflict, and what the SELECT itself may raise.
+    Raise LockTimeout, Conflict, and the errors of the SELECT itself.
     """
     assert statement.locking is not None
-    plain = sql[: statement.locking.at]
+    unlocked_sql = sql[: statement.locking.at]
     wait = statement.locking.wait
     locks = transaction.row_locks
     if locks is None:
         locks = transaction.row_locks = RowLocks(transaction.database, timeout)
-    begins = transaction.version is None
+    is_first_read = transaction.version is None
     skipped: set[RowKey] = set()
     for _ in range(_ATTEMPTS):
-        found = _evaluate(transaction, replace(statement, locking=None), plain, rows, wait)
+        found = _evaluate(transaction, replace(statement, locking=None), unlocked_sql, parameter_sets, wait)
         if wait is LockWaitPolicy.SKIP:
-            found, more = _lock_free_rows(transaction, locks, found, plain, rows, skipped)
+            found, is_new = _lock_free_rows(transaction, locks, found, unlocked_sql, parameter_sets, skipped)
         else:
-            wanted = [row for source in found.sources for row in source]
-            more = locks.lock(wanted, wait, _tables(transaction, wanted))
-        if more and locks.version != transaction.version:
-            if begins or transaction.isolation is Isolation.READ_COMMITTED:
+            needed = [row for source in found.sources for row in source]
+            is_new = locks.lock(needed, wait, _tables(transaction, needed))
+        if is_new and locks.version != transaction.version:
+            if is_first_read or transaction.isolation is Isolation.READ_COMMITTED:
                 transaction.read_anew()
                 continue
             _demand_unwritten(transaction, locks)
@@ -101,7 +101,7 @@ def _lock_free_rows(
     locks: RowLocks,
     found: _Evaluated,
     sql: str,
-    rows: Sequence[Parameters],
+    parameter_sets: Sequence[Parameters],
     skipped: set[RowKey],
 ) -> tuple[_Evaluated, bool]:
     """Lock as many rows as LIMIT asks for, skipping those that others have locked. Return them, and True if any is new.
@@ -110,19 +110,19 @@ def _lock_free_rows(
     """
     keyed = key_select(sql, transaction.catalog)
     assert keyed is not None
-    first = max(0, _number(keyed.offset, rows[0]) or 0)
-    most = _number(keyed.limit, rows[0])
-    end = len(found.sources) if most is None or most < 0 else first + most
+    offset = max(0, _number(keyed.offset, parameter_sets[0]) or 0)
+    limit = _number(keyed.limit, parameter_sets[0])
+    end = len(found.sources) if limit is None or limit < 0 else offset + limit
     left = [at for at, source in enumerate(found.sources) if not skipped.intersection(source)]
     taken = False
     kept: list[int] = []
     while left and len(kept) < end:
         tried, left = left[: end - len(kept)], left[end - len(kept) :]
-        wanted = {row for at in tried for row in found.sources[at]}
-        taken = locks.lock(wanted, LockWaitPolicy.SKIP, "") or taken
-        skipped.update(wanted.difference(locks.rows))
+        needed = {row for at in tried for row in found.sources[at]}
+        taken = locks.lock(needed, LockWaitPolicy.SKIP, "") or taken
+        skipped.update(needed.difference(locks.rows))
         kept += [at for at in tried if not skipped.intersection(found.sources[at])]
-    kept = kept[first:]
+    kept = kept[offset:]
     result = found.result._replace(rows=[found.result.rows[at] for at in kept])
     return _Evaluated(result, [found.sources[at] for at in kept]), taken
 
@@ -140,15 +140,15 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
 
 
 def _evaluate(
-    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: LockWaitPolicy
+    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], wait: LockWaitPolicy
 ) -> _Evaluated:
     """Run the SELECT with the keys of its rows, which depend on the catalog."""
     transaction.next_statement()
-    return with_current_catalog(_evaluate_once, transaction, statement, sql, rows, wait)
+    return with_current_catalog(_evaluate_once, transaction, statement, sql, parameter_sets, wait)
 
 
 def _evaluate_once(
-    transaction: Transaction, statement: Statement, sql: str, rows: Sequence[Parameters], wait: LockWaitPolicy
+    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], wait: LockWaitPolicy
 ) -> _Evaluated:
     keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog)
     if keyed is None:
@@ -157,9 +157,11 @@ def _evaluate_once(
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )
-        result = run_once(transaction, statement, sql, rows)
-        return _Evaluated(result, [tuple(_fetched(transaction, statement, sql, rows[0]))])
-    result = run_once(transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, rows)
+        result = run_once(transaction, statement, sql, parameter_sets)
+        return _Evaluated(result, [tuple(_fetched(transaction, statement, sql, parameter_sets[0]))])
+    result = run_once(
+        transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, parameter_sets
+    )
     width = sum(len(table.key) or 1 for table in keyed.tables)
     sources = [tuple(_sources(keyed, row)) for row in result.rows]
     description = result.description[width:] if result.description is not None else None

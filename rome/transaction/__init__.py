@@ -1,1 +1,1 @@
-"""Transactions: read version, what was read and changed, constraint reads, and the commit."""
+"""Transactions: snapshot, row cache and read set, write set and sequences, constraint reads, row locks, commit."""

@@ -1,4 +1,4 @@
-"""The index entries that a row has."""
+"""Index entries of rows: by the index's key codec, or computed by SQLite for expressions and partial indexes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from rome.values import SqlValue
 
 
 class IndexEntries:
-    """Finds entries. Computed indexes are asked of SQLite, with a copy of the table in a database of their own."""
+    """Finds the entries of rows. For computed indexes, SQLite evaluates their terms in a scratch copy of the table."""
 
     def __init__(self) -> None:
         self._scratch: apsw.Connection | None = None
         self._made: dict[tuple[int, str], int] = {}
 
     def of(self, table: Table, index: Index, row: Row, key: bytes) -> bytes | None:
-        """The entry of a row in an index; None where a partial index does not have the row."""
+        """Return the entry of a row in an index; None if a partial index excludes the row."""
         codec = table.index_codecs[index.id]
         if not index.computed:
             return codec.entry(row, key)
@@ -27,7 +27,7 @@ class IndexEntries:
         return None if values is None else entry(codec.encode(values), key)
 
     def columns(self, table: Table, index: Index, row: Row) -> tuple[SqlValue, ...] | None:
-        """The collated values of a row's columns in an index; None where a partial index does not have the row."""
+        """Return the collated values of a row in an index; None if a partial index excludes the row."""
         codec = table.index_codecs[index.id]
         values = self._computed(table, index, row) if index.computed else codec.take(row)
         return None if values is None else codec.collated(values)

@@ -1,1 +1,1 @@
-"""Constraints by keys: which keys a change needs, takes and orphans; which constraint was violated."""
+"""Constraints: the keys that a change needs for UNIQUE and FOREIGN KEY, and the errors of violations."""

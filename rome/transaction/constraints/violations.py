@@ -1,8 +1,8 @@
-"""Which constraint failed, where SQLite does not say: the foreign key and its tables, the table of a CHECK.
+"""Errors of violated constraints, with what SQLite leaves out: the foreign key and its tables, the table of a CHECK.
 
-A foreign key that failed is told by the rows that a statement has changed: one of them refers to a parent that is not
-there, or was the parent of rows that still are. That is looked up in the workspace, which holds all of these rows, with
-the check put off.
+SQLite raises UNIQUE and NOT NULL violations with the table and the columns. `FOREIGN KEY constraint failed` names
+nothing, so the violated key is searched for: one of the written rows refers to a parent that does not exist, or was the
+parent of rows that still exist. The workspace, which holds all of these rows, is asked with the check deferred.
 """
 
 from __future__ import annotations
@@ -23,46 +23,49 @@ _CHECK = "CHECK constraint failed: "
 
 
 def is_of_foreign_key(error: Error | None) -> bool:
-    """Whether a foreign key failed, and the error does not say which."""
+    """Return True for the error of a foreign key that does not say which one."""
     return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY and error.parent is None
 
 
-def foreign_key_error(workspace: Workspace, catalog: Catalog, entries: Iterable[RowWrite]) -> IntegrityError:
-    """The error of the foreign key that these changes, which the workspace holds, violate; as much as can be told."""
-    for entry in entries:
-        for key, values, restricts in _keys_of(catalog, entry):
+def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[RowWrite]) -> IntegrityError:
+    """Return the error of the foreign key that these writes violate, with its tables and columns if they are found.
+
+    The workspace must hold the written rows.
+    """
+    for write in writes:
+        for key, values, restricts in _keys_of(catalog, write):
             if _is_violated(workspace, key, values, restricts):
                 name = _name_of(catalog.tables[key.table.lower()], key)
                 return IntegrityError(FOREIGN_KEY, key.table, key.columns, name, key.parent)
     return IntegrityError(FOREIGN_KEY)
 
 
-def _keys_of(catalog: Catalog, entry: RowWrite) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
-    """The foreign keys that a changed row may violate, each with the value of the key, and whether it may not change.
+def _keys_of(catalog: Catalog, write: RowWrite) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
+    """Yield the foreign keys that a written row may violate, each with the key's values, and True for RESTRICT.
 
-    A key that may not change (RESTRICT) is never put off: its parent is there still.
+    RESTRICT is never deferred: its violation does not depend on the parent's absence.
     """
-    table = entry.table
+    table = write.table
     for key in table.foreign_keys:
-        values = _values(table, entry.new, key.columns)
-        if values and values != _values(table, entry.old, key.columns):
+        values = _values(table, write.new, key.columns)
+        if values and values != _values(table, write.old, key.columns):
             yield key, values, False
     for key in catalog.children.get(table.name.lower(), ()):
-        values = _values(table, entry.old, key.parent_columns)
-        if values and values != _values(table, entry.new, key.parent_columns):
-            action = key.on_delete if entry.new is None else key.on_update
+        values = _values(table, write.old, key.parent_columns)
+        if values and values != _values(table, write.new, key.parent_columns):
+            action = key.on_delete if write.new is None else key.on_update
             yield key, values, action == "RESTRICT"
 
 
 def _values(table: Table, row: Row | None, columns: Sequence[str]) -> list[SqlValue]:
-    """The value that a row has for a key; empty if it has none."""
+    """Return the values of a row for a key; an empty list if one of them is NULL, or there is no row."""
     places = [table.position.get(column.lower()) for column in columns]
     values = [None if row is None or place is None else row[place] for place in places]
     return [] if None in values else values
 
 
 def _is_violated(workspace: Workspace, key: ForeignKey, values: Sequence[SqlValue], restricts: bool) -> bool:
-    """Whether there are children of this key, and no parent."""
+    """Return True if the key has children and no parent (or, for RESTRICT, children)."""
     return _has(workspace, key.table, key.columns, values) and (
         restricts or not _has(workspace, key.parent, key.parent_columns, values)
     )
@@ -74,7 +77,7 @@ def _has(workspace: Workspace, table: str, columns: Sequence[str], values: Seque
 
 
 def _name_of(child: Table, wanted: ForeignKey) -> str | None:
-    """The name of a foreign key. The catalog has a table's foreign keys in the order of the text."""
+    """Return the name of a foreign key. The catalog lists the foreign keys in the order of the table's text."""
     clauses = (clause for clause in _clauses(child) if clause.kind in ("REFERENCES", "FOREIGN"))
     for key, clause in zip(child.foreign_keys, clauses, strict=False):
         if key is wanted:
@@ -90,7 +93,7 @@ def _clauses(table: Table) -> Iterator[ColumnClause]:
 
 
 def check_error(error: IntegrityError, tables: Iterable[Table]) -> IntegrityError:
-    """The error of a CHECK with its table: the first of these that has the CHECK. Other errors as they are."""
+    """Return the error of a CHECK with its table: the first of these that has this CHECK. Return others unchanged."""
     text = str(error)
     if not text.startswith(_CHECK):
         return error
@@ -103,7 +106,7 @@ def check_error(error: IntegrityError, tables: Iterable[Table]) -> IntegrityErro
 
 
 def _expression(check: ColumnClause) -> str:
-    """What stands in the parentheses of a CHECK."""
+    """Return the text in the parentheses of a CHECK."""
     tokens = tokenize(check.text)
     start = next(at for at, token in enumerate(tokens) if token.is_op("("))
     return check.text[tokens[start + 1].start : tokens[-2].end] if len(tokens) > start + 2 else ""

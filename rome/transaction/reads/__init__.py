@@ -1,1 +1,1 @@
-"""What a transaction has read: its row cache, the lookups that are answered, and the reads that commit validates."""
+"""What a transaction has read: the row cache, answered lookups, and the read set that commit checks."""

@@ -1,8 +1,10 @@
-"""What a transaction knows of an index range without having asked for it.
+"""Answered lookups: which rows of an index range a transaction has already fetched through another index.
 
-All rows that have some values in some columns are found by any index that begins with some of these columns. So who has
-read the properties of an image by the image's id need not ask for the one of a certain name, nor whether there is one,
-although the names stand in another index.
+A lookup by an index on (image_id) brings all rows with this image_id. So it also answers lookups by an index on
+(image_id, name), or on (name, image_id), for the same image_id:
+
+    SELECT * FROM properties WHERE image_id = 7                  lookup by properties_image_id
+    INSERT INTO properties (image_id, name) VALUES (7, 'os')     is ('os', 7) taken? No round trip
 """
 
 from __future__ import annotations
@@ -25,20 +27,20 @@ class _Answered(NamedTuple):
 
 
 class AnsweredLookups:
-    """The lookups of one transaction that have been answered."""
+    """The index lookups of one transaction that were answered."""
 
     def __init__(self) -> None:
         self._answered: dict[bytes, list[_Answered]] = {}
-        """By the space of the rows. What has been asked about already is in `_by_prefix`."""
+        """By the space of the rows: lookups that are not in `_by_prefix` yet."""
         self._by_prefix: dict[tuple[bytes, bytes], RowKeys] = {}
 
     def note(self, request: Lookup, keys: RowKeys) -> None:
-        """A lookup was answered with these rows."""
+        """Note that a lookup was answered with the rows of these keys."""
         if request.limit is None:
             self._answered.setdefault(request.rows, []).append(_Answered(request, keys))
 
     def rows(self, table: Table, request: Lookup) -> RowKeys | None:
-        """Rows among which are all that a lookup would find; None if that takes asking."""
+        """Return the keys of rows that include all rows of a lookup; None if it must be sent to the store."""
         answered = self._answered.get(request.rows)
         if answered is None:
             return None
@@ -46,7 +48,7 @@ class AnsweredLookups:
         if index is None or not index.columns:
             return None
         while answered:
-            self._take_in(answered.pop())
+            self._index(answered.pop())
         found: dict[bytes, None] = {}
         for key_range in request.ranges:
             keys = self._rows_of(table, index, key_range)
@@ -55,7 +57,7 @@ class AnsweredLookups:
             found.update(dict.fromkeys(keys))
         return tuple(found)
 
-    def _take_in(self, answered: _Answered) -> None:
+    def _index(self, answered: _Answered) -> None:
         for begin, end in answered.request.ranges:
             if end == prefix_end(begin):
                 self._by_prefix[answered.request.index, begin] = answered.keys
@@ -78,13 +80,13 @@ class AnsweredLookups:
 
 
 def _terms(index: IndexKeyCodec) -> Sequence[tuple[str, str]]:
-    """The columns of an index, each with its collation: what is equal under one may differ under another."""
+    """Return the columns of an index, each with its collation: what is equal under one may differ under another."""
     collations = index.collations or ("BINARY",) * len(index.columns)
     return list(zip(index.columns, collations, strict=True))
 
 
 def _prefixes(index: IndexKeyCodec, values: dict[tuple[str, str], bytes]) -> Iterator[bytes]:
-    """What entries of an index begin with that lead to rows of these values, from the shortest to the longest."""
+    """Yield the prefixes of the index entries of rows with these values, from the shortest to the longest."""
     if not index.columns:
         return  # a computed index
     prefix = b""

@@ -1,1 +1,1 @@
-"""What a transaction has written: its write set, and the sequence numbers of its new rows."""
+"""What a transaction has written: its write set, and the ids that its new rows got from sequences."""
