@@ -1,4 +1,4 @@
-"""EXPLAIN, `rome.explain` and the log of slow statements."""
+"""EXPLAIN, `rome.explain` and the slow log."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_plan_for(url: str) -> None:
         connection.execute("EXPLAIN PLAN FOR SELECT * FROM missing")
 
 
-def test_changes_that_need_no_workspace(url: str) -> None:
+def test_point_writes(url: str) -> None:
     connection = rome.connect(url)
     insert = "EXPLAIN PLAN FOR INSERT INTO servers (id, name) VALUES (?, ?)"
     assert lines(connection, insert, 77, "new")[0] == "INSERT, point write"
@@ -73,7 +73,7 @@ def test_changes_that_need_no_workspace(url: str) -> None:
     assert lines(connection, insert, 77, "new")[0] == "INSERT, SQLite: data-modifying statement"
 
 
-def test_a_reason_why_it_is_not_compiled(url: str) -> None:
+def test_reasons_against_the_compiled_evaluator(url: str) -> None:
     connection = rome.connect(url)
     plan = lines(connection, "EXPLAIN PLAN FOR SELECT id, sum(id) OVER () FROM servers")
     assert plan[0] == "SELECT, SQLite: window functions"
@@ -110,7 +110,7 @@ def test_analyze(url: str) -> None:
     assert "rows fetched: 1," in plan[-1]
 
 
-def test_sqlites_own(url: str) -> None:
+def test_explain_query_plan_is_that_of_sqlite(url: str) -> None:
     connection = rome.connect(url)
     assert connection.execute("EXPLAIN QUERY PLAN SELECT * FROM servers").fetchall()[0][3] == "SCAN servers"
 
@@ -136,7 +136,7 @@ def test_slow_statements_are_logged(url: str, caplog: pytest.LogCaptureFixture) 
         rome.connect(f"{url}?slow_ms=soon")
 
 
-def test_the_plan_cache_counts(url: str) -> None:
+def test_the_plan_cache_counts_hits_and_misses(url: str) -> None:
     connection = rome.connect(url)
     plans = connection.database.plans
     connection.execute("SELECT * FROM servers WHERE id = 1")

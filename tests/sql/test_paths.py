@@ -1,4 +1,4 @@
-"""Statements and their access paths, and paths and their requests."""
+"""The access paths of statements, and the requests of access paths."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ BY_ID = "primary key lookup on services (id = ?1)"
 BY_ID_AS_S = "primary key lookup on services AS s (id = ?1)"
 
 GOLDEN = [
-    # what narrows
+    # conditions that narrow
     ("SELECT * FROM services", [SERVICES]),
     ("SELECT * FROM services WHERE id = ?", [BY_ID]),
     ("SELECT * FROM services WHERE ? = id", [BY_ID]),
@@ -59,7 +59,7 @@ GOLDEN = [
     ("SELECT * FROM tags WHERE name = 'a'", [TAGS]),
     ("SELECT * FROM notes WHERE oid = 7", ["primary key lookup on notes (rowid = 7)"]),
     ("SELECT * FROM notes WHERE tag = 'it''s'", ["index lookup on notes using index on tag (tag = 'it''s')"]),
-    # which is chosen
+    # the choice between paths
     ("SELECT * FROM services WHERE uuid = ? AND id > 0",
      ["index range scan on services using services_uuid_idx (uuid = ?1 AND id > 0)"]),
     ("SELECT * FROM services WHERE uuid = ?2 AND id = ?1", [BY_ID]),
@@ -70,7 +70,7 @@ GOLDEN = [
     ("SELECT * FROM services WHERE host = 'h' AND topic >= 't'",
      ["index range scan on services using services_host_topic_seen_idx (host = 'h' AND topic >= 't')"]),
     ("SELECT * FROM services WHERE id IN (?, ?) AND id = ?", ["primary key lookup on services (id = ?3)"]),
-    # indexes that are computed
+    # indexes on expressions, partial indexes
     ("SELECT * FROM services WHERE topic = 't' AND deleted = 0",
      ["index lookup on services using services_partial_idx (topic = 't')"]),
     ("SELECT * FROM services WHERE size = 3", ["index lookup on services using services_size_idx (size = 3)"]),
@@ -79,7 +79,7 @@ GOLDEN = [
      ["index range scan on services using services_nick_idx (nick > ?1), limit 5"]),
     ("SELECT * FROM services WHERE seen = 1 AND nick = 'n' AND host = 'h'",
      ["index lookup on services using services_mixed_idx (seen = 1 AND nick = 'n' AND host = 'h')"]),
-    # what does not narrow
+    # conditions that do not narrow
     ("SELECT * FROM services WHERE topic = 't' AND deleted = 1", [SERVICES]),
     ("SELECT * FROM services WHERE topic = 't' AND deleted = ?", [SERVICES]),
     ("SELECT * FROM services WHERE coalesce(nick, '') = 'n'", [SERVICES]),
@@ -143,7 +143,7 @@ GOLDEN = [
     ("SELECT * FROM json_each(?1) AS j, services WHERE j.id = 3", [SERVICES]),
     ("VALUES (1, (SELECT max(id) FROM services WHERE id < 3))",
      ["primary key range scan on services (id < 3), backward, limit 1"]),
-    # changes
+    # data-modifying statements
     ("DELETE FROM services WHERE id = ?", [BY_ID]),
     ("DELETE FROM services", [SERVICES]),
     ("UPDATE OR IGNORE services AS s SET host = (SELECT max(body) FROM notes WHERE tag = 1) WHERE id = ? RETURNING id",
@@ -177,7 +177,7 @@ def test_golden(sql: str, expected: list[str]) -> None:
         "",
     ],
 )
-def test_what_is_not_understood_has_no_paths(sql: str) -> None:
+def test_unsupported_syntax_has_no_paths(sql: str) -> None:
     plan = plan_reads(sql, CATALOG)
     assert not plan.parsed
     assert not plan.rounds
@@ -187,7 +187,7 @@ def test_true_may_be_a_column() -> None:
     assert not plan_reads("SELECT * FROM t WHERE a = TRUE", catalog_from("CREATE TABLE t (a UNIQUE, true)")).parsed
 
 
-BEHIND = catalog_from("""
+INDIRECT = catalog_from("""
 CREATE TABLE p (id INTEGER PRIMARY KEY, a);
 CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p (id) ON DELETE CASCADE);
 CREATE TABLE log (id INTEGER PRIMARY KEY, a);
@@ -213,8 +213,8 @@ CREATE TRIGGER d AFTER DELETE ON c BEGIN DELETE FROM far WHERE a = old.id; END;
         ("DELETE FROM far WHERE id = 1", set()),
     ],
 )
-def test_what_views_and_triggers_mention_is_read_whole(sql: str, whole: set[str]) -> None:
-    assert {table.name for table in plan_reads(sql, BEHIND).full_scans} == whole
+def test_tables_of_views_and_triggers_get_full_scans(sql: str, whole: set[str]) -> None:
+    assert {table.name for table in plan_reads(sql, INDIRECT).full_scans} == whole
 
 
 def bound(sql: str, parameters: Any = ()) -> tuple[Request, ...]:
@@ -248,7 +248,7 @@ WHOLE = (Scan(rows_space(CATALOG.tables["services"].id)),)
         ("id = ?1 AND id IN (?1, ?2)", [9, 8], [9]),
     ],
 )
-def test_gets(condition: str, parameters: Any, keys: list[Any]) -> None:
+def test_row_keys(condition: str, parameters: Any, keys: list[Any]) -> None:
     sql = f"SELECT * FROM services WHERE {condition}"
     assert bound(sql, parameters) == (Get(rows_of("services"), tuple(encode((key,)) for key in keys)),)
 
@@ -267,7 +267,7 @@ def test_gets(condition: str, parameters: Any, keys: list[Any]) -> None:
         ("id = ?", [float("nan")]),
     ],
 )
-def test_nothing_can_match(condition: str, parameters: Any) -> None:
+def test_conditions_that_no_row_matches_need_no_request(condition: str, parameters: Any) -> None:
     assert bound(f"SELECT * FROM services WHERE {condition}", parameters) == ()
 
 
@@ -283,7 +283,7 @@ def test_nothing_can_match(condition: str, parameters: Any) -> None:
         ("host = ?", ["\ud800"]),
     ],
 )
-def test_values_that_widen_the_path(condition: str, parameters: Any) -> None:
+def test_values_that_lead_to_a_full_scan(condition: str, parameters: Any) -> None:
     assert bound(f"SELECT * FROM services WHERE {condition}", parameters) == WHOLE
 
 
@@ -313,7 +313,7 @@ def test_lookups() -> None:
 
 
 @pytest.mark.parametrize(
-    ("condition", "parameters", "beginnings"),
+    ("condition", "parameters", "prefixes"),
     [
         ("host GLOB 'ab*'", [], ["ab"]),
         ("host GLOB ?", ["ab[c]d*"], ["ab"]),
@@ -325,8 +325,8 @@ def test_lookups() -> None:
         ("host LIKE '-abcdef%'", [], [f"-{a}{b}{c}{d}" for a in "Aa" for b in "Bb" for c in "Cc" for d in "Dd"]),
     ],
 )
-def test_patterns(condition: str, parameters: Any, beginnings: list[str]) -> None:
-    """Texts and blobs that begin so."""
+def test_patterns(condition: str, parameters: Any, prefixes: list[str]) -> None:
+    """A pattern finds the texts and blobs that begin with its prefixes."""
     (lookup,) = bound(f"SELECT * FROM services WHERE {condition}", parameters)
     assert isinstance(lookup, Lookup)
 
@@ -334,11 +334,11 @@ def test_patterns(condition: str, parameters: Any, beginnings: list[str]) -> Non
         key = encode((value,))
         return any(begin <= key < end for begin, end in lookup.ranges)
 
-    for text in beginnings:
+    for text in prefixes:
         assert has(text) and has(text + "x") and has(text + "\U0010ffff") and has(text + "\0")  # noqa: PT018
         assert has(text.encode()) and has(text.encode() + b"\xff")  # noqa: PT018
         assert not has(text[:-1])
-    assert len([one for one in lookup.ranges if one[0][:1] == b"\x20"]) == len(beginnings)
+    assert len([one for one in lookup.ranges if one[0][:1] == b"\x20"]) == len(prefixes)
 
 
 @pytest.mark.parametrize(
@@ -353,11 +353,11 @@ def test_patterns(condition: str, parameters: Any, beginnings: list[str]) -> Non
         ("host LIKE '1%' ESCAPE ''", []),
     ],
 )
-def test_patterns_that_do_not_narrow(condition: str, parameters: Any) -> None:
+def test_patterns_that_lead_to_a_full_scan(condition: str, parameters: Any) -> None:
     assert bound(f"SELECT * FROM services WHERE {condition}", parameters) == WHOLE
 
 
-def test_keys_of_rows_that_may_change_are_not_looked_up() -> None:
+def test_keys_of_rows_that_may_change_are_not_used() -> None:
     plan = plan_reads("SELECT * FROM services JOIN tags ON service_id = services.id WHERE uuid = ?", CATALOG)
     (step,) = (step for step in plan.steps if step.depends_on)
     assert bind_step(step, ["u"], None) == (Scan(rows_of("tags")),)

@@ -1,6 +1,6 @@
-"""Golden plans: `plans.txt` has statements, and under each its plan, indented.
+"""Golden plans: `plans.txt` has statements, each with its read plan.
 
-`python -m tests.sql.test_plans` writes the file anew.
+`python -m tests.sql.test_plans` writes the file again; the diff is the review.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ CREATE VIEW busy AS SELECT * FROM p;
 
 
 def blocks() -> Iterator[tuple[str, str]]:
-    """A statement (or a heading) and what stands under it."""
+    """Yield each statement or heading, and the indented text below it."""
     for block in GOLDEN.read_text().strip().split("\n\n"):
         lines = block.splitlines()
         under = [line for line in lines if line.startswith("    ")]

@@ -19,14 +19,14 @@ def test_a_small_table_is_read_in_the_first_round() -> None:
     )
 
 
-def test_a_small_table_is_not_read_whole_where_keys_are_known() -> None:
+def test_a_small_table_gets_no_full_scan_if_keys_are_known() -> None:
     statistics = Statistics()
     statistics.note_row_count(CATALOG.tables["p"], 1)
     for sql in ("SELECT * FROM p WHERE id = ?", "SELECT * FROM p WHERE host = ?", "DELETE FROM p WHERE n < ?"):
         assert "full scan" not in str(plan_reads(sql, CATALOG, statistics))
 
 
-def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
+def test_an_unselective_index_gives_way_to_keys_of_other_rows() -> None:
     sql = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.id IN (1, 2) AND c.name = ?"
     statistics = Statistics()
     plan = plan_reads(sql, CATALOG, statistics)
@@ -38,7 +38,7 @@ def test_an_index_of_few_values_is_left_for_keys_of_other_rows() -> None:
     assert "on c using c_name" in str(plan_reads(sql, CATALOG, statistics))
 
 
-def test_a_plan_is_outdated_only_by_what_it_was_made_by() -> None:
+def test_a_plan_is_outdated_only_by_the_numbers_it_is_based_on() -> None:
     statistics = Statistics()
     plan = plan_reads(JOIN, CATALOG, statistics)
     assert not plan.is_outdated
@@ -50,7 +50,7 @@ def test_a_plan_is_outdated_only_by_what_it_was_made_by() -> None:
     assert not plan_reads(JOIN, CATALOG, statistics).is_outdated
 
 
-def test_all_rows_that_were_read_are_counted() -> None:
+def test_a_full_scan_records_the_size_of_the_table() -> None:
     statistics = Statistics()
     table = CATALOG.tables["p"]
     (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
@@ -61,7 +61,7 @@ def test_all_rows_that_were_read_are_counted() -> None:
     assert not statistics.has_row_count(table)
 
 
-def test_counts_tell_the_statistics() -> None:
+def test_counts_are_recorded() -> None:
     statistics = Statistics()
     for sql, parameters, number in [
         ("SELECT count(*) FROM c", [], 9),
@@ -78,7 +78,7 @@ def test_counts_tell_the_statistics() -> None:
     assert statistics.rows_per_key(CATALOG.tables["c"], of_key.path) == 250
 
 
-def test_more_keys_than_rows_read_the_whole_table() -> None:
+def test_more_keys_than_rows_lead_to_a_full_scan() -> None:
     (_, step) = plan_reads(JOIN, CATALOG).steps
     table, rows = CATALOG.tables["c"], [(number, None, None, None) for number in range(1000)]
     statistics = Statistics()
@@ -91,7 +91,7 @@ def test_more_keys_than_rows_read_the_whole_table() -> None:
     assert bind_step(step, ["h"], lambda _: [(number, None, None, None) for number in range(5000)]) == whole
 
 
-def test_rates_are_of_what_comes_out_lately() -> None:
+def test_selectivity_is_a_moving_average() -> None:
     """One value that matches nothing weighs no more than the others."""
     statistics = Statistics()
     assert statistics.selectivity(1) is None
@@ -109,7 +109,7 @@ def test_rates_are_of_what_comes_out_lately() -> None:
     assert statistics.selectivity(2) is None
 
 
-def test_pages_where_they_are_less() -> None:
+def test_topn_plans_only_where_they_cost_less() -> None:
     """No batches if the whole table is known to be small, or if the conditions lead to fewer rows."""
     sql = "SELECT * FROM c JOIN p ON p.id = c.pid ORDER BY c.id LIMIT 20"
     statistics = Statistics()

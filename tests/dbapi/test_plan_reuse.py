@@ -1,4 +1,4 @@
-"""Plans are kept as long as the definitions that they were made of: no statement is parsed twice for nothing."""
+"""Plans are reused as long as the definitions that they depend on stay the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _databases = count()
 
 
 def database(schema: str = SCHEMA) -> rome.Connection:
-    connection = rome.connect(f"rome+memory:///plans-kept-{next(_databases)}")
+    connection = rome.connect(f"rome+memory:///plan-reuse-{next(_databases)}")
     connection.cursor().executescript(schema)
     connection.commit()
     return connection
@@ -29,7 +29,7 @@ def database(schema: str = SCHEMA) -> rome.Connection:
 
 @contextmanager
 def parses() -> Iterator[list[str]]:
-    """The normal texts that are parsed within."""
+    """Collect the normalized texts that are parsed inside."""
     texts: list[str] = []
     original = analysis.parse
 
@@ -49,7 +49,7 @@ def test_databases_with_the_same_schema_share_plans() -> None:
     assert texts == []
 
 
-def test_databases_with_other_definitions_do_not() -> None:
+def test_databases_with_other_definitions_have_their_own_plans() -> None:
     sql = "SELECT * FROM p WHERE host = ?"
     other = database("CREATE TABLE p (host TEXT, id INTEGER PRIMARY KEY); INSERT INTO p VALUES ('a', 1), ('b', 2);")
     for _ in range(2):
@@ -72,7 +72,7 @@ def test_a_change_of_another_table_keeps_plans() -> None:
     assert len(texts) == 1
 
 
-def test_tables_that_are_made_anew_have_the_same_shape() -> None:
+def test_recreated_tables_reuse_plans() -> None:
     connection = database()
     sql = "SELECT p.host AS anew, c.id FROM p LEFT JOIN c ON pid = p.id WHERE p.id IN (?, ?) ORDER BY p.id, c.id"
     rows = [("a", 1), ("a", 2), ("b", 3)]
@@ -84,7 +84,7 @@ def test_tables_that_are_made_anew_have_the_same_shape() -> None:
     assert texts == []
 
 
-def test_a_new_child_or_trigger_makes_plans_anew() -> None:
+def test_a_new_child_or_trigger_invalidates_plans() -> None:
     connection = database()
     sql = "DELETE FROM p WHERE host = 'a' AND id > ?"
     connection.execute(sql, (9,))
@@ -101,7 +101,7 @@ def test_a_new_child_or_trigger_makes_plans_anew() -> None:
     assert sorted(connection.execute("SELECT id FROM gone").fetchall()) == [(1,), (3,)]
 
 
-def test_a_view_of_another_text_is_read_anew() -> None:
+def test_a_redefined_view_invalidates_plans() -> None:
     connection = database()
     connection.execute("CREATE VIEW v AS SELECT id FROM p")
     assert len(connection.execute("SELECT * FROM v").fetchall()) == 3
@@ -110,7 +110,7 @@ def test_a_view_of_another_text_is_read_anew() -> None:
     assert len(connection.execute("SELECT * FROM v").fetchone()) == 2
 
 
-def test_lists_of_another_length_are_not_parsed() -> None:
+def test_lists_of_another_length_are_not_parsed_again() -> None:
     connection = database()
     sql = "SELECT id FROM p WHERE host IN ({}) AND id > ? AND id IN (1, 2) ORDER BY id LIMIT ?"
     assert connection.execute(sql.format("?"), ("a", 0, 9)).fetchall() == [(1,)]
@@ -122,7 +122,7 @@ def test_lists_of_another_length_are_not_parsed() -> None:
     assert any("id IN (1, 2)" in line or "host IN (?1, ?2)" in line for (line,) in plan)
 
 
-def test_statistics_of_each_database_choose_its_own_path() -> None:
+def test_each_database_chooses_paths_by_its_own_statistics() -> None:
     large, small = database(), database()
     sql = "SELECT * FROM p JOIN c ON pid = p.id WHERE host = ?"
     large.executemany("INSERT INTO p VALUES (?, 'many')", [(number,) for number in range(10, 3000)])

@@ -1,7 +1,7 @@
-"""Pages whose filters and joins drop rows: what is fetched from the front of the order answers as everything does.
+"""Top-N plans: batches of rows give the same results as all rows, where filters and joins drop some of them.
 
 Random statements over the data of `test_superset`, through connections, where the order is that of all rows, so that
-there is one answer. Rows that the transaction has read before must not get into it.
+there is one result. Rows that the transaction has read before must not change it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ URL = "rome+memory:///test_pages?foreign_keys=off"
 
 
 class FrontWriter(PageWriter):
-    """Writes pages over one occurrence's order, of which conditions and joins drop rows."""
+    """Writes queries with ORDER BY and LIMIT over one table reference, of which conditions and joins drop rows."""
 
     def residual(self, scope: list[tuple[str, str]]) -> list[str]:
         kinds = [
@@ -49,7 +49,7 @@ class FrontWriter(PageWriter):
                 found.append(f"{column} <> {self.value()}")
             elif kind == "linked":
                 found.append(self.linked_subquery(scope))
-            elif kind == "odd":  # what only the workspace runs
+            elif kind == "odd":  # only SQLite evaluates this
                 found.append(f"quote({column}) {self.pick('<>', '=', '>')} '1'")
         return found
 
@@ -63,7 +63,7 @@ class FrontWriter(PageWriter):
         return text
 
     def union(self) -> str:
-        """A page of what several SELECTs find in one table, as glance lists images."""
+        """Write a page over a UNION of one table, as Glance lists images."""
         table = self.pick(*COLUMNS)
         order = self.pick(*SORTED[table])
         shown = ", ".join(f"i.{column} AS {column}" for column in COLUMNS[table])
@@ -99,7 +99,7 @@ class FrontWriter(PageWriter):
         scope = [("a", table)]
         where = self.conditions(table, order).removeprefix(" WHERE ")
         source = f"{table} AS a{self.joins(scope)}"
-        if len(scope) > 1 and self.pick(*[False] * 3, True):  # the driving table stands behind
+        if len(scope) > 1 and self.pick(*[False] * 3, True):  # the driving table comes second
             (_, other), rest = scope[1], scope[2:]
             if not rest:
                 kind = self.pick("JOIN", "LEFT JOIN")
@@ -155,7 +155,7 @@ def database() -> Iterator[None]:
 
 @contextmanager
 def forced(first: int, growth: int, most: float) -> Iterator[None]:
-    """Wherever a page can be read from the front, it is: at first so many rows, then so many times as many."""
+    """Make a Top-N plan wherever there is an ordered path, with batches of given sizes."""
 
     def plan(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
         with mock.patch.object(topn, "_cost", return_value=1e15):
@@ -169,7 +169,7 @@ def forced(first: int, growth: int, most: float) -> Iterator[None]:
 
 
 def random_changes(chosen: random.Random) -> Iterator[str]:
-    """What a transaction does before it reads a page: mostly nothing."""
+    """Yield the changes of a transaction before its query: mostly none."""
     for table in COLUMNS:
         if chosen.random() < 0.1:
             key, column = KEYS[table][0], {"p": "r", "k": "x", "h": "b", "w": "x"}[table]
@@ -180,7 +180,7 @@ def random_changes(chosen: random.Random) -> Iterator[str]:
 
 
 def answer(sql: str, parameters: list[Any], changes: list[str]) -> list[Any]:
-    """What SQLite answers after some changes, which are undone."""
+    """Return the result of SQLite after some changes, and undo these."""
     with DATA.sqlite:
         DATA.sqlite.execute("SAVEPOINT a")
         try:
@@ -194,7 +194,7 @@ def answer(sql: str, parameters: list[Any], changes: list[str]) -> list[Any]:
 @pytest.mark.slow
 @settings(max_examples=500)
 @given(fronts(), st.randoms(use_true_random=False))
-def test_pages_answer_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:
+def test_batches_give_the_same_results_as_all_rows(statement: tuple[str, list[Any]], chosen: random.Random) -> None:
     sql, parameters = statement
     parameters = parameters[: sql.count("?")]
     changes = list(random_changes(chosen))
