@@ -14,7 +14,7 @@ def run_demo(*arguments):
         [sys.executable, "-m", "examples.control_plane", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=900,
         check=False,
     )
 

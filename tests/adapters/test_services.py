@@ -16,5 +16,5 @@ def test_a_service(service, store, request):
         pytest.skip(f"{service} is not installed")
     url = "rome+memory:///service" if store == "memory" else request.getfixturevalue("redis_server").url(service)
     command = [sys.executable, "-m", "tests.adapters.services", service, url]
-    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    ran = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
     assert ran.returncode == 0, ran.stdout + ran.stderr

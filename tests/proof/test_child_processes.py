@@ -57,7 +57,13 @@ def temporary(tmp_path: Path) -> Iterator[Path]:
 
 def start(temporary: Path, *arguments: str) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    process = subprocess.Popen([sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *arguments],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        # A shell's background jobs ignore SIGINT, and so would their children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+    )
     kill_at_exit(process.pid)
     return process
 

@@ -150,7 +150,7 @@ def client(url: str, step: str, number: signal.Signals) -> Iterator[tuple[Any, A
 @pytest.mark.parametrize(("step", "expected"), [("before", 0), ("half sent", 0), ("sent", 1), ("answered", 1)])
 def test_a_client_killed_at_a_step_of_its_commit(direct: str, step: str, expected: int) -> None:
     with client(direct, step, clients.KILL) as (process, _):
-        process.join(60)
+        process.join(600)
         assert process.exitcode == -signal.SIGKILL
     wait_until(lambda: values(direct) == [expected] * 2)
 
@@ -165,7 +165,7 @@ def test_a_client_stopped_at_a_step_of_its_commit_blocks_no_other(direct: str, s
         add_one(other)
         other.commit()
         os.kill(process.pid, clients.CONTINUE)
-        process.join(60)
+        process.join(600)
         assert results.get() == ("committed" if sent else "conflict")
     assert values(direct) == [1 + sent] * 2
     other.close()

@@ -209,7 +209,7 @@ class TestConnections:
         child = fork.Process(target=lambda: answers.put([commit(store, put(b"%d" % n)) for n in range(20)]))
         child.start()
         ours = [commit(store, put(b"%d" % n)) for n in range(20)]
-        theirs = answers.get(timeout=20)
+        theirs = answers.get(timeout=300)
         child.join()
         assert sorted(ours + theirs) == list(range(2, 42))
 
