@@ -54,8 +54,8 @@ from typing import Any
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
+from rome.compiled.bind.from_clause import BindContext
 from rome.compiled.bind.queries import bind_query
-from rome.compiled.bind.scope import BindContext
 from rome.compiled.codegen.program import GeneratedFunction, Row, function_of
 from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import CompoundSelect, Query

@@ -10,6 +10,9 @@ import apsw
 
 from rome import errors
 
+SQLITE_ERRORS = (apsw.Error, TypeError, OverflowError, UnicodeEncodeError)
+"""The exceptions of apsw's methods."""
+
 _TRANSLATIONS: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
     (apsw.ConstraintError, errors.IntegrityError),
     (apsw.MismatchError, errors.IntegrityError),
@@ -56,5 +59,5 @@ def translated() -> Iterator[None]:
         yield
     except errors.Error:
         raise
-    except (apsw.Error, TypeError, OverflowError, UnicodeEncodeError) as error:
+    except SQLITE_ERRORS as error:
         raise translate(error) from error

@@ -37,7 +37,7 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
 from rome.sql.syntax.tokens import quoted
-from rome.sqlite.errors import translated
+from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
 from rome.values import SqlValue
 
@@ -287,18 +287,22 @@ class Workspace:
         before = self._total_before_statement = self.sqlite.total_changes()
         compared = self._rows_to_compare() if record and self._compared_tables else ()
         try:
-            with translated():
-                description = self._descriptions.get(sql)
-                if description is None:
-                    result = self._run_first_time(sql, parameters, before)
-                else:
-                    rows = self._cursor.execute(sql, parameters).fetchall()
-                    result = Result(rows, description or None, *self._counts(before))
-                for table, old_rows in compared:
-                    self._record_differences(table, old_rows)
-        except IntegrityError:
+            description = self._descriptions.get(sql)
+            if description is None:
+                result = self._run_first_time(sql, parameters, before)
+            else:
+                rows = self._cursor.execute(sql, parameters).fetchall()
+                result = Result(rows, description or None, *self._counts(before))
+            for table, old_rows in compared:
+                self._record_differences(table, old_rows)
+        except IntegrityError:  # of ROME's own, raised by a function
             self.last_changes = self.sqlite.changes()
             raise
+        except SQLITE_ERRORS as error:
+            translated = translate(error)
+            if isinstance(translated, IntegrityError):
+                self.last_changes = self.sqlite.changes()
+            raise translated from error
         finally:
             self.last_rowid = self.sqlite.last_insert_rowid()
         return result
@@ -346,8 +350,10 @@ class Workspace:
         cursor.exec_trace = stop
         self.sqlite.authorizer = authorizer
         try:
-            with translated(), suppress(apsw.ExecTraceAbort):
+            with suppress(apsw.ExecTraceAbort):
                 cursor.execute(sql, parameters, can_cache=False)
+        except SQLITE_ERRORS as error:
+            raise translate(error) from error
         finally:
             self.sqlite.authorizer = None
         return _description(seen)

@@ -30,6 +30,7 @@ from rome.compiled.bind.checks import (
     placeholder_of,
     plus_mark,
 )
+from rome.compiled.bind.from_clause import BindContext, BindScope
 from rome.compiled.bind.functions import SCALAR_FUNCTIONS, FunctionBinder
 from rome.compiled.ir import (
     NULL,
@@ -87,6 +88,11 @@ _CASTS = {
 
 class ExpressionBinder(FunctionBinder):
     """Binds the expressions of one SELECT."""
+
+    def __init__(self, context: BindContext, scope: BindScope) -> None:
+        self.context = context
+        self.scope = scope
+        self.found_aggregate = False
 
     def bind(self, node: exp.Expr) -> BoundExpr:
         """Return the bound expression of a node. Raise UnsupportedConstruct."""

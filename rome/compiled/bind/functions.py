@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from rome.compiled.bind.checks import allow_only, check_collations, collates_inside, described
-from rome.compiled.bind.scope import BindContext, BindScope
+from rome.compiled.bind.from_clause import BindContext, BindScope
 from rome.compiled.ir import NO_IDS, Aggregate, BoundExpr, Call, Constant
 from rome.fallback import UnsupportedConstruct
 
@@ -70,11 +70,10 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
 class FunctionBinder:
     """Binds the function calls of one SELECT; a subclass binds all other expressions."""
 
-    def __init__(self, context: BindContext, scope: BindScope) -> None:
-        self.context = context
-        self.scope = scope
-        self.found_aggregate = False
-        """Whether an aggregate was among the expressions bound so far."""
+    context: BindContext
+    scope: BindScope
+    found_aggregate: bool
+    """Whether an aggregate was among the expressions bound so far."""
 
     def bind(self, node: exp.Expr) -> BoundExpr:
         """Return the bound expression of a node. Raise UnsupportedConstruct."""

@@ -23,8 +23,7 @@ from sqlglot import exp
 
 from rome.compiled.bind.checks import allow_only, check_collations
 from rome.compiled.bind.expressions import ExpressionBinder
-from rome.compiled.bind.from_clause import FromBinder
-from rome.compiled.bind.scope import BindContext, BindScope, Cte
+from rome.compiled.bind.from_clause import BindContext, BindScope, Cte, FromBinder
 from rome.compiled.ir import (
     NO_IDS,
     Aggregate,
@@ -100,7 +99,7 @@ class _SelectBinder:
 
     def bind(self) -> Select:
         node = self.node
-        clause = FromBinder(self.context, self.scope, self.expressions).bind(node)
+        clause = FromBinder(self.context, self.scope, self.expressions.conjuncts).bind(node)
         self.scope.unbound_aliases = frozenset(
             [one.alias.lower() for one in node.expressions if isinstance(one, exp.Alias)]
         )
