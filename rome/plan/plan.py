@@ -1,4 +1,4 @@
-"""The plan of a statement: how it is run under one catalog. Immutable, without values, shared between connections."""
+"""Plans: how a statement is run under one catalog. Immutable, without values, shared between connections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rome.sql.syntax.statement import Statement
 
 @dataclass(frozen=True)
 class Plan:
-    """How one statement is run under one catalog.
+    """The plan of a statement under one catalog.
 
     `sql`: the text for the workspace, in which an INSERT calls the sequence. `mentioned`: the names in the text.
     `reads`: what is fetched. `compiled`: the compiled evaluator, or the reason why there is none. `description`:
@@ -44,7 +44,7 @@ class Plan:
 
     @cached_property
     def point_step(self) -> Step | None:
-        """The only step of a compiled statement that is a point lookup; None for any other statement."""
+        """Return the only step of a compiled statement that is a point lookup; None for any other statement."""
         reads = self.reads
         is_simple = len(reads.steps) == 1 and not (reads.full_scans or reads.count_step or reads.topn)
         if not is_simple or not isinstance(self.compiled, Compiled):
@@ -54,7 +54,7 @@ class Plan:
 
     @cached_property
     def tables(self) -> tuple[Table, ...]:
-        """The tables that the statement reads, each once."""
+        """Return the tables that the statement reads, each once."""
         found = {table.id: table for table in self.reads.full_scans}
         found.update((step.table.id, step.table) for step in self.reads.steps)
         return tuple(found.values())

@@ -35,14 +35,13 @@ class _Entry:
     __slots__ = ("basis", "is_used", "plan")
 
     def __init__(self, plan: Plan) -> None:
-        assert plan.reads.basis is not None
         self.plan = plan
         self.basis = plan.reads.basis
         self.is_used = False
 
 
 class PlanCache:
-    """The plans of a database, shared by its connections.
+    """Caches the plans of a database for all its connections.
 
     `hits` and `misses` count how often a plan was found; a count may get lost between threads, since plans are found
     without a lock. Eviction is *second chance*: the oldest plan goes that was not used since it was passed last.
@@ -82,7 +81,7 @@ class PlanCache:
 
 
 class DefinitionCache(Generic[T]):
-    """What was made of texts under definitions, of all databases of this process; the least recently used go first."""
+    """Caches what was made of texts under definitions, for all databases of this process (least recently used)."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, list[tuple[Definitions, T]]] = OrderedDict()

@@ -126,7 +126,7 @@ _CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
 
 @dataclass
 class _Accesses:
-    """What SQLite's authorizer reports that a statement reads.
+    """Collects the tables that a statement reads, as SQLite's authorizer reports them.
 
     `direct`: the names of tables that the text itself reads. `indirect`: those that views and triggers read.
     """
@@ -194,7 +194,7 @@ def _obstacle(
 
 @dataclass(frozen=True)
 class _TextShape:
-    """What a normalized text determines, whatever its IN lists hold: its analysis and its compiled functions.
+    """The analysis and the compiled functions of a normalized text, which hold whatever its IN lists contain.
 
     `block`: the function of the subquery that the analysis found a Top-N for, if it is not the statement itself.
     """

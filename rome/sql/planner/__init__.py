@@ -1,1 +1,1 @@
-"""Planning of reads: access paths, the order of fetches, Top-N, and the binding of values."""
+"""The planner of reads: access paths, the order of fetches, counts, Top-N, and requests for values (`bind`)."""

@@ -22,12 +22,12 @@ from rome.catalog.model import Column, Index
 from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, WithoutAffinity, may_match_null
 
 Rank = tuple[bool, bool, float, bool]
-"""Whether rows are got by their keys; whether keys are unique; the number of terms; whether it is the row key."""
+"""(rows are got by their keys, keys are unique, number of terms, it is the row key): the greatest is the best."""
 
 
 @dataclass(frozen=True, slots=True)
 class EqualTerm:
-    """The column has one of the values of the sources; no value at all, if there are none.
+    """A term `column = source`, or `column IN (sources)`; with no sources, nothing matches.
 
     `is_null_equal`: NULL matches NULL, as with IS. Otherwise a source that is NULL matches nothing.
     """
@@ -38,12 +38,12 @@ class EqualTerm:
 
     @property
     def source_refs(self) -> tuple[int, ...]:
-        """The table references that the values come from."""
+        """Return the table references that the values come from."""
         return tuple(source.table_ref for source in self.sources if isinstance(source, FromColumn))
 
     @property
     def is_constant(self) -> bool:
-        """Whether the column has the same value in all rows of the path."""
+        """Return True if the column has the same value in all rows of the path."""
         return len(self.sources) == 1 and not may_match_null(self.sources[0])
 
     def __str__(self) -> str:
@@ -68,7 +68,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class RangeTerm:
-    """The column's value is in a range that has bounds at both ends or one; without bounds, it is not NULL."""
+    """A term `column > lower AND column < upper`, or with one bound; without any, `column IS NOT NULL`."""
 
     column: Column
     lower: Bound | None = None
@@ -76,7 +76,7 @@ class RangeTerm:
 
     @property
     def rejects_null(self) -> bool:
-        """Whether the term is certainly not true of NULL."""
+        """Return True if the term is certainly not true of NULL."""
         bounds = [bound for bound in (self.lower, self.upper) if bound is not None]
         return not bounds or not all(may_match_null(bound.source) for bound in bounds)
 
@@ -90,7 +90,7 @@ class RangeTerm:
 
 @dataclass(frozen=True, slots=True)
 class PrefixTerm:
-    """The column, of TEXT affinity, begins with the literal prefix of a LIKE or GLOB pattern."""
+    """A term `column LIKE pattern` or GLOB: a TEXT column begins with the literal prefix of the pattern."""
 
     column: Column
     pattern: Pattern
@@ -107,12 +107,12 @@ class FullScan:
 
     @property
     def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must be fetched before: none."""
+        """Return the table references whose rows must be fetched before: none."""
         return frozenset()
 
     @property
     def rank(self) -> Rank:
-        """The rank of the path among those of the same cost; the greatest is the best."""
+        """Return the rank of the path among those of the same cost."""
         return False, False, 0.0, False
 
     def describe(self, table: str) -> str:
@@ -125,7 +125,7 @@ class FullScan:
 
 @dataclass(frozen=True, slots=True)
 class KeyPath:
-    """The rows in some ranges of the row key, or of an index.
+    """A lookup or range scan by the row key, or by an index.
 
     `index`: None for the row key. `equal`: terms on the first columns of the key, in their order. `range_term`: a term
     on the column after these. `is_get`: all columns of the row key have an equal term, so rows are got by their keys.
@@ -143,12 +143,12 @@ class KeyPath:
 
     @property
     def rank(self) -> Rank:
-        """The rank of the path among those of the same cost; the greatest is the best."""
+        """Return the rank of the path among those of the same cost."""
         return self.is_get, self.is_unique, len(self.equal) + (0.5 if self.range_term else 0), self.index is None
 
     @property
     def terms(self) -> str:
-        """The terms, as a condition in SQL."""
+        """Return the terms as a condition in SQL."""
         return " AND ".join(str(term) for term in (*self.equal, self.range_term) if term is not None)
 
     def describe(self, table: str) -> str:
@@ -166,34 +166,34 @@ class KeyPath:
 
 @dataclass(frozen=True, slots=True)
 class UnionPath:
-    """The rows that at least one of several paths leads to: the alternatives of an OR."""
+    """A union of paths, one for each alternative of an OR."""
 
     table: str
     paths: tuple[KeyPath, ...]
 
     @property
     def index(self) -> Index | None:
-        """The index of all paths, if they use the same one; None for the row key."""
+        """Return the index of the paths, if they use the same one; None for the row key."""
         return self.paths[0].index
 
     @property
     def uses_one_index(self) -> bool:
-        """Whether all paths use the same index, or all the row key."""
+        """Return True if all paths use the same index, or all the row key."""
         return all(path.index == self.index for path in self.paths)
 
     @property
     def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must be fetched before the keys are known."""
+        """Return the table references whose rows must be fetched before the keys are known."""
         return frozenset().union(*(path.depends_on for path in self.paths))
 
     @property
     def rank(self) -> Rank:
-        """The rank of the path among those of the same cost: that of its worst part."""
+        """Return the rank of the path among those of the same cost: that of its worst part."""
         return min(path.rank for path in self.paths)
 
     @property
     def terms(self) -> str:
-        """The terms, as a condition in SQL."""
+        """Return the terms as a condition in SQL."""
         return " OR ".join(path.terms for path in self.paths)
 
     def describe(self, table: str) -> str:

@@ -68,7 +68,7 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     max_batch = (_cost(plan.rounds) - fixed - ROUND_ROWS * len(rounds)) / per_row
     if max_batch <= batch:
         return plan
-    reads = ReadPlan(rounds=rounds, basis=plan.basis)
+    reads = ReadPlan(plan.basis, rounds=rounds)
     default = min(selectivity, _SELECTIVITY)
     return replace(
         plan, topn=TopNPlan(reads, steps[0], limit, source.is_whole_statement, source.filter_id, default, max_batch)

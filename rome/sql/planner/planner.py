@@ -64,7 +64,7 @@ def plan_reads(
         topn=replace(topn, relation=topn.relation.with_lists(lists, catalog)) if topn else None,
         statistics=basis,
     )
-    plan = ReadPlan(parsed=analysis.parsed, full_scans=tuple(full_scans), basis=basis)
+    plan = ReadPlan(basis, analysis.parsed, full_scans=tuple(full_scans))
     for step in STEPS:
         plan = step(plan, given)
     return plan

@@ -1,4 +1,4 @@
-"""The plan of a statement's reads: which rows are fetched, by which access path, and in which round.
+"""Read plans: which rows of which tables a statement fetches, by which access path, and in which round.
 
 It is made once for a text and a catalog, is shared between executions, and holds no values. Its text is what the golden
 tests show, and EXPLAIN with the estimated numbers of rows:
@@ -27,46 +27,41 @@ Rounds = tuple[tuple[Step, ...], ...]
 
 @dataclass(frozen=True)
 class ReadPlan:
-    """What a statement reads.
+    """The read plan of a statement.
 
-    `parsed`: the text was understood. If not, the plan is empty, and all tables that SQLite touches must be read.
-    `rounds`: a step depends on the rows of steps in earlier rounds only. `full_scans`: tables to be read whole because
-    no step covers them: those that views and triggers use, or a syntax that is not analyzed. They belong to round 1.
-    `count_step`: the statement counts this step's rows, so that the store may count them and nothing is fetched.
-    `topn`: another plan of the same rows, which fetches only as many as LIMIT needs.
-    `basis`: the statistics that the plan was chosen by.
+    `basis`: the statistics that the plan was chosen by. `parsed`: the text was understood. If not, the plan is empty,
+    and all tables that SQLite touches must be read. `rounds`: a step depends on the rows of steps in earlier rounds
+    only. `full_scans`: tables to be read whole because no step covers them: those that views and triggers use, or a
+    syntax that is not analyzed. They belong to round 1. `count_step`: the statement counts this step's rows, so that
+    the store may count them and nothing is fetched. `topn`: another plan of the same rows, which fetches only as many
+    as LIMIT needs.
     """
 
+    basis: Basis = field(compare=False, repr=False)
     parsed: bool = True
     rounds: Rounds = ()
     full_scans: tuple[Table, ...] = ()
     count_step: Step | None = None
     topn: TopNPlan | None = None
-    basis: Basis | None = field(default=None, compare=False, repr=False)
-
-    @property
-    def is_outdated(self) -> bool:
-        """Whether the statistics have changed so much that another plan may be better."""
-        return self.basis is not None and self.basis.is_outdated()
 
     def under(self, statistics: Statistics) -> ReadPlan | None:
         """Return the same plan based on another database's statistics; None if these may lead to another plan."""
-        basis = self.basis.under(statistics) if self.basis is not None else None
+        basis = self.basis.under(statistics)
         return None if basis is None else replace(self, basis=basis)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """All steps, in the order of their rounds."""
+        """Return all steps, in the order of their rounds."""
         return tuple(step for steps in self.rounds for step in steps)
 
     @cached_property
     def by_table_ref(self) -> dict[int, Step]:
-        """The steps by the numbers of their table references, in ascending order."""
+        """Return the steps by the numbers of their table references, in ascending order."""
         return {step.table_ref: step for step in sorted(self.steps, key=lambda step: step.table_ref)}
 
     @cached_property
     def backward(self) -> frozenset[int]:
-        """The table references whose rows are read backward, in descending order of their keys.
+        """Return the table references whose rows are read backward, in descending order of their keys.
 
         The evaluators get these rows in that order, so that rows which ORDER BY does not distinguish come in the same
         order whichever page is asked for.
@@ -88,7 +83,7 @@ class ReadPlan:
 
     @property
     def other_scans(self) -> list[FullScan]:
-        """The full scans that are not steps as well."""
+        """Return the full scans that are not steps as well."""
         scanned = {step.table.id for step in self.steps if isinstance(step.path, FullScan)}
         return [FullScan(table.name) for table in self.full_scans if table.id not in scanned]
 
@@ -115,7 +110,7 @@ class TopNPlan:
 
 @dataclass(frozen=True)
 class PlannerInput:
-    """What the planner's steps know of a statement: its analysis, with the IN lists filled in.
+    """The input of the planner's steps: the analysis of a statement with its IN lists filled in, and statistics.
 
     `relations`: the table references and their predicates. `scanned`: the lower-case names of tables that are read
     whole anyway. `counted`: the table reference whose rows the statement counts. `topn`: the table reference in whose

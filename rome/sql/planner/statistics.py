@@ -36,7 +36,7 @@ _FEW = 64.0
 
 
 class Statistics:
-    """What is known of the tables of a database. Threads may use it at once: a lost note does no harm."""
+    """The statistics of a database. Not locked: if threads write at once and a number gets lost, it does no harm."""
 
     def __init__(self) -> None:
         self.changes = 0

@@ -37,22 +37,22 @@ class Step:
 
     @cached_property
     def depends_on(self) -> frozenset[int]:
-        """The table references whose rows must have been fetched before."""
+        """Return the table references whose rows must be fetched before."""
         return self.path.depends_on
 
     @cached_property
     def point_lookup(self) -> PointLookup | None:
-        """The request of a point lookup; None if the step is not one."""
+        """Return the point lookup that the step is; None if it is not one."""
         return None if self.limit else point_lookup(self.table, self.path)
 
     @cached_property
     def is_get(self) -> bool:
-        """Whether the step gets rows by their whole keys."""
+        """Return True if the step gets rows by their whole keys."""
         return isinstance(self.path, KeyPath) and self.path.is_get
 
     @property
     def table_name(self) -> str:
-        """The table's name, with the alias where the statement gives it one: `nodes AS child`."""
+        """Return the table's name, with the alias where the statement gives it one: `nodes AS child`."""
         name = self.table.name
         return f"{name} AS {self.alias}" if self.alias and self.alias != name.lower() else name
 
