@@ -44,14 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[RedisServer]:
-    """A Valkey server of this run, or the one that ROME_TEST_REDIS_URL names. Its databases are the test's to name."""
+    """A temporary Valkey server, or the one that ROME_TEST_REDIS_URL names. Tests choose the names of databases."""
     with valkey_server() as server:
         yield server
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database of this test's own, once on each store."""
+    """The URL of a database for this test, on each store."""
     name = f"test{next(_NUMBER)}"
     if request.param == "memory":
         address = f"rome+memory:///{name}"

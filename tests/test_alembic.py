@@ -40,7 +40,7 @@ def engine():
 
 @pytest.fixture
 def family(engine):
-    """A parent table with everything that must survive a change of it, and a child."""
+    """A parent table with everything that a rebuild must keep, and a child table."""
     with engine.begin() as connection:
         for sql in (
             PARENT,
@@ -86,7 +86,7 @@ def test_alembic_finds_the_implementation(engine):
         "import rome.integrations.alembic, alembic, sqlalchemy; e = sqlalchemy.create_engine('rome+memory://')",
     ],
 )
-def test_whatever_is_imported_first(imports):
+def test_any_import_order(imports):
     program = f"""{imports}
 from alembic.migration import MigrationContext
 with e.connect() as connection:
@@ -129,7 +129,7 @@ def test_a_migration_that_fails_leaves_nothing(engine):
 
 
 @needs_sqlalchemy_2  # 1.4 writes an expression as a default without the parentheses that SQLite needs
-def test_alter_column_keeps_all_that_belongs_to_the_table(family):
+def test_alter_column_keeps_indexes_triggers_views_and_children(family):
     migrate(
         family,
         lambda op: op.alter_column(
@@ -148,7 +148,7 @@ def test_alter_column_keeps_all_that_belongs_to_the_table(family):
         connection.exec_driver_sql("UPDATE parent SET d = 'new' WHERE id = 2")
         connection.exec_driver_sql("INSERT INTO parent (b) VALUES (3)")
         connection.exec_driver_sql("DELETE FROM parent WHERE id = 1")
-    assert rows(family, "SELECT * FROM log") == [("new",), ("new",)]  # also when SET NULL changed the row
+    assert rows(family, "SELECT * FROM log") == [("new",), ("new",)]  # SET NULL fired the trigger, too
     assert rows(family, "SELECT id, d, boss FROM parent") == [(2, "new", None), (3, 2, None)]
     assert rows(family, "SELECT p FROM child") == [(2,)]
     with pytest.raises(sa.exc.IntegrityError, match="NOT NULL"), family.begin() as connection:
@@ -157,7 +157,7 @@ def test_alter_column_keeps_all_that_belongs_to_the_table(family):
         connection.exec_driver_sql("UPDATE parent SET b = 0")
 
 
-def test_alter_column_takes_back(family):
+def test_alter_column_removes_default_and_not_null(family):
     migrate(family, lambda op: op.alter_column("parent", "a", nullable=False, server_default=None))
     assert "DEFAULT" not in definition(family)
     migrate(family, lambda op: op.alter_column("parent", "a", nullable=True, server_default="it's"))
@@ -165,7 +165,7 @@ def test_alter_column_takes_back(family):
     assert sa.inspect(family).get_columns("parent")[1]["default"] == "'it''s'"
 
 
-def test_what_rows_do_not_meet_is_refused_and_nothing_is_changed(family):
+def test_a_constraint_that_rows_violate_changes_nothing(family):
     before = definition(family)
     migrate(
         family,
@@ -183,7 +183,7 @@ def test_what_rows_do_not_meet_is_refused_and_nothing_is_changed(family):
     assert rows(family, "SELECT id FROM parent") == [(1,), (2,)]
 
 
-def test_constraints_come_and_go(family):
+def test_constraints_are_added_and_dropped(family):
     migrate(
         family,
         lambda op: op.drop_constraint("uq_b", "parent"),
@@ -209,7 +209,7 @@ def test_constraints_come_and_go(family):
         migrate(family, lambda op: op.alter_column("nowhere", "z", nullable=False))
 
 
-def test_a_foreign_key_that_rows_violate_is_refused(family):
+def test_a_foreign_key_that_rows_violate_changes_nothing(family):
     migrate(family, lambda op: op.create_table("aunt", sa.Column("id", sa.Integer, primary_key=True)))
     before = definition(family)
     with pytest.raises(sa.exc.IntegrityError, match="FOREIGN KEY"):
@@ -225,14 +225,14 @@ def test_add_column_with_constraints(family):
     assert {key["constrained_columns"][0] for key in sa.inspect(family).get_foreign_keys("child")} == {"p", "other"}
 
 
-def test_batch_mode_makes_the_table_anew(family):
+def test_batch_mode_rebuilds_the_table(family):
     def change(op):
         with op.batch_alter_table("parent") as batch:
             batch.alter_column("a", type_=sa.Integer, nullable=False)
             batch.create_unique_constraint("uq_a", ["a"])
             batch.drop_constraint("uq_b")
 
-    # Batch mode is SQLite's: it can't copy a generated column, nor make a table anew that a view mentions.
+    # Batch mode works as on SQLite: it can't copy a generated column or rebuild a table that a view references.
     migrate(family, lambda op: op.execute("DROP VIEW v"), lambda op: op.drop_column("parent", "c"), change)
     inspector = sa.inspect(family)
     assert [column["name"] for column in inspector.get_columns("parent") if not column["nullable"]] == ["a"]
@@ -242,7 +242,7 @@ def test_batch_mode_makes_the_table_anew(family):
 
 
 @needs_sqlalchemy_2  # for Connection.commit
-def test_a_row_written_meanwhile_is_not_lost():
+def test_a_row_written_during_a_migration_is_not_lost():
     url = "rome+memory:///migrated"
     engine = sa.create_engine(url)
     migrate(
@@ -280,7 +280,7 @@ def test_a_row_written_meanwhile_is_not_lost():
            STRICT, WITHOUT ROWID""",
     ],
 )
-def test_a_definition_taken_apart_and_put_together_is_the_same(sql):
+def test_parsed_table_definitions_are_written_back_unchanged(sql):
     def described(text):
         with sqlite3.connect(":memory:") as connection:
             connection.execute(text)

@@ -1,4 +1,4 @@
-"""The demonstration runs from a shell on every store, and on another database unmodified."""
+"""The demonstration runs from a shell on every store, and unmodified on another database."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ def run_demo(*arguments):
 
 
 def shown(output):
-    """What each step shows below its heading, whatever it took."""
+    """Return the results of the steps, without their costs."""
     return re.sub(r"statements: .*", "", output.partition("Cost of each step")[0]).split("\n", 1)[1]
 
 
@@ -32,7 +32,7 @@ def on_sqlite():
 
 
 @pytest.mark.parametrize("store", ["memory", pytest.param("redis", marks=pytest.mark.server)])
-def test_shows_on_rome_what_it_shows_on_sqlite(store, on_sqlite):
+def test_results_on_rome_equal_those_on_sqlite(store, on_sqlite):
     result = run_demo("--store", store)
     assert result.returncode == 0, result.stderr
     assert shown(result.stdout).startswith(on_sqlite.rstrip())
@@ -42,7 +42,7 @@ def test_shows_on_rome_what_it_shows_on_sqlite(store, on_sqlite):
 
 
 @pytest.mark.slow
-def test_never_drops_a_table_unasked(tmp_path):
+def test_tables_are_dropped_only_with_fresh(tmp_path):
     url = f"sqlite:///{tmp_path}/demo.db"
     assert run_demo("--url", url).returncode == 0
     again = run_demo("--url", url)

@@ -35,7 +35,7 @@ def ddl(table):
 # ── databases and connections ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_engine_without_a_name_has_a_database_of_its_own(engine, items):
+def test_a_url_without_a_name_is_a_private_database(engine, items):
     with engine.begin() as first, engine.connect() as second:
         first.execute(items.insert(), {"name": "a"})
         first.commit()
@@ -43,7 +43,7 @@ def test_every_engine_without_a_name_has_a_database_of_its_own(engine, items):
     assert not sa.inspect(sa.create_engine("rome+memory://")).has_table("items")
 
 
-def test_a_database_without_a_name_is_shared_by_threads(engine, items):
+def test_a_private_database_is_shared_by_threads(engine, items):
     def add():
         with engine.begin() as connection:
             connection.execute(items.insert(), {"name": threading.current_thread().name})
@@ -57,7 +57,7 @@ def test_a_database_without_a_name_is_shared_by_threads(engine, items):
         assert set(connection.scalars(sa.select(items.c.name))) == {"t0", "t1", "t2"}
 
 
-def test_a_database_without_a_name_is_dropped_after_its_engine(monkeypatch):
+def test_a_private_database_is_dropped_after_its_engine(monkeypatch):
     gc.collect()
     sa.create_engine("rome+memory://").connect().close()
     dropped = []
@@ -68,7 +68,7 @@ def test_a_database_without_a_name_is_dropped_after_its_engine(monkeypatch):
     assert dropped[0].startswith("rome+memory:///private-")
 
 
-def test_a_name_is_one_database_for_all_engines():
+def test_a_named_database_is_shared_by_engines():
     one, other = (sa.create_engine("rome+memory:///test_dialect") for _ in range(2))
     with one.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE t (id INTEGER PRIMARY KEY)")
@@ -76,12 +76,12 @@ def test_a_name_is_one_database_for_all_engines():
     rome.drop_database("rome+memory:///test_dialect")
 
 
-def test_an_unknown_option_is_named():
+def test_an_unknown_option_is_named_in_the_error():
     with pytest.raises(sa.exc.InterfaceError, match="colour"):
         sa.create_engine("rome+memory:///test_dialect?colour=red").connect()
 
 
-def test_pre_ping_asks_the_store_nothing(engine, items):
+def test_pre_ping_makes_no_round_trip(engine, items):
     engine = sa.create_engine(engine.url.set(database="test_ping"), pool_pre_ping=True)
     engine.connect().close()
     with engine.connect() as connection:
@@ -152,7 +152,7 @@ class WrappedBig(sa.TypeDecorator):
 
 
 @pytest.mark.parametrize("type_", [sa.BigInteger, sa.SmallInteger, WrappedBig, sa.Integer])
-def test_generated_keys_are_integers_of_sqlite(engine, type_):
+def test_generated_keys_are_integers(engine, type_):
     table = sa.Table("t", sa.MetaData(), sa.Column("id", type_, primary_key=True), sa.Column("name", sa.Text))
     table.create(engine)
     with engine.begin() as connection:
@@ -174,7 +174,7 @@ def test_other_keys_keep_their_type():
 
 
 class Shout(sa.TypeDecorator):
-    """Text in capitals: shows whether values pass through a variant."""
+    """Convert text to capitals, to show that values pass through a variant."""
 
     impl = sa.Text
     cache_ok = True
@@ -183,12 +183,12 @@ class Shout(sa.TypeDecorator):
         return value.upper()
 
 
-def test_variants_for_sqlite_hold():
+def test_variants_for_sqlite_apply():
     table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.String(5).with_variant(sa.CHAR(9), "sqlite")))
     assert "a CHAR(9)" in ddl(table)
 
 
-def test_a_variant_for_rome_comes_first():
+def test_a_variant_for_rome_takes_precedence():
     type_ = sa.String(5).with_variant(sa.CHAR(9), "sqlite").with_variant(sa.CHAR(7), "rome")
     assert "a CHAR(7)" in ddl(sa.Table("t", sa.MetaData(), sa.Column("a", type_)))
 
@@ -211,7 +211,7 @@ def test_a_variant_is_adapted_as_sqlites(engine):
         assert connection.scalar(sa.select(table.c.a)) == {"b": [1, None]}
 
 
-def test_sqlite_arguments_hold_and_rome_arguments_are_refused(engine):
+def test_sqlite_arguments_apply_and_rome_arguments_raise(engine):
     table = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer))
     sa.Index("ix", table.c.a, unique=True, sqlite_where=table.c.a > 0)
     table.metadata.create_all(engine)
@@ -238,7 +238,7 @@ def test_insert_on_conflict(engine, items):
         assert connection.execute(sa.select(items.c.name).order_by(items.c.id)).all() == [("c",), ("b",)]
 
 
-def test_an_upsert_prints_itself(items):
+def test_an_upsert_prints_its_sql(items):
     assert "ON CONFLICT DO NOTHING" in str(insert(items).on_conflict_do_nothing())
 
 

@@ -1,4 +1,4 @@
-"""ROME's errors as services that use oslo.db see them."""
+"""oslo.db's exceptions, retry decorators, enginefacade and provisioning on ROME."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def engine():
     engine.dispose()
 
 
-def test_a_taken_key_names_its_columns(engine):
+def test_a_duplicate_key_names_its_columns(engine):
     with pytest.raises(exception.DBDuplicateEntry) as caught, engine.begin() as connection:
         connection.execute(PARENT.insert(), [{"a": "1", "b": "2"}] * 2)
     assert caught.value.columns == ["a", "b"]
@@ -55,7 +55,7 @@ def test_a_taken_key_names_its_columns(engine):
     [CHILD.insert().values(parent_id=7), CHILD.update().values(parent_id=7), PARENT.delete()],
     ids=["insert", "update", "delete"],
 )
-def test_a_missing_parent_is_told_by_the_key_of_the_child(engine, change):
+def test_a_foreign_key_violation_names_the_childs_key(engine, change):
     with engine.begin() as connection:
         connection.execute(PARENT.insert(), {"id": 1})
         connection.execute(CHILD.insert(), {"id": 1, "parent_id": 1})
@@ -92,7 +92,7 @@ def test_a_conflict_is_a_deadlock_to_retry_decorators(engine):
         (StoreUnavailable("no answer from localhost:6379"), exception.DBConnectionError),
     ],
 )
-def test_what_passes_by_itself(engine, monkeypatch, raised, seen):
+def test_retryable_errors(engine, monkeypatch, raised, seen):
     def fail(*_):
         raise raised
 
@@ -190,7 +190,7 @@ def test_a_missing_constraint_is_named(engine):
     assert (caught.value.table, caught.value.constraint) == ("parent", "nowhere")
 
 
-def test_a_taken_key_of_an_index_on_an_expression(engine):
+def test_a_duplicate_key_of_an_index_on_an_expression(engine):
     with engine.connect() as connection:
         connection.exec_driver_sql("CREATE UNIQUE INDEX lowered ON parent (lower(a))")
         with pytest.raises(exception.DBDuplicateEntry) as caught:
@@ -212,7 +212,7 @@ def get_regexp_ops(connection):
 """
 
 
-def test_nova_filters_by_regular_expressions_too(tmp_path):
+def test_nova_filters_by_regular_expressions(tmp_path):
     package = tmp_path / "nova" / "db"
     package.mkdir(parents=True)
     package.joinpath("utils.py").write_text(NOVA)
@@ -228,7 +228,7 @@ for url in ("rome+memory:///app", "mysql://", "other://"):
     assert ran.stdout == "REGEXP REGEXP LIKE "
 
 
-def test_a_store_that_is_down_at_start_is_tried_as_often_as_the_options_say(caplog):
+def test_max_retries_if_the_store_is_down_at_start(caplog):
     url = "rome+redis://127.0.0.1:1/nowhere"
     with pytest.raises(exception.DBConnectionError, match=r"127\.0\.0\.1:1"):
         engines.create_engine(url, max_retries=2, retry_interval=0)

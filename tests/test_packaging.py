@@ -1,4 +1,4 @@
-"""What setup.cfg declares exists."""
+"""The entry points and packages of setup.cfg."""
 
 from configparser import ConfigParser
 from importlib import import_module
@@ -19,12 +19,12 @@ def entry_points():
 
 
 @pytest.mark.parametrize("target", list(entry_points()))
-def test_entry_point_leads_to_something_that_exists(target):
+def test_entry_points_exist(target):
     module, _, name = target.partition(":")
     imported = import_module(module)
     assert not name or callable(getattr(imported, name))
 
 
-def test_every_package_can_be_found():
+def test_every_folder_is_a_package():
     folders = {path.parent for path in (ROOT / "rome").rglob("*.py")}
     assert not [folder for folder in folders if not (folder / "__init__.py").exists()]

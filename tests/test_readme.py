@@ -1,4 +1,4 @@
-"""Every Python example of the README runs."""
+"""The Python examples of the README run, and all pages are well-formed."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Round trips are the budget: what each kind of work costs, counted on the store."""
+"""The number of round trips of each workload, counted by the store."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Child(Base):
     name: Mapped[str] = mapped_column(String(50))
 
 
-class Work:
+class Workload:
     """A database with some rows, and a counter of round trips."""
 
     def __init__(self, url: str) -> None:
@@ -60,38 +60,38 @@ class Work:
 
 
 @pytest.fixture
-def work(url: str) -> Iterator[Work]:
-    work = Work(url)
-    yield work
-    work.engine.dispose()
+def workload(url: str) -> Iterator[Workload]:
+    workload = Workload(url)
+    yield workload
+    workload.engine.dispose()
 
 
-def test_get(work: Work) -> None:
-    with work as session:
+def test_get(workload: Workload) -> None:
+    with workload as session:
         assert session.get(Parent, 3) is not None
-    assert work.rounds == 1
+    assert workload.rounds == 1
 
 
-def test_unique_column(work: Work) -> None:
-    with work as session:
+def test_unique_column(workload: Workload) -> None:
+    with workload as session:
         assert session.scalars(select(Parent).where(Parent.name == "p7")).one().color == "red"
-    assert work.rounds == 1
+    assert workload.rounds == 1
 
 
-def test_index(work: Work) -> None:
-    with work as session:
+def test_index(workload: Workload) -> None:
+    with workload as session:
         assert len(session.scalars(select(Parent).where(Parent.color == "red")).all()) == 10
-    assert work.rounds == 1
+    assert workload.rounds == 1
 
 
-def test_a_list_without_values(work: Work) -> None:
-    """Services ask so for the children of no parents."""
-    with work as session:
+def test_a_list_without_values(workload: Workload) -> None:
+    """Services query the children of an empty list of parents."""
+    with workload as session:
         assert session.scalars(select(Parent).where(Parent.color.in_([]))).all() == []
         joined = select(Child).join(Parent).where(Parent.name.in_([]))
         assert session.scalars(joined).all() == []
-    assert work.rounds == 0
-    with work as session:
+    assert workload.rounds == 0
+    with workload as session:
         assert len(session.scalars(select(Parent).where(Parent.color.not_in([]))).all()) == 20
         pairs = tuple_(Parent.id, Parent.name)
         assert session.scalars(select(Parent).where(pairs.in_([]))).all() == []
@@ -99,60 +99,60 @@ def test_a_list_without_values(work: Work) -> None:
         assert session.scalars(select(Parent.id).where(or_(Parent.id == 3, Parent.color.in_([])))).all() == [3]
 
 
-def test_joined_collection(work: Work) -> None:
-    with work as session:
+def test_joined_collection(workload: Workload) -> None:
+    with workload as session:
         parent = session.get(Parent, 3, options=[joinedload(Parent.children)])
         assert parent is not None
         assert len(parent.children) == 3
-    assert work.rounds == 1
+    assert workload.rounds == 1
 
 
-def test_get_change_commit(work: Work) -> None:
-    with work as session:
+def test_get_change_commit(workload: Workload) -> None:
+    with workload as session:
         parent = session.get(Parent, 3)
         assert parent is not None
         parent.color = "green"
         session.commit()
-    assert work.rounds == 2
+    assert workload.rounds == 2
 
 
-def test_insert_with_unique_columns(work: Work) -> None:
-    with work as session:
+def test_insert_with_unique_columns(workload: Workload) -> None:
+    with workload as session:
         session.add(Parent(name="new"))
         session.commit()
-    assert work.rounds == 2
+    assert workload.rounds == 2
 
 
-def test_parent_and_children(work: Work) -> None:
-    with work as session:
+def test_parent_and_children(workload: Workload) -> None:
+    with workload as session:
         session.add(Parent(name="new", children=[Child(name="a"), Child(name="b")]))
         session.commit()
-    assert work.rounds == 2
+    assert workload.rounds == 2
 
 
-def test_bulk_update(work: Work) -> None:
-    with work as session:
+def test_bulk_update(workload: Workload) -> None:
+    with workload as session:
         session.execute(update(Parent).where(Parent.color == "red").values(color="pink"))
         session.commit()
-    assert work.rounds == 2
+    assert workload.rounds == 2
 
 
-def test_the_latest_of_each_group(work: Work) -> None:
-    """As nova finds the latest fault of each instance: what is found by the greatest ids was read for the groups."""
+def test_the_latest_of_each_group(workload: Workload) -> None:
+    """As Nova finds the latest fault of each instance: the rows of the greatest ids are fetched with the groups."""
     last = func.max(Child.id).label("id")
     latest = select(last).where(Child.parent_id.in_([3, 5])).group_by(Child.parent_id).subquery()
-    with work as session:
+    with workload as session:
         children = session.scalars(select(Child).join(latest, Child.id == latest.c.id)).all()
         assert [child.name for child in children] == ["child 2", "child 2"]
-    assert work.rounds == 1
+    assert workload.rounds == 1
 
 
-def test_a_union_and_its_collections(work: Work) -> None:
-    """As glance lists images: what belongs to the rows of a UNION is found by their keys."""
+def test_a_union_and_its_collections(workload: Workload) -> None:
+    """As Glance lists images: the collections of a UNION's rows are fetched by the rows' keys."""
     red, third = (select(Parent).where(each) for each in (Parent.color == "red", Parent.id == 3))
     either = aliased(Parent, union(red, third).subquery())
-    with work as session:
+    with workload as session:
         page = select(either).order_by(either.id).limit(4).options(joinedload(either.children))
         parents = session.scalars(page).unique().all()
         assert [(parent.id, len(parent.children)) for parent in parents] == [(2, 3), (3, 3), (4, 3), (6, 3)]
-    assert work.rounds == 2
+    assert workload.rounds == 2

@@ -1,4 +1,7 @@
-"""ROME is known to sqlalchemy-migrate. That runs on SQLAlchemy 1.4 only: `scripts/judge-server glance19` does it."""
+"""ROME registers with sqlalchemy-migrate.
+
+The package itself runs only on SQLAlchemy 1.4: `scripts/judge-server glance19` tests it.
+"""
 
 import sys
 from types import ModuleType
@@ -9,7 +12,7 @@ import sqlalchemy
 
 @pytest.fixture
 def dialects(monkeypatch):
-    """What sqlalchemy-migrate knows of databases, in a program that has loaded it."""
+    """The registry of sqlalchemy-migrate, in a program that has loaded it."""
     name = "migrate"
     parent = ModuleType(name)
     monkeypatch.setitem(sys.modules, name, parent)
@@ -24,6 +27,6 @@ def dialects(monkeypatch):
     return parent.DIALECTS
 
 
-def test_alter_table_is_sqlites(dialects):
+def test_alter_table_is_that_of_sqlite(dialects):
     sqlalchemy.create_engine("rome+memory://")
     assert dialects["rome"] is dialects["sqlite"]

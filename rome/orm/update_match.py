@@ -26,16 +26,14 @@ that is set on it becomes a condition of one UPDATE, so comparing and writing ar
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, inspect, or_, true, update
+from sqlalchemy import ColumnElement, Select, and_, inspect, or_, orm, true, update
 from sqlalchemy.exc import InvalidRequestError
 from sqlalchemy.orm import Mapper
 
-if TYPE_CHECKING:
-    from rome.orm.query import Query
-
 _T = TypeVar("_T", bound=Any)
+_Q = TypeVar("_Q", bound=orm.Query[Any])
 
 
 class CannotUpdate(InvalidRequestError):
@@ -51,15 +49,15 @@ class MultiRowsMatched(CannotUpdate):
 
 
 def update_on_match(
-    query: Query[_T],
+    query: _Q,
     specimen: _T,
     surrogate_key: str | Iterable[str],
     values: Mapping[str, Any] | None = None,
     *,
     attempts: int = 3,
     include_only: Collection[str] | None = None,
-    process_query: Callable[[Query[_T]], Query[_T]] | None = None,
-    handle_failure: Callable[[Query[_T]], bool | None] | None = None,
+    process_query: Callable[[_Q], _Q] | None = None,
+    handle_failure: Callable[[_Q], bool | None] | None = None,
 ) -> _T:
     """Set `values` in the one row that the query selects and that matches the specimen. Return its object.
 
@@ -124,7 +122,7 @@ def _expected(specimen: Any, keys: tuple[str, ...], include_only: Collection[str
     return {name: value for name, value in given.items() if name in compared}
 
 
-def _update(query: Query[_T], mapper: Mapper[_T], changes: dict[str, Any]) -> list[_T]:
+def _update(query: orm.Query[Any], mapper: Mapper[_T], changes: dict[str, Any]) -> list[_T]:
     """Run the UPDATE and return the objects of the rows that it changed."""
     selection = query.statement
     if not isinstance(selection, Select) or list(selection.get_final_froms()) != [mapper.local_table]:

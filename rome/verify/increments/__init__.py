@@ -8,6 +8,6 @@ increment must be in the final value, and no conflict may reach the application.
 
 from __future__ import annotations
 
-from rome.verify.increments.counter import Result, run_increments
+from rome.verify.increments.counter import IncrementCounts, run_increments
 
-__all__ = ["Result", "run_increments"]
+__all__ = ["IncrementCounts", "run_increments"]

@@ -27,7 +27,7 @@ class CounterRow(_Base):
     value: orm.Mapped[int]
 
 
-class Result(NamedTuple):
+class IncrementCounts(NamedTuple):
     """Increments requested, in the final value, attempted (with retries), and failed; replayed commits; seconds."""
 
     requested: int
@@ -38,7 +38,7 @@ class Result(NamedTuple):
     seconds: float
 
 
-def run_increments(url: str, processes: int, times: int, *, in_sql: bool = False) -> Result:
+def run_increments(url: str, processes: int, times: int, *, in_sql: bool = False) -> IncrementCounts:
     """Add 1 to a row `times` times in each of some processes, or threads if the store is in memory.
 
     With `in_sql`, use UPDATE … SET value = value + 1 instead of reading the value and writing it back.
@@ -54,7 +54,7 @@ def run_increments(url: str, processes: int, times: int, *, in_sql: bool = False
         seconds = time.monotonic() - begin
         with orm.Session(engine) as session:
             value = session.get_one(CounterRow, 1).value
-        return Result(processes * times, value, attempts, failed, replays, seconds)
+        return IncrementCounts(processes * times, value, attempts, failed, replays, seconds)
     finally:
         _Base.metadata.drop_all(engine)
         engine.dispose()
