@@ -1,32 +1,34 @@
-r"""Keys: tuples of SQL values as bytes that sort as SQLite sorts the values.
+r"""Order-preserving key encoding: tuples of SQL values as bytes that sort as SQLite sorts the values.
 
     code        element                                    the bytes after the code
     00          (reserved: terminators and markers)
     01          NULL, and NaN, which SQLite stores as NULL  none
     02          (reserved: AFTER_NULL)
-    0b          float below -2^63, and -infinity           image
+    0b          float less than -2^63, and -infinity       image
     0c .. 13    integer part negative, of 8 .. 1 bytes     one's complement of the magnitude, fraction
     14          integer part 0                             fraction
     15 .. 1c    integer part positive, of 1 .. 8 bytes     magnitude, fraction
     1d          float of 2^63 or more, and infinity        image
     20          text                                       UTF-8 with 00 → 00 ff, then 00
     30          blob                                       the bytes with 00 → 00 ff, then 00
-    ff          (reserved: no element and no key begins with it; the ends of ranges do)
+    ff          (reserved: no element and no key begins with it, but ends of ranges do)
 
     fraction    00 for an integer; 01 and the image for a float with a fraction
     image       the 8 bytes of an IEEE double, big-endian; sign bit flipped when positive, all bits when negative
 
-Why it sorts. An integer's code says how long its magnitude is, so a longer one sorts further from zero before any
-magnitude is compared. A float with a fraction stands directly behind its floor: it shares the floor's bytes up to the
-fraction, where 01 lies behind the integer's 00, and floats of one floor are in the order of their images. So 1 and 1.0
-are the same key (`decode` answers an integer), and no number is rounded on its way, however large. A terminator 00 is
-followed by an element code or by nothing, an escaped 00 by ff: a text sorts before every longer text it begins.
+Why it sorts. An integer's code gives the length of its magnitude, so a longer one sorts further from zero before any
+magnitude is compared. A float with a fraction sorts directly after its floor: both have the same bytes up to the
+fraction, where 01 sorts after the integer's 00, and floats of one floor are in the order of their images. So 1 and 1.0
+are the same key (`decode` returns an integer), and no number is rounded, however large it is. A terminator 00 is
+followed by an element code or by nothing, an escaped 00 by ff: a text sorts before every longer text that begins with
+it.
 
-No element's bytes begin another element's bytes, so a tuple can be cut into its elements, and all keys that begin with
-the elements of a prefix lie in [prefix, prefix_end(prefix)).
+No element's encoding is a prefix of another's, so a tuple can be split into its elements, and all keys that begin with
+the elements of a prefix are in [prefix, prefix_end(prefix)).
 
-An index entry is the encoded columns, the encoded primary key, and the length of the latter in 2 bytes: an engine
-finds the row key from the end, without parsing.
+An index entry is the encoded columns, the row key, and the length of the row key in 2 bytes: an engine finds the row
+key from the end, without parsing. Collations are applied before encoding (`rome.values.collate`), and
+`rome.catalog.key_codec` says which values are a table's or an index's keys.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from rome.errors import DataError, FormatError
 from rome.values import SqlValue
 
 AFTER_NULL = b"\x02"
-"""The smallest bytes greater than every NULL element: where an element can't be NULL, its range begins here."""
+"""The smallest bytes greater than every NULL element: the range of an element that is not NULL begins here."""
 
 _NULL = 0x01
 _BELOW = 0x0B
@@ -59,7 +61,7 @@ _length = struct.Struct(">H")
 
 
 def encode(values: Iterable[SqlValue]) -> bytes:
-    """The key of a tuple of values. Raises DataError for a value SQLite could not store."""
+    """Return the key of a tuple of values. Raise DataError for a value that SQLite cannot store."""
     key = b""
     for value in values:
         kind = type(value)
@@ -73,9 +75,9 @@ def encode(values: Iterable[SqlValue]) -> bytes:
 
 
 def decode(key: bytes) -> tuple[SqlValue, ...]:
-    """The values of a key; a float without a fraction comes back as an integer, NaN as None.
+    """Return the values of a key: a float without a fraction as an integer, NaN as None.
 
-    Raises FormatError that shows the bytes, if they are not a key.
+    Raise FormatError, which shows the bytes, if they are not a key.
     """
     values: list[SqlValue] = []
     at = 0
@@ -89,19 +91,19 @@ def decode(key: bytes) -> tuple[SqlValue, ...]:
 
 
 def prefix_end(prefix: bytes) -> bytes:
-    """The end (exclusive) of all keys that begin with the elements of `prefix`."""
+    """Return the end (exclusive) of the range of all keys that begin with the elements of `prefix`."""
     return prefix + b"\xff"
 
 
 def entry(columns: bytes, row_key: bytes) -> bytes:
-    """The index entry for encoded columns, leading to a row. Raises DataError if the row key is too long."""
+    """Return the index entry of encoded columns and a row key. Raise DataError if the row key is too long."""
     if len(row_key) > _LONGEST_ROW_KEY:
         raise DataError(f"a primary key of {len(row_key)} bytes is too long for an index; at most {_LONGEST_ROW_KEY}")
     return columns + row_key + _length.pack(len(row_key))
 
 
 def row_keys_of(entries: Collection[bytes]) -> list[bytes]:
-    """The row keys that index entries lead to. Raises FormatError if one is no entry."""
+    """Return the row keys of index entries. Raise FormatError if one is no entry."""
     lengths = {entry[-2:] for entry in entries}
     if len(lengths) == 1:
         length = int.from_bytes(lengths.pop(), "big")
@@ -112,7 +114,7 @@ def row_keys_of(entries: Collection[bytes]) -> list[bytes]:
 
 
 def row_key_of(entry: bytes) -> bytes:
-    """The row key that an index entry leads to. Raises FormatError if it is no entry."""
+    """Return the row key of an index entry. Raise FormatError if it is no entry."""
     begin = len(entry) - 2 - int.from_bytes(entry[-2:], "big")
     if begin < 0:
         raise FormatError(f"an index entry is too short for the row key it announces: {entry.hex(' ')}")
@@ -120,7 +122,7 @@ def row_key_of(entry: bytes) -> bytes:
 
 
 def encode_int(value: int) -> bytes:
-    """Return the key of one integer. Raises DataError if it does not fit into 64 bits."""
+    """Return the key of one integer. Raise DataError if it does not fit into 64 bits."""
     if value > 0:
         size = (value.bit_length() + 7) >> 3
         if size <= 8 and value < _INT_END:
@@ -154,7 +156,7 @@ def _encode_text(value: str) -> bytes:
 
 
 def _encode_other(value: SqlValue) -> bytes:
-    """What is rare in keys, and subclasses of the types that are not (bool, an IntEnum, a str of SQLAlchemy's)."""
+    """Return the key of a rare value, or of a subclass (bool, an IntEnum, a quoted name of SQLAlchemy)."""
     if value is None:
         return b"\x01"
     if isinstance(value, float):
@@ -169,7 +171,7 @@ def _encode_other(value: SqlValue) -> bytes:
 
 
 def _image(value: float) -> bytes:
-    """Eight bytes that sort as floats do."""
+    """Return eight bytes that sort as floats do."""
     (bits,) = _bits.unpack(_double.pack(value))
     return _bits.pack(bits ^ (_ALL if bits & _SIGN else _SIGN))
 
@@ -181,7 +183,7 @@ def _value_of_image(image: bytes) -> float:
 
 
 def _decode_element(key: bytes, at: int) -> tuple[SqlValue, int]:
-    """The element that begins at `at`, and where the next begins. Raises ValueError, IndexError or struct.error."""
+    """Return the element at a position, and the position of the next. Raise ValueError, IndexError or struct.error."""
     code = key[at]
     if code == _NULL:
         return None, at + 1

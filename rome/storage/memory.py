@@ -1,12 +1,13 @@
-"""The in-process store: sorted dictionaries, a log, and one lock. Also the model that other engines are compared with.
+"""The memory store: sorted dictionaries in the process, an undo log, and one mutex.
 
-`rome+memory:///NAME` opens the same database everywhere in the process. It stays when stores are closed, until it is
-cleared. Options: `log_commits` and `log_bytes`, how much of the past is kept.
+It is also the model that other engines are compared with. `rome+memory:///NAME` opens the same database everywhere in
+the process; it remains when stores are closed, until it is cleared. The options `log_commits` and `log_bytes` bound the
+log.
 
-A database holds the newest version only. Each commit goes into the log with the old values of the keys it wrote; a
-read at an older version is the present with the log undone (`rome.storage.undo`). What the log no longer reaches is
-gone: snapshots older than the *horizon*, the tokens of the commits up to it, and the spaces that these dropped. A
-dropped space counts with its whole size into `log_bytes`, so that a large one is soon freed.
+A database has the newest version only. Each commit adds to the log the old values of the keys that it wrote; a read at
+an older version undoes the log (`rome.storage.undo`). When the log is trimmed, its horizon moves: snapshots before the
+*horizon*, the tokens of the commits up to it and the spaces that they dropped are gone. A dropped space counts into
+`log_bytes` with its full size, so that a large one is freed soon.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ LOG_BYTES = 64 * 1024 * 1024
 
 @takes_options("log_commits", "log_bytes")
 def open_memory(url: URL) -> MemoryStore:
-    """The store of a `rome+memory:///NAME` URL. Raises InterfaceError for what such a URL can't have."""
+    """Return the store of a `rome+memory:///NAME` URL. Raise InterfaceError for parts that such a URL can't have."""
     if url.host or url.port or url.user or url.password:
         raise InterfaceError(f"the memory store has no server: {url}; write rome+memory:///NAME")
     limits = {}
@@ -73,7 +74,7 @@ def open_memory(url: URL) -> MemoryStore:
 
 
 class MemoryStore:
-    """A Store in this process. Stores of one name share a database, and the log's limits that were given last."""
+    """A store in this process. Stores of one name share a database, and the limits of its log that were given last."""
 
     def __init__(self, name: str = "", log_commits: int | None = None, log_bytes: int | None = None) -> None:
         with _databases_lock:
@@ -85,7 +86,7 @@ class MemoryStore:
             self._database.most_bytes = log_bytes
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version. Raises SnapshotTooOld."""
+        """Answer all requests from one version. Raise SnapshotTooOld."""
         database = self._database
         with database.lock:
             if at is None or at == database.version:
@@ -95,14 +96,14 @@ class MemoryStore:
             return fetch_at(requests, at, lambda asked: self._ask(asked, at))
 
     def commit(self, batch: Batch) -> int:
-        """Apply a batch, all or nothing, once per token. Raises Conflict, or SnapshotTooOld where it can't be told."""
+        """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, HistoryLost."""
         size = sum(len(write.key) + len(write.value or b"") for write in batch.writes)
         self.stats.add(rounds=1, commands=1, bytes=size)
         with self._database.lock:
             return self._database.commit(batch)
 
     def allocate(self, counter: bytes, n: int) -> int:
-        """Take `n` consecutive numbers of a counter; the first of them."""
+        """Take `n` consecutive numbers of a counter; return the first of them."""
         self.stats.add(rounds=1, commands=1)
         counters = self._database.counters
         with self._database.lock:
@@ -111,30 +112,30 @@ class MemoryStore:
         return last + 1
 
     def advance(self, counter: bytes, value: int) -> None:
-        """Numbers allocated from now on are greater than `value`."""
+        """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
             self._database.advance(counter, value)
 
     def changes(self, since: int) -> Iterator[Committed]:
-        """The commits after version `since`, oldest first. Raises SnapshotTooOld."""
+        """Return the commits after version `since`, oldest first. Raise SnapshotTooOld."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
             return iter([logged.committed for logged in self._database.since(since)])
 
     def version(self) -> int:
-        """The newest version."""
+        """Return the newest version."""
         self.stats.add(rounds=1, commands=1)
         return self._database.version
 
     def clear(self) -> None:
-        """Empty the database for everyone who has it open."""
+        """Remove the database, also for other stores of its name."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
             self._database.reset()
 
     def copy_from(self, source: Store) -> None:
-        """Copy the newest version of another memory database into this empty one. Raises InterfaceError."""
+        """Copy the newest version of another memory database into this empty one. Raise InterfaceError."""
         if not isinstance(source, MemoryStore):
             raise InterfaceError(f"a memory database can't be a copy of one in a {type(source).__name__}")
         with source._database.lock:
@@ -153,7 +154,7 @@ class MemoryStore:
         """Do nothing: a store holds no resources, and the database stays."""
 
     def _ask(self, requests: Sequence[Request], at: int) -> Present:
-        """One round: the present answers, and the commits after `at`. Lookups keep entries whose row is missing."""
+        """Return the present answers and the commits after `at`. A Lookup keeps the entries whose row is missing."""
         tail = self._database.since(at)
         answers = [self._database.answer(request) for request in requests]
         rows, size = _measure(requests, answers)
@@ -164,14 +165,14 @@ class MemoryStore:
 
 
 class _Point(NamedTuple):
-    """A version and its digest."""
+    """A version with its digest."""
 
     version: int
     digest: bytes
 
 
 class _Logged(NamedTuple):
-    """One commit of the log. `catalog`: the last version before it that wrote to the catalog."""
+    """A commit of the log. `catalog`: the last version before it that wrote to the catalog."""
 
     committed: Committed
     token: bytes
@@ -191,7 +192,7 @@ class _Snapshot(NamedTuple):
 
 @dataclass(eq=False)
 class _Database:
-    """What stores of one name share. Whoever calls a method or reads an attribute holds the lock."""
+    """A database, which stores of one name share. The caller of a method or reader of an attribute holds the lock."""
 
     lock: threading.RLock = field(default_factory=threading.RLock)
     most_commits: int = LOG_COMMITS
@@ -203,7 +204,7 @@ class _Database:
         self.reset()
 
     def reset(self, copy: _Snapshot | None = None) -> None:
-        """Forget everything, or become a copy of another database whose log begins now."""
+        """Remove everything, or become a copy of another database, with an empty log."""
         newest, self.catalog, self._spaces, counters = copy or _Snapshot(_NONE, _NONE, {}, {})
         self.version = newest.version
         self._digests = deque([newest.digest], MOST_DIGESTS)
@@ -216,32 +217,32 @@ class _Database:
         self.incarnation = os.urandom(8) if self.version else b""
 
     def snapshot(self) -> _Snapshot:
-        """A copy of the newest version, without the spaces that are dropped."""
+        """Return a copy of the newest version, without dropped spaces."""
         dropped = {space for logged in self._log for space in logged.drops}
         spaces = {name: SortedDict(space) for name, space in self._spaces.items() if name not in dropped}
         newest = _Point(self.version, self.digest(self.version))
         return _Snapshot(newest, self.catalog, spaces, dict(self.counters))
 
     def digest(self, version: int) -> bytes:
-        """The digest of a version. Raises SnapshotTooOld if it is not known any more, HistoryLost if it is to come."""
-        behind = self.version - version
-        if behind < 0:
+        """Return the digest of a version. Raise SnapshotTooOld if it is not kept, HistoryLost for a future version."""
+        distance = self.version - version
+        if distance < 0:
             raise history_lost(version)
-        if behind >= len(self._digests):
+        if distance >= len(self._digests):
             raise too_old(version)
-        return self._digests[-1 - behind]
+        return self._digests[-1 - distance]
 
     def since(self, version: int) -> list[_Logged]:
-        """The log after a version. Raises SnapshotTooOld if it begins later, HistoryLost if the version is to come."""
-        behind = self.version - version
-        if behind < 0:
+        """Return the log after a version. Raise SnapshotTooOld if it begins later, HistoryLost for a future version."""
+        distance = self.version - version
+        if distance < 0:
             raise history_lost(version)
-        if behind > len(self._log):
+        if distance > len(self._log):
             raise too_old(version)
-        return list(islice(reversed(self._log), behind))[::-1]
+        return list(islice(reversed(self._log), distance))[::-1]
 
     def answer(self, request: Request) -> Any:
-        """The present answer; a Lookup keeps entries whose row is missing, with value None."""
+        """Return the present answer; a Lookup keeps the entries whose row is missing, with value None."""
         if isinstance(request, Get):
             space = self._spaces.get(request.space, _EMPTY)
             return [space.get(key) for key in request.keys]
@@ -258,7 +259,7 @@ class _Database:
         return sum(max(0, space.bisect_left(end) - space.bisect_left(begin)) for begin, end in request.ranges)
 
     def commit(self, batch: Batch) -> int:
-        """As the Store contract has it."""
+        """Validate and apply a batch, as `Store.commit` does."""
         if batch.token in self._tokens:
             return self._tokens[batch.token]
         for version, digest in batch.seen.items():
@@ -283,7 +284,7 @@ class _Database:
         return self.version
 
     def advance(self, counter: bytes, value: int) -> None:
-        """As the Store contract has it."""
+        """Advance a counter, as `Store.advance` does."""
         self.counters[counter] = max(value, self.counters.get(counter, 0))
 
     def _next_lock_token(self) -> tuple[int, int]:
@@ -304,7 +305,7 @@ class _Database:
         return entries, [rows.get(row_key_of(entry)) for entry in entries]
 
     def _validate(self, checks: Sequence[Check]) -> None:
-        """Raise Conflict for the first check that fails. Most are answered by when their space was last written."""
+        """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
         pasts: dict[int, Past] = {}
         for check in checks:
             space, begin, end, since, demand = check
@@ -342,7 +343,7 @@ class _Database:
         return sum(len(key) + len(value) for key, value in self._spaces.get(space, _EMPTY).items())
 
     def _trim(self) -> None:
-        """Shorten the log to its limits; the newest commit stays, so that its token is known."""
+        """Trim the log to its limits; the newest commit stays, so that its token is known."""
         while len(self._log) > 1 and (len(self._log) > self.most_commits or self._log_size > self.most_bytes):
             logged = self._log.popleft()
             self._log_size -= logged.size
@@ -369,7 +370,7 @@ def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> lis
 
 
 def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, int]:
-    """How many values the answers hand out, and their bytes with those of the keys."""
+    """Return the number of values in answers, and the bytes of keys and values."""
     rows = size = 0
     for request, answer in zip(requests, answers, strict=True):
         if isinstance(request, Count):
@@ -388,7 +389,7 @@ _NONE = _Point(0, b"")
 """The version of a new database, and of its catalog."""
 
 _EMPTY = SortedDict()
-"""Stands for a space that nothing was ever written to; never changed."""
+"""A space that was never written to. It is never changed."""
 
 _databases: dict[str, _Database] = {}
 """Every database of this process, by name."""

@@ -1,13 +1,13 @@
-"""Stores by name: what stands between `rome+` and `://` in a URL leads to the function that opens the store.
+"""The registry of stores: the name between `rome+` and `://` in a URL selects the function that opens the store.
 
-The stores that come with ROME are known here; others register by an entry point:
+ROME's own stores are listed here; other packages register theirs by an entry point:
 
     [options.entry_points]
     rome.stores =
         fancy = fancy_rome:open_fancy
 
-`open_fancy` takes a `rome.url.URL` and answers a Store; `takes_options` declares what the URL may have behind its
-question mark. A module is imported when its store is asked for.
+`open_fancy` takes a `rome.url.URL` and returns a Store; `takes_options` declares the options that the URL may have. A
+store's module is imported when the store is opened.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rome.storage.store import Store
 from rome.url import URL
 
 GROUP = "rome.stores"
-"""The group of entry points."""
+"""The group of the entry points."""
 
 Opener = Callable[[URL], Store]
 
@@ -34,16 +34,16 @@ _BUILT_IN = {
     "rediss": "rome.storage.redis:open_redis",
     "unix": "rome.storage.redis:open_redis",
 }
-"""Works without installed metadata, and without the time it takes to search them."""
+"""Found without installed metadata, and without the time that it takes to search them."""
 
 _EXTRAS = {"redis": "redis", "rediss": "redis", "unix": "redis"}
 """The extra of ROME that installs what a store needs."""
 
 
 def open_store(url: URL) -> Store:
-    """Open the store that a URL names; options that are a connection's own have been taken out of it.
+    """Open the store that a URL names. The options of connections have been removed from the URL.
 
-    Raises InterfaceError for an unknown store or option, or where the store's packages are not installed;
+    Raise InterfaceError for an unknown store or option, or if the store's packages are not installed;
     StoreUnavailable.
     """
     opener = _opener(url.store)
@@ -53,7 +53,7 @@ def open_store(url: URL) -> Store:
 
 
 def store_options(url: URL) -> frozenset[str]:
-    """The names of the options that the URL's store takes. Raises InterfaceError as `open_store` does."""
+    """Return the names of the options that the URL's store takes. Raise InterfaceError as `open_store` does."""
     return cast("frozenset[str]", getattr(_opener(url.store), "options", frozenset()))
 
 
@@ -68,7 +68,7 @@ def takes_options(*names: str) -> Callable[[_O], _O]:
 
 
 def check_options(url: URL, known: Iterable[str]) -> None:
-    """Raise InterfaceError that names an option of the URL which is not known, and those that are."""
+    """Raise InterfaceError for an option of the URL that is not known; it lists those that are."""
     names = sorted(known)
     for name in url.options:
         if name not in names:

@@ -1,4 +1,4 @@
-"""What a `rome+redis://` URL names: a database, its server, and how a socket to the server is opened.
+"""Parse `rome+redis://` URLs: the database, its server, and how a socket to the server is opened.
 
 A socket is TCP, TCP with TLS (`rome+rediss://`), or a Unix socket (`rome+unix://`). With the option `sentinel_service`
 the URL names Sentinels, and each new socket goes to the primary that they know at that time.
@@ -43,7 +43,7 @@ class Address:
     user: str | None
     password: str | None
     open_socket: OpenSocket
-    """Opens a socket to the server. Raises OSError, and what redis-py raises if Sentinels do not answer."""
+    """Opens a socket to the server. Raise OSError, and what redis-py raises if Sentinels do not answer."""
     socket_timeout: float
     log_commits: int
     log_bytes: int
@@ -56,7 +56,7 @@ class _Timeouts:
 
 
 def read_address(url: URL) -> Address:
-    """Take a URL apart. Raises InterfaceError that names what is wrong with it. Connects to nothing."""
+    """Take a URL apart. Raise InterfaceError that names what is wrong with it. Connects to nothing."""
     timeouts = _Timeouts(_seconds(url, "connect_timeout", 5.0), _seconds(url, "socket_timeout", 30.0))
     tls = _tls(url)
     if url.store == "unix":
@@ -126,7 +126,7 @@ class _Tls:
     keyfile: str | None
 
     def wrap(self, opened: socket.socket, host: str) -> socket.socket:
-        """Return a socket with TLS. Raises OSError, also for certificates that can't be read or trusted."""
+        """Return a socket with TLS. Raise OSError, also for certificates that can't be read or trusted."""
         context = ssl.create_default_context()
         context.check_hostname = self.verify is not ssl.CERT_NONE
         context.verify_mode = self.verify

@@ -1,4 +1,4 @@
--- Removes the whole database. ARGV: format.
+-- Remove the database. ARGV: format.
 
 local _, refusal = read_state()
 if refusal then

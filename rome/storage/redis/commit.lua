@@ -1,32 +1,33 @@
--- Applies a batch: all or nothing, once per token.
+-- Apply a write batch: all or nothing, once per token.
 --
--- A script that fails half-way is not rolled back. So everything that can be refused is looked at before the first
--- write; what runs after that fails only if the data under our names is not ours.
+-- A script that fails halfway is not rolled back. So everything that can be refused is checked before the first write;
+-- after that the script can only fail if other programs have written to the keys of the database.
 --
--- What it costs: a command 4000 instructions of the server or more, a string that is handed over or made, a function that
--- is defined, and a table that grows, about 1000 each. So numbers stand packed in the heads of lists; what is known of
--- spaces and tokens stands in the meta hash beside the state, and is read and written at once; the log is trimmed many
--- commits at a time; and what every commit does is written down in one piece, from above to below.
+-- Costs: a command takes 4000 instructions of the server or more; a string that is passed or made, a function that is
+-- defined and a table that grows about 1000 each. So numbers are packed in the heads of lists; the versions of spaces
+-- and tokens are fields of the meta hash like the state, read by one command and written by one; the log is trimmed
+-- many commits at a time; and the steps of every commit are one piece of code without functions.
 --
 -- ARGV  format, token, header, seen, then four lists (writes.py makes them; all numbers are big-endian):
---       header    I8 most commits, I8 most bytes of the log, B whether to look if the user may write,
---                 I4 lengths of the four lists
---       seen      I8 version, digest; of each version that the batch rests on
---       checks    head: I8 since, c1 demand (see Demand), I4 how many keys, I4 how many ranges, s:SPACE; then the keys,
---                 and begin and end of the ranges
---       writes    head: I4 how many puts of keys that must be new, I4 how many puts with these, I4 how many deletions,
---                 s:SPACE; then the puts (key, value; only key in a space of entries), and the keys of the deletions
+--       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
+--                 write, I4 lengths of the four lists
+--       seen      I8 version, digest; for each version that the batch depends on
+--       checks    head: I8 since, c1 demand (see Demand), I4 number of keys, I4 number of ranges, s:SPACE; then the
+--                 keys, and begin and end of the ranges
+--       writes    head: I4 number of puts of keys that must be new, I4 number of all puts (the new ones first),
+--                 I4 number of deletions, s:SPACE; then the puts (key, value; only key in a space of entries), and the
+--                 keys of the deletions
 --       drops     s:SPACE
 --       advances  counter, number
--- Answers the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'too old', since},
+-- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'too old', since},
 -- {'lost', version}, {'format', number}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
-local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log is long, for they are small
+local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log has, for digests are small
 
 local call, pack, unpack_struct, sub = redis.call, struct.pack, struct.unpack, string.sub
 
--- Sends a command with the items of a list from `first` to `last`, in pieces if they are many; all that it answers.
+-- Send a command with the items of a list from `first` to `last`, in pieces if they are many; return all replies.
 local function send(command, key, list, first, last)
     if last - first < CHUNK then
         return call(command, key, unpack(list, first, last))
@@ -45,7 +46,7 @@ local function holds_entries(space)
     return string.byte(space, 3) == 105 -- i
 end
 
--- The refusal of a check that demands that no key of its range is there.
+-- Return the refusal if a key of a check's range exists (demand NO_KEYS).
 local function taken(check)
     local space, entries = check.space, holds_entries(check.space)
     for i = check.keys, check.ranges - 1 do
@@ -54,7 +55,7 @@ local function taken(check)
         end
     end
     local order = PREFIX .. (entries and space or 'o:' .. sub(space, 3))
-    for i = check.ranges, check.behind - 1, 2 do
+    for i = check.ranges, check.stop - 1, 2 do
         local found = call('ZRANGEBYLEX', order, '[' .. ARGV[i], '(' .. ARGV[i + 1], 'LIMIT', 0, 1)
         if found[1] then
             return {'taken', space, found[1]}
@@ -62,9 +63,9 @@ local function taken(check)
     end
 end
 
--- The refusal, if what the log tells of the commits since `lowest` is what a check forbids. `pending`: space → checks.
+-- Return the refusal if the commits in the log since version `lowest` fail a check. `pending`: space → checks.
 local function conflict(pending, lowest, version)
-    -- Whether a check guards a key.
+    -- Return true if a key is in the range of a check.
     local function guards(check, key)
         if not check.set then
             check.set = {}
@@ -75,7 +76,7 @@ local function conflict(pending, lowest, version)
         if check.set[key] then
             return true
         end
-        for i = check.ranges, check.behind - 1, 2 do
+        for i = check.ranges, check.stop - 1, 2 do
             if not less(key, ARGV[i]) and less(key, ARGV[i + 1]) then
                 return true
             end
@@ -83,7 +84,8 @@ local function conflict(pending, lowest, version)
         return false
     end
 
-    -- Whether a write, the first of this key after the check's version, is forbidden. `was_there`: the key, before it.
+    -- Return true if a write fails a check. Only the first write of the key after the check's version counts.
+    -- `was_there`: the key existed before it.
     local function forbids(check, key, was_there)
         if check.demand == 'u' then
             return true
@@ -128,7 +130,7 @@ local function conflict(pending, lowest, version)
     end
 end
 
--- May the user write?
+-- Permission to write.
 local most_commits, most_bytes, look, check_count, write_count, drop_count, advance_count =
     unpack_struct('>I8I8BI4I4I4I4', ARGV[3])
 if look == 1 then
@@ -143,14 +145,14 @@ if look == 1 then
     end
 end
 
--- What is known of the database, the token, and the spaces that are checked?
+-- Read the state, the token's version, and the last versions of the spaces that are checked.
 local token_field, at, checks = '+' .. ARGV[2], 5, {}
 local fields = {'state', 'format', token_field, nil, nil, nil}
 for i = 1, check_count do
     local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', ARGV[at])
     local space, first = sub(ARGV[at], pos), at + 1
     at = first + keys + 2 * ranges
-    checks[i] = {space = space, since = since, demand = demand, keys = first, ranges = first + keys, behind = at}
+    checks[i] = {space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at}
     fields[i + 3] = space
 end
 local known = send('HMGET', META, fields, 1, check_count + 3)
@@ -165,7 +167,7 @@ end
 local version, horizon, log_bytes = numbers_of(state)
 local digest = state and sub(state, -8) or ''
 
--- Are the versions that the batch rests on in our past, and not too far back to tell?
+-- Check that the versions which the batch depends on are in the database's past, by their digests.
 local seen = ARGV[4]
 for pos = 1, #seen, 16 do
     local its_version = unpack_struct('>I8', seen, pos)
@@ -182,7 +184,7 @@ for pos = 1, #seen, 16 do
     end
 end
 
--- Do the checks hold? Most are answered by when their space was last written.
+-- Validate the checks. Most pass because their space was not written since.
 local pending, lowest = nil, nil
 for i, check in ipairs(checks) do
     local since, written = check.since, known[i + 3]
@@ -206,8 +208,8 @@ if refusal then
     return refusal
 end
 
--- What is there of the keys to be written? `undos` tells it, for the log; `commands` are what will be sent; `present` are
--- the fields of the meta hash as they will be.
+-- Read the old values of the keys to be written. `undos`: the undo records for the log. `commands`: the writes to be
+-- sent at the end. `present`: the fields of the meta hash to be set.
 version = version + 1
 local packed_version = pack('>I8', version)
 local undos, commands, writes_catalog = {}, {}, false
@@ -252,7 +254,7 @@ for _ = 1, write_count do
         elseif i <= new then
             return {'taken', space, key}
         else
-            -- The old value is a part of its own: joining it here would copy it once more.
+            -- The old value is an item of its own: joining it here would copy it once more.
             old = entries and '' or old
             undos[#undos + 1] = pack('>I4c0i4', #key, key, #old)
             undos[#undos + 1] = old
@@ -287,7 +289,7 @@ for _, command in ipairs(commands) do
     send(unpack(command, 1, 5))
 end
 
--- The log; it has the end of the state before, from the catalog's version on.
+-- Append to the log, with the end of the state before, from the catalog's version on.
 local before = state and sub(state, 25) or '\0\0\0\0\0\0\0\0'
 local undo = table.concat(undos)
 local size, entry = #undo + #ARGV[2], pack('>I4c0', #ARGV[2], ARGV[2])
@@ -302,8 +304,8 @@ call('XADD', PREFIX .. 'log', digits(version) .. '-0', 'before', before, 'undos'
 call('RPUSH', PREFIX .. 'trim', pack('>d', size) .. entry)
 log_bytes = log_bytes + size
 
--- Where the log is too long, it forgets the oldest commits, with their tokens and the spaces that they dropped: some at
--- once, so it may be a little longer than said. The newest stays, so that its token is known.
+-- If the log is too long, remove the oldest commits, their tokens and the spaces that they dropped. Several at a
+-- time, so the log may be a little longer than its limit. The newest commit stays, so that its token is known.
 if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED) or log_bytes > most_bytes then
     local trimmed, gone = 0, {}
     for _, oldest in ipairs(call('LRANGE', PREFIX .. 'trim', 0, MOST_TRIMMED - 1)) do
@@ -327,7 +329,7 @@ if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED)
     end
 end
 
--- The state, with the digest of this version (`next_digest` in store.py).
+-- Write the state, with the digest of this version (`next_digest` in store.py).
 local hex = redis.sha1hex(digest .. ARGV[2])
 local next = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
 local after = state and sub(state, 25, 48) or '\0\0\0\0\0\0\0\0' .. next .. '\0\0\0\0\0\0\0\0'

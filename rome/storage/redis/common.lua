@@ -1,26 +1,26 @@
--- What the scripts share; it stands before the text of each. KEYS[1] is the database's meta hash, and names the others
--- (see layout.py). ARGV[1] is the format number of the client.
+-- Shared code, which precedes the text of each script. KEYS[1] is the database's meta hash, whose name has the prefix
+-- of all others (see layout.py). ARGV[1] is the format number of the client.
 --
--- A function that is defined costs as much as half a command, in every run of the script. So what is rarely wanted is
--- defined within what wants it.
+-- To define a function costs as much as half a command, in every run of a script. So rarely used functions are defined
+-- inside of those that use them.
 
 local META = KEYS[1]
 local PREFIX = string.sub(META, 1, -5)
 local CHUNK = 3000 -- unpack() fails at 8000 values; twice as many must fit, and pairs must stay together
 
--- A Lua number as digits: concatenation would round above 10^14.
+-- Return a Lua number as digits: concatenation would round it above 10^14.
 local function digits(number)
     return string.format('%d', number)
 end
 
--- Calls back with (first, last) for pieces of 1 .. count that unpack() can take.
+-- Call `work(first, last)` for pieces of 1 .. count that are small enough for unpack().
 local function chunks(count, work)
     for first = 1, count, CHUNK do
         work(first, math.min(first + CHUNK - 1, count))
     end
 end
 
--- The numbers of a state: version, horizon, log_bytes, catalog. All are 0 where nothing was committed yet.
+-- Return the numbers of a state: version, horizon, log_bytes, catalog version; all 0 before the first commit.
 local function numbers_of(state)
     if not state then
         return 0, 0, 0, 0
@@ -28,20 +28,20 @@ local function numbers_of(state)
     return struct.unpack('>I8I8I8I8', state)
 end
 
--- The refusal, if a ROME of another format has written here.
+-- Return the refusal if the database has another format.
 local function other_format(format)
     if format and format ~= ARGV[1] then
         return {'format', format}
     end
 end
 
--- The state, and a refusal, if a ROME of another format has written here.
+-- Return the state, and a refusal if the database has another format.
 local function read_state()
     local found = redis.call('HMGET', META, 'state', 'format')
     return found[1], other_format(found[2])
 end
 
--- Whether a < b, byte by byte. Lua's own < follows the server's locale.
+-- Return true if a < b, byte by byte. Lua's own < uses the server's locale.
 local function less(a, b)
     local byte = string.byte
     for i = 1, math.min(#a, #b) do
@@ -53,8 +53,8 @@ local function less(a, b)
     return #a < #b
 end
 
--- The refusal of a user who may not run what a script runs (from Redis 7 on a script can ask): a script that is stopped
--- half-way is not rolled back.
+-- Return the refusal if the user may not run one of these commands (a script can ask from Redis 7 on). This must be
+-- known before the first write, because a script that is stopped halfway is not rolled back.
 local function check_permission(commands)
     if not redis.acl_check_cmd then
         return nil
@@ -66,7 +66,7 @@ local function check_permission(commands)
     end
 end
 
--- Move a counter on to a number of decimal digits, which may be more than a Lua number can hold.
+-- Advance a counter to a number, given in digits: it may be greater than a Lua number can hold.
 local function advance(counter, value)
     local now = redis.call('HGET', PREFIX .. 'counters', counter) or '0'
     if string.sub(value, 1, 1) == '-' then

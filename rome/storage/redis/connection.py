@@ -62,7 +62,7 @@ class Server:
         _servers.add(self)
 
     def open(self) -> None:
-        """Connect once, to learn whether the server accepts us. Raises StoreUnavailable."""
+        """Connect once, to learn whether the server accepts us. Raise StoreUnavailable."""
         self._idle.append(self._connect())
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class Server:
     def round(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one round trip and return their replies, errors of the server among them.
 
-        Raises StoreUnavailable if the connection breaks again and again, OperationalError for too many arguments.
+        Raise StoreUnavailable if the connection breaks again and again, OperationalError for too many arguments.
         """
         packed = pack(commands), len(commands), None
         replies, size, _ = self.exchange(packed, lambda: packed)
@@ -84,7 +84,7 @@ class Server:
     def run_script(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> tuple[Any, int]:
         """Run a script in one round trip; return its reply and how often it was sent.
 
-        Raises StoreUnavailable, OperationalError as `round` does, and the error for a reply that is one.
+        Raise StoreUnavailable, OperationalError as `round` does, and the error for a reply that is one.
         """
         packed = self._pack_script(script, keys, *arguments)
         (reply,), size, sent = self.exchange(packed, self._pack_script, script, keys, *arguments)
@@ -136,7 +136,7 @@ class Server:
             packed = pack_again(*of)
 
     def _pause(self, pauses: Iterator[float], lost: Exception | None) -> None:
-        """Wait before the next attempt. Raises StoreUnavailable if there were enough of them."""
+        """Wait before the next attempt. Raise StoreUnavailable if there were enough of them."""
         pause = next(pauses, None)
         if pause is None:
             raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
@@ -171,7 +171,7 @@ class Connection:
     def exchange(self, data: bytes, count: int) -> list[Any]:
         """Send some commands and return their replies, errors of the server among them.
 
-        Closes the connection if anything goes wrong: replies may be under way that belong to nobody. Raises OSError,
+        Closes the connection if anything goes wrong: replies may be under way that belong to nobody. Raise OSError,
         also if the server says that it is still loading its data.
         """
         if self.errors:
@@ -198,7 +198,7 @@ class Connection:
         return replies
 
     def log_in(self, address: Address) -> None:
-        """Authenticate and select the server's database. Raises ResponseError if the server refuses, OSError."""
+        """Authenticate and select the server's database. Raise ResponseError if the server refuses, OSError."""
         commands: list[Command] = []
         if address.user or address.password:
             login = (address.user, address.password or "") if address.user else (address.password or "",)
@@ -224,12 +224,12 @@ class Connection:
 
 
 def pack(commands: Sequence[Command]) -> bytes:
-    """Return the bytes of commands. Raises OperationalError for one of too many arguments."""
+    """Return the bytes of commands. Raise OperationalError for one of too many arguments."""
     return b"".join(map(pack_one, commands))
 
 
 def pack_one(command: Command) -> bytes:
-    """Return the bytes of a command. Raises OperationalError for one of too many arguments."""
+    """Return the bytes of a command. Raise OperationalError for one of too many arguments."""
     if len(command) > _MOST_ARGUMENTS:
         raise OperationalError(
             f"too much at once for the server: a command of {len(command)} keys and values, the most is "

@@ -1,6 +1,6 @@
--- The newest version of a database, for a copy of it. ARGV: format, and the meta hash of an empty database of the same
--- server to copy it into, with its incarnation; without them, the answer has everything.
--- Answers {state, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
+-- Copy the newest version of a database. ARGV: format; then, to copy it into an empty database of the same server, the
+-- name of that database's meta hash and its incarnation.
+-- Without them returns {state, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
 local state, refusal = read_state()
 if refusal then
@@ -32,7 +32,7 @@ if not ARGV[2] then
 end
 
 local function copy(part)
-    -- REPLACE: the client may ask again, when the answer was lost and the source has moved on.
+    -- REPLACE: if the answer was lost, the client sends the script again, and the source may have changed since.
     redis.call('COPY', PREFIX .. part, string.sub(ARGV[2], 1, -5) .. part, 'REPLACE')
 end
 copy('counters')

@@ -1,4 +1,4 @@
--- Counts keys. KEYS: meta, a sorted set. ARGV: format, then begin and end of each range. Answers how many they hold together.
+-- Count the keys in ranges. KEYS: meta, a sorted set. ARGV: format, then begin and end of each range. Returns the sum.
 
 local count = 0
 for i = 2, #ARGV, 2 do

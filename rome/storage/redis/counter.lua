@@ -1,5 +1,5 @@
--- Takes numbers of a counter, or moves it on. ARGV: format, 'allocate' or 'advance', counter, number.
--- Answers the last number taken, as digits: a Lua number would round it.
+-- Allocate numbers of a counter, or advance it. ARGV: format, 'allocate' or 'advance', counter, number.
+-- Returns the last number that was allocated, as digits: a Lua number would round it.
 
 local _, refusal = read_state()
 if refusal then

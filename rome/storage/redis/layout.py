@@ -1,24 +1,24 @@
-"""The names of a database's Redis keys, and the bytes of its log.
+"""The layout of a database on Redis: the names of its keys, its state and the bytes of its log.
 
-All names begin with `{rome:DATABASE}:`, one hash tag, so that a database lives on one node.
+All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on one node of a cluster.
 
     meta        hash    state     numbers of 8 bytes each: the newest version, the horizon (the oldest version that
                                   can be read), the bytes of the log, the catalog's version; then digests of 8 bytes
                                   each: of the incarnation, of the catalog's version, of the newest one
                         format    the number of the format, in digits
-                        s:SPACE   the last version that wrote to a space, 8 bytes; of all spaces there are
+                        s:SPACE   the last version that wrote to a space, 8 bytes; one field for each space
                         +TOKEN    the version of each commit in the log, 8 bytes
     s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE     zset    the keys of a space of values, all scores 0: its order
-    counters    hash    counter → the last number that was taken
+    counters    hash    counter → the last number that was allocated
     log         stream  entry VERSION-0: the end of the state before the commit, from the catalog's version on, and the
-                        commit's undos
+                        commit's undo records
     trim        list    of each commit in the log, oldest first: its size, its token, s:SPACE of the spaces it dropped
-    digests     string  the digests of the last 131072 versions before the newest, each at its version modulo that
-    locks       hash    name → who holds it and until when (lock.lua)
-    wake:NAME   stream  releases of a lock that somebody waited for, a minute long
+    digests     string  the digests of the last 131072 versions before the newest, each at its version modulo 131072
+    locks       hash    name → its holder and deadline (lock.lua)
+    wake:NAME   stream  releases of a lock that has waiters; it expires after a minute
 
-All numbers are big-endian. The undos of a commit, all lengths 4 bytes (commit.lua writes them):
+All numbers are big-endian. The undo records of a commit, all lengths 4 bytes (commit.lua writes them):
 
     for each space      length, s:SPACE, length of what follows for this space
     for each key        length, key, length of the old value or -1, the old value
@@ -34,21 +34,21 @@ from rome.errors import FormatError
 from rome.storage.store import Committed, Undo
 
 LogEntry = tuple[bytes, Sequence[bytes]]
-"""An entry of the stream: its id, and its fields and values by turns."""
+"""An entry of the stream: its id, and its fields and values alternately."""
 
 
 class Layout:
     """The names of the Redis keys of one database."""
 
     def __init__(self, database: str) -> None:
-        """A brace would end the hash tag, so it is quoted as in a URL; so is the percent sign, to stay unique."""
+        """Quote braces as in a URL, because a brace would end the hash tag; and percent signs, to keep names unique."""
         self._prefix = b"{rome:%b}:" % quote(database, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`|~").encode()
         self.meta = self._prefix + b"meta"
         self.counters = self._prefix + b"counters"
         self.log = self._prefix + b"log"
 
     def values(self, space: bytes) -> bytes:
-        """The values of a space, or its entries."""
+        """Return the name of the hash of a space's values, or of the sorted set of its entries."""
         return self._prefix + b"s:" + space
 
     def wake(self, lock: bytes) -> bytes:
@@ -56,7 +56,7 @@ class Layout:
         return self._prefix + b"wake:" + lock
 
     def order(self, space: bytes) -> bytes:
-        """The sorted keys of a space of values."""
+        """Return the name of the sorted set of the keys of a space of values."""
         return self._prefix + b"o:" + space
 
 
@@ -73,7 +73,7 @@ def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
 
 
 def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
-    """The commits of a part of the log. Raises FormatError if it was not written by ROME."""
+    """Return the commits of a part of the log. Raise FormatError if it was not written by ROME."""
     return [_read_entry(entry_id, fields) for entry_id, fields in entries]
 
 
@@ -87,7 +87,7 @@ def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
     try:
         *_, data = fields
         if len(fields) != 4:
-            raise ValueError("it has not the fields of an entry")
+            raise ValueError("it does not have the fields of an entry")
         version = int(entry_id.removesuffix(b"-0"))
         return Committed(version, tuple(_read_undos(data)))
     except (ValueError, IndexError) as error:
@@ -95,7 +95,7 @@ def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
 
 
 def _read_undos(data: bytes) -> list[Undo]:
-    """Decode the undos of one commit, in one loop: a reader of older versions does this for thousands of keys."""
+    """Decode the undo records of a commit, in one loop: a snapshot read does this for thousands of keys."""
     undos: list[Undo] = []
     length = int.from_bytes
     at = 0

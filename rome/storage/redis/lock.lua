@@ -1,10 +1,10 @@
--- Takes, renews or gives back locks. ARGV: format, 'acquire', 'renew' or 'release', owner, TTL in ms, '1' to pass over
--- names that somebody else holds, '1' to look whether the user may write, names.
+-- Take, renew or release locks. ARGV: format, 'acquire', 'renew' or 'release', owner, TTL in ms, '1' to skip names that
+-- another owner holds, '1' to check the user's permission to write, names.
 --
 -- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d TTL in ms,
--- >d token, B flags, owner. A record stays when its deadline passes: whoever takes the lock then learns that the holder
--- never released it.
--- Those who wait read the stream wake:NAME; it is written to only where the holder's record says that somebody waits.
+-- >d token, B flags, owner. A record stays when its deadline passes: the next holder learns from it that the lock was
+-- never released.
+-- Waiters read the stream wake:NAME; a release writes to it only if the holder's record says that there are waiters.
 
 local CONTENDED, OVERTOOK = 1, 2
 local HEAD = 25 -- bytes before the owner
@@ -28,14 +28,14 @@ local function read(lock)
     local its_owner = string.sub(data, HEAD + 1)
     local record = {deadline = deadline, ttl = its_ttl, token = token, flags = flags, owner = its_owner}
     if deadline > now + its_ttl then
-        -- It was set before the clock was put back.
+        -- The clock was put back since the deadline was set.
         record.deadline = now + its_ttl
         write(lock, record)
     end
     return record
 end
 
--- The TTL begins anew.
+-- Begin the TTL anew.
 local function prolong(lock, record)
     record.deadline, record.ttl = now + ttl, ttl
     write(lock, record)
@@ -45,7 +45,7 @@ local function has(record, flag)
     return record.flags % (2 * flag) >= flag
 end
 
--- Answers {version, token, ms until the TTL of the holder that blocks has passed, the last id of its wake stream,
+-- Return {version, token, ms until the TTL of the holder that blocks has passed, the last id of its wake stream,
 -- a letter for each name that was tried: g(ranted), o(vertook), h(eld)}.
 local function acquire(version)
     local states, left, ticket, token = {}, 0, '0-0', nil
@@ -66,14 +66,14 @@ local function acquire(version)
                 break
             end
         elseif mine then
-            -- The answer to the first attempt was lost: it is the same again.
+            -- The request was sent again because its answer was lost: give the same answer.
             states[#states + 1] = has(record, OVERTOOK) and 'o' or 'g'
             token = token or record.token
             prolong(lock, record)
         else
             states[#states + 1] = record and 'o' or 'g'
             token = token or redis.call('HINCRBY', PREFIX .. 'counters', 'locks', 1)
-            -- Who waits for the holder before does not wait for us unless it tries again, and then it says so.
+            -- No flag for waiters: who waited for the former holder must try again, and the attempt sets the flag.
             prolong(lock, {token = token, flags = record and OVERTOOK or 0, owner = owner})
         end
     end

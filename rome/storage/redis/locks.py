@@ -1,18 +1,17 @@
 """The lock table on Redis and Valkey: one script a request (lock.lua), and a stream to wait at.
 
-Why not the package python-redis-lock? It is no quicker (benchmarks/locks.py, Redis 7.0, both with renewal: uncontended
-158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, of the slowest twentieth over 1.1 and 5.1 ms). And it counts
-TTLs in whole seconds and has no token; its timeout begins anew at each wake-up; it wakes one waiter by one element of a
-list, so that a waiter that dies with it strands the others; its renewal thread ends with the first error, unseen; and
-its keys have no hash tag in common with the data. All of that lies in its scripts and its keys, so nothing of it would
-have been left.
+The package python-redis-lock is not used, for these reasons. It is slower (benchmarks/locks.py, Redis 7.0, both with
+renewal: uncontended 158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, in the slowest twentieth more than 1.1 and
+5.1 ms). Its TTLs are whole seconds, and it has no fencing token. Its timeout begins anew at each wake-up. It wakes one
+waiter by one element of a list, so a waiter that dies with the element blocks the others. Its renewal thread ends with
+the first error, silently. Its keys do not have the hash tag of the data.
 
-A release wakes all that wait for the name, and the first to ask again has the lock: nobody is handed a lock without
-having asked, so a waiter that died holds nobody up. Waiting is XREAD on the stream from the id that the refused
-attempt was told, so that a release between the attempt and the wait is not missed.
+A release wakes all waiters of the name, and the first to ask again gets the lock. A lock is never granted to a waiter
+that does not ask, so a dead waiter blocks nobody. Waiting is an XREAD on the stream, from the id that the refused
+attempt returned, so a release between the attempt and the wait is not missed.
 
-TTLs are measured by the server's clock. When it is put forward, holders are overtaken early: fences are for that. When
-it is put back, the TTL of a lock begins anew for the first who waits for it.
+TTLs are measured by the server's clock. If it is put forward, locks expire early; fences protect the data then. If it
+is put back, the TTL of a lock begins anew when the first waiter asks for it.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ class RedisLocks:
     def _run(
         self, action: str, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:
-        """Run lock.lua; return its answer and how often it was sent. Raises as the store does."""
+        """Run lock.lua; return its answer and how often it was sent. Raise as the store does."""
         milliseconds = max(0, round(ttl * 1000))
         flags = int(skip), int(not self._permission_seen)
         keys = (self._layout.meta,)

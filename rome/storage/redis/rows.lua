@@ -1,6 +1,6 @@
--- Reads rows by ranges of sorted keys. KEYS: meta, the sorted set of keys or entries, the hash of rows.
+-- Read rows by ranges of row keys or of index entries. KEYS: meta, the sorted set of keys or entries, the hash of rows.
 -- ARGV: format, 'keys' or 'entries', 'forward' or 'reverse', limit or -1, then begin and end of each range in the order
--- in which they are read. Answers {keys or entries, rows}; a row that is missing is nil.
+-- in which they are read. Returns {keys or entries, rows}; a row that is missing is nil.
 
 local found = {}
 local left = tonumber(ARGV[4])

@@ -33,10 +33,10 @@ _PAGE = 1000
 
 
 class RedisStore:
-    """A Store on a Redis or Valkey server. Each fetch and each commit is one round trip."""
+    """A Store on a Redis or Valkey server."""
 
     def __init__(self, address: Address) -> None:
-        """Connects. Raises StoreUnavailable."""
+        """Connect. Raise StoreUnavailable."""
         self.stats = Stats()
         self._address = address
         self._layout = Layout(address.database)
@@ -49,7 +49,7 @@ class RedisStore:
         self._server.open()
 
     def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version. Raises SnapshotTooOld, FormatError, StoreUnavailable."""
+        """Answer all requests from one version. Raise SnapshotTooOld, FormatError, StoreUnavailable."""
         version, catalog, answers, tail, digests = self._ask(requests, at)
         if tail and at is not None:
             asked = [Present(catalog, answers, tail, digests)]
@@ -62,7 +62,7 @@ class RedisStore:
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
 
-        Raises Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
+        Raise Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
         """
         address, layout = self._address, self._layout
         arguments = arguments_of(batch, address.log_commits, address.log_bytes, not self._permission_seen)
@@ -71,7 +71,7 @@ class RedisStore:
         if type(reply) is int:
             return reply
         refusal = error_of(reply, address.server, address.database)
-        # Where the version that the batch rests on is lost, the batch can't be there either.
+        # If the version that the batch depends on is lost, the batch was not applied either.
         if sent > 1 and not isinstance(refusal, HistoryLost) and self._may_have_forgotten(batch):
             raise StoreUnavailable(
                 f"the connection to {address.server} was lost while committing, and its log is too short to tell "
@@ -80,29 +80,29 @@ class RedisStore:
         raise refusal
 
     def allocate(self, counter: bytes, n: int) -> int:
-        """Take `n` consecutive numbers of a counter; the first of them. Raises OperationalError if it is used up."""
+        """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
         return int(self._run("counter", "allocate", counter, n)) - n + 1
 
     def advance(self, counter: bytes, value: int) -> None:
-        """Numbers allocated from now on are greater than `value`."""
+        """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self._run("counter", "advance", counter, value)
 
     def changes(self, since: int) -> Iterator[Committed]:
-        """The commits after version `since`, oldest first, read page by page. Raises SnapshotTooOld."""
+        """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
         return self._pages(since, self._page(since))
 
     def version(self) -> int:
-        """The newest version."""
+        """Return the newest version."""
         return self._ask((), None)[0]
 
     def clear(self) -> None:
-        """Remove everything under the database's names."""
+        """Remove all keys of the database."""
         self._run("clear")
 
     def copy_from(self, source: Store) -> None:
-        """Copy the newest version of another Redis database into this empty one. Raises InterfaceError.
+        """Copy the newest version of another Redis database into this empty one. Raise InterfaceError.
 
-        On one server the data do not leave it; from another they come as one large answer.
+        On one server the data is copied there; from another server it comes as one large reply.
         """
         if not isinstance(source, RedisStore):
             raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
@@ -120,13 +120,13 @@ class RedisStore:
         return RedisLocks(self._server, self._layout, self._address)
 
     def close(self) -> None:
-        """Disconnect. A store that is used again connects again."""
+        """Close the connections. A store that is used again connects again."""
         self._server.close()
 
     def _ask(
         self, requests: Sequence[Request], at: int | None
     ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
-        """One round: the newest version, and the fields of Present. Lookups keep entries whose row is missing."""
+        """Send one round; return the newest version and the fields of Present."""
         packed = self._rounds.pack(requests, at)
         replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, at)
         if len(replies) == 1:
@@ -136,7 +136,7 @@ class RedisStore:
             if type(rest) is ResponseError:
                 self._raise_first(replies)
             meta = rest.pop(0)
-        # Mostly the state is that of the round before.
+        # Mostly the state has not changed since the round before.
         last, state = self._last_state
         version, catalog, horizon, digests = state if meta == last else self._read_state(meta)
         tail: list[Committed] = []
@@ -159,7 +159,7 @@ class RedisStore:
         return version, catalog, answers, tail, digests
 
     def _read_state(self, meta: Any) -> _State:
-        """Return what the meta hash says of the newest version. Raises FormatError if it is of another format."""
+        """Return the state that the meta hash has. Raise FormatError if the database is of another format."""
         data, number = self._checked(meta)
         if number is None:
             return _NEW
@@ -190,7 +190,7 @@ class RedisStore:
         return read_log(self._checked(entries))
 
     def _run(self, script: str, *arguments: Argument) -> Any:
-        """Run a script that may refuse. Raises the error of its refusal."""
+        """Run a script that may refuse; return its reply. Raise the error of its refusal."""
         reply, _ = self._server.run_script(script, (self._layout.meta,), FORMAT, *arguments)
         refusal = self._refusal(reply)
         if refusal is not None:
@@ -198,22 +198,22 @@ class RedisStore:
         return reply
 
     def _refusal(self, reply: Any) -> DatabaseError | None:
-        """The error for a reply by which a script refuses."""
+        """Return the error for a reply by which a script refuses; None for any other reply."""
         if isinstance(reply, list) and reply[0] in REFUSALS:
             return error_of(reply, self._address.server, self._address.database)
         return None
 
     def _may_have_forgotten(self, batch: Batch) -> bool:
-        """Whether the batch, if it was applied when it was sent first, may have left the log since, with its token.
+        """Return True if the batch may have been applied when it was sent first, and has left the log with its token.
 
-        Then its refusal may be due to itself. It was applied after all versions that its checks name.
+        Then it may have been refused because of itself. It was applied after all versions that its checks name.
         """
         (meta,) = self._server.round([self._read_meta])
         _, _, horizon, _ = self._read_state(meta)
         return any(version < horizon for version in (*batch.seen, *(check.since for check in batch.checks)))
 
     def _restore(self, copied: Sequence[Any]) -> None:
-        """Write what copy.lua answered for another server. The version comes last: until then the database is new."""
+        """Write the reply of copy.lua on another server. The state comes last: until then the database is empty."""
         state, counters, spaces, *dumps = copied
         layout = self._layout
         commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
@@ -233,19 +233,19 @@ class RedisStore:
             raise
 
     def _raise_first(self, replies: Sequence[Any]) -> None:
-        """Raise the error for the first reply that is one."""
+        """Raise the error of the first reply that is an error."""
         for reply in replies:
             self._checked(reply)
 
     def _checked(self, reply: Any) -> Any:
-        """The reply. Raises the error for it, if it is one."""
+        """Return a reply. Raise its error if it is one."""
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
         return reply
 
 
 def _demand_reachable(at: int, horizon: int, version: int) -> None:
-    """Raise SnapshotTooOld for a version that the log does not reach, HistoryLost for one that is yet to come."""
+    """Raise SnapshotTooOld for a version before the log, HistoryLost for a future version."""
     if at > version:
         raise history_lost(at)
     if at < horizon:

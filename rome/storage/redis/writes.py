@@ -1,4 +1,12 @@
-"""A batch as the arguments of commit.lua, and the script's refusals as errors."""
+r"""Pack a write batch as the arguments of commit.lua, and make errors of the script's refusals.
+
+    Check(b"r1", key, key + b"\\0", 7)      head: since 7, demand u, 1 key, 0 ranges, s:r1     key
+    Write(b"r1", key, value)               head: 0 new puts, 1 put, 0 deletions, s:r1         key value
+    Check(b"r1", new, …, NO_KEYS) and
+    Write(b"r1", new, value)               head: 1 new put, 2 puts, 0 deletions, s:r1         new value key value
+
+Checks are grouped by space, version and demand, writes by space: the cost of a script is the number of its arguments.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +25,7 @@ Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
 
 REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format")
-"""The first words of what a script answers when it refuses."""
+"""The first words of a script's reply when it refuses."""
 
 _HEADER = Struct(">QQ?4I").pack
 _CHECKS = Struct(">QcII").pack
@@ -28,10 +36,13 @@ _DEMANDS = {demand: demand.value for demand in Demand}
 
 
 def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[Argument]:
-    """What commit.lua reads behind the format: see there. `look`: whether the user may write is not known yet."""
+    """Return the arguments of commit.lua after the format, which the script documents.
+
+    `look`: let the script check the user's permission to write.
+    """
     writes: dict[bytes, dict[bytes, bytes | None]] = {}
     for space, key, value in batch.writes:
-        # A key that is written twice has its last value, as if the writes were made one by one.
+        # A key that is written twice gets its last value.
         if space in writes:
             writes[space][key] = value
         else:
@@ -61,7 +72,7 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
 
 
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
-    """The error for what a script answers instead of a result."""
+    """Return the error for a script's refusal."""
     kind = refusal[0]
     if kind == b"conflict":
         _, values, key, since = refusal
@@ -89,7 +100,7 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
 
 
 def other_format(number: int, server: str, database: str) -> FormatError:
-    """The error for a database that another ROME has written."""
+    """Return the error for a database of another format."""
     if number < FORMAT:
         return FormatError(
             f"database {database!r} on {server} was written by a ROME from before its first release, which this one "
@@ -102,9 +113,9 @@ def other_format(number: int, server: str, database: str) -> FormatError:
 
 
 def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, bytes | None]]) -> tuple[Groups, Fresh]:
-    """The checks by what they have in common, but those that a key must be new which is put; these keys by space.
+    """Group checks by space, version and demand, keys and ranges apart.
 
-    Checks of single keys are most of them, and need half the room: they are a list of their own.
+    Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.
     """
     groups: Groups = {}
     fresh: Fresh = {}
