@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rome.catalog.key_codec import rowid_key
+from rome.catalog.model import Catalog
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.session.dml import RolledBackBySQLite
@@ -143,11 +144,24 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
         workspace.release(_SAVEPOINT)
         raise
     workspace.release(_SAVEPOINT)
+    transaction.fetch(list(_rows_of_new_indexes(transaction, catalog)))
     transaction.change_schema(catalog)
     transaction.record([write for write in writes if catalog.table(write.table.name) is not None])
     if change.as_select:
         _record_selected_rows(transaction, change)
     return Result([], None, -1)
+
+
+def _rows_of_new_indexes(transaction: Transaction, after: Catalog) -> Iterator[TableRequest]:
+    """Yield requests for all rows of the tables that got an index, of which its entries are made.
+
+    A foreign key gets an index of its own with the key (ADD COLUMN), or when the one that served it goes (DROP INDEX).
+    """
+    for table in after.tables.values():
+        old = transaction.catalog.by_id.get(table.id)
+        is_stored = table.id in transaction.base.by_id
+        if old is not None and is_stored and {index.id for index in table.indexes} - {index.id for index in old.indexes}:
+            yield whole(old)
 
 
 def _as_sqlite_keeps(sql: str) -> str:

@@ -12,7 +12,7 @@ indexes and columns, and the schema numbers of rows. A renamed column keeps its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -131,7 +131,7 @@ class _TableReader:
             rowid_alias=primary[0] if is_rowid_alias else None,
             rowid_name=rowid_names[0] if rowid_names else None,
             without_rowid=without_rowid,
-            indexes=indexes,
+            indexes=(*indexes, *self._foreign_key_indexes()),
             foreign_keys=self._foreign_keys(),
             schema=number,
             schemas=schemas,
@@ -220,6 +220,17 @@ class _TableReader:
         )
         old = self._same_index(index, origin)
         return replace(index, id=old.id if old else self.new_id())
+
+    def _foreign_key_indexes(self) -> Iterator[Index]:
+        """Yield the indexes of ROME's own that the table had, with its columns' present names."""
+        if self.old is None:
+            return
+        names = {column.cid: column.name for column in self.columns}
+        for index in self.old.indexes:
+            if not index.name:
+                columns = [names.get(self.old.by_name[str(column).lower()].cid) for column in index.columns]
+                if None not in columns:
+                    yield replace(index, columns=tuple(columns))
 
     def _same_index(self, index: Index, origin: str) -> Index | None:
         """Return the index's previous definition; None if it is new.
