@@ -187,6 +187,15 @@ class Catalog:
         return frozenset((*(table.id for table in tables), *(index.id for table in tables for index in table.indexes)))
 
     @cached_property
+    def attached(self) -> dict[str, tuple[SchemaObject, ...]]:
+        """Return for each table or view that has any, by its lower-case name, its indexes and triggers."""
+        found: dict[str, list[SchemaObject]] = {}
+        for item in self.objects.values():
+            if item.type != "view":
+                found.setdefault(item.table.lower(), []).append(item)
+        return {name: tuple(items) for name, items in found.items()}
+
+    @cached_property
     def triggers(self) -> dict[str, tuple[SchemaObject, ...]]:
         """Lower-case table name → the triggers on it."""
         found: dict[str, list[SchemaObject]] = {}

@@ -195,8 +195,7 @@ class TransactionControl:
                 result = self._run_other(transaction, statement, sql, parameter_sets)
             self._replay_log.note(statement, sql, parameter_sets, result)
         except RolledBackBySQLite as rolled_back:
-            self._finish()
-            self.workspace.forget_transaction()
+            self.rollback()
             raise rolled_back.error from rolled_back.error.__cause__
         except BaseException as error:
             self._replay_log.disable()
@@ -346,10 +345,7 @@ class TransactionControl:
                     again = self._run_other(transaction, statement, sql, parameter_sets)
                 if not is_identical(again, result):
                     return False
-        except RolledBackBySQLite:
-            self.workspace.forget_transaction()
-            return False
-        except Error:
+        except (RolledBackBySQLite, Error):
             return False
         return True
 

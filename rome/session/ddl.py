@@ -131,11 +131,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
         writes = transaction.pending(savepoint)
         with translated():
             catalog = read_catalog(
-                workspace.sqlite,
-                transaction.catalog,
-                _renames(change),
-                lambda: _new_table_id(transaction),
-                {change.name.lower(): _as_sqlite_keeps(sql)} if text != sql else {},
+                workspace.sqlite, transaction.catalog, _renames(change), lambda: _new_table_id(transaction)
             )
     except Error as error:
         if not workspace.sqlite.in_transaction:
@@ -162,11 +158,6 @@ def _rows_of_new_indexes(transaction: Transaction, after: Catalog) -> Iterator[T
         is_stored = table.id in transaction.base.by_id
         if old is not None and is_stored and {index.id for index in table.indexes} - {index.id for index in old.indexes}:
             yield whole(old)
-
-
-def _as_sqlite_keeps(sql: str) -> str:
-    """Return the text of a trigger without what follows its END."""
-    return sql.strip().rstrip(";").rstrip()
 
 
 def _renames(change: SchemaChange) -> Renames:

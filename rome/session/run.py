@@ -35,6 +35,7 @@ from rome.session.point_dml import run_point_dml
 from rome.session.topn import fetch_topn
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.step import Step
+from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.transaction.reads.row_cache import table_request
@@ -162,7 +163,13 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
     if not fetched.is_for_workspace:
         fetch(transaction, plan, parameter_sets)
     load_workspace(transaction, plan)
-    return merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
+    result = merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
+    return result._replace(rows=_with_original_triggers(result.rows)) if plan.about_schema else result
+
+
+def _with_original_triggers(rows: list[Row]) -> list[Row]:
+    """Return rows of the schema with the texts of triggers as the application wrote them."""
+    return [tuple([original_trigger(value) if isinstance(value, str) else value for value in row]) for row in rows]
 
 
 def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:

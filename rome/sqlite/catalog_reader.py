@@ -12,7 +12,7 @@ indexes and columns, and the schema numbers of rows. A renamed column keeps its 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
+from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.create_table import index_terms
 from rome.sql.syntax.tokens import quoted
 from rome.values import Affinity, SqlValue, affinity_of
@@ -40,17 +41,16 @@ class Renames:
 
 
 def read_catalog(
-    connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId, triggers: Mapping[str, str]
+    connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId
 ) -> Catalog:
     """Return the catalog after one DDL statement; `previous` is the one before it.
 
-    Tables whose text did not change are carried over. `triggers`: the names, in lower case, of triggers whose text in
-    the workspace was rewritten → their original texts.
+    Tables whose text did not change are carried over.
     """
     master: list[Any] = connection.execute(
         "SELECT type, name, tbl_name, sql FROM main.sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
     ).fetchall()
-    objects, changed = _read_objects(master, previous, triggers)
+    objects, changed = _read_objects(master, previous)
     tables = dict(previous.tables)
     if renames.new_table is not None:
         tables[renames.new_table] = replace(tables.pop(renames.table), sql="")
@@ -65,7 +65,7 @@ def read_catalog(
 
 
 def _read_objects(
-    master: list[Any], previous: Catalog, triggers: Mapping[str, str]
+    master: list[Any], previous: Catalog
 ) -> tuple[dict[str, SchemaObject], set[str]]:
     """Return the indexes, triggers and views of `sqlite_master`, and the tables whose indexes have changed."""
     objects: dict[str, SchemaObject] = {}
@@ -75,7 +75,7 @@ def _read_objects(
         if kind == "table":
             continue
         old = previous.objects.get(name.lower())
-        text = triggers.get(name.lower(), sql) if kind == "trigger" else sql
+        text = original_trigger(sql) if kind == "trigger" else sql
         if old is not None and (old.sql, old.table) == (text, table):
             objects[name.lower()] = old
             continue

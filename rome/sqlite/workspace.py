@@ -117,6 +117,7 @@ class Workspace:
     def use(self, catalog: Catalog) -> None:
         """Have the tables of this catalog from now on. Only between transactions."""
         if catalog is not self.schema.catalog:
+            self._set_option(_FOREIGN_KEYS, 0)  # DROP TABLE would delete its rows first, and judge that
             self.schema.use(catalog)
             self._forget_statements()
 
@@ -146,8 +147,12 @@ class Workspace:
         if not self.sqlite.in_transaction:
             self._cursor.execute("BEGIN")
 
-    def end(self, keep: bool) -> None:
-        """End the transaction and delete all rows. `keep`: temporary tables and DDL stay as they are now."""
+    def end(self, keep: bool, base: Catalog | None = None) -> None:
+        """End the transaction and delete all rows. `keep`: temporary tables and DDL stay as they are now.
+
+        `base`: the catalog that the transaction began with, where its DDL is rolled back. SQLite may have rolled the
+        transaction back by itself already (ON CONFLICT ROLLBACK).
+        """
         self.changes.clear()
         self._deferred_rows.clear()
         if self.sqlite.in_transaction:
@@ -157,11 +162,14 @@ class Workspace:
                 self.schema.created_in_transaction.clear()
             else:
                 self._cursor.execute("ROLLBACK")
-        elif not self.schema.created_in_transaction:
+        elif not self.schema.created_in_transaction and base is None:
             return  # the transaction did not use the workspace
         self._tables_with_rows.clear()
+        lost = self.schema.forget_created()
+        if base is not None:
+            self.adopt(base)
         # Create them again at once, outside of a transaction, so that the next transaction finds them.
-        self.schema.ensure(self.schema.forget_created())
+        self.schema.ensure(lost)
 
     def _delete_all_rows(self) -> None:
         """Delete every row of the catalog's tables."""
@@ -171,13 +179,6 @@ class Workspace:
         for name in self._tables_with_rows:
             if name in self.schema.created:
                 self._cursor.execute(f"DELETE FROM main.{quoted(name)}")
-
-    def forget_transaction(self) -> None:
-        """Forget the transaction that SQLite has rolled back by itself."""
-        self.changes.clear()
-        self._deferred_rows.clear()
-        self.schema.forget_created()
-        self._tables_with_rows.clear()
 
     def open_savepoint(self, name: str) -> tuple[int, int]:
         """Open a savepoint; return what `rollback_to` needs besides its name."""

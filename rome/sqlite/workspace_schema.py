@@ -34,7 +34,10 @@ class WorkspaceSchema:
         self._dependencies: dict[str, frozenset[str]] = {}
 
     def use(self, catalog: Catalog) -> None:
-        """Have the objects of this catalog from now on. Only between transactions."""
+        """Have the objects of this catalog from now on. Only between transactions, with foreign keys not enforced.
+
+        A table or view whose indexes or triggers differ is dropped with them: `ensure` creates all of it again.
+        """
         if catalog.digest != self.catalog.digest or catalog.tables != self.catalog.tables:
             for name, kind in list(self.created.items())[::-1]:
                 if _definition(catalog, name) != _definition(self.catalog, name):
@@ -103,10 +106,10 @@ class WorkspaceSchema:
         if table is not None:
             found |= {key.parent.lower() for key in table.foreign_keys}
             found |= {key.table.lower() for key in self.catalog.children.get(name, ())}
-            found |= {own for own, item in self.catalog.objects.items() if item.table.lower() == name}
         else:
             item = self.catalog.objects[name]
             found |= names(item.sql or "") | {item.table.lower()}
+        found |= {item.name.lower() for item in self.catalog.attached.get(name, ())}
         dependencies = self._dependencies[name] = frozenset(found - {name})
         return dependencies
 
@@ -132,5 +135,6 @@ def counter_call(table: Table) -> str:
 
 
 def _definition(catalog: Catalog, name: str) -> Any:
-    table = catalog.tables.get(name)
-    return table.sql if table else catalog.objects.get(name)
+    """Return what an object is made of: its text, and the texts of the indexes and triggers of a table or view."""
+    item = catalog.tables.get(name) or catalog.objects.get(name)
+    return item and (item.sql, [(each.name, each.sql) for each in catalog.attached.get(name, ())])

@@ -444,6 +444,4 @@ class Transaction:
         """End the transaction without writing anything."""
         if self._sequences is not None:
             self._sequences.release(allocated=True)
-        self.workspace.end(keep=False)
-        if self.schema_changed:
-            self.workspace.adopt(self.initial_catalog)
+        self.workspace.end(keep=False, base=self.initial_catalog if self.schema_changed else None)

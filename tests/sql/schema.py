@@ -26,7 +26,7 @@ def open_sqlite() -> apsw.Connection:
 def catalog_of(connection: apsw.Connection) -> Catalog:
     """Return the catalog of a connection's tables."""
     ids = itertools.count(1)
-    return read_catalog(connection, Catalog(), Renames(), lambda: next(ids), {})
+    return read_catalog(connection, Catalog(), Renames(), lambda: next(ids))
 
 
 def catalog_from(ddl: str) -> Catalog:

@@ -19,6 +19,7 @@ The keys of new rows must be known before the statement runs, so that the rows t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -61,11 +62,15 @@ def with_counter_ids(sql: str, table: Table, function: str) -> str:
     insert = read_insert(sql)
     if insert is None or table.counted is None:
         return sql
-    return _apply(sql, _splices(sql, insert, table, function))
+    return _apply(sql, _splices(insert, table, function))
 
 
 def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Callable[[Table], str]) -> str:
-    """Return a CREATE TRIGGER with each INSERT of its body changed as by `with_counter_ids`."""
+    """Return a CREATE TRIGGER with each INSERT of its body changed as by `with_counter_ids`.
+
+    What is inserted stands between comments, by which `original_trigger` finds it: SQLite keeps the text, and changes
+    the names in it when a table or column is renamed.
+    """
     reader = TokenReader(sql)
     reader.skip_to("BEGIN")
     reader.take("BEGIN")
@@ -74,10 +79,22 @@ def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Call
         insert = read_insert_at(reader)
         table = catalog.table(insert.table) if insert else None
         if insert and table and table.counted:
-            splices.extend(_splices(sql, insert, table, function_of_table(table)))
+            splices.extend(_splices(insert, table, function_of_table(table)))
         reader.skip_to(";")
         reader.take(";")
-    return _apply(sql, splices)
+    return _apply(sql, [_marked(sql, splice) for splice in splices])
+
+
+_MARKED = re.compile(r"/\*rome<\*/.*?/\*rome>(.*?)\*/", re.DOTALL)
+
+
+def _marked(sql: str, splice: Splice) -> Splice:
+    return splice._replace(text=f"/*rome<*/{splice.text}/*rome>{sql[splice.start : splice.end]}*/")
+
+
+def original_trigger(sql: str) -> str:
+    """Return the text of a trigger as it was before `trigger_with_counter_ids`."""
+    return _MARKED.sub(r"\1", sql) if "/*rome<*/" in sql else sql
 
 
 def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
@@ -141,7 +158,7 @@ def _apply(sql: str, splices: list[Splice]) -> str:
     return "".join(pieces) + sql[at:]
 
 
-def _splices(sql: str, insert: InsertStatement, table: Table, function: str) -> list[Splice]:
+def _splices(insert: InsertStatement, table: Table, function: str) -> list[Splice]:
     assert table.counted is not None
     columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
@@ -151,7 +168,7 @@ def _splices(sql: str, insert: InsertStatement, table: Table, function: str) -> 
     splices = [] if place is not None else [_add_column(insert, table)]
     if insert.row_source is RowSource.SELECT:
         return splices + _change_select(insert, function, place, len(columns))
-    return splices + list(_change_values(sql, insert, function, place))
+    return splices + list(_change_values(insert, function, place))
 
 
 def _add_column(insert: InsertStatement, table: Table) -> Splice:
@@ -164,7 +181,7 @@ def _add_column(insert: InsertStatement, table: Table) -> Splice:
     return Splice(after, after, f" ({', '.join((name, *map(quoted, _insertable_columns(table))))})")
 
 
-def _change_values(sql: str, insert: InsertStatement, function: str, place: int | None) -> Iterator[Splice]:
+def _change_values(insert: InsertStatement, function: str, place: int | None) -> Iterator[Splice]:
     for row in insert.values:
         if place is None:
             start = insert.tokens[row[0][0]].start
@@ -172,7 +189,8 @@ def _change_values(sql: str, insert: InsertStatement, function: str, place: int 
         elif place < len(row):  # else the row is too short, and SQLite reports it
             first, after = row[place]
             start, end = insert.tokens[first].start, insert.tokens[after - 1].end
-            yield Splice(start, end, f"coalesce({sql[start:end]}, {function})")
+            yield Splice(start, start, "coalesce(")
+            yield Splice(end, end, f", {function})")
 
 
 def _change_select(insert: InsertStatement, function: str, place: int | None, width: int) -> list[Splice]:
