@@ -86,7 +86,8 @@ def lock_and_read(
             needed = [row for source in found.sources for row in source]
             is_new = locks.lock(needed, wait, _tables(transaction, needed))
         if is_new and locks.version != transaction.version:
-            if is_first_read or transaction.isolation is Isolation.READ_COMMITTED:
+            reads_newest = transaction.isolation is Isolation.READ_COMMITTED and not transaction.schema_changed
+            if is_first_read or reads_newest:
                 transaction.read_anew()
                 continue
             _demand_unwritten(transaction, locks)

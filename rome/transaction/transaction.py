@@ -127,6 +127,14 @@ class Transaction:
         return self._read_set
 
     @property
+    def newest_read_version(self) -> int:
+        """Return the newest version that was read; 0 if none was.
+
+        Under READ COMMITTED there may be no present read version: the last statement has fetched nothing.
+        """
+        return self.version if self.version is not None else max(self._earlier_digests or (), default=0)
+
+    @property
     def read_digests(self) -> dict[int, bytes]:
         """The digests of all versions that were read."""
         digests = dict(self._earlier_digests or {})
@@ -145,7 +153,8 @@ class Transaction:
 
     def next_statement(self) -> None:
         """Begin a statement. Under READ COMMITTED it will read the newest version."""
-        if self.isolation is Isolation.READ_COMMITTED and self.version is not None:
+        # Once it has changed the schema, it reads one version: the rows that a new index was made of must stay known.
+        if self.isolation is Isolation.READ_COMMITTED and self.version is not None and not self.schema_changed:
             self.read_anew()
 
     def read_anew(self) -> None:
@@ -406,7 +415,9 @@ class Transaction:
         locked = self.row_locks.rows if self.row_locks is not None else {}
         if not rows and not self.schema_changed and not locked:
             return None
-        builder = BatchBuilder(self.initial_catalog, self.catalog, self.entries, self.row_cache, self.version or 0)
+        builder = BatchBuilder(
+            self.initial_catalog, self.catalog, self.entries, self.row_cache, self.newest_read_version
+        )
         builder.write_rows(rows)
         if locked:
             builder.write_locked_rows(locked, only_check=not rows and not self.schema_changed)
@@ -422,7 +433,7 @@ class Transaction:
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)
         # If others have committed in between, our catalog lacks their schema changes.
-        if self.schema_changed and version == (self.version or 0) + 1:
+        if self.schema_changed and version == self.newest_read_version + 1:
             return builder.committed_catalog(version, next_digest(self.digest, batch.token))
         return None
 
