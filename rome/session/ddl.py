@@ -155,8 +155,12 @@ def _rows_of_new_indexes(transaction: Transaction, after: Catalog) -> Iterator[T
     """
     for table in after.tables.values():
         old = transaction.catalog.by_id.get(table.id)
-        is_stored = table.id in transaction.base.by_id
-        if old is not None and is_stored and {index.id for index in table.indexes} - {index.id for index in old.indexes}:
+        is_stored = table.id in transaction.initial_catalog.by_id
+        if (
+            old is not None
+            and is_stored
+            and {index.id for index in table.indexes} - {index.id for index in old.indexes}
+        ):
             yield whole(old)
 
 

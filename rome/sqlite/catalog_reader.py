@@ -40,9 +40,7 @@ class Renames:
     column: tuple[str, str] | None = None
 
 
-def read_catalog(
-    connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId
-) -> Catalog:
+def read_catalog(connection: apsw.Connection, previous: Catalog, renames: Renames, new_id: NewId) -> Catalog:
     """Return the catalog after one DDL statement; `previous` is the one before it.
 
     Tables whose text did not change are carried over.
@@ -64,9 +62,7 @@ def read_catalog(
     return _with_foreign_key_indexes(catalog, new_id)
 
 
-def _read_objects(
-    master: list[Any], previous: Catalog
-) -> tuple[dict[str, SchemaObject], set[str]]:
+def _read_objects(master: list[Any], previous: Catalog) -> tuple[dict[str, SchemaObject], set[str]]:
     """Return the indexes, triggers and views of `sqlite_master`, and the tables whose indexes have changed."""
     objects: dict[str, SchemaObject] = {}
     changed: set[str] = set()
