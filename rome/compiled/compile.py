@@ -152,11 +152,11 @@ class Compiled:
     def _checked_values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
         """Return the values of each placeholder. Raise UnsupportedValue if SQLite may take another value."""
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
-            raise UnsupportedValue("another number of parameters than the statement has")
+            raise UnsupportedValue("a wrong number of parameters")
         try:
             return [[_checked(value_of(operand, parameters)) for operand in operands] for operands in self.lists]
         except ValueNotKnown:
-            raise UnsupportedValue("a parameter that SQLite must judge") from None
+            raise UnsupportedValue("a missing parameter, or one of an unusual type") from None
 
     # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -199,6 +199,6 @@ def _checked(value: Any) -> SqlValue:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise UnsupportedValue("a text that is no Unicode") from None
+            raise UnsupportedValue("a text that is not valid Unicode") from None
     checked: SqlValue = value
     return checked

@@ -2,7 +2,7 @@
 
 **Precedence.** sqlglot knows SQLite's grammar well, but not to the last row of its table of precedences, and not in
 every version. A tree in which every operand binds tighter than its operator, by SQLite's own table, can only be what
-SQLite reads; so `check_operands` asks that of every operator:
+SQLite reads; so `check_operands` checks every operator:
 
     a + b * c      the operand b * c (level 9) binds tighter than + (level 8): certain
     a = b = c      a comparison of a comparison: refused
@@ -87,7 +87,7 @@ def plus_mark(right: exp.Expr) -> exp.BitwiseNot:
     while isinstance(node, (exp.Binary, exp.Paren)):
         node = node.this
     if not isinstance(node, exp.BitwiseNot):
-        raise UnsupportedConstruct("an addition in a text that is not in the normal form")
+        raise UnsupportedConstruct("an addition in a statement that is not normalized")
     return node
 
 

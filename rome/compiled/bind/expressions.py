@@ -125,7 +125,7 @@ class ExpressionBinder(FunctionBinder):
 
     def _boolean(self, node: exp.Boolean) -> BoundExpr:
         if self.scope.has_column(str(bool(node.this)).lower()):
-            raise UnsupportedConstruct("a column of the name true or false")
+            raise UnsupportedConstruct("a column named true or false")
         return Constant(int(node.this))
 
     def _blob(self, node: exp.HexString) -> BoundExpr:
@@ -294,13 +294,13 @@ class ExpressionBinder(FunctionBinder):
                 raise UnsupportedConstruct("IN of row values and a query with collations")
             return InRows(left, (), query)
         if len(members) != 1 or not isinstance(members[0], exp.Values):
-            raise UnsupportedConstruct("IN of row values and no VALUES")
+            raise UnsupportedConstruct("IN of row values without VALUES")
         allow_only(members[0], "expressions")
         rows = tuple(self.bind_all(row.expressions) for row in members[0].expressions)
         if not all(isinstance(expr, (Constant, Parameter)) for row in rows for expr in row):
-            raise UnsupportedConstruct("VALUES of other than constants")
+            raise UnsupportedConstruct("VALUES of expressions")
         if any(len(row) != len(left) for row in rows):
-            raise UnsupportedConstruct("VALUES of another width")
+            raise UnsupportedConstruct("VALUES with another number of columns")
         return InRows(left, rows)
 
     def _exists(self, node: exp.Exists) -> BoundExpr:
@@ -316,7 +316,7 @@ class ExpressionBinder(FunctionBinder):
     def _query_of_one_column(self, node: exp.Expr) -> Query:
         query = self._query(node)
         if len(query.outputs) != 1:
-            raise UnsupportedConstruct("a row of a subquery")
+            raise UnsupportedConstruct("a subquery of several columns")
         return query
 
 

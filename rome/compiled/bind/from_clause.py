@@ -73,7 +73,7 @@ class BindContext:
     ctes: Mapping[str, Cte] = field(default_factory=dict)
     """The queries of WITH that can be referred to here, by their names in lower case."""
     plus_marks: set[int] = field(default_factory=set)
-    """The ids of the nodes that stand for the mark after a binary plus (see `plus_mark`)."""
+    """The ids of the nodes of the marks after a binary plus (see `plus_mark`)."""
     item_ids: Iterator[int] = field(default_factory=count)
 
 
@@ -92,26 +92,26 @@ class BindScope:
         """Return the expression that a name refers to. Raise UnsupportedConstruct if that is not certain."""
         name, qualifier = node.name.lower(), node.table.lower()
         if node.args.get("db") or node.args.get("catalog"):
-            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}")
+            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}, not resolved")
         found = self._own_column(name, qualifier)
         if found is not None:
             return found
         if not qualifier and self.aliases is not None and name in self.aliases:
             return self.aliases[name]
         if not qualifier and name in self.unbound_aliases:
-            raise UnsupportedConstruct(f"the alias {node.name} before ORDER BY")
+            raise UnsupportedConstruct(f"a reference to the alias {node.name}")
         if self.outer is None:
-            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}")
+            raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}, not resolved")
         return self.outer.resolve(node)
 
     def _own_column(self, name: str, qualifier: str) -> ColumnExpr | None:
         """Return the column of this SELECT's FROM with a name; None if there is none."""
         candidates = [item for item in self.items if not qualifier or item.name == qualifier]
         if qualifier and len(candidates) > 1:
-            raise UnsupportedConstruct(f"two tables of the name {qualifier}")
+            raise UnsupportedConstruct(f"two tables named {qualifier}")
         found = [(item, item.columns[at][1]) for item in candidates for at in item.places.get(name, ())]
         if len(found) > 1:
-            raise UnsupportedConstruct(f"two columns of the name {name}")
+            raise UnsupportedConstruct(f"two columns named {name}")
         if found:
             item, column = found[0]
             return _supported(item, name, column)
@@ -126,7 +126,7 @@ class BindScope:
             if item.table is not None and item.table.rowid_alias is not None:
                 alias = item.table.rowid_alias.lower()
                 return next(_supported(item, alias, column) for own, column in item.columns if own == alias)
-        raise UnsupportedConstruct(f"the hidden {name}")
+        raise UnsupportedConstruct(f"the hidden column {name}")
 
     def star(self, qualifier: str) -> list[tuple[str | None, ColumnExpr]]:
         """Return the columns of `*`, or of `qualifier.*`, with their names."""
@@ -175,7 +175,7 @@ class FromBinder:
             return FromClause()
         allow_only(clause, "this")
         if clause.this.args.get("joins"):
-            raise UnsupportedConstruct("joins in an odd place")
+            raise UnsupportedConstruct("joins in an unusual place")
         found = self._chain(clause.this, select.args.get("joins") or ())
         _check_on_references(found.joins)
         return found
@@ -229,12 +229,13 @@ class FromBinder:
         cte = None if node.db else self.context.ctes.get(node.name.lower())
         if cte is not None:
             return self._query_item(node.alias_or_name, cte.query, cte.names)
-        table_ref = table_ref_number(node)
-        table = self.context.catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
+        if not isinstance(node.this, exp.Identifier):
+            raise UnsupportedConstruct("a table-valued function")
+        table_ref, table = table_ref_number(node), self.context.catalog.table(node.name)
         if table is None or table_ref is None:
-            raise UnsupportedConstruct(f"{node.name} is no table of the catalog")
+            raise UnsupportedConstruct(f"{node.name} is not a table of the catalog")
         if "strict" in names(table.sql):
-            raise UnsupportedConstruct(f"{node.name}, perhaps a STRICT table")
+            raise UnsupportedConstruct(f"{node.name}, possibly a STRICT table")
         number = next(self.context.item_ids)
         item = FromItem(number, node.alias_or_name.lower(), _columns_of(number, table), table, table_ref)
         self.scope.items.append(item)
@@ -250,11 +251,11 @@ class FromBinder:
     def _query_item(self, name: str, query: Query, columns: Sequence[str] | None) -> FromItem:
         """Make an item of a query's rows; `columns` are names that replace the query's own."""
         if query.refs:
-            raise UnsupportedConstruct("a derived table that depends on an outer query")
+            raise UnsupportedConstruct("a correlated derived table")
         number = next(self.context.item_ids)
         named = [output.name for output in query.outputs] if columns is None else list(columns)
         if len(named) != len(query.outputs):
-            raise UnsupportedConstruct("WITH of another number of columns")
+            raise UnsupportedConstruct("WITH with another number of columns")
         bound = tuple([(own, _derived_column(number, at, query)) for at, own in enumerate(named)])
         item = FromItem(number, name.lower(), bound, query=query)
         self.scope.items.append(item)
@@ -274,11 +275,11 @@ def _check_on_references(joins: Sequence[Join]) -> None:
     for at, join in enumerate(joins):
         later = ids_of(joins[at + 1 :])
         if any(expr.refs & later for expr in join.on):
-            raise UnsupportedConstruct("ON that speaks of a later table")
+            raise UnsupportedConstruct("ON that refers to a later table")
         if isinstance(join.item, JoinGroup):
             inside = [*join.item.where, *(expr for inner in join.item.joins for expr in inner.on)]
             if any(expr.refs - join.item.ids for expr in inside):
-                raise UnsupportedConstruct("ON in a parenthesis that speaks of a table outside")
+                raise UnsupportedConstruct("ON in a parenthesis that refers to a table outside")
             _check_on_references(join.item.joins)
 
 

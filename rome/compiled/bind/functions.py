@@ -142,7 +142,7 @@ class FunctionBinder:
         separator = node.args.get("separator")
         bound = Constant(",") if separator is None else self.bind(separator)
         if bound.refs:
-            raise UnsupportedConstruct("group_concat with a separator that changes")
+            raise UnsupportedConstruct("group_concat with a separator that depends on a row")
         return self._aggregate_of("concat_of", node.this, bound)
 
     def _aggregate_of(self, function: str, node: exp.Expr, separator: BoundExpr | None = None) -> BoundExpr:

@@ -8,10 +8,10 @@
     having    count(*) > 1
     order     count(*) DESC, t.name             positions and aliases are replaced by the expressions
 
-**Bare columns.** A column beside aggregates that is neither a group key nor inside of an aggregate has the value of one
-of the group's rows; which one is SQLite's choice. It is certain where the group keys contain the whole row key of the
-column's table (a functional dependency): all rows of the group have the same row of that table then, and the column is
-added to the group keys. Any other bare column is refused.
+**Bare columns.** A column of an aggregate query that is neither a group key nor inside of an aggregate has the value of
+one of the group's rows; which one is SQLite's choice. It is certain where the group keys contain the whole row key of
+the column's table (a functional dependency): all rows of the group have the same row of that table then, and the column
+is added to the group keys. Any other bare column is refused.
 """
 
 from __future__ import annotations
@@ -71,13 +71,15 @@ def bind_query(context: BindContext, node: exp.Expr, outer: BindScope | None) ->
 
 def _bind_with(context: BindContext, clause: exp.With) -> BindContext:
     """Return the context of what follows a WITH. Each of its queries may refer to those before it."""
+    if clause.args.get("recursive"):
+        raise UnsupportedConstruct("WITH RECURSIVE")
     allow_only(clause, "expressions")
     for node in clause.expressions:
         allow_only(node, "this", "alias", "materialized")
         allow_only(node.args["alias"], "this", "columns")
         name = node.alias.lower()
         if name in context.ctes:
-            raise UnsupportedConstruct("WITH of a name that is taken")
+            raise UnsupportedConstruct("two WITH queries of one name")
         names = tuple([column.name.lower() for column in node.args["alias"].args.get("columns") or ()])
         cte = Cte(bind_query(context, node.this, None), names or None)
         context = replace(context, ctes={**context.ctes, name: cte})
@@ -126,7 +128,7 @@ class _SelectBinder:
             is_aggregate=self.expressions.found_aggregate or group is not None,
         )
         if having and not select.is_aggregate:
-            raise UnsupportedConstruct("HAVING without a group")
+            raise UnsupportedConstruct("HAVING without GROUP BY")
         select.refs = NO_IDS.union(*[expr.refs for expr in select.expressions()]) - ids_of(select.joins)
         if select.is_aggregate:
             _add_determined_columns(select)
@@ -152,7 +154,7 @@ class _SelectBinder:
                 name = node.name.lower() if isinstance(node, exp.Column) else None
                 found.append(OutputColumn(name, self.expressions.bind(node)))
         if not found:
-            raise UnsupportedConstruct("a SELECT of nothing")
+            raise UnsupportedConstruct("a SELECT without columns")
         return tuple(found), aliases
 
     def _distinct(self, outputs: Sequence[OutputColumn]) -> bool:
@@ -209,7 +211,7 @@ def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None
     right = bind_query(context, node.expression, outer)
     for member in (left, right):
         if member.order or member.limit is not None or member.offset is not None:
-            raise UnsupportedConstruct("ORDER BY or LIMIT inside of a compound")
+            raise UnsupportedConstruct("ORDER BY or LIMIT inside a compound SELECT")
     operator = _COMPOUNDS[type(node)]
     if not node.args.get("distinct"):
         if operator != "UNION":
@@ -218,7 +220,7 @@ def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None
     for member in (left, right):
         _check_distinct(member.outputs)
     if len(left.outputs) != len(right.outputs):
-        raise UnsupportedConstruct("a compound of different widths")
+        raise UnsupportedConstruct("a compound SELECT with different numbers of columns")
     expressions = ExpressionBinder(context, BindScope(outer))
     return CompoundSelect(
         operator,
@@ -239,7 +241,7 @@ def _compound_order(node: exp.Ordered, outputs: Sequence[OutputColumn]) -> tuple
         name = node.this.name.lower() if isinstance(node.this, exp.Column) and not node.this.table else None
         named = [number for number, output in enumerate(outputs, 1) if name is not None and output.name == name]
         if len(named) != 1:
-            raise UnsupportedConstruct("ORDER BY of a compound by an expression")
+            raise UnsupportedConstruct("ORDER BY of a compound SELECT by an expression")
         (at,) = named
     expr = _output_at(outputs, at).expr
     # Any expression that may be NULL and has no collation: the left SELECT's column says nothing of the right one's.
@@ -278,7 +280,7 @@ def _position(node: exp.Expr) -> int | None:
 def _output_at(outputs: Sequence[OutputColumn], at: int) -> OutputColumn:
     """Return the result column at a position that counts from 1."""
     if not 1 <= at <= len(outputs):
-        raise UnsupportedConstruct("a position out of range")
+        raise UnsupportedConstruct("an ORDER BY or GROUP BY position out of range")
     return outputs[at - 1]
 
 
@@ -299,7 +301,7 @@ def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str)
     allow_only(found, "expression")
     expr = expressions.bind(found.expression)
     if expr.refs:
-        raise UnsupportedConstruct(f"{clause.upper()} that changes from row to row")
+        raise UnsupportedConstruct(f"{clause.upper()} that depends on a row")
     return expr
 
 
@@ -322,7 +324,7 @@ def _add_determined_columns(select: Select) -> None:
     for expr in select.result_expressions():
         for column in _bare_columns(expr, keys, ids_of(select.joins)):
             if not _is_determined(items[column.item], keys):
-                raise UnsupportedConstruct("a bare column beside aggregates")
+                raise UnsupportedConstruct("a bare column in an aggregate query")
             added[column] = None
     if added:
         select.group = (*keys, *added)
@@ -335,7 +337,7 @@ def _bare_columns(expr: BoundExpr, keys: tuple[BoundExpr, ...], own: frozenset[i
         if part in keys or isinstance(part, Aggregate):
             return part
         if any(isinstance(each, (Select, CompoundSelect)) and each.refs & own for each in part.parts):
-            raise UnsupportedConstruct("a correlated subquery beside aggregates")
+            raise UnsupportedConstruct("a correlated subquery in an aggregate query")
         if isinstance(part, ColumnExpr) and part.item in own:
             found.append(part)
         return None

@@ -80,7 +80,7 @@ def modulo(left: Any, right: Any) -> Any:
 
 def _bits(value: Any) -> int:
     if value.__class__ is not int:
-        raise UnsupportedValue("the bits of no integer")
+        raise UnsupportedValue("a bitwise operation on a non-integer")
     return int(value)
 
 

@@ -29,7 +29,7 @@ def ordered(
 
 def _limit(value: Any) -> int:
     if value.__class__ is not int:
-        raise UnsupportedValue("LIMIT of no integer")
+        raise UnsupportedValue("LIMIT of a non-integer")
     return int(value)
 
 

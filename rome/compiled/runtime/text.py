@@ -152,7 +152,7 @@ def replace(value: Any, old: Any, new: Any) -> Any:
         return None
     old = _text(old)
     if not old:
-        raise UnsupportedValue("replace() of nothing in a number")
+        raise UnsupportedValue("replace() of an empty text in a number")
     return _text(value).replace(old, _text(new))
 
 
@@ -170,7 +170,7 @@ def substr(value: Any, start: Any, size: Any = 2**31) -> Any:
     if value is None or start is None or size is None:
         return None
     if start.__class__ is not int or size.__class__ is not int:
-        raise UnsupportedValue("substr() by no integer")
+        raise UnsupportedValue("substr() with a position that is no integer")
     value = _text(value)
     begin, count = start, abs(size)
     if begin < 0:
