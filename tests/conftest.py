@@ -24,6 +24,7 @@ collect_ignore = [
     "architecture",
     "dbapi/test_explain.py",
     "orm",
+    "proof/test_increments.py",
     "test_benchmarks.py",
     "test_demo.py",
     "test_dialect.py",
