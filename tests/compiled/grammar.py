@@ -1,7 +1,7 @@
-"""Random schemas, rows and statements, from the grammar that the compiled evaluator is meant to take.
+"""Random schemas, rows and statements, from the grammar that the compiled evaluator supports.
 
-Where SQLite's answer is chance (which rows a LIMIT leaves of rows without an order), the grammar leaves it out: what
-is put in order is put in order to the last row.
+The grammar leaves out statements whose result SQL does not define (which rows a LIMIT keeps without an ORDER BY): every
+ORDER BY of it is a total order.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class TableShape:
 
 
 def schema(pick: Pick) -> list[TableShape]:
-    """Three tables. Each has an id, so that its rows can be told apart."""
+    """Return three tables. Each has an id, which distinguishes its rows."""
     found = []
     for number, name in enumerate("tuv"):
         columns = [(column, pick(*TYPES)) for column in ("a", "b", f"c{number}", f"d{number}")]
@@ -63,14 +63,14 @@ def schema(pick: Pick) -> list[TableShape]:
 
 @dataclass
 class Scope:
-    """The names that may be used: (qualifier, column), and the columns that put its rows in order."""
+    """The names that may be used, as (qualifier, column), and the columns that order the rows totally."""
 
     names: list[tuple[str, str]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
 
 class Writer:
-    """Writes statements; parameters are collected on the way."""
+    """Writes statements, and collects their parameters."""
 
     def __init__(self, tables: list[TableShape], pick: Pick) -> None:
         self.tables = tables
@@ -158,7 +158,7 @@ class Writer:
         return f"(SELECT {column} FROM {table.name} AS {name}{where} ORDER BY {name}.id LIMIT 1)"
 
     def where(self, both: Scope, depth: int, inner: Scope, outer: Scope) -> str:
-        """A WHERE of a subquery, often with an equality to the outer query."""
+        """Return the WHERE of a subquery, often with an equality to the outer query."""
         tests = [self.test(both, depth)] if self.one_in(2) else []
         if outer.names and self.one_in(2):
             tests.append(f"{self.column(inner)} = {self.column(outer)}")
@@ -248,7 +248,7 @@ class Writer:
         return " AND ".join(tests)
 
     def item(self, scope: Scope, depth: int) -> str:
-        """An item of FROM; its names are put into the scope."""
+        """Return an item of FROM, and add its names to the scope."""
         kind = self.pick(*["table"] * 5, "derived", "group") if depth else "table"
         if kind == "group":
             inner = Scope()
@@ -287,7 +287,7 @@ class Writer:
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def statement(self) -> Statement:
-        """A statement, its parameters in the order in which they stand in the text."""
+        """Return a statement, with its parameters in the order of the text."""
         found = self.select()
         numbers = [int(number) for number in re.findall(r":p(\d+)", found.text)]
         found.parameters = [self.parameters[number] for number in numbers]
@@ -351,7 +351,9 @@ class Writer:
         return " ORDER BY " + ", ".join(f"{at + 1} {self.pick('', 'DESC')}" for at in range(width)) + self.limit()
 
     def aggregate(self, scope: Scope, *, is_compared: bool = False) -> str:
-        """An aggregate. Not group_concat, where its value matters: the order of its texts is chance."""
+        """Return an aggregate; not group_concat where its value is compared, because the order of its texts is not
+        defined.
+        """
         operand = self.operand(scope, 1) if self.one_in(3) else self.column(scope)
         function = self.pick(
             "count", "count", "sum", "min", "max", "avg", "total", *([] if is_compared else ["group_concat"])
@@ -376,7 +378,7 @@ class Writer:
 
 @dataclass
 class Statement:
-    """A statement. `merges`: it makes one of rows that are equal, though perhaps not the same (1 and 1.0)."""
+    """A statement. `merges`: it merges rows that are equal but may differ (1 and 1.0)."""
 
     text: str
     ordered: bool = False

@@ -1,4 +1,4 @@
-"""Statements put to the compiled evaluator and to SQLite, over the same rows."""
+"""Statements run by the compiled evaluator and by SQLite, over the same rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.sql.schema import catalog_of
 
 
 class Database:
-    """A schema with rows, in SQLite and as what would be fetched."""
+    """A schema with rows, in SQLite and as fetched rows for the compiled evaluator."""
 
     def __init__(self, ddl: str, rows: dict[str, list[tuple[Any, ...]]] | None = None) -> None:
         self.sqlite = apsw.Connection(":memory:")
@@ -48,7 +48,7 @@ class Database:
         return found
 
     def run(self, sql: str, parameters: Any = (), shuffle: random.Random | None = None) -> list[tuple[Any, ...]]:
-        """The rows of the compiled statement; it must compile."""
+        """Return the rows of a statement that must be compiled."""
         compiled, tables = self.compile(sql)
         assert isinstance(compiled, Compiled), f"{sql}\n{compiled}"
         return compiled.run(self.fetched(tables, shuffle), parameters)
@@ -64,7 +64,7 @@ class Database:
         return self.sqlite.execute(sql, parameters).fetchall()
 
     def check(self, sql: str, parameters: Any = (), *, ordered: bool = False) -> None:
-        """Both give the same rows, with the same types."""
+        """Assert that both evaluators return the same rows, with the same types."""
         expected = self.expected(sql, parameters)
         for shuffle in (None, random.Random(3)):
             found = self.run(sql, parameters, shuffle)
@@ -73,14 +73,16 @@ class Database:
 
 
 def same_rows(found: list[Any], expected: list[Any], *, ordered: bool) -> bool:
-    """Whether the rows are the same, 1 and 1.0 being two."""
+    """Return True if the rows are the same; 1 and 1.0 are different."""
     if ordered:
         return list(map(repr, found)) == list(map(repr, expected))
     return Counter(map(repr, found)) == Counter(map(repr, expected))
 
 
 def normalized(rows: list[Any], *, concatenates: bool) -> list[Any]:
-    """Rows where it does not matter which of two equal values came first: 1 or 1.0, 'a,b' or 'b,a'."""
+    """Return rows for a comparison in which it does not matter which of two equal values came first: 1 or 1.0, 'a,b' or
+    'b,a'.
+    """
 
     def value(one: Any) -> Any:
         if isinstance(one, float) and one.is_integer():

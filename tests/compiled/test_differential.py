@@ -1,4 +1,4 @@
-"""Random statements over random schemas and rows: what the compiled evaluator answers is what SQLite answers."""
+"""Random statements over random schemas and rows: the compiled evaluator returns the rows that SQLite returns."""
 
 import random
 from collections import Counter
@@ -21,7 +21,7 @@ def database(tables: list[TableShape]) -> Database:
 
 
 def compare(db: Database, statement: Statement) -> str:
-    """Run it both ways; what became of it."""
+    """Run a statement in both evaluators, compare the rows, and return the outcome."""
     sql, parameters = statement.text, statement.parameters
     try:
         expected: list[Any] | apsw.Error = db.expected(sql, parameters)
@@ -35,8 +35,8 @@ def compare(db: Database, statement: Statement) -> str:
     for shuffle in (None, random.Random(1)):
         try:
             found = compiled.run(db.fetched(tables, shuffle), parameters)
-        except UnsupportedValue as unfit:
-            return f"unfit: {unfit}"
+        except UnsupportedValue as unsupported:
+            return f"unsupported value: {unsupported}"
         story = f"{sql}\n{parameters}\n{compiled.source}\n{found}\n{expected}"
         assert not isinstance(expected, apsw.Error), story
         if statement.merges:
@@ -46,17 +46,17 @@ def compare(db: Database, statement: Statement) -> str:
         else:
             wanted = expected
         assert same_rows(found, wanted, ordered=statement.ordered), story
-        uncut = without_limit(sql)
-        if uncut is not None:
+        unlimited = without_limit(sql)
+        if unlimited is not None:
             number = compiled.unlimited.run(db.fetched(tables, shuffle), parameters)
-            assert len(number) == len(db.expected(uncut, parameters)), story
+            assert len(number) == len(db.expected(unlimited, parameters)), story
     return "compiled"
 
 
 @pytest.mark.slow
 @settings(max_examples=100)
 @given(st.data())
-def test_statements_answer_as_sqlite(data: st.DataObject) -> None:
+def test_random_statements_return_the_rows_of_sqlite(data: st.DataObject) -> None:
     def pick(*choices: Any) -> Any:
         return data.draw(st.sampled_from(choices))
 
@@ -68,8 +68,8 @@ def test_statements_answer_as_sqlite(data: st.DataObject) -> None:
 
 
 @pytest.mark.slow
-def test_many_statements_answer_as_sqlite_and_most_are_compiled() -> None:
-    """More of the same from a plain random generator, which is faster but can't simplify what it finds."""
+def test_many_random_statements_return_the_rows_of_sqlite_and_most_are_compiled() -> None:
+    """The same with a plain random generator, which is faster than Hypothesis but does not simplify failures."""
     outcomes: Counter[str] = Counter()
     for seed in range(100):
         chosen = random.Random(seed)
@@ -88,7 +88,7 @@ def test_many_statements_answer_as_sqlite_and_most_are_compiled() -> None:
 
 
 @pytest.mark.slow
-def test_a_condition_its_negation_and_its_null_split_the_rows() -> None:
+def test_a_condition_its_negation_and_its_null_partition_the_rows() -> None:
     """Ternary logic partitioning: every row is in exactly one of WHERE p, WHERE NOT p, WHERE p IS NULL."""
     seen = 0
     for seed in range(300):

@@ -1,4 +1,4 @@
-"""Statements as SQLAlchemy and services write them: all of these must be compiled, and answer as SQLite does."""
+"""Statements of SQLAlchemy and of services: all of them must be compiled, and return the rows of SQLite."""
 
 import json
 import random
@@ -59,7 +59,9 @@ DATA = _database()
 
 
 def _statements() -> dict[str, tuple[str, Any]]:
-    """The statements of services.txt: a name, an indented text, and its parameters as JSON behind `--`."""
+    """Return the statements of services.txt: for each name the text, which is indented there, and the parameters as
+    JSON after `--`.
+    """
     found = {}
     for part in Path(__file__).with_name("services.txt").read_text().split("\n\n"):
         name, _, body = part.partition("\n")

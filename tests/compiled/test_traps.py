@@ -1,4 +1,4 @@
-"""Where sqlglot, Python or common sense would have it otherwise than SQLite; and what is left to the workspace."""
+"""Statements that sqlglot or Python treat differently from SQLite: each is compiled correctly or left to SQLite."""
 
 import random
 from pathlib import Path
@@ -34,7 +34,7 @@ EXPRESSIONS = Path(__file__).with_name("expressions.txt").read_text().splitlines
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_an_expression_has_the_value_that_sqlite_gives_it(expression: str) -> None:
+def test_an_expression_has_the_value_of_sqlite(expression: str) -> None:
     for sql in (
         f"SELECT id, {expression} FROM t",
         f"SELECT id FROM t WHERE {expression}",
@@ -55,7 +55,7 @@ def test_an_expression_has_the_value_that_sqlite_gives_it(expression: str) -> No
 
 
 @pytest.mark.parametrize("sql", Path(__file__).with_name("statements.txt").read_text().splitlines())
-def test_a_statement_answers_as_in_sqlite(sql: str) -> None:
+def test_a_statement_returns_the_rows_of_sqlite(sql: str) -> None:
     DATA.check(sql, ordered="ORDER BY" in sql)
 
 
@@ -104,7 +104,7 @@ def test_a_statement_answers_as_in_sqlite(sql: str) -> None:
         ("SELECT id FROM t INDEXED BY t_i", "table with"),
     ],
 )
-def test_what_is_not_certain_is_refused(sql: str, reason: str) -> None:
+def test_an_uncertain_construct_is_refused_with_a_reason(sql: str, reason: str) -> None:
     compiled, _ = DATA.compile(sql)
     assert isinstance(compiled, NotCompiled), compiled.source
     assert reason in compiled.reason
@@ -131,12 +131,12 @@ def test_what_is_not_certain_is_refused(sql: str, reason: str) -> None:
         ("SELECT id FROM t WHERE x LIKE 'a' ESCAPE ?", ("ab",)),
     ],
 )  # fmt: skip
-def test_what_only_sqlite_can_tell_is_unfit(sql: str, parameters: object) -> None:
+def test_a_value_that_only_sqlite_can_treat_raises_unsupported_value(sql: str, parameters: object) -> None:
     with pytest.raises(UnsupportedValue):
         DATA.run(sql, parameters)
 
 
-def test_values_of_other_types_bring_in_the_exact_program() -> None:
+def test_values_of_other_types_run_the_exact_program() -> None:
     compiled = DATA.compiled("SELECT id FROM t WHERE i < ? ORDER BY id")
     rows = [DATA.rows(DATA.catalog.tables["t"])]
     assert compiled.run(rows, ("a",)) == DATA.expected("SELECT id FROM t WHERE i < 'a' ORDER BY id")
@@ -153,7 +153,7 @@ def test_one_function_serves_lists_of_any_length() -> None:
     assert compiled.with_lists(other.lists).run(rows, (1, 2, 4, 1)) == [(2,), (4,), (5,)]
 
 
-def test_deep_expressions_do_not_break_it() -> None:
+def test_a_deep_expression_is_compiled_or_refused() -> None:
     sql = "SELECT id FROM t WHERE " + " OR ".join(f"id = {number}" for number in range(300))
     compiled, tables = DATA.compile(sql)
     if not isinstance(compiled, NotCompiled):
