@@ -1,6 +1,20 @@
-"""Every error that ROME raises: PEP 249's hierarchy, and beneath it the errors of ROME's own.
+"""The errors that ROME raises: PEP 249's hierarchy, with errors of ROME's own as subclasses.
 
-Messages that stem from SQLite keep SQLite's text word for word, because services match on it.
+    Error
+        InterfaceError
+        DatabaseError
+            DataError · IntegrityError · ProgrammingError · NotSupportedError
+            OperationalError
+                Conflict                        run the transaction again
+                SnapshotTooOld, HistoryLost     run the transaction again
+                LockTimeout                     try again later
+                LockLost                        take the lock again first
+                StoreUnavailable
+            InternalError
+                FormatError
+
+A message that comes from SQLite has SQLite's text word for word, because applications match on it (`UNIQUE constraint
+failed: t.c`). Other messages name the thing that failed, and say what to do.
 """
 
 from __future__ import annotations
@@ -9,35 +23,35 @@ from collections.abc import Sequence
 
 
 class Warning(Exception):  # noqa: A001 - the name is PEP 249's
-    """Something worth knowing that is no error."""
+    """A warning. ROME does not raise it; PEP 249 requires the name."""
 
 
 class Error(Exception):
-    """The root of all errors of ROME."""
+    """The base class of all errors of ROME."""
 
 
 class InterfaceError(Error):
-    """The driver was used wrongly: a closed cursor, a malformed URL, an unknown option."""
+    """The driver is used in a wrong way: a closed cursor, a malformed URL, an unknown option."""
 
 
 class DatabaseError(Error):
-    """The database answered with an error."""
+    """The base class of the errors of statements, transactions and stores."""
 
 
 class DataError(DatabaseError):
-    """A value that can't be stored or read: out of range, or bytes that do not decode."""
+    """A value can't be stored: it is out of range, of a wrong type, or too long."""
 
 
 class OperationalError(DatabaseError):
-    """Something outside the program's control: connection, conflict, a missing table."""
+    """A failure outside of the program's control: a lost connection, a conflict, a missing table."""
 
 
 class IntegrityError(DatabaseError):
     """A constraint failed: UNIQUE, NOT NULL, CHECK, FOREIGN KEY.
 
-    SQLite's text says little; what else is known stands beside it: the `table` that has the constraint, its `columns`
-    (of a CHECK: none), the name of the `constraint` (a FOREIGN KEY's or CHECK's, if it has one), and the `parent` table
-    of a FOREIGN KEY. That is the same whether a child has no parent, or a parent goes that has children.
+    Attributes say more than SQLite's message: the `table` that has the constraint, its `columns` (none for a CHECK),
+    the name of the `constraint` (of a FOREIGN KEY or CHECK, if it has one), and the `parent` table of a FOREIGN KEY.
+    They are the same if a child lacks its parent and if a parent with children is deleted.
     """
 
     def __init__(
@@ -56,21 +70,21 @@ class IntegrityError(DatabaseError):
 
 
 class InternalError(DatabaseError):
-    """The store holds something that ROME did not write."""
+    """The store contains something that ROME did not write."""
 
 
 class ProgrammingError(DatabaseError):
-    """The statement or its parameters are wrong."""
+    """The statement or its parameters are wrong: a syntax error, a missing parameter."""
 
 
 class NotSupportedError(DatabaseError):
-    """A feature of SQL that ROME does not have."""
+    """The statement uses a feature of SQL that ROME does not support."""
 
 
 class Conflict(OperationalError):
-    """Another commit wrote a key that this transaction depends on; nothing was applied. Run it again.
+    """Another transaction wrote a key that this one depends on. Nothing was applied; run the transaction again.
 
-    `space` is where the key lies, and `key` is what it is, when a store says so.
+    `space` and `key` are those of the store, if it tells them.
     """
 
     def __init__(self, message: str, space: bytes | None = None, key: bytes | None = None) -> None:
@@ -80,29 +94,30 @@ class Conflict(OperationalError):
 
 
 class SnapshotTooOld(OperationalError):
-    """The log does not reach back to this transaction's read version any more. Run it again."""
+    """The log does not reach back to this transaction's read version any more. Run the transaction again."""
 
 
 class HistoryLost(SnapshotTooOld):
-    """What this transaction has read is not in the database's past: the server lost commits that it had acknowledged,
-    or the database was dropped. Nothing was written; run it again.
+    """What this transaction has read is not in the database's past. Nothing was written; run the transaction again.
+
+    The server has lost commits that it had acknowledged, or the database was dropped.
     """
 
 
 class LockTimeout(OperationalError):
-    """A lock did not become free in time. The message names it."""
+    """A lock did not become free within the timeout. The message names the lock."""
 
 
 class LockLost(OperationalError):
-    """A lock is not held any more by who believed so: its TTL passed without a renewal, or another holder has it.
+    """The lock is not held any more: its TTL passed without a renewal, or another holder has overtaken it.
 
-    To run the same again under the same lock does not help: take the lock again first.
+    To run the transaction again under the same lock does not help: take the lock again first.
     """
 
 
 class StoreUnavailable(OperationalError):
-    """The store can't be reached, or refuses us. The message names the server."""
+    """The store can't be reached, or refuses the connection or the request. The message names the server."""
 
 
 class FormatError(InternalError):
-    """The store's data was written by a newer ROME, or a key or row does not decode."""
+    """The database has another format, or a key, a row or a catalog entry does not decode."""

@@ -1,15 +1,16 @@
-"""ROME URLs: which store, where, which database, which options.
+"""ROME URLs: the store, its server, the database and options.
 
     rome+memory:///NAME
     rome+redis://[user:password@]host:port/DATABASE?db=0&isolation_level=SERIALIZABLE
     rome+rediss://…            TLS
     rome+unix:///path/to.sock?database=NAME
 
-`rome://` is short for the embedded store.
+A `rome://` URL names the store by its option `store`, or is a memory database.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
@@ -18,7 +19,7 @@ from rome.errors import InterfaceError
 
 @dataclass(frozen=True)
 class URL:
-    """A parsed ROME URL. `options` holds what stands behind the question mark, each name once."""
+    """A parsed ROME URL. `options` are the parameters after the question mark."""
 
     store: str
     database: str = ""
@@ -32,7 +33,7 @@ class URL:
         return hash((self.store, self.database, self.user, self.host, self.port))
 
     def __str__(self) -> str:
-        """The URL again, its password hidden: what messages show."""
+        """Return the URL for messages, with its password hidden."""
         login = ""
         if self.user or self.password:
             login = quote(self.user or "", safe="") + (":***" if self.password else "") + "@"
@@ -43,21 +44,21 @@ class URL:
 
 
 def parse_url(text: str) -> URL:
-    """Parse a ROME URL. Raises InterfaceError that names what is wrong with it."""
+    """Parse a ROME URL. Raise InterfaceError that names what is wrong with it."""
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise InterfaceError(f"malformed ROME URL {text!r}: {error}") from None
+        raise InterfaceError(f"malformed ROME URL {_shown(text)!r}: {error}") from None
     scheme, _, store = parts.scheme.partition("+")
     if scheme != "rome":
         raise InterfaceError(
-            f"not a ROME URL: {text!r}; it begins with rome+STORE://, for example rome+redis://localhost:6379/app"
+            f"not a ROME URL: {_shown(text)!r}; write rome+STORE://…, for example rome+redis://localhost:6379/app"
         )
     options: dict[str, str] = {}
     for name, value in parse_qsl(parts.query, keep_blank_values=True):
         if name in options:
-            raise InterfaceError(f"option {name!r} stands twice in the ROME URL")
+            raise InterfaceError(f"the ROME URL has option {name!r} twice; remove one")
         options[name] = value
     return URL(
         store=store or options.pop("store", "memory"),
@@ -68,3 +69,8 @@ def parse_url(text: str) -> URL:
         port=port,
         options=options,
     )
+
+
+def _shown(text: str) -> str:
+    """Return a URL that may be malformed, with its password hidden."""
+    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", text)

@@ -1,1 +1,7 @@
-"""The catalog: what tables, columns, keys and indexes a database has, and SQLite's rules of types."""
+"""The catalog: the tables, columns and indexes of a database, and how they are stored.
+
+model        tables, columns, indexes, foreign keys
+codec        the catalog itself in the store
+key_codec    the keys of a table's rows and of an index's entries
+rows         the rows of a table
+"""

@@ -1,7 +1,7 @@
-"""The catalog as keys and values of the store's catalog space: one key a name, as SQLite's names share one namespace.
+"""The catalog in the store: one key for each name in the catalog space, as all of SQLite's names share one namespace.
 
-A value is a msgpack map of the object. A change to a table rewrites its key, so that a commit which was prepared under
-the older definition finds a key written that it checked, and conflicts.
+A value is a msgpack map of the object. A change of a table rewrites its key, so that a commit which was prepared with
+the former definition, and checks that key, gets a conflict.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from rome.values import Affinity
 
 @lru_cache(maxsize=10_000)
 def catalog_key(name: str) -> bytes:
-    """The key of the object of that name."""
+    """Return the key of a schema object by its name."""
     return encode((name.lower(),))
 
 
 def encode_object(item: Table | SchemaObject) -> bytes:
-    """The value of a table or another schema object."""
+    """Return the value of a table or another schema object."""
     return bytes(msgpack.packb(_plain(item)))
 
 
@@ -43,7 +43,7 @@ def _plain(item: Any) -> Any:
 
 
 def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: bytes) -> Catalog:
-    """The catalog of all keys and values of the catalog space. Raises FormatError for a value that does not decode."""
+    """Return the catalog of all keys and values of the space. Raise FormatError for a value that does not decode."""
     tables: dict[str, Table] = {}
     objects: dict[str, SchemaObject] = {}
     for key, value in pairs:

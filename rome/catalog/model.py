@@ -1,6 +1,6 @@
-"""The catalog: what tables, columns, keys and indexes the database has. Immutable; a change makes a new one.
+"""The catalog: the tables, columns, keys and indexes of a database. Immutable; a change of the schema makes a new one.
 
-A name is looked up in lower case, as SQLite does (ASCII only), and kept as it was written.
+Names are looked up in lower case, as SQLite does (ASCII only), and kept as they were written.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from rome.values import Affinity, SqlValue
 
 @dataclass(frozen=True)
 class Column:
-    """One column. `cid` is its identity through renames and schema changes."""
+    """A column. `cid` identifies it through renames and schema changes."""
 
     name: str
     cid: int
@@ -25,18 +25,18 @@ class Column:
     collation: str = "BINARY"
     not_null: bool = False
     default: str | None = None
-    """The default's SQL text."""
+    """The SQL text of the default."""
     generated: bool = False
     virtual: bool = False
 
 
 @dataclass(frozen=True)
 class Index:
-    """An index space of a table: of a CREATE INDEX, of a UNIQUE or PRIMARY KEY constraint, or of ROME's own making for
-    a foreign key (then its name is empty).
+    """An index of a table, stored in a space of its own.
 
-    `columns` are names, or None for an expression. A `computed` index has expressions, a virtual column or a WHERE
-    clause; its entries are computed by SQLite. `plain` indexes follow from the row alone.
+    It comes from CREATE INDEX, from a UNIQUE or PRIMARY KEY constraint, or from ROME for a foreign key (then its name
+    is empty). `columns` are names, or None for an expression. A `computed` index has expressions, a virtual column or a
+    WHERE clause: SQLite computes its entries. The entries of all others follow from the row's values alone.
     """
 
     id: int
@@ -47,14 +47,14 @@ class Index:
     computed: bool = False
     partial: bool = False
     terms: tuple[str, ...] = ()
-    """For a computed index: the SQL of each indexed term."""
+    """The SQL of each indexed term, for a computed index."""
     where: str | None = None
-    """For a partial index: the SQL of its predicate."""
+    """The SQL of the predicate, for a partial index."""
 
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A foreign key of the child `table`. Parent columns are resolved (never empty)."""
+    """A foreign key of the child `table`. The parent's columns are resolved: never empty."""
 
     table: str
     columns: tuple[str, ...]
@@ -66,12 +66,12 @@ class ForeignKey:
 
 @dataclass(frozen=True)
 class Table:
-    """One table.
+    """A table.
 
-    `key`: the columns whose values, encoded, are the row key: the PRIMARY KEY's, when none of them can be NULL. Empty
-    when there is no such key: then the row key is a hidden rowid, and `rowid_name` a name under which SQL reaches it.
-    `rowid_alias`: the column that is an INTEGER PRIMARY KEY; its numbers come from the counter of the table.
-    `schemas`: for each schema number that rows may have been written under, the cids of the row's values by position.
+    `key`: the columns of the row key: those of the PRIMARY KEY, if none of them can be NULL. Without such a key it is
+    empty; the row key is then a hidden rowid, and `rowid_name` is a name for it in SQL. `rowid_alias`: the column that
+    is an INTEGER PRIMARY KEY; its values come from the table's sequence. `schemas`: for each schema number that stored
+    rows may have, the cids of the row's values by position.
     """
 
     name: str
@@ -87,26 +87,26 @@ class Table:
     schema: int = 1
     schemas: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     defaults: Mapping[int, SqlValue] = field(default_factory=dict)
-    """cid → value that rows have which were written before the column was added."""
+    """By cid: the value of a column in rows that were written before it was added."""
 
     @cached_property
     def by_name(self) -> dict[str, Column]:
-        """Lower-case column name → column."""
+        """The columns by their names in lower case."""
         return {column.name.lower(): column for column in self.columns}
 
     @cached_property
     def stored(self) -> tuple[Column, ...]:
-        """The columns that rows hold, in order (all but virtual generated ones)."""
+        """The columns that stored rows have, in order: all but virtual generated ones."""
         return tuple(column for column in self.columns if not column.virtual)
 
     @cached_property
     def has_virtual(self) -> bool:
-        """Whether there is a virtual generated column."""
+        """True if there is a virtual generated column."""
         return len(self.stored) != len(self.columns)
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """Lower-case column name → position of its value in a row."""
+        """By a column's name in lower case: the position of its value in a stored row."""
         return {column.name.lower(): at for at, column in enumerate(self.stored)}
 
     @cached_property
@@ -134,18 +134,18 @@ class Table:
 
     @cached_property
     def shape(self) -> Table:
-        """All but the ids: equal for tables that were made alike, of other databases or anew."""
+        """The table without its ids: equal for tables of equal definitions, in any database."""
         return replace(self, id=0, indexes=tuple(replace(index, id=0) for index in self.indexes))
 
     @property
     def counted(self) -> str | None:
-        """The name of the column that the table's counter fills: the rowid alias or the hidden rowid."""
+        """The name of the column that the table's sequence fills: the rowid alias or the hidden rowid."""
         return self.rowid_alias or (self.rowid_name if not self.key else None)
 
 
 @dataclass(frozen=True)
 class SchemaObject:
-    """A row of sqlite_master that is not a table: an index, a view or a trigger. `order` is that of creation."""
+    """A schema object that is not a table: an index, a view or a trigger. `order`: the order of creation."""
 
     type: str
     name: str
@@ -156,9 +156,9 @@ class SchemaObject:
 
 @dataclass(frozen=True)
 class Catalog:
-    """All of it, as of a catalog version, whose digest tells it from others of that number (see `storage.store`).
+    """The schema of a database at a catalog version. `digest`: the version's digest (see `rome.storage.store`).
 
-    Keys of both mappings are lower case.
+    The names in both mappings are in lower case.
     """
 
     version: int = 0
@@ -168,7 +168,7 @@ class Catalog:
 
     @cached_property
     def children(self) -> dict[str, tuple[ForeignKey, ...]]:
-        """Lower-case parent table name → the foreign keys that refer to it."""
+        """By a parent table's name in lower case: the foreign keys that refer to it."""
         found: dict[str, list[ForeignKey]] = {}
         for table in self.tables.values():
             for key in table.foreign_keys:
@@ -197,7 +197,7 @@ class Catalog:
 
     @cached_property
     def triggers(self) -> dict[str, tuple[SchemaObject, ...]]:
-        """Lower-case table name → the triggers on it."""
+        """By a table's name in lower case: the triggers on it."""
         found: dict[str, list[SchemaObject]] = {}
         for item in self.objects.values():
             if item.type == "trigger":
@@ -205,5 +205,5 @@ class Catalog:
         return {table: tuple(items) for table, items in found.items()}
 
     def table(self, name: str) -> Table | None:
-        """The table of that name, in any case of letters."""
+        """Return the table of a name, in any case; None if there is none."""
         return self.tables.get(name.lower())

@@ -1,9 +1,9 @@
-"""Holds: what is held by whom and until when, and the renewal of it in the background.
+"""Holds: the names that a process holds, their deadline, and their renewal in the background.
 
-Whether a hold is good is never a matter of what a background thread reports: it is good until its *deadline*, which is
-one TTL after the last request that the store has confirmed was sent. A renewal that fails, hangs, or whose thread is
-gone leaves the deadline where it is, and so the loss is noticed in time by whoever asks (`Hold.check`, each guarded
-commit, the release). A hold that has been lost once is never good again, even if nobody else took the lock.
+A hold is valid until its *deadline*: one TTL after the last confirmed request was sent. That does not depend on the
+renewal thread. If a renewal fails or hangs, or the thread dies, the deadline stays where it is, and the loss is
+detected in time by `Hold.check`, by each guarded commit and by the release. A lost hold never becomes valid again, even
+if no other owner took the lock.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from rome.errors import LockLost
 from rome.storage.lock_table import LockTable, now
 
 _RENEWALS = 3
-"""Renewals in one TTL, if none fails."""
+"""The number of renewals in one TTL, if none fails."""
 
 _IDLE = 5.0
 """Seconds after which a renewal thread without work ends."""
 
 
 class Hold:
-    """Names in a table that this process holds together. `what` is what messages call them."""
+    """Names of a lock table that this process holds together. `what` is what messages call them."""
 
     def __init__(self, what: str, ttl: float) -> None:
         self.what = what
@@ -34,7 +34,7 @@ class Hold:
         self.token = 0
         self.is_released = False
         self.version = 0
-        """All that former holders committed while they held the lock is at this version or before."""
+        """What former holders committed while they held the lock is at this version or before."""
         self.renew_at = now() + ttl / _RENEWALS
         self._deadline = now() + ttl
         self._lost: str | None = None
@@ -42,23 +42,23 @@ class Hold:
         self._pid = os.getpid()
 
     def confirmed(self, sent: float) -> None:
-        """The store has confirmed the hold by an answer to what was sent at that moment."""
+        """Note that the store has confirmed the hold, in its answer to a request that was sent at this time."""
         self._deadline = sent + self.ttl
         self.renew_at = sent + self.ttl / _RENEWALS
         self._trouble = None
 
     def failed(self, error: Exception) -> None:
-        """A renewal failed; it is tried again soon."""
+        """Note that a renewal failed, and that it is to be repeated soon."""
         self._trouble = error
         self.renew_at = now() + self.ttl / 10
 
     def lose(self, reason: str) -> None:
-        """It is lost from now on."""
+        """Mark the hold as lost."""
         self._lost = self._lost or reason
 
     @property
     def lost(self) -> str | None:
-        """Why it is lost; None while it is good."""
+        """The reason why the hold is lost; None while it is valid."""
         if self._pid != os.getpid():
             return "it belongs to the process that this one was forked from"
         if self._lost is None and now() >= self._deadline:
@@ -68,20 +68,20 @@ class Hold:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process took it."""
+        """True if this process took the hold, not the one that it was forked from."""
         return self._pid == os.getpid()
 
     def check(self) -> None:
-        """Raise LockLost if it is lost."""
+        """Raise LockLost if the hold is lost."""
         reason = self.lost
         if reason is not None:
             raise LockLost(f"{self.what} is lost: {reason}")
 
 
 class Renewer:
-    """Renews the holds of one table from a thread that lives as long as there are any.
+    """Renews the holds of one lock table, from a thread that runs as long as there are any.
 
-    It keeps no hold alive: one that nobody refers to any more is not renewed, and its TTL passes.
+    Holds are referenced weakly: one that nothing else refers to is not renewed, and its TTL passes.
     """
 
     def __init__(self, table: LockTable) -> None:
@@ -90,13 +90,13 @@ class Renewer:
         _renewers.add(self)
 
     def begin_child(self) -> None:
-        """Begin without holds and without a thread, as a child of fork must."""
+        """Start without holds and without a thread, as after a fork."""
         self._changed = threading.Condition()
         self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
 
     def watch(self, hold: Hold) -> None:
-        """Renew this hold from now on."""
+        """Renew a hold from now on."""
         with self._changed:
             self._holds.add(hold)
             if self._thread is None or not self._thread.is_alive():
@@ -106,7 +106,7 @@ class Renewer:
                 self._changed.notify()
 
     def forget(self, hold: Hold) -> None:
-        """Do not renew this hold any more."""
+        """Stop the renewal of a hold."""
         with self._changed:
             self._holds.discard(hold)
 

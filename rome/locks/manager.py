@@ -1,4 +1,9 @@
-"""Taking locks: the manager of a database's locks, and the lock as an application holds it."""
+"""Named locks: the lock manager of a database, and the lock as an application holds it.
+
+Taking a lock is a loop of attempts (`LockManager.take`): ask the lock table, and if another owner holds the name, wait
+for its release or the end of its TTL. A lock that was not released by its former holder is fenced before it is returned
+(`rome.locks.fences`). SELECT … FOR UPDATE takes its row locks by the same loop.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +24,13 @@ from rome.storage.store import Check, Store
 from rome.url import URL, parse_url
 
 TTL = 10.0
-"""Seconds that a lock outlives its holder, unless told otherwise."""
+"""Seconds that a lock outlives its holder by default."""
 
 _SHORTEST_TTL = 0.05
 
 
 class LockManager:
-    """The locks of one database, as one process uses them. Threads share it.
+    """The locks of one database in this process. Threads share it.
 
     >>> manager = LockManager("rome+memory:///locks")
     >>> with manager.lock("resize", ttl=10, timeout=5) as lock:
@@ -35,7 +40,7 @@ class LockManager:
     """
 
     def __init__(self, database: str | URL | Database | Store) -> None:
-        """Raises InterfaceError for a wrong URL, StoreUnavailable."""
+        """Open the database if it is given by a URL. Raise InterfaceError for a wrong URL, StoreUnavailable."""
         self._opened: Database | None = None
         if isinstance(database, str | URL):
             url = parse_url(database) if isinstance(database, str) else database
@@ -46,21 +51,21 @@ class LockManager:
         self._of_thread = threading.local()
 
     def lock(self, name: str, ttl: float = TTL, timeout: float | None = None) -> Lock:
-        """The lock of that name, not yet taken; to be used in a `with` statement, or by its methods.
+        """Return the lock of a name, not yet taken: to be used in a `with` statement, or by its methods.
 
-        `ttl`: seconds after which others may take it when this process renews it no more, because it is dead or
-        paused. `timeout`: seconds to wait for it; 0 to try once, None to wait for as long as it takes.
+        `ttl`: seconds after which others may take it if this process does not renew it any more, because it is dead or
+        paused. `timeout`: seconds to wait for it; 0 to try once, None to wait without limit.
         """
         if not name or not isinstance(name, str):
-            raise InterfaceError(f"a lock's name is a text that is not empty, not {name!r}")
+            raise InterfaceError(f"a lock's name must be a string that is not empty, not {name!r}")
         if ttl < _SHORTEST_TTL or (timeout is not None and timeout < 0):
             raise InterfaceError(
-                f"lock {name!r}: ttl={ttl} is at least {_SHORTEST_TTL} s, timeout={timeout} at least 0"
+                f"lock {name!r}: ttl must be at least {_SHORTEST_TTL} s and timeout at least 0, not {ttl} and {timeout}"
             )
         return Lock(self, name, ttl, timeout)
 
     def close(self) -> None:
-        """Close what this manager has opened. Locks that are held are not released by it."""
+        """Close the database if this manager has opened it. Locks that are held are not released."""
         if self._opened is not None:
             release_database(self._opened)
             self._opened = None
@@ -68,10 +73,10 @@ class LockManager:
     # ── for Lock and for row locks ────────────────────────────────────────────────────────────────────────────────
 
     def take(self, hold: Hold, names: Sequence[bytes], timeout: float | None, skip: bool = False) -> list[LockState]:
-        """Add names to a hold, in their order; the state of each. It is renewed from the first one on.
+        """Add names to a hold, in order, and return the state of each. The hold is renewed from the first one on.
 
-        With `skip`, names that somebody else holds are passed over. Raises LockTimeout; the names that this call took
-        have been given back then.
+        With `skip`, leave out names that another owner holds. Raise LockTimeout after giving back the names that this
+        call took.
         """
         began = now()
         before = len(hold.names)
@@ -91,11 +96,11 @@ class LockManager:
                     pause = min(pause, began + timeout - now())
                     if pause <= 0:
                         raise LockTimeout(
-                            f"{hold.what} did not become free within {timeout:g} s: somebody else holds it"
+                            f"{hold.what} did not become free within {timeout:g} s: another owner holds it"
                         )
                 self._table.wait(names[len(states)], attempt.ticket, pause)
         except BaseException:
-            # Whether the last request arrived may be unknown: so everything that was asked for is given back.
+            # The last request may have arrived: so release everything that was asked for.
             self._give_back(hold, [*names])
             del hold.names[before:]
             if not hold.names:
@@ -111,12 +116,12 @@ class LockManager:
             self._renewer.watch(hold)
 
     def _give_back(self, hold: Hold, names: Sequence[bytes]) -> None:
-        # If this fails, too, the TTL does it; and the error that is under way tells more.
+        # If this fails too, the TTL releases them. The error that is being raised says more.
         with contextlib.suppress(Exception):
             self._table.release(names, hold.owner)
 
     def give_up(self, hold: Hold) -> bool:
-        """Release all of a hold; whether it was held until now. Raises StoreUnavailable: the TTL will free it then."""
+        """Release a hold; return True if it was held until now. Raise StoreUnavailable: then the TTL releases it."""
         self._renewer.forget(hold)
         if not hold.is_ours:
             return False
@@ -126,7 +131,7 @@ class LockManager:
 
     @property
     def entered(self) -> dict[str, tuple[Hold, int]]:
-        """What the present thread holds, and how many times it has entered it."""
+        """By name: the hold of the present thread, and how many times the thread has taken it."""
         entered: dict[str, tuple[Hold, int]] | None = getattr(self._of_thread, "entered", None)
         if entered is None:
             entered = self._of_thread.entered = {}
@@ -134,10 +139,10 @@ class LockManager:
 
 
 class Lock:
-    """A lock by its name. A thread that holds it may take it again, also through another Lock of the same manager."""
+    """A named lock. A thread that holds it may take it again, also through another Lock of the same manager."""
 
     def __init__(self, manager: LockManager, name: str, ttl: float, timeout: float | None) -> None:
-        """`LockManager.lock` makes it."""
+        """Use `LockManager.lock`, which checks the arguments."""
         self.name = name
         self._manager = manager
         self._ttl = ttl
@@ -146,10 +151,10 @@ class Lock:
         self._entered = 0
 
     def acquire(self) -> Lock:
-        """Take it; one round trip if it is free. Answers itself. Raises LockTimeout, StoreUnavailable.
+        """Take the lock, in one round trip if it is free, and return it. Raise LockTimeout, StoreUnavailable.
 
-        Taken again by its thread, it only counts: `release` must be called as often. Raises LockLost if it has been
-        lost since it was taken first.
+        If the thread holds it already, only count: `release` must be called as often. Raise LockLost if it was lost
+        since it was taken first.
         """
         entered = self._manager.entered
         hold, times = entered.get(self.name, (None, 0))
@@ -177,10 +182,10 @@ class Lock:
         return hold
 
     def release(self) -> None:
-        """Give it back; one round trip. Raises LockLost if it was lost before, InterfaceError if it was not taken."""
+        """Release the lock, in one round trip. Raise LockLost if it was lost, InterfaceError if it is not taken."""
         hold, self._entered = self._hold, max(0, self._entered - 1)
         if hold is None:
-            raise InterfaceError(f"lock {self.name!r} is released but was not taken")
+            raise InterfaceError(f"lock {self.name!r} can't be released: it is not taken")
         if not self._entered:
             self._hold = None
         entered = self._manager.entered
@@ -199,20 +204,20 @@ class Lock:
 
     @property
     def held(self) -> bool:
-        """Whether it is taken, and not lost as far as this process can know."""
+        """True if the lock is taken, and not lost as far as this process can know."""
         return self._hold is not None and self._hold.lost is None
 
     def check(self) -> None:
-        """Raise LockLost if it is not held any more."""
+        """Raise LockLost if the lock is not held any more."""
         self._taken().check()
 
     @property
     def token(self) -> int:
-        """The fencing token: greater than that of every holder before. Raises LockLost if it was not taken."""
+        """The fencing token: greater than that of every holder before. Raise LockLost if the lock is not taken."""
         return self._taken().token
 
     def guard(self) -> Guard:
-        """What a transaction needs to let this lock guard its commit. Raises LockLost."""
+        """Return the guard by which this lock guards the commit of a transaction. Raise LockLost."""
         hold = self._taken()
         hold.check()
         return Guard(self.name, hold, self._manager.store)
@@ -228,13 +233,13 @@ class Lock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        """Release it. That it was lost does not hide an error that is under way; it becomes a note of it."""
+        """Release the lock. A LockLost does not replace an error that is being raised; it becomes a note of it."""
         try:
             self.release()
         except Exception as trouble:
             if error is None:
                 raise
-            error.add_note(f"moreover: {trouble}")
+            error.add_note(f"in addition: {trouble}")
 
     def __repr__(self) -> str:
         return f"<Lock {self.name!r}, {'held' if self.held else 'not held'}>"
@@ -242,7 +247,7 @@ class Lock:
 
 @dataclass(frozen=True)
 class Guard:
-    """One taking of a lock, as a transaction knows it: a lock that was released and taken again is another one."""
+    """One hold of a lock, as a transaction knows it: a lock that is released and taken again makes another guard."""
 
     name: str
     hold: Hold
@@ -250,16 +255,16 @@ class Guard:
 
     @property
     def version(self) -> int:
-        """What former holders committed is at this version of the database or before."""
+        """The version of the database that has all commits of former holders."""
         return self.hold.version
 
     def check(self) -> Check:
-        """What a commit must demand. Raises LockLost if it is known to be lost already."""
+        """Return the check that a guarded commit needs. Raise LockLost if the lock is known to be lost."""
         self.hold.check()
         return fences.check(self.name, self.hold.token)
 
     def guards(self, store: Store) -> bool:
-        """Whether it is a lock of the database behind this store."""
+        """Return True if it is a lock of this store's database."""
         return store is self.store or store.fetch([]).incarnation == self.store.fetch([]).incarnation
 
 
@@ -268,7 +273,7 @@ _managers_lock = threading.Lock()
 
 
 def manager_of(database: Database) -> LockManager:
-    """The manager that all of this process shares for an open database."""
+    """Return the manager of an open database that this process shares."""
     with _managers_lock:
         manager = _managers.get(database)
         if manager is None:
