@@ -39,7 +39,7 @@ class Plan:
     unlimited: Compiled | None = None
     unlimited_sql: str | None = None
     expected_ids: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """By table id: how many ids the last execution allocated, where the text does not tell. A hint, not a plan."""
+    """By table id: how many ids the last execution allocated, if the text does not determine it. A hint only."""
     point_plan: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property

@@ -210,7 +210,7 @@ class _TextShape:
     def without_limit(self, sql: str, lists: Lists) -> tuple[Compiled | None, str | None]:
         """Return the function and the text of the Top-N query block without LIMIT and OFFSET, as far as there are any.
 
-        They tell how many rows come out of a batch: a Top-N plan is of no use without them.
+        They count the results of a batch, so there is no Top-N plan without one of them.
         """
         topn = self.analysis.topn
         if topn is None:

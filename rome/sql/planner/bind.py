@@ -75,7 +75,7 @@ def bind_step(
     `limited`: apply `step.limit`. Only if the transaction has changed no rows of the table. For such a step, `rows_of`
     must return all known rows of its table: of rows with the same place in the order, SQLite may take any.
 
-    `statistics`: tell by the size of the table whether so many keys cost more than a full scan.
+    `statistics`: know the size of the table, from which on a full scan costs less than so many keys.
 
     Point lookups with parameters that need no conversion do not need this (`Step.point_lookup`).
     """

@@ -1,22 +1,23 @@
 """Planner step: fetch the rows of ORDER BY … LIMIT in batches, where filters and joins drop some of them (Top-N).
 
-    SELECT c.* FROM c JOIN p ON p.id = c.pid WHERE c.name LIKE ? ORDER BY c.id LIMIT 20
+    SELECT c.* FROM c JOIN p ON p.id = c.pid WHERE c.name <> ? ORDER BY c.id LIMIT 20
 
     before     round 1    full scan of c
                           full scan of p
     after      round 1    Top-N on primary key of c, limit 20, grows
                round 2    primary key lookup on p (id = c.pid)
 
-How many rows of c lead to 20 results is not known. So a batch of rows is fetched from the front of a path in the order
-of ORDER BY, with all rows that belong to them, and the statement runs over these. Its first results are right: rows
-behind the batch come later in the order. If they are as many as LIMIT and OFFSET ask for, or if the path has no more
-rows, these are the answer; else a larger batch is fetched, `MIN_GROWTH` to `MAX_GROWTH` times as large. The statistics
-remember the selectivity of each filter, so the first batch is usually large enough. `rome.session.topn` executes this.
+The number of rows of c that lead to 20 results is not known. So a batch of rows is fetched from the front of a path in
+the order of ORDER BY, with all rows that they join, and the statement runs over these. Its results are the first ones:
+rows after the batch come later in the order. If the results are as many as LIMIT and OFFSET ask for, or the path has no
+more rows, the page is complete; otherwise a batch is fetched that is `MIN_GROWTH` to `MAX_GROWTH` times as large. The
+statistics remember the selectivity of each filter, so the first batch is usually large enough. `rome.session.topn`
+executes the batches.
 
-The worst case is a filter that lets hardly any row through: two thirds of the cost of fetching everything are wasted
-(four thirds, where the selectivity is not known yet), before everything is fetched. Each batch takes the rounds of the
-plan once more; there are log(rows / first batch) / log(`MIN_GROWTH`) batches at most. The next time, the selectivity is
-known and everything is fetched at once, except for a new try now and then.
+The worst case is a filter that drops nearly all rows. Then two thirds of the cost of fetching everything are wasted
+(four thirds, if the selectivity is not known yet) before everything is fetched. Each batch repeats the rounds of the
+plan; there are at most log(rows / first batch) / log(`MIN_GROWTH`) batches. The next time, the selectivity is known and
+everything is fetched at once, except for a new try now and then.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ class Step:
 class PointLookup:
     """A request for all rows whose key, or index entry, begins with some parameters.
 
-    `places`: the places of these parameters, side by side. `types`: the types that need no conversion. `make`: makes
+    `places`: where these adjacent parameters are. `types`: the types that need no conversion. `make`: makes
     the request of the encoded parameters.
     """
 
@@ -101,7 +101,7 @@ _UNCONVERTED = {affinity: next(iter(types)) for affinity, types in COMPARED_UNCH
 
 
 def point_lookup(table: Table, path: Path) -> PointLookup | None:
-    """Return the point lookup of a path whose columns equal parameters that stand side by side; None for any other."""
+    """Return the point lookup of a path whose columns equal adjacent parameters; None for any other."""
     if not isinstance(path, KeyPath) or path.range_term is not None or not path.equal:
         return None
     places, types = [], []
