@@ -4,7 +4,7 @@ import sys
 
 from rome.testing.servers import valkey_server
 from tests.architecture.layers import LAYERS
-from tests.architecture.routes import BEFORE, Route, measure_in_process
+from tests.architecture.routes import BEFORE, LIMITS, Route, measure_in_process
 from tests.architecture.rules import RULES
 
 
@@ -22,13 +22,15 @@ def print_layers() -> None:
 
 
 def print_routes() -> None:
-    print("\nRoutes through the code, on Redis (before the packages were laid out along the pipeline):")
+    print("\nRoutes through the code, on Redis: now/limit (before the packages were laid out along the pipeline)")
     with valkey_server() as server:
         routes = measure_in_process(server.url("architecture"))
-    print(" " * 26 + "".join(f"{field:>16}" for field in Route._fields))
+    print(" " * 26 + "".join(f"{field:>20}" for field in Route._fields))
     for name, route in routes.items():
-        numbers = [f"{now} ({before})" for now, before in zip(route, BEFORE[name], strict=True)]
-        print(f"  {name:24}" + "".join(f"{number:>16}" for number in numbers))
+        numbers = [
+            f"{now}/{most} ({before})" for now, most, before in zip(route, LIMITS[name], BEFORE[name], strict=True)
+        ]
+        print(f"  {name:24}" + "".join(f"{number:>20}" for number in numbers))
 
 
 def print_rule(summary: str | None, violations: list[str]) -> list[str]:

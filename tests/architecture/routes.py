@@ -42,6 +42,13 @@ BEFORE = {
 }
 
 
+# At most: no more calls than before, and two thirds of the files and jumps.
+LIMITS = {
+    name: Route(before.calls, before.functions, before.files * 2 // 3, before.jumps * 2 // 3)
+    for name, before in BEFORE.items()
+}
+
+
 class Base(DeclarativeBase):
     pass
 
