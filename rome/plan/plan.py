@@ -20,7 +20,7 @@ class Plan:
 
     `sql`: the text for the workspace, in which an INSERT calls the sequence. `mentioned`: the names in the text.
     `reads`: what is fetched. `compiled`: the compiled evaluator, or the reason why there is none. `description`:
-    PEP 249's description of the result. `about_schema`: the statement reads the schema itself, so the workspace must
+    PEP 249's description of the result. `reads_schema`: the statement reads the schema itself, so the workspace must
     have all of it. `target`: the table that the statement changes. `values`: the rows of INSERT … VALUES, as far as
     they are known before it runs. `unlimited`, `unlimited_sql`: a function and a text for the query block of the Top-N
     plan (`reads.topn`) without its LIMIT and OFFSET. `point_plan`: how to run an INSERT or UPDATE by key without
@@ -33,7 +33,7 @@ class Plan:
     reads: ReadPlan
     compiled: Compiled | NotCompiled
     description: tuple[tuple[object, ...], ...]
-    about_schema: bool = False
+    reads_schema: bool = False
     values: ValueRows | None = None
     target: Table | None = None
     unlimited: Compiled | None = None

@@ -97,7 +97,7 @@ def _make_plan(
         reads=reads,
         compiled=compiled,
         description=description,
-        about_schema=accesses.about_schema,
+        reads_schema=accesses.reads_schema,
         values=values,
         target=target,
         unlimited=unlimited,
@@ -134,17 +134,17 @@ class _Accesses:
     catalog: Catalog
     direct: set[str] = field(default_factory=set)
     indirect: set[str] = field(default_factory=set)
-    about_schema: bool = False
+    reads_schema: bool = False
 
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
         if operation == apsw.SQLITE_PRAGMA:
-            self.about_schema = True
+            self.reads_schema = True
             if first and first.lower() in _CHECKS:
                 self.indirect.update(self.catalog.tables)
         if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first and db != "temp":
             name = first.lower()
             if name in _SCHEMA_TABLES:
-                self.about_schema = True
+                self.reads_schema = True
             elif by is not None and by.lower() in self.catalog.objects:
                 self.indirect.add(name)
             else:  # (`by` may also be the name of a CTE)
@@ -177,7 +177,7 @@ def _obstacle(
     """Return why a statement has neither a compiled evaluator nor a Top-N plan; None if it may have them."""
     if statement.kind is not StatementKind.SELECT:
         return "data-modifying statement" if statement.kind in WRITES else "not a SELECT"
-    if accesses.about_schema:
+    if accesses.reads_schema:
         return "schema table"
     if workspace.temporary:
         return "temporary tables exist"
@@ -266,6 +266,6 @@ def _visible_catalog(workspace: Workspace) -> Catalog:
 
 def _depends_only_on(dependencies: Definitions, plan: Plan) -> bool:
     """Return True if the definitions determine the plan: SQLite reads no table that the text does not lead to."""
-    if plan.about_schema or plan.statement.kind not in ABOUT_ROWS:
+    if plan.reads_schema or plan.statement.kind not in ABOUT_ROWS:
         return False
     return all(table.name.lower() in dependencies.by_name for table in plan.tables)

@@ -134,7 +134,7 @@ def fetch(
 def load_workspace(transaction: Transaction, plan: Plan) -> None:
     """Make the tables that a plan reads in the workspace, and put their cached rows into it."""
     schema = transaction.workspace.schema
-    if plan.about_schema:
+    if plan.reads_schema:
         schema.ensure_all()
     else:
         schema.ensure(plan.mentioned)

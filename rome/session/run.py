@@ -96,7 +96,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
             raise
         if is_shared:
             database.plans.put(transaction.catalog.digest, sql, plan)
-    if plan.about_schema:
+    if plan.reads_schema:
         transaction.ensure_snapshot()
     return plan
 
@@ -164,7 +164,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
         fetch(transaction, plan, parameter_sets)
     load_workspace(transaction, plan)
     result = merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
-    return result._replace(rows=_with_original_triggers(result.rows)) if plan.about_schema else result
+    return result._replace(rows=_with_original_triggers(result.rows)) if plan.reads_schema else result
 
 
 def _with_original_triggers(rows: list[Row]) -> list[Row]:
