@@ -1,4 +1,4 @@
-"""Databases for the tests of locks: on each store that has locks of its own, and on one that has not."""
+"""Databases for the tests of locks: on each store with a lock table of its own, and on one that uses the default."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import pytest
 
 import rome
 from rome.locks import LockManager
+from rome.storage.lock_table import LockTable
 from rome.storage.memory import MemoryStore
+from rome.storage.store import Store
 from rome.testing.servers import RedisServer
 
 _NUMBER = itertools.count()
 
 
 class PlainStore:
-    """A store of which nothing is known but that it keeps the Store contract."""
+    """A store without a lock table of its own."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
@@ -24,10 +26,14 @@ class PlainStore:
     def __getattr__(self, name: str) -> object:
         return getattr(self._store, name)
 
+    def lock_table(self) -> LockTable:
+        """Return the default lock table, which is made of commits."""
+        return Store.lock_table(self)  # type: ignore[arg-type]
+
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server), "plain"])
 def new_manager(request: pytest.FixtureRequest) -> Iterator[Callable[[], LockManager]]:
-    """Makes managers of one database, each as if it were in a process of its own."""
+    """Return a function that makes lock managers of one database, each like one of another process."""
     name = f"locks{next(_NUMBER)}"
     if request.param == "plain":
         yield lambda: LockManager(PlainStore(MemoryStore(name)))  # type: ignore[arg-type]
@@ -52,5 +58,5 @@ def new_manager(request: pytest.FixtureRequest) -> Iterator[Callable[[], LockMan
 
 @pytest.fixture
 def manager(new_manager: Callable[[], LockManager]) -> LockManager:
-    """One manager."""
+    """Return one lock manager."""
     return new_manager()

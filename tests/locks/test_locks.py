@@ -127,7 +127,7 @@ def test_reentrance_ends_with_the_last_release(new_manager: NewManager) -> None:
         second.lock("a", timeout=0).acquire()
     lock.release()
     second.lock("a", timeout=0).acquire().release()
-    with pytest.raises(InterfaceError, match="was not taken"):
+    with pytest.raises(InterfaceError, match="is not taken"):
         lock.release()
 
 
