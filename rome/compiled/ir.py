@@ -88,7 +88,7 @@ class BoundExpr:
 
     @cached_property
     def is_invariant(self) -> bool:
-        """Whether it has one value for all rows and groups, so that it can be hoisted out of every loop."""
+        """True if it has one value for all rows and groups, so that it can be hoisted out of every loop."""
         return not self.refs and Slot not in self.kinds
 
 
@@ -445,7 +445,7 @@ class Select:
 
     @property
     def is_simple(self) -> bool:
-        """Whether it has a row for each combination of rows that FROM and WHERE let through."""
+        """True if it has one row for each combination of rows that FROM and WHERE let through."""
         return not self.is_aggregate and self.limit is None and self.offset is None
 
     def expressions(self) -> Iterator[BoundExpr]:

@@ -92,7 +92,7 @@ class Workspace:
         self.changes: list[RowChange] = []
         """The recorded changes of the transaction."""
         self.temporary = False
-        """Whether temporary tables, views or triggers may exist."""
+        """True if temporary tables, views or triggers may exist."""
         self.last_rowid = 0
         """SQL's last_insert_rowid()."""
         self.last_changes = 0
@@ -199,7 +199,7 @@ class Workspace:
 
     @property
     def deferred_violations(self) -> bool:
-        """Whether a deferred foreign key is violated now."""
+        """True if a deferred foreign key is violated now."""
         return bool(self.sqlite.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0])
 
     def close(self) -> None:

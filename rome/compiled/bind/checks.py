@@ -57,10 +57,10 @@ _ATOM = 99
 # ── the syntax tree ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def allow_only(node: exp.Expr, *known: str) -> None:
-    """Raise UnsupportedConstruct if the node has arguments that are not in `known`."""
+def allow_only(node: exp.Expr, *allowed: str) -> None:
+    """Raise UnsupportedConstruct if the node has arguments that are not in `allowed`."""
     for name, value in node.args.items():
-        if value not in (None, False, []) and name not in known and not name.startswith("_"):
+        if value not in (None, False, []) and name not in allowed and not name.startswith("_"):
             raise UnsupportedConstruct(f"{node.key} with {name}")
 
 

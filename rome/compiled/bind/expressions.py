@@ -9,7 +9,7 @@
     )
 
 Each class of nodes has a method, listed in _BINDERS. A node that is not listed is refused, and so is every construct
-whose meaning in SQLite depends on more than is known here (`rome.compiled.bind.checks`).
+whose meaning in SQLite is not certain (`rome.compiled.bind.checks`).
 """
 
 from __future__ import annotations

@@ -66,14 +66,14 @@ class Cte:
 
 @dataclass(frozen=True)
 class BindContext:
-    """What the binding of all query blocks of a statement shares; a WITH makes another one with its queries."""
+    """The state that the binders of a statement's query blocks share; a WITH adds its queries in a copy of it."""
 
     catalog: Catalog
     bind_query: Callable[[BindContext, exp.Expr, BindScope | None], Query]
     ctes: Mapping[str, Cte] = field(default_factory=dict)
     """The queries of WITH that can be referred to here, by their names in lower case."""
     plus_marks: set[int] = field(default_factory=set)
-    """The ids of the nodes of the marks after a binary plus (see `plus_mark`)."""
+    """The `id()` of the nodes that mark a binary plus (see `plus_mark`)."""
     item_ids: Iterator[int] = field(default_factory=count)
 
 

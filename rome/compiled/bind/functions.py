@@ -26,7 +26,7 @@ class ScalarFunction:
     least: int = 1
     """The least number of arguments."""
     compares: bool = False
-    """Whether it compares its arguments, by their collation."""
+    """True if it compares its arguments, by their collation."""
     never_null: bool = False
 
 
@@ -73,7 +73,7 @@ class FunctionBinder:
     context: BindContext
     scope: BindScope
     found_aggregate: bool
-    """Whether an aggregate was among the expressions bound so far."""
+    """True once an aggregate was bound."""
 
     def bind(self, node: exp.Expr) -> BoundExpr:
         """Return the bound expression of a node. Raise UnsupportedConstruct."""

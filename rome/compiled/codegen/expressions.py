@@ -108,7 +108,7 @@ class Operand:
     nullable: bool
     invariant: bool
     simple: bool
-    """Whether the code may be written twice."""
+    """True if the code is cheap, and may be written twice."""
 
 
 class ExpressionWriter:
