@@ -200,6 +200,9 @@ class TransactionControl:
         except BaseException as error:
             self._replay_log.disable()
             if is_autocommitted or isinstance(error, Conflict):
+                if is_autocommitted and isinstance(error, IntegrityError) and transaction.write_set:
+                    self.commit()  # OR FAIL: what the statement did before the error persists
+                    raise
                 is_within_savepoint = bool(transaction.savepoints)
                 self.rollback()
                 if is_within_savepoint and isinstance(error, Conflict):

@@ -32,7 +32,7 @@ from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, merge_results
 from rome.transaction.constraints.needed_keys import NeededKeys
-from rome.transaction.constraints.violations import check_error, foreign_key_error, is_of_foreign_key
+from rome.transaction.constraints.violations import FOREIGN_KEY, check_error, foreign_key_error, is_of_foreign_key
 from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Savepoint, Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
@@ -157,7 +157,7 @@ class _Change:
         """Keep what the statement did, or undo it and raise its error."""
         transaction = self._transaction
         writes = run.writes
-        if run.error is not None and not self._may_fail_partly():
+        if run.error is not None and not self._may_fail_partly(run.error):
             transaction.roll_back_to(run.savepoint)
             writes = []
         self._workspace.release(_SAVEPOINT)
@@ -171,9 +171,14 @@ class _Change:
         assert run.result is not None
         return run.result
 
-    def _may_fail_partly(self) -> bool:
-        """Return True if changes before an error persist: OR FAIL in the statement, in its table or in a trigger."""
+    def _may_fail_partly(self, error: Error) -> bool:
+        """Return True if changes before an error persist: OR FAIL in the statement, in its table or in a trigger.
+
+        Not for foreign keys: SQLite undoes the statement that violates one, whatever its conflict clause.
+        """
         plan = self._plan
+        if str(error) == FOREIGN_KEY:
+            return False
         if plan.statement.may_fail_partly or plan.target is None:
             return plan.statement.may_fail_partly
         texts = [plan.target.sql]

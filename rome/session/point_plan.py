@@ -147,7 +147,8 @@ def _parents_of(table: Table, catalog: Catalog) -> list[ParentKey] | None:
     found = []
     for each in table.foreign_keys:
         parent = catalog.table(each.parent)
-        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=True))
+        # A parent that does not exist, or has no primary key, has no columns that the key could refer to.
+        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=False))
         if parent is None or len(by_parent) < len(each.columns):
             return None
         codecs: list[KeyCodec] = [parent.row_codec] if parent.key else []

@@ -152,8 +152,10 @@ class Transaction:
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     def next_statement(self) -> None:
-        """Begin a statement. Under READ COMMITTED it will read the newest version."""
-        # Once it has changed the schema, it reads one version: the rows that a new index was made of must stay known.
+        """Begin a statement. Under READ COMMITTED it will read the newest version.
+
+        After a schema change the transaction keeps its version: commit fills new indexes from the cached rows.
+        """
         if self.isolation is Isolation.READ_COMMITTED and self.version is not None and not self.schema_changed:
             self.read_anew()
 

@@ -3,7 +3,7 @@
 import pytest
 
 import rome
-from rome.errors import IntegrityError
+from rome.errors import IntegrityError, OperationalError
 
 SCHEMA = """
 CREATE TABLE parent (id INTEGER PRIMARY KEY);
@@ -76,3 +76,25 @@ def test_parents_of_rows_that_go_are_not_looked_at(database):
     before = connection.stats.rounds
     connection.execute("DELETE FROM child")
     assert connection.stats.rounds - before <= 1
+
+
+def test_or_fail_keeps_nothing_where_a_foreign_key_fails(url: str) -> None:
+    """As in SQLite, whose foreign keys know no conflict clause."""
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE x (id INTEGER PRIMARY KEY, d REFERENCES x (id))")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        connection.execute("INSERT OR FAIL INTO x (id, d) VALUES (1, 1), (2, 7)")
+    connection.commit()
+    assert connection.execute("SELECT * FROM x").fetchall() == []
+
+
+def test_a_key_to_a_table_that_is_not_there_or_has_no_primary_key(url: str) -> None:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE x (id INT, d REFERENCES x)")
+    connection.execute("CREATE TABLE y (id INTEGER PRIMARY KEY, d REFERENCES missing)")
+    with pytest.raises(OperationalError, match="foreign key mismatch"):
+        connection.execute("INSERT INTO x (id, d) VALUES (1, 2)")
+    with pytest.raises(OperationalError, match="no such table: main"):
+        connection.execute("INSERT INTO y (id, d) VALUES (1, 2)")
+    with pytest.raises(OperationalError, match="foreign key mismatch"):
+        connection.execute("DELETE FROM x")

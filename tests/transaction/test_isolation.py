@@ -221,3 +221,13 @@ def test_a_transaction_older_than_the_log_is_told_so(url: str) -> None:
         rows(reader, "SELECT v FROM t WHERE id = 2")
     reader.rollback()
     assert rows(reader, "SELECT v FROM t WHERE id = 2") == [(200,)]
+
+
+def test_or_fail_keeps_what_came_before_the_error_under_autocommit() -> None:
+    url = "rome+memory:///or_fail_autocommit"
+    connection = rome.connect(url, isolation_level="AUTOCOMMIT")
+    connection.execute("CREATE TABLE IF NOT EXISTS t (id INTEGER PRIMARY KEY)")
+    with pytest.raises(rome.errors.IntegrityError):
+        connection.execute("INSERT OR FAIL INTO t (id) VALUES (7), (7), (8)")
+    assert not connection.in_transaction
+    assert rome.connect(url).execute("SELECT id FROM t").fetchall() == [(7,)]

@@ -213,3 +213,38 @@ def test_a_change_of_the_schema_need_not_be_read_again_by_who_made_it(url: str) 
         assert connection.execute(f"SELECT n FROM {name}").fetchall() == []
         assert connection.stats.rounds - before == 1
         connection.commit()
+
+
+def test_an_index_is_filled_at_one_version_under_read_committed(url: str) -> None:
+    one = rome.connect(url, isolation_level="READ COMMITTED")
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    one.execute("INSERT INTO t VALUES (1, 2), (3, 4)")
+    one.commit()
+    one.execute("CREATE UNIQUE INDEX i ON t (a)")
+    assert one.execute("SELECT count(*) FROM t").fetchall() == [(2,)]
+    one.commit()
+    assert check_database(url) == []
+
+
+def test_a_new_column_that_refers_to_a_table_gets_its_entries(url: str) -> None:
+    one = rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    one.execute("INSERT INTO t VALUES (1), (2)")
+    one.commit()
+    other = rome.connect(url)
+    other.execute("ALTER TABLE t ADD COLUMN parent REFERENCES t")
+    other.commit()
+    assert check_database(url) == []
+
+
+@pytest.mark.parametrize("trigger_first", [True, False])
+def test_a_trigger_on_a_table_that_another_drops_is_a_conflict(url: str, trigger_first: bool) -> None:
+    one, other = rome.connect(url), rome.connect(url)
+    one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    one.commit()
+    one.execute("DROP TABLE t")
+    other.execute("CREATE TRIGGER r AFTER INSERT ON t BEGIN SELECT 1; END")
+    first, second = (other, one) if trigger_first else (one, other)
+    first.commit()
+    with pytest.raises(Conflict):
+        second.commit()

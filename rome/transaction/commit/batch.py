@@ -158,6 +158,8 @@ class BatchBuilder:
         for name, item in new.items():
             if old.get(name) != item:
                 self._write_catalog(name, item)
+                if isinstance(item, SchemaObject) and item.type == "trigger":
+                    self._write_table_of(item)
         for table_id, table in self._old_tables.items():
             if table_id not in self._tables:
                 self._drops.append(rows_space(table_id))
@@ -185,6 +187,12 @@ class BatchBuilder:
             key = encode((number,))
             self._writes[TABLE_IDS, key] = b""
             self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
+
+    def _write_table_of(self, trigger: SchemaObject) -> None:
+        """Write the table of a new trigger, so that another transaction that drops it sees it change."""
+        table = self._catalog.table(trigger.table)
+        if table is not None and table.id in self._old_tables:
+            self._write_catalog(table.name.lower(), table)
 
     def _write_parents(self, table: Table, before: Table | None) -> None:
         """Write the parents of new foreign keys, so that transactions that write to a parent see it change."""

@@ -93,6 +93,8 @@ class NeededKeys:
             values = _values(table, old, key.parent_columns)
             if None in values or (new is not None and _values(table, new, key.parent_columns) == values):
                 continue
+            if len(values) != len(key.columns):
+                continue  # the table has no such key; SQLite reports a foreign key mismatch
             child = self._catalog.table(key.table)
             if child is not None:
                 yield _children_lookup(child, key, values)
@@ -131,6 +133,8 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
     """Yield the request for the parent that a foreign key's values refer to; none if SQLite will report its absence."""
     parent = catalog.table(key.parent)
     if parent is None or not all(column.lower() in parent.by_name for column in key.parent_columns):
+        return
+    if len(key.parent_columns) != len(key.columns):
         return
     try:
         parent_values = {
