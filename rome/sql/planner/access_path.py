@@ -16,10 +16,11 @@ constant, a parameter, a column of another table reference), and `bind` puts the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rome.catalog.model import Column, Index
-from rome.sql.syntax.operands import FromColumn, KeySource, Pattern, Source, WithoutAffinity, may_match_null
+from rome.sql.syntax.operands import KeySource, Pattern, Source, WithoutAffinity, may_match_null
 
 Rank = tuple[bool, bool, float, bool]
 """(rows are got by their keys, keys are unique, number of terms, it is the row key): the greatest is the best."""
@@ -29,17 +30,14 @@ Rank = tuple[bool, bool, float, bool]
 class EqualTerm:
     """A term `column = source`, or `column IN (sources)`; with no sources, nothing matches.
 
-    `is_null_equal`: NULL matches NULL, as with IS. Otherwise a source that is NULL matches nothing.
+    `is_null_equal`: NULL matches NULL, as with IS. Otherwise a source that is NULL matches nothing. `source_refs`: the
+    table references that the values come from, of sources that are columns.
     """
 
     column: Column
     sources: tuple[KeySource, ...]
     is_null_equal: bool = False
-
-    @property
-    def source_refs(self) -> tuple[int, ...]:
-        """Return the table references that the values come from."""
-        return tuple(source.table_ref for source in self.sources if isinstance(source, FromColumn))
+    source_refs: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def is_constant(self) -> bool:
@@ -104,16 +102,8 @@ class FullScan:
     """All rows of the table."""
 
     table: str
-
-    @property
-    def depends_on(self) -> frozenset[int]:
-        """Return the table references whose rows must be fetched before: none."""
-        return frozenset()
-
-    @property
-    def rank(self) -> Rank:
-        """Return the rank of the path among those of the same cost."""
-        return False, False, 0.0, False
+    depends_on: ClassVar[frozenset[int]] = frozenset()
+    rank: ClassVar[Rank] = (False, False, 0.0, False)
 
     def describe(self, table: str) -> str:
         """Return the path's text, with a table's name and perhaps alias."""
@@ -130,7 +120,7 @@ class KeyPath:
     `index`: None for the row key. `equal`: terms on the first columns of the key, in their order. `range_term`: a term
     on the column after these. `is_get`: all columns of the row key have an equal term, so rows are got by their keys.
     `is_unique`: a key has one row at most, unless a value in it is NULL. `depends_on`: the table references whose rows
-    must be fetched before the keys are known.
+    must be fetched before the keys are known. `rank`: of paths with the same cost, the one with the greatest is chosen.
     """
 
     table: str
@@ -139,12 +129,8 @@ class KeyPath:
     range_term: RangeTerm | PrefixTerm | None = None
     is_get: bool = False
     is_unique: bool = False
+    rank: Rank = (False, False, 0.0, False)
     depends_on: frozenset[int] = frozenset()
-
-    @property
-    def rank(self) -> Rank:
-        """Return the rank of the path among those of the same cost."""
-        return self.is_get, self.is_unique, len(self.equal) + (0.5 if self.range_term else 0), self.index is None
 
     @property
     def terms(self) -> str:

@@ -165,8 +165,9 @@ def _path(table: Table, order: _KeyOrder, predicates: _ByColumn) -> KeyPath:
     index = order.index
     is_get = index is None and len(equal) == max(len(table.key), 1)
     is_unique = is_get or (index is not None and index.unique and len(equal) >= len(index.columns))
-    refs = frozenset([key.table_ref for term in equal for key in term.sources if isinstance(key, FromColumn)])
-    return KeyPath(table.name, index, tuple(equal), range_term, is_get, is_unique, refs)
+    rank = is_get, is_unique, len(equal) + (0.5 if range_term else 0), index is None
+    refs = frozenset([table_ref for term in equal for table_ref in term.source_refs])
+    return KeyPath(table.name, index, tuple(equal), range_term, is_get, is_unique, rank, refs)
 
 
 def _narrows(path: KeyPath) -> bool:
@@ -196,11 +197,11 @@ def _equal_term(column: Column, predicates: Sequence[Predicate]) -> EqualTerm | 
     if not predicates:
         return None
     terms = [
-        EqualTerm(column, predicate.sources, predicate.op is Op.IS)
+        EqualTerm(column, predicate.sources, predicate.op is Op.IS, _source_refs(predicate.sources))
         for predicate in predicates
         if predicate.op in (Op.EQUAL, Op.IS)
     ]
-    return min(terms, key=lambda term: (_is_from_rows(term.sources), len(term.sources)), default=None)
+    return min(terms, key=lambda term: (bool(term.source_refs), len(term.sources)), default=None)
 
 
 def _range_term(column: Column, predicates: Sequence[Predicate]) -> RangeTerm | PrefixTerm | None:
@@ -217,13 +218,14 @@ def _range_term(column: Column, predicates: Sequence[Predicate]) -> RangeTerm | 
     return RangeTerm(column, lower, upper) if lower or upper or is_not_null else None
 
 
-def _is_from_rows(sources: Sequence[KeySource]) -> bool:
-    return any(isinstance(source, FromColumn) for source in sources)
+def _source_refs(sources: Sequence[KeySource]) -> tuple[int, ...]:
+    """Return the table references that values come from."""
+    return tuple([source.table_ref for source in sources if isinstance(source, FromColumn)])
 
 
 def _constant(predicates: Sequence[Predicate]) -> list[Predicate]:
     """Return the predicates that take no values from other rows."""
-    return [each for each in predicates if not _is_from_rows(each.sources)]
+    return [each for each in predicates if not _source_refs(each.sources)]
 
 
 # ── exact paths ───────────────────────────────────────────────────────────────────────────────────────────────────────
