@@ -32,7 +32,7 @@ _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=Fal
 
 
 def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
-    """Return the bytes of a row of this schema number. Raises DataError for a value that SQLite cannot store."""
+    """Return the bytes of a row of this schema number. Raise DataError for a value that SQLite cannot store."""
     if not STORAGE_CLASSES.issuperset(map(type, values)):
         kinds = {type(value) for value in values} - STORAGE_CLASSES
         raise DataError(f"a value of type {min(kind.__name__ for kind in kinds)} can't be stored")
@@ -44,7 +44,7 @@ def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
 
 
 def decode_row(data: bytes) -> tuple[int, Row]:
-    """Return the schema number and the values of a row. Raises FormatError, without table and key, for other bytes."""
+    """Return the schema number and the values of a row. Raise FormatError, without table and key, for other bytes."""
     try:
         row = _unpack(data)
         schema, values = row[0], row[1:]
@@ -74,7 +74,7 @@ def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None
 def read_row(table: Table, key: bytes, data: bytes) -> Row:
     """Return the values of a stored row in the order of `Table.stored`, whatever schema it was written under.
 
-    Raises FormatError that names the table and the key.
+    Raise FormatError that names the table and the key.
     """
     try:
         row = _unpack(data)

@@ -1,15 +1,19 @@
-"""The conformance suite of the Store contract. Any engine, ROME's own or another, is tested by a class of six lines:
+"""The conformance suite of the Store contract. A class of six lines tests an engine, ROME's own or another:
 
     class TestFancy(StoreSuite):
         @pytest.fixture
         def store_url(self, fancy_server):
             return lambda database: f"rome+fancy://{fancy_server}/{database}"
 
-`store_url` makes the URL of a database of that name. Each test uses databases of its own, and clears them. A class
-attribute says what an engine lacks: `shared = False` for one that other processes can't reach.
+`store_url` returns the URL of a database of a given name. Each test uses databases of its own and clears them. Class
+attributes say what an engine can't do: `shared = False` if other processes can't reach its databases.
 
-The last part, `Likeness`, compares the engine with the memory store, operation by operation, on random histories.
-Needs pytest and hypothesis.
+    reading          fetch at the newest version          committing       commit, checks, tokens, counters
+    past             fetch at older versions, the log     digests          lost commits are detected
+    administration   clear, copy, close                   concurrency      threads and processes
+    locking          the lock table                       likeness         random histories, compared with the model
+
+`Likeness` compares the engine with the memory store, operation by operation. Needs pytest and hypothesis.
 """
 
 from __future__ import annotations
@@ -27,4 +31,4 @@ __all__ = ["StoreSuite"]
 
 
 class StoreSuite(Reading, Committing, ThePast, Digests, Administration, Concurrency, Locking, Likeness):
-    """Subclass it with a fixture `store_url`: Callable[[str], str]."""
+    """All tests of a store. Subclass it with a fixture `store_url`: Callable[[str], str]."""

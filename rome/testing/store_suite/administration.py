@@ -1,4 +1,4 @@
-"""Clearing, copying, closing and reopening a database."""
+"""Tests of clearing, copying, closing and reopening a database."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ EVERYTHING = ((b"", b"\xff"),)
 
 
 class Administration(Harness):
-    """What is done to a database as a whole."""
+    """Tests of `clear`, `copy_from` and `close`."""
 
     def test_clear(self, store: Store) -> None:
-        """The database is as new."""
+        """The database is like a new one."""
         commit(store, put(b"a"), put_entry(1, b"a"), put(b"t", space=CATALOG), advances={b"ids": 7}, token=b"token")
         store.clear()
         assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING), Range(CATALOG)])[:3] == (0, 0, [[], 0, []])
@@ -22,7 +22,7 @@ class Administration(Harness):
         assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
 
     def test_clear_leaves_other_databases_alone(self, store: Store, open_database: OpenDatabase) -> None:
-        """Also those whose name begins the same."""
+        """Also those whose name has the same prefix."""
         other = open_database()
         commit(other, put(b"a"), advances={b"ids": 7})
         commit(store, put(b"a"))
@@ -31,12 +31,12 @@ class Administration(Harness):
         assert other.allocate(b"ids", 1) == 8
 
     def test_clear_a_new_database(self, store: Store) -> None:
-        """Nothing happens."""
+        """It does nothing."""
         store.clear()
         assert store.version() == 0
 
     def test_copy(self, store: Store, open_database: OpenDatabase) -> None:
-        """Rows, entries, counters and the catalog's version are those of the source."""
+        """The copy has the rows, entries, counters and catalog version of the source."""
         commit(store, put(b"t", space=CATALOG))
         commit(store, *(put(b"%05d" % number) for number in range(3000)), advances={b"ids": 7})
         commit(store, put_entry(1, b"00001"), put_entry(2, b"\0\xff"), delete(b"00002"))
@@ -46,8 +46,8 @@ class Administration(Harness):
         assert copy.fetch(requests)[:3] == store.fetch(requests)[:3]
         assert copy.allocate(b"ids", 1) == 8
 
-    def test_a_copy_goes_its_own_way(self, store: Store, open_database: OpenDatabase) -> None:
-        """What is written to one is not seen in the other; the copy has a past of its own."""
+    def test_a_copy_is_independent(self, store: Store, open_database: OpenDatabase) -> None:
+        """Writes to one are not seen in the other, and the copy has a log of its own."""
         commit(store, put(b"a", b"1"))
         copy = open_database()
         copy.copy_from(store)
@@ -60,7 +60,7 @@ class Administration(Harness):
         assert copy.allocate(b"ids", 1) == 1
 
     def test_an_incarnation(self, store: Store, open_database: OpenDatabase) -> None:
-        """It stays with a database until it is cleared, and a copy has another."""
+        """A database keeps it until it is cleared, and a copy gets another one."""
         assert store.fetch([]).incarnation == b""
         commit(store, put(b"a"))
         first = store.fetch([]).incarnation
@@ -75,13 +75,13 @@ class Administration(Harness):
         assert store.fetch([]).incarnation not in (b"", first)
 
     def test_a_copy_of_a_new_database(self, store: Store, open_database: OpenDatabase) -> None:
-        """It is as new."""
+        """The copy is like a new database."""
         copy = open_database()
         copy.copy_from(store)
         assert copy.fetch([Range(ROWS)])[:3] == (0, 0, [[]])
 
     def test_what_is_committed_stays(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
-        """A store that is closed and opened again finds it."""
+        """It is found after the store is closed and opened again."""
         commit(store, put(b"a"), advances={b"ids": 7})
         store.close()
         again = open_database(database_url)
@@ -89,7 +89,7 @@ class Administration(Harness):
         assert again.allocate(b"ids", 1) == 8
 
     def test_two_stores_of_one_database(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
-        """Each sees at once what the other commits."""
+        """Each sees the other's commits at once."""
         other = open_database(database_url)
         commit(store, put(b"a", b"1"))
         assert ask(other, Get(ROWS, (b"a",))) == [b"1"]

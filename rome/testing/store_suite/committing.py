@@ -1,4 +1,4 @@
-"""What `commit` applies and refuses, and the counters."""
+"""Tests of commits: which writes are applied, which checks fail, tokens, and counters."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase,
 
 
 class Committing(Harness):
-    """Writes, checks, tokens, counters."""
+    """Tests of `Store.commit`, `allocate` and `advance`."""
 
     def test_every_commit_has_the_next_number(self, store: Store) -> None:
-        """Also one that changes nothing but says it writes."""
+        """A batch with a write makes a version, even if the write changes nothing."""
         assert [commit(store, put(b"a")), commit(store, put(b"b")), commit(store, delete(b"c"))] == [1, 2, 3]
         assert store.version() == 3
 
     def test_put_and_delete(self, store: Store) -> None:
-        """The last write of a key stands."""
+        """If a batch writes a key more than once, the last write counts."""
         commit(store, put(b"a", b"1"), put(b"b", b"1"), put(b"c", b"1"))
         commit(store, put(b"a", b"2"), delete(b"b"), put(b"c", b"2"), put(b"c", b"3"))
         assert ask(store, Range(ROWS)) == [(b"a", b"2"), (b"c", b"3")]
@@ -37,21 +37,21 @@ class Committing(Harness):
     def test_a_key_written_since_is_a_conflict(
         self, store: Store, begin: bytes, end: bytes, value: bytes | None
     ) -> None:
-        """Put or deleted: the check's range holds the key."""
+        """A put or a delete of a key in the range of a check fails it."""
         since = commit(store, put(b"a"), put(b"b"))
         commit(store, put(b"b")._replace(value=value))
         with pytest.raises(Conflict):
             commit(store, put(b"z"), checks=[Check(ROWS, begin, end, since)])
 
     def test_a_new_key_in_an_empty_range_is_a_conflict(self, store: Store) -> None:
-        """So no phantom slips in."""
+        """A check also covers keys that did not exist: no phantoms."""
         since = commit(store, put(b"a"))
         commit(store, put(b"m"))
         with pytest.raises(Conflict):
             commit(store, put(b"z"), checks=[Check(ROWS, b"l", b"n", since)])
 
     def test_what_is_no_conflict(self, store: Store) -> None:
-        """Another key, another space, a write up to `since`, an empty range."""
+        """Writes of other keys or spaces, writes up to `since`, and empty ranges do not fail a check."""
         since = commit(store, put(b"a"), put_entry(1, b"a"))
         commit(store, put(b"m"))
         checks = [
@@ -64,11 +64,11 @@ class Committing(Harness):
         assert commit(store, put(b"z"), checks=checks) == since + 2
 
     def test_own_writes_are_no_conflict(self, store: Store) -> None:
-        """The checks are of what others wrote before."""
+        """Checks are validated before the batch's own writes are applied."""
         assert commit(store, put(b"a"), checks=[Check(ROWS, b"", LAST, 0)]) == 1
 
     def test_a_conflict_applies_nothing(self, store: Store) -> None:
-        """Whichever check fails, no write, entry, counter or version is left behind."""
+        """If a check fails, no row, entry, counter or version changes."""
         since = commit(store, put(b"a", b"old"))
         commit(store, put(b"b"))
         before = store.fetch([Range(ROWS), Range(INDEX)])
@@ -87,7 +87,7 @@ class Committing(Harness):
         assert commit(store, put(b"a", b"new"), token=b"refused") == 3
 
     def test_a_commit_without_writes_validates_its_checks(self, store: Store) -> None:
-        """And answers the current version, which it does not move."""
+        """It returns the newest version and makes none."""
         since = commit(store, put(b"a"))
         assert commit(store, checks=[Check(ROWS, b"", LAST, since)]) == since
         commit(store, put(b"a"))
@@ -96,7 +96,7 @@ class Committing(Harness):
         assert store.version() == since + 1
 
     def test_a_check_that_the_same_keys_are_there(self, store: Store) -> None:
-        """A new value of a key does not matter to it; a key that comes or goes does."""
+        """SAME_KEYS ignores new values, and fails if a key was added or removed."""
         since = commit(store, put(b"a"), put(b"c"))
         commit(store, put(b"a", b"new"))
         for begin, end in ((b"a", b"a\0"), (b"b", b"b\0"), (b"", LAST)):
@@ -110,7 +110,7 @@ class Committing(Harness):
         assert commit(store, checks=[Check(ROWS, b"", LAST, since, Demand.SAME_KEYS)]) == since + 3
 
     def test_a_check_that_no_key_is_there(self, store: Store) -> None:
-        """However long it has been there."""
+        """NO_KEYS fails if the range has a key, no matter when it was written."""
         version = commit(store, put(b"b"), put(b"e", space=INDEX))
         free = [Check(ROWS, b"a", b"a\0", 0, Demand.NO_KEYS), Check(ROWS, b"c", LAST, 0, Demand.NO_KEYS)]
         assert commit(store, checks=free) == version
@@ -119,7 +119,7 @@ class Committing(Harness):
                 commit(store, checks=[Check(space, begin, end, version, Demand.NO_KEYS)])
 
     def test_many_checks(self, store: Store) -> None:
-        """Thousands in one commit, one of which fails."""
+        """One of thousands of checks in a commit fails."""
         since = commit(store, put(b"k1234"))
         commit(store, put(b"k1234"))
         checks = [Check(ROWS, b"k%d" % number, b"k%d\0" % number, since) for number in range(5000)]
@@ -129,7 +129,7 @@ class Committing(Harness):
         assert commit(store, put(b"z"), checks=checks) == since + 2
 
     def test_a_token_is_applied_once(self, store: Store) -> None:
-        """Asked for again, also after other commits, its version of then is the answer."""
+        """A repeated commit returns its first version, also after other commits."""
         first = commit(store, put(b"a", b"first"), token=b"token")
         assert commit(store, put(b"a", b"first"), token=b"token") == first
         commit(store, put(b"a", b"second"))
@@ -137,40 +137,40 @@ class Committing(Harness):
         assert ask(store, Get(ROWS, (b"a",))) == [b"second"]
         assert store.version() == first + 1
 
-    def test_a_token_is_asked_for_before_the_checks(self, store: Store) -> None:
-        """The commit's own writes would fail them, when its answer was lost."""
+    def test_a_token_is_looked_up_before_the_checks(self, store: Store) -> None:
+        """A repeated commit must not fail because of its own writes."""
         check = Check(ROWS, b"", LAST, 0)
         assert commit(store, put(b"a"), checks=[check], token=b"\0token\xff") == 1
         assert commit(store, put(b"a"), checks=[check], token=b"\0token\xff") == 1
 
-    def test_a_token_is_known_to_everyone(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
-        """A commit whose answer was lost may be asked for again over another connection."""
+    def test_a_token_is_known_to_all_stores(self, store: Store, open_database: OpenDatabase, database_url: str) -> None:
+        """A commit may be repeated over another connection."""
         commit(store, put(b"a"), token=b"token")
         assert commit(open_database(database_url), put(b"a", b"again"), token=b"token") == 1
         assert ask(store, Get(ROWS, (b"a",))) == [b"value"]
 
     def test_numbers_of_a_counter(self, store: Store) -> None:
-        """From 1 on, in blocks, each counter on its own."""
+        """Numbers begin at 1, are allocated in blocks, and each counter is independent."""
         assert [store.allocate(b"ids", 1), store.allocate(b"ids", 10), store.allocate(b"ids", 1)] == [1, 2, 12]
         assert store.allocate(b"other\0\xff", 1) == 1
         assert store.version() == 0
 
     def test_a_counter_is_advanced(self, store: Store) -> None:
-        """Never backwards."""
+        """A counter is never set back."""
         store.advance(b"ids", 41)
         assert store.allocate(b"ids", 2) == 42
         store.advance(b"ids", 7)
         assert store.allocate(b"ids", 1) == 44
 
     def test_a_commit_advances_counters(self, store: Store) -> None:
-        """Never backwards, too, and also one without writes."""
+        """A counter is never set back, and a commit without writes advances it too."""
         commit(store, put(b"a"), advances={b"ids": 10, b"other": 20})
         assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (11, 21)
         commit(store, advances={b"ids": 5, b"other": 2**53 + 1})
         assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (12, 2**53 + 2)
 
     def test_a_commit_is_one_round(self, store: Store) -> None:
-        """Checks, writes and counters go together."""
+        """Checks, writes and counters are sent in one round trip."""
         commit(store, put(b"a"))
         before = store.stats.snapshot()[0]
         commit(store, put(b"a"), put_entry(1, b"a"), checks=[Check(ROWS, b"", LAST, 1)], advances={b"ids": 3})

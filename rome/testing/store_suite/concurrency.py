@@ -1,4 +1,4 @@
-"""Many threads and two processes at once: nothing is lost, nothing is seen in halves."""
+"""Tests of threads and processes: no update is lost, and a fetch sees whole commits."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ TIMES = 40
 
 
 class Concurrency(Harness):
-    """One store in many threads, one database in two processes."""
+    """Tests of one store in many threads, and of one database in two processes."""
 
     def test_threads_that_increment_lose_nothing(self, store: Store) -> None:
-        """Of two that read the same version, one is refused and reads again."""
+        """Of two threads that read the same version, one gets a conflict and reads again."""
         with ThreadPoolExecutor(THREADS) as pool:
             list(pool.map(lambda _: increment(store, TIMES), range(THREADS)))
         assert ask(store, Get(ROWS, (b"sum",))) == [b"%d" % (THREADS * TIMES)]
         assert store.version() == THREADS * TIMES
 
     def test_threads_allocate_numbers_of_their_own(self, store: Store) -> None:
-        """Blocks do not overlap."""
+        """Blocks of numbers do not overlap."""
         with ThreadPoolExecutor(THREADS) as pool:
             firsts = list(pool.map(lambda _: store.allocate(b"ids", 3), range(THREADS * TIMES)))
         assert sorted(firsts) == list(range(1, 3 * THREADS * TIMES, 3))
 
     def test_a_fetch_sees_one_version(self, store: Store) -> None:
-        """Its answers agree with each other and with its version, while others commit."""
+        """Its answers agree with each other and with its version while others commit."""
 
         def write(numbers: Sequence[int]) -> None:
             for number in numbers:
@@ -58,9 +58,9 @@ class Concurrency(Harness):
             writing.result()
 
     def test_two_processes_lose_nothing(self, store: Store, database_url: str) -> None:
-        """Increments are not lost, and numbers of a counter are given out once."""
+        """No increment is lost, and numbers of a counter are unique."""
         if not self.shared:
-            pytest.skip("the store lives in one process")
+            pytest.skip("the store's databases are in one process")
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(2, mp_context=spawn) as pool:
             numbers = list(pool.map(work_in_process, [database_url] * 2))
@@ -72,7 +72,7 @@ class Concurrency(Harness):
 
 
 def increment(store: Store, times: int) -> None:
-    """Add 1 to a row as often as is said; after a conflict, read it again."""
+    """Add 1 to a row a number of times; after a conflict, read it again."""
     done = 0
     while done < times:
         version, _, ((value,),), *_ = store.fetch([Get(ROWS, (b"sum",))])
@@ -84,7 +84,7 @@ def increment(store: Store, times: int) -> None:
 
 
 def work_in_process(url: str) -> list[int]:
-    """What each of two processes does; the numbers it took from the counter."""
+    """Increment a row and allocate numbers, in one of two processes; return the numbers."""
     store = open_store(parse_url(url))
     increment(store, TIMES)
     numbers = [store.allocate(b"ids", 1) for _ in range(TIMES)]

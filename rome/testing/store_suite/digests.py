@@ -1,4 +1,4 @@
-"""Digests: what tells two versions of one number apart, and what a batch that has seen a version is checked by."""
+"""Tests of digests, which distinguish versions of equal numbers and detect lost commits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ OTHER = b"otherone"
 
 
 def commit_on(store: Store, seen: dict[int, bytes], token: bytes | None = None) -> int:
-    """Commit one row on versions that were seen."""
+    """Commit one row in a batch that depends on versions which were seen."""
     checks = [Check(ROWS, b"x", b"x\0", version) for version in seen]
     return store.commit(Batch(token or uuid.uuid4().bytes, checks, [put(b"z")], seen=seen))
 
 
 class Digests(Harness):
-    """Of versions, of the catalog's version, and in batches."""
+    """Tests of `Fetched.digest`, `Fetched.catalog_digest` and `Batch.seen`."""
 
     def test_a_digest_is_made_of_all_tokens(self, store: Store) -> None:
-        """That of version 0 is empty; that of an older version is told by a fetch at it."""
+        """The digest of version 0 is empty; a snapshot read returns that of its version."""
         digests = [b""]
         assert store.fetch([]).digest == b""
         for number in range(5):
@@ -35,7 +35,7 @@ class Digests(Harness):
             assert store.fetch([Range(ROWS)], version).digest == digest
 
     def test_the_catalog_has_the_digest_of_its_version(self, store: Store) -> None:
-        """Commits to other spaces leave it, and a fetch at an older version tells that of then."""
+        """Commits to other spaces do not change it; a snapshot read returns that of its version."""
         commit(store, put(b"a"))
         assert store.fetch([]).catalog_digest == b""
         commit(store, put(b"t", space=CATALOG))
@@ -50,14 +50,14 @@ class Digests(Harness):
         assert store.fetch([], 3).catalog_digest == made.digest
 
     def test_what_was_seen_is_in_the_past(self, store: Store) -> None:
-        """Any of its versions, and several."""
+        """A batch may depend on any past version, and on several."""
         digests = {commit(store, put(b"a")): store.fetch([]).digest for _ in range(5)}
         for version, digest in digests.items():
             commit_on(store, {version: digest})
         assert commit_on(store, digests) == 11
 
     def test_what_was_seen_is_not_in_the_past(self, store: Store) -> None:
-        """The newest number or an older one with another digest, and one that is yet to come. Nothing is applied."""
+        """A version with another digest and a future version are refused; nothing is applied."""
         seen = {commit(store, put(b"a")): store.fetch([]).digest for _ in range(3)}
         for lost in ({3: OTHER}, {1: OTHER}, {4: OTHER}, {**seen, 2: OTHER}, {2: seen[1]}):
             with pytest.raises(HistoryLost):
@@ -67,13 +67,13 @@ class Digests(Harness):
         assert ask(store, Range(ROWS)) == [(b"a", b"value")]
         assert commit_on(store, seen, b"refused") == 4
 
-    def test_a_token_is_asked_for_before_what_was_seen(self, store: Store) -> None:
-        """What was applied was applied."""
+    def test_a_token_is_looked_up_before_what_was_seen(self, store: Store) -> None:
+        """A repeated commit returns its version, whatever it has seen."""
         commit(store, put(b"a"), token=b"token")
         assert store.commit(Batch(b"token", seen={1: OTHER})) == 1
 
-    def test_a_version_that_is_yet_to_come_is_not_in_the_past(self, store: Store) -> None:
-        """It was, when it was read."""
+    def test_a_future_version_is_not_in_the_past(self, store: Store) -> None:
+        """Who has read it has read a commit that was lost."""
         commit(store, put(b"a"))
         with pytest.raises(HistoryLost):
             store.fetch([], 2)
@@ -83,7 +83,7 @@ class Digests(Harness):
             commit(store, put(b"a"), checks=[Check(ROWS, b"", b"b", 2)])
 
     def test_a_database_that_was_cleared_has_another_past(self, store: Store) -> None:
-        """However far it has come again."""
+        """Also when its version numbers are as high again."""
         commit(store, put(b"a"), put(b"t", space=CATALOG))
         seen = store.fetch([])
         store.clear()
@@ -95,7 +95,7 @@ class Digests(Harness):
                 commit_on(store, {seen.version: seen.digest})
 
     def test_a_copy_begins_at_the_version_that_it_copies(self, store: Store, open_database: OpenDatabase) -> None:
-        """It has that digest, and another one from then on."""
+        """Its version has the digest of the source's; later versions differ."""
         commit(store, put(b"t", space=CATALOG))
         commit(store, put(b"a"))
         seen = store.fetch([])
@@ -107,7 +107,7 @@ class Digests(Harness):
         assert commit_on(copy, {2: seen.digest}) == 4
 
     def test_digests_older_than_the_log(self, open_database: OpenDatabase) -> None:
-        """They are known, or the commit is refused: but never is another one taken for them."""
+        """The engine knows them or refuses the commit; it never accepts a wrong digest."""
         store = open_database(options=self.short_log)
         digests = {commit(store, put(b"a")): store.fetch([]).digest for _ in range(200)}
         for version in (1, 100):

@@ -1,4 +1,4 @@
-"""What the parts of the suite stand on: databases of a test's own, and short ways to write and read them."""
+"""Fixtures and helpers of the suite: databases for one test, and short functions to write and read them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ OpenDatabase = Callable[..., Store]
 
 
 class Harness:
-    """Fixtures. `shared`: other processes reach the databases. `short_log`: URL options that keep few commits."""
+    """Fixtures. `shared`: other processes can reach the databases. `short_log`: URL options for a short log."""
 
     shared = True
     short_log = "log_commits=5"
 
     @pytest.fixture
     def store_url(self) -> Callable[[str], str]:
-        """The URL of a database of the engine under test, by the database's name."""
-        raise NotImplementedError("a subclass of StoreSuite has a fixture store_url")
+        """Return a function from a database's name to its URL, for the engine under test."""
+        raise NotImplementedError("a subclass of StoreSuite must have a fixture store_url")
 
     @pytest.fixture
     def database_url(self, store_url: Callable[[str], str]) -> str:
-        """The URL of the database of `store`."""
+        """Return the URL of the database of `store`."""
         return store_url(f"suite-{uuid.uuid4().hex}")
 
     @pytest.fixture
     def open_database(self, store_url: Callable[[str], str]) -> Iterator[OpenDatabase]:
-        """Opens new databases, or the one of a URL; clears them all in the end."""
+        """Return a function that opens a new database, or that of a URL. All are cleared after the test."""
         opened: list[Store] = []
 
         def open_database(url: str | None = None, options: str = "") -> Store:
@@ -52,7 +52,7 @@ class Harness:
 
     @pytest.fixture
     def store(self, open_database: OpenDatabase, database_url: str) -> Store:
-        """A new database."""
+        """Return the store of a new database."""
         return open_database(database_url)
 
 
@@ -64,32 +64,35 @@ def commit(
     advances: dict[bytes, int] | None = None,
     drops: Sequence[bytes] = (),
 ) -> int:
-    """Commit with a token that nobody else uses, unless one is given."""
+    """Commit, with a unique token unless one is given; return the version."""
     return store.commit(Batch(token or uuid.uuid4().bytes, checks, writes, advances or {}, drops))
 
 
 def put(key: bytes, value: bytes = b"value", space: bytes = ROWS) -> Write:
-    """Write a row."""
+    """Return the write that puts a row."""
     return Write(space, key, value)
 
 
 def delete(key: bytes, space: bytes = ROWS) -> Write:
-    """Delete a row or an entry."""
+    """Return the write that deletes a row or an entry."""
     return Write(space, key, None)
 
 
 def put_entry(column: Any, row_key: bytes) -> Write:
-    """Write an entry."""
+    """Return the write that puts an index entry."""
     return Write(INDEX, entry(encode((column,)), row_key), b"")
 
 
 def ask(store: Store, request: Request, at: int | None = None) -> Any:
-    """The answer of one request, as it can be compared."""
+    """Return the answer to one request, in the form of `observed`."""
     return observed([request], store.fetch([request], at))[2][0]
 
 
 def observed(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, list[Any]]:
-    """Version, catalog version and answers, as they can be compared: pairs, in order where any order will do."""
+    """Return version, catalog version and answers in a form that can be compared.
+
+    Parallel sequences become pairs; they are sorted where any order is allowed.
+    """
     answers: list[Any] = []
     for request, answer in zip(requests, fetched.answers, strict=True):
         pairs = list(zip(*answer, strict=True)) if isinstance(request, (Lookup, Scan)) else answer
@@ -98,5 +101,5 @@ def observed(requests: Sequence[Request], fetched: Fetched) -> tuple[int, int, l
 
 
 def key_of(number: int) -> bytes:
-    """The row key of an integer primary key."""
+    """Return the row key of an integer primary key."""
     return encode((number,))

@@ -1,4 +1,4 @@
-"""Random histories, played on the engine and on the memory store: both must answer alike at every version."""
+"""Model-based test: random histories on the engine and on the memory store have equal results at every version."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range,
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, observed, put, put_entry
 
 PLAIN = b"r2"
-"""A space without an index, whose keys are any bytes."""
+"""A space without an index; its keys are any bytes."""
 
 
 class Save(NamedTuple):
@@ -27,7 +27,7 @@ class Save(NamedTuple):
 
 
 class Commit(NamedTuple):
-    """A commit. `checks`: ranges of a space, and how many versions back they are from."""
+    """A commit. `checks`: ranges of a space, with the age of the version since which they are checked."""
 
     saves: Sequence[Save]
     writes: Sequence[Write]
@@ -35,7 +35,7 @@ class Commit(NamedTuple):
 
 
 class Fetch(NamedTuple):
-    """A fetch at the newest version (None) or some versions back."""
+    """A fetch at the newest version (None), or at one that is some versions old."""
 
     requests: Sequence[Request]
     back: int | None
@@ -59,7 +59,7 @@ _bounds = st.one_of(
 
 @st.composite
 def _disjoint(draw: st.DrawFn) -> tuple[tuple[bytes, bytes], ...]:
-    """Some disjoint ranges, in any order."""
+    """Generate disjoint ranges, in any order."""
     bounds = sorted(draw(st.lists(_bounds, max_size=6, unique=True)))
     ranges = list(zip(bounds[::2], bounds[1::2], strict=False))
     return tuple(draw(st.permutations(ranges)))
@@ -86,7 +86,7 @@ _fetches = st.builds(Fetch, st.lists(_requests, max_size=4), st.one_of(st.none()
 
 
 class Likeness(Harness):
-    """The memory store is the model."""
+    """The comparison with the memory store, which is the model."""
 
     @settings(
         deadline=None,
@@ -100,7 +100,7 @@ class Likeness(Harness):
     )
     @given(st.lists(st.one_of(_commits, _fetches), min_size=1, max_size=25))
     def test_random_histories(self, store: Store, history: list[Commit | Fetch]) -> None:
-        """Versions, answers, conflicts and changes are the same."""
+        """Versions, answers, conflicts and changes are equal."""
         model = MemoryStore(f"model-{uuid.uuid4().hex}")
         store.clear()
         columns: dict[int, int] = {}
@@ -121,7 +121,7 @@ class Likeness(Harness):
 
 
 def _batch(step: Commit, columns: dict[int, int], newest: int) -> Batch:
-    """The batch of a step. `columns`, by row, are brought up to date, so that each row has exactly one entry."""
+    """Return the batch of a step. `columns`, by row, is updated, so that each row has exactly one entry."""
     writes = list(step.writes)
     for row, column in step.saves:
         key = key_of(row)
@@ -144,7 +144,7 @@ def _outcome(store: Store, batch: Batch) -> Any:
 
 
 def _changes(store: Store) -> list[Any]:
-    """The log; the order of keys within a commit, and a key's later undos in it, are the engine's business."""
+    """Return the log, without what engines may do differently: the order of keys, a key's later undo records."""
     return [
         (version, {(undo.space, undo.key): undo.old for undo in reversed(undos)}) for version, undos in store.changes(0)
     ]

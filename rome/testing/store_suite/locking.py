@@ -1,4 +1,4 @@
-"""The lock table of a store: who holds a name, until when, and who learns of it."""
+"""Tests of the lock table: mutual exclusion, TTLs, fencing tokens, waiting."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SHORT, LONG = 0.3, 60.0
 
 
 class Locking(Harness):
-    """The store's own table, and the one that is made of commits."""
+    """Tests of `Store.lock_table`, and of the default table, which is made of commits."""
 
     @pytest.fixture(params=["own", "commits"])
     def table(self, request: pytest.FixtureRequest, store: Store) -> LockTable:
-        """The lock table of `store`."""
+        """Return a lock table of `store`."""
         return store.lock_table() if request.param == "own" else CommitLocks(store)
 
     def test_a_free_name_is_granted_to_one_owner(self, table: LockTable) -> None:
-        """Until it is released; and the owner may send the same request again."""
+        """The owner holds it until the release, and may repeat its request."""
         assert _states(table, b"a", b"one") == (GRANTED,)
         assert _states(table, b"a", b"one") == (GRANTED,)
         assert _states(table, b"a", b"two") == (HELD,)
@@ -34,7 +34,7 @@ class Locking(Harness):
         assert _states(table, b"a", b"two") == (GRANTED,)
 
     def test_names_are_taken_up_to_the_first_that_is_held(self, table: LockTable) -> None:
-        """With `skip` the held ones are left out instead."""
+        """With `skip`, names that are held are left out instead."""
         assert _states(table, b"b", b"one") == (GRANTED,)
         assert table.acquire([b"a", b"b", b"c"], b"two", LONG, False).states == (GRANTED, HELD)
         assert _states(table, b"c", b"three") == (GRANTED,)
@@ -43,7 +43,7 @@ class Locking(Harness):
         assert table.acquire([b"a", b"b", b"c"], b"two", LONG, True).states == (GRANTED, HELD, GRANTED)
 
     def test_tokens_grow(self, table: LockTable) -> None:
-        """From owner to owner, whatever happens between."""
+        """Each owner's token is greater than the one before."""
         tokens = []
         for number in range(5):
             tokens.append(table.acquire([b"a"], b"%d" % number, LONG, False).token)
@@ -51,13 +51,13 @@ class Locking(Harness):
         assert tokens == sorted(set(tokens))
         assert tokens[0] > 0
 
-    def test_an_attempt_tells_the_newest_version(self, store: Store, table: LockTable) -> None:
-        """So a holder knows what the holders before may have committed."""
+    def test_an_attempt_returns_the_newest_version(self, store: Store, table: LockTable) -> None:
+        """All commits of former holders are at this version or before."""
         version = commit(store, put(b"a"))
         assert table.acquire([b"a"], b"one", LONG, False).version >= version
 
     def test_a_holder_that_does_not_renew_is_overtaken(self, table: LockTable) -> None:
-        """After its TTL; then it can neither renew nor release."""
+        """Another owner gets the name after the TTL; then the first can neither renew nor release it."""
         assert _states(table, b"a", b"one", SHORT) == (GRANTED,)
         assert _take(table, b"a", b"two").states == (OVERTOOK,)
         assert not table.renew([b"a"], b"one", LONG)
@@ -65,7 +65,7 @@ class Locking(Harness):
         assert _states(table, b"a", b"three") == (HELD,)
 
     def test_a_holder_that_renews_is_not_overtaken(self, table: LockTable) -> None:
-        """However often the first TTL passes."""
+        """A renewal begins the TTL anew."""
         assert _states(table, b"a", b"one", SHORT) == (GRANTED,)
         for _ in range(4):
             assert table.renew([b"a"], b"one", LONG)
@@ -74,7 +74,7 @@ class Locking(Harness):
         assert _states(table, b"a", b"two") == (HELD,)
 
     def test_what_is_not_held_can_be_neither_renewed_nor_released(self, table: LockTable) -> None:
-        """Nor a part of what is."""
+        """The same is true for names that are held in part."""
         assert not table.renew([b"a"], b"one", LONG)
         assert not table.release([b"a"], b"one")
         assert _states(table, b"a", b"one") == (GRANTED,)
@@ -83,7 +83,7 @@ class Locking(Harness):
         assert _states(table, b"a", b"two") == (GRANTED,)
 
     def test_a_release_ends_a_wait(self, table: LockTable) -> None:
-        """Also a release between the attempt and the wait."""
+        """A release between the attempt and the wait is not missed."""
         assert _states(table, b"a", b"one") == (GRANTED,)
         attempt = table.acquire([b"a"], b"two", LONG, False)
         assert attempt.states == (HELD,)
@@ -99,14 +99,14 @@ class Locking(Harness):
         assert time.monotonic() - began < LONG / 2
 
     def test_databases_have_tables_of_their_own(self, table: LockTable, open_database: OpenDatabase) -> None:
-        """A name that is held in one is free in another."""
+        """A name that is held in one database is free in another."""
         assert _states(table, b"a", b"one") == (GRANTED,)
         assert _states(open_database().lock_table(), b"a", b"two") == (GRANTED,)
 
     def test_stores_of_one_database_share_its_table(
         self, store: Store, database_url: str, open_database: OpenDatabase
     ) -> None:
-        """As threads and processes do."""
+        """A name that is held through one store is held for the other."""
         assert _states(store.lock_table(), b"a", b"one") == (GRANTED,)
         assert _states(open_database(database_url).lock_table(), b"a", b"two") == (HELD,)
 

@@ -1,4 +1,4 @@
-"""Reads at older versions, the changes since a version, and the end of the log."""
+"""Tests of the log: snapshot reads at older versions, changes since a version, and trimming."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ DROPPED = b"r99"
 
 
 class ThePast(Harness):
-    """The log, from its three sides."""
+    """Tests of `fetch` at older versions, `changes`, and the bounds of the log."""
 
     def test_every_version_can_be_read(self, store: Store) -> None:
-        """Puts, changes and deletes are undone."""
+        """Inserts, updates and deletes are undone."""
         history: list[dict[bytes, bytes]] = [{}]
         for number in range(12):
             key = b"key %d" % (number % 4)
@@ -48,7 +48,7 @@ class ThePast(Harness):
             assert observed(requests, store.fetch(requests, version)) == expected
 
     def test_a_key_written_twice_in_one_commit(self, store: Store) -> None:
-        """What it was before the first of both comes back."""
+        """A snapshot read returns the value before the first of both writes."""
         commit(store, put(b"a", b"old"))
         commit(store, delete(b"a"), put(b"a", b"new"), put(b"b"), delete(b"b"))
         assert ask(store, Range(ROWS), at=1) == [(b"a", b"old")]
@@ -57,7 +57,7 @@ class ThePast(Harness):
     @pytest.mark.parametrize("reverse", [False, True])
     @pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 9])
     def test_a_limited_range_at_an_older_version(self, store: Store, limit: int, reverse: bool) -> None:
-        """Neither rows that came since nor rows that went since confuse the limit."""
+        """The limit counts the rows of the old version, not those inserted or deleted since."""
         old = [(b"%02d" % number, b"old") for number in range(0, 20, 4)]
         at = commit(store, *(put(*row) for row in old))
         commit(store, *(put(b"%02d" % number, b"new") for number in range(20)))
@@ -68,7 +68,7 @@ class ThePast(Harness):
     @pytest.mark.parametrize("limit", [None, 1, 2, 3, 4])
     @pytest.mark.parametrize("reverse", [False, True])
     def test_a_lookup_at_an_older_version(self, store: Store, limit: int | None, reverse: bool) -> None:
-        """Rows that moved in the index are found where they were, with what they held."""
+        """Rows whose entries changed since are found by their old entries, with their old values."""
         keys = [b"a", b"b", b"c", b"d"]
         at = commit(store, *(put(key, b"old " + key) for key in keys), *(put_entry(1, key) for key in keys))
         commit(store, delete(b"a"), delete(put_entry(1, b"a").key, INDEX))
@@ -79,14 +79,14 @@ class ThePast(Harness):
         for request in (Lookup(INDEX, ROWS, (one,), limit, reverse), Lookup(INDEX, ROWS, EVERYTHING, limit, reverse)):
             assert [value for _, value in ask(store, request, at)] == expected
 
-    def test_an_entry_that_comes_back_leads_to_its_row(self, store: Store) -> None:
-        """Also when the row was not written since."""
+    def test_a_restored_entry_leads_to_its_row(self, store: Store) -> None:
+        """Also if the row was not written since."""
         at = commit(store, put(b"a", b"row"), put_entry(1, b"a"))
         commit(store, delete(put_entry(1, b"a").key, INDEX))
         assert [value for _, value in ask(store, Lookup(INDEX, ROWS, EVERYTHING), at)] == [b"row"]
 
     def test_many_requests_at_an_older_version(self, store: Store) -> None:
-        """All of that version, whichever of them the commits since have touched."""
+        """All answers are of that version, whatever the commits since have written."""
         at = commit(store, put(b"a", b"old"), put_entry(1, b"a"), put(b"x", b"old", b"r2"))
         commit(store, put(b"a", b"new"), put(b"b"), put_entry(1, b"b"))
         requests: list[Request] = [
@@ -105,8 +105,8 @@ class ThePast(Harness):
             [(entry, b"old")],
         ]
 
-    def test_a_read_that_nobody_disturbed_is_one_round(self, store: Store) -> None:
-        """Commits that touch other keys cost nothing more."""
+    def test_a_snapshot_read_is_one_round(self, store: Store) -> None:
+        """Unless commits since have written keys in its ranges."""
         at = commit(store, put(b"a"), put_entry(1, b"a"))
         commit(store, put(b"z", space=b"r2"))
         before = store.stats.snapshot()[0]
@@ -114,7 +114,7 @@ class ThePast(Harness):
         assert store.stats.snapshot()[0] == before + 1
 
     def test_changes_since_a_version(self, store: Store) -> None:
-        """Each commit's keys and their old values, oldest commit first."""
+        """`changes` returns each commit's keys and their old values, oldest commit first."""
         commit(store, put(b"a", b"1"), put_entry(1, b"a"))
         commit(store, put(b"a", b"2"), delete(b"b"))
         commit(store, delete(b"a"))
@@ -128,7 +128,7 @@ class ThePast(Harness):
             assert changes == expected[since:]
 
     def test_a_snapshot_too_old(self, open_database: OpenDatabase) -> None:
-        """The log is trimmed; what it does not reach is refused, what it reaches is not."""
+        """Versions before the trimmed log are refused, later ones can be read."""
         store = open_database(options=self.short_log)
         versions = [commit(store, put(b"a", b"%d" % number)) for number in range(200)]
         with pytest.raises(SnapshotTooOld):
@@ -139,7 +139,7 @@ class ThePast(Harness):
         assert [version for version, _ in store.changes(versions[-2])] == [versions[-1]]
 
     def test_a_check_older_than_the_log(self, open_database: OpenDatabase) -> None:
-        """Whether the key was written can't be told: the commit is refused, and applies nothing."""
+        """It can't be validated: the commit is refused and applies nothing."""
         store = open_database(options=self.short_log)
         first = commit(store, put(b"a"))
         for _ in range(200):
@@ -148,8 +148,8 @@ class ThePast(Harness):
             commit(store, put(b"b"), checks=[Check(ROWS, b"a", b"a\0", first)])
         assert ask(store, Get(ROWS, (b"b",))) == [None]
 
-    def test_a_dropped_space_is_there_for_older_snapshots(self, open_database: OpenDatabase) -> None:
-        """It is freed when none of them can be read any more; no other space is."""
+    def test_older_snapshots_read_a_dropped_space(self, open_database: OpenDatabase) -> None:
+        """The space, and no other, is freed when the log does not reach these versions any more."""
         store = open_database(options=self.short_log)
         at = commit(store, put(b"a", b"row", DROPPED), put(b"a", b"kept"))
         commit(store, put(b"b"), drops=[DROPPED])
@@ -159,7 +159,7 @@ class ThePast(Harness):
         assert store.fetch([Count(DROPPED, EVERYTHING), Get(ROWS, (b"a",))]).answers == [0, [b"kept"]]
 
     def test_a_drop_alone_is_a_commit(self, open_database: OpenDatabase) -> None:
-        """It has a version, and an empty list of changes."""
+        """It makes a version, whose list of changes is empty."""
         store = open_database(options=self.short_log)
         commit(store, put(b"a", b"row", DROPPED))
         assert commit(store, drops=[DROPPED]) == 2

@@ -1,4 +1,4 @@
-"""What `fetch` answers for the newest version."""
+"""Tests of fetches at the newest version."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ EVERYTHING = ((b"", LAST),)
 
 
 class Reading(Harness):
-    """Gets, ranges, lookups and counts."""
+    """Tests of `Store.fetch`: every kind of request."""
 
     @pytest.fixture
     def filled(self, store: Store) -> Store:
-        """Rows a … e, indexed: 1 leads to a and d, 2 to b, 3 to c and e."""
+        """Return a store of rows a … e with an index: 1 → a, d; 2 → b; 3 → c, e."""
         columns = {b"a": 1, b"b": 2, b"c": 3, b"d": 1, b"e": 3}
         commit(store, *(put(key, b"row " + key) for key in columns))
         commit(store, *(put_entry(column, key) for key, column in columns.items()))
         return store
 
     def test_a_new_database_is_empty_and_at_version_0(self, store: Store) -> None:
-        """Every request has its empty answer."""
+        """Every request gets an empty answer."""
         requests: list[Request] = [
             Get(ROWS, (b"a",)),
             Range(ROWS),
@@ -47,16 +47,16 @@ class Reading(Harness):
         assert store.version() == 0
 
     def test_a_fetch_without_requests_answers_the_versions(self, filled: Store) -> None:
-        """It is how a transaction learns of others' commits."""
+        """A transaction learns of other commits by it."""
         assert filled.fetch([])[:3] == (2, 0, [])
 
     def test_get_answers_in_the_order_of_the_keys(self, filled: Store) -> None:
-        """None for a missing key; a key asked for twice is answered twice."""
+        """The answer has None for a missing key, and a value for each repetition of a key."""
         answer = ask(filled, Get(ROWS, (b"c", b"missing", b"a", b"c")))
         assert answer == [b"row c", None, b"row a", b"row c"]
 
     def test_get_of_no_keys(self, filled: Store) -> None:
-        """An empty answer, and its neighbours have theirs."""
+        """The answer is empty, and does not disturb other requests."""
         assert filled.fetch([Get(ROWS, ()), Get(ROWS, (b"a",))]).answers == [[], [b"row a"]]
 
     @pytest.mark.parametrize(
@@ -75,18 +75,18 @@ class Reading(Harness):
         ],
     )
     def test_range(self, filled: Store, begin: bytes, end: bytes, limit: int | None, reverse: bool, keys: str) -> None:
-        """Begin is inside, end is not; the limit counts from where the order begins."""
+        """Begin is inclusive, end is exclusive; a limit takes the first keys in the request's order."""
         answer = ask(filled, Range(ROWS, begin, end, limit, reverse))
         assert answer == [(key.encode(), b"row " + key.encode()) for key in keys]
 
     def test_a_whole_space(self, filled: Store) -> None:
-        """Each key with its value, in any order."""
+        """A Scan returns each key with its value, in any order."""
         keys, values = filled.fetch([Scan(ROWS)]).answers[0]
         assert sorted(keys) == [b"a", b"b", b"c", b"d", b"e"]
         assert list(values) == [b"row " + key for key in keys]
 
     def test_a_range_of_entries_has_no_values(self, filled: Store) -> None:
-        """They sort by column, then by row key."""
+        """Entries sort by column, then by row key."""
         answer = ask(filled, Range(INDEX, limit=2))
         assert answer == [(entry(encode((1,)), b"a"), b""), (entry(encode((1,)), b"d"), b"")]
 
@@ -105,28 +105,28 @@ class Reading(Harness):
         ],
     )
     def test_lookup(self, filled: Store, columns: tuple[int, ...], limit: int | None, reverse: bool, keys: str) -> None:
-        """Ranges as given, or from the last to the first; the limit counts over all of them."""
+        """Ranges are in the given order, or reversed; a limit counts the entries of all of them."""
         ranges = tuple((encode((column,)), prefix_end(encode((column,)))) for column in columns)
         answer = ask(filled, Lookup(INDEX, ROWS, ranges, limit, reverse))
         assert [value for _, value in answer] == [b"row " + key.encode() for key in keys]
         assert [found[-3:-2] for found, _ in answer] == [key.encode() for key in keys]
 
     def test_lookup_leaves_out_entries_without_a_row(self, filled: Store) -> None:
-        """They are no error."""
+        """An entry without a row is no error."""
         commit(filled, delete(b"a"))
         assert [value for _, value in ask(filled, Lookup(INDEX, ROWS, EVERYTHING))] == [
             b"row " + key for key in (b"d", b"b", b"c", b"e")
         ]
 
     def test_count(self, filled: Store) -> None:
-        """All ranges together; an empty one adds nothing."""
+        """The answer is the sum over all ranges; an empty range adds nothing."""
         assert ask(filled, Count(ROWS, EVERYTHING)) == 5
         assert ask(filled, Count(ROWS, ((b"a", b"c"), (b"e", LAST), (b"d", b"b")))) == 3
         assert ask(filled, Count(INDEX, EVERYTHING)) == 5
         assert ask(filled, Count(INDEX, ())) == 0
 
     def test_many_requests_are_one_round(self, filled: Store) -> None:
-        """Each has its own answer, in order."""
+        """Each request gets its own answer, in order."""
         before = filled.stats.snapshot()[0]
         one = (encode((1,)), prefix_end(encode((1,))))
         fetched = filled.fetch(
@@ -140,7 +140,7 @@ class Reading(Harness):
         assert filled.stats.snapshot()[0] == before + 1
 
     def test_the_catalog_version_is_that_of_its_last_commit(self, store: Store) -> None:
-        """Commits to other spaces leave it alone; a read at an older version answers the one of then."""
+        """Commits to other spaces do not change it; a snapshot read returns that of its version."""
         commit(store, put(b"a"))
         commit(store, put(b"t", space=CATALOG))
         commit(store, put(b"b"))
@@ -148,8 +148,8 @@ class Reading(Harness):
         commit(store, put(b"t", b"other", space=CATALOG))
         assert [store.fetch([], at)[:2] for at in range(5)] == [(0, 0), (1, 0), (2, 2), (3, 2), (4, 4)]
 
-    def test_keys_and_values_hold_every_byte(self, store: Store) -> None:
-        """And keys are in the order of their bytes."""
+    def test_keys_and_values_may_have_any_bytes(self, store: Store) -> None:
+        """Keys sort by their bytes."""
         everything = bytes(range(256))
         firsts = [bytes([first]) for first in range(255)]
         keys = [b"k", *firsts, *(b"k" + bytes([second]) for second in range(256)), b"k" + everything, b"\0\0", b"\r\n"]
@@ -164,13 +164,13 @@ class Reading(Harness):
         assert ask(store, Count(ROWS, ((b"k\0", b"k\xff"),))) == 256
 
     def test_a_large_value(self, store: Store) -> None:
-        """A megabyte comes back as it was."""
+        """A value of a megabyte is stored unchanged."""
         value = bytes(range(256)) * 4096
         commit(store, put(b"a", value))
         assert ask(store, Get(ROWS, (b"a",))) == [value]
 
     def test_ten_thousand_rows_in_one_commit(self, store: Store) -> None:
-        """They are written and read at once, and deleted at once."""
+        """They are written, read and deleted in one request each."""
         keys = [key_of(number) for number in range(10_000)]
         version = commit(store, *(put(key) for key in keys), *(put_entry(0, key) for key in keys))
         assert ask(store, Count(ROWS, EVERYTHING)) == 10_000
@@ -181,8 +181,8 @@ class Reading(Harness):
         assert store.fetch([Range(ROWS), Count(INDEX, EVERYTHING)]).answers == [[], 0]
         assert len(ask(store, Lookup(INDEX, ROWS, EVERYTHING), at=version)) == 10_000
 
-    def test_databases_live_side_by_side(self, store: Store, open_database: OpenDatabase) -> None:
-        """What one holds the other does not."""
+    def test_databases_are_separate(self, store: Store, open_database: OpenDatabase) -> None:
+        """A key of one database does not exist in another."""
         other = open_database()
         commit(store, put(b"a", b"here"))
         commit(other, put(b"a", b"there"))
