@@ -29,7 +29,7 @@ collect_ignore = [
     "test_demo.py",
     "test_dialect.py",
     "test_round_trips.py",
-    "transaction/test_pages.py",
+    "transaction/test_topn.py",
     "transaction/test_row_locks.py",
 ]
 if HAS_SQLALCHEMY_2:

@@ -1,4 +1,4 @@
-"""Plain SQLite, of the version that ROME runs on, behind the same few methods as a ROME connection."""
+"""Plain SQLite, of the version that ROME runs on, with the methods of a ROME connection that tests use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rome.sqlite.errors import translated
 
 
 class Answer:
-    """What `execute` gives, as a cursor has it."""
+    """The result of `execute`, with the attributes of a cursor."""
 
     def __init__(self, rows: list[Any], description: Any, rowcount: int) -> None:
         self.fetchall = lambda: rows

@@ -1,4 +1,4 @@
-"""What is fetched is enough, also where a plan follows rows that change, or a temporary table hides another."""
+"""Enough is fetched where a plan's keys come from rows that change, and where a temporary table hides another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it costs to open a connection, with a pool and without."""
+"""The round trips of opening a connection, with a pool and without."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from rome.url import parse_url
 
 @pytest.fixture
 def rounds(url):
-    """Tells how many round trips there were since it was asked last."""
+    """Return how many round trips there were since the last call."""
     database = open_database(parse_url(url))
     release_database(database)
     last = 0
@@ -25,7 +25,7 @@ def rounds(url):
     return since
 
 
-def test_connections_beside_another_cost_nothing(url, rounds):
+def test_further_connections_cost_nothing(url, rounds):
     with rome.connect(url) as one:
         one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
     rounds()
@@ -47,15 +47,15 @@ def test_without_a_pool_the_schema_and_the_plans_are_still_known(url, rounds):
     once("SELECT a FROM t WHERE id = 1")
     rounds()
     assert once("SELECT a FROM t WHERE id = 1") == []
-    assert rounds() == 2  # one to see that the server is there, one for the row
+    assert rounds() == 2  # one to reach the server, one for the row
     once("INSERT INTO t (a) VALUES (1)")
     rounds()
     once("INSERT INTO t (a) VALUES (2)")
-    assert rounds() == 3  # numbers are left of those that were taken for the first row
+    assert rounds() == 3  # ids are left in the block of the first row
 
 
 @pytest.mark.server
-def test_a_server_that_is_gone_is_told_when_the_first_connection_is_opened():
+def test_an_unreachable_server_is_an_error_of_the_first_connection():
     with own_valkey_server() as server:
         url = server.url("app")
         rome.connect(url).close()

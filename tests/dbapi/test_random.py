@@ -1,4 +1,4 @@
-"""Random statements in random transactions: ROME and SQLite agree, and rows and entries stay in step."""
+"""Random statements in random transactions: ROME and SQLite agree, and rows and index entries stay consistent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Integrity errors tell which constraint failed, where SQLite's texts do not."""
+"""Integrity errors name the violated constraint where SQLite's messages do not."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Foreign keys hold, and nothing else is refused, where a statement meets rows that no statement has read before."""
+"""Foreign keys are enforced, and nothing else fails, for rows that no statement has read before."""
 
 import pytest
 
@@ -79,7 +79,7 @@ def test_parents_of_rows_that_go_are_not_looked_at(database):
 
 
 def test_or_fail_keeps_nothing_where_a_foreign_key_fails(url: str) -> None:
-    """As in SQLite, whose foreign keys know no conflict clause."""
+    """As in SQLite: conflict clauses do not apply to foreign keys."""
     connection = rome.connect(url)
     connection.execute("CREATE TABLE x (id INTEGER PRIMARY KEY, d REFERENCES x (id))")
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):

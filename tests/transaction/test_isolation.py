@@ -1,4 +1,4 @@
-"""What transactions see of each other, and which commits are refused."""
+"""Isolation: what transactions see of each other, and which commits are conflicts."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_read_committed_loses_no_update(connect: Connect) -> None:
     first.execute("UPDATE t SET v = v + 1 WHERE id = 1")
     second.execute("UPDATE t SET v = v + 1 WHERE id = 1")
     second.commit()
-    first.commit()  # nothing that it handed out would have been another
+    first.commit()  # a replay returns the same results
     assert rows(second)[0] == (1, 12)
     assert rows(first) == [(1, 12), (2, 20)]
     first.execute("UPDATE t SET v = 0 WHERE id = 1")
@@ -207,7 +207,7 @@ def test_rows_once_fetched_are_not_fetched_again(connect: Connect) -> None:
     assert connection.stats.rounds - before == 1
 
 
-def test_a_transaction_older_than_the_log_is_told_so(url: str) -> None:
+def test_a_transaction_older_than_the_log_raises_snapshot_too_old(url: str) -> None:
     short = f"{url}{'&' if '?' in url else '?'}log_commits=5"
     reader, writer = rome.connect(short), rome.connect(short)
     writer.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v)")

@@ -1,4 +1,4 @@
-"""Several processes on one Redis: what one does the others see, and nothing is lost or done twice."""
+"""Several processes on one Redis see each other's commits; nothing is lost or applied twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _add_column(url: str) -> None:
 
 
 def _work(url: str, number: int) -> tuple[int, int, int]:
-    """Increment one counter, insert rows, and compete for names; how often each was acknowledged."""
+    """Increment one counter, insert rows, compete for names. Send back how many commits were acknowledged."""
     connection = rome.connect(url)
     increments = inserts = names = 0
     for at in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""A transaction whose conflict nobody could tell is run again and commits; any other conflict surfaces."""
+"""Replay: a conflict is hidden if all results stay identical; any other conflict surfaces."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_increments_are_all_counted(two: tuple[rome.Connection, rome.Connection]
     assert check_database(url) == []
 
 
-def test_a_number_that_was_handed_out_stays(two: tuple[rome.Connection, rome.Connection]) -> None:
+def test_an_id_that_was_returned_stays(two: tuple[rome.Connection, rome.Connection]) -> None:
     one, other = two
     handed_out = other.execute("INSERT INTO t (n) VALUES (1) RETURNING id").fetchall()
     other.execute("UPDATE t SET n = n + 1 WHERE id = 1")
@@ -60,7 +60,9 @@ def test_a_number_that_was_handed_out_stays(two: tuple[rome.Connection, rome.Con
         ("DELETE FROM t WHERE id = 1",),
     ],
 )
-def test_what_can_be_told_surfaces(two: tuple[rome.Connection, rome.Connection], statements: tuple[str, ...]) -> None:
+def test_a_result_that_differs_surfaces(
+    two: tuple[rome.Connection, rome.Connection], statements: tuple[str, ...]
+) -> None:
     both(two, *statements)
     before = rows(two[0])
     with pytest.raises(Conflict):

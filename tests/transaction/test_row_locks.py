@@ -108,7 +108,7 @@ def test_rows_of_every_table_of_a_join_are_locked(two: tuple[Connection, Connect
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_who_waits_reads_the_newest_version(table: str, level: str) -> None:
-    """Increments that would conflict, or be lost, follow each other."""
+    """Increments that would conflict, or be lost, run one after the other."""
     threads = []
     errors: list[Exception] = []
 
@@ -177,7 +177,7 @@ def test_a_timeout_is_a_number(table: str, value: str) -> None:
 def test_a_locked_row_that_another_has_written_is_not_relied_on(
     table: str, level: str, change: str, writes: bool
 ) -> None:
-    """Who does not ask for locks does not wait; then the holder's commit is refused, whether it writes or not."""
+    """A statement without FOR UPDATE does not wait; then the holder's commit fails, whether it writes or not."""
     holder, other = rome.connect(table, isolation_level=level), rome.connect(table)
     assert holder.execute("SELECT n FROM jobs WHERE id = 1 FOR UPDATE").fetchall() == [(0,)]
     other.execute(change)
@@ -192,7 +192,7 @@ def test_a_locked_row_that_another_has_written_is_not_relied_on(
         connection.close()
 
 
-def test_locked_rows_that_nobody_has_written_are_one_round_trip_more(two: tuple[Connection, Connection]) -> None:
+def test_locked_rows_without_other_writers_cost_one_more_round_trip(two: tuple[Connection, Connection]) -> None:
     first, second = two
     first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
     second.execute("UPDATE jobs SET n = 1 WHERE id = 2")
@@ -220,7 +220,7 @@ def test_skip_locked_is_a_queue(table: str) -> None:
     assert [_ids(worker, sql, ("new", 1)) for worker in workers] == [[1], [2], [3], [], []]
     workers[0].execute("UPDATE jobs SET state = 'done' WHERE id = 1")
     workers[0].commit()
-    for worker in (workers[1], workers[3], workers[4]):  # who saw the old state must begin anew
+    for worker in (workers[1], workers[3], workers[4]):  # those that have seen the old state must begin again
         worker.rollback()
     assert _ids(workers[3], sql, ("new", 10)) == [2]
     workers[2].rollback()
@@ -255,12 +255,12 @@ def test_a_queue_served_by_threads(table: str) -> None:
     assert len(served) == len(set(served)) == 20
 
 
-def test_skip_locked_where_rows_are_not_told_apart(two: tuple[Connection, Connection]) -> None:
+def test_skip_locked_needs_the_keys_of_rows(two: tuple[Connection, Connection]) -> None:
     with pytest.raises(NotSupportedError, match="SKIP LOCKED"):
         two[0].execute("SELECT count(*) FROM jobs FOR UPDATE SKIP LOCKED")
 
 
-def test_rows_behind_a_summary_are_locked(two: tuple[Connection, Connection]) -> None:
+def test_rows_of_an_aggregate_are_locked(two: tuple[Connection, Connection]) -> None:
     first, second = two
     assert _ids(first, "SELECT count(*) FROM jobs WHERE id < 3 FOR UPDATE") == [2]
     assert _is_locked(second, "SELECT * FROM jobs WHERE id = 2")
@@ -269,7 +269,7 @@ def test_rows_behind_a_summary_are_locked(two: tuple[Connection, Connection]) ->
 def test_locked_rows_are_guarded_though_they_are_not_changed(
     two: tuple[Connection, Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two transactions look at one row and write elsewhere. Without the locks (they are lost) commit finds it out."""
+    """Two transactions read one row and write elsewhere. If the locks are lost, the commit check still fails."""
     first, second = two
     monkeypatch.setattr(row_locks.RowLocks, "lock", lambda self, rows, *_: bool(self.rows.update(dict.fromkeys(rows))))
     for connection in two:

@@ -160,7 +160,7 @@ def test_a_transaction_that_begins_with_a_savepoint_sees_a_new_schema(url: str) 
     assert one.execute("SELECT a FROM t").fetchall() == [(2,)]
 
 
-def test_a_column_is_renamed_beside_a_virtual_one(url: str) -> None:
+def test_a_column_is_renamed_next_to_a_virtual_one(url: str) -> None:
     one = rome.connect(url)
     one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a, v AS (a || '!'))")
     one.execute("INSERT INTO t (a) VALUES ('kept')")
@@ -170,7 +170,7 @@ def test_a_column_is_renamed_beside_a_virtual_one(url: str) -> None:
     assert one.execute("SELECT id, b, v FROM t").fetchall() == [(1, "kept", "kept!")]
 
 
-def test_a_conflict_inside_a_savepoint_is_told_until_the_transaction_is_rolled_back(url: str, monkeypatch) -> None:
+def test_a_conflict_inside_a_savepoint_is_raised_until_the_transaction_is_rolled_back(url: str, monkeypatch) -> None:
     one = rome.connect(url)
     one.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
     one.commit()
@@ -193,7 +193,7 @@ def test_a_conflict_inside_a_savepoint_is_told_until_the_transaction_is_rolled_b
 
 
 def test_changes_of_the_schema_at_once_are_both_seen(url: str) -> None:
-    """Also by who committed later, and has not seen the other's."""
+    """Also by the connection that committed later without having seen the other change."""
     one, other, third = rome.connect(url), rome.connect(url), rome.connect(url)
     one.execute("CREATE TABLE a (n INTEGER)")
     other.execute("CREATE TABLE b (n INTEGER)")

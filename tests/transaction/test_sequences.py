@@ -24,7 +24,7 @@ SCHEMA = [
 
 @pytest.fixture
 def connection(monkeypatch: pytest.MonkeyPatch) -> Iterator[rome.Connection]:
-    """A database that notes when the store is asked for numbers while a statement of SQLite is on the stack."""
+    """A database that fails if the store is asked for ids while a statement of SQLite is on the stack."""
     connection = rome.connect(f"rome+memory:///sequences{next(NUMBER)}")
     for sql in SCHEMA:
         connection.execute(sql)

@@ -1,4 +1,4 @@
-"""What one index has told is not asked of another: fewer round trips, and the same answers."""
+"""A lookup that other lookups have answered costs no round trip, and has the same result."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def connection(url: str) -> Iterator[rome.Connection]:
 
 
 class Counted:
-    """Statements, and the round trips of each."""
+    """Runs statements, and counts the round trips of each."""
 
     def __init__(self, connection: rome.Connection) -> None:
         self.connection = connection
@@ -49,12 +49,12 @@ def run(connection: rome.Connection) -> Counted:
     return run
 
 
-def test_a_pattern_is_no_value(run: Counted) -> None:
+def test_a_pattern_does_not_answer_a_lookup(run: Counted) -> None:
     assert run("SELECT value FROM property WHERE image = 1 AND name LIKE 'a%'") == ["x"]
     assert run("SELECT value FROM property WHERE image = 1 AND name GLOB 'b*'") == ["y"]
 
 
-def test_a_row_among_those_that_were_read(run: Counted) -> None:
+def test_a_row_of_an_answered_lookup(run: Counted) -> None:
     assert run("SELECT value FROM property WHERE image = 1 AND name = 'b'") == ["y"]
     assert run.rounds == 0
     assert run("SELECT value FROM property WHERE image = 1 AND name = 'c'") == []
@@ -63,7 +63,7 @@ def test_a_row_among_those_that_were_read(run: Counted) -> None:
     assert run.rounds == 0
 
 
-def test_what_was_not_read_is_asked_for(run: Counted) -> None:
+def test_other_keys_are_fetched(run: Counted) -> None:
     assert run("SELECT value FROM property WHERE image = 2 AND name = 'a'") == ["z"]
     assert run.rounds == 1
     assert sorted(run("SELECT value FROM property WHERE image IN (1, 2) AND name = 'a'")) == ["x", "z"]
@@ -71,8 +71,8 @@ def test_what_was_not_read_is_asked_for(run: Counted) -> None:
     assert sorted(run("SELECT value FROM property WHERE name = 'a'")) == ["x", "z"]
 
 
-def test_new_unique_keys_are_known_to_be_free_or_taken(connection: rome.Connection, run: Counted) -> None:
-    run("INSERT INTO property (image, name) VALUES (1, 'first')")  # draws the numbers of rows
+def test_unique_keys_are_checked_without_a_round_trip(connection: rome.Connection, run: Counted) -> None:
+    run("INSERT INTO property (image, name) VALUES (1, 'first')")  # takes a block of ids
     for name in ("c", "d", "e"):
         run("INSERT INTO property (image, name) VALUES (1, ?)", name)
         assert run.rounds == 0
@@ -83,7 +83,9 @@ def test_new_unique_keys_are_known_to_be_free_or_taken(connection: rome.Connecti
     assert sorted(run("SELECT name FROM property WHERE image = 1")) == ["a", "b", "c", "d", "e", "first"]
 
 
-def test_a_key_that_another_takes_meanwhile_is_a_conflict(connection: rome.Connection, run: Counted, url: str) -> None:
+def test_a_key_that_another_transaction_takes_is_a_conflict(
+    connection: rome.Connection, run: Counted, url: str
+) -> None:
     run("INSERT INTO property (image, name) VALUES (1, 'c')")
     with rome.connect(url) as other:
         other.execute("INSERT INTO property (image, name) VALUES (1, 'c')")
@@ -92,7 +94,7 @@ def test_a_key_that_another_takes_meanwhile_is_a_conflict(connection: rome.Conne
         connection.commit()
 
 
-def test_own_changes_count(connection: rome.Connection, run: Counted) -> None:
+def test_own_changes_are_seen(connection: rome.Connection, run: Counted) -> None:
     run("UPDATE property SET name = 'c' WHERE image = 1 AND name = 'a'")
     assert run.rounds == 0
     run("INSERT INTO property (image, name, value) VALUES (1, 'a', 'new')")
@@ -104,7 +106,7 @@ def test_own_changes_count(connection: rome.Connection, run: Counted) -> None:
     assert run("SELECT value FROM property WHERE image = 1 AND name = 'b'") == ["y"]
 
 
-def test_read_committed_asks_anew(url: str, connection: rome.Connection) -> None:
+def test_read_committed_fetches_again(url: str, connection: rome.Connection) -> None:
     with rome.connect(f"{url}{'&' if '?' in url else '?'}isolation_level=READ COMMITTED") as late:
         run = Counted(late)
         assert sorted(run("SELECT value FROM property WHERE image = 1")) == ["x", "y"]
@@ -114,7 +116,7 @@ def test_read_committed_asks_anew(url: str, connection: rome.Connection) -> None
     late.close()
 
 
-def test_an_index_with_some_of_the_rows_tells_nothing_of_the_others(connection: rome.Connection) -> None:
+def test_a_partial_index_answers_no_lookup_of_other_rows(connection: rome.Connection) -> None:
     connection.execute("CREATE TABLE word (text TEXT, page INTEGER, live INTEGER, UNIQUE (text, page))")
     connection.execute("CREATE INDEX alive ON word (page) WHERE live = 1")
     connection.execute("INSERT INTO word VALUES ('a', 1, 1), ('b', 1, 0)")
@@ -126,7 +128,7 @@ def test_an_index_with_some_of_the_rows_tells_nothing_of_the_others(connection: 
 
 
 @pytest.mark.parametrize("text", ["roma", "ROMA"])
-def test_what_is_equal_under_one_collation_tells_nothing_about_another(connection: rome.Connection, text: str) -> None:
+def test_a_lookup_under_another_collation_is_fetched(connection: rome.Connection, text: str) -> None:
     connection.execute("CREATE TABLE word (text TEXT, page INTEGER)")
     connection.execute("CREATE INDEX exact ON word (text)")
     connection.execute("CREATE UNIQUE INDEX loose ON word (text COLLATE NOCASE, page)")

@@ -1,4 +1,4 @@
-"""Pages whose filters and joins drop rows: how much is fetched for them, and that it is right whatever happens."""
+"""Top-N plans whose filters and joins drop rows: how much is fetched, and the rows are right in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Row = tuple[Any, ...]
 
 
 def servers() -> Iterator[Row]:
-    """Every tenth one is down. Of ten projects, number 9 does not exist."""
+    """Insert servers: every tenth is down; of ten projects, number 9 does not exist."""
     for number in range(SERVERS):
         yield number, number % 10, f"s{number}", number * 7919 % SERVERS // 2, "down" if number % 10 == 3 else "up"
 
@@ -45,7 +45,7 @@ def connection(url: str) -> Iterator[rome.Connection]:
 
 
 class Cost:
-    """Runs statements in transactions of their own, and counts what they took."""
+    """Runs statements in transactions of their own, and counts the rows and round trips."""
 
     def __init__(self, connection: rome.Connection) -> None:
         self.connection = connection
@@ -66,7 +66,7 @@ def run(connection: rome.Connection) -> Cost:
 
 
 def expected(condition: Callable[[Row], bool], first: int = 0, count: int = 10) -> list[int]:
-    """The ids of a page in the order of birth."""
+    """Return the ids of the expected rows, in the order of birth."""
     found = sorted((row for row in servers() if condition(row)), key=lambda row: (row[3], row[0]))
     return [row[0] for row in found[first : first + count]]
 
@@ -106,7 +106,7 @@ def test_a_filter_that_leaves_nothing_is_soon_known(run: Cost) -> None:
 
 
 def test_values_of_which_some_leave_hardly_anything(run: Cost) -> None:
-    """One rare value in four does not make the others dear."""
+    """One rare value in four does not make the others expensive."""
     for state in ["up", "up", "up", "gone"] * 3:
         assert ids(run(FILTERED, state, 10, 0)) == expected(lambda row, state=state: row[4] == state)  # type: ignore[misc]
         assert run.rows < (SERVERS / 2 if state == "up" else 2.4 * SERVERS)
@@ -174,7 +174,7 @@ def test_groups_of_one_row_each(run: Cost) -> None:
     assert (run.rounds, run.rows < 100) == (2, True)
 
 
-def test_a_filter_that_only_sqlite_knows(run: Cost) -> None:
+def test_a_filter_that_only_sqlite_evaluates(run: Cost) -> None:
     sql = "SELECT id FROM server WHERE quote(state) = '''down''' ORDER BY born, id LIMIT 10"
     for _ in range(2):
         assert ids(run(sql)) == expected(lambda row: row[4] == "down")
@@ -182,13 +182,13 @@ def test_a_filter_that_only_sqlite_knows(run: Cost) -> None:
 
 
 def test_chance_is_asked_once(run: Cost) -> None:
-    """Were it asked again for the answer, rows would be missing from it."""
+    """If it were called again for the result, rows would be missing."""
     sql = "SELECT id FROM server WHERE random() % 2 = 0 ORDER BY born, id LIMIT 10 OFFSET 5"
     assert {len(run(sql)) for _ in range(20)} == {10}
 
 
 def test_rows_read_before_do_not_count(run: Cost) -> None:
-    """The workspace has them, and nothing between them and the page's first rows."""
+    """The workspace has them, but not the rows between them and the first ones in the order."""
     connection = run.connection
     wanted = expected(lambda row: row[4] == "down")
     for before in ("id > 900", "project = 3 AND born > 400"):
@@ -212,7 +212,7 @@ def test_what_the_transaction_has_changed(run: Cost) -> None:
 
 
 def test_pages_follow_each_other(run: Cost) -> None:
-    """Rows with the same place in ORDER BY come in one order, so that each is on one page."""
+    """Rows that are equal in ORDER BY come in one order, so that each is on exactly one page."""
     for order in ("born", "born DESC"):
         for filtered in ("", "WHERE state = 'down'", "WHERE quote(state) = '''up'''"):
             sql = f"SELECT id FROM server {filtered} ORDER BY {order} LIMIT 9 OFFSET ?"
@@ -224,7 +224,7 @@ def test_pages_follow_each_other(run: Cost) -> None:
 
 @pytest.mark.parametrize("isolation", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED", "AUTOCOMMIT"])
 def test_a_page_is_of_one_version(url: str, connection: rome.Connection, isolation: str) -> None:
-    """Another transaction commits between the first rows and the next ones."""
+    """Another transaction commits between two batches."""
     reader = rome.connect(url, foreign_keys="off", isolation_level=isolation)
     writer = connection.cursor()
     store = reader.database.store
@@ -314,7 +314,7 @@ class Tag(Base):
 
 
 def test_a_page_with_joined_collections(url: str, connection: rome.Connection) -> None:
-    """What is limited is a subselect, and what belongs to its rows is joined outside of it."""
+    """A subselect has the LIMIT; other tables are joined to its rows outside of it."""
     engine = create_engine(url)
     page = (
         select(Server)
@@ -344,7 +344,7 @@ LISTED = """SELECT * FROM (
 
 
 def test_a_list_over_a_union(run: Cost) -> None:
-    """As glance lists images: what is public, what is one's own, and what is shared, after a marker."""
+    """As Glance lists images: public, owned and shared ones, after a marker."""
 
     def is_listed(row: Row) -> bool:
         return (row[4] == "down" or row[1] in (5, 7)) and row[3] < 400

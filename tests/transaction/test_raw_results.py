@@ -1,4 +1,4 @@
-"""The first answer about a table is kept as it came: what comes after must find it as if it had been taken apart."""
+"""The first result for a table is kept as it came; later requests and changes find its rows all the same."""
 
 from __future__ import annotations
 

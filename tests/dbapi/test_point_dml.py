@@ -1,4 +1,4 @@
-"""Changes without the workspace: what they do is what the workspace does, and what SQLite does."""
+"""Point DML without the workspace does what the workspace does, and what SQLite does."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ VALUES = st.one_of(
     st.sampled_from([b"", b"a", b"2"]),
 )
 KEYS = st.sampled_from([1, 2, 3])
-# (The counter goes on from the greatest id that is given.)
+# The sequence goes on from the greatest id that is given.
 IDS = st.one_of(KEYS, KEYS, KEYS, VALUES.filter(lambda value: value != 2**63 - 1))
 TEXTS = st.sampled_from(["a", "b", "A", 5, None])
 
@@ -74,7 +74,7 @@ Step = tuple[str, list[tuple[Any, ...]]]
 
 @st.composite
 def steps(draw: st.DrawFn, numbered: bool) -> Step:
-    """A statement and its sets of parameters. `numbered`: ids also come from the counter."""
+    """A statement and its sets of parameters. `numbered`: some ids come from the sequence."""
     sql, *kinds = draw(
         st.sampled_from(
             [
@@ -139,7 +139,7 @@ _NUMBERED = [
 
 
 def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
-    """What a program can see of a statement, but for the rowid of a new row with another key."""
+    """Return what an application sees of a statement, except the hidden rowid of a new row with a key."""
     try:
         cursor = connection.executemany(sql, rows) if len(rows) > 1 else connection.execute(sql, rows[0])
         fetched = cursor.fetchall()
@@ -154,7 +154,7 @@ def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
 
 @contextmanager
 def workspace_only() -> Iterator[None]:
-    """All changes are made in the workspace."""
+    """Within, all changes are made in the workspace."""
     with mock.patch.object(run_module, "run_point_dml", return_value=None):
         yield
 
@@ -165,7 +165,7 @@ def workspace_only() -> Iterator[None]:
 def test_as_in_the_workspace(script: list[Step], level: str) -> None:
     """Two databases, of which one changes everything in the workspace."""
     number = next(NUMBER)
-    urls = [f"rome+memory:///direct{number}", f"rome+memory:///indirect{number}"]
+    urls = [f"rome+memory:///point_dml{number}", f"rome+memory:///workspace{number}"]
     direct, indirect = (rome.connect(url, isolation_level=level) for url in urls)
     for sql in SCHEMA:
         direct.execute(sql)
@@ -196,8 +196,8 @@ def test_as_in_the_workspace(script: list[Step], level: str) -> None:
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(st.lists(steps(numbered=False), min_size=5, max_size=40))
 def test_as_in_sqlite(script: list[Step]) -> None:
-    """Ids are given: those of the counter have gaps that SQLite's have not."""
-    url = f"rome+memory:///direct{next(NUMBER)}"
+    """Ids are given: those of a sequence may have gaps."""
+    url = f"rome+memory:///point_dml{next(NUMBER)}"
     ours, theirs = rome.connect(url), Reference()
     theirs.execute("BEGIN")
     for sql in SCHEMA:
@@ -218,7 +218,7 @@ def test_as_in_sqlite(script: list[Step]) -> None:
 
 @contextmanager
 def watched() -> Iterator[list[bool]]:
-    """For each change, whether it was made directly."""
+    """Collect for each change whether it was made without the workspace."""
     seen: list[bool] = []
 
     def change(*arguments: Any) -> Any:
@@ -342,9 +342,9 @@ def test_a_schema_that_changes_meanwhile(database: rome.Connection, url: str) ->
 
 @pytest.mark.parametrize("is_direct", [True, False])
 @pytest.mark.parametrize("rows", [[(None, 1), (1, 2)], [(1, 1), (None, 2)], [(2, 1), (None, 2), (None, 3)]])
-def test_numbers_given_beside_numbers_drawn(is_direct: bool, rows: list[tuple[int | None, int]]) -> None:
-    """A row whose number is drawn never gets one that the program gives to another, before or behind it."""
-    connection = rome.connect(f"rome+memory:///direct{next(NUMBER)}")
+def test_explicit_and_allocated_ids_in_one_statement(is_direct: bool, rows: list[tuple[int | None, int]]) -> None:
+    """An allocated id is never one that the application gives to a row before or after it."""
+    connection = rome.connect(f"rome+memory:///point_dml{next(NUMBER)}")
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
     with nullcontext() if is_direct else workspace_only():
         connection.executemany("INSERT INTO t (id, n) VALUES (?, ?)", rows)
@@ -358,8 +358,8 @@ def test_numbers_given_beside_numbers_drawn(is_direct: bool, rows: list[tuple[in
 
 
 @pytest.mark.parametrize("is_direct", [True, False])
-def test_a_number_that_was_drawn_in_vain_and_then_given(is_direct: bool) -> None:
-    connection = rome.connect(f"rome+memory:///direct{next(NUMBER)}")
+def test_an_id_that_was_released_and_then_given(is_direct: bool) -> None:
+    connection = rome.connect(f"rome+memory:///point_dml{next(NUMBER)}")
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT UNIQUE)")
     connection.commit()
     with nullcontext() if is_direct else workspace_only():

@@ -1,4 +1,4 @@
-"""What one connection has planned, another runs: its workspace may not have heard of the tables yet."""
+"""A connection runs plans of another one, although its own workspace has not made the tables yet."""
 
 from __future__ import annotations
 
