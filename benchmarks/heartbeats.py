@@ -18,9 +18,11 @@ import random
 import statistics
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import rome
+from rome.testing.child_processes import exit_with_parent, guarded
 
 
 @dataclass
@@ -60,6 +62,7 @@ def admin():
 
 def run(options, workload, results):
     """In one process, create the services and report until the end."""
+    exit_with_parent()
     api = nova_api(options)
     api.service_get_all(admin())  # connect and warm up, so that the processes create at the same time
     time.sleep(max(0.0, workload.begin - options.start_up / 2 - time.time()))
@@ -168,12 +171,13 @@ def main():
     stops = dict.fromkeys(hosts[:: max(1, options.services // 10)], begin + options.seconds / 2)
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
-    for number in range(options.processes):
-        mine, rivals = (hosts[(number ^ other) :: options.processes] for other in (0, 1))
-        workload = Workload(number, begin, mine, rivals, stops)
-        spawn.Process(target=run, args=(options, workload, results), daemon=True).start()
-    down, updates = watch(api, options, begin, stops)
-    workloads = [results.get(timeout=60) for _ in range(options.processes)]
+    with ExitStack() as stack:
+        for number in range(options.processes):
+            mine, rivals = (hosts[(number ^ other) :: options.processes] for other in (0, 1))
+            workload = Workload(number, begin, mine, rivals, stops)
+            stack.enter_context(guarded(spawn.Process(target=run, args=(options, workload, results))))
+        down, updates = watch(api, options, begin, stops)
+        workloads = [results.get(timeout=60) for _ in range(options.processes)]
     services = api.service_get_all(admin())
     found = list(violations(options, services, workloads, stops, down))
     print_summary(options, services, workloads, stops, down, updates)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from multiprocessing.process import BaseProcess
 
 import pytest
 from hypothesis import settings
 
 import rome
+from rome.testing.child_processes import guarded
 from rome.testing.servers import RedisServer, valkey_server
 from tests.versions import HAS_SQLALCHEMY_2
 
@@ -41,6 +44,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "redis_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture
+def start_process() -> Iterator[Callable[[BaseProcess], None]]:
+    """A function that starts a process, which is killed after the test, or when the tests are killed."""
+    with ExitStack() as stack:
+        yield lambda process: stack.enter_context(guarded(process))
 
 
 @pytest.fixture(scope="session")

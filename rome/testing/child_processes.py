@@ -7,10 +7,12 @@ last list that it read. SIGKILL also ends helpers that are stopped (SIGSTOP).
 
     kill_at_exit(pid)    add a process to the list
     forget(pid)          remove a process that has ended, before its number is used again
+    guarded(process)     start a process of `multiprocessing`, kill it at the end of a `with` block or of this process
     exit_with_parent()   in a worker of `multiprocessing`: end when the parent ends
 
 `exit_with_parent` also covers a worker whose parent is interrupted while it starts the worker, so that it does not know
-the worker's number. The list belongs to a process: a forked child starts with an empty one.
+the worker's number. It may be the initializer of a pool. The list belongs to a process: a forked child starts with an
+empty one.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ import multiprocessing
 import os
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 
 _SCRIPT = 'pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids 2>/dev/null'
 
@@ -70,6 +75,20 @@ def kill_at_exit(pid: int) -> None:
 def forget(pid: int) -> None:
     """Remove a process from the list; do nothing if it is not on it."""
     _watchdog.update(remove=pid)
+
+
+@contextmanager
+def guarded(process: BaseProcess) -> Iterator[BaseProcess]:
+    """Start a process, and kill it at the end of the block or when this process ends, also if it is stopped."""
+    process.start()
+    assert process.pid is not None
+    kill_at_exit(process.pid)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.join()
+        forget(process.pid)
 
 
 def exit_with_parent() -> None:

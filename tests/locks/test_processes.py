@@ -6,18 +6,23 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 
 import pytest
 
 import rome
 from rome.errors import Conflict
 from rome.locks import LockLost, LockManager
+from rome.testing.child_processes import exit_with_parent
 from rome.testing.servers import RedisServer
 
 _context = multiprocessing.get_context("spawn")
 _TTL = 0.5
+
+StartProcess = Callable[[BaseProcess], None]
 
 
 @pytest.fixture
@@ -53,7 +58,7 @@ def _increment(url: str, times: int) -> int:
 
 @pytest.mark.slow
 def test_under_a_lock_nothing_conflicts(url: str) -> None:
-    with ProcessPoolExecutor(4, mp_context=_context) as pool:
+    with ProcessPoolExecutor(4, mp_context=_context, initializer=exit_with_parent) as pool:
         conflicts = list(pool.map(_increment, [url] * 4, [10] * 4))
     assert conflicts == [0, 0, 0, 0]
     assert _value(url) == 40
@@ -77,17 +82,19 @@ def _hold(url: str, pipe: Pipe) -> None:
         pipe.send("committed")
 
 
-def _holder(url: str) -> tuple[multiprocessing.process.BaseProcess, Pipe]:
+def _holder(url: str, start_process: StartProcess) -> tuple[multiprocessing.process.BaseProcess, Pipe]:
     ours, theirs = _context.Pipe()
     process = _context.Process(target=_hold, args=(url, theirs))
-    process.start()
+    start_process(process)
     assert ours.recv() == "ready"
     return process, ours
 
 
 @pytest.mark.parametrize("overtaken", [True, False])
-def test_a_paused_holder_that_wakes_after_its_ttl_cannot_commit(url: str, overtaken: bool) -> None:
-    process, pipe = _holder(url)
+def test_a_paused_holder_that_wakes_after_its_ttl_cannot_commit(
+    url: str, overtaken: bool, start_process: StartProcess
+) -> None:
+    process, pipe = _holder(url, start_process)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
     if overtaken:
@@ -117,10 +124,10 @@ def _commit_after_pause(url: str, pipe: Pipe) -> None:
     _hold(url, pipe)
 
 
-def test_a_holder_that_is_paused_within_its_commit_cannot_commit(url: str) -> None:
+def test_a_holder_that_is_paused_within_its_commit_cannot_commit(url: str, start_process: StartProcess) -> None:
     ours, theirs = _context.Pipe()
     process = _context.Process(target=_commit_after_pause, args=(url, theirs))
-    process.start()
+    start_process(process)
     assert process.pid is not None
     assert ours.recv() == "ready"
     ours.send("commit")
@@ -133,8 +140,8 @@ def test_a_holder_that_is_paused_within_its_commit_cannot_commit(url: str) -> No
     assert _value(url) == 0
 
 
-def test_a_killed_holder_is_overtaken(url: str) -> None:
-    process, _ = _holder(url)
+def test_a_killed_holder_is_overtaken(url: str, start_process: StartProcess) -> None:
+    process, _ = _holder(url, start_process)
     process.kill()
     process.join()
     with LockManager(url).lock("n", timeout=20) as lock, rome.connect(url) as connection:

@@ -12,6 +12,7 @@ import rome
 from rome.errors import Conflict, InterfaceError, LockLost
 from rome.locks import LockManager
 from rome.orm import Session, create_once, engine_for, fence, run_transaction
+from rome.testing.child_processes import exit_with_parent
 from tests.orm.models import Base, Server, Share, Ticket
 
 
@@ -84,7 +85,7 @@ def test_never_twice_by_processes(redis_server):
     url = redis_server.url("create-once")
     rome.drop_database(url)
     Base.metadata.create_all(engine_for(url))
-    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn"), initializer=exit_with_parent) as pool:
         created = list(pool.map(_create, [url] * 24, [number // 4 for number in range(24)]))
     assert sum(created) == 6
     rome.drop_database(url)

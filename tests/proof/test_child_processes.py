@@ -27,6 +27,14 @@ with own_valkey_server():
     time.sleep(1000)
 """
 
+POOL = """
+import multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+from rome.testing.child_processes import exit_with_parent
+with ProcessPoolExecutor(2, multiprocessing.get_context("forkserver"), exit_with_parent) as pool:
+    list(pool.map(time.sleep, [1000, 1000]))
+"""
+
 HISTORY = [*("-m", "rome.verify.histories", "rome+redis://own/x", "--faults", "100"), "--transactions", "1000000"]
 
 
@@ -72,6 +80,15 @@ def test_a_killed_program_leaves_no_server(temporary: Path) -> None:
     program = start(temporary, "-c", SERVER)
     wait_until(lambda: any("valkey-server" in command for command in processes(temporary).values()))
     wait_until(lambda: any("/bin/sh" in command for command in processes(temporary).values()))
+    program.kill()
+    program.wait()
+    forget(program.pid)
+    wait_until(lambda: not processes(temporary))
+
+
+def test_a_killed_program_leaves_no_pool(temporary: Path) -> None:
+    program = start(temporary, "-c", POOL)
+    wait_until(lambda: sum("forkserver" in command for command in processes(temporary).values()) >= 3)
     program.kill()
     program.wait()
     forget(program.pid)

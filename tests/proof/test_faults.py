@@ -17,7 +17,7 @@ import pytest
 import rome
 from rome.errors import Conflict, StoreUnavailable
 from rome.testing import check_database
-from rome.testing.child_processes import forget, kill_at_exit
+from rome.testing.child_processes import guarded
 from rome.verify.faults.commits import STEPS, lose_responses
 from rome.verify.faults.proxy import CUTS, Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, wait_until
@@ -136,15 +136,8 @@ def client(url: str, step: str, number: signal.Signals) -> Iterator[tuple[Any, A
     context = multiprocessing.get_context("forkserver")
     results = context.SimpleQueue()
     process = context.Process(target=clients.commit_with_signal, args=(url, step, number, results))
-    process.start()
-    assert process.pid is not None
-    kill_at_exit(process.pid)
-    try:
+    with guarded(process):
         yield process, results
-    finally:
-        process.kill()
-        process.join()
-        forget(process.pid)
 
 
 @pytest.mark.parametrize(("step", "expected"), [("before", 0), ("half sent", 0), ("sent", 1), ("answered", 1)])

@@ -10,6 +10,7 @@ import pytest
 import rome
 from rome.errors import Conflict, IntegrityError
 from rome.testing import check_database
+from rome.testing.child_processes import exit_with_parent
 from rome.testing.servers import RedisServer
 
 PROCESSES = 8
@@ -60,7 +61,7 @@ def test_ddl_of_one_process_is_seen_by_the_other(redis_server: RedisServer) -> N
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
     connection.execute("INSERT INTO t (a) VALUES ('x')")
     connection.commit()
-    with ProcessPoolExecutor(1, _context) as pool:
+    with ProcessPoolExecutor(1, _context, exit_with_parent) as pool:
         pool.submit(_add_column, url).result()
     assert connection.execute("SELECT * FROM t").fetchall() == [(1, "x", "other process")]
     connection.close()
@@ -76,7 +77,7 @@ def test_nothing_is_lost_and_nothing_is_doubled(redis_server: RedisServer) -> No
     connection.execute("CREATE TABLE rows (id INTEGER PRIMARY KEY, worker INT, at INT)")
     connection.execute("CREATE TABLE names (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
     connection.commit()
-    with ProcessPoolExecutor(PROCESSES, _context) as pool:
+    with ProcessPoolExecutor(PROCESSES, _context, exit_with_parent) as pool:
         results = [future.result() for future in [pool.submit(_work, url, number) for number in range(PROCESSES)]]
     assert connection.execute("SELECT n FROM counter").fetchall() == [(sum(done[0] for done in results),)]
     assert connection.execute(

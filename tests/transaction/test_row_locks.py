@@ -6,9 +6,10 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
+from multiprocessing.process import BaseProcess
 
 import pytest
 from sqlalchemy import create_engine, func, select
@@ -352,7 +353,9 @@ def _lock_and_write(url: str, pipe: Pipe) -> None:
         pipe.send("committed")
 
 
-def test_a_paused_process_loses_its_locks_and_its_commit(redis_server: RedisServer) -> None:
+def test_a_paused_process_loses_its_locks_and_its_commit(
+    redis_server: RedisServer, start_process: Callable[[BaseProcess], None]
+) -> None:
     url = redis_server.url("paused-row-locks")
     rome.drop_database(url)
     connection = rome.connect(url)
@@ -363,7 +366,7 @@ def test_a_paused_process_loses_its_locks_and_its_commit(redis_server: RedisServ
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_lock_and_write, args=(url, theirs))
-    process.start()
+    start_process(process)
     assert process.pid is not None
     assert ours.recv() == "locked"
     os.kill(process.pid, signal.SIGSTOP)

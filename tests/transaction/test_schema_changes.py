@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
 
 import pytest
 
@@ -111,7 +113,7 @@ def test_dropped_rows_do_not_come_back_under_the_same_name(url: str) -> None:
         one.commit()
 
 
-def test_a_database_that_was_dropped_meanwhile(url: str) -> None:
+def test_a_database_that_was_dropped_meanwhile(url: str, start_process: Callable[[BaseProcess], None]) -> None:
     one = rome.connect(url)
     for columns in ("a", "b"):
         one.rollback()
@@ -123,7 +125,7 @@ def test_a_database_that_was_dropped_meanwhile(url: str) -> None:
         if url.startswith("rome+memory"):
             rome.drop_database(url)
         else:
-            drop.start()
+            start_process(drop)
             drop.join()
     one.rollback()
     with pytest.raises(rome.dbapi.OperationalError, match="no such table"):

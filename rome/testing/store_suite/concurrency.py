@@ -11,6 +11,7 @@ import pytest
 from rome.errors import Conflict
 from rome.storage.registry import open_store
 from rome.storage.store import Check, Count, Get, Range, Store
+from rome.testing.child_processes import exit_with_parent
 from rome.testing.store_suite.harness import ROWS, Harness, ask, commit, key_of, put
 from rome.url import parse_url
 
@@ -62,7 +63,7 @@ class Concurrency(Harness):
         if not self.shared:
             pytest.skip("the store's databases are in one process")
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(2, mp_context=spawn) as pool:
+        with ProcessPoolExecutor(2, mp_context=spawn, initializer=exit_with_parent) as pool:
             numbers = list(pool.map(work_in_process, [database_url] * 2))
         assert ask(store, Get(ROWS, (b"sum",))) == [b"%d" % (2 * TIMES)]
         assert sorted(numbers[0] + numbers[1]) == list(range(1, 2 * TIMES + 1))

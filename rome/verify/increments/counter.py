@@ -6,12 +6,13 @@ import multiprocessing
 import threading
 import time
 from collections.abc import MutableSequence
+from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 from sqlalchemy import create_engine, orm, update
 
 from rome.orm import run_transaction
-from rome.testing.child_processes import exit_with_parent, forget, kill_at_exit
+from rome.testing.child_processes import exit_with_parent, guarded
 from rome.url import parse_url
 
 
@@ -76,18 +77,11 @@ def _in_processes(url: str, size: int, times: int, in_sql: bool) -> tuple[int, i
     context.set_forkserver_preload([__name__, "rome.storage.redis", "rome.dialect"])
     counts = tuple(context.RawArray("q", size) for _ in range(3))
     processes = [context.Process(target=_run_process, args=(url, slot, times, in_sql, *counts)) for slot in range(size)]
-    try:
+    with ExitStack() as stack:
         for process in processes:
-            process.start()
-            kill_at_exit(process.pid)
+            stack.enter_context(guarded(process))
         for process in processes:
             process.join()
-    finally:
-        for process in processes:
-            if process.pid is not None:
-                process.kill()
-                process.join()
-                forget(process.pid)
     attempts, failed, replays = map(sum, counts)
     return attempts, failed, replays
 

@@ -13,6 +13,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from rome.testing.child_processes import exit_with_parent
 from rome.verify.sql import __doc__ as description
 from rome.verify.sql.trial import Played, case, kind_of, race
 
@@ -52,7 +53,7 @@ def _run(options: argparse.Namespace, store: str, first: int) -> int:
     context = multiprocessing.get_context("forkserver")
     with (
         Progress(*columns, console=console, transient=True) as progress,
-        ProcessPoolExecutor(options.jobs, context) as pool,
+        ProcessPoolExecutor(options.jobs, context, exit_with_parent) as pool,
     ):
         shown = progress.add_task("")
         running: set[Future[Played]] = set()
