@@ -6,7 +6,7 @@ import pytest
 import sqlglot
 
 from rome.sql.syntax.parse import normalize, parser_tokens
-from tests.sql.test_plans import blocks, is_statement
+from tests.golden.files import find_themes
 
 ODD = [
     "SELECT .5, 1., 1.5e-3, 1_000, x'00ff', X'', 0x1F, -1, +a, a + +b, 'it''s', \"a \"\"b\"\"\", `c`, [d e] FROM t",
@@ -20,7 +20,7 @@ ODD = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("sql", [*ODD, *(text for text, _ in blocks() if is_statement(text))])
+@pytest.mark.parametrize("sql", [*ODD, *(case.statement for theme in find_themes() for case in theme.cases)])
 def test_tokens_are_the_parsers_own(sql: str) -> None:
     normal = normalize(sql)
     assert normal is not None

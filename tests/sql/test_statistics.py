@@ -4,8 +4,7 @@ from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.bind import bind_count, bind_step
 from rome.sql.planner.statistics import Statistics
 from rome.storage.store import Scan, rows_space
-from tests.sql.schema import plan_reads
-from tests.sql.test_plans import CATALOG
+from tests.sql.schema import CATALOG, plan_reads
 
 JOIN = "SELECT * FROM p JOIN c ON c.pid = p.id WHERE p.host = ?"
 
