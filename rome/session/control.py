@@ -201,7 +201,7 @@ class TransactionControl:
             self._replay_log.disable()
             if is_autocommitted or isinstance(error, Conflict):
                 if is_autocommitted and isinstance(error, IntegrityError) and transaction.write_set:
-                    self.commit()  # OR FAIL: what the statement did before the error persists
+                    self._autocommit()  # OR FAIL: what the statement did before the error persists
                     raise
                 is_within_savepoint = bool(transaction.savepoints)
                 self.rollback()
@@ -209,8 +209,16 @@ class TransactionControl:
                     self._doomed_by = error
             raise
         if is_autocommitted:
-            self.commit()
+            self._autocommit()
         return result
+
+    def _autocommit(self) -> None:
+        """Commit the transaction of a single statement. Roll it back if a deferred foreign key is violated."""
+        try:
+            self.commit()
+        except IntegrityError:
+            self.rollback()
+            raise
 
     def _run_other(
         self, transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]

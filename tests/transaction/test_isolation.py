@@ -231,3 +231,13 @@ def test_or_fail_keeps_what_came_before_the_error_under_autocommit() -> None:
         connection.execute("INSERT OR FAIL INTO t (id) VALUES (7), (7), (8)")
     assert not connection.in_transaction
     assert rome.connect(url).execute("SELECT id FROM t").fetchall() == [(7,)]
+
+
+def test_a_deferred_foreign_key_under_autocommit_leaves_no_transaction_open() -> None:
+    connection = rome.connect("rome+memory:///deferred_autocommit", isolation_level="AUTOCOMMIT")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t DEFERRABLE INITIALLY DEFERRED)")
+    for sql in ("INSERT INTO t VALUES (7, 3)", "INSERT OR FAIL INTO t VALUES (7, 3), (7, 4)"):
+        with pytest.raises(rome.errors.IntegrityError, match="FOREIGN KEY"):
+            connection.execute(sql)
+        assert not connection.in_transaction
+        assert connection.execute("SELECT * FROM t").fetchall() == []
