@@ -23,9 +23,23 @@ _SHOWN = 10
 
 @click.command()
 @click.argument("url")
-@click.option("--transactions", default=1000, show_default=True, help="Transactions that each workload commits.")
-@click.option("--processes", default=4, show_default=True, help="Concurrent clients; threads if the store is memory.")
-@click.option("--isolation", default="SNAPSHOT", show_default=True, type=click.Choice(list(FORBIDDEN)))
+@click.option(
+    "--transactions",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Transactions that each workload commits.",
+)
+@click.option(
+    "--processes",
+    default=4,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Concurrent clients; threads if the store is memory.",
+)
+@click.option(
+    "--isolation", default="SNAPSHOT", show_default=True, type=click.Choice(list(FORBIDDEN)), help="Isolation level."
+)
 @click.option(
     "--workload",
     multiple=True,
@@ -36,6 +50,7 @@ _SHOWN = 10
     "--faults",
     default=0,
     show_default=True,
+    type=click.IntRange(0),
     help="Faults to inject; for Redis, on a temporary server, because it is killed.",
 )
 @click.option("--defect", type=click.Choice(list(DEFECTS)), help="Give the store a defect, which must be found.")

@@ -95,7 +95,7 @@ def pmp_read(schedule: Schedule) -> bool:
 
 
 def pmp_write(schedule: Schedule) -> bool:
-    """The same with a write: DELETE matches other rows than the SELECT before it."""
+    """Predicate-many-preceders with a write: DELETE matches other rows than the SELECT before it."""
     schedule.run(1, "UPDATE {t} SET value = value + 10")
     seen = schedule.run(2, "SELECT id FROM {t} WHERE value = 20")
     schedule.commit(1)
@@ -164,7 +164,7 @@ def g2(schedule: Schedule) -> bool:
 
 
 def g2_two_edges(schedule: Schedule) -> bool:
-    """The same with a third transaction that reads one write before the other one is made."""
+    """Write skew with a third transaction, which reads one write before the other one is made."""
     schedule.run(1, _ALL)
     schedule.run(2, "UPDATE {t} SET value = value + 5 WHERE id = 2")
     schedule.commit(2)
