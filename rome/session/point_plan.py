@@ -18,7 +18,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.catalog.key_codec import KeyCodec
-from rome.catalog.model import Catalog, Column, Table
+from rome.catalog.model import Catalog, Column, Index, Table
 from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace, NotConvertible
@@ -142,6 +142,11 @@ def _key_types(table: Table, codec: KeyCodec) -> list[frozenset[type]]:
     return [COMPARED_UNCHANGED[table.by_name[name].affinity] for name in codec.columns]
 
 
+def _has_own_collations(table: Table, index: Index) -> bool:
+    """Return True if an index has the collations of its columns. No other index is the key of a parent."""
+    return index.collations == tuple(table.by_name[name].collation for name in table.index_codecs[index.id].columns)
+
+
 def _parents_of(table: Table, catalog: Catalog) -> list[ParentKey] | None:
     """Return the parent keys of a table; None if one of them is neither a primary key nor a UNIQUE constraint."""
     found = []
@@ -152,7 +157,11 @@ def _parents_of(table: Table, catalog: Catalog) -> list[ParentKey] | None:
         if parent is None or len(by_parent) < len(each.columns):
             return None
         codecs: list[KeyCodec] = [parent.row_codec] if parent.key else []
-        codecs += [parent.index_codecs[index.id] for index in parent.indexes if index.unique and not index.computed]
+        codecs += [
+            parent.index_codecs[index.id]
+            for index in parent.indexes
+            if index.unique and not index.computed and _has_own_collations(parent, index)
+        ]
         codec = next((codec for codec in codecs if set(codec.columns) == by_parent.keys()), None)
         if codec is None:
             return None

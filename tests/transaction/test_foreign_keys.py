@@ -98,3 +98,44 @@ def test_a_key_to_a_table_that_is_not_there_or_has_no_primary_key(url: str) -> N
         connection.execute("INSERT INTO y (id, d) VALUES (1, 2)")
     with pytest.raises(OperationalError, match="foreign key mismatch"):
         connection.execute("DELETE FROM x")
+
+
+@pytest.mark.parametrize(
+    "delete", ["DELETE FROM parent WHERE name = 'A'", "UPDATE parent SET name = 'B' WHERE name = 'A'"]
+)
+@pytest.mark.parametrize(
+    ("of_parent", "of_child"), [("NOCASE", "BINARY"), ("NOCASE", "NOCASE"), ("RTRIM", "BINARY"), ("NOCASE", "RTRIM")]
+)
+def test_children_are_found_by_the_collation_of_the_parent(
+    url: str, of_parent: str, of_child: str, delete: str
+) -> None:
+    connection = rome.connect(url)
+    connection.cursor().executescript(
+        f"CREATE TABLE parent (name TEXT COLLATE {of_parent} PRIMARY KEY);"
+        f"CREATE TABLE child (name TEXT COLLATE {of_child} REFERENCES parent);"
+        "INSERT INTO parent VALUES ('A');"
+    )
+    connection.execute("INSERT INTO child VALUES (?)", ("A " if of_parent == "RTRIM" else "a",))
+    connection.commit()
+    connection.close()
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+        run(url, [delete])
+
+
+def test_a_unique_index_of_another_collation_is_no_parent_key(url: str) -> None:
+    connection = rome.connect(url)
+    connection.cursor().executescript(
+        "CREATE TABLE parent (id INTEGER PRIMARY KEY, name TEXT);"
+        "CREATE UNIQUE INDEX folded ON parent (name COLLATE NOCASE);"
+        "CREATE UNIQUE INDEX own ON parent (name);"
+        "CREATE TABLE child (id INTEGER PRIMARY KEY, name TEXT REFERENCES parent (name));"
+        "INSERT INTO parent VALUES (1, 'A');"
+    )
+    connection.commit()
+    connection.close()
+    run(url, ["INSERT INTO child VALUES (1, 'A')"])
+    for name in ("a", "b"):
+        with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+            run(url, [f"INSERT INTO child VALUES (2, '{name}')"])
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+        run(url, ["DELETE FROM parent"])

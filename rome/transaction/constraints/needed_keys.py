@@ -97,7 +97,7 @@ class NeededKeys:
                 continue  # the table has no such key; SQLite reports a foreign key mismatch
             child = self._catalog.table(key.table)
             if child is not None:
-                yield _children_lookup(child, key, values)
+                yield _children_lookup(table, child, key, values)
 
     def of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
         """Yield the requests for the keys that a new row needs. `known`: lower-case column name → value, if known."""
@@ -153,24 +153,30 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
         return
     for index in parent.indexes:
         codec = parent.index_codecs[index.id]
-        if index.unique and not index.computed and parent_values.keys() == set(codec.columns):
+        # SQLite takes a unique index for a parent key only if it has the columns' own collations.
+        own = tuple(parent.by_name[column].collation for column in codec.columns)
+        if index.unique and parent_values.keys() == set(codec.columns) and own == index.collations:
             yield TableRequest(parent, codec.get(encode(parent_values[column] for column in codec.columns)))
             return
     yield whole(parent)
 
 
-def _children_lookup(child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
-    """Return the request for the children that refer to a parent's key."""
+def _children_lookup(parent: Table, child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
+    """Return the request for the children that refer to a parent's key.
+
+    SQLite compares them by the collations of the parent's columns. A key of the child finds all of them if its
+    collations are the same, or if the parent's are BINARY: it then finds more.
+    """
     columns = [child.by_name[column.lower()] for column in key.columns]
+    collations = [parent.by_name[column.lower()].collation for column in key.parent_columns]
     try:
-        child_values = [
-            collate(convert(value, column.affinity), column.collation)
-            for column, value in zip(columns, values, strict=True)
-        ]
+        child_values = tuple(convert(value, column.affinity) for column, value in zip(columns, values, strict=True))
     except NotConvertible:
         return whole(child)
     names = tuple(column.name.lower() for column in columns)
     for codec in (child.row_codec, *child.index_codecs.values()):
         if codec.columns[: len(names)] == names:
-            return TableRequest(child, codec.prefix(encode(child_values)))
+            own = codec.collations or ("BINARY",) * len(names)
+            if all(each in ("BINARY", mine) for each, mine in zip(collations, own, strict=False)):
+                return TableRequest(child, codec.prefix(codec.encode(child_values)))
     return whole(child)
