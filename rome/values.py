@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from rome.errors import NotSupportedError
 from rome.fallback import NotConvertible
@@ -37,6 +37,12 @@ STORAGE_CLASSES = frozenset({type(None), int, float, str, bytes})
 """The types of these values. Subclasses of them (bool, an enumeration) are not among them."""
 
 LEAST_INTEGER, GREATEST_INTEGER = -(2**63), 2**63 - 1
+
+
+def is_identical(one: Sequence[SqlValue], other: Sequence[SqlValue]) -> bool:
+    """Return True if two rows have the same values of the same storage classes: 1 and 1.0 are equal, not identical."""
+    return one == other and all(type(a) is type(b) for a, b in zip(one, other, strict=True))
+
 
 # ── affinity ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 

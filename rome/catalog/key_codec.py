@@ -43,6 +43,12 @@ class KeyCodec:
         """None if all of them are BINARY."""
         self.take = take
 
+    def has_prefix(self, columns: Sequence[str], collations: Sequence[str]) -> bool:
+        """Return True if keys begin with the values of these columns (lower-case names) under these collations."""
+        own = self.collations or ("BINARY",) * len(self.columns)
+        width = len(columns)
+        return self.columns[:width] == tuple(columns) and own[:width] == tuple(collations)
+
     def encode(self, values: Row) -> bytes:
         """Return the key of some values, or its prefix if they are fewer than the columns."""
         return encode(values if self.collations is None else map(collate, values, self.collations))

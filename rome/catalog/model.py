@@ -54,7 +54,11 @@ class Index:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A foreign key of the child `table`. The parent's columns are resolved: never empty."""
+    """A foreign key of the child `table`.
+
+    `parent_columns` are those that REFERENCES names, or else the parent's primary key: resolved whenever the parent
+    changes, and empty while there is no such table or key.
+    """
 
     table: str
     columns: tuple[str, ...]
@@ -62,6 +66,11 @@ class ForeignKey:
     parent_columns: tuple[str, ...]
     on_update: str = "NO ACTION"
     on_delete: str = "NO ACTION"
+
+    @property
+    def is_resolved(self) -> bool:
+        """Return False where SQLite reports a foreign key mismatch: the parent lacks a key of as many columns."""
+        return len(self.columns) == len(self.parent_columns)
 
 
 @dataclass(frozen=True)

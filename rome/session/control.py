@@ -57,10 +57,11 @@ from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.transaction import Isolation, Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
+from rome.values import is_identical
 
 _NOTHING = Result([], None, -1)
 _CONNECTION_PRAGMAS = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
-_MAINTENANCE = frozenset({"vacuum", "analyze", "reindex"})
+_MAINTENANCE = frozenset({"vacuum", "analyze"})
 """Statements about SQLite's file. They have no meaning here, and do nothing."""
 
 _REPLAYS = 10
@@ -101,15 +102,9 @@ def _is_replayable(statement: Statement) -> bool:
     return statement.kind not in _NOT_REPLAYABLE and statement.locking is None
 
 
-def is_identical(one: Result, other: Result) -> bool:
-    """Return True if two results are indistinguishable to the application: 1 and 1.0 are not."""
-    if one.rows != other.rows or one[1:] != other[1:]:
-        return False
-    return all(
-        type(a) is type(b)
-        for row, again in zip(one.rows, other.rows, strict=True)
-        for a, b in zip(row, again, strict=True)
-    )
+def _are_indistinguishable(one: Result, other: Result) -> bool:
+    """Return True if two results are the same to the application: 1 and 1.0 are not."""
+    return one[1:] == other[1:] and len(one.rows) == len(other.rows) and all(map(is_identical, one.rows, other.rows))
 
 
 class TransactionControl:
@@ -354,7 +349,7 @@ class TransactionControl:
                     again = run(transaction, statement, sql, parameter_sets)
                 else:
                     again = self._run_other(transaction, statement, sql, parameter_sets)
-                if not is_identical(again, result):
+                if not _are_indistinguishable(again, result):
                     return False
         except (RolledBackBySQLite, Error):
             return False

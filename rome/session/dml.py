@@ -30,14 +30,20 @@ from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Parameters, Result, merge_results
+from rome.sqlite.workspace import Comparison, Parameters, Result, Row, merge_results
+from rome.storage.keys import decode
 from rome.transaction.constraints.needed_keys import NeededKeys
-from rome.transaction.constraints.violations import FOREIGN_KEY, check_error, foreign_key_error, is_of_foreign_key
+from rome.transaction.constraints.violations import (
+    check_error,
+    foreign_key_error,
+    is_foreign_key_error,
+    is_of_foreign_key,
+)
 from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Savepoint, Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
 from rome.transaction.writes.write_set import RowWrite
-from rome.values import SqlValue
+from rome.values import SqlValue, is_identical
 
 _SAVEPOINT = "rome_statement"
 _MAX_EXPECTED_IDS = 1000
@@ -80,6 +86,8 @@ class _Change:
         self._needed_keys = NeededKeys(
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
+        replaces = self._mentions("replace", plan.statement.on_conflict == "replace")
+        self._comparison = Comparison.REPLACEMENTS if replaces else Comparison.UPDATES
         self._needed_by_values: list[TableRequest] = []
         """What INSERT … VALUES needs, known before it runs."""
         self._ids = 0
@@ -112,6 +120,7 @@ class _Change:
     def _run(self, defer_foreign_keys: bool) -> _Run:
         """Run the statement under a savepoint, with as many ids as it takes."""
         transaction, workspace = self._transaction, self._workspace
+        comparison = Comparison.ALL_ROWS if defer_foreign_keys else self._comparison
         while True:
             transaction.load_all_into_workspace()
             counters = workspace.last_rowid, workspace.last_changes
@@ -125,7 +134,7 @@ class _Change:
                     workspace.run("PRAGMA defer_foreign_keys = ON", ())
                 result = merge_results(
                     [
-                        workspace.run(self._plan.sql, each, foreign_keys=transaction.foreign_keys, record=True)
+                        workspace.run(self._plan.sql, each, transaction.foreign_keys, True, comparison)
                         for each in self._parameter_sets
                     ]
                 )
@@ -157,9 +166,10 @@ class _Change:
         """Keep what the statement did, or undo it and raise its error."""
         transaction = self._transaction
         writes = run.writes
-        if run.error is not None and not self._may_fail_partly(run.error):
-            transaction.roll_back_to(run.savepoint)
-            writes = []
+        if run.error is not None:
+            writes = self._kept_writes(run)
+            if not writes:
+                transaction.roll_back_to(run.savepoint)
         self._workspace.release(_SAVEPOINT)
         if run.error is None:
             self._note_expected_ids()
@@ -171,19 +181,38 @@ class _Change:
         assert run.result is not None
         return run.result
 
-    def _may_fail_partly(self, error: Error) -> bool:
-        """Return True if changes before an error persist: OR FAIL in the statement, in its table or in a trigger.
+    def _kept_writes(self, run: _Run) -> list[RowWrite]:
+        """Return the writes of a run that SQLite has kept although it failed: those before an OR FAIL.
 
-        Not for foreign keys: SQLite undoes the statement that violates one, whatever its conflict clause.
+        The hook records changes as they happen, and SQLite undoes them if the error is not of an OR FAIL; so the rows
+        are looked at. A violated foreign key undoes all of a statement, and so does an error in one of several sets of
+        parameters.
         """
+        is_partial = len(self._parameter_sets) == 1 and not is_foreign_key_error(run.error)
+        if not is_partial or not self._mentions("fail", self._plan.statement.may_fail_partly):
+            return []
+        first: dict[tuple[int, bytes], tuple[Table, Row | None, int]] = {}
+        for table, old_key, old, new_key, _, rowid, _ in run.writes:
+            for key, row in ((old_key, old), (new_key, None)):
+                if key is not None:
+                    first.setdefault((table.id, key), (table, row, rowid))
+        kept = []
+        for (_, key), (table, old, rowid) in first.items():
+            new = self._workspace.row_of(table, decode(key))
+            if old != new if old is None or new is None else not is_identical(old, new):
+                kept.append(
+                    RowWrite(table, None if old is None else key, old, None if new is None else key, new, rowid)
+                )
+        return kept
+
+    def _mentions(self, word: str, in_statement: bool) -> bool:
+        """Return True if a conflict clause is the statement's, or may be that of its table or of a trigger."""
         plan = self._plan
-        if str(error) == FOREIGN_KEY:
-            return False
-        if plan.statement.may_fail_partly or plan.target is None:
-            return plan.statement.may_fail_partly
+        if in_statement or plan.target is None:
+            return in_statement
         texts = [plan.target.sql]
         texts += [item.sql or "" for item in self._transaction.catalog.objects.values() if item.type == "trigger"]
-        return any("fail" in text.lower() and "fail" in names(text) for text in texts)
+        return any(word in text.lower() and word in names(text) for text in texts)
 
     def _described_error(self, run: _Run) -> Error | None:
         """Return the error of a run; that of a foreign key or a CHECK with what SQLite leaves out."""

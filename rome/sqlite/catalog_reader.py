@@ -58,8 +58,40 @@ def read_catalog(connection: apsw.Connection, previous: Catalog, renames: Rename
         old = tables.get(name.lower())
         if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in changed):
             tables[name.lower()] = _TableReader(connection, name, sql, old, renames, new_id).read()
+    _resolve_parents(connection, tables, previous)
     catalog = Catalog(previous.version, tables, objects, previous.digest)
     return _with_foreign_key_indexes(catalog, new_id)
+
+
+def _resolve_parents(connection: apsw.Connection, tables: dict[str, Table], previous: Catalog) -> None:
+    """Read the foreign keys again whose parent is another than before: its primary key may be what they refer to."""
+    names = tables.keys() | previous.tables.keys()
+    changed = {name for name in names if tables.get(name) is not previous.tables.get(name)}
+    for name, table in tables.items():
+        if any(key.parent.lower() in changed for key in table.foreign_keys):
+            keys = _read_foreign_keys(connection, table.name)
+            if keys != table.foreign_keys:
+                tables[name] = replace(table, foreign_keys=keys)
+
+
+def _read_foreign_keys(connection: apsw.Connection, table: str) -> tuple[ForeignKey, ...]:
+    """Return the foreign keys of a table, in the order of its text."""
+    groups: dict[int, list[tuple[Any, ...]]] = {}
+    for row in _pragma(connection, "foreign_key_list", table):
+        groups.setdefault(row[0], []).append(row)
+    keys = []
+    for rows in groups.values():
+        rows.sort(key=lambda row: row[1])
+        parent, to = rows[0][2], tuple(row[4] for row in rows)
+        if None in to:
+            columns = sorted(_pragma(connection, "table_xinfo", parent), key=lambda row: row[5])
+            to = tuple(row[1] for row in columns if row[5])
+        keys.append(ForeignKey(table, tuple(row[3] for row in rows), parent, to, rows[0][5], rows[0][6]))
+    return tuple(reversed(keys))
+
+
+def _pragma(connection: apsw.Connection, name: str, argument: str) -> list[tuple[Any, ...]]:
+    return list(connection.execute(f"PRAGMA main.{name}({quoted(argument)})"))
 
 
 def _read_objects(master: list[Any], previous: Catalog) -> tuple[dict[str, SchemaObject], set[str]]:
@@ -128,14 +160,14 @@ class _TableReader:
             rowid_name=rowid_names[0] if rowid_names else None,
             without_rowid=without_rowid,
             indexes=(*indexes, *self._foreign_key_indexes()),
-            foreign_keys=self._foreign_keys(),
+            foreign_keys=_read_foreign_keys(self.connection, self.name),
             schema=number,
             schemas=schemas,
             defaults=self._defaults(),
         )
 
     def _pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
-        return list(self.connection.execute(f"PRAGMA main.{name}({quoted(argument)})"))
+        return _pragma(self.connection, name, argument)
 
     def _has_own_collations(self, index: str) -> bool:
         own = {column.name: column.collation for column in self.columns}
@@ -248,21 +280,6 @@ class _TableReader:
                 return old
         return None
 
-    def _foreign_keys(self) -> tuple[ForeignKey, ...]:
-        groups: dict[int, list[tuple[Any, ...]]] = {}
-        for row in self._pragma("foreign_key_list", self.name):
-            groups.setdefault(row[0], []).append(row)
-        keys = []
-        for rows in groups.values():
-            rows.sort(key=lambda row: row[1])
-            parent, to = rows[0][2], tuple(row[4] for row in rows)
-            if None in to:
-                to = tuple(
-                    row[1] for row in sorted(self._pragma("table_xinfo", parent), key=lambda row: row[5]) if row[5]
-                )
-            keys.append(ForeignKey(self.name, tuple(row[3] for row in rows), parent, to, rows[0][5], rows[0][6]))
-        return tuple(reversed(keys))
-
 
 def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
     """Add an index of ROME's own on the columns of each foreign key, unless another one begins with them."""
@@ -271,10 +288,10 @@ def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
         own = [index for index in table.indexes if index.name]
         for key in table.foreign_keys:
             columns = tuple(column.lower() for column in key.columns)
-            if _begins(table, own, columns):
+            collations = tuple(table.by_name[column].collation for column in columns)
+            if _begins(table, own, columns, collations):
                 continue
             kept = next((ix for ix in table.indexes if not ix.name and _lower(ix) == columns), None)
-            collations = tuple(table.by_name[column].collation for column in columns)
             own.append(kept or Index(new_id(), "", False, key.columns, collations))
         if tuple(own) != table.indexes:
             tables[name] = replace(table, indexes=tuple(own))
@@ -285,8 +302,10 @@ def _lower(index: Index) -> tuple[str, ...]:
     return tuple((column or "").lower() for column in index.columns)
 
 
-def _begins(table: Table, indexes: list[Index], columns: tuple[str, ...]) -> bool:
-    key = tuple(column.lower() for column in table.key)
-    return key[: len(columns)] == columns or any(
-        not index.computed and _lower(index)[: len(columns)] == columns for index in indexes
+def _begins(table: Table, indexes: list[Index], columns: tuple[str, ...], collations: tuple[str, ...]) -> bool:
+    """Return True if the row key, or an index, begins with these columns under these collations."""
+    width = len(columns)
+    return table.row_codec.has_prefix(columns, collations) or any(
+        not index.computed and _lower(index)[:width] == columns and index.collations[:width] == collations
+        for index in indexes
     )

@@ -27,6 +27,7 @@ Savepoints
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -39,7 +40,7 @@ from rome.errors import IntegrityError, InternalError
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
-from rome.values import SqlValue
+from rome.values import SqlValue, is_identical
 
 Parameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row = tuple[SqlValue, ...]
@@ -57,6 +58,17 @@ class RowChange(NamedTuple):
     new: Row | None
     old_rowid: int
     new_rowid: int
+
+
+class Comparison(enum.Enum):
+    """How to record the differences of a table that was compared before and after a statement."""
+
+    UPDATES = "updates"
+    """A row of the same key with other values was updated."""
+    REPLACEMENTS = "replacements"
+    """It was deleted, and another one inserted: REPLACE deletes rows, which foreign keys follow."""
+    ALL_ROWS = "all rows"
+    """As UPDATES; also rows that are the same may have been updated, which foreign keys look at."""
 
 
 class Result(NamedTuple):
@@ -273,10 +285,18 @@ class Workspace:
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def run(self, sql: str, parameters: Parameters, foreign_keys: bool = False, record: bool = False) -> Result:
+    def run(
+        self,
+        sql: str,
+        parameters: Parameters,
+        foreign_keys: bool = False,
+        record: bool = False,
+        comparison: Comparison = Comparison.UPDATES,
+    ) -> Result:
         """Run one statement. `foreign_keys`: enforce them; `record`: record its changes in `changes`.
 
-        Raise PEP 249's errors with SQLite's texts.
+        `comparison`: how the differences of tables that the hook can't read are recorded. Raise PEP 249's errors with
+        SQLite's texts.
         """
         if self._deferred_rows:
             self._flush_deferred()
@@ -294,8 +314,6 @@ class Workspace:
             else:
                 rows = self._cursor.execute(sql, parameters).fetchall()
                 result = Result(rows, description or None, *self._counts(before))
-            for table, old_rows in compared:
-                self._record_differences(table, old_rows)
         except IntegrityError:  # of ROME's own, raised by a function
             self.last_changes = self.sqlite.changes()
             raise
@@ -306,6 +324,9 @@ class Workspace:
             raise translated from error
         finally:
             self.last_rowid = self.sqlite.last_insert_rowid()
+            if compared and self.sqlite.in_transaction:  # a failed statement, too: OR FAIL keeps what it has done
+                for table, old_rows in compared:
+                    self._record_differences(table, old_rows, comparison)
         return result
 
     def _counts(self, before: int) -> tuple[int, int | None]:
@@ -396,16 +417,31 @@ class Workspace:
         created = self.schema.created
         return [(table, self.rows_of(table)) for table in self._compared_tables if table.name.lower() in created]
 
-    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]]) -> None:
+    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: Comparison) -> None:
         """Record the differences between the rows of a table before a statement and now."""
         after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
         for key, (rowid, row) in before.items():
             if key not in after:
                 self.changes.append(RowChange(table.name, row, None, rowid, rowid))
         for key, (rowid, row) in after.items():
-            old = before.get(key)
-            if old is None or old[1] != row:
-                self.changes.append(RowChange(table.name, old[1] if old else None, row, rowid, rowid))
+            old = before[key][1] if key in before else None
+            if old is not None and is_identical(old, row):
+                if comparison is Comparison.ALL_ROWS:
+                    self.changes.append(RowChange(table.name, old, row, rowid, rowid))
+            elif old is not None and comparison is Comparison.REPLACEMENTS:
+                self.changes.append(RowChange(table.name, old, None, rowid, rowid))
+                self.changes.append(RowChange(table.name, None, row, rowid, rowid))
+            else:
+                self.changes.append(RowChange(table.name, old, row, rowid, rowid))
+
+    def row_of(self, table: Table, key: Row) -> Row | None:
+        """Return the row of a key (or a rowid, in tables without one) as it is now; None if there is none."""
+        columns = table.key or (table.rowid_name or "rowid",)
+        where = " AND ".join([f"{quoted(column)} IS ?" for column in columns])
+        listed = ", ".join([quoted(column.name) for column in table.stored])
+        found: Any = self.sqlite.execute(f"SELECT {listed} FROM main.{quoted(table.name)} WHERE {where}", key)
+        row: Row | None = found.fetchone()
+        return row
 
 
 def merge_results(results: Sequence[Result]) -> Result:

@@ -12,14 +12,13 @@ only if the indexed side is not the one that is converted.
 
 from __future__ import annotations
 
-from rome.catalog.model import Column
+from rome.catalog.comparison import compares_unconverted, makes_lookup_keys
 from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.relation import Predicate
 from rome.sql.analysis.resolve_names import ResolvedColumn
 from rome.sql.analysis.scopes import TableRef
 from rome.sql.syntax.operands import FromColumn
-from rome.values import NUMERIC_AFFINITIES, Affinity
 
 MAX_PREDICATES = 64
 """The greatest number of predicates of a table reference: n equal columns would otherwise have n * n of them."""
@@ -77,29 +76,3 @@ def _key_from(source: ResolvedColumn, target: ResolvedColumn) -> FromColumn | No
     if position is None or not makes_lookup_keys(source.column, target.column):
         return None  # a hidden rowid or a virtual column is not stored in the row
     return FromColumn(source.table_ref.number, source.table_ref.name, source.column, position)
-
-
-# ── affinity ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def compares_unconverted(one: Column, other: Column) -> bool:
-    """Return True if SQLite compares the columns without a conversion: a predicate on one then holds for the other."""
-    if not one.collation == other.collation == "BINARY":
-        return False
-    return one.affinity is other.affinity or (
-        one.affinity in NUMERIC_AFFINITIES and other.affinity in NUMERIC_AFFINITIES
-    )
-
-
-def makes_lookup_keys(source: Column, target: Column) -> bool:
-    """Return True if values of `source`, converted to the affinity of `target`, are the keys of all equal values of it.
-
-    A number has many forms as a text, so a TEXT column is not looked up by numbers; nor is a column without affinity
-    looked up by values of a column that has one.
-    """
-    if target.affinity in NUMERIC_AFFINITIES:
-        return source.collation == target.collation == "BINARY"
-    if target.affinity is Affinity.TEXT:
-        is_text = source.affinity in (Affinity.TEXT, Affinity.BLOB)
-        return is_text and source.collation == target.collation == "BINARY"
-    return compares_unconverted(source, target)

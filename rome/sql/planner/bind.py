@@ -18,11 +18,11 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from rome.catalog.comparison import compares_unconverted
 from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Column, Table
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
-from rome.sql.analysis.propagate_equalities import compares_unconverted
 from rome.sql.planner.access_path import (
     Bound,
     EqualTerm,

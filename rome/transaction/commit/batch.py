@@ -34,6 +34,7 @@ from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.writes.write_set import FinalRow
+from rome.values import is_identical
 
 _GREATEST_ID = 2**63 - 1
 
@@ -75,7 +76,7 @@ class BatchBuilder:
             cached = self._row_cache.rows_by_key(table_id).get(key)
             old = cached.values if cached else None
             is_same_table = cached is None or cached.table is final.table
-            if old == final.row and is_same_table and _same_storage_classes(old, final.row):
+            if is_same_table and _is_unchanged(old, final.row):
                 continue
             space = rows_space(table_id)
             data = final.data
@@ -263,6 +264,5 @@ def described_conflict(conflict: Conflict, catalog: Catalog, locks: Iterable[str
     return conflict
 
 
-def _same_storage_classes(old: Row | None, new: Row | None) -> bool:
-    """Return True if equal rows have the same storage classes: 1 = 1.0 in Python as in SQL."""
-    return old is None or new is None or all(type(a) is type(b) for a, b in zip(old, new, strict=True))
+def _is_unchanged(old: Row | None, new: Row | None) -> bool:
+    return old is new if old is None or new is None else is_identical(old, new)

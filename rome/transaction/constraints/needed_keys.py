@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
+from rome.catalog.comparison import finds_children
 from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.fallback import NotConvertible
@@ -47,7 +48,7 @@ class NeededKeys:
         SQLite counts the rows that lack their parent: plus one for a new row, minus one for a deleted row (an UPDATE
         is both). While its count is not zero, it must see the parents of both.
         """
-        counts = self._foreign_keys and (violated or (len(writes) > 1 and any(map(self._has_new_parent, writes))))
+        counts = self._foreign_keys and (violated or (len(writes) > 1 and any(map(self._may_violate, writes))))
         for write in writes:
             if counts:
                 for row in (write.old, write.new):
@@ -60,9 +61,11 @@ class NeededKeys:
             if write.old is not None and self._foreign_keys:
                 yield from self._children(write)
 
-    def _has_new_parent(self, write: RowWrite) -> bool:
-        """Return True if a written row refers to a parent that it did not refer to before."""
-        return write.new is not None and any(self._parents(write.table, write.new, write.old))
+    def _may_violate(self, write: RowWrite) -> bool:
+        """Return True if a written row refers to another parent than before, or may have left children without one."""
+        if write.new is not None and any(self._parents(write.table, write.new, write.old)):
+            return True
+        return write.old is not None and any(self._children(write))
 
     def _unique_keys(self, write: RowWrite) -> Iterator[TableRequest]:
         table, new = write.table, write.new
@@ -96,7 +99,7 @@ class NeededKeys:
             if len(values) != len(key.columns):
                 continue  # the table has no such key; SQLite reports a foreign key mismatch
             child = self._catalog.table(key.table)
-            if child is not None:
+            if child is not None and key.is_resolved:
                 yield _children_lookup(table, child, key, values)
 
     def of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
@@ -132,7 +135,9 @@ def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) ->
 def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[TableRequest]:
     """Yield the request for the parent that a foreign key's values refer to; none if SQLite will report its absence."""
     parent = catalog.table(key.parent)
-    if parent is None or not all(column.lower() in parent.by_name for column in key.parent_columns):
+    if parent is None or not key.is_resolved:
+        return
+    if not all(column.lower() in parent.by_name for column in key.parent_columns):
         return
     if len(key.parent_columns) != len(key.columns):
         return
@@ -164,19 +169,21 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
 def _children_lookup(parent: Table, child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
     """Return the request for the children that refer to a parent's key.
 
-    SQLite compares them by the collations of the parent's columns. A key of the child finds all of them if its
-    collations are the same, or if the parent's are BINARY: it then finds more.
+    SQLite compares them by the affinities and collations of the parent's columns. A key of the child finds all of them
+    if its collations are the same, or if the parent's are BINARY: it then finds more.
     """
     columns = [child.by_name[column.lower()] for column in key.columns]
-    collations = [parent.by_name[column.lower()].collation for column in key.parent_columns]
+    parent_columns = [parent.by_name[column.lower()] for column in key.parent_columns]
+    if not all(map(finds_children, parent_columns, columns)):
+        return whole(child)
     try:
         child_values = tuple(convert(value, column.affinity) for column, value in zip(columns, values, strict=True))
     except NotConvertible:
         return whole(child)
-    names = tuple(column.name.lower() for column in columns)
+    names = tuple([column.name.lower() for column in columns])
     for codec in (child.row_codec, *child.index_codecs.values()):
         if codec.columns[: len(names)] == names:
             own = codec.collations or ("BINARY",) * len(names)
-            if all(each in ("BINARY", mine) for each, mine in zip(collations, own, strict=False)):
+            if all(each.collation in ("BINARY", mine) for each, mine in zip(parent_columns, own, strict=False)):
                 return TableRequest(child, codec.prefix(codec.encode(child_values)))
     return whole(child)

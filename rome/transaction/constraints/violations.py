@@ -27,6 +27,11 @@ def is_of_foreign_key(error: Error | None) -> bool:
     return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY and error.parent is None
 
 
+def is_foreign_key_error(error: Error | None) -> bool:
+    """Return True for the error of a foreign key."""
+    return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY
+
+
 def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[RowWrite]) -> IntegrityError:
     """Return the error of the foreign key that these writes violate, with its tables and columns if they are found.
 
@@ -46,15 +51,19 @@ def _keys_of(catalog: Catalog, write: RowWrite) -> Iterator[tuple[ForeignKey, Se
     RESTRICT is never deferred: its violation does not depend on the parent's absence.
     """
     table = write.table
-    for key in table.foreign_keys:
+    for key in filter(_is_resolved, table.foreign_keys):
         values = _values(table, write.new, key.columns)
         if values and values != _values(table, write.old, key.columns):
             yield key, values, False
-    for key in catalog.children.get(table.name.lower(), ()):
+    for key in filter(_is_resolved, catalog.children.get(table.name.lower(), ())):
         values = _values(table, write.old, key.parent_columns)
         if values and values != _values(table, write.new, key.parent_columns):
             action = key.on_delete if write.new is None else key.on_update
             yield key, values, action == "RESTRICT"
+
+
+def _is_resolved(key: ForeignKey) -> bool:
+    return key.is_resolved
 
 
 def _values(table: Table, row: Row | None, columns: Sequence[str]) -> list[SqlValue]:

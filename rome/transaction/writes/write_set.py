@@ -1,8 +1,8 @@
 """The write set: the rows that a transaction has written, for commit, for its own later statements, and for undo.
 
-Each statement appends a `RowWrite` for each row that it changed, in order. ROLLBACK TO cuts the list back to where it
-was at the savepoint. At commit, the net change of a key leads from the row in the store to the row of its last write
-(`final_rows`).
+Each statement appends a `RowWrite` for each row that it changed, in order. The last state of every written key is
+indexed by table and key (`final_rows`): at commit, the net change leads from the row in the store to this row. ROLLBACK
+TO cuts the list back to where it was at the savepoint, and undoes the index from the last write to the first.
 
     INSERT INTO t VALUES (1, 'a')              RowWrite(t, None, None, k1, (1, 'a'))
     UPDATE t SET n = 'b' WHERE id = 1          RowWrite(t, k1, (1, 'a'), k1, (1, 'b'))
@@ -54,7 +54,12 @@ class WriteSet:
 
     def __init__(self) -> None:
         self._writes: list[RowWrite] = []
-        self._table_ids: frozenset[int] = frozenset()
+        self._final: dict[int, dict[bytes, FinalRow]] = {}
+        """By table id and row key: the last state of each written key."""
+        self._undo: list[tuple[dict[bytes, FinalRow], bytes, FinalRow | None]] = []
+        """What `_final` had before each of its changes."""
+        self._undo_marks: list[int] = []
+        """For each write, the length of `_undo` before it."""
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -69,7 +74,17 @@ class WriteSet:
     def record(self, writes: Sequence[RowWrite]) -> None:
         """Append writes."""
         self._writes.extend(writes)
-        self._table_ids |= {write.table.id for write in writes}
+        for table, old_key, _, new_key, new, _, data in writes:
+            final = self._final.get(table.id)
+            if final is None:
+                final = self._final[table.id] = {}
+            self._undo_marks.append(len(self._undo))
+            if old_key is not None and old_key != new_key:
+                self._undo.append((final, old_key, final.get(old_key)))
+                final[old_key] = _final_row((table, None, None))
+            if new_key is not None:
+                self._undo.append((final, new_key, final.get(new_key)))
+                final[new_key] = _final_row((table, new, data))
 
     def record_point_writes(self, writes: Sequence[RowWrite], taken: Iterable[tuple[bytes, bytes]]) -> None:
         """Append writes that were made without the workspace. `taken`: the unique keys of the new rows, by space."""
@@ -86,33 +101,32 @@ class WriteSet:
     def roll_back_to(self, mark: int) -> None:
         """Remove the writes after the first `mark` ones."""
         if len(self._writes) > mark:
+            for final, key, before in reversed(self._undo[self._undo_marks[mark] :]):
+                if before is None:
+                    del final[key]
+                else:
+                    final[key] = before
+            del self._undo[self._undo_marks[mark] :]
+            del self._undo_marks[mark:]
             del self._writes[mark:]
-            self._table_ids = frozenset(write.table.id for write in self._writes)
 
     def has_written(self, tables: Iterable[Table]) -> bool:
         """Return True if a row of one of these tables was written."""
-        return bool(self._writes) and not self._table_ids.isdisjoint(table.id for table in tables)
+        return bool(self._writes) and any(self._final.get(table.id) for table in tables)
 
     def keys(self) -> set[tuple[int, bytes]]:
         """Return the table id and key of every written row, as it was and as it is."""
-        return {(write.table.id, key) for write in self._writes for key in (write.old_key, write.new_key) if key}
+        return {(table_id, key) for table_id, final in self._final.items() for key in final}
 
     def rows_of(self, table: Table) -> Iterator[Row]:
         """Yield the written rows of a table as they are now."""
-        if table.id in self._table_ids:
-            for (table_id, _), final in self.final_rows().items():
-                if table_id == table.id and final.row is not None:
-                    yield final.row
+        for final in self._final.get(table.id, {}).values():
+            if final.row is not None:
+                yield final.row
 
     def final_rows(self) -> dict[tuple[int, bytes], FinalRow]:
         """Return the last state of every written key, by table id and row key."""
-        final: dict[tuple[int, bytes], FinalRow] = {}
-        for table, old_key, _, new_key, new, _, data in self._writes:
-            if old_key is not None:
-                final[table.id, old_key] = _final_row((table, None, None))
-            if new_key is not None:
-                final[table.id, new_key] = _final_row((table, new, data))
-        return final
+        return {(table_id, key): row for table_id, final in self._final.items() for key, row in final.items()}
 
     def explicit_ids(self, keys: Container[tuple[int, bytes]], allocated: Container[tuple[int, int]]) -> dict[int, int]:
         """Return by table id the greatest id of a new row that was not allocated from the table's sequence.
