@@ -125,7 +125,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
     transaction.load_all_into_workspace()
     savepoint = transaction.mark(_SAVEPOINT)
     try:
-        enforce = transaction.foreign_keys and change.action == "drop"
+        enforce = transaction.foreign_keys and (change.action == "drop" or _adds_column(change))
         # ALTER changes no row. What SQLite does to rows meanwhile has names that the catalog no longer has.
         workspace.run(text, parameters, foreign_keys=enforce, record=change.action != "alter")
         writes = transaction.pending(savepoint)
@@ -162,6 +162,11 @@ def _rows_of_new_indexes(transaction: Transaction, after: Catalog) -> Iterator[T
             and {index.id for index in table.indexes} - {index.id for index in old.indexes}
         ):
             yield whole(old)
+
+
+def _adds_column(change: SchemaChange) -> bool:
+    """Return True for ADD COLUMN. SQLite refuses a REFERENCES column with a default where foreign keys are enforced."""
+    return change.alteration is not None and change.alteration.action == Alteration.ADD_COLUMN
 
 
 def _renames(change: SchemaChange) -> Renames:

@@ -139,8 +139,6 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
         return
     if not all(column.lower() in parent.by_name for column in key.parent_columns):
         return
-    if len(key.parent_columns) != len(key.columns):
-        return
     try:
         parent_values = {
             column.lower(): collate(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from rome.catalog.model import Catalog, ForeignKey, Table
+from rome.catalog.rows import migrate_row
 from rome.errors import Error, IntegrityError
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import quoted, tokenize
@@ -50,15 +51,18 @@ def _keys_of(catalog: Catalog, write: RowWrite) -> Iterator[tuple[ForeignKey, Se
 
     RESTRICT is never deferred: its violation does not depend on the parent's absence.
     """
-    table = write.table
+    table = catalog.by_id.get(write.table.id)
+    if table is None:
+        return  # it was dropped since
+    old, new = (None if row is None else migrate_row(row, write.table, table) for row in (write.old, write.new))
     for key in filter(_is_resolved, table.foreign_keys):
-        values = _values(table, write.new, key.columns)
-        if values and values != _values(table, write.old, key.columns):
+        values = _values(table, new, key.columns)
+        if values and values != _values(table, old, key.columns):
             yield key, values, False
     for key in filter(_is_resolved, catalog.children.get(table.name.lower(), ())):
-        values = _values(table, write.old, key.parent_columns)
-        if values and values != _values(table, write.new, key.parent_columns):
-            action = key.on_delete if write.new is None else key.on_update
+        values = _values(table, old, key.parent_columns)
+        if values and values != _values(table, new, key.parent_columns):
+            action = key.on_delete if new is None else key.on_update
             yield key, values, action == "RESTRICT"
 
 

@@ -30,7 +30,7 @@ def change(random: Random, schema: Schema) -> Step | None:
 def _given(random: Random, table: Relation, name: str, type_: str) -> SqlValue:
     if name in table.parents and random.random() < 0.6:
         return random.choice((1, 2, 3))
-    if name == "id":
+    if name == "id" or name in {column.name for column in table.key}:
         return random.choice(("a", "b", "c", 1, 2)) if "TEXT" in type_ else random.randint(1, 9)
     return value(random, type_)
 

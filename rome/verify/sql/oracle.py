@@ -42,14 +42,29 @@ class Oracle:
         changed = 0
         rows: list[Row] = []
         if step.many:
-            with self.sqlite:  # a savepoint: executemany is all or nothing
-                for parameters in step.parameters:
-                    rows += self.sqlite.execute(step.sql, parameters).fetchall()
-                    changed += self.sqlite.changes()
+            rows, changed = self._run_many(step)
         else:
             rows = self.sqlite.execute(step.sql, step.parameters[0]).fetchall()
             changed = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
         return Outcome(tuple(rows), changed)
+
+    def _run_many(self, step: Step) -> tuple[list[Row], int]:
+        """Run a statement for each row of parameters, all or nothing."""
+        rows: list[Row] = []
+        changed = 0
+        self.sqlite.execute("SAVEPOINT many")
+        try:
+            for parameters in step.parameters:
+                rows += self.sqlite.execute(step.sql, parameters).fetchall()
+                changed += self.sqlite.changes()
+        except apsw.Error:
+            if self.sqlite.in_transaction:  # else RAISE(ROLLBACK) has ended it
+                self.sqlite.execute("ROLLBACK TO many")
+            raise
+        finally:
+            if self.sqlite.in_transaction:
+                self.sqlite.execute("RELEASE many")
+        return rows, changed
 
     def tables(self) -> dict[str, Sequence[Row]]:
         """Return the rows of every table, and the schema under the name `sqlite_master`."""

@@ -128,9 +128,13 @@ def _is_set_up(race: Race, player: Player) -> bool:
         _set_up(oracle, race.setup)
         _set_up(player, race.setup)
         ours, theirs = player.tables(), oracle.tables()
-        return not check_database(player.url) and all(
-            comparable(ours.get(name, ()), False) == comparable(theirs.get(name, ()), False)
-            for name in ours.keys() | theirs.keys()
+        return (
+            not check_database(player.url)
+            and not _unsound(theirs)
+            and all(
+                comparable(ours.get(name, ()), False) == comparable(theirs.get(name, ()), False)
+                for name in ours.keys() | theirs.keys()
+            )
         )
     finally:
         oracle.close()
