@@ -96,8 +96,6 @@ class NeededKeys:
             values = _values(table, old, key.parent_columns)
             if None in values or (new is not None and _values(table, new, key.parent_columns) == values):
                 continue
-            if len(values) != len(key.columns):
-                continue  # the table has no such key; SQLite reports a foreign key mismatch
             child = self._catalog.table(key.table)
             if child is not None and key.is_resolved:
                 yield _children_lookup(table, child, key, values)
