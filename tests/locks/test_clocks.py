@@ -1,4 +1,4 @@
-"""Locks on a server whose clock is put forward or back: others may have them too early or late, never wrongly."""
+"""Locks on a server whose clock is put forward or back: others get them too early or late, but commits stay safe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rome.verify.faults.server import wait_until
 
 @contextmanager
 def on(server: RedisServer) -> Iterator[tuple[str, Any]]:
-    """A database of its own, and a client for its server."""
+    """Open a database of its own; return its URL and a client of its server."""
     url = server.url("clocks")
     login, _, password = server.login.removesuffix("@").partition(":")
     admin = redis.Redis(server.host, server.port, server.db, username=login or None, password=password or None)
@@ -28,7 +28,7 @@ def on(server: RedisServer) -> Iterator[tuple[str, Any]]:
 
 
 def step(admin: Any, seconds: float) -> None:
-    """Put the server's clock forward (or back), as far as locks can see."""
+    """Put the server's clock forward or back, as locks see it."""
     for name, record in admin.hgetall("{rome:clocks}:locks").items():
         (deadline,) = struct.unpack(">d", record[:8])
         admin.hset("{rome:clocks}:locks", name, struct.pack(">d", deadline - 1000 * seconds) + record[8:])
@@ -43,7 +43,7 @@ def is_free(manager: LockManager) -> bool:
 
 
 def test_a_clock_put_forward(redis_server: RedisServer) -> None:
-    """A holder that is alive is overtaken; its fence keeps its commits off, and its renewal learns of it."""
+    """A living holder is overtaken: the fence refuses its commits, and its renewal detects the loss."""
     with on(redis_server) as (url, admin):
         first, second = LockManager(url), LockManager(url)
         with rome.connect(url) as connection:
@@ -69,7 +69,7 @@ def test_a_clock_put_forward(redis_server: RedisServer) -> None:
 
 
 def test_a_clock_put_back(redis_server: RedisServer) -> None:
-    """A holder that is dead is overtaken one TTL after somebody has asked, and not an hour later."""
+    """A dead holder is overtaken one TTL after the first attempt, not an hour later."""
     with on(redis_server) as (url, admin):
         first, second = LockManager(url), LockManager(url)
         held = first.lock("x", ttl=0.2).acquire()

@@ -1,4 +1,4 @@
-"""Commits that a lock guards."""
+"""Commits that are guarded by a lock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def manager(url: str) -> LockManager:
 
 
 def _lose_unnoticed(manager: LockManager, name: str) -> None:
-    """The holder's TTL passes, and its own clock does not tell it."""
+    """Let the holder's TTL pass without its own clock noticing."""
     hold = manager.entered[name][0]
     manager._renewer.forget(hold)
     time.sleep(hold.ttl * 1.5)
@@ -53,8 +53,8 @@ def test_an_overtaken_holder_is_refused_by_the_store(url: str, manager: LockMana
     connection.close()
 
 
-def test_it_stays_refused_however_long_the_pause_was(url: str, manager: LockManager) -> None:
-    """Neither that the other released it, nor that the log has been trimmed, makes the old token good again."""
+def test_an_overtaken_holder_stays_refused(url: str, manager: LockManager) -> None:
+    """The old token stays refused after the other holder's release, and after the log is trimmed."""
     connection = rome.connect(url)
     lock = manager.lock("a", ttl=0.1).acquire()
     guard = lock.guard()
@@ -72,7 +72,7 @@ def test_it_stays_refused_however_long_the_pause_was(url: str, manager: LockMana
     connection.close()
 
 
-def test_a_released_lock_guards_nothing_more(url: str, manager: LockManager) -> None:
+def test_a_released_lock_guards_nothing(url: str, manager: LockManager) -> None:
     connection = rome.connect(url)
     with manager.lock("a") as lock:
         connection.fence(lock)
@@ -121,7 +121,7 @@ def test_a_transaction_that_has_read_all_may_take_the_lock_later(url: str, manag
     connection.close()
 
 
-def test_where_a_fence_makes_no_sense(url: str, manager: LockManager) -> None:
+def test_fences_that_are_refused(url: str, manager: LockManager) -> None:
     with manager.lock("a") as lock:
         connection = rome.connect(url, isolation_level="AUTOCOMMIT")
         with pytest.raises(InterfaceError, match="AUTOCOMMIT"):
@@ -136,7 +136,7 @@ def test_where_a_fence_makes_no_sense(url: str, manager: LockManager) -> None:
 
 
 def test_fences_are_few(url: str, manager: LockManager) -> None:
-    """One for each lock that was ever overtaken, however often."""
+    """There is one fence for each lock that was ever overtaken, however often."""
     for _ in range(3):
         manager.lock("a", ttl=0.05).acquire()
         manager._renewer.forget(manager.entered.pop("a")[0])

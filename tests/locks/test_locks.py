@@ -19,12 +19,12 @@ NewManager = Callable[[], LockManager]
 
 
 def _pause(manager: LockManager, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on this manager behaves as if its renewal thread did not run."""
+    """Let a manager behave as if its renewal thread did not run."""
     monkeypatch.setattr(manager._renewer, "_renew", lambda hold: hold.confirmed(-1e9))
     monkeypatch.setattr(manager._table, "renew", lambda *_: pytest.fail("renewed"))
 
 
-def test_only_one_holds_it(new_manager: NewManager) -> None:
+def test_one_holder_at_a_time(new_manager: NewManager) -> None:
     first, second = new_manager(), new_manager()
     with first.lock("a") as lock:
         assert lock.held
@@ -74,7 +74,7 @@ def test_a_timeout_is_not_extended_by_being_woken(new_manager: NewManager) -> No
         thread.join()
 
 
-def test_who_waits_is_woken(new_manager: NewManager) -> None:
+def test_a_release_wakes_a_waiter(new_manager: NewManager) -> None:
     first, second = new_manager(), new_manager()
     taken: list[float] = []
 
@@ -89,7 +89,7 @@ def test_who_waits_is_woken(new_manager: NewManager) -> None:
     released = time.perf_counter()
     lock.release()
     thread.join()
-    # A machine under test may be busy; how fast it really is, benchmarks/locks.py measures.
+    # The machine may be busy during tests; benchmarks/locks.py measures the time.
     assert taken[0] - released < 5
 
 
@@ -156,7 +156,7 @@ def test_a_dead_holder_is_overtaken(new_manager: NewManager, monkeypatch: pytest
     assert not dead.held
 
 
-def test_the_end_of_the_block_tells_that_it_was_lost(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_the_block_reports_the_loss(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = new_manager()
     _pause(manager, monkeypatch)
     with pytest.raises(LockLost), manager.lock("a", ttl=0.1):
@@ -194,7 +194,7 @@ def test_failing_renewals_are_repeated_and_never_silent(
         assert not lock.held
 
 
-def test_a_renewal_thread_that_died_is_noticed(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_renewal_thread_is_detected(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = new_manager()
     monkeypatch.setattr(Renewer, "_run", lambda self: None)
     lock = manager.lock("a", ttl=0.1).acquire()
@@ -206,7 +206,7 @@ def test_a_renewal_thread_that_died_is_noticed(new_manager: NewManager, monkeypa
         lock.check()
 
 
-def test_a_lock_that_was_dropped_is_noticed(new_manager: NewManager) -> None:
+def test_a_dropped_lock_is_detected(new_manager: NewManager) -> None:
     manager = new_manager()
     lock = manager.lock("a", ttl=0.3).acquire()
     if hasattr(manager._table, "_holders"):
@@ -232,7 +232,7 @@ def test_a_forgotten_lock_is_not_renewed(new_manager: NewManager) -> None:
     second.lock("a", timeout=5).acquire().release()
 
 
-def test_a_waiter_that_dies_strands_nobody(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_waiter_blocks_nobody(new_manager: NewManager, monkeypatch: pytest.MonkeyPatch) -> None:
     holder, dying, waiting = new_manager(), new_manager(), new_manager()
     lock = holder.lock("a", ttl=60).acquire()
 
@@ -242,7 +242,7 @@ def test_a_waiter_that_dies_strands_nobody(new_manager: NewManager, monkeypatch:
     def die(*_: object) -> None:
         raise Death
 
-    if dying._table is not waiting._table:  # in memory they share it, and die together
+    if dying._table is not waiting._table:  # in memory they share the table
         monkeypatch.setattr(dying._table, "wait", die)
         with pytest.raises(Death):
             dying.lock("a").acquire()
@@ -319,7 +319,7 @@ def test_round_trips(new_manager: NewManager) -> None:
     assert stats.rounds - before <= (3 if type(manager._table).__name__ == "CommitLocks" else 2)
 
 
-def test_a_lock_leaves_nothing_behind(redis_server: object) -> None:
+def test_a_released_lock_leaves_no_keys(redis_server: object) -> None:
     url = redis_server.url("clean")  # type: ignore[attr-defined]
     manager = LockManager(url)
     manager.lock("a").acquire()

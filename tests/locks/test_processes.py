@@ -1,4 +1,4 @@
-"""Locks between processes on one Redis: contention, holders that are killed, and holders that are paused."""
+"""Locks between processes on one Redis: contention, killed holders, paused holders."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _value(url: str) -> int:
 
 
 def _increment(url: str, times: int) -> int:
-    """Read, then write what was read plus one; how many conflicts there were although the lock was held."""
+    """Increment a row under the lock; return the number of conflicts in spite of it."""
     manager, connection = LockManager(url), rome.connect(url)
     conflicts = 0
     for _ in range(times):
@@ -65,7 +65,7 @@ def test_under_a_lock_nothing_conflicts(url: str) -> None:
 
 
 def _hold(url: str, pipe: Pipe) -> None:
-    """Take the lock and change a row under it; commit when told to, and tell what happened."""
+    """Take the lock and change a row under it; commit on request, and report the outcome."""
     connection = rome.connect(url)
     lock = LockManager(url).lock("n", ttl=_TTL).acquire()
     connection.fence(lock)
@@ -99,7 +99,7 @@ def test_a_paused_holder_that_wakes_after_its_ttl_cannot_commit(
     os.kill(process.pid, signal.SIGSTOP)
     if overtaken:
         with LockManager(url).lock("n", timeout=20), rome.connect(url) as connection:
-            # Another row, so that it is the fence that refuses, and no conflict.
+            # Another row, so that the fence refuses the commit, not a conflict.
             connection.execute("INSERT INTO t VALUES (2, 0)")
     else:
         time.sleep(_TTL * 1.5)
@@ -111,7 +111,7 @@ def test_a_paused_holder_that_wakes_after_its_ttl_cannot_commit(
 
 
 def _commit_after_pause(url: str, pipe: Pipe) -> None:
-    """As `_hold`, but the pause comes at the last moment: all is checked, and the commit is about to be sent."""
+    """Like `_hold`, but pause at the last moment: after all checks, just before the commit is sent."""
     connection = rome.connect(url)
     store = connection.database.store
     commit = store.commit

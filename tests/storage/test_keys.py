@@ -1,4 +1,4 @@
-"""Keys sort as SQLite sorts the values they are made of: SQLite is asked."""
+"""Keys sort as SQLite sorts their values: compared with SQLite."""
 
 import math
 
@@ -34,7 +34,7 @@ values = st.one_of(st.none(), integers, floats, texts, blobs)
 
 
 def compared(left, right, collation="BINARY"):
-    """-1, 0 or 1, as ORDER BY of SQLite has it (NULLs are first, and equal)."""
+    """Return -1, 0 or 1 by SQLite's ORDER BY, in which NULLs are first and equal."""
     query = "SELECT (?1 IS NULL AND ?2 IS NOT NULL) OR coalesce(?1 < ?2 COLLATE {0}, 0), ?1 IS ?2 COLLATE {0}"
     less, equal = sqlite.execute(query.format(collation), (left, right)).fetchone()
     return -1 if less else 0 if equal else 1
@@ -87,7 +87,7 @@ def test_what_is_encoded_is_decoded(row):
 
 
 @given(st.lists(values, max_size=2), st.lists(values, max_size=2), values)
-def test_prefix_end_is_behind_the_keys_that_begin_so_and_no_others(prefix, more, other):
+def test_prefix_end_is_greater_than_the_keys_of_the_prefix_and_no_others(prefix, more, other):
     begin, end = encode(prefix), prefix_end(encode(prefix))
     assert begin <= encode(prefix + more) < end
     if prefix and compared(other, prefix[-1]):
@@ -102,7 +102,7 @@ def test_an_entry_leads_to_its_row(columns, key):
 
 
 @given(values)
-def test_nothing_but_null_is_before_after_null(value):
+def test_only_null_is_less_than_after_null(value):
     assert (encode((value,)) < AFTER_NULL) == (compared(value, None) == 0)
     assert b"" < encode((value,)) < LAST
 
@@ -134,7 +134,7 @@ def test_integers_beyond_64_bits_are_refused(number):
 
 
 @pytest.mark.parametrize("value", [object(), [], {}, 1j, "\ud800"])
-def test_values_that_sqlite_has_not_are_refused(value):
+def test_values_that_sqlite_cannot_store_are_refused(value):
     with pytest.raises(DataError, match="can't be stored"):
         encode((value,))
 

@@ -1,4 +1,4 @@
-"""The in-process store, by the suite and by what is its own."""
+"""The memory store: the conformance suite, and what is its own."""
 
 import uuid
 
@@ -53,7 +53,7 @@ def test_the_newest_commit_stays_in_the_log(small):
     assert ask(small, Range(ROWS), at=1) == [(b"a", b"x" * 2000)]
 
 
-def test_a_version_that_is_yet_to_come_is_refused(small):
+def test_a_future_version_is_refused(small):
     with pytest.raises(SnapshotTooOld, match="cleared"):
         small.fetch([], 1)
 

@@ -1,4 +1,4 @@
-"""The store on Redis: by the suite, and what can go wrong with a server."""
+"""The store on Redis: the conformance suite, and failures of the server."""
 
 import multiprocessing
 import threading
@@ -51,7 +51,7 @@ def store(url):
 
 @pytest.fixture
 def admin(redis_server):
-    """A client of the server, to do to it what administrators and accidents do."""
+    """Return a client of the server, for what administrators and accidents do."""
     url = parse_url(redis_server.url("any"))
     with Redis(url.host, url.port, redis_server.db, url.password, username=url.user) as client:
         yield client
@@ -59,7 +59,7 @@ def admin(redis_server):
 
 @pytest.fixture
 def own_server():
-    """A server with a password, whose settings a test may change."""
+    """Start a server with a password; tests may change its settings."""
     with own_valkey_server() as server:
         with Redis(server.host, server.port) as client:
             client.config_set("requirepass", "s3cret/password")

@@ -1,4 +1,4 @@
-"""Stores by name, and what is said of names and options that are not known."""
+"""The registry of stores, and the errors for unknown names and options."""
 
 import importlib.metadata
 
@@ -18,7 +18,7 @@ def test_a_store_that_comes_with_rome():
     assert isinstance(registry.open_store(parse_url("rome+memory:///registry")), MemoryStore)
 
 
-def test_a_store_of_somebody_else(monkeypatch):
+def test_a_store_of_another_package(monkeypatch):
     point = importlib.metadata.EntryPoint("fancy", f"{__name__}:open_fancy", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == "rome.stores" else [])
     url = parse_url("rome+fancy:///one")
@@ -28,7 +28,7 @@ def test_a_store_of_somebody_else(monkeypatch):
         registry.open_store(parse_url("rome+plain:///one"))
 
 
-def test_an_unknown_store_is_named_beside_the_known_ones():
+def test_the_error_for_an_unknown_store_lists_the_known_ones():
     with pytest.raises(InterfaceError, match=r"unknown store 'nosuch'.*memory.*redis"):
         registry.open_store(parse_url("rome+nosuch:///x"))
 

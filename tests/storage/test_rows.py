@@ -1,4 +1,4 @@
-"""Rows as bytes and back."""
+"""The encoding of rows, and its round trip."""
 
 import math
 
@@ -31,7 +31,7 @@ def test_not_a_number_and_infinity():
 
 
 @pytest.mark.parametrize("value", [object(), [1], {}, True, 2**64, "\ud800"])
-def test_values_that_sqlite_has_not_are_refused(value):
+def test_values_that_sqlite_cannot_store_are_refused(value):
     with pytest.raises(DataError, match="can't be stored"):
         encode_row(1, [value])
 

@@ -1,4 +1,4 @@
-"""Reads at an older version against the plainest model there is: a full copy of every version."""
+"""Snapshot reads, compared with the simplest model: a full copy of every version."""
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,7 +13,7 @@ EVERYTHING = ((b"", LAST),)
 
 
 class Copies:
-    """A copy of all spaces for each version, and a log. `commits` are applied one at each round that is asked."""
+    """An engine with a copy of all spaces for each version, and a log. Each round first applies one of `commits`."""
 
     def __init__(self, *commits, between=()):
         self.versions = [{b"r1": {}, b"i1": {}}]
@@ -48,7 +48,7 @@ class Copies:
 
 
 def answer(spaces, request):
-    """The answer of one version, found by looking at every key. Lookups keep entries without a row."""
+    """Return the answer of one version, by a search of every key. A Lookup keeps the entries without a row."""
     if isinstance(request, Get):
         return [spaces[request.space].get(key) for key in request.keys]
     space = request.index if isinstance(request, Lookup) else request.space
@@ -75,7 +75,7 @@ def answer_of_store(spaces, request):
 
 
 def shown(request, found):
-    """What can be compared: the answer to a Scan is in any order."""
+    """Return an answer in a form that can be compared: a Scan may return any order."""
     return dict(zip(*found, strict=True)) if isinstance(request, Scan) else found
 
 
@@ -109,7 +109,7 @@ requests = st.one_of(
     st.lists(requests, max_size=4),
     st.integers(0, 6),
 )
-@example(  # the limit is too small, and an entry comes back whose row is in no answer yet
+@example(  # the limit is too small, and the undo restores an entry whose row is in no answer yet
     [
         [(b"i1", entry(b"a", b"a"), b"")],
         [(b"i1", entry(b"a", b"a"), None), *((b"i1", entry(b"b", row), b"") for row in (b"b", b"c"))],
@@ -155,27 +155,27 @@ def test_a_limited_range_that_lost_nothing_is_one_round():
     assert len(store.rounds) == 1
 
 
-def test_only_what_falls_short_is_asked_again_with_a_wider_limit():
+def test_only_incomplete_answers_are_requested_again_with_a_greater_limit():
     store = Copies([put(5), put(6), put(7)], [put(1), put(2)])
     fetched = store.fetch_at([Get(b"r1", (encode((1,)),)), Range(b"r1", limit=2)], 1)
     assert fetched.answers == [[None], [(encode((5,)), b"new"), (encode((6,)), b"new")]]
     assert store.rounds[1:] == [[Range(b"r1", limit=4)]]
 
 
-def test_rows_of_entries_that_come_back_are_found_in_the_log():
+def test_rows_of_restored_entries_are_found_in_the_log():
     store = Copies([put(1, b"old"), index(1, 1)], [put(1, None), index(1, 1, None)])
     assert store.fetch_at([Lookup(b"i1", b"r1", EVERYTHING)], 1).answers == [([ENTRIES[5]], [b"old"])]
     assert len(store.rounds) == 1
 
 
-def test_rows_that_the_log_does_not_have_are_asked_for():
+def test_rows_that_the_log_does_not_have_are_requested():
     store = Copies([put(1, b"old"), index(1, 1)], [index(1, 1, None)])
     lookup = Lookup(b"i1", b"r1", EVERYTHING)
     assert store.fetch_at([lookup], 1).answers == [([ENTRIES[5]], [b"old"])]
     assert store.rounds[1:] == [[lookup, Get(b"r1", (encode((1,)),))]]
 
 
-def test_a_count_asks_what_is_there_now():
+def test_a_count_requests_the_present_keys():
     store = Copies([put(1), put(2)], [put(2), put(3)], [put(3, None), put(4)])
     count = Count(b"r1", ((b"", encode((3,))), (encode((3,)), LAST)))
     assert store.fetch_at([count], 1).answers == [2]
