@@ -139,3 +139,27 @@ def test_a_unique_index_of_another_collation_is_no_parent_key(url: str) -> None:
             run(url, [f"INSERT INTO child VALUES (2, '{name}')"])
     with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
         run(url, ["DELETE FROM parent"])
+
+
+def test_a_parent_that_is_created_after_its_child(url: str) -> None:
+    first = rome.connect(url)
+    first.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p INT REFERENCES p)")
+    first.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    first.execute("INSERT INTO p VALUES (1), (2)")
+    first.commit()
+    connection = rome.connect(url)
+    connection.execute("INSERT INTO c VALUES (1, 1)")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        connection.execute("INSERT INTO c VALUES (2, 7)")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        connection.execute("DELETE FROM p WHERE id = 1")
+    connection.commit()
+    connection.execute("DROP TABLE c")
+    connection.execute("DROP TABLE p")
+    connection.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p TEXT REFERENCES p)")
+    connection.execute("CREATE TABLE p (id INTEGER, name TEXT PRIMARY KEY)")
+    connection.execute("INSERT INTO p VALUES (1, 'a')")
+    connection.commit()
+    first.execute("INSERT INTO c VALUES (1, 'a')")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        first.execute("INSERT INTO c VALUES (2, 'b')")
