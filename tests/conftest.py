@@ -27,12 +27,12 @@ collect_ignore = [
     "architecture",
     "dbapi/test_explain.py",
     "orm",
-    "proof/test_increments.py",
+    "verify/test_increments.py",
     "test_benchmarks.py",
     "test_demo.py",
     "test_dialect.py",
     "test_round_trips.py",
-    "transaction/test_topn.py",
+    "session/test_topn.py",
     "transaction/test_row_locks.py",
 ]
 if HAS_SQLALCHEMY_2:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.statistics import Statistics
+from tests.sql.planner.test_superset import COLUMNS, DATA, Guesses, Writer, insert, new_sqlite
 from tests.sql.schema import plan_reads
-from tests.sql.test_superset import COLUMNS, DATA, Guesses, Writer, insert, new_sqlite
 
 KEYS = {"p": ["id"], "k": ["a", "s"], "h": ["rowid"], "w": ["c"]}
 

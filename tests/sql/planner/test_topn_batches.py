@@ -24,8 +24,8 @@ from rome.sql.planner import plan_topn as topn
 from rome.sql.planner import planner
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan
 from rome.sql.planner.statistics import Statistics
-from tests.sql.test_superset import COLUMNS, DATA, DDL, Guesses
-from tests.sql.test_topn import KEYS, SORTED, PageWriter
+from tests.sql.planner.test_superset import COLUMNS, DATA, DDL, Guesses
+from tests.sql.planner.test_topn import KEYS, SORTED, PageWriter
 
 NUMBER = itertools.count()
 URL = "rome+memory:///test_pages?foreign_keys=off"

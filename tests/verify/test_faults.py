@@ -21,7 +21,7 @@ from rome.testing.child_processes import guarded
 from rome.verify.faults.commits import STEPS, lose_responses
 from rome.verify.faults.proxy import CUTS, Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, wait_until
-from tests.proof import clients
+from tests.verify import clients
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
