@@ -76,7 +76,7 @@ class BatchBuilder:
             cached = self._row_cache.rows_by_key(table_id).get(key)
             old = cached.values if cached else None
             is_same_table = cached is None or cached.table is final.table
-            if is_same_table and _is_unchanged(old, final.row):
+            if is_same_table and old == final.row and _is_unchanged(old, final.row):
                 continue
             space = rows_space(table_id)
             data = final.data
@@ -265,4 +265,5 @@ def described_conflict(conflict: Conflict, catalog: Catalog, locks: Iterable[str
 
 
 def _is_unchanged(old: Row | None, new: Row | None) -> bool:
+    """Return True if two equal rows also have the same storage classes: 1 = 1.0 in Python as in SQL."""
     return old is new if old is None or new is None else is_identical(old, new)
