@@ -30,7 +30,7 @@ from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Comparison, Parameters, Result, Row, merge_results
+from rome.sqlite.workspace import Parameters, Result, Row, RowComparison, merge_results
 from rome.storage.keys import decode
 from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.constraints.violations import (
@@ -87,7 +87,7 @@ class _Change:
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
         replaces = self._mentions("replace", plan.statement.on_conflict == "replace")
-        self._comparison = Comparison.REPLACEMENTS if replaces else Comparison.UPDATES
+        self._comparison = RowComparison.REPLACEMENTS if replaces else RowComparison.UPDATES
         self._needed_by_values: list[TableRequest] = []
         """What INSERT … VALUES needs, known before it runs."""
         self._ids = 0
@@ -120,7 +120,7 @@ class _Change:
     def _run(self, defer_foreign_keys: bool) -> _Run:
         """Run the statement under a savepoint, with as many ids as it takes."""
         transaction, workspace = self._transaction, self._workspace
-        comparison = Comparison.ALL_ROWS if defer_foreign_keys else self._comparison
+        comparison = RowComparison.ALL_ROWS if defer_foreign_keys else self._comparison
         while True:
             transaction.load_all_into_workspace()
             counters = workspace.last_rowid, workspace.last_changes

@@ -60,7 +60,7 @@ class RowChange(NamedTuple):
     new_rowid: int
 
 
-class Comparison(enum.Enum):
+class RowComparison(enum.Enum):
     """How to record the differences of a table that was compared before and after a statement."""
 
     UPDATES = "updates"
@@ -291,7 +291,7 @@ class Workspace:
         parameters: Parameters,
         foreign_keys: bool = False,
         record: bool = False,
-        comparison: Comparison = Comparison.UPDATES,
+        comparison: RowComparison = RowComparison.UPDATES,
     ) -> Result:
         """Run one statement. `foreign_keys`: enforce them; `record`: record its changes in `changes`.
 
@@ -417,7 +417,7 @@ class Workspace:
         created = self.schema.created
         return [(table, self.rows_of(table)) for table in self._compared_tables if table.name.lower() in created]
 
-    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: Comparison) -> None:
+    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: RowComparison) -> None:
         """Record the differences between the rows of a table before a statement and now."""
         after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
         for key, (rowid, row) in before.items():
@@ -426,9 +426,9 @@ class Workspace:
         for key, (rowid, row) in after.items():
             old = before[key][1] if key in before else None
             if old is not None and is_identical(old, row):
-                if comparison is Comparison.ALL_ROWS:
+                if comparison is RowComparison.ALL_ROWS:
                     self.changes.append(RowChange(table.name, old, row, rowid, rowid))
-            elif old is not None and comparison is Comparison.REPLACEMENTS:
+            elif old is not None and comparison is RowComparison.REPLACEMENTS:
                 self.changes.append(RowChange(table.name, old, None, rowid, rowid))
                 self.changes.append(RowChange(table.name, None, row, rowid, rowid))
             else:

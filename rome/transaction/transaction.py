@@ -424,7 +424,9 @@ class Transaction:
         if locked:
             builder.write_locked_rows(locked, only_check=not rows and not self.schema_changed)
         allocated: Mapping[tuple[int, int], bool] = self._sequences.allocated if self._sequences is not None else {}
-        builder.advance_sequences(self.write_set.explicit_ids(rows, allocated))
+        explicit_ids = self.write_set.explicit_ids(rows, allocated)
+        if explicit_ids:
+            builder.advance_sequences(explicit_ids)
         if self.schema_changed:
             builder.write_schema()
         reads = self._read_set.checks() if self._read_set is not None else ()
