@@ -55,7 +55,7 @@ class RedisStore:
             asked = [Present(catalog, answers, tail, digests)]
             return fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
         for place, request in enumerate(requests):
-            if isinstance(request, Lookup):
+            if isinstance(request, Lookup) and not all(answers[place][1]):
                 answers[place] = existing(answers[place])
         return _fetched((version, catalog, answers, *digests))
 
