@@ -20,7 +20,7 @@ IDS = b"ids"
 
 @lru_cache(maxsize=10_000)
 def row_counter(table_id: int) -> bytes:
-    """Return the name of the counter behind a table's sequence of row ids."""
+    """Return the name of the counter of a table's sequence."""
     return b"t%d" % table_id
 
 

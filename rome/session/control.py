@@ -65,11 +65,11 @@ _MAINTENANCE = frozenset({"vacuum", "analyze"})
 """Statements about SQLite's file. They have no meaning here, and do nothing."""
 
 _REPLAYS = 10
-"""How often a transaction is replayed before its conflict surfaces."""
+"""The attempts to replay a transaction before its conflict surfaces."""
 _MAX_REPLAY_ROWS = 10_000
 """Rows of results and of parameters; a longer transaction is not replayed."""
 _STATEMENT_ROWS = 10
-"""What each statement adds to the count, for being run again."""
+"""The rows that each statement counts as, because it must run again."""
 _NOT_REPLAYABLE = frozenset({StatementKind.DDL, StatementKind.EXPLAIN})
 
 ReplayStep = tuple[Statement, str, Sequence[Parameters], Result]

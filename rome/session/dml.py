@@ -91,7 +91,7 @@ class _Change:
         self._needed_by_values: list[TableRequest] = []
         """What INSERT … VALUES needs, known before it runs."""
         self._ids = 0
-        """How many ids INSERT … VALUES needs."""
+        """The number of ids that INSERT … VALUES needs."""
         if plan.values is not None and plan.target is not None:
             self._read_values(plan.target, plan.values)
         elif plan.statement.kind is StatementKind.INSERT and plan.target is not None and plan.target.counted:

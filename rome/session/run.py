@@ -42,7 +42,7 @@ from rome.transaction.reads.row_cache import table_request
 from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
 
 _ATTEMPTS = 3
-"""How often a step is run when each attempt finds a newer catalog."""
+"""The attempts to run a step, if each finds a newer catalog."""
 
 _result = tuple_maker(Result)
 

@@ -115,7 +115,7 @@ class Transaction:
         self.catalog = self.initial_catalog = database.newest
         self.row_cache = RowCache(workspace)
         self.change_counters = workspace.last_rowid, workspace.last_changes
-        """What SQL saw of earlier changes when the transaction began."""
+        """last_insert_rowid() and changes() at the beginning of the transaction, for a replay."""
         if workspace.schema.catalog is not self.catalog:
             workspace.use(self.catalog)
 

@@ -6,7 +6,7 @@
     checks   key 1 of t was not written since 7; the definition of t was not written since the snapshot
 
 What commit demands of a key range (`Demand`)
-    UNWRITTEN   nobody has written to it since it was read: rows that are written, and read ranges under SERIALIZABLE
+    UNWRITTEN   no commit has written to it since it was read: rows that are written, and read ranges under SERIALIZABLE
     SAME_KEYS   it has the same keys as then: constraint reads (rows may have changed in other columns)
     NO_KEYS     it has no keys: new rows whose ids came from the table's sequence and were never looked up
 

@@ -46,7 +46,7 @@ class Sequences:
         self.id_collision = False
         """True if commit was refused because an allocated id is in use: a replay with the same ids would be, too."""
         self.uncertain: list[RowId] = []
-        """The ids that were used by a commit of which nobody knows whether it was applied."""
+        """The ids of a commit that failed, and may have been applied all the same."""
         self._counters = counters
         self._reserved: dict[int, deque[int]] = {}
         self._surplus: dict[int, int] = {}
