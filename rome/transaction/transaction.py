@@ -75,7 +75,7 @@ class Savepoint(NamedTuple):
     name: str
     workspace: tuple[int, int]
     undo_log: int
-    write_set: int
+    write_set: tuple[int, int]
     catalog: Catalog
 
 
@@ -334,7 +334,15 @@ class Transaction:
         return self.sequences.take(table_id, self.row_cache.rows_by_key(table_id))
 
     def change_schema(self, catalog: Catalog) -> None:
-        """Go on with the catalog that a statement has made in the workspace."""
+        """Go on with the catalog that a statement has made in the workspace.
+
+        From then on all rows that were read or written have the layout of their table in this catalog.
+        """
+        for table in catalog.tables.values():
+            old = self.catalog.by_id.get(table.id)
+            if old is not None and old.schema != table.schema:
+                self.row_cache.migrate(table)
+                self.write_set.migrate(table)
         self.catalog = catalog
         self.has_writes = self.schema_changed = True
         self.workspace.adopt(catalog)
@@ -350,7 +358,7 @@ class Transaction:
         self.workspace.begin()
         self.sequences.mark()
         workspace = self.workspace.open_savepoint(name)
-        return Savepoint(name, workspace, len(self.row_cache.undo_log), len(self.write_set), self.catalog)
+        return Savepoint(name, workspace, len(self.row_cache.undo_log), self.write_set.mark(), self.catalog)
 
     def roll_back_to(self, savepoint: Savepoint) -> None:
         """Undo everything since the savepoint, which stays open. Ids allocated since then are allocated again."""
@@ -362,6 +370,8 @@ class Transaction:
             # Rows that were taken out of the workspace since, because they may be outdated, are in it again.
             self.row_cache.unload_forgotten(savepoint.catalog.tables.values())
         if self.catalog is not savepoint.catalog:
+            for table in savepoint.catalog.tables.values():
+                self.row_cache.forget_other_layouts(table)
             self.catalog = savepoint.catalog
             self.workspace.adopt(savepoint.catalog)
 

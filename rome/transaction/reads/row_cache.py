@@ -262,6 +262,26 @@ class RowCache:
             self.undo_log.set(cached, key, CachedRow(UNREAD, table, None))
         self.undo_log.set(self._loaded.setdefault(table.id, {}), key, True)
 
+    def migrate(self, table: Table) -> None:
+        """Lay out the cached rows of a table for its present definition."""
+        self._index_rows(table.id)
+        cached = self._rows.get(table.id, {})
+        for key, row in cached.items():
+            values = None if row.values is None else migrate_row(row.values, row.table, table)
+            self.undo_log.set(cached, key, CachedRow(row.version, table, values))
+
+    def forget_other_layouts(self, table: Table) -> None:
+        """Forget the rows that were read under a definition of a table which ROLLBACK TO has undone."""
+        self._index_rows(table.id)
+        cached = self._rows.get(table.id, {})
+        others = [key for key, row in cached.items() if row.table.schema != table.schema]
+        for key in others:
+            del cached[key]
+        if others:
+            self._answers.clear()
+            self._answered_lookups = None
+            self._full.discard(table.id)
+
     # ── the workspace ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def load_into_workspace(self, tables: Iterable[Table]) -> None:

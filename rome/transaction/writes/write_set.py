@@ -20,6 +20,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
+from rome.catalog.rows import migrate_row
 from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row, RowChange
 
@@ -58,8 +59,6 @@ class WriteSet:
         """By table id and row key: the last state of each written key."""
         self._undo: list[tuple[dict[bytes, FinalRow], bytes, FinalRow | None]] = []
         """What `_final` had before each of its changes."""
-        self._undo_marks: list[int] = []
-        """For each write, the length of `_undo` before it."""
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -78,7 +77,6 @@ class WriteSet:
             final = self._final.get(table.id)
             if final is None:
                 final = self._final[table.id] = {}
-            self._undo_marks.append(len(self._undo))
             if old_key is not None and old_key != new_key:
                 self._undo.append((final, old_key, final.get(old_key)))
                 final[old_key] = _final_row((table, None, None))
@@ -98,17 +96,28 @@ class WriteSet:
             self.taken_keys.update(taken)
         self.record(writes)
 
-    def roll_back_to(self, mark: int) -> None:
-        """Remove the writes after the first `mark` ones."""
-        if len(self._writes) > mark:
-            for final, key, before in reversed(self._undo[self._undo_marks[mark] :]):
-                if before is None:
-                    del final[key]
-                else:
-                    final[key] = before
-            del self._undo[self._undo_marks[mark] :]
-            del self._undo_marks[mark:]
-            del self._writes[mark:]
+    def mark(self) -> tuple[int, int]:
+        """Return what `roll_back_to` goes back to."""
+        return len(self._writes), len(self._undo)
+
+    def roll_back_to(self, mark: tuple[int, int]) -> None:
+        """Undo the writes, and the migrations, since the mark."""
+        writes, changes = mark
+        del self._writes[writes:]
+        while len(self._undo) > changes:
+            final, key, before = self._undo.pop()
+            if before is None:
+                del final[key]
+            else:
+                final[key] = before
+
+    def migrate(self, table: Table) -> None:
+        """Lay out the written rows of a table for its present definition."""
+        final = self._final.get(table.id, {})
+        for key, before in final.items():
+            self._undo.append((final, key, before))
+            row = None if before.row is None else migrate_row(before.row, before.table, table)
+            final[key] = _final_row((table, row, None))
 
     def has_written(self, tables: Iterable[Table]) -> bool:
         """Return True if a row of one of these tables was written."""

@@ -63,8 +63,18 @@ class Oracle:
             raise
         finally:
             if self.sqlite.in_transaction:
-                self.sqlite.execute("RELEASE many")
+                self._release_many()
         return rows, changed
+
+    def _release_many(self) -> None:
+        """End the savepoint of `_run_many`; under AUTOCOMMIT this commits, and may find a deferred foreign key
+        violated.
+        """
+        try:
+            self.sqlite.execute("RELEASE many")
+        except apsw.Error:
+            self.sqlite.execute("ROLLBACK")
+            raise
 
     def tables(self) -> dict[str, Sequence[Row]]:
         """Return the rows of every table, and the schema under the name `sqlite_master`."""

@@ -1,0 +1,57 @@
+"""The differential fuzzer, for a moment; and scripts that once gave other results than SQLite, each the shortest of its
+kind.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rome.verify.sql.generator import generate
+from rome.verify.sql.play import play
+from rome.verify.sql.races import generate_race, play_race
+from rome.verify.sql.script import Script, Step
+
+SCRIPTS = (Path(__file__).parent / "regressions.txt").read_text(encoding="utf-8")
+
+KNOWN = {
+    "not-utf8": "SQLite stores a generated text that is not UTF-8; here it is a DataError",
+}
+"""Scripts that still differ, with the reason."""
+
+
+def scripts():
+    for text in SCRIPTS.strip().split("\n\n"):
+        title, *lines = text.splitlines()
+        name, level = re.fullmatch(r"-- (\S+) \((.+)\)", title).groups()
+        steps = [_step(line) for line in lines]
+        marks = [pytest.mark.xfail(reason=KNOWN[name])] if name in KNOWN else []
+        yield pytest.param(Script(level, tuple(steps)), id=name, marks=marks)
+
+
+def _step(line: str) -> Step:
+    second = line.startswith("@2 ")
+    return Step(line.removeprefix("@2 "), connection=int(second), ordered=" ORDER BY " in line)
+
+
+@pytest.mark.parametrize("script", scripts())
+def test_a_script_that_once_differed(script):
+    assert play(script, "rome+memory:///") is None
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_generated_scripts(seed):
+    assert play(generate(seed, 30), "rome+memory:///") is None
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("seed", range(1000, 1010))
+def test_generated_scripts_on_redis(seed, redis_server):
+    assert play(generate(seed, 30), redis_server.url("")) is None
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_overlapping_transactions(seed):
+    assert play_race(generate_race(seed), "rome+memory:///") is None
