@@ -488,6 +488,15 @@ class CompoundSelect:
 Query = Select | CompoundSelect
 
 
+def members_of(query: Query) -> Iterator[Select]:
+    """Yield the SELECTs of a query, from left to right."""
+    if isinstance(query, CompoundSelect):
+        yield from members_of(query.left)
+        yield from members_of(query.right)
+    else:
+        yield query
+
+
 def items_of(joins: Sequence[Join]) -> tuple[FromItem, ...]:
     """Return the FROM items of joins, from left to right."""
     return tuple([item for join in joins for item in join.item.items])

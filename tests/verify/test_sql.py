@@ -36,7 +36,7 @@ def _step(line: str) -> Step:
     return Step(line.removeprefix("@2 "), connection=int(second), ordered=" ORDER BY " in line)
 
 
-@pytest.mark.parametrize("script", scripts())
+@pytest.mark.parametrize("script", list(scripts()))
 def test_a_script_that_once_differed(script):
     assert play(script, "rome+memory:///") is None
 

@@ -54,6 +54,7 @@ from rome.compiled.ir import (
     Query,
     ScalarSubquery,
     Untyped,
+    members_of,
 )
 from rome.fallback import UnsupportedConstruct
 from rome.values import COLLATIONS, Affinity
@@ -278,6 +279,8 @@ class ExpressionBinder(FunctionBinder):
         right = query.outputs[0].expr
         if left.type.collation is None and right.type.collation not in (None, "BINARY"):
             raise UnsupportedConstruct("IN of a query with a collation of its own")
+        if len({member.outputs[0].expr.type.affinity for member in members_of(query)}) > 1:
+            raise UnsupportedConstruct("IN of a UNION of columns with different affinities")
         check_collations(left, right)
         return InQuery(left, query)
 

@@ -253,10 +253,10 @@ def greatest(*values: Any) -> Any:
 
 
 def least(*values: Any) -> Any:
-    """Return min() of several arguments: NULL if one of them is NULL."""
+    """Return min() of several arguments: NULL if one of them is NULL, and the last one of equal ones, as in SQLite."""
     if None in values:
         return None
-    return min(values, key=rank)
+    return min(reversed(values), key=rank)
 
 
 def typeof(value: Any) -> str:
