@@ -50,7 +50,7 @@ from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.tokens import names
 from rome.values import COLLATIONS
 
-Conjuncts = Callable[["exp.Expr"], tuple[BoundExpr, ...]]
+Conjuncts = Callable[["exp.Expr"], tuple[BoundExpr, ...]]  # quoted: sqlglot 28 has no Expr
 
 
 # ── name resolution ───────────────────────────────────────────────────────────────────────────────────────────────────
