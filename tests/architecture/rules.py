@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from configparser import ConfigParser
 from typing import Any
 
-from tests.architecture import known
+from tests.architecture import exceptions
 from tests.architecture.imports import ROOT, find_circles, find_classes, find_modules, read_imports
-from tests.architecture.layers import layer_of
+from tests.architecture.layers import LAYERS, layer_of
 
 MODULES_PER_FOLDER = 20
 
@@ -21,37 +21,32 @@ _PATH = re.compile(r"(?<![\w/.-])(?:\.\./)*((?:rome|tests|adapters|benchmarks|sc
 
 def circles() -> Iterator[str]:
     """No circle of modules: imports on loading and those for type checkers."""
-    found = find_circles(read_imports().at_top)
-    for circle in found:
-        if circle not in known.CIRCLES:
-            yield f"circle: {', '.join(sorted(circle))}"
-    for circle in known.CIRCLES:
-        if circle not in found:
-            yield f"no longer a circle, remove it from known.py: {', '.join(sorted(circle))}"
+    for circle in find_circles(read_imports().at_top):
+        yield f"circle: {', '.join(sorted(circle))}"
 
 
 def upward_imports() -> Iterator[str]:
-    """Imports only downwards between layers."""
+    """Imports only downwards between layers; each module is in a layer."""
     places = {module: layer_of(module) for module in find_modules()}
-    homeless = [module for module, place in places.items() if place is None]
-    if homeless:
-        yield f"in no layer of layers.py: {', '.join(homeless)}"
-        return
-    edges = _edges(read_imports().at_top)
-    found = {(module, imported) for module, imported in edges if places[module] > places[imported]}
-    for module, imported in sorted(found - known.UPWARD_IMPORTS):
-        yield f"{module} imports {imported} from a layer above it"
-    for module, imported in sorted(known.UPWARD_IMPORTS - found):
-        yield f"{module} no longer imports {imported}, remove it from known.py"
+    for module, place in places.items():
+        if place is None:
+            yield f"{module} is in no layer of layers.py"
+    for place, (name, _) in enumerate(LAYERS):
+        if place not in places.values():
+            yield f"no module is in the layer {name}"
+    for module, imported in sorted(_edges(read_imports().at_top)):
+        own, other = places[module], places[imported]
+        if own is not None and other is not None and own > other:
+            yield f"{module} imports {imported} from a layer above it"
 
 
 def imports_inside_functions() -> Iterator[str]:
-    """Imports inside functions only where known.py gives a reason."""
+    """Imports inside functions only where exceptions.py gives a reason."""
     found = set(_edges(read_imports().inside_functions))
-    for module, imported in sorted(found - known.IMPORTS_INSIDE_FUNCTIONS.keys()):
-        yield f"{module} imports {imported} inside a function, and known.py gives no reason"
-    for module, imported in sorted(known.IMPORTS_INSIDE_FUNCTIONS.keys() - found):
-        yield f"{module} no longer imports {imported} inside a function, remove it from known.py"
+    for module, imported in sorted(found - exceptions.IMPORTS_INSIDE_FUNCTIONS.keys()):
+        yield f"{module} imports {imported} inside a function, and exceptions.py gives no reason"
+    for module, imported in sorted(exceptions.IMPORTS_INSIDE_FUNCTIONS.keys() - found):
+        yield f"{module} no longer imports {imported} inside a function, remove it from exceptions.py"
 
 
 def crowded_folders() -> Iterator[str]:
@@ -63,23 +58,23 @@ def crowded_folders() -> Iterator[str]:
 
 
 def class_names() -> Iterator[str]:
-    """No class name defined twice, except where known.py gives a reason."""
+    """No class name defined twice, except where exceptions.py gives a reason."""
     twice = {name: modules for name, modules in find_classes().items() if len(modules) > 1}
     for name, modules in sorted(twice.items()):
-        if name not in known.CLASSES_OF_ONE_NAME:
+        if name not in exceptions.CLASSES_OF_ONE_NAME:
             yield f"class {name} is defined in {' and '.join(modules)}"
-    for name in sorted(known.CLASSES_OF_ONE_NAME.keys() - twice.keys()):
-        yield f"class {name} is defined once, remove it from known.py"
+    for name in sorted(exceptions.CLASSES_OF_ONE_NAME.keys() - twice.keys()):
+        yield f"class {name} is defined once, remove it from exceptions.py"
 
 
 def documented_names() -> Iterator[str]:
     """Every dotted name and every path in docs/architecture and in CONTRIBUTING exists."""
-    ignored = _entry_point_groups() | known.PLACEHOLDERS.keys()
+    ignored = _entry_point_groups() | exceptions.PLACEHOLDERS.keys()
     for page in [*sorted(ROOT.glob("docs/architecture/*.rst")), *ROOT.glob("CONTRIBUTING.rst")]:
         text = page.read_text()
         where = page.relative_to(ROOT)
         for name in sorted(set(_DOTTED.findall(text)) - ignored):
-            if not _exists(name):
+            if not exists(name):
                 yield f"{where}: there is no {name}"
         for path in sorted(set(_PATH.findall(text)) - ignored):
             if not (ROOT / path).exists():
@@ -98,7 +93,7 @@ def _entry_point_groups() -> set[str]:
     return set(config["options.entry_points"]) | {"rome.slow"}  # and the logger of slow statements
 
 
-def _exists(name: str) -> bool:
+def exists(name: str) -> bool:
     """Return True if a dotted name is a module or what a chain of attributes of a module leads to."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
