@@ -54,6 +54,7 @@ from rome.compiled.ir import (
     Query,
     ScalarSubquery,
     Untyped,
+    comparison_affinity,
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
@@ -279,7 +280,8 @@ class ExpressionBinder(FunctionBinder):
         right = query.outputs[0].expr
         if left.type.collation is None and right.type.collation not in (None, "BINARY"):
             raise UnsupportedConstruct("IN of a query with a collation of its own")
-        if len({member.outputs[0].expr.type.affinity for member in members_of(query)}) > 1:
+        *_, last = members_of(query)  # SQLite takes the affinity of the last member
+        if comparison_affinity(left, right) != comparison_affinity(left, last.outputs[0].expr):
             raise UnsupportedConstruct("IN of a UNION of columns with different affinities")
         check_collations(left, right)
         return InQuery(left, query)

@@ -57,6 +57,8 @@ from rome.compiled.ir import (
     ScalarSubquery,
     Slot,
     Untyped,
+    affinity_class,
+    comparison_affinity,
 )
 from rome.compiled.runtime import values
 from rome.fallback import UnsupportedConstruct, UnsupportedValue
@@ -305,7 +307,7 @@ class ExpressionWriter:
             conversion = _conversion(right, affinity)
             left = self._operand(expr.operand, affinity, collation, rows)
         else:
-            affinity, collation = _affinity_class(expr.operand.type.affinity), expr.operand.type.collation or "BINARY"
+            affinity, collation = affinity_class(expr.operand.type.affinity), expr.operand.type.collation or "BINARY"
             listed = "()" if expr.placeholder is None else self.program.placeholder(expr.placeholder, is_list=True)
             conversion = {"numeric": "as_number", "text": "as_text"}.get(affinity or "")
             left = self._operand(expr.operand, None, collation, rows)
@@ -375,23 +377,6 @@ class ExpressionWriter:
 def tuple_code(codes: Sequence[str]) -> str:
     """Return the code of a tuple."""
     return f"({', '.join(codes)}{',' if len(codes) == 1 else ''})"
-
-
-def comparison_affinity(left: BoundExpr, right: BoundExpr) -> str | None:
-    """Return what a comparison converts its operands to: "numeric", "text", or None.
-
-    See SQLite's `sqlite3CompareAffinity`.
-    """
-    one, two = left.type.affinity, right.type.affinity
-    if one is not None and two is not None:
-        return "numeric" if one in NUMERIC_AFFINITIES or two in NUMERIC_AFFINITIES else None
-    return _affinity_class(one or two)
-
-
-def _affinity_class(affinity: Affinity | None) -> str | None:
-    if affinity is None or affinity is Affinity.BLOB:
-        return None
-    return "numeric" if affinity in NUMERIC_AFFINITIES else "text"
 
 
 def _conversion(expr: BoundExpr, affinity: str | None) -> str | None:
