@@ -104,9 +104,15 @@ _EXACT_DIGITS, _EXACT_POWER = 15, 22
 
 
 def number_in(text: str) -> int | float | None:
-    """Return the number that a text is; None if it is none. Raise NotConvertible for a number of too many digits."""
+    """Return the number that a text is; None if it is none.
+
+    Raise NotConvertible for a number of too many digits, and for a text with a NUL, which ends some of SQLite's
+    conversions.
+    """
     match = _NUMBER.fullmatch(text)
     if match is None:
+        if "\0" in text:
+            raise NotConvertible("a text with a NUL")
         return None
     sign, whole, decimal, exponent = match.groups()
     if whole is not None:

@@ -17,8 +17,9 @@ from typing import Any
 import apsw
 
 from rome.catalog.model import Catalog, Table
-from rome.errors import InternalError
+from rome.errors import FormatError, InternalError
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
+from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names, quoted
 
 
@@ -122,6 +123,9 @@ class WorkspaceSchema:
             sql, kind = item.sql or "", item.type.upper()
             if kind == "TRIGGER":
                 sql = trigger_with_counter_ids(sql, self.catalog, counter_call)
+        statement = classify(sql)
+        if statement.change is None or statement.change.action != "create" or statement.tail:
+            raise FormatError(f"the catalog's definition of {name} is not a single CREATE statement")
         try:
             self.sqlite.execute(sql)
         except apsw.Error as error:
