@@ -1,7 +1,9 @@
 -- Apply a write batch: all or nothing, once per token.
 --
--- A script that fails halfway is not rolled back. So everything that can be refused is checked before the first write;
--- after that the script can only fail if other programs have written to the keys of the database.
+-- A script that fails halfway is not rolled back. So everything that can be refused is checked before the first write:
+-- all reads come first, the user's permission for every write is asked for (`look`), and so are the types of the keys.
+-- The first write is the log's entry. If the script is stopped all the same (the user loses a permission between two
+-- commits), the log is ahead of the state, and every later commit is refused.
 --
 -- Costs: a command takes 4000 instructions of the server or more; a string that is passed or made, a function that is
 -- defined and a table that grows about 1000 each. So numbers are packed in the heads of lists; the versions of spaces
@@ -20,7 +22,7 @@
 --       drops     s:SPACE
 --       advances  counter, number
 -- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'too old', since},
--- {'lost', version}, {'format', number}.
+-- {'lost', version}, {'format', number}, {'ahead', version}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
 local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log has, for digests are small
@@ -40,6 +42,14 @@ local function send(command, key, list, first, last)
         end
     end
     return answers
+end
+
+-- Return the refusal if a key has another type than this one (and exists).
+local function other_type(key, wanted)
+    local found = call('TYPE', key).ok
+    if found ~= wanted and found ~= 'none' then
+        return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. wanted)
+    end
 end
 
 local function holds_entries(space)
@@ -134,12 +144,18 @@ end
 local most_commits, most_bytes, look, check_count, write_count, drop_count, advance_count =
     unpack_struct('>I8I8BI4I4I4I4', ARGV[3])
 if look == 1 then
-    local key = PREFIX .. 's:r0'
+    local values, order, log, trim = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'log', PREFIX .. 'trim'
+    local counters, digests = PREFIX .. 'counters', PREFIX .. 'digests'
     local refusal = check_permission({
-        {'XADD', key, '*', 'a', 'b'}, {'XTRIM', key, 'MINID', '~', '1'}, {'RPUSH', key, 'a'}, {'LTRIM', key, '1', '-1'},
-        {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'ZADD', key, '0', 'a'}, {'ZREM', key, 'a'}, {'UNLINK', key},
-        {'SETRANGE', key, '0', 'a'}
-    })
+        {'HGET', values, 'a'}, {'HMGET', values, 'a'}, {'HSET', values, 'a', 'b'}, {'HDEL', values, 'a'},
+        {'ZSCORE', values, 'a'}, {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'},
+        {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'}, {'TYPE', order}, {'ZRANGEBYLEX', order, '-', '+'},
+        {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'}, {'UNLINK', values, order},
+        {'XRANGE', log, '-', '+'}, {'XADD', log, '*', 'a', 'b'}, {'XTRIM', log, 'MINID', '~', '1'},
+        {'TYPE', trim}, {'LRANGE', trim, '0', '1'}, {'RPUSH', trim, 'a'}, {'LTRIM', trim, '1', '-1'},
+        {'TYPE', digests}, {'GETRANGE', digests, '0', '1'}, {'SETRANGE', digests, '0', 'a'},
+        {'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'}
+    }) or other_type(trim, 'list') or other_type(digests, 'string')
     if refusal then
         return refusal
     end
@@ -262,6 +278,10 @@ for _ = 1, write_count do
         end
     end
     undos[head] = pack('>I4c0I4', #space, space, size)
+    refusal = not entries and (fresh or deletions > 0) and other_type(order, 'zset')
+    if refusal then
+        return refusal
+    end
     if fresh then
         commands[#commands + 1] = {'ZADD', order, fresh, 1, #fresh}
     end
@@ -277,19 +297,21 @@ for _ = 1, write_count do
     at = gone + deletions
 end
 local drops, advances = at, at + drop_count
-
--- From here on nothing is refused.
+local counters = nil
 for i = advances, advances + 2 * advance_count - 1, 2 do
-    advance(ARGV[i], ARGV[i + 1])
+    if is_ahead(ARGV[i], ARGV[i + 1]) then
+        counters = counters or {}
+        counters[#counters + 1], counters[#counters + 2] = ARGV[i], ARGV[i + 1]
+    end
 end
 if write_count + drop_count == 0 then
+    if counters then
+        send('HSET', PREFIX .. 'counters', counters, 1, #counters)
+    end
     return version - 1
 end
-for _, command in ipairs(commands) do
-    send(unpack(command, 1, 5))
-end
 
--- Append to the log, with the end of the state before, from the catalog's version on.
+-- Make the entry of the log, with the end of the state before, from the catalog's version on.
 local before = state and sub(state, 25) or '\0\0\0\0\0\0\0\0'
 local undo = table.concat(undos)
 local size, entry = #undo + #ARGV[2], pack('>I4c0', #ARGV[2], ARGV[2])
@@ -300,14 +322,13 @@ for i = drops, advances - 1 do
     end
     entry = entry .. pack('>I4c0', #ARGV[i], ARGV[i])
 end
-call('XADD', PREFIX .. 'log', digits(version) .. '-0', 'before', before, 'undos', undo)
-call('RPUSH', PREFIX .. 'trim', pack('>d', size) .. entry)
 log_bytes = log_bytes + size
 
 -- If the log is too long, remove the oldest commits, their tokens and the spaces that they dropped. Several at a
 -- time, so the log may be a little longer than its limit. The newest commit stays, so that its token is known.
+local trimmed, gone, unlinked = 0, nil, nil
 if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED) or log_bytes > most_bytes then
-    local trimmed, gone = 0, {}
+    gone, unlinked = {}, {}
     for _, oldest in ipairs(call('LRANGE', PREFIX .. 'trim', 0, MOST_TRIMMED - 1)) do
         if version - horizon <= 1 or (version - horizon <= most_commits and log_bytes <= most_bytes) then
             break
@@ -317,16 +338,32 @@ if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED)
         while pos <= #oldest do
             local space
             space, pos = unpack_struct('>I4c0', oldest, pos)
-            call('UNLINK', PREFIX .. space, PREFIX .. 'o:' .. sub(space, 3))
+            unlinked[#unlinked + 1], unlinked[#unlinked + 2] = PREFIX .. space, PREFIX .. 'o:' .. sub(space, 3)
             gone[#gone + 1] = space
         end
         log_bytes, horizon, trimmed = log_bytes - its_size, horizon + 1, trimmed + 1
     end
-    if trimmed > 0 then
-        send('HDEL', META, gone, 1, #gone)
-        call('LTRIM', PREFIX .. 'trim', trimmed, -1)
-        call('XTRIM', PREFIX .. 'log', 'MINID', '~', digits(horizon + 1))
+end
+
+-- From here on nothing is refused.
+local added = redis.pcall('XADD', PREFIX .. 'log', digits(version) .. '-0', 'before', before, 'undos', undo)
+if added.err then
+    return string.find(added.err, 'equal or smaller', 1, true) and {'ahead', digits(version)} or added
+end
+call('RPUSH', PREFIX .. 'trim', pack('>d', size) .. entry)
+if counters then
+    send('HSET', PREFIX .. 'counters', counters, 1, #counters)
+end
+for _, command in ipairs(commands) do
+    send(unpack(command, 1, 5))
+end
+if trimmed > 0 then
+    for first = 1, #unlinked, CHUNK do
+        call('UNLINK', unpack(unlinked, first, math.min(first + CHUNK - 1, #unlinked)))
     end
+    send('HDEL', META, gone, 1, #gone)
+    call('LTRIM', PREFIX .. 'trim', trimmed, -1)
+    call('XTRIM', PREFIX .. 'log', 'MINID', '~', digits(horizon + 1))
 end
 
 -- Write the state, with the digest of this version (`next_digest` in store.py).

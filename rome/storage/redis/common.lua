@@ -54,7 +54,8 @@ local function less(a, b)
 end
 
 -- Return the refusal if the user may not run one of these commands (a script can ask from Redis 7 on). This must be
--- known before the first write, because a script that is stopped halfway is not rolled back.
+-- known before the first write, because a script that is stopped halfway is not rolled back. So each script asks for
+-- every command that it sends by `call`.
 local function check_permission(commands)
     if not redis.acl_check_cmd then
         return nil
@@ -66,13 +67,11 @@ local function check_permission(commands)
     end
 end
 
--- Advance a counter to a number, given in digits: it may be greater than a Lua number can hold.
-local function advance(counter, value)
-    local now = redis.call('HGET', PREFIX .. 'counters', counter) or '0'
+-- Return true if a number, given in digits, is greater than a counter's: it may be greater than a Lua number can hold.
+local function is_ahead(counter, value)
     if string.sub(value, 1, 1) == '-' then
-        return
+        return false
     end
-    if #now < #value or (#now == #value and less(now, value)) then
-        redis.call('HSET', PREFIX .. 'counters', counter, value)
-    end
+    local now = redis.call('HGET', PREFIX .. 'counters', counter) or '0'
+    return #now < #value or (#now == #value and less(now, value))
 end

@@ -31,6 +31,10 @@ if not ARGV[2] then
     return answer
 end
 
+refusal = check_permission({{'COPY', META, ARGV[2], 'REPLACE'}, {'HSET', ARGV[2], 'a', 'b'}})
+if refusal then
+    return refusal
+end
 local function copy(part)
     -- REPLACE: if the answer was lost, the client sends the script again, and the source may have changed since.
     redis.call('COPY', PREFIX .. part, string.sub(ARGV[2], 1, -5) .. part, 'REPLACE')

@@ -5,8 +5,15 @@ local _, refusal = read_state()
 if refusal then
     return refusal
 end
-if ARGV[2] == 'advance' then
-    return advance(ARGV[3], ARGV[4])
+local counters = PREFIX .. 'counters'
+refusal = check_permission({{'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HINCRBY', counters, 'a', '1'}})
+if refusal then
+    return refusal
 end
-redis.call('HINCRBY', PREFIX .. 'counters', ARGV[3], ARGV[4])
-return redis.call('HGET', PREFIX .. 'counters', ARGV[3])
+if ARGV[2] == 'allocate' then
+    redis.call('HINCRBY', counters, ARGV[3], ARGV[4])
+    return redis.call('HGET', counters, ARGV[3])
+end
+if is_ahead(ARGV[3], ARGV[4]) then
+    redis.call('HSET', counters, ARGV[3], ARGV[4])
+end

@@ -113,10 +113,11 @@ local function permission()
     if ARGV[6] ~= '1' then
         return nil
     end
-    local key = PREFIX .. 'locks'
+    local locks, wake = PREFIX .. 'locks', PREFIX .. 'wake:' .. ARGV[FIRST]
     return check_permission({
-        {'HSET', key, 'a', 'b'}, {'HDEL', key, 'a'}, {'HINCRBY', key, 'a', '1'}, {'XREVRANGE', key, '+', '-'},
-        {'XADD', key, '*', 'a', 'b'}, {'PEXPIRE', key, '1'}, {'XREAD', 'STREAMS', key, '0'}
+        {'HGET', locks, 'a'}, {'HSET', locks, 'a', 'b'}, {'HDEL', locks, 'a'},
+        {'HINCRBY', PREFIX .. 'counters', 'a', '1'}, {'XREVRANGE', wake, '+', '-'},
+        {'XADD', wake, '*', 'a', 'b'}, {'PEXPIRE', wake, '1'}, {'XREAD', 'STREAMS', wake, '0'}
     })
 end
 

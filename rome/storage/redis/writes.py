@@ -15,7 +15,7 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
-from rome.errors import Conflict, DatabaseError, FormatError
+from rome.errors import Conflict, DatabaseError, FormatError, InternalError
 from rome.storage.redis.connection import Argument
 from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
@@ -24,7 +24,7 @@ Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
 
-REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format")
+REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format", b"ahead")
 """The first words of a script's reply when it refuses."""
 
 _HEADER = Struct(">QQ?4I").pack
@@ -96,6 +96,12 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         return too_old(int(refusal[1]))
     if kind == b"lost":
         return history_lost(int(refusal[1]))
+    if kind == b"ahead":
+        return InternalError(
+            f"commit {int(refusal[1])} of database {database!r} on {server} was stopped halfway, because its user lost "
+            "a permission or another program wrote to the database's keys: rows may be ahead of the state. Nothing was "
+            "written; restore the database"
+        )
     return other_format(int(refusal[1]), server, database)
 
 

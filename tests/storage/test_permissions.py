@@ -1,0 +1,170 @@
+"""The permissions that ROME needs on Redis: a user who lacks one writes nothing, and the documented ones suffice."""
+
+import importlib.resources
+import re
+import uuid
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from redis import Redis
+
+import rome
+from rome.errors import InternalError, StoreUnavailable
+from rome.locks import LockManager
+from rome.storage.registry import open_store
+from rome.storage.store import Batch, Write
+from rome.testing import check_database
+from rome.testing.servers import own_valkey_server
+from rome.url import parse_url
+
+pytestmark = pytest.mark.server
+
+SCRIPTS = ("clear", "commit", "copy", "counter", "lock")
+SECURITY = Path(__file__).parents[2] / "SECURITY.md"
+COMMON_READ = {"HMGET"}
+"""The commands by which every script begins: a user without them is refused before anything else."""
+
+
+def text_of(script: str) -> str:
+    return importlib.resources.files("rome.storage.redis").joinpath(f"{script}.lua").read_text(encoding="utf-8")
+
+
+def sent_by(script: str) -> set[str]:
+    """Return the commands that a script sends, whether it asks for them or not."""
+    text = text_of(script)
+    if "is_ahead(" in text:
+        text += text_of("common")[text_of("common").index("function is_ahead") :]
+    names = re.findall(r"\bp?call\((?:[\w ]+ and )?'([A-Z]+)'(?: or '([A-Z]+)')?", text)
+    queued = re.findall(r"= \{'([A-Z]+)', ", text)  # commit.lua
+    return {name for pair in names for name in pair if name} | set(re.findall(r"send\('([A-Z]+)'", text)) | set(queued)
+
+
+def asked_by(script: str) -> set[str]:
+    lists = re.findall(r"check_permission\(\{(.*?)\}\)", text_of(script), re.DOTALL)
+    return {name for each in lists for name in re.findall(r"\{'([A-Z]+)'", each)}
+
+
+def documented() -> list[str]:
+    """Return the least rule of SECURITY.md, without the password."""
+    words = re.search(r"ACL SETUSER app on >PASSWORD (.*?)```", SECURITY.read_text(encoding="utf-8"), re.DOTALL)
+    assert words is not None
+    return words[1].split()
+
+
+@pytest.fixture(scope="module")
+def server():
+    with own_valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(server):
+    with Redis(server.host, server.port) as client:
+        client.flushall()
+        yield client
+
+
+def url_of(server, database="app", options=""):
+    return f"rome+redis://app:pw@{server.host}:{server.port}/{database}{options}"
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_asks_for_every_command_before_its_first_write(script):
+    first_asked = {
+        "clear": {"HKEYS"},
+        "commit": {"MEMORY"},  # only to bound the log: without it, dropped tables count as nothing
+        "copy": {"HKEYS", "LRANGE", "DUMP"},
+        "lock": {"TIME"},
+    }
+    assert sent_by(script) - asked_by(script) <= first_asked.get(script, set()) | COMMON_READ
+
+
+@pytest.mark.parametrize("command", sorted(sent_by("commit") - {"MEMORY", "HMGET"}))
+def test_a_commit_is_refused_before_anything_is_written(server, admin, command):
+    admin.acl_deluser("app")
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    url = url_of(server, options="?log_commits=5")
+    with closing(rome.connect(url)) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
+        connection.execute("INSERT INTO t VALUES (1, 0)")
+        connection.commit()
+    admin.execute_command("ACL", "SETUSER", "app", f"-{command.lower()}")
+    before = {key: admin.dump(key) for key in admin.scan_iter()}
+    store = open_store(parse_url(url))
+    with pytest.raises(StoreUnavailable, match="does not let this user"):
+        store.commit(batch())
+    store.close()
+    assert {key: admin.dump(key) for key in admin.scan_iter()} == before
+    admin.execute_command("ACL", "SETUSER", "app", f"+{command.lower()}")
+    with closing(rome.connect(url)) as connection:
+        for number in range(20):
+            connection.execute("UPDATE t SET n = ? WHERE id = 1", (number,))
+            connection.commit()
+    assert check_database(url) == []
+
+
+def batch(advances=None):
+    return Batch(uuid.uuid4().bytes, writes=[Write(b"r1", b"a", b"1")], advances=advances or {})
+
+
+def test_a_permission_that_is_taken_away_between_two_commits(server, admin):
+    """The commit that is stopped halfway has written the log's entry first, so all later ones are refused."""
+    admin.acl_deluser("app")
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    with closing(rome.connect(url_of(server))) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
+        connection.commit()
+        admin.execute_command("ACL", "SETUSER", "app", "-hset")
+        connection.execute("INSERT INTO t VALUES (1, 0)")
+        with pytest.raises((StoreUnavailable, InternalError)):
+            connection.commit()
+        admin.execute_command("ACL", "SETUSER", "app", "+hset")
+        connection.execute("INSERT INTO t VALUES (1, 0)")
+        with pytest.raises(InternalError, match=r"stopped halfway.*restore the database"):
+            connection.commit()
+
+
+@pytest.mark.parametrize("key", ["log", "trim", "digests", "counters", "o:r1"])
+def test_a_key_of_another_type_is_refused_before_anything_is_written(server, admin, key):
+    admin.acl_deluser("app")
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    with closing(rome.connect(url_of(server))) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
+        connection.commit()
+    name = "{rome:app}:" + key
+    admin.delete(name)
+    admin.pfadd(name, "not ours") if key != "digests" else admin.sadd(name, "not ours")
+    before = {each: admin.dump(each) for each in admin.scan_iter()}
+    store = open_store(parse_url(url_of(server)))
+    with pytest.raises(InternalError, match="WRONGTYPE"):
+        store.commit(batch({b"t1": 5}))
+    store.close()
+    assert {each: admin.dump(each) for each in admin.scan_iter()} == before
+
+
+def test_the_documented_permissions_suffice(server, admin):
+    admin.acl_deluser("app")
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", *documented())
+    url = url_of(server, options="?log_commits=5&isolation_level=SERIALIZABLE")
+    with closing(rome.connect(url)) as connection, closing(rome.connect(url)) as other:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, n INT)")
+        connection.execute("CREATE INDEX t_n ON t (n)")
+        connection.commit()
+        for number in range(20):
+            connection.execute("INSERT INTO t (name, n) VALUES (?, ?)", (f"name {number}", number % 3))
+            connection.commit()
+        assert other.execute("SELECT count(*) FROM t WHERE n IN (1, 2)").fetchone() == (13,)
+        connection.execute("SELECT * FROM t WHERE n = 1 FOR UPDATE").fetchall()
+        connection.execute("UPDATE t SET n = 5 WHERE id = 100")
+        connection.execute("DELETE FROM t WHERE n = 0")
+        connection.commit()
+        assert len(other.execute("SELECT * FROM t WHERE n = 0 ORDER BY name LIMIT 5").fetchall()) == 5
+        other.rollback()
+        connection.execute("DROP TABLE t")
+        connection.commit()
+    with LockManager(url).lock("x", timeout=1):
+        pass
+    assert check_database(url) == []
+    rome.drop_database(url)
+    assert admin.dbsize() == 0
