@@ -29,6 +29,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rome.errors import NotSupportedError
 from rome.fallback import NotConvertible
+from rome.folding import ascii_lower, upper_name
 
 SqlValue = None | int | float | str | bytes
 """A value of one of the five storage classes."""
@@ -81,7 +82,7 @@ COMPARED_UNCHANGED: Mapping[Affinity, frozenset[type]] = {
 
 def affinity_of(declared: str) -> Affinity:
     """Return the affinity of a column of this declared type."""
-    name = declared.upper()
+    name = upper_name(declared)
     if "INT" in name:
         return Affinity.INTEGER
     if "CHAR" in name or "CLOB" in name or "TEXT" in name:
@@ -164,9 +165,6 @@ def convert_to_store(value: SqlValue, affinity: Affinity) -> SqlValue:
 
 # ── collations ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
-"""For `str.translate`: ASCII letters in lower case, other letters unchanged, as SQLite folds them."""
-
 
 def collate(value: SqlValue, collation: str) -> SqlValue:
     """Return the fold of a value under one of SQLite's collations. Only texts change.
@@ -176,14 +174,14 @@ def collate(value: SqlValue, collation: str) -> SqlValue:
     if collation == "BINARY" or not isinstance(value, str):
         return value
     try:
-        return COLLATIONS[collation.upper()](value)
+        return COLLATIONS[upper_name(collation)](value)
     except KeyError:
         raise NotSupportedError(f"no such collation sequence: {collation}") from None
 
 
 def _nocase(text: str) -> str:
     """Fold ASCII letters. Of what follows a NUL, SQLite's NOCASE compares only the length."""
-    lower = text.lower() if text.isascii() else text.translate(ASCII_LOWER)
+    lower = ascii_lower(text)
     head, nul, tail = lower.partition("\0")
     return head + nul + "\0" * len(tail.encode()) if nul else lower
 

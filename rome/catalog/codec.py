@@ -15,6 +15,7 @@ import msgpack
 
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import FormatError
+from rome.folding import fold_name
 from rome.storage.keys import encode
 from rome.values import Affinity
 
@@ -22,7 +23,7 @@ from rome.values import Affinity
 @lru_cache(maxsize=10_000)
 def catalog_key(name: str) -> bytes:
     """Return the key of a schema object by its name."""
-    return encode((name.lower(),))
+    return encode((fold_name(name),))
 
 
 def encode_object(item: Table | SchemaObject) -> bytes:
@@ -51,10 +52,10 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: b
             plain = msgpack.unpackb(value)
             if "schemas" in plain:
                 table = _table(plain)
-                tables[table.name.lower()] = table
+                tables[fold_name(table.name)] = table
             else:
                 item = SchemaObject(**plain)
-                objects[item.name.lower()] = item
+                objects[fold_name(item.name)] = item
         except Exception as error:
             raise FormatError(f"the catalog entry {key!r} does not decode: {error}") from error
     return Catalog(

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from rome.fast_tuples import tuple_maker
+from rome.folding import fold_name
 from rome.storage.keys import encode, encode_int, entry, prefix_end
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
 from rome.values import SqlValue, collate
@@ -37,7 +38,7 @@ class KeyCodec:
     def __init__(self, space: bytes, columns: Sequence[str], collations: Sequence[str], take: TakeColumns) -> None:
         """`take` returns the values of the columns from a stored row."""
         self.space = space
-        self.columns = tuple(column.lower() for column in columns)
+        self.columns = tuple(fold_name(column) for column in columns)
         """The names of the columns, in lower case; empty for a hidden rowid and for a computed index."""
         self.collations = None if set(collations) <= {"BINARY"} else tuple(collations)
         """None if all of them are BINARY."""

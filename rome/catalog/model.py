@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import cast
 
 from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns
+from rome.folding import fold_name
 from rome.values import Affinity, SqlValue
 
 
@@ -101,7 +102,7 @@ class Table:
     @cached_property
     def by_name(self) -> dict[str, Column]:
         """The columns by their names in lower case."""
-        return {column.name.lower(): column for column in self.columns}
+        return {fold_name(column.name): column for column in self.columns}
 
     @cached_property
     def stored(self) -> tuple[Column, ...]:
@@ -116,12 +117,12 @@ class Table:
     @cached_property
     def position(self) -> dict[str, int]:
         """By a column's name in lower case: the position of its value in a stored row."""
-        return {column.name.lower(): at for at, column in enumerate(self.stored)}
+        return {fold_name(column.name): at for at, column in enumerate(self.stored)}
 
     @cached_property
     def row_codec(self) -> RowKeyCodec:
         """The codec of the row keys."""
-        collations = [self.by_name[column.lower()].collation for column in self.key]
+        collations = [self.by_name[fold_name(column)].collation for column in self.key]
         return RowKeyCodec(self.id, self.key, collations, self._taking(self.key))
 
     @cached_property
@@ -135,7 +136,7 @@ class Table:
 
     def _taking(self, columns: Sequence[str]) -> TakeColumns:
         """Return a function that takes the values of some columns from a row."""
-        places = [self.position[column.lower()] for column in columns]
+        places = [self.position[fold_name(column)] for column in columns]
         if len(places) < 2:  # an itemgetter of one place makes no tuple
             place = slice(places[0], places[0] + 1) if places else slice(0)
             return cast("TakeColumns", itemgetter(place))
@@ -181,7 +182,7 @@ class Catalog:
         found: dict[str, list[ForeignKey]] = {}
         for table in self.tables.values():
             for key in table.foreign_keys:
-                found.setdefault(key.parent.lower(), []).append(key)
+                found.setdefault(fold_name(key.parent), []).append(key)
         return {parent: tuple(keys) for parent, keys in found.items()}
 
     @cached_property
@@ -201,7 +202,7 @@ class Catalog:
         found: dict[str, list[SchemaObject]] = {}
         for item in self.objects.values():
             if item.type != "view":
-                found.setdefault(item.table.lower(), []).append(item)
+                found.setdefault(fold_name(item.table), []).append(item)
         return {name: tuple(items) for name, items in found.items()}
 
     @cached_property
@@ -210,9 +211,9 @@ class Catalog:
         found: dict[str, list[SchemaObject]] = {}
         for item in self.objects.values():
             if item.type == "trigger":
-                found.setdefault(item.table.lower(), []).append(item)
+                found.setdefault(fold_name(item.table), []).append(item)
         return {table: tuple(items) for table, items in found.items()}
 
     def table(self, name: str) -> Table | None:
         """Return the table of a name, in any case; None if there is none."""
-        return self.tables.get(name.lower())
+        return self.tables.get(fold_name(name))

@@ -26,6 +26,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
+from rome.folding import fold_name
 from rome.plan.plan import Plan
 from rome.plan.plan_cache import DefinitionCache
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
@@ -139,13 +140,13 @@ class _Accesses:
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
         if operation == apsw.SQLITE_PRAGMA:
             self.reads_schema = True
-            if first and first.lower() in _CHECKS:
+            if first and fold_name(first) in _CHECKS:
                 self.indirect.update(self.catalog.tables)
         if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first and db != "temp":
-            name = first.lower()
+            name = fold_name(first)
             if name in _SCHEMA_TABLES:
                 self.reads_schema = True
-            elif by is not None and by.lower() in self.catalog.objects:
+            elif by is not None and fold_name(by) in self.catalog.objects:
                 self.indirect.add(name)
             else:  # (`by` may also be the name of a CTE)
                 self.direct.add(name)
@@ -158,9 +159,9 @@ def _full_scans(
     """Return the tables to be read whole: those that the statement reads and no step of the read plan covers."""
     catalog = accesses.catalog
     found = {name: catalog.tables[name] for name in sorted(analysis.whole)}
-    covered = {relation.table.name.lower() for relation in analysis.relations}
+    covered = {fold_name(relation.table.name) for relation in analysis.relations}
     if analysis.parsed and statement.kind is StatementKind.INSERT and target is not None:
-        covered.add(target.name.lower())
+        covered.add(fold_name(target.name))
     for name in sorted(accesses.direct | accesses.indirect):
         if name in catalog.tables and (name in accesses.indirect or name not in covered):
             found[name] = catalog.tables[name]
@@ -186,7 +187,7 @@ def _obstacle(
     if not full_scans:
         return None
     name = full_scans[0].name
-    return f"{name} {'is referenced through a view' if name.lower() in accesses.indirect else 'has no access path'}"
+    return f"{name} {'is referenced through a view' if fold_name(name) in accesses.indirect else 'has no access path'}"
 
 
 # ── what the text's shape determines ──────────────────────────────────────────────────────────────────────────────────
@@ -268,4 +269,4 @@ def _depends_only_on(dependencies: Definitions, plan: Plan) -> bool:
     """Return True if the definitions determine the plan: SQLite reads no table that the text does not lead to."""
     if plan.reads_schema or plan.statement.kind not in ABOUT_ROWS:
         return False
-    return all(table.name.lower() in dependencies.by_name for table in plan.tables)
+    return all(fold_name(table.name) in dependencies.by_name for table in plan.tables)

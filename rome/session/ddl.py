@@ -18,6 +18,7 @@ from rome.catalog.key_codec import rowid_key
 from rome.catalog.model import Catalog
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
+from rome.folding import fold_name
 from rome.session.dml import RolledBackBySQLite
 from rome.session.run import with_current_catalog
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
@@ -76,7 +77,8 @@ def _needed_rows(transaction: Transaction, change: SchemaChange, sql: str) -> It
     if table is None or change.type != "table":
         return
     if change.action == "drop" and transaction.foreign_keys:
-        children = {key.table.lower() for key in catalog.children.get(table.name.lower(), ())} - {table.name.lower()}
+        name = fold_name(table.name)
+        children = {fold_name(key.table) for key in catalog.children.get(name, ())} - {name}
         for child in children:
             yield whole(catalog.tables[child])
         if children:
@@ -174,8 +176,8 @@ def _renames(change: SchemaChange) -> Renames:
     if alteration is None or alteration.new_name is None:
         return Renames(change.table or "")
     if alteration.action == Alteration.RENAME_TABLE:
-        return Renames(change.name.lower(), new_table=alteration.new_name.lower())
-    return Renames(change.name.lower(), column=((alteration.column or "").lower(), alteration.new_name.lower()))
+        return Renames(fold_name(change.name), new_table=fold_name(alteration.new_name))
+    return Renames(fold_name(change.name), column=(fold_name(alteration.column or ""), fold_name(alteration.new_name)))
 
 
 def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> None:

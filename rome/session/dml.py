@@ -24,6 +24,7 @@ from typing import NamedTuple
 from rome.catalog.model import Table
 from rome.errors import Error, IntegrityError, OperationalError
 from rome.fallback import ValueNotKnown
+from rome.folding import fold_name
 from rome.plan.plan import Plan
 from rome.session.fetch import fetch
 from rome.sql.rewrite.counter_ids import ValueRows
@@ -236,7 +237,7 @@ class _Change:
         """Find the keys and the number of ids that the rows of INSERT … VALUES need. Note the ids that they give."""
         transaction, needed = self._transaction, self._needed_by_values
         ids = 0
-        sequence_column = table.counted.lower() if table.counted else ""
+        sequence_column = fold_name(table.counted) if table.counted else ""
         for parameters in self._parameter_sets:
             for row in values.rows:
                 known: dict[str, SqlValue] = {}

@@ -22,6 +22,7 @@ from rome.catalog.model import Catalog, Column, Index, Table
 from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace, NotConvertible
+from rome.folding import fold_name
 from rome.plan.plan import Plan
 from rome.sql.syntax.dml import InsertStatement, read_simple_update
 from rome.sql.syntax.operands import Const, Source
@@ -122,7 +123,7 @@ class ParentKey:
         """`columns`: those of the child, in the order of the parent's key (`codec`)."""
         self._parent = parent
         self._codec = codec
-        self._places = [child.position[column.lower()] for column in columns]
+        self._places = [child.position[fold_name(column)] for column in columns]
         self._types = _key_types(parent, codec)
 
     def probe(self, row: Row) -> KeyProbe | None:
@@ -203,7 +204,7 @@ class PointInsert(PointWrite):
     ) -> None:
         """`returned`: the places of the columns of RETURNING; `rowid_source`: of the value for a hidden rowid."""
         super().__init__(table)
-        self._rowid_place = table.position[table.rowid_alias.lower()] if table.rowid_alias else None
+        self._rowid_place = table.position[fold_name(table.rowid_alias)] if table.rowid_alias else None
         # NULL in the rowid alias stands for the next id.
         columns = [
             replace(each, not_null=False) if at == self._rowid_place else each for at, each in enumerate(table.stored)
@@ -293,7 +294,11 @@ def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None
 
 def _is_simple(table: Table, catalog: Catalog) -> bool:
     """Return True if writing a row of the table takes nothing that only SQLite can do."""
-    if table.without_rowid or table.name.lower() in catalog.triggers or not _ONLY_SQLITE.isdisjoint(names(table.sql)):
+    if (
+        table.without_rowid
+        or fold_name(table.name) in catalog.triggers
+        or not _ONLY_SQLITE.isdisjoint(names(table.sql))
+    ):
         return False
     if any(column.generated or column.virtual for column in table.columns):
         return False
@@ -306,8 +311,8 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     if plan.values is None or len(plan.values.rows) != 1 or plan.values.insert.has_with:
         return None
     (row,) = plan.values.rows
-    sources = [row.get(column.name.lower()) for column in table.stored]
-    hidden = [] if table.rowid_alias or not table.counted else [row.get(table.counted.lower())]
+    sources = [row.get(fold_name(column.name)) for column in table.stored]
+    hidden = [] if table.rowid_alias or not table.counted else [row.get(fold_name(table.counted))]
     known = [source for source in (*sources, *hidden) if source is not None]
     if len(known) < len(sources) + len(hidden):
         return None
@@ -329,14 +334,14 @@ def _returned(insert: InsertStatement, table: Table) -> list[int] | None:
 
 def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
     shape = read_simple_update(plan.sql)
-    key = {name.lower() for name in table.key}
+    key = {fold_name(name) for name in table.key}
     if shape is None or shape.where.keys() != key or not table.position.keys() >= shape.values.keys():
         return None
     fixed = set(key)
-    fixed.update(column.lower() for index in table.indexes if index.unique for column in index.columns if column)
-    fixed.update(column.lower() for each in table.foreign_keys for column in each.columns)
-    for each in catalog.children.get(table.name.lower(), ()):
-        fixed.update(column.lower() for column in each.parent_columns)
+    fixed.update(fold_name(column) for index in table.indexes if index.unique for column in index.columns if column)
+    fixed.update(fold_name(column) for each in table.foreign_keys for column in each.columns)
+    for each in catalog.children.get(fold_name(table.name), ()):
+        fixed.update(fold_name(column) for column in each.parent_columns)
     if not fixed.isdisjoint(shape.values):
         return None
     return PointUpdate(

@@ -20,6 +20,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import OperationalError
+from rome.folding import fold_name, upper_name
 from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.create_table import index_terms
 from rome.sql.syntax.tokens import quoted
@@ -52,12 +53,12 @@ def read_catalog(connection: apsw.Connection, previous: Catalog, renames: Rename
     tables = dict(previous.tables)
     if renames.new_table is not None:
         tables[renames.new_table] = replace(tables.pop(renames.table), sql="")
-    present = {name.lower() for kind, name, _, _ in master if kind == "table"}
+    present = {fold_name(name) for kind, name, _, _ in master if kind == "table"}
     tables = {name: table for name, table in tables.items() if name in present}
     for kind, name, _, sql in master:
-        old = tables.get(name.lower())
-        if kind == "table" and (old is None or old.sql != sql or old.name != name or name.lower() in changed):
-            tables[name.lower()] = _TableReader(connection, name, sql, old, renames, new_id).read()
+        old = tables.get(fold_name(name))
+        if kind == "table" and (old is None or old.sql != sql or old.name != name or fold_name(name) in changed):
+            tables[fold_name(name)] = _TableReader(connection, name, sql, old, renames, new_id).read()
     _resolve_parents(connection, tables, previous)
     catalog = Catalog(previous.version, tables, objects, previous.digest)
     return _with_foreign_key_indexes(catalog, new_id)
@@ -68,7 +69,7 @@ def _resolve_parents(connection: apsw.Connection, tables: dict[str, Table], prev
     names = tables.keys() | previous.tables.keys()
     changed = {name for name in names if tables.get(name) is not previous.tables.get(name)}
     for name, table in tables.items():
-        if any(key.parent.lower() in changed for key in table.foreign_keys):
+        if any(fold_name(key.parent) in changed for key in table.foreign_keys):
             keys = _read_foreign_keys(connection, table.name)
             if keys != table.foreign_keys:
                 tables[name] = replace(table, foreign_keys=keys)
@@ -102,18 +103,18 @@ def _read_objects(master: list[Any], previous: Catalog) -> tuple[dict[str, Schem
     for kind, name, table, sql in master:
         if kind == "table":
             continue
-        old = previous.objects.get(name.lower())
+        old = previous.objects.get(fold_name(name))
         text = original_trigger(sql) if kind == "trigger" else sql
         if old is not None and (old.sql, old.table) == (text, table):
-            objects[name.lower()] = old
+            objects[fold_name(name)] = old
             continue
         last += 1
-        objects[name.lower()] = SchemaObject(kind, name, table, text, old.order if old else last)
+        objects[fold_name(name)] = SchemaObject(kind, name, table, text, old.order if old else last)
         if kind == "index":
-            changed.add(table.lower())
+            changed.add(fold_name(table))
     for name, item in previous.objects.items():
         if item.type == "index" and name not in objects:
-            changed.add(item.table.lower())
+            changed.add(fold_name(item.table))
     return objects, changed
 
 
@@ -145,7 +146,7 @@ class _TableReader:
         # The row key compares columns by their own collations. A PRIMARY KEY with others is an additional unique index.
         fits = all(self._has_own_collations(row[1]) for row in index_list if row[3] == "pk")
         has_key = without_rowid or is_rowid_alias or (bool(primary) and fits and not_null.issuperset(primary))
-        columns = {column.name.lower() for column in self.columns}
+        columns = {fold_name(column.name) for column in self.columns}
         rowid_names = [] if without_rowid else [name for name in ("rowid", "_rowid_", "oid") if name not in columns]
         is_row_key = has_key and fits
         indexes = tuple([self._index(row) for row in reversed(index_list) if not (row[3] == "pk" and is_row_key)])
@@ -171,18 +172,18 @@ class _TableReader:
 
     def _has_own_collations(self, index: str) -> bool:
         own = {column.name: column.collation for column in self.columns}
-        return all(own.get(part[2]) == part[4].upper() for part in self._pragma("index_xinfo", index) if part[5])
+        return all(own.get(part[2]) == upper_name(part[4]) for part in self._pragma("index_xinfo", index) if part[5])
 
     def _metadata(self, column: str) -> tuple[Any, ...]:
         return self.connection.column_metadata("main", self.name, column)
 
     def _old_name(self, name: str) -> str:
         renamed = self.renames.column
-        return renamed[0] if renamed and self.renames.table == self.name.lower() and renamed[1] == name else name
+        return renamed[0] if renamed and self.renames.table == fold_name(self.name) and renamed[1] == name else name
 
     def _column(self, row: tuple[Any, ...]) -> Column:
         _, name, declared, not_null, default, _, hidden = row
-        old = self.old.by_name.get(self._old_name(name.lower())) if self.old else None
+        old = self.old.by_name.get(self._old_name(fold_name(name))) if self.old else None
         used = [cid for cids in self.old.schemas.values() for cid in cids] if self.old else []
         used += [column.cid for column in self.old.columns] if self.old else []
         declared = re.sub(r"\s*GENERATED ALWAYS\s*$", "", declared, flags=re.IGNORECASE)
@@ -190,8 +191,8 @@ class _TableReader:
             name=name,
             cid=old.cid if old else (max(used, default=-1) + 1 if self.old else row[0]),
             # In a STRICT table, ANY converts nothing.
-            affinity=Affinity.BLOB if self.strict and declared.upper() == "ANY" else affinity_of(declared),
-            collation=self._metadata(name)[1].upper(),
+            affinity=Affinity.BLOB if self.strict and upper_name(declared) == "ANY" else affinity_of(declared),
+            collation=upper_name(self._metadata(name)[1]),
             not_null=bool(not_null),
             default=default,
             generated=hidden in (2, 3),
@@ -240,7 +241,7 @@ class _TableReader:
             name=name,
             unique=bool(unique),
             columns=columns,
-            collations=tuple(part[4].upper() for part in parts),
+            collations=tuple(upper_name(part[4]) for part in parts),
             computed=computed,
             partial=bool(partial),
             terms=terms if computed and sql else tuple(quoted(column) for column in columns if column),
@@ -256,7 +257,7 @@ class _TableReader:
         names = {column.cid: column.name for column in self.columns}
         for index in self.old.indexes:
             if not index.name:
-                columns = [names.get(self.old.by_name[str(column).lower()].cid) for column in index.columns]
+                columns = [names.get(self.old.by_name[fold_name(str(column))].cid) for column in index.columns]
                 if None not in columns:
                     yield replace(index, columns=tuple(columns))
 
@@ -270,7 +271,7 @@ class _TableReader:
             return None
         if origin == "c":
             return next((old for old in self.old.indexes if old.name == index.name), None)
-        columns = tuple(self._old_name((name or "").lower()) for name in index.columns)
+        columns = tuple(self._old_name(fold_name(name or "")) for name in index.columns)
         for old in self.old.indexes:
             if (
                 old.name.startswith("sqlite_autoindex_")
@@ -287,7 +288,7 @@ def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
     for name, table in catalog.tables.items():
         own = [index for index in table.indexes if index.name]
         for key in table.foreign_keys:
-            columns = tuple(column.lower() for column in key.columns)
+            columns = tuple(fold_name(column) for column in key.columns)
             collations = tuple(table.by_name[column].collation for column in columns)
             if _begins(table, own, columns, collations):
                 continue
@@ -299,7 +300,7 @@ def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
 
 
 def _lower(index: Index) -> tuple[str, ...]:
-    return tuple((column or "").lower() for column in index.columns)
+    return tuple(fold_name(column or "") for column in index.columns)
 
 
 def _begins(table: Table, indexes: list[Index], columns: tuple[str, ...], collations: tuple[str, ...]) -> bool:

@@ -37,6 +37,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
@@ -149,7 +150,7 @@ class Workspace:
         """Return True if something in the temporary schema has this name."""
         if not self.temporary:
             return False
-        found = self.sqlite.execute("SELECT 1 FROM temp.sqlite_master WHERE lower(name) = ?", (name.lower(),))
+        found = self.sqlite.execute("SELECT 1 FROM temp.sqlite_master WHERE lower(name) = ?", (fold_name(name),))
         return found.fetchone() is not None
 
     # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -253,19 +254,19 @@ class Workspace:
         deferred, self._deferred_rows = self._deferred_rows, []
         for _, group in groupby(deferred, lambda each: each[0].id):
             table, *_ = first = next(group)
-            self.schema.ensure((table.name.lower(),))
+            self.schema.ensure((fold_name(table.name),))
             self._insert_rows(table, [row for _, row in (first, *group)], "INSERT OR REPLACE")
 
     def _insert_rows(self, table: Table, rows: Iterable[Row], verb: str) -> None:
         """Insert rows that do not count as changes of a statement."""
         self.begin()
-        self._tables_with_rows.add(table.name.lower())
+        self._tables_with_rows.add(fold_name(table.name))
         sql = self._insert_statements.get((table.name, verb))
         if sql is None:
             sql = self._insert_statements[table.name, verb] = _insert_statement(table, verb)
         self._record_changes(False)
         self._set_option(_FOREIGN_KEYS, 0)
-        if self.temporary or table.name.lower() in self.schema.catalog.triggers:
+        if self.temporary or fold_name(table.name) in self.schema.catalog.triggers:
             self._set_option(_TRIGGERS, 0)
         before = self.sqlite.total_changes()
         try:
@@ -407,15 +408,15 @@ class Workspace:
         if update.database_name != "main":
             return
         name = update.table_name
-        table = self.schema.catalog.tables.get(name.lower())
-        self._tables_with_rows.add(name.lower())
+        table = self.schema.catalog.tables.get(fold_name(name))
+        self._tables_with_rows.add(fold_name(name))
         if table is None or not table.has_virtual:
             self.changes.append(RowChange(name, update.old, update.new, update.rowid, update.rowid_new))
 
     def _rows_to_compare(self) -> list[tuple[Table, dict[Row, tuple[int, Row]]]]:
         """Return the rows of the tables that the hook can't read, as they are before a statement."""
         created = self.schema.created
-        return [(table, self.rows_of(table)) for table in self._compared_tables if table.name.lower() in created]
+        return [(table, self.rows_of(table)) for table in self._compared_tables if fold_name(table.name) in created]
 
     def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: RowComparison) -> None:
         """Record the differences between the rows of a table before a statement and now."""

@@ -18,6 +18,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.errors import FormatError, InternalError
+from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names, quoted
@@ -88,7 +89,7 @@ class WorkspaceSchema:
 
     def _read_created(self) -> None:
         found: list[Any] = self.sqlite.execute("SELECT name, upper(type) FROM main.sqlite_master").fetchall()
-        self.created = {name.lower(): kind for name, kind in found}
+        self.created = {fold_name(name): kind for name, kind in found}
 
     def _is_in_catalog(self, name: str) -> bool:
         return name in self.catalog.tables or name in self.catalog.objects
@@ -105,12 +106,12 @@ class WorkspaceSchema:
         found: set[str] = set()
         table = self.catalog.tables.get(name)
         if table is not None:
-            found |= {key.parent.lower() for key in table.foreign_keys}
-            found |= {key.table.lower() for key in self.catalog.children.get(name, ())}
+            found |= {fold_name(key.parent) for key in table.foreign_keys}
+            found |= {fold_name(key.table) for key in self.catalog.children.get(name, ())}
         else:
             item = self.catalog.objects[name]
-            found |= names(item.sql or "") | {item.table.lower()}
-        found |= {item.name.lower() for item in self.catalog.attached.get(name, ())}
+            found |= names(item.sql or "") | {fold_name(item.table)}
+        found |= {fold_name(item.name) for item in self.catalog.attached.get(name, ())}
         dependencies = self._dependencies[name] = frozenset(found - {name})
         return dependencies
 

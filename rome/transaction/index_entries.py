@@ -5,6 +5,7 @@ from __future__ import annotations
 import apsw
 
 from rome.catalog.model import Index, Table
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row
 from rome.storage.keys import entry
@@ -37,7 +38,7 @@ class IndexEntries:
             self._scratch = apsw.Connection(":memory:")
         name = self._copy_of(table)
         written = [column for column in table.stored if not column.generated]
-        values = [row[table.position[column.name.lower()]] for column in written]
+        values = [row[table.position[fold_name(column.name)]] for column in written]
         listed = ", ".join(quoted(column.name) for column in written)
         self._scratch.execute(f"INSERT INTO {name} ({listed}) VALUES ({', '.join('?' * len(values))})", values)
         where = f" WHERE {index.where}" if index.where else ""

@@ -40,6 +40,7 @@ from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
 from rome.errors import Conflict, HistoryLost, InterfaceError, OperationalError
+from rome.folding import fold_name
 from rome.locks.manager import Guard
 from rome.sqlite.workspace import Workspace
 from rome.storage.store import Batch, Count, Fetched, Range, history_lost, next_digest, rows_space
@@ -393,7 +394,7 @@ class Transaction:
 
     def _find_savepoint(self, name: str) -> int:
         for at in range(len(self.savepoints) - 1, -1, -1):
-            if self.savepoints[at].name.lower() == name.lower():
+            if fold_name(self.savepoints[at].name) == fold_name(name):
                 return at
         raise OperationalError(f"no such savepoint: {name}")
 

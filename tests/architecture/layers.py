@@ -43,6 +43,7 @@ LAYERS = (
     ("rome.fast_tuples", "named tuples made without a call of Python"),
     ("rome.url", "database URLs"),
     ("rome.values", "storage classes, affinity, conversion"),
+    ("rome.folding", "names and texts in one case, as SQLite folds them"),
     ("rome.fallback", "the exceptions by which a fast path leaves a statement to a slower one"),
     ("rome.errors", "PEP 249's errors"),
 )

@@ -14,6 +14,42 @@ from tests.dbapi.reference import Reference
 NUMBER = itertools.count()
 
 SCRIPTS = {
+    "names beyond ASCII": """
+        CREATE TABLE "Ä" (id INTEGER PRIMARY KEY, v TEXT);
+        CREATE TABLE "ä" (id INTEGER PRIMARY KEY, w TEXT UNIQUE, up INT REFERENCES "Ä" ON DELETE CASCADE);
+        INSERT INTO "Ä" VALUES (1, 'upper');
+        INSERT INTO "ä" VALUES (1, 'lower', 1);
+        SELECT * FROM "Ä";
+        SELECT * FROM "ä" JOIN "Ä" ON "Ä".id = "ä".up;
+        UPDATE "Ä" SET v = 'U' WHERE id = 1;
+        SELECT "Ä".v, row_number() OVER () FROM "Ä";
+        ALTER TABLE "Ä" ADD COLUMN "Ö" INT DEFAULT 7;
+        ALTER TABLE "Ä" RENAME COLUMN "Ö" TO "ö";
+        SELECT "ö" FROM "Ä";
+        SELECT "Ö" AS q, * FROM "Ä" WHERE [Ö] = 7;
+        CREATE INDEX "Ix Ä" ON "Ä" (v);
+        CREATE INDEX "Ix ä" ON "Ä" (v, "ö");
+        DROP INDEX "iX Ä";
+        SELECT name FROM sqlite_master ORDER BY name;
+        CREATE TABLE T (id INTEGER PRIMARY KEY, "Ä" TEXT, "ä" TEXT UNIQUE, K INT, "\u212a" INT);
+        INSERT INTO t ("ä", "Ä", k, "\u212a") VALUES ('lower', 'upper', 1, 2);
+        SELECT * FROM t WHERE "Ä" = 'upper';
+        SELECT id FROM t WHERE "ä" = 'lower';
+        SELECT id FROM t WHERE "ä" = 'upper';
+        UPDATE t SET "Ä" = 'U2' WHERE id = 1;
+        UPDATE t SET "ä" = 'L2' WHERE "ä" = 'lower';
+        UPDATE t SET "\u212a" = 20 WHERE k = 1;
+        SELECT "Ä", "ä", t.k, "\u212a" FROM t;
+        INSERT INTO t ("ä") VALUES ('L2') ON CONFLICT ("ä") DO UPDATE SET "Ä" = excluded."ä";
+        SELECT "ä" AS "É", "Ä" AS "é" FROM t ORDER BY "é", "É";
+        WITH "Ü" AS (SELECT 1 AS a), "ü" AS (SELECT 2 AS a) SELECT "Ü".a, "ü".a FROM "Ü", "ü";
+        SELECT lower('ÄB'), upper('\u017fß'), 'Ä' = 'ä' COLLATE NOCASE, 'A' LIKE 'a', 'Ä' LIKE 'ä';
+        \u017felect * FROM t;
+        DELETE FROM "Ä";
+        SELECT count(*) FROM "ä";
+        DROP TABLE "ä";
+        SELECT v FROM "Ä";
+    """,
     "rows": """
         CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT UNIQUE, b INT, c REAL DEFAULT 1.5, CHECK (b < 100));
         INSERT INTO t (a, b) VALUES ('x', 1), ('y', 2);

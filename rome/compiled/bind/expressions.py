@@ -58,6 +58,7 @@ from rome.compiled.ir import (
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
+from rome.folding import upper_name
 from rome.values import COLLATIONS, Affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
@@ -163,7 +164,7 @@ class ExpressionBinder(FunctionBinder):
     def _collate(self, node: exp.Collate) -> BoundExpr:
         allow_only(node, "this", "expression")
         check_operands(node, self._without_mark(node.this))
-        name = node.expression.name.upper()
+        name = upper_name(node.expression.name)
         if name not in COLLATIONS:
             raise UnsupportedConstruct(f"collation {node.expression.name}")
         return Collated(self.bind(node.this), name)

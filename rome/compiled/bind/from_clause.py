@@ -45,6 +45,7 @@ from rome.compiled.ir import (
     ids_of,
 )
 from rome.fallback import UnsupportedConstruct
+from rome.folding import fold_name
 from rome.sql.analysis.resolve_names import ROWID_NAMES
 from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.tokens import names
@@ -90,7 +91,7 @@ class BindScope:
 
     def resolve(self, node: exp.Column) -> BoundExpr:
         """Return the expression that a name refers to. Raise UnsupportedConstruct if that is not certain."""
-        name, qualifier = node.name.lower(), node.table.lower()
+        name, qualifier = fold_name(node.name), fold_name(node.table)
         if node.args.get("db") or node.args.get("catalog"):
             raise UnsupportedConstruct(f"the name {node.sql(dialect='sqlite')}, not resolved")
         found = self._own_column(name, qualifier)
@@ -124,7 +125,7 @@ class BindScope:
         if len(candidates) == 1:
             item = candidates[0]
             if item.table is not None and item.table.rowid_alias is not None:
-                alias = item.table.rowid_alias.lower()
+                alias = fold_name(item.table.rowid_alias)
                 return next(_supported(item, alias, column) for own, column in item.columns if own == alias)
         raise UnsupportedConstruct(f"the hidden column {name}")
 
@@ -226,7 +227,7 @@ class FromBinder:
         alias = node.args.get("alias")
         if alias is not None:
             allow_only(alias, "this")
-        cte = None if node.db else self.context.ctes.get(node.name.lower())
+        cte = None if node.db else self.context.ctes.get(fold_name(node.name))
         if cte is not None:
             return self._query_item(node.alias_or_name, cte.query, cte.names)
         if not isinstance(node.this, exp.Identifier):
@@ -237,7 +238,7 @@ class FromBinder:
         if "strict" in names(table.sql):
             raise UnsupportedConstruct(f"{node.name}, possibly a STRICT table")
         number = next(self.context.item_ids)
-        item = FromItem(number, node.alias_or_name.lower(), _columns_of(number, table), table, table_ref)
+        item = FromItem(number, fold_name(node.alias_or_name), _columns_of(number, table), table, table_ref)
         self.scope.items.append(item)
         return item
 
@@ -257,7 +258,7 @@ class FromBinder:
         if len(named) != len(query.outputs):
             raise UnsupportedConstruct("WITH with another number of columns")
         bound = tuple([(own, _derived_column(number, at, query)) for at, own in enumerate(named)])
-        item = FromItem(number, name.lower(), bound, query=query)
+        item = FromItem(number, fold_name(name), bound, query=query)
         self.scope.items.append(item)
         return item
 
@@ -304,10 +305,10 @@ def _nullable(column: ColumnExpr | str) -> ColumnExpr | str:
 
 def _columns_of(item: int, table: Table) -> tuple[tuple[str, ColumnExpr | str], ...]:
     """Return the columns of a table with their names; in place of a column that is not supported, the reason."""
-    key = {name.lower() for name in table.key}
+    key = {fold_name(name) for name in table.key}
     found: list[tuple[str, ColumnExpr | str]] = []
     for column in table.columns:
-        name = column.name.lower()
+        name = fold_name(column.name)
         if name not in table.position:
             found.append((name, "virtual generated column"))
         elif column.collation not in COLLATIONS:

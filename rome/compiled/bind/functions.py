@@ -15,6 +15,7 @@ from rome.compiled.bind.checks import allow_only, check_collations, collates_ins
 from rome.compiled.bind.from_clause import BindContext, BindScope
 from rome.compiled.ir import NO_IDS, Aggregate, BoundExpr, Call, Constant
 from rome.fallback import UnsupportedConstruct
+from rome.folding import fold_name
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class FunctionBinder:
         return Call(function.runtime, arguments, never_null)
 
     def _unparsed_function(self, node: exp.Anonymous) -> BoundExpr:
-        name = str(node.this).lower()
+        name = fold_name(str(node.this))
         if name == "total" and len(node.expressions) == 1:
             return self._aggregate_of("total_of", node.expressions[0])
         function = UNPARSED_FUNCTIONS.get(name)

@@ -43,6 +43,7 @@ from rome.compiled.ir import (
     rewrite,
 )
 from rome.fallback import UnsupportedConstruct
+from rome.folding import fold_name, upper_name
 
 _WITH = ("with_", "with")
 _SELECT = (
@@ -77,10 +78,10 @@ def _bind_with(context: BindContext, clause: exp.With) -> BindContext:
     for node in clause.expressions:
         allow_only(node, "this", "alias", "materialized")
         allow_only(node.args["alias"], "this", "columns")
-        name = node.alias.lower()
+        name = fold_name(node.alias)
         if name in context.ctes:
             raise UnsupportedConstruct("two WITH queries of one name")
-        names = tuple([column.name.lower() for column in node.args["alias"].args.get("columns") or ()])
+        names = tuple([fold_name(column.name) for column in node.args["alias"].args.get("columns") or ()])
         cte = Cte(bind_query(context, node.this, None), names or None)
         context = replace(context, ctes={**context.ctes, name: cte})
     return context
@@ -103,7 +104,7 @@ class _SelectBinder:
         node = self.node
         clause = FromBinder(self.context, self.scope, self.expressions.conjuncts).bind(node)
         self.scope.unbound_aliases = frozenset(
-            [one.alias.lower() for one in node.expressions if isinstance(one, exp.Alias)]
+            [fold_name(one.alias) for one in node.expressions if isinstance(one, exp.Alias)]
         )
         where = clause.where
         if node.args.get("where"):
@@ -144,14 +145,14 @@ class _SelectBinder:
                 qualifier = ""
                 if isinstance(node, exp.Column):
                     allow_only(node.this)
-                    qualifier = node.table.lower()
+                    qualifier = fold_name(node.table)
                 found += [OutputColumn(name, column) for name, column in self.scope.star(qualifier)]
             elif isinstance(node, exp.Alias):
                 allow_only(node, "this", "alias")
-                found.append(OutputColumn(node.alias.lower(), self.expressions.bind(node.this)))
-                aliases.setdefault(node.alias.lower(), found[-1].expr)
+                found.append(OutputColumn(fold_name(node.alias), self.expressions.bind(node.this)))
+                aliases.setdefault(fold_name(node.alias), found[-1].expr)
             else:
-                name = node.name.lower() if isinstance(node, exp.Column) else None
+                name = fold_name(node.name) if isinstance(node, exp.Column) else None
                 found.append(OutputColumn(name, self.expressions.bind(node)))
         if not found:
             raise UnsupportedConstruct("a SELECT without columns")
@@ -187,8 +188,8 @@ class _SelectBinder:
             at = _position(inner)
             if at is not None:
                 expr = _output_at(outputs, at).expr
-            elif isinstance(inner, exp.Column) and not inner.table and inner.name.lower() in aliases:
-                expr = aliases[inner.name.lower()]
+            elif isinstance(inner, exp.Column) and not inner.table and fold_name(inner.name) in aliases:
+                expr = aliases[fold_name(inner.name)]
             else:
                 expr = self.expressions.bind(inner)
                 if isinstance(expr, (Constant, Parameter)):
@@ -238,7 +239,7 @@ def _compound_order(node: exp.Ordered, outputs: Sequence[OutputColumn]) -> tuple
     """Return the position of a column of the result, and the term of ORDER BY that it is."""
     at = _position(node.this)
     if at is None:
-        name = node.this.name.lower() if isinstance(node.this, exp.Column) and not node.this.table else None
+        name = fold_name(node.this.name) if isinstance(node.this, exp.Column) and not node.this.table else None
         named = [number for number, output in enumerate(outputs, 1) if name is not None and output.name == name]
         if len(named) != 1:
             raise UnsupportedConstruct("ORDER BY of a compound SELECT by an expression")
@@ -290,7 +291,7 @@ def _split_collation(node: exp.Expr) -> tuple[str | None, exp.Expr]:
     if not isinstance(node, exp.Collate):
         return None, node
     allow_only(node, "this", "expression")
-    return node.expression.name.upper(), node.this.unnest()
+    return upper_name(node.expression.name), node.this.unnest()
 
 
 def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str) -> BoundExpr | None:
@@ -352,4 +353,4 @@ def _is_determined(item: FromItem, keys: tuple[BoundExpr, ...]) -> bool:
     if table is None or not table.key:
         return False
     positions = {key.at for key in keys if isinstance(key, ColumnExpr) and key.item == item.id}
-    return positions.issuperset([table.position[name.lower()] for name in table.key])
+    return positions.issuperset([table.position[fold_name(name)] for name in table.key])

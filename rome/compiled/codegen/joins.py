@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from rome.compiled.codegen.expressions import ExpressionWriter, Operand, RowNames
 from rome.compiled.codegen.program import Program
 from rome.compiled.ir import BoundExpr, ColumnExpr, Compare, FromItem, Join, JoinGroup, Query, ids_of
+from rome.folding import fold_name
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def _is_unique(item: FromItem | JoinGroup, keys: Sequence[tuple[Compare, bool]])
         return False
     own = [comparison.left if is_left else comparison.right for comparison, is_left in keys]
     positions = {expr.at for expr in own if isinstance(expr, ColumnExpr)}
-    return positions.issuperset([item.table.position[name.lower()] for name in item.table.key])
+    return positions.issuperset([item.table.position[fold_name(name)] for name in item.table.key])
 
 
 def _key_code(operands: Sequence[Operand]) -> str:

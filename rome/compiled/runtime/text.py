@@ -10,9 +10,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from rome.compiled.runtime.values import ASCII_UPPER
 from rome.fallback import UnsupportedValue
-from rome.values import ASCII_LOWER
+from rome.folding import ascii_lower, ascii_upper
 
 _LONGEST_PATTERN = 5000
 
@@ -98,12 +97,12 @@ def _matching(expression: re.Pattern[str]) -> Callable[[Any], int | None]:
 
 def lower(value: Any) -> Any:
     """Return a text in lower case, as SQL lower: ASCII letters only."""
-    return None if value is None else _text(value).translate(ASCII_LOWER)
+    return None if value is None else ascii_lower(_text(value))
 
 
 def upper(value: Any) -> Any:
     """Return a text in upper case, as SQL upper: ASCII letters only."""
-    return None if value is None else _text(value).translate(ASCII_UPPER)
+    return None if value is None else ascii_upper(_text(value))
 
 
 def length(value: Any) -> Any:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rome.fallback import NotConvertible, UnsupportedValue
-from rome.values import ASCII_LOWER, GREATEST_INTEGER, LEAST_INTEGER, number_in
+from rome.folding import ascii_lower
+from rome.values import GREATEST_INTEGER, LEAST_INTEGER, number_in
 
 
 class _Never:
@@ -81,10 +82,7 @@ def nocase(value: Any) -> Any:
         return value
     if "\0" in value:
         raise UnsupportedValue("NOCASE of a text with a NUL")
-    return value.lower() if value.isascii() else value.translate(ASCII_LOWER)
-
-
-ASCII_UPPER = {code + 32: code for code in range(ord("A"), ord("Z") + 1)}
+    return ascii_lower(value)
 
 
 def rtrimmed(value: Any) -> Any:

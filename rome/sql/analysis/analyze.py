@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog
+from rome.folding import fold_name
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.dependencies import (
     find_whole_tables,
@@ -122,5 +123,5 @@ def _table_refs(nodes: Nodes, scopes: Scopes, catalog: Catalog) -> list[TableRef
     for node in nodes.tables:
         number = table_ref_number(node) if id(node) not in seen else None
         if number is not None:
-            found.append(TableRef(node.alias_or_name.lower(), catalog.table(node.name), node, number))
+            found.append(TableRef(fold_name(node.alias_or_name), catalog.table(node.name), node, number))
     return found

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from rome.catalog.model import Catalog, SchemaObject, Table
+from rome.folding import fold_name
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.scopes import table_ref_number
 from rome.sql.syntax.parse import Nodes
@@ -54,8 +55,8 @@ def definitions(statement: Statement, mentioned: Set[str], catalog: Catalog) -> 
         if isinstance(item, SchemaObject) and item.type != "index":
             pending += names(item.sql or "")
         if statement.kind in WRITES:
-            pending += [key.table.lower() for key in catalog.children.get(name, ())]
-            pending += [trigger.name.lower() for trigger in catalog.triggers.get(name, ())]
+            pending += [fold_name(key.table) for key in catalog.children.get(name, ())]
+            pending += [fold_name(trigger.name) for trigger in catalog.triggers.get(name, ())]
     return Definitions(found, has_boolean_columns(mentioned, catalog))
 
 
@@ -74,8 +75,8 @@ def find_whole_tables(context: AnalysisContext) -> None:
     A name without a number may still be a table's: that of a CTE, and the `t` of `a IN t`.
     """
     nodes = context.nodes
-    found = {node.name.lower() for node in nodes.tables if table_ref_number(node) is None}
-    found.update([node.args["field"].name.lower() for node in nodes.ins if node.args.get("field") is not None])
+    found = {fold_name(node.name) for node in nodes.tables if table_ref_number(node) is None}
+    found.update([fold_name(node.args["field"].name) for node in nodes.ins if node.args.get("field") is not None])
     found |= context.indirect_tables
     context.whole = {name for name in found if name in context.catalog.tables}
 
@@ -99,7 +100,7 @@ def mark_unstable_tables(context: AnalysisContext) -> None:
         read_first.update([id(node) for node in (Nodes(where).tables if where else ())])
     for table_ref in context.table_refs:
         assert table_ref.table is not None
-        name = table_ref.table.name.lower()
+        name = fold_name(table_ref.table.name)
         is_target = name == statement.table and statement.kind is not StatementKind.INSERT
         table_ref.stable = name not in changed and (not is_target or id(table_ref.node) in read_first)
 
@@ -119,9 +120,9 @@ def indirect_tables(statement: Statement, mentioned: Set[str], catalog: Catalog)
     done: set[str] = set()
     while pending:
         item = pending.pop()
-        if item.name.lower() in done:
+        if fold_name(item.name) in done:
             continue
-        done.add(item.name.lower())
+        done.add(fold_name(item.name))
         inner = _names_in_body(item)
         found |= inner & catalog.tables.keys()
         pending += [other for name in inner if (other := catalog.objects.get(name)) and other.type == "view"]
@@ -136,7 +137,7 @@ def cascade_tables(statement: Statement, catalog: Catalog) -> set[str]:
     pending = [statement.table or ""]
     while pending:
         for key in catalog.children.get(pending.pop(), ()):
-            child = key.table.lower()
+            child = fold_name(key.table)
             if child not in found and not {key.on_update, key.on_delete} <= {"NO ACTION", "RESTRICT"}:
                 found.add(child)
                 pending.append(child)
@@ -165,7 +166,7 @@ def _with_children(tables: Set[str], catalog: Catalog) -> set[str]:
         name = pending.pop()
         if name not in found:
             found.add(name)
-            pending += [key.table.lower() for key in catalog.children.get(name, ())]
+            pending += [fold_name(key.table) for key in catalog.children.get(name, ())]
     return found
 
 

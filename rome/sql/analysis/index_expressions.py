@@ -18,6 +18,7 @@ from functools import lru_cache
 from sqlglot import exp
 
 from rome.catalog.model import Column, Index, Table
+from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, comparisons_of, conjuncts
 from rome.sql.analysis.relation import Predicate, expand_sources
 from rome.sql.syntax.operands import KeySource
@@ -60,7 +61,7 @@ def index_columns(table: Table, index: Index) -> tuple[Column, ...]:
     found: list[Column] = []
     for at, name in enumerate(index.columns):
         if name is not None:
-            found.append(table.by_name[name.lower()])
+            found.append(table.by_name[fold_name(name)])
             continue
         text = _normalize_term(index.terms[at])
         if text is None:
@@ -97,7 +98,7 @@ def _normalize_term(term: str) -> str | None:
     node = parse(normal) if normal is not None else None
     if not isinstance(node, exp.Select) or len(node.expressions) != 1:
         return None
-    return normalize_expression(node.expressions[0].unnest(), lambda column: column.name.lower())
+    return normalize_expression(node.expressions[0].unnest(), lambda column: fold_name(column.name))
 
 
 @lru_cache(maxsize=1024)
@@ -112,4 +113,4 @@ def _parse_condition(where: str) -> tuple[tuple[str, Op, tuple[KeySource, ...]],
     found = [comparison for each in read for comparison in each.comparisons]
     if not all(each.is_complete for each in read) or not all(isinstance(each.column, exp.Column) for each in found):
         return None
-    return tuple((each.column.name.lower(), each.op, expand_sources(each.sources, normal.lists)) for each in found)
+    return tuple((fold_name(each.column.name), each.op, expand_sources(each.sources, normal.lists)) for each in found)

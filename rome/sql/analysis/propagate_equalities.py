@@ -13,6 +13,7 @@ only if the indexed side is not the one that is converted.
 from __future__ import annotations
 
 from rome.catalog.comparison import compares_unconverted, makes_lookup_keys
+from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.relation import Predicate
@@ -72,7 +73,7 @@ def _key_from(source: ResolvedColumn, target: ResolvedColumn) -> FromColumn | No
     """Return the values of the source's column as keys of the target's; None if they are none."""
     table = source.table_ref.table
     assert table is not None
-    position = table.position.get(source.column.name.lower())
+    position = table.position.get(fold_name(source.column.name))
     if position is None or not makes_lookup_keys(source.column, target.column):
         return None  # a hidden rowid or a virtual column is not stored in the row
     return FromColumn(source.table_ref.number, source.table_ref.name, source.column, position)

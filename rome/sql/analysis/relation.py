@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Column, Table
+from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, rejects_null
 from rome.sql.syntax.operands import KeySource, Param, Pattern, Source, WithoutAffinity
 
@@ -87,7 +88,7 @@ class Relation:
             [Predicate(each.column, each.op, expand_sources(each.sources, lists)) for each in self.predicates]
         )
         any_of = tuple([_expand_any_of(each, lists) for each in self.any_of])
-        return Relation(self.number, catalog.tables[self.table.name.lower()], predicates, any_of, topn, self.name)
+        return Relation(self.number, catalog.tables[fold_name(self.table.name)], predicates, any_of, topn, self.name)
 
 
 @dataclass(frozen=True)

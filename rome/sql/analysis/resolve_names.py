@@ -19,6 +19,7 @@ from typing import NamedTuple
 from sqlglot import exp
 
 from rome.catalog.model import Column, Table
+from rome.folding import fold_name
 from rome.sql.analysis.index_expressions import expression_column, index_columns, normalize_expression
 from rome.sql.analysis.scopes import Scope, Scopes, TableRef, is_pushdown_safe
 from rome.values import Affinity
@@ -36,7 +37,7 @@ def rowid_names(table: Table) -> frozenset[str]:
     if table.counted is None:
         return frozenset()
     hidden = {name for name in ROWID_NAMES if name not in table.by_name}
-    return frozenset(hidden | {table.counted.lower()})
+    return frozenset(hidden | {fold_name(table.counted)})
 
 
 def rowid_column(table: Table) -> Column:
@@ -65,8 +66,8 @@ class ResolvedColumn(NamedTuple):
     def is_not_null(self) -> bool:
         """Return True if no row of the table has NULL in the column."""
         table = self.table_ref.table
-        names = {name.lower() for name in (*table.key, table.counted or "")} if table is not None else set()
-        return self.column.not_null or self.column.name.lower() in names
+        names = {fold_name(name) for name in (*table.key, table.counted or "")} if table is not None else set()
+        return self.column.not_null or fold_name(self.column.name) in names
 
 
 ResolvedColumns = tuple[ResolvedColumn, ...]
@@ -115,7 +116,7 @@ class NameResolver:
         return first._replace(column=column) if column is not None else None
 
     def _resolve_name(self, scope: Scope, node: exp.Column) -> ResolvedColumns:
-        name, qualifier = node.name.lower(), node.table.lower()
+        name, qualifier = fold_name(node.name), fold_name(node.table)
         if node.args.get("db") or isinstance(node.this, exp.Star):
             return ()
         at: Scope | None = scope
@@ -137,7 +138,7 @@ class NameResolver:
         """Return True if a name that no candidate has is certainly none of this scope, so that an outer one has it."""
         if qualifier:
             return not candidates
-        if name in ROWID_NAMES or any(each.alias.lower() == name for each in scope.node.expressions):
+        if name in ROWID_NAMES or any(fold_name(each.alias) == name for each in scope.node.expressions):
             return False
         return all(self._lacks_column(one, name) for one in candidates)
 
@@ -215,11 +216,11 @@ class NameResolver:
             found = self._resolve_name(scope, inner)
         elif isinstance(inner, (exp.Max, exp.Min)) and isinstance(inner.this, exp.Column) and not inner.expressions:
             found = tuple([each._replace(nullable=True) for each in self._resolve_name(scope, inner.this)])
-        return [(node.alias_or_name.lower(), found)]
+        return [(fold_name(node.alias_or_name), found)]
 
     def _expand_star(self, scope: Scope, node: exp.Expr) -> SelectList | None:
         """Return the columns of `*` or `t.*`."""
-        qualifier = node.args["table"].name.lower() if node.args.get("table") else ""
+        qualifier = fold_name(node.args["table"].name) if node.args.get("table") else ""
         if scope.merges_names or any(node.args.get(part) for part in ("except_", "except", "replace", "rename")):
             return None
         pairs: SelectList = []
@@ -267,11 +268,11 @@ def _united(one: ResolvedColumns, other: ResolvedColumns) -> ResolvedColumns:
 
 def _column_name(found: ResolvedColumn | None) -> str | None:
     """Return the name of a resolved column, as the terms of indexes are written with it."""
-    return None if found is None else found.column.name.lower()
+    return None if found is None else fold_name(found.column.name)
 
 
 def _rowid_by_name(table: Table, name: str, alone: bool) -> Column | None:
     """Return the counted column for one of its hidden names, if no other item of FROM could have that name."""
     if not alone or name not in rowid_names(table):
         return None
-    return table.by_name.get(str(table.counted).lower()) or rowid_column(table)
+    return table.by_name.get(fold_name(str(table.counted))) or rowid_column(table)

@@ -32,6 +32,7 @@ from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
 from rome.fallback import ScopeNotUnderstood
+from rome.folding import fold_name
 from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.syntax.parse import Nodes, walk
 
@@ -46,11 +47,11 @@ def number_table_refs(nodes: Nodes, catalog: Catalog) -> tuple[Table, ...]:
     A name of a CTE is no table reference; nor is one that the catalog does not know as a table (a view). Numbering a
     tree again gives the same numbers.
     """
-    ctes = {cte.alias.lower() for cte in nodes.ctes}
+    ctes = {fold_name(cte.alias) for cte in nodes.ctes}
     found: list[Table] = []
     for node in nodes.tables:
         table = catalog.table(node.name) if isinstance(node.this, exp.Identifier) else None
-        if table is not None and node.name.lower() not in ctes and node.db.lower() in ("", "main"):
+        if table is not None and fold_name(node.name) not in ctes and fold_name(node.db) in ("", "main"):
             node.meta[_MARK] = len(found)
             found.append(table)
     return tuple(found)
@@ -181,15 +182,15 @@ class Scope:
             for name, part in node.args.items():
                 if part and name not in _TABLE_PARTS:
                     raise ScopeNotUnderstood
-        return [TableRef(node.alias_or_name.lower(), self._table_of(node), node, node.meta.get(_MARK, -1))]
+        return [TableRef(fold_name(node.alias_or_name), self._table_of(node), node, node.meta.get(_MARK, -1))]
 
     def _table_of(self, node: exp.Expr) -> Table | None:
         alias = node.args.get("alias")
         if not isinstance(node, exp.Table) or not isinstance(node.this, exp.Identifier):
             return None
-        if node.db.lower() not in ("", "main") or (alias is not None and alias.args.get("columns")):
+        if fold_name(node.db) not in ("", "main") or (alias is not None and alias.args.get("columns")):
             return None
-        return None if node.name.lower() in self.ctes else self.catalog.table(node.name)
+        return None if fold_name(node.name) in self.ctes else self.catalog.table(node.name)
 
     def _add_condition(self, node: exp.Expr, narrowed: list[TableRef], outer: Sequence[TableRef] = ()) -> None:
         nullable = frozenset([id(one) for one in (*outer, *narrowed) if one.nullable])
@@ -201,7 +202,7 @@ class Scopes:
 
     def __init__(self, nodes: Nodes, catalog: Catalog) -> None:
         self._ctes = nodes.ctes
-        names = {cte.alias.lower() for cte in self._ctes}
+        names = {fold_name(cte.alias) for cte in self._ctes}
         self._by_node: dict[int, Scope] = {}
         for node in nodes.blocks:
             try:
@@ -220,7 +221,7 @@ class Scopes:
         """Return the CTE that an item of FROM refers to; None if that is not certain."""
         if not isinstance(node, exp.Table) or node.args.get("db"):
             return None
-        named = [cte for cte in self._ctes if cte.alias.lower() == node.name.lower()]
+        named = [cte for cte in self._ctes if fold_name(cte.alias) == fold_name(node.name)]
         if len(named) != 1 or named[0].args["alias"].args.get("columns"):
             return None
         (cte,) = named

@@ -28,6 +28,7 @@ from itertools import zip_longest
 from sqlglot import exp
 
 from rome.catalog.model import Column
+from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, constant, null_test
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.relation import Conditions, Predicate, Relation, TopN, TopNSource
@@ -262,8 +263,8 @@ def _is_one_by_one(names: NameResolver, scope: Scope, table_ref: TableRef) -> bo
     if table is None:
         return False
     found = [names.resolve_one(scope, each) for each in group.expressions if each.args.get("table")]
-    grouped = {each.column.name.lower() for each in found if each and each.from_item is each.table_ref is table_ref}
-    key = {name.lower() for name in table.key or (str(table.counted),)}
+    grouped = {fold_name(each.column.name) for each in found if each and each.from_item is each.table_ref is table_ref}
+    key = {fold_name(name) for name in table.key or (str(table.counted),)}
     return grouped >= key and not (node.args.get("windows") or node.find(exp.Window))
 
 
@@ -339,7 +340,7 @@ def _resolve_alias(scope: Scope, node: exp.Expr) -> exp.Expr:
     """Return the expression that a term of ORDER BY means, if it is an alias of the select list."""
     if isinstance(node, exp.Column) and not node.table:
         for each in scope.node.expressions:
-            if isinstance(each, exp.Alias) and each.alias.lower() == node.name.lower():
+            if isinstance(each, exp.Alias) and fold_name(each.alias) == fold_name(node.name):
                 return each.unalias().unnest()
     return node
 

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rome.catalog.model import Column, Index, Table
+from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.index_expressions import implies, index_columns, partial_index_predicates
 from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
@@ -115,7 +116,7 @@ def exact_paths(table: Table, conditions: Sequence[Predicate | AnyOf]) -> Iterat
 
 def _key_orders(table: Table, predicates: Sequence[Predicate]) -> list[_KeyOrder]:
     """Return the row key and the indexes that have all rows which fulfil the predicates."""
-    key = tuple([table.by_name[name.lower()] for name in table.key]) or (rowid_column(table),)
+    key = tuple([table.by_name[fold_name(name)] for name in table.key]) or (rowid_column(table),)
     key_collations = tuple([column.collation for column in key])
     found = [_KeyOrder(None, _with_own_collation(key, key_collations))]
     for index in table.indexes:
@@ -298,7 +299,7 @@ def _fixed_columns(path: Path) -> set[Column]:
 
 def _has_unique_key(table: Table, columns: set[Column]) -> bool:
     """Return True if no two rows have the same values in these columns."""
-    names = {column.name.lower() for column in columns}
+    names = {fold_name(column.name) for column in columns}
     keys = [table.key or (str(table.counted),)]
     for index in table.indexes:
         of_index = index_columns(table, index)

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from rome.catalog.model import Table
+from rome.folding import fold_name
 from rome.sql.analysis.relation import Predicate, Relation
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
 from rome.sql.planner.candidate_paths import CandidatePaths
@@ -68,7 +69,7 @@ class _FetchOrder:
     ) -> None:
         self._statistics = statistics
         self._scanned = set(scanned)
-        self._names = [relation.table.name.lower() for relation in relations]
+        self._names = [fold_name(relation.table.name) for relation in relations]
         self._fetches = {step.table_ref: _Fetch(step, 0) for step in fixed}
         self._rows = {step.table_ref: step.rows for step in fixed}
         pending = [relation for relation in relations if relation.number not in self._fetches]
@@ -79,7 +80,7 @@ class _FetchOrder:
             self._fetches[relation.number] = fetch
             self._rows[relation.number] = fetch.step.rows
             if isinstance(fetch.step.path, FullScan):
-                self._scanned.add(relation.table.name.lower())
+                self._scanned.add(fold_name(relation.table.name))
             pending.remove(relation)
 
     def rounds(self) -> Rounds:
@@ -90,7 +91,7 @@ class _FetchOrder:
     def _cheapest(self, relation: Relation) -> _Fetch:
         """Return the cheapest fetch of a table reference, given those that are ordered already."""
         table = relation.table
-        is_scanned = table.name.lower() in self._scanned
+        is_scanned = fold_name(table.name) in self._scanned
         scan = self._fetch(relation, FullScan(table.name), 0.0 if is_scanned else self._statistics.row_count(table))
         if is_scanned:
             return scan
@@ -106,7 +107,7 @@ class _FetchOrder:
         table, topn = relation.table, relation.topn
         if topn is None:
             return
-        is_only = self._names.count(table.name.lower()) == 1
+        is_only = self._names.count(fold_name(table.name)) == 1
         limit = Limit(topn.limit, topn.descending)
         for path in self._paths[relation.number].limited(topn, must_be_total=not is_only):
             if not (isinstance(path, KeyPath) and path.is_get):

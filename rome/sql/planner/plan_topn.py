@@ -26,6 +26,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rome.folding import fold_name
 from rome.sql.planner.access_path import Limit, Path
 from rome.sql.planner.candidate_paths import ordered_paths
 from rome.sql.planner.order_fetches import ROUND_ROWS, estimate_limit, estimate_rows, rounds_of
@@ -50,7 +51,7 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
         return plan
     relation, order = source.relation, source.relation.topn
     in_full = [step for step in plan.steps if step.table_ref in source.table_refs]
-    if order is None or any(step.limit for step in in_full) or relation.table.name.lower() in given.scanned:
+    if order is None or any(step.limit for step in in_full) or fold_name(relation.table.name) in given.scanned:
         return plan
     found: list[tuple[float, Path]] = [
         (estimate_rows(relation.table, path, given.statistics, {}), path) for path in ordered_paths(relation, order)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rome.catalog.model import Table
+from rome.folding import fold_name
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.step import Step
 from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Scan, rows_space
@@ -123,7 +124,7 @@ class Statistics:
         self.changes += not path.is_unique and _differ_much(before, now)
 
     def _guess(self, table: Table, path: KeyPath) -> float:
-        columns = {term.column.name.lower() for term in path.equal}
+        columns = {fold_name(term.column.name) for term in path.equal}
         if not columns:
             is_narrower = path.range_term is not None or (path.index is not None and path.index.partial)
             return self.row_count(table) * (_NARROWER if is_narrower else 1.0)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rome.catalog.model import Table
+from rome.folding import fold_name
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path
 from rome.sql.syntax.operands import Param, Parameters
 from rome.storage.keys import encode
@@ -54,7 +55,7 @@ class Step:
     def table_name(self) -> str:
         """Return the table's name, with the alias where the statement gives it one: `nodes AS child`."""
         name = self.table.name
-        return f"{name} AS {self.alias}" if self.alias and self.alias != name.lower() else name
+        return f"{name} AS {self.alias}" if self.alias and self.alias != fold_name(name) else name
 
     def describe(self, batch: int | None = None) -> str:
         """Return the step's text for EXPLAIN. `batch`: the size of a Top-N step's first batch."""

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Column, Table
+from rome.folding import fold_name
 from rome.sql.analysis.resolve_names import rowid_names
 from rome.sql.syntax.dml import InsertStatement, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
@@ -102,15 +103,15 @@ def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
     insert = read_insert(sql)
     if insert is None or insert.row_source is RowSource.SELECT:
         return None
-    omitted = {column.name.lower(): _default(column) for column in table.columns}
+    omitted = {fold_name(column.name): _default(column) for column in table.columns}
     if table.counted is not None:
-        omitted[table.counted.lower()] = Const(None)
+        omitted[fold_name(table.counted)] = Const(None)
     if insert.row_source is RowSource.DEFAULT:
         return ValueRows((omitted,), insert)
-    columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
+    columns = insert.columns or tuple(fold_name(name) for name in _insertable_columns(table))
     if table.counted is not None:
         hidden = rowid_names(table)
-        columns = tuple(table.counted.lower() if name in hidden else name for name in columns)
+        columns = tuple(fold_name(table.counted) if name in hidden else name for name in columns)
     if any(len(row) != len(columns) for row in insert.values):
         return None
     params = number_parameters(insert.tokens)
@@ -160,7 +161,7 @@ def _apply(sql: str, splices: list[Splice]) -> str:
 
 def _splices(insert: InsertStatement, table: Table, function: str) -> list[Splice]:
     assert table.counted is not None
-    columns = insert.columns or tuple(name.lower() for name in _insertable_columns(table))
+    columns = insert.columns or tuple(fold_name(name) for name in _insertable_columns(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
     if insert.row_source is RowSource.DEFAULT:
         begin, end = (insert.tokens[at] for at in (insert.source[0], insert.source[1] - 1))

@@ -16,6 +16,7 @@ from functools import lru_cache
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
+from rome.folding import fold_name
 from rome.sql.syntax.operands import Source, literal, number_parameters
 from rome.sql.syntax.parse import normalize, parse
 from rome.sql.syntax.tokens import Token, TokenKind, quoted, tokenize
@@ -106,7 +107,7 @@ def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
     for source in sources:
         named = isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier)
         if named and not source.db and not source.args.get("joins"):
-            yield source.name.lower(), source.alias_or_name
+            yield fold_name(source.name), source.alias_or_name
         else:
             yield "", ""
 

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import Token, after_group, tokenize
 
 _CONSTRAINTS = ("PRIMARY", "UNIQUE", "CHECK", "FOREIGN")
@@ -92,7 +93,7 @@ class TableText:
     def column(self, name: str) -> ColumnText:
         """Return the column of that name, in any case of letters. Raise KeyError if there is none."""
         for column in self.columns:
-            if column.name.lower() == name.lower():
+            if fold_name(column.name) == fold_name(name):
                 return column
         raise KeyError(name)
 
@@ -136,7 +137,7 @@ def read_table_text(sql: str) -> TableText:
 
 
 def _without_name(name: str, clauses: Sequence[ColumnClause]) -> Iterator[ColumnClause]:
-    return (clause for clause in clauses if (clause.name or "").lower() != name.lower())
+    return (clause for clause in clauses if fold_name(clause.name or "") != fold_name(name))
 
 
 def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
@@ -226,11 +227,11 @@ def index_terms(sql: str) -> tuple[tuple[str, ...], str | None]:
             terms.append(_term_text(sql, tokens[start:at]))
             start = at + 1
     rest = tokens[end:]
-    where = sql[rest[1].start : rest[-1].end] if rest and rest[0].text.upper() == "WHERE" else None
+    where = sql[rest[1].start : rest[-1].end] if rest and rest[0].word() == "WHERE" else None
     return tuple(terms), where
 
 
 def _term_text(sql: str, tokens: tuple[Token, ...]) -> str:
-    if tokens[-1].text.upper() in ("ASC", "DESC"):
+    if tokens[-1].word() in ("ASC", "DESC"):
         tokens = tokens[:-1]
     return sql[tokens[0].start : tokens[-1].end]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import TokenReader
 
 
@@ -63,7 +64,7 @@ def read_schema_change(reader: TokenReader) -> SchemaChange | None:
     schema, name = reader.qualified_name()
     if not kind or name is None:
         return None
-    table: str | None = name.lower() if kind == "table" else None
+    table: str | None = fold_name(name) if kind == "table" else None
     if action == "create" and kind in ("index", "trigger"):
         table = _table_after_on(reader)
     return SchemaChange(
@@ -84,7 +85,7 @@ def _table_after_on(reader: TokenReader) -> str | None:
     reader.skip_to("ON")
     reader.take("ON")
     name = reader.qualified_name()[1]
-    return name.lower() if name is not None else None
+    return fold_name(name) if name is not None else None
 
 
 def _read_alteration(reader: TokenReader) -> Alteration:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from rome.folding import fold_name
 from rome.sql.syntax.operands import Param, Source, literal, number_parameters
 from rome.sql.syntax.tokens import Token, TokenKind, TokenReader
 
@@ -101,12 +102,14 @@ def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> InsertStat
             return None
     source = (start, reader.at)
     returning = _read_returning(reader)
-    return InsertStatement(reader.tokens, table.lower(), head, columns, row_source, source, values, returning, has_with)
+    return InsertStatement(
+        reader.tokens, fold_name(table), head, columns, row_source, source, values, returning, has_with
+    )
 
 
 def _read_columns(reader: TokenReader) -> tuple[str, ...]:
     end = _group_end(reader)
-    found = [token.name.lower() for token in reader.tokens[reader.at + 1 : end] if token.is_name]
+    found = [fold_name(token.name) for token in reader.tokens[reader.at + 1 : end] if token.is_name]
     reader.at = end + 1
     return tuple(found)
 
@@ -173,7 +176,7 @@ def _read_returning(reader: TokenReader) -> tuple[str, ...] | None:
     if not reader.take("RETURNING"):
         return ()
     while (name := reader.name()) is not None:
-        found.append(name.lower())
+        found.append(fold_name(name))
         if not reader.take(","):
             if reader.done or reader.sees(";"):
                 return tuple(found)
@@ -201,8 +204,8 @@ def read_simple_update(sql: str) -> SimpleUpdate | None:
     if table is None or not reader.take("SET"):
         return None
     parameters = number_parameters(reader.tokens)
-    values = _read_assignments(reader, parameters, ",", table.lower())
-    where = _read_assignments(reader, parameters, "AND", table.lower()) if values and reader.take("WHERE") else None
+    values = _read_assignments(reader, parameters, ",", fold_name(table))
+    where = _read_assignments(reader, parameters, "AND", fold_name(table)) if values and reader.take("WHERE") else None
     reader.take(";")
     return SimpleUpdate(values, where) if values and where and reader.done else None
 
@@ -214,7 +217,7 @@ def _read_assignments(
     terms: dict[str, Source] = {}
     while True:
         schema, name = reader.qualified_name()
-        if name is None or schema not in (None, table) or name.lower() in terms or not reader.take("="):
+        if name is None or schema not in (None, table) or fold_name(name) in terms or not reader.take("="):
             return None
         source: Source | None = parameters.get(reader.at)
         if source is None:
@@ -222,7 +225,7 @@ def _read_assignments(
             source = literal(reader.tokens[reader.at : reader.at + 1]) if is_value else None
             if source is None:
                 return None
-        terms[name.lower()] = source
+        terms[fold_name(name)] = source
         reader.at += 1
         if not reader.take(separator):
             return terms

@@ -28,6 +28,7 @@ from sqlglot import Token as ParserToken
 from sqlglot import TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 
+from rome.folding import upper_name
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
 from rome.sql.syntax.tokens import Token, TokenKind, quoted, tokenize
 
@@ -76,7 +77,7 @@ class _Normalizer:
             token = self.tokens[self.at]
             self.at += 1
             if token.kind is TokenKind.WORD:
-                upper = token.text.upper()
+                upper = upper_name(token.text)
                 words += self._keyword(token, upper) if upper in _REWRITTEN else (token.text,)
             elif token.kind is TokenKind.OP:
                 words += ("+", "~") if token.text == "+" else (token.text,)
@@ -167,7 +168,7 @@ def parser_tokens(words: Sequence[str]) -> list[ParserToken]:
     last = ""
     for word in words:
         end = start + len(word)
-        upper = word.upper()
+        upper = word.upper() if word.isascii() else word
         if last in _PAIR_STARTS and (last, upper) in _PAIRS:
             text = f"{last} {upper}"
             found[-1] = ParserToken(_KEYWORDS[text], text, 1, end, found[-1].start, end - 1)
@@ -195,7 +196,7 @@ def _parts(word: str) -> tuple[tuple[TokenType, str, int], ...]:
         return (_SINGLE[":"], ":", 1), (TokenType.VAR, word[1:], length - 1)
     if first in "xX" and word[1:2] == "'":
         return ((TokenType.HEX_STRING, word[2:-1], length),)
-    upper = word.upper()
+    upper = word.upper() if word.isascii() else word
     if upper in _KEYWORDS:
         return ((_KEYWORDS[upper], word, length),)
     if first in _SINGLE:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from rome.folding import fold_name
 from rome.sql.syntax.ddl import SchemaChange, read_schema_change
 from rome.sql.syntax.tokens import TokenReader, names
 
@@ -230,7 +231,7 @@ def _write(reader: TokenReader) -> Statement | None:
         kind,
         verb,
         schema=schema,
-        table=table.lower(),
+        table=fold_name(table),
         on_conflict=action,
         has_upsert=kind is StatementKind.INSERT and _contains(reader, "ON", "CONFLICT"),
         has_returning=_contains(reader, "RETURNING"),
@@ -271,7 +272,7 @@ def _pragma(reader: TokenReader) -> Statement | None:
         reader.take("+")
         argument = sign + reader.token.name
     return Statement(
-        StatementKind.PRAGMA, "pragma", schema=schema, name=name.lower(), argument=argument, tail=_has_tail(reader)
+        StatementKind.PRAGMA, "pragma", schema=schema, name=fold_name(name), argument=argument, tail=_has_tail(reader)
     )
 
 

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from rome.fast_tuples import tuple_maker
+from rome.folding import ascii_lower, fold_name, upper_name
 
 
 class TokenKind(enum.Enum):
@@ -67,7 +68,7 @@ class Token(NamedTuple):
 
     def word(self) -> str:
         """Return the keyword in upper case; the empty string if this is no WORD."""
-        return self.text.upper() if self.kind is _WORD else ""
+        return upper_name(self.text) if self.kind is _WORD else ""
 
     def is_op(self, text: str) -> bool:
         """Return True if this is the operator `text`."""
@@ -122,9 +123,8 @@ def tokenize(sql: str) -> tuple[Token, ...]:
 @lru_cache(maxsize=1024)
 def names(sql: str) -> frozenset[str]:
     """Return every word of a text that may be a name, without quotes, in lower case: a superset of what it mentions."""
-    return frozenset(
-        [(token.text if token.kind is _WORD else token.name).lower() for token in tokenize(sql) if token.kind in _NAMES]
-    )
+    found = [token.text if token.kind is _WORD else token.name for token in tokenize(sql) if token.kind in _NAMES]
+    return frozenset([each.lower() for each in found] if sql.isascii() else map(ascii_lower, found))
 
 
 def after_group(tokens: Sequence[Token], at: int) -> int:
@@ -209,7 +209,7 @@ class TokenReader:
             return False
         for word in words:
             kind, text, _, _ = tokens[at]
-            if (text.upper() if kind is _WORD else text if kind is _OP else None) != word:
+            if (upper_name(text) if kind is _WORD else text if kind is _OP else None) != word:
                 return False
             at += 1
         return True
@@ -240,7 +240,7 @@ class TokenReader:
         """Step over `[schema.]name`; return the schema in lower case, and the name."""
         first = self.name()
         if first is not None and self.take("."):
-            return first.lower(), self.name()
+            return fold_name(first), self.name()
         return None, first
 
     def skip_to(self, *words: str) -> None:

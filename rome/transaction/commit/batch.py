@@ -26,6 +26,7 @@ from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import row_counter
 from rome.errors import Conflict, LockLost, OperationalError
 from rome.fast_tuples import tuple_maker
+from rome.folding import fold_name
 from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode
@@ -193,7 +194,7 @@ class BatchBuilder:
         """Write the table of a new trigger, so that another transaction that drops it sees it change."""
         table = self._catalog.table(trigger.table)
         if table is not None and table.id in self._old_tables:
-            self._write_catalog(table.name.lower(), table)
+            self._write_catalog(fold_name(table.name), table)
 
     def _write_parents(self, table: Table, before: Table | None) -> None:
         """Write the parents of new foreign keys, so that transactions that write to a parent see it change."""
@@ -202,7 +203,7 @@ class BatchBuilder:
         for key in table.foreign_keys:
             parent = self._catalog.table(key.parent)
             if parent is not None and parent.id in self._old_tables:
-                self._write_catalog(parent.name.lower(), parent)
+                self._write_catalog(fold_name(parent.name), parent)
 
     def _change_indexes(self, before: Table, table: Table) -> None:
         ids = {index.id for index in table.indexes}

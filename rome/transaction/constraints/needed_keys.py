@@ -22,6 +22,7 @@ from rome.catalog.comparison import finds_children
 from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.fallback import NotConvertible
+from rome.folding import fold_name
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode
 from rome.transaction.index_entries import IndexEntries
@@ -92,7 +93,7 @@ class NeededKeys:
     def _children(self, write: RowWrite) -> Iterator[TableRequest]:
         table, old, new = write.table, write.old, write.new
         assert old is not None
-        for key in self._catalog.children.get(table.name.lower(), ()):
+        for key in self._catalog.children.get(fold_name(table.name), ()):
             values = _values(table, old, key.parent_columns)
             if None in values or (new is not None and _values(table, new, key.parent_columns) == values):
                 continue
@@ -118,14 +119,14 @@ class NeededKeys:
 
 def _values(table: Table, row: Row, columns: Sequence[str]) -> tuple[SqlValue, ...]:
     return tuple(
-        row[table.position[column.lower()]] if column.lower() in table.position else None for column in columns
+        row[table.position[fold_name(column)]] if fold_name(column) in table.position else None for column in columns
     )
 
 
 def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) -> tuple[SqlValue, ...] | None:
     """Return the values that columns will store; None if only SQLite can tell."""
     try:
-        return tuple(convert(known[name.lower()], table.by_name[name.lower()].affinity) for name in columns)
+        return tuple(convert(known[fold_name(name)], table.by_name[fold_name(name)].affinity) for name in columns)
     except (KeyError, NotConvertible):
         return None
 
@@ -135,19 +136,19 @@ def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue])
     parent = catalog.table(key.parent)
     if parent is None or not key.is_resolved:
         return
-    if not all(column.lower() in parent.by_name for column in key.parent_columns):
+    if not all(fold_name(column) in parent.by_name for column in key.parent_columns):
         return
     try:
         parent_values = {
-            column.lower(): collate(
-                convert(value, parent.by_name[column.lower()].affinity), parent.by_name[column.lower()].collation
+            fold_name(column): collate(
+                convert(value, parent.by_name[fold_name(column)].affinity), parent.by_name[fold_name(column)].collation
             )
             for column, value in zip(key.parent_columns, values, strict=True)
         }
     except NotConvertible:
         yield whole(parent)
         return
-    if parent_values.keys() == {column.lower() for column in parent.key}:
+    if parent_values.keys() == {fold_name(column) for column in parent.key}:
         yield TableRequest(
             parent, parent.row_codec.get(encode(parent_values[column] for column in parent.row_codec.columns))
         )
@@ -168,15 +169,15 @@ def _children_lookup(parent: Table, child: Table, key: ForeignKey, values: Seque
     SQLite compares them by the affinities and collations of the parent's columns. A key of the child finds all of them
     if its collations are the same, or if the parent's are BINARY: it then finds more.
     """
-    columns = [child.by_name[column.lower()] for column in key.columns]
-    parent_columns = [parent.by_name[column.lower()] for column in key.parent_columns]
+    columns = [child.by_name[fold_name(column)] for column in key.columns]
+    parent_columns = [parent.by_name[fold_name(column)] for column in key.parent_columns]
     if not all(map(finds_children, parent_columns, columns)):
         return whole(child)
     try:
         child_values = tuple(convert(value, column.affinity) for column, value in zip(columns, values, strict=True))
     except NotConvertible:
         return whole(child)
-    names = tuple([column.name.lower() for column in columns])
+    names = tuple([fold_name(column.name) for column in columns])
     for codec in (child.row_codec, *child.index_codecs.values()):
         if codec.columns[: len(names)] == names:
             own = codec.collations or ("BINARY",) * len(names)

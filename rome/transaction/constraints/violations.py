@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.catalog.rows import migrate_row
 from rome.errors import Error, IntegrityError
+from rome.folding import fold_name
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row, Workspace
@@ -41,7 +42,7 @@ def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[R
     for write in writes:
         for key, values, restricts in _keys_of(catalog, write):
             if _is_violated(workspace, key, values, restricts):
-                name = _name_of(catalog.tables[key.table.lower()], key)
+                name = _name_of(catalog.tables[fold_name(key.table)], key)
                 return IntegrityError(FOREIGN_KEY, key.table, key.columns, name, key.parent)
     return IntegrityError(FOREIGN_KEY)
 
@@ -59,7 +60,7 @@ def _keys_of(catalog: Catalog, write: RowWrite) -> Iterator[tuple[ForeignKey, Se
         values = _values(table, new, key.columns)
         if values and values != _values(table, old, key.columns):
             yield key, values, False
-    for key in filter(_is_resolved, catalog.children.get(table.name.lower(), ())):
+    for key in filter(_is_resolved, catalog.children.get(fold_name(table.name), ())):
         values = _values(table, old, key.parent_columns)
         if values and values != _values(table, new, key.parent_columns):
             action = key.on_delete if new is None else key.on_update
@@ -72,7 +73,7 @@ def _is_resolved(key: ForeignKey) -> bool:
 
 def _values(table: Table, row: Row | None, columns: Sequence[str]) -> list[SqlValue]:
     """Return the values of a row for a key; an empty list if one of them is NULL, or there is no row."""
-    places = [table.position.get(column.lower()) for column in columns]
+    places = [table.position.get(fold_name(column)) for column in columns]
     values = [None if row is None or place is None else row[place] for place in places]
     return [] if None in values else values
 

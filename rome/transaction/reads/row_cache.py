@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from rome.catalog.model import Table
 from rome.catalog.rows import migrate_row, read_rows
 from rome.fast_tuples import tuple_maker
+from rome.folding import fold_name
 from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Scan, rows_space
@@ -305,7 +306,7 @@ class RowCache:
                 rows.append(values if table.key else (decode(key)[0], *values))
         if rows:
             # The compiled evaluator reads tables that the workspace may not have made yet.
-            self._workspace.schema.ensure((table.name.lower(),))
+            self._workspace.schema.ensure((fold_name(table.name),))
             self._workspace.load(table, rows)
 
     def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:
@@ -343,7 +344,7 @@ def _in_key_order(each: TableRequest, keys: Sequence[bytes], rows: Sequence[Row 
     if len(found) < 2 or (isinstance(request, Range) and not request.reverse):
         return found
     if table.rowid_alias is not None:
-        return sorted(found, key=itemgetter(table.position[table.rowid_alias.lower()]))
+        return sorted(found, key=itemgetter(table.position[fold_name(table.rowid_alias)]))
     if isinstance(request, Lookup):
         keys = row_keys_of(keys)
     return [row for _, row in sorted(zip(keys, found, strict=True), key=itemgetter(0))]

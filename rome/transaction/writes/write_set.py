@@ -22,6 +22,7 @@ from typing import NamedTuple
 from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import migrate_row
 from rome.fast_tuples import tuple_maker
+from rome.folding import fold_name
 from rome.sqlite.workspace import Row, RowChange
 
 
@@ -155,7 +156,7 @@ def row_writes(catalog: Catalog, changes: Iterable[RowChange]) -> list[RowWrite]
     """Return the changes that the workspace recorded as writes of rows."""
     found = []
     for change in changes:
-        table = catalog.tables.get(change.table.lower())
+        table = catalog.tables.get(fold_name(change.table))
         if table is None:  # a table of SQLite's own, such as sqlite_sequence
             continue
         row_key = table.row_codec.row_key
