@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from benchmarks.schema import Server, Tag, database
 from rome.compiled.compile import NotCompiled
-from rome.plan.plan_cache import DefinitionCache
+from rome.plan.plan import DefinitionCache
 
 SERVERS = 1000
 TURNS = 7

@@ -13,7 +13,7 @@ from typing import cast
 
 from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns
 from rome.folding import fold_name
-from rome.values import Affinity, SqlValue
+from rome.values import NUMERIC_AFFINITIES, Affinity, SqlValue
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,10 @@ class Table:
         """By a column's name in lower case: the position of its value in a stored row."""
         return {fold_name(column.name): at for at, column in enumerate(self.stored)}
 
+    def columns_of(self, index: Index) -> tuple[Column, ...]:
+        """Return the columns of an index; none if SQLite computes its entries."""
+        return () if index.computed else tuple([self.by_name[fold_name(name)] for name in index.columns if name])
+
     @cached_property
     def row_codec(self) -> RowKeyCodec:
         """The codec of the row keys."""
@@ -131,7 +135,7 @@ class Table:
         return {index.id: self._index_codec(index) for index in self.indexes}
 
     def _index_codec(self, index: Index) -> IndexKeyCodec:
-        columns = [] if index.computed else [column for column in index.columns if column is not None]
+        columns = [column.name for column in self.columns_of(index)]
         return IndexKeyCodec(index.id, self.id, columns, index.collations, self._taking(columns))
 
     def _taking(self, columns: Sequence[str]) -> TakeColumns:
@@ -217,3 +221,50 @@ class Catalog:
     def table(self, name: str) -> Table | None:
         """Return the table of a name, in any case; None if there is none."""
         return self.tables.get(fold_name(name))
+
+
+# ── comparisons of two columns ────────────────────────────────────────────────────────────────────────────────────────
+
+# SQLite compares columns of different affinities by converting one side: a text with a number as a number, anything
+# with a TEXT column as text. A foreign key compares by the affinity and the collation of the parent's column. An index
+# of the other column can be searched only where it is not the indexed side that is converted.
+#
+#     parent INTEGER, child INTEGER     1 finds 1, and 1.0 as stored by REAL
+#     parent INTEGER, child TEXT        the children '1', '01' and ' 1' all refer to 1: no key finds them
+#
+# Source: https://www.sqlite.org/datatype3.html, section 4.2; https://www.sqlite.org/foreignkeys.html, section 3.
+
+
+def compares_unconverted(one: Column, other: Column) -> bool:
+    """Return True if SQLite compares the columns without a conversion: a predicate on one then holds for the other."""
+    return _are_binary(one, other) and _are_alike(one.affinity, other.affinity)
+
+
+def makes_lookup_keys(source: Column, target: Column) -> bool:
+    """Return True if a value of `source`, converted for `target`, is the key of all values that equal it."""
+    return _are_binary(source, target) and _converts_to_keys(source.affinity, target.affinity)
+
+
+def finds_children(parent: Column, child: Column) -> bool:
+    """Return True if the value of a parent, converted for the child, finds all that refer to it in an index.
+
+    The collations of the index are another matter.
+    """
+    return _converts_to_keys(parent.affinity, child.affinity)
+
+
+def _are_binary(one: Column, other: Column) -> bool:
+    return one.collation == other.collation == "BINARY"
+
+
+def _are_alike(one: Affinity, other: Affinity) -> bool:
+    return one is other or (one in NUMERIC_AFFINITIES and other in NUMERIC_AFFINITIES)
+
+
+def _converts_to_keys(source: Affinity, target: Affinity) -> bool:
+    """Return True unless equal values of `target` may have several keys: the texts of one number, for example."""
+    if target in NUMERIC_AFFINITIES:
+        return True
+    if target is Affinity.TEXT:
+        return source in (Affinity.TEXT, Affinity.BLOB)
+    return source is target

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.database.counters import Counters
-from rome.plan.plan_cache import PlanCache
+from rome.plan.plan import PlanCache
 from rome.sql.planner.statistics import Statistics
 from rome.storage.store import CATALOG, Fetched, Scan, Store, history_lost
 from rome.url import URL

@@ -1,17 +1,40 @@
-"""Plans: how a statement is run under one catalog. Immutable, without values, shared between connections."""
+"""Plans, and their two caches. A plan is how a statement is run under one catalog.
+
+It is immutable, holds no values, and is shared between connections.
+
+    cache             key                               value                    size    invalidated by
+    PlanCache         catalog digest, statement text    the plan of a database   2000    statistics that changed much
+    DefinitionCache   text, definitions in the catalog  what was made of them    2000    nothing: it holds for all
+
+A statement that runs again finds its plan in its database's `PlanCache`, without a lock and without leaving this
+module. What takes long (parsing, analysis, compilation) does not depend on a database: it is kept for the whole process
+in a `DefinitionCache`, for all databases and catalogs in which the tables, views and triggers that the statement uses
+have the same definitions.
+"""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from rome.catalog.model import Table
 from rome.compiled.compile import Compiled, NotCompiled
-from rome.sql.planner.read_plan import ReadPlan
-from rome.sql.planner.step import Step
+from rome.sql.analysis.dependencies import Definitions
+from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.statement import Statement
+
+CAPACITY = 2000
+"""The number of texts in a cache."""
+
+_DEFINITIONS_PER_TEXT = 4
+"""A migration leads through many definitions, of which few come again."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -58,3 +81,87 @@ class Plan:
         found = {table.id: table for table in self.reads.full_scans}
         found.update((step.table.id, step.table) for step in self.reads.steps)
         return tuple(found.values())
+
+
+# ── the caches ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Entry:
+    """A cached plan. `is_used`: it was asked for since the eviction passed it."""
+
+    __slots__ = ("basis", "is_used", "plan")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.basis = plan.reads.basis
+        self.is_used = False
+
+
+class PlanCache:
+    """Caches the plans of a database for all its connections.
+
+    `hits` and `misses` count how often a plan was found; a count may get lost between threads, since plans are found
+    without a lock. Eviction is *second chance*: the oldest plan goes that was not used since it was passed last.
+    """
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+        self._entries: dict[tuple[bytes, str], _Entry] = {}
+        self._lock = threading.Lock()
+
+    def get(self, catalog: bytes, sql: str) -> Plan | None:
+        """Return the plan of a text under the catalog of that digest; None if there is none, or it is outdated."""
+        entry = self._entries.get((catalog, sql))
+        if entry is None or (entry.basis.seen != entry.basis.source.changes and entry.basis.is_outdated()):
+            self.misses += 1
+            return None
+        entry.is_used = True
+        self.hits += 1
+        return entry.plan
+
+    def put(self, catalog: bytes, sql: str, plan: Plan) -> None:
+        """Keep a plan."""
+        with self._lock:
+            self._entries[catalog, sql] = _Entry(plan)
+            while len(self._entries) > CAPACITY:
+                oldest = next(iter(self._entries))
+                entry = self._entries.pop(oldest)
+                if entry.is_used:
+                    entry.is_used = False
+                    self._entries[oldest] = entry
+
+    def clear(self) -> None:
+        """Forget all plans."""
+        with self._lock:
+            self._entries.clear()
+
+
+class DefinitionCache(Generic[T]):
+    """Caches what was made of texts under definitions, for all databases of this process (least recently used)."""
+
+    def __init__(self) -> None:
+        self._values: OrderedDict[str, list[tuple[Definitions, T]]] = OrderedDict()
+        self._renew_lock()
+        os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
+
+    def _renew_lock(self) -> None:
+        self._lock = threading.Lock()
+
+    def get(self, text: str, definitions: Definitions) -> T | None:
+        """Return what was made of a text under the same definitions; None if there is nothing."""
+        with self._lock:
+            found = self._values.get(text)
+            if found is None:
+                return None
+            self._values.move_to_end(text)
+            found = list(found)
+        return next((value for each, value in found if each == definitions), None)
+
+    def put(self, text: str, definitions: Definitions, value: T) -> None:
+        """Keep what was made of a text under definitions, in place of what was kept for the same ones."""
+        with self._lock:
+            others = [each for each in self._values.pop(text, ()) if each[0] != definitions]
+            self._values[text] = [(definitions, value), *others[: _DEFINITIONS_PER_TEXT - 1]]
+            while len(self._values) > CAPACITY:
+                self._values.popitem(last=False)

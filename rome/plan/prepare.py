@@ -27,8 +27,7 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
 from rome.folding import fold_name
-from rome.plan.plan import Plan
-from rome.plan.plan_cache import DefinitionCache
+from rome.plan.plan import DefinitionCache, Plan
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
 from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists

@@ -38,7 +38,7 @@ The grammar of these lines:
     terms       conditions that the path satisfies; ?1 is a parameter, p.id the values of fetched rows
     estimate    a number, or `unknown` for a table that this process has not read yet
 
-`rome.sql.planner` makes these plans: a path's text is in `access_path`, a step's in `step`.
+`rome.sql.planner` makes these plans: a path's text is in `access_path`, a step's in `read_plan`.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ from rome.session.run import plan_of, run, with_current_catalog
 from rome.session.topn import initial_batch_size
 from rome.sql.planner.access_path import FullScan, UnionPath
 from rome.sql.planner.bind import number_of
-from rome.sql.planner.read_plan import ReadPlan
+from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.planner.step import Step
 from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
 from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction

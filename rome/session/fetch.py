@@ -18,7 +18,7 @@ from functools import partial
 from rome.plan.plan import Plan
 from rome.sql.planner.access_path import Limit
 from rome.sql.planner.bind import bind_step
-from rome.sql.planner.step import Step
+from rome.sql.planner.read_plan import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.store import Request
@@ -79,7 +79,7 @@ class PlanFetch:
                 asked = [each.request for each in bound[step.table_ref]]
                 if asked and new.issuperset(asked):
                     rows = len(self._transaction.row_cache.rows(bound[step.table_ref]))
-                    self._transaction.database.statistics.note(step, asked, rows)
+                    self._transaction.database.statistics.note(step.table, step.path, asked, rows)
 
     def rows_of_step(self, step: Step) -> list[Row]:
         """Return the rows that a step has brought with the first set of parameters."""

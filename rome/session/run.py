@@ -34,7 +34,7 @@ from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.session.point_dml import run_point_dml
 from rome.session.topn import fetch_topn
 from rome.sql.planner.bind import bind_count
-from rome.sql.planner.step import Step
+from rome.sql.planner.read_plan import Step
 from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.statement import Statement
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
@@ -135,7 +135,7 @@ def _point_lookup(transaction: Transaction, step: Step, parameters: Parameters) 
     fetched = transaction.fetch(requests)
     rows = transaction.row_cache.rows(requests)
     if fetched and not step.is_get:
-        transaction.database.statistics.note_key(step, len(rows))
+        transaction.database.statistics.note_key(step.table, step.path, len(rows))
     return rows
 
 
@@ -145,7 +145,7 @@ def _count(transaction: Transaction, step: Step, parameters: Parameters) -> int 
     if request is None:
         return None
     number = transaction.count(step.table, request) if request.ranges else 0
-    transaction.database.statistics.note(step, [request], number)
+    transaction.database.statistics.note(step.table, step.path, [request], number)
     return number
 
 

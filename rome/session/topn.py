@@ -60,7 +60,7 @@ def fetch_topn(transaction: Transaction, plan: Plan, parameters: Parameters) -> 
             return None
         passed = len(found.rows) if isinstance(found, Result) else found
         if brought < batch:
-            statistics.note(topn.step, bind_step(topn.step, parameters, None), brought)
+            statistics.note(topn.step.table, topn.step.path, bind_step(topn.step, parameters, None), brought)
         is_enough = passed >= needed or brought != batch  # (more rows than asked for: these are all that there are)
         batch = None if is_enough else next_batch(topn, needed, passed, brought)
         if batch is None and brought:

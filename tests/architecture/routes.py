@@ -47,8 +47,6 @@ LIMITS = {
     name: Route(before.calls, before.functions, before.files * 2 // 3, before.jumps * 2 // 3)
     for name, before in BEFORE.items()
 }
-# (The cold SELECT keeps more files: each step of the analysis, the planner and the compiler is a module of its own.)
-LIMITS["joined SELECT, cold"] = LIMITS["joined SELECT, cold"]._replace(files=53)
 
 
 class Base(DeclarativeBase):

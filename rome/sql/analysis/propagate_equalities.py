@@ -12,7 +12,7 @@ only if the indexed side is not the one that is converted.
 
 from __future__ import annotations
 
-from rome.catalog.comparison import compares_unconverted, makes_lookup_keys
+from rome.catalog.model import compares_unconverted, makes_lookup_keys
 from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op
 from rome.sql.analysis.context import AnalysisContext

@@ -18,9 +18,8 @@ import operator
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from rome.catalog.comparison import compares_unconverted
 from rome.catalog.key_codec import KeyCodec
-from rome.catalog.model import Column, Table
+from rome.catalog.model import Column, Table, compares_unconverted
 from rome.errors import DataError
 from rome.fallback import NotConvertible, PathTooWide, ValueNotKnown
 from rome.sql.planner.access_path import (
@@ -35,8 +34,8 @@ from rome.sql.planner.access_path import (
     UnionPath,
 )
 from rome.sql.planner.like_prefix import merge_ranges, prefix_ranges
+from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
 from rome.storage.keys import AFTER_NULL, encode, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Scan, rows_space

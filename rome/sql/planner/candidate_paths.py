@@ -120,10 +120,13 @@ def _key_orders(table: Table, predicates: Sequence[Predicate]) -> list[_KeyOrder
     key_collations = tuple([column.collation for column in key])
     found = [_KeyOrder(None, _with_own_collation(key, key_collations))]
     for index in table.indexes:
-        condition = partial_index_predicates(table, index)
-        if condition is None or not implies(predicates, condition):
-            continue
-        columns, collations = index_columns(table, index), index.collations
+        condition: tuple[Predicate, ...] = ()
+        columns, collations = table.columns_of(index), index.collations
+        if index.computed:
+            required = partial_index_predicates(table, index)
+            if required is None or not implies(predicates, required):
+                continue
+            condition, columns = required, index_columns(table, index)
         if len(columns) == len(collations):
             columns, collations = columns + key, collations + key_collations
         found.append(_KeyOrder(index, _with_own_collation(columns, collations[: len(columns)]), condition))

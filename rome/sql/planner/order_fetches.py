@@ -22,9 +22,8 @@ from rome.folding import fold_name
 from rome.sql.analysis.relation import Predicate, Relation
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
 from rome.sql.planner.candidate_paths import CandidatePaths
-from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.planner.step import Step
 from rome.sql.syntax.operands import Const, FromColumn
 
 ROUND_ROWS = 64.0

@@ -30,9 +30,8 @@ from rome.folding import fold_name
 from rome.sql.planner.access_path import Limit, Path
 from rome.sql.planner.candidate_paths import ordered_paths
 from rome.sql.planner.order_fetches import ROUND_ROWS, estimate_limit, estimate_rows, rounds_of
-from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, TopNPlan
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, Step, TopNPlan
 from rome.sql.planner.statistics import Statistics
-from rome.sql.planner.step import Step
 
 MIN_GROWTH = 4
 MAX_GROWTH = 8

@@ -1,13 +1,13 @@
 """The planner: from the analysis of a statement to its read plan.
 
-A plan is made in named steps, each a function in the module of its name. Each takes a plan and what was found out about
-the statement, and returns the plan, completed:
+A plan is made in named steps. Each takes a plan and what was found out about the statement, and returns the plan,
+completed:
 
     order_fetches       choose an access path for each table reference, and order them in rounds
     count_from_index    let the store count the rows that COUNT(*) asks for
     plan_topn           fetch the rows of ORDER BY … LIMIT in batches, until enough come out
 
-A new step is one module and one line in `STEPS`.
+A new step is one function and one line in `STEPS`. `count_from_index` is below, the others are modules of their names.
 
 **A superset, evaluated exactly.** A step of the plan may fetch more rows than the statement needs, never fewer: the
 statement runs over what was fetched, so a missing row is a wrong answer. Everything here narrows only what it
@@ -31,11 +31,33 @@ from dataclasses import replace
 from rome.catalog.model import Catalog, Table
 from rome.sql.analysis.analyze import Analysis
 from rome.sql.analysis.relation import Lists
-from rome.sql.planner.count_from_index import count_from_index
+from rome.sql.planner.candidate_paths import exact_paths
 from rome.sql.planner.order_fetches import order_fetches
 from rome.sql.planner.plan_topn import plan_topn
-from rome.sql.planner.read_plan import PlannerInput, ReadPlan
+from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Step
 from rome.sql.planner.statistics import Basis, Statistics
+
+
+def count_from_index(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
+    """Planner step: let the store count rows, so that none are fetched; return the plan with a `count_step`.
+
+        SELECT count(*) FROM p WHERE host = ?
+
+        before     the statement counts the rows of p with host = ?1, and nothing else
+        after      count from index p_host of p (host = ?1)
+
+    Index entries are counted in place of rows. So there must be a path to exactly the rows that fulfil the conditions,
+    and to no others. If the transaction has changed the table, or rows are to be locked, the rounds of the plan are
+    used.
+    """
+    counted = given.counted
+    if counted is None or counted.topn is None:
+        return plan
+    path = max(exact_paths(counted.table, counted.topn.conditions), key=lambda path: path.rank, default=None)
+    if path is None:
+        return plan
+    return replace(plan, count_step=Step(counted.number, counted.table, path, 0.0, alias=counted.name))
+
 
 STEPS: tuple[Callable[[ReadPlan, PlannerInput], ReadPlan], ...] = (order_fetches, count_from_index, plan_topn)
 

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from rome.catalog.model import Table
 from rome.folding import fold_name
-from rome.sql.planner.access_path import KeyPath
-from rome.sql.planner.step import Step
+from rome.sql.planner.access_path import KeyPath, Path
 from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Scan, rows_space
 
 UNKNOWN_ROWS = 100_000.0
@@ -65,23 +64,23 @@ class Statistics:
         known = self._per_key.get(_key(table, path))
         return self._guess(table, path) if known is None else known
 
-    def note(self, step: Step, requests: Sequence[Request], rows: int) -> None:
-        """Record how many rows all requests of a step together were answered with, or counted."""
+    def note(self, table: Table, path: Path, requests: Sequence[Request], rows: int) -> None:
+        """Record how many rows all requests of a path together were answered with, or counted."""
         keys = 0
         for request in requests:
-            if isinstance(request, Scan) or request == Count(rows_space(step.table.id), ((b"", LAST),)):
-                self.note_row_count(step.table, rows)
+            if isinstance(request, Scan) or request == Count(rows_space(table.id), ((b"", LAST),)):
+                self.note_row_count(table, rows)
                 return
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
             keys += len(request.ranges) if isinstance(request, (Lookup, Count)) else 1
-        if keys and isinstance(step.path, KeyPath):
-            self._note_per_key(step.table, step.path, rows / keys)
+        if keys and isinstance(path, KeyPath):
+            self._note_per_key(table, path, rows / keys)
 
-    def note_key(self, step: Step, rows: int) -> None:
-        """Record how many rows one key of a step's path led to."""
-        if isinstance(step.path, KeyPath) and not step.path.is_unique:
-            self._note_per_key(step.table, step.path, rows)
+    def note_key(self, table: Table, path: Path, rows: int) -> None:
+        """Record how many rows one key of a path led to."""
+        if isinstance(path, KeyPath) and not path.is_unique:
+            self._note_per_key(table, path, rows)
 
     def note_row_count(self, table: Table, rows: int) -> None:
         """Record the size of a table."""

@@ -38,7 +38,11 @@ LogEntry = tuple[bytes, Sequence[bytes]]
 
 
 class Layout:
-    """The names of the Redis keys of one database."""
+    """The names of the Redis keys of one database.
+
+    `values`: the name of the hash of a space's values, or of the sorted set of its entries, without the space at its
+    end. `order`: the same of the sorted set of the keys of a space of values.
+    """
 
     def __init__(self, database: str) -> None:
         """Quote braces as in a URL, because a brace would end the hash tag; and percent signs, to keep names unique."""
@@ -46,18 +50,12 @@ class Layout:
         self.meta = self._prefix + b"meta"
         self.counters = self._prefix + b"counters"
         self.log = self._prefix + b"log"
-
-    def values(self, space: bytes) -> bytes:
-        """Return the name of the hash of a space's values, or of the sorted set of its entries."""
-        return self._prefix + b"s:" + space
+        self.values = self._prefix + b"s:"
+        self.order = self._prefix + b"o:"
 
     def wake(self, lock: bytes) -> bytes:
         """Return the name of the stream of a lock's releases."""
         return self._prefix + b"wake:" + lock
-
-    def order(self, space: bytes) -> bytes:
-        """Return the name of the sorted set of the keys of a space of values."""
-        return self._prefix + b"o:" + space
 
 
 STATE = Struct(">4Q8s8s8s")

@@ -73,7 +73,7 @@ class Rounds:
     def _head(self, space: bytes) -> bytes:
         if holds_entries(space):
             return b""
-        name = self._layout.values(space)
+        name = self._layout.values + space
         head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n" % (len(name), name)
         return head
 
@@ -85,33 +85,33 @@ class Rounds:
         if isinstance(request, Range):
             return self._range(request)
         if isinstance(request, Scan):
-            return ("HGETALL", self._layout.values(request.space)), _read_whole
+            return ("HGETALL", self._layout.values + request.space), _read_whole
         return self._count(request)
 
     def _get(self, request: Get) -> tuple[Command, Read | None]:
         space, keys = request
         if not keys:
             return self._nothing, _read_nothing
-        name = self._layout.values(space)
+        name = self._layout.values + space
         if holds_entries(space):
             return ("ZMSCORE", name, *keys), _read_scores
         return ("HMGET", name, *keys), None
 
     def _range(self, request: Range) -> tuple[Command, Read | None]:
         space, begin, end, limit, reverse = request
-        name = self._layout.values(space)
+        name = self._layout.values + space
         if holds_entries(space):
             bounds = [b"[" + begin, b"(" + end]
             order = ("REV",) if reverse else ()
             command = ("ZRANGE", name, *(bounds[::-1] if reverse else bounds), "BYLEX", *order)
             return command + _limit(limit), _read_entries
-        return self._rows("keys", self._layout.order(space), name, ((begin, end),), limit, reverse)
+        return self._rows("keys", self._layout.order + space, name, ((begin, end),), limit, reverse)
 
     def _lookup(self, request: Lookup) -> tuple[Command, Read | None]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
             return self._nothing, _read_no_columns
-        names = self._layout.values(index), self._layout.values(rows)
+        names = self._layout.values + index, self._layout.values + rows
         return self._rows("entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
 
     def _rows(
@@ -125,7 +125,7 @@ class Rounds:
 
     def _count(self, request: Count) -> tuple[Command, Read | None]:
         space, ranges = request
-        name = self._layout.values(space) if holds_entries(space) else self._layout.order(space)
+        name = self._layout.values + space if holds_entries(space) else self._layout.order + space
         if len(ranges) == 1:
             ((begin, end),) = ranges
             return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), None

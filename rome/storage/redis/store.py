@@ -219,7 +219,7 @@ class RedisStore:
         commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
         for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
             commands.append(("HSET", layout.meta, b"s:" + space, state[:8]))
-            for name, dump in ((layout.values(space), values), (layout.order(space), order)):
+            for name, dump in ((layout.values + space, values), (layout.order + space, order)):
                 if dump is not None:
                     commands.append(("RESTORE", name, 0, dump, "REPLACE"))
         if state:

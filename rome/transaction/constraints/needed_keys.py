@@ -18,9 +18,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
 
-from rome.catalog.comparison import finds_children
 from rome.catalog.key_codec import KeyCodec
-from rome.catalog.model import Catalog, ForeignKey, Table
+from rome.catalog.model import Catalog, ForeignKey, Table, finds_children
 from rome.fallback import NotConvertible
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row

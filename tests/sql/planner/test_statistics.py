@@ -32,7 +32,7 @@ def test_an_unselective_index_gives_way_to_keys_of_other_rows() -> None:
     assert "on c using c_pid" in str(plan)
     for step in plan.steps:
         if step.table.name == "c":
-            statistics.note(step, bind_step(step, ["a"], lambda _: ()), 4000)
+            statistics.note(step.table, step.path, bind_step(step, ["a"], lambda _: ()), 4000)
     assert plan.basis.is_outdated()
     assert "on c using c_name" in str(plan_reads(sql, CATALOG, statistics))
 
@@ -54,7 +54,7 @@ def test_a_full_scan_records_the_size_of_the_table() -> None:
     table = CATALOG.tables["p"]
     (step,) = plan_reads("SELECT * FROM p", CATALOG).steps
     assert not statistics.has_row_count(table)
-    statistics.note(step, [Scan(rows_space(table.id))], 7)
+    statistics.note(step.table, step.path, [Scan(rows_space(table.id))], 7)
     assert statistics.row_count(table) == 7
     statistics.forget()
     assert not statistics.has_row_count(table)
@@ -70,7 +70,7 @@ def test_counts_are_recorded() -> None:
         request = bind_count(step, parameters) if step else None
         assert step is not None
         assert request is not None
-        statistics.note(step, [request], number)
+        statistics.note(step.table, step.path, [request], number)
     (of_key,) = plan_reads("SELECT * FROM c WHERE pid = ?", CATALOG).steps
     assert isinstance(of_key.path, KeyPath)
     assert statistics.row_count(CATALOG.tables["c"]) == 9
@@ -122,5 +122,5 @@ def test_topn_plans_only_where_they_cost_less() -> None:
     statistics.note_row_count(CATALOG.tables["p"], 100_000)
     assert plan_reads(of_host, CATALOG, statistics).topn is None
     (step,) = plan_reads(of_host, CATALOG, statistics).steps
-    statistics.note(step, bind_step(step, ["h"], None), 40_000)
+    statistics.note(step.table, step.path, bind_step(step, ["h"], None), 40_000)
     assert plan_reads(of_host, CATALOG, statistics).topn is not None
