@@ -43,6 +43,8 @@ class KeyCodec:
         self.collations = None if set(collations) <= {"BINARY"} else tuple(collations)
         """None if all of them are BINARY."""
         self.take = take
+        self.encode: Callable[[Row], bytes] = encode if self.collations is None else self._encode_collated
+        """Returns the key of some values, or its prefix if they are fewer than the columns."""
 
     def has_prefix(self, columns: Sequence[str], collations: Sequence[str]) -> bool:
         """Return True if keys begin with the values of these columns (lower-case names) under these collations."""
@@ -50,19 +52,16 @@ class KeyCodec:
         width = len(columns)
         return self.columns[:width] == tuple(columns) and own[:width] == tuple(collations)
 
-    def encode(self, values: Row) -> bytes:
-        """Return the key of some values, or its prefix if they are fewer than the columns."""
-        return encode(values if self.collations is None else map(collate, values, self.collations))
-
     def encode_unique(self, values: Row) -> bytes | None:
         """Return the key of some values; None if one of them is NULL, for then no other row has the same key."""
-        if None in values:
-            return None
-        return encode(values if self.collations is None else map(collate, values, self.collations))
+        return None if None in values else self.encode(values)
 
     def collated(self, values: tuple[SqlValue, ...]) -> tuple[SqlValue, ...]:
         """Return values that are equal exactly where their keys are."""
         return values if self.collations is None else tuple(map(collate, values, self.collations))
+
+    def _encode_collated(self, values: Row) -> bytes:
+        return encode(map(collate, values, self.collations or ()))
 
     def get(self, key: bytes) -> Request:
         """Return the request for the rows that have a key, all columns of it."""
@@ -85,10 +84,7 @@ class RowKeyCodec(KeyCodec):
 
     def row_key(self, row: Row, rowid: int) -> bytes:
         """Return the key of a row. `rowid` counts only where the table has no primary key."""
-        if not self.columns:
-            return encode((rowid,))
-        values = self.take(row)
-        return encode(values if self.collations is None else map(collate, values, self.collations))
+        return self.encode(self.take(row)) if self.columns else encode((rowid,))
 
     def get(self, key: bytes) -> Request:
         """Return the request for the row with this key."""
@@ -114,8 +110,7 @@ class IndexKeyCodec(KeyCodec):
 
     def entry(self, row: Row, row_key: bytes) -> bytes:
         """Return the entry of a row. Only for an index that is not computed."""
-        values = self.take(row)
-        return entry(encode(values if self.collations is None else map(collate, values, self.collations)), row_key)
+        return entry(self.encode(self.take(row)), row_key)
 
     def get(self, key: bytes) -> Request:
         """Return the request for the rows that have a key of the index, all columns of it."""
