@@ -72,6 +72,8 @@ class UnsupportedConstruct(Fallback):
 class UnsupportedValue(Fallback):
     """A compiled SELECT met a value that only SQLite knows how to treat: the text of a float, an overflowing sum.
 
+    Or so many combinations of rows that SQLite, which has indexes, is faster.
+
     Raised by `rome.compiled.runtime`; caught by `rome.session.run` and `rome.session.topn`. This execution runs in the
     workspace, from the same fetched rows; the next one tries the compiled function again.
     """

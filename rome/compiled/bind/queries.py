@@ -52,6 +52,9 @@ _SELECT = (
 )
 _COMPOUNDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
 
+_MOST_MEMBERS = 20
+"""The number of members of a compound SELECT that are compiled at most."""
+
 
 def bind_query(context: BindContext, node: exp.Expr, outer: BindScope | None) -> Query:
     """Return the bound query of a syntax tree. Raise UnsupportedConstruct.
@@ -208,6 +211,8 @@ def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None
     allow_only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
     if isinstance(node.this, (exp.Subquery, exp.Paren)) or isinstance(node.expression, (exp.Subquery, exp.Paren)):
         raise UnsupportedConstruct("a query in parentheses")
+    if _has_many_members(node):
+        raise UnsupportedConstruct("a compound SELECT of many members")
     left = bind_query(context, node.this, outer)
     right = bind_query(context, node.expression, outer)
     for member in (left, right):
@@ -233,6 +238,15 @@ def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None
         order=tuple([_compound_order(one, left.outputs) for one in _order_nodes(node)]),
         refs=left.refs | right.refs,
     )
+
+
+def _has_many_members(node: exp.Expr) -> bool:
+    """Return True if a compound SELECT has so many members that compiling it costs more than SQLite ever does."""
+    for _ in range(_MOST_MEMBERS):
+        if type(node) not in _COMPOUNDS:
+            return False
+        node = node.this
+    return True
 
 
 def _compound_order(node: exp.Ordered, outputs: Sequence[OutputColumn]) -> tuple[int, OrderTerm]:

@@ -25,6 +25,16 @@ rows of that item before they are hashed. An equality between an item and anythi
 item's hash table. What is known before may also be the row of an outer query: a correlated subquery is a lookup and no
 loop.
 
+Joins are made in the order in which they are written, except that an item without a key waits for the items that have
+one, so that no product of two tables is built where a third one links them:
+
+    FROM a, b, l WHERE l.a = a.id AND l.b = b.id
+
+    for r0 in x0 for r2 in x3(r0[0], ()) for r1 in (x5(r2[1]),) if r1
+
+An item that has no key at all is read whole for every combination of rows before it. If these loops would take longer
+than SQLite with its indexes, `check_loops` refuses the rows before the first loop.
+
 The ON of a LEFT JOIN decides which rows match; where none does, a row of NULLs takes their place. WHERE comes after.
 """
 
@@ -37,6 +47,7 @@ from itertools import groupby
 from rome.compiled.codegen.expressions import FOLDS, ExpressionWriter, Operand, RowNames, tuple_code
 from rome.compiled.codegen.program import Program
 from rome.compiled.ir import (
+    NO_IDS,
     Aggregate,
     BoundExpr,
     Collated,
@@ -331,6 +342,15 @@ class _Conjuncts:
     others: list[BoundExpr]
 
 
+@dataclass
+class _JoinStep:
+    """One join in the order in which they are made. `after`: the conjuncts of WHERE that come after a LEFT JOIN."""
+
+    join: Join
+    conjuncts: _Conjuncts
+    after: Sequence[BoundExpr] = ()
+
+
 class JoinWriter:
     """Writes FROM and WHERE. `query_rows` writes a derived table."""
 
@@ -340,52 +360,65 @@ class JoinWriter:
         self.program = program
         self.expressions = expressions
         self.query_rows = query_rows
+        self._scans: dict[int, str] = {}
+        """By the id of an item: the code of its rows."""
 
     def clauses(self, joins: Sequence[Join], where: Sequence[BoundExpr], rows: RowNames) -> list[JoinClause]:
         """Return the clauses that yield every combination of rows that the joins and `where` let through."""
         own = ids_of(joins)
-        pending = [expr for expr in where if expr.refs & own]
         first = [self._if(expr, rows) for expr in where if not expr.refs & own]
         if not joins:
             return [JoinClause("for _ in ONE_EMPTY_ROW"), *first]
+        steps = _join_steps(joins, [expr for expr in where if expr.refs & own])
+        has_loops = self._check_loops(steps, NO_IDS.union(*[expr.refs for expr in where]) - own)
         found: list[JoinClause] = []
-        bound: frozenset[int] = frozenset()
-        for join in joins:
-            bound |= join.item.ids
-            ready = [expr for expr in pending if expr.refs & own <= bound]
-            pending = [expr for expr in pending if not expr.refs & own <= bound]
-            if join.is_left:
-                found.append(self._left_join(join, rows))
-                found += [self._if(expr, rows) for expr in ready]
+        for step in steps:
+            if step.join.is_left:
+                found.append(self._left_join(step, rows))
             else:
-                found += self._inner_join(join.item, _classify(ready, join.item.ids), rows, is_first=not found)
+                found += self._inner_join(step, rows, is_streamed=not found and not has_loops)
+            found += [self._if(expr, rows) for expr in step.after]
             found += first
             first = []
         return found
 
+    def _check_loops(self, steps: Sequence[_JoinStep], outer: frozenset[int]) -> bool:
+        """Check the number of combinations before the first loop, if several items are read without a key.
+
+        `outer`: the items of outer queries, for each of whose rows these loops run. Return True if there is a check.
+        """
+        scans = [self._scans[number] for number in sorted(outer) if number in self._scans]
+        loops = [step for step in steps if not step.conjuncts.keys]
+        if not loops or len(scans) + len(loops) == 1:
+            return False
+        scans += [self._filtered(step.join.item, step.conjuncts.filters) for step in loops]
+        self.program.hoist(f"check_loops({', '.join(scans)})")
+        return True
+
     def _if(self, expr: BoundExpr, rows: RowNames) -> JoinClause:
         return JoinClause(f"if {self.expressions.is_true(expr, rows)}")
 
-    def _inner_join(
-        self, item: FromItem | JoinGroup, conjuncts: _Conjuncts, rows: RowNames, *, is_first: bool
-    ) -> list[JoinClause]:
-        after = [self._if(expr, rows) for expr in conjuncts.others]
+    def _inner_join(self, step: _JoinStep, rows: RowNames, *, is_streamed: bool) -> list[JoinClause]:
+        """Return the clauses of an inner join. `is_streamed`: do not make a list of the item's filtered rows."""
+        item, conjuncts = step.join.item, step.conjuncts
         name = target(item)
         if conjuncts.keys:
             key, table, is_unique = self._hash_table(item, conjuncts, rows)
             get = self.program.hoist(f"{table}.get")
             code = f"for {name} in ({get}({key}),) if {name}" if is_unique else f"for {name} in {get}({key}, ())"
-            return [JoinClause(code, f"({key} in {table})"), *after]
-        if is_first:
-            filters = [self._if(expr, rows) for expr in conjuncts.filters]
-            return [JoinClause(f"for {name} in {self._scan(item)}"), *filters, *after]
-        return [JoinClause(f"for {name} in {self._filtered(item, conjuncts.filters)}"), *after]
+            found = [JoinClause(code, f"({key} in {table})")]
+        elif is_streamed:
+            found = [JoinClause(f"for {name} in {self._scan(item)}")]
+            found += [self._if(expr, rows) for expr in conjuncts.filters]
+        else:
+            found = [JoinClause(f"for {name} in {self._filtered(item, conjuncts.filters)}")]
+        return [*found, *[self._if(expr, rows) for expr in conjuncts.others]]
 
-    def _left_join(self, join: Join, rows: RowNames) -> JoinClause:
-        conjuncts = _classify(join.on, join.item.ids)
-        name, null = target(join.item), _null_row(join.item)
+    def _left_join(self, step: _JoinStep, rows: RowNames) -> JoinClause:
+        item, conjuncts = step.join.item, step.conjuncts
+        name, null = target(item), _null_row(item)
         if conjuncts.keys:
-            key, table, is_unique = self._hash_table(join.item, conjuncts, rows)
+            key, table, is_unique = self._hash_table(item, conjuncts, rows)
             get = self.program.hoist(f"{table}.get")
             if not conjuncts.others and is_unique:
                 return JoinClause(f"for {name} in ({get}({key}, {self.program.hoist(null)}),)")
@@ -393,7 +426,7 @@ class JoinWriter:
                 return JoinClause(f"for {name} in {get}({key}, {self.program.hoist(f'({null},)')})")
             matches = f"filter(None, ({get}({key}),))" if is_unique else f"{get}({key}, ())"
         else:
-            matches = self._filtered(join.item, conjuncts.filters)
+            matches = self._filtered(item, conjuncts.filters)
         if conjuncts.others:
             tests = " and ".join([self.expressions.is_true(expr, rows) for expr in conjuncts.others])
             matches = f"[{name} for {name} in {matches} if {tests}]"
@@ -401,12 +434,19 @@ class JoinWriter:
 
     def _scan(self, item: FromItem | JoinGroup) -> str:
         """Return the code of all rows of an item."""
+        known = self._scans.get(item.items[0].id)
+        if known is not None:
+            return known
         if isinstance(item, JoinGroup):
             clauses = " ".join(map(str, self.clauses(item.joins, item.where, {})))
-            return self.program.hoist(f"[{target(item)} {clauses}]")
-        if item.query is not None:
-            return self.program.hoist(self.query_rows(item.query, {}))
-        return self.program.hoist(f"t[{item.table_ref}]")
+            code = f"[{target(item)} {clauses}]"
+        elif item.query is not None:
+            code = self.query_rows(item.query, {})
+        else:
+            code = f"t[{item.table_ref}]"
+        name = self.program.hoist(code)
+        self._scans.update(dict.fromkeys(item.ids, name))
+        return name
 
     def _filtered(self, item: FromItem | JoinGroup, filters: Sequence[BoundExpr]) -> str:
         """Return the code of the rows of an item that pass all filters."""
@@ -455,6 +495,35 @@ def _null_row(item: FromItem | JoinGroup) -> str:
     """Return the code of the row of NULLs that a LEFT JOIN yields where nothing matches."""
     nulls = [f"(None,) * {each.width}" for each in item.items]
     return nulls[0] if isinstance(item, FromItem) else f"({', '.join(nulls)},)"
+
+
+def _join_steps(joins: Sequence[Join], where: Sequence[BoundExpr]) -> list[_JoinStep]:
+    """Return the joins in the order in which they are made, each with the conjuncts that are evaluated with it."""
+    own = ids_of(joins)
+    left = list(joins)
+    bound = NO_IDS
+    found = []
+    while left:
+        join = left.pop(_next_join(left, where, own, bound))
+        bound |= join.item.ids
+        ready = [expr for expr in where if expr.refs & own <= bound]
+        where = [expr for expr in where if not expr.refs & own <= bound]
+        if join.is_left:
+            found.append(_JoinStep(join, _classify(join.on, join.item.ids), ready))
+        else:
+            found.append(_JoinStep(join, _classify(ready, join.item.ids)))
+    return found
+
+
+def _next_join(joins: Sequence[Join], where: Sequence[BoundExpr], own: frozenset[int], bound: frozenset[int]) -> int:
+    """Return the position of the join to make next: the first one; if it has no key yet, the first one that has."""
+    if len(joins) > 1 and where:
+        for at, join in enumerate(joins):
+            known = bound | join.item.ids
+            ready = [expr for expr in where if expr.refs & own <= known]
+            if (join.is_left and at == 0) or (not join.is_left and _classify(ready, join.item.ids).keys):
+                return at
+    return 0
 
 
 def _classify(conjuncts: Sequence[BoundExpr], ids: frozenset[int]) -> _Conjuncts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from math import prod
 from typing import Any
 
 from rome.compiled.runtime.values import rank
@@ -11,6 +12,17 @@ from rome.fallback import UnsupportedValue
 
 ONE_EMPTY_ROW = ((),)
 """The rows of a SELECT without FROM."""
+
+
+_TURNS_PER_RUN, _TURNS_PER_ROW = 5000, 50
+"""So many turns of a loop take as long as running a statement in SQLite, and as loading one row into it."""
+
+
+def check_loops(*scans: Sequence[Any]) -> None:
+    """Raise UnsupportedValue if loops over all combinations of these rows take longer than SQLite with its indexes."""
+    counts = [len(scan) for scan in scans]
+    if prod(counts) > _TURNS_PER_RUN + _TURNS_PER_ROW * sum(counts):
+        raise UnsupportedValue("so many combinations of rows")
 
 
 # ── order and limits ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -167,6 +167,16 @@ def column_equalities(conjunct: Conjunct) -> Sequence[tuple[exp.Column, exp.Colu
     return column_pairs(node.this.unnest(), node.expression.unnest())
 
 
+def alternative_equalities(conjunct: Conjunct) -> Sequence[tuple[exp.Column, exp.Column]]:
+    """Return the pairs of columns of which at least one is equal: `a = b OR a = c`; none for anything else."""
+    node, negated = conjunct
+    operator = exp.And if negated else exp.Or
+    if not isinstance(node, operator):
+        return ()
+    found = [column_equalities(Conjunct(member, negated)) for member in _operands(node, operator)]
+    return [pairs[0] for pairs in found] if all(len(pairs) == 1 for pairs in found) else ()
+
+
 def column_pairs(left: exp.Expr, right: exp.Expr) -> Sequence[tuple[exp.Column, exp.Column]]:
     """Return the pairs of columns that are equal if two columns, or two row values, are."""
     if isinstance(left, exp.Column) and isinstance(right, exp.Column):

@@ -33,6 +33,7 @@ from rome.sql.analysis.comparisons import (
     Comparisons,
     Conjunct,
     Op,
+    alternative_equalities,
     column_equalities,
     column_pairs,
     comparisons_of,
@@ -133,6 +134,7 @@ class _PredicateExtractor:
         """Add what a conjunct requires; return it if it is equivalent to the conjunct, else nothing."""
         for left, right in column_equalities(conjunct):
             self._add_equality(self._names.resolve(scope, left), self._names.resolve(scope, right), narrowed)
+        self._add_alternatives(scope, alternative_equalities(conjunct), narrowed)
         if isinstance(conjunct.node, (exp.Exists, exp.In)) and not conjunct.negated and has_known_parts(conjunct.node):
             self._read_subquery(scope, conjunct.node, narrowed)
         predicates, is_complete = self._predicates_of(scope, comparisons_of(conjunct), narrowed)
@@ -195,9 +197,23 @@ class _PredicateExtractor:
     def _add_equality(self, one: ResolvedColumns, other: ResolvedColumns, narrowed: _Narrowed) -> None:
         for targets, sources in ((one, other), (other, one)):
             for target in targets:
-                is_other = sources and target.table_ref not in {source.table_ref for source in sources}
-                if is_other and narrowed.includes(target):
-                    self._context.equalities.append(Equality(target, sources))
+                self._add_sources(target, sources, narrowed)
+
+    def _add_sources(self, target: ResolvedColumn, sources: ResolvedColumns, narrowed: _Narrowed) -> None:
+        """Add that a column is equal to one of the sources."""
+        is_other = sources and target.table_ref not in {source.table_ref for source in sources}
+        if is_other and narrowed.includes(target):
+            self._context.equalities.append(Equality(target, sources))
+
+    def _add_alternatives(
+        self, scope: Scope, pairs: Sequence[tuple[exp.Column, exp.Column]], narrowed: _Narrowed
+    ) -> None:
+        """Add that the column which all pairs have in common is equal to one of the others."""
+        resolved = [(self._names.resolve(scope, one), self._names.resolve(scope, other)) for one, other in pairs]
+        for target in [each for side in resolved[0] for each in side] if resolved else ():
+            others = [_other_side(pair, target) for pair in resolved]
+            if all(others):
+                self._add_sources(target, tuple([source for each in others for source in each]), narrowed)
 
     def _read_subquery(self, scope: Scope, node: exp.Exists | exp.In, narrowed: _Narrowed) -> None:
         """Let the subquery of an EXISTS or IN that must be true narrow what the condition may narrow."""
@@ -212,6 +228,15 @@ class _PredicateExtractor:
             within = _Narrowed((*narrowed.table_refs, *(inner.table_refs if is_safe else ())), narrowed.nullable)
             for left, right in _in_pairs(node.this.unnest(), inner.node):
                 self._add_equality(self._names.resolve(scope, left), self._names.resolve(inner, right), within)
+
+
+def _other_side(pair: tuple[ResolvedColumns, ResolvedColumns], target: ResolvedColumn) -> ResolvedColumns:
+    """Return the side of an equality that a column is not on; nothing if it is on neither."""
+    one, other = pair
+    for side, opposite in ((one, other), (other, one)):
+        if any(each.table_ref is target.table_ref and each.column == target.column for each in side):
+            return opposite
+    return ()
 
 
 def _as_inner_join(condition: Condition, not_null: set[int]) -> Condition:

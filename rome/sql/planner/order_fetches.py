@@ -14,7 +14,7 @@ a small table is read by a full scan in round 1 rather than waited for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from rome.catalog.model import Table
@@ -71,16 +71,22 @@ class _FetchOrder:
         self._names = [fold_name(relation.table.name) for relation in relations]
         self._fetches = {step.table_ref: _Fetch(step, 0) for step in fixed}
         self._rows = {step.table_ref: step.rows for step in fixed}
-        pending = [relation for relation in relations if relation.number not in self._fetches]
-        self._paths = {relation.number: CandidatePaths(relation) for relation in pending}
-        while pending:
-            options = [(self._cheapest(relation), relation) for relation in pending]
-            fetch, relation = min(options, key=lambda option: option[0].cost)
-            self._fetches[relation.number] = fetch
-            self._rows[relation.number] = fetch.step.rows
-            if isinstance(fetch.step.path, FullScan):
-                self._scanned.add(fold_name(relation.table.name))
-            pending.remove(relation)
+        pending = {relation.number: relation for relation in relations if relation.number not in self._fetches}
+        self._paths = {number: CandidatePaths(relation) for number, relation in pending.items()}
+        dependent = _dependent(pending.values())
+        options = {number: self._cheapest(relation) for number, relation in pending.items()}
+        while options:
+            number = min(options, key=lambda each: options[each].cost)
+            fetch, relation = options.pop(number), pending.pop(number)
+            self._fetches[number] = fetch
+            self._rows[number] = fetch.step.rows
+            affected = dependent.get(number, set())
+            name = fold_name(relation.table.name)
+            if isinstance(fetch.step.path, FullScan) and name not in self._scanned:
+                self._scanned.add(name)
+                affected |= {other.number for other in pending.values() if fold_name(other.table.name) == name}
+            for other in affected & pending.keys():
+                options[other] = self._cheapest(pending[other])
 
     def rounds(self) -> Rounds:
         last = max((fetch.round for fetch in self._fetches.values()), default=-1)
@@ -127,6 +133,16 @@ class _FetchOrder:
 
     def _estimate(self, table: Table, path: Path) -> float:
         return estimate_rows(table, path, self._statistics, self._rows)
+
+
+def _dependent(relations: Iterable[Relation]) -> dict[int, set[int]]:
+    """Return for each table reference whose rows give values to predicates the table references of these."""
+    found: dict[int, set[int]] = {}
+    for relation in relations:
+        for source in [source for predicate in relation.predicates for source in predicate.sources]:
+            if isinstance(source, FromColumn):
+                found.setdefault(source.table_ref, set()).add(relation.number)
+    return found
 
 
 def _preference(fetch: _Fetch) -> tuple[float, ...]:

@@ -420,6 +420,10 @@ class Writer:
         one, two = self.pick(*INDEXED[table]), self.pick(*INDEXED[other])
         link = self.pick(f"{name}.{one} = {alias}.{two}", f"{alias}.{two} = {name}.{one}")
         more = self.pick("", "", "", f" AND {self.test([*scope, (name, table)], 0)}")
+        if self.pick(*[False] * 4, True):
+            alias, other = self.pick(*scope)
+            two = f"{alias}.{self.pick(*INDEXED[other])}"
+            return f"({link} OR {name}.{self.pick(one, one, *INDEXED[table])} = {two}{more})"
         return link + more
 
     def linked_scalar(self, scope: list[tuple[str, str]]) -> str:
