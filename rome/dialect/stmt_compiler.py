@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+from sqlalchemy.sql.util import surface_selectables_only
 
 _LONGEST = 20_000
 """Longer lists are not padded: SQLite allows 32,766 parameters in a statement."""
@@ -35,7 +36,12 @@ class RomeCompiler(SQLiteCompiler):
 
     def for_update_clause(self, select: Any, **kw: Any) -> str:
         """Return the locking clause of the outermost SELECT; rows that only a subquery reads are not locked."""
-        return locking_clause(select._for_update_arg) if len(self.stack) == 1 else ""
+        if len(self.stack) != 1:
+            return ""
+        argument = select._for_update_arg
+        return locking_clause(
+            argument, [self.process(table, ashint=True, use_schema=False, **kw) for table in _of(argument)]
+        )
 
 
 def pad_list(values: Sequence[Any]) -> Sequence[Any]:
@@ -52,12 +58,19 @@ def pad_list(values: Sequence[Any]) -> Sequence[Any]:
     return [*values, *[values[-1]] * (length - count)]
 
 
-def locking_clause(argument: Any) -> str:
+def locking_clause(argument: Any, of: Sequence[str] = ()) -> str:
     """Return the text for SQLAlchemy's ForUpdateArg, in the form that `rome.session.for_update` parses.
 
-    ROME has one strength of row locks, and locks the rows of all tables of the FROM clause: `read`, `key_share` and
-    `of` have no effect.
+    `of`: the names of the tables whose rows are locked, if not of all. ROME has one strength of row locks: `read` and
+    `key_share` have no effect.
     """
+    clause = f" FOR UPDATE OF {', '.join(of)}" if of else " FOR UPDATE"
     if argument.nowait:
-        return " FOR UPDATE NOWAIT"
-    return " FOR UPDATE SKIP LOCKED" if argument.skip_locked else " FOR UPDATE"
+        return f"{clause} NOWAIT"
+    return f"{clause} SKIP LOCKED" if argument.skip_locked else clause
+
+
+def _of(argument: Any) -> Sequence[Any]:
+    """Return the tables and aliases that `with_for_update(of=…)` names, by themselves or by their columns."""
+    tables = (table for each in argument.of or () for table in surface_selectables_only(each))
+    return list(dict.fromkeys(tables))

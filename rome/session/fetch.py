@@ -38,6 +38,12 @@ class PlanFetch:
         self._is_sequential = count > 1 and plan.statement.changes_rows
         self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
 
+    def requests(self) -> Iterator[TableRequest]:
+        """Yield every request of every set of parameters."""
+        for by_table_ref in self._requests:
+            for requests in by_table_ref.values():
+                yield from requests
+
     def bind(self, step: Step, at: int, parameters: Parameters) -> list[TableRequest]:
         """Return the requests of a step with set number `at` of the parameters."""
         request = step.point_lookup.request(parameters) if step.point_lookup else None

@@ -8,12 +8,16 @@ run again. For a row that many transactions want, it is better to queue: `SELECT
     2  lock the rows that are not locked yet, in key order, all in one round trip
     3  if nothing was committed in between: done
        else, if the transaction had read nothing before: forget what was read, evaluate again at the newest version
-       else: go on only if nobody has written these rows since the read version; otherwise raise Conflict
+       else: go on only if nobody has written these rows, or in the key ranges that the statement has read, since the
+       read version; otherwise raise Conflict
 
-Under READ COMMITTED step 3 always evaluates again. The locks are released when the transaction ends.
+Under READ COMMITTED step 3 always evaluates again. The locks are released when the transaction ends. Where no row is
+found, the ranges are checked all the same: a row that another transaction has inserted is a Conflict, never missing.
+
+`FOR UPDATE OF t, …` locks the rows of these tables only. The other items of FROM may then be views and subqueries.
 
 If the result does not tell which rows it comes from (DISTINCT, GROUP BY, aggregates, UNION, views), every row that was
-fetched for the statement is locked, as MySQL does.
+fetched of the tables is locked, as MySQL does.
 
 Guarantees
     * Of the transactions that use FOR UPDATE, one at a time has a row, and it sees what the one before committed.
@@ -39,14 +43,16 @@ from typing import NamedTuple
 from rome.catalog.model import Table
 from rome.errors import Conflict, NotSupportedError
 from rome.fallback import ValueNotKnown
+from rome.folding import fold_name
+from rome.session.fetch import fetch
 from rome.session.run import plan_of, run_once, with_current_catalog
 from rome.sql.rewrite.row_keys import KeyedSelect, key_select
 from rome.sql.syntax.operands import Source, value_of
-from rome.sql.syntax.statement import LockWaitPolicy, Statement
+from rome.sql.syntax.statement import LockingClause, LockWaitPolicy, Statement
 from rome.sqlite.workspace import Parameters, Result, Row
-from rome.storage.store import Batch, Check, rows_space
+from rome.storage.store import LAST, Batch, Check, rows_space
 from rome.transaction.commit.batch import digests_of
-from rome.transaction.reads.read_set import key_range
+from rome.transaction.reads.read_set import key_range, ranges_of
 from rome.transaction.row_locks import RowKey, RowLocks
 from rome.transaction.transaction import Isolation, Transaction
 
@@ -57,10 +63,11 @@ _ATTEMPTS = 10
 
 
 class _Evaluated(NamedTuple):
-    """A result, and for each of its rows the keys of the table rows that it comes from."""
+    """A result, the text that was run, and for each row the keys of the table rows that it comes from."""
 
     result: Result
     sources: list[tuple[RowKey, ...]]
+    sql: str
 
 
 def lock_and_read(
@@ -72,25 +79,30 @@ def lock_and_read(
     """
     assert statement.locking is not None
     unlocked_sql = sql[: statement.locking.at]
-    wait = statement.locking.wait
+    wait, of = statement.locking.wait, statement.locking.of
+    plain = replace(statement, locking=None)
     locks = transaction.row_locks
     if locks is None:
         locks = transaction.row_locks = RowLocks(transaction.database, timeout)
     is_first_read = transaction.version is None
     skipped: set[RowKey] = set()
     for _ in range(_ATTEMPTS):
-        found = _evaluate(transaction, replace(statement, locking=None), unlocked_sql, parameter_sets, wait)
+        found = _evaluate(transaction, plain, unlocked_sql, parameter_sets, statement.locking)
         if wait is LockWaitPolicy.SKIP:
-            found, is_new = _lock_free_rows(transaction, locks, found, unlocked_sql, parameter_sets, skipped)
+            found, is_new = _lock_free_rows(transaction, locks, found, unlocked_sql, parameter_sets, skipped, of)
         else:
             needed = [row for source in found.sources for row in source]
             is_new = locks.lock(needed, wait, _tables(transaction, needed))
-        if is_new and locks.version != transaction.version:
-            reads_newest = transaction.isolation is Isolation.READ_COMMITTED and not transaction.schema_changed
-            if is_first_read or reads_newest:
-                transaction.read_anew()
-                continue
-            _demand_unwritten(transaction, locks)
+        is_newest = is_first_read or (
+            transaction.isolation is Isolation.READ_COMMITTED and not transaction.schema_changed
+        )
+        if is_new and locks.version != transaction.version and is_newest:
+            transaction.read_anew()
+            continue
+        if not is_newest and (not found.sources or (is_new and locks.version != transaction.version)):
+            is_complete = found.sources and wait is LockWaitPolicy.SKIP  # other rows may be missing from it anyway
+            ranges = () if is_complete else _read_ranges(transaction, plain, found.sql, parameter_sets)
+            _demand_unwritten(transaction, locks, ranges)
         for row in locks.rows:
             locks.rows[row] = transaction.row_cache.rows_by_key(row[0]).get(row[1]) or locks.rows[row]
         return found.result
@@ -104,12 +116,13 @@ def _lock_free_rows(
     sql: str,
     parameter_sets: Sequence[Parameters],
     skipped: set[RowKey],
+    of: Sequence[str],
 ) -> tuple[_Evaluated, bool]:
     """Lock as many rows as LIMIT asks for, skipping those that others have locked. Return them, and True if any is new.
 
     `found`: the result without LIMIT. `skipped`: rows that others have locked.
     """
-    keyed = key_select(sql, transaction.catalog)
+    keyed = key_select(sql, transaction.catalog, of)
     assert keyed is not None
     offset = max(0, _number(keyed.offset, parameter_sets[0]) or 0)
     limit = _number(keyed.limit, parameter_sets[0])
@@ -125,7 +138,7 @@ def _lock_free_rows(
         kept += [at for at in tried if not skipped.intersection(found.sources[at])]
     kept = kept[offset:]
     result = found.result._replace(rows=[found.result.rows[at] for at in kept])
-    return _Evaluated(result, [found.sources[at] for at in kept]), taken
+    return _Evaluated(result, [found.sources[at] for at in kept], found.sql), taken
 
 
 def _number(source: Source | None, parameters: Parameters) -> int | None:
@@ -141,32 +154,41 @@ def _number(source: Source | None, parameters: Parameters) -> int | None:
 
 
 def _evaluate(
-    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], wait: LockWaitPolicy
+    transaction: Transaction,
+    statement: Statement,
+    sql: str,
+    parameter_sets: Sequence[Parameters],
+    locking: LockingClause,
 ) -> _Evaluated:
     """Run the SELECT with the keys of its rows, which depend on the catalog."""
     transaction.next_statement()
-    return with_current_catalog(_evaluate_once, transaction, statement, sql, parameter_sets, wait)
+    return with_current_catalog(_evaluate_once, transaction, statement, sql, parameter_sets, locking)
 
 
 def _evaluate_once(
-    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], wait: LockWaitPolicy
+    transaction: Transaction,
+    statement: Statement,
+    sql: str,
+    parameter_sets: Sequence[Parameters],
+    locking: LockingClause,
 ) -> _Evaluated:
-    keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog)
+    keyed = None if transaction.workspace.temporary else key_select(sql, transaction.catalog, locking.of)
     if keyed is None:
-        if wait is LockWaitPolicy.SKIP:
+        if locking.wait is LockWaitPolicy.SKIP:
             transaction.ensure_snapshot()
             raise NotSupportedError(
                 "FOR UPDATE SKIP LOCKED goes only with a SELECT whose rows each come from one row of each table"
             )
         result = run_once(transaction, statement, sql, parameter_sets)
-        return _Evaluated(result, [tuple(_fetched(transaction, statement, sql, parameter_sets[0]))])
-    result = run_once(
-        transaction, statement, keyed.unlimited if wait is LockWaitPolicy.SKIP else keyed.sql, parameter_sets
-    )
+        fetched = tuple(_fetched(transaction, statement, sql, parameter_sets[0], locking.of))
+        return _Evaluated(result, [fetched] if fetched else [], sql)
+    keyed_sql = keyed.unlimited if locking.wait is LockWaitPolicy.SKIP else keyed.sql
+    result = run_once(transaction, statement, keyed_sql, parameter_sets)
     width = sum(len(table.key) or 1 for table in keyed.tables)
     sources = [tuple(_sources(keyed, row)) for row in result.rows]
     description = result.description[width:] if result.description is not None else None
-    return _Evaluated(result._replace(rows=[row[width:] for row in result.rows], description=description), sources)
+    rows = [row[width:] for row in result.rows]
+    return _Evaluated(result._replace(rows=rows, description=description), sources, keyed_sql)
 
 
 def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
@@ -181,17 +203,35 @@ def _sources(keyed: KeyedSelect, row: Row) -> Iterator[RowKey]:
         yield table.id, table.row_codec.encode(values)
 
 
-def _fetched(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[RowKey]:
-    """Yield the key of every cached row of the tables that a statement reads."""
+def _fetched(
+    transaction: Transaction, statement: Statement, sql: str, parameters: Parameters, of: Sequence[str]
+) -> Iterator[RowKey]:
+    """Yield the key of every cached row of the tables that a statement reads, or of those `of` them."""
     for table in plan_of(transaction, statement, sql, parameters).tables:
+        if of and fold_name(table.name) not in of:
+            continue
         for key, cached in transaction.row_cache.rows_by_key(table.id).items():
             if cached.values is not None:
                 yield table.id, key
 
 
-def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
-    """Raise Conflict if another transaction has written locked rows since they were read."""
-    checks = []
+def _read_ranges(
+    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
+) -> Iterator[tuple[bytes, bytes, bytes]]:
+    """Yield space, begin and end of the key ranges that a statement has read; all of a table for a Top-N fetch."""
+    plan = plan_of(transaction, statement, sql, parameter_sets[0])
+    if plan.reads.topn is not None:
+        for table in plan.tables:
+            yield rows_space(table.id), b"", LAST
+    else:
+        for each in fetch(transaction, plan, parameter_sets).requests():
+            yield from ranges_of(each.request)
+
+
+def _demand_unwritten(transaction: Transaction, locks: RowLocks, ranges: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+    """Raise Conflict if another transaction has written locked rows, or in these ranges, since they were read."""
+    version = transaction.version or 0
+    checks = [Check(space, begin, end, version) for space, begin, end in ranges]
     for table_id, key in [row for row, read in locks.rows.items() if read is None]:
         cached = transaction.row_cache.rows_by_key(table_id).get(key)
         if cached is not None and cached.version >= 0:
@@ -201,7 +241,7 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks) -> None:
         transaction.database.store.commit(Batch(uuid.uuid4().bytes, checks, seen=seen))
     except Conflict as conflict:
         raise Conflict(
-            "conflict: a row to be locked was changed after this transaction's read version; run the transaction again",
+            "conflict: rows to be locked were added or changed after this transaction's read version; run it again",
             conflict.space,
         ) from conflict
 

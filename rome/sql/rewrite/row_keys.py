@@ -9,13 +9,14 @@ none: a SELECT with GROUP BY, DISTINCT, aggregates or UNION has no row keys.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
+from rome.errors import ProgrammingError
 from rome.folding import fold_name
 from rome.sql.syntax.operands import Source, literal, number_parameters
 from rome.sql.syntax.parse import normalize, parse
@@ -36,14 +37,20 @@ class KeyedSelect:
     offset: Source | None = None
 
 
-def key_select(sql: str, catalog: Catalog) -> KeyedSelect | None:
-    """Return a SELECT (without a locking clause) with row keys; None if a row may come from several of a table."""
+def key_select(sql: str, catalog: Catalog, of: Sequence[str] = ()) -> KeyedSelect | None:
+    """Return a SELECT (without a locking clause) with row keys; None if a row may come from several of a table.
+
+    `of`: the folded names or aliases of the tables whose keys are needed, if not of all. Raise ProgrammingError if FROM
+    has no such item.
+    """
     layout = _layout(sql)
     if layout is None:
         return None
     columns: list[str] = []
     tables: list[Table] = []
-    for name, alias in layout.tables:
+    for name, alias in _chosen(layout.tables, of):
+        if not name:
+            return None
         table = catalog.tables.get(name)
         if table is None:
             return None
@@ -53,6 +60,17 @@ def key_select(sql: str, catalog: Catalog) -> KeyedSelect | None:
     head, tail = sql[: layout.columns], sql[layout.columns :]
     unlimited = sql[layout.columns : layout.limit_at] + layout.no_limit
     return KeyedSelect(f"{head} {keys}{tail}", tuple(tables), f"{head} {keys}{unlimited}", layout.limit, layout.offset)
+
+
+def _chosen(tables: Sequence[tuple[str, str]], of: Sequence[str]) -> Sequence[tuple[str, str]]:
+    """Return the items of FROM that OF names; all of them without OF."""
+    if not of:
+        return tables
+    named = {fold_name(alias): (name, alias) for name, alias in tables}
+    missing = next((name for name in of if name not in named), None)
+    if missing is not None:
+        raise ProgrammingError(f'relation "{missing}" in FOR UPDATE clause not found in FROM clause')
+    return [named[name] for name in dict.fromkeys(of)]
 
 
 def without_limit(sql: str) -> str | None:
@@ -82,7 +100,7 @@ def _layout(sql: str) -> _SelectLayout | None:
         return None
     start = tokens[1] if tokens[1].word() == "ALL" else tokens[0]
     tables = tuple(_tables(tree))
-    if not tables or any(not name for name, _ in tables):
+    if not tables:
         return None
     layout = _limits(tokens)
     return None if layout is None else _SelectLayout(start.end, tables, *layout)
@@ -100,7 +118,7 @@ def _is_row_by_row(tree: exp.Select) -> bool:
 
 
 def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
-    """Yield the name and alias of each table of FROM; ("", "") for an item that is no table."""
+    """Yield the folded name and the alias of each item of FROM; an item that is no table has no name."""
     first = tree.args.get("from_") or tree.args.get("from")
     sources = [first.this] if first is not None else []
     sources += [join.this for join in tree.args.get("joins") or ()]
@@ -109,7 +127,7 @@ def _tables(tree: exp.Select) -> Iterator[tuple[str, str]]:
         if named and not source.db and not source.args.get("joins"):
             yield fold_name(source.name), source.alias_or_name
         else:
-            yield "", ""
+            yield "", source.alias_or_name
 
 
 def _limits(tokens: tuple[Token, ...]) -> tuple[int, Source | None, Source | None, str] | None:

@@ -72,6 +72,8 @@ class LockingClause:
 
     at: int
     wait: LockWaitPolicy
+    of: tuple[str, ...] = ()
+    """The folded names or aliases after OF; empty without OF: the rows of all tables are locked."""
 
 
 _STRENGTHS = (("UPDATE",), ("SHARE",), ("NO", "KEY", "UPDATE"), ("KEY", "SHARE"))
@@ -86,26 +88,31 @@ def read_locking_clause(sql: str) -> LockingClause | None:
     while not reader.done:
         at = reader.token.start
         if reader.take("FOR"):
-            wait = _read_wait_policy(reader)
-            return None if wait is None else LockingClause(at, wait)
+            return _read_clause(reader, at)
         reader.skip_group()
     return None
 
 
-def _read_wait_policy(reader: TokenReader) -> LockWaitPolicy | None:
+def _read_clause(reader: TokenReader, at: int) -> LockingClause | None:
     """Read the clause after FOR to the end of the statement; return None if it is no locking clause."""
     if not any(reader.take(*words) for words in _STRENGTHS):
         return None
+    of: list[str] = []
     if reader.take("OF"):
-        reader.qualified_name()
+        of.append(_read_table_name(reader))
         while reader.take(","):
-            reader.qualified_name()
+            of.append(_read_table_name(reader))
     wait = LockWaitPolicy.WAIT
     if reader.take("NOWAIT"):
         wait = LockWaitPolicy.NOWAIT
     elif reader.take("SKIP", "LOCKED"):
         wait = LockWaitPolicy.SKIP
-    return wait if reader.done or reader.sees(";") else None
+    return LockingClause(at, wait, tuple(of)) if reader.done or reader.sees(";") else None
+
+
+def _read_table_name(reader: TokenReader) -> str:
+    _, name = reader.qualified_name()
+    return fold_name(name or "")
 
 
 # ── classification ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,11 +52,11 @@ class ReadSet:
             yield check_of((space, begin, end, since, demand))
 
     def _add(self, request: Request, demand: Demand) -> None:
-        for space, begin, end in _ranges(request):
+        for space, begin, end in ranges_of(request):
             self._since.setdefault((space, begin, end, demand), self.version)
 
 
-def _ranges(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
+def ranges_of(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield space, begin and end of each key range that a request reads."""
     if isinstance(request, Get):
         for key in request.keys:
