@@ -21,8 +21,10 @@ Replay
     back always does, unless the value is the same again. Nothing is applied blindly: each statement runs as if for the
     first time, with its constraint reads, and commit checks everything anew.
 
-    Not replayed: schema changes, failed statements, locks and fences (their order matters to the application),
-    non-deterministic functions of the application, and transactions with very many rows.
+    So are schema changes: two transactions that each create a table of their own both commit.
+
+    Not replayed: failed statements, locks and fences (their order matters to the application), changes of the temporary
+    schema, non-deterministic functions of the application, and transactions with very many rows.
 
 A conflict inside a savepoint
     A Conflict rolls back the whole transaction. If savepoints were open, the application may still try to roll back to
@@ -70,7 +72,6 @@ _MAX_REPLAY_ROWS = 10_000
 """Rows of results and of parameters; a longer transaction is not replayed."""
 _STATEMENT_ROWS = 10
 """The rows that each statement counts as, because it must run again."""
-_NOT_REPLAYABLE = frozenset({StatementKind.DDL, StatementKind.EXPLAIN})
 
 ReplayStep = tuple[Statement, str, Sequence[Parameters], Result]
 """A statement, its text, its sets of parameters, and the result that the application got."""
@@ -99,7 +100,8 @@ class ReplayLog(list[ReplayStep]):
 
 
 def _is_replayable(statement: Statement) -> bool:
-    return statement.kind not in _NOT_REPLAYABLE and statement.locking is None
+    is_temporary = statement.change is not None and statement.change.temporary
+    return statement.kind is not StatementKind.EXPLAIN and statement.locking is None and not is_temporary
 
 
 def _are_indistinguishable(one: Result, other: Result) -> bool:

@@ -7,6 +7,8 @@ What SQLite must see is fetched and loaded before:
     DROP TABLE                            the children of a parent
     CREATE TABLE … AS SELECT              the tables that the SELECT mentions, through views
 
+If other rows could make SQLite refuse the statement, commit checks that there are none (`_judged_tables`).
+
 A schema change does not rewrite rows: they are read through the schema that they were written under.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rome.catalog.key_codec import rowid_key
-from rome.catalog.model import Catalog
+from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS
 from rome.errors import Error, NotSupportedError
 from rome.folding import fold_name
@@ -36,6 +38,11 @@ from rome.transaction.writes.write_set import RowWrite
 
 _SAVEPOINT = "rome_statement"
 
+_JUDGES_EACH_ROW = frozenset({"check", "generated", "as"})
+"""Words of an added column for which SQLite looks at each row."""
+_JUDGES_ANY_ROW = frozenset({"not", "references", "default"})
+"""Words of an added column that SQLite may refuse unless the table is empty."""
+
 
 def change_schema(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Result:
     """Run CREATE, DROP or ALTER. Raise SQLite's errors, the transaction being as before the statement."""
@@ -48,6 +55,7 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     workspace = transaction.workspace
     workspace.schema.ensure_all()
     transaction.fetch(list(_needed_rows(transaction, change, sql)))
+    transaction.note_judged_rows(list(_judged_tables(transaction, change, sql)))
     if _is_temporary(transaction, change):
         transaction.load_all_into_workspace()
         workspace.begin()
@@ -77,17 +85,46 @@ def _needed_rows(transaction: Transaction, change: SchemaChange, sql: str) -> It
     if table is None or change.type != "table":
         return
     if change.action == "drop" and transaction.foreign_keys:
-        name = fold_name(table.name)
-        children = {fold_name(key.table) for key in catalog.children.get(name, ())} - {name}
-        for child in children:
-            yield whole(catalog.tables[child])
+        children = _children(catalog, table)
+        yield from map(whole, children)
         if children:
             yield whole(table)
-    if change.alteration is not None and change.alteration.action in (Alteration.ADD_COLUMN, Alteration.OTHER):
-        if {"check", "generated", "as"} & names(sql) or change.alteration.action == Alteration.OTHER:
-            yield whole(table)
-        else:
-            yield TableRequest(table, Range(rows_space(table.id), limit=1))
+    judged = _judged_by_alter(transaction, table, change, sql)
+    if judged is not None:
+        yield judged
+
+
+def _judged_tables(transaction: Transaction, change: SchemaChange, sql: str) -> Iterator[Table]:
+    """Yield the tables by whose rows SQLite judges the statement. An added column that suits one row suits several."""
+    table = transaction.catalog.table(change.table or "")
+    if table is None or change.type != "table":
+        return
+    if change.action == "drop" and transaction.foreign_keys:
+        yield from _children(transaction.catalog, table)
+    judged = _judged_by_alter(transaction, table, change, sql)
+    if judged is not None and (judged == whole(table) or not transaction.row_cache.rows((judged,))):
+        yield table
+
+
+def _children(catalog: Catalog, table: Table) -> list[Table]:
+    """Return the other tables that refer to a table."""
+    name = fold_name(table.name)
+    children = {fold_name(key.table) for key in catalog.children.get(name, ())} - {name}
+    return [catalog.tables[child] for child in children]
+
+
+def _judged_by_alter(transaction: Transaction, table: Table, change: SchemaChange, sql: str) -> TableRequest | None:
+    """Return the request for the rows by which SQLite judges ALTER TABLE: each row, or only that there is one."""
+    if change.alteration is None or change.alteration.action not in (Alteration.ADD_COLUMN, Alteration.OTHER):
+        return None
+    words = names(sql)
+    if change.alteration.action == Alteration.OTHER or words & _JUDGES_EACH_ROW:
+        return whole(table)
+    if not words & _JUDGES_ANY_ROW:
+        return None
+    if transaction.write_set.has_written((table,)):
+        return whole(table)  # the first row may be deleted
+    return TableRequest(table, Range(rows_space(table.id), limit=1))
 
 
 def _closure(transaction: Transaction, sql: str) -> set[str]:

@@ -10,7 +10,7 @@ import apsw
 
 from rome import errors
 
-SQLITE_ERRORS = (apsw.Error, TypeError, OverflowError, UnicodeEncodeError)
+SQLITE_ERRORS = (apsw.Error, TypeError, OverflowError, UnicodeError)
 """The exceptions of apsw's methods."""
 
 _TRANSLATIONS: tuple[tuple[type[Exception], type[errors.Error]], ...] = (
@@ -37,6 +37,8 @@ def translate(error: Exception) -> errors.Error:
         return errors.DataError("a Python int is too large for an SQL INTEGER (64 bits)")
     if isinstance(error, UnicodeEncodeError):
         return errors.DataError(f"a text can't be encoded as UTF-8: {error}")
+    if isinstance(error, UnicodeDecodeError):
+        return errors.DataError(f"a text can't be decoded as UTF-8: {error}")
     return errors.ProgrammingError(str(error))
 
 

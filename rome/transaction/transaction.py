@@ -206,9 +206,17 @@ class Transaction:
         return fetched
 
     def note_constraint_reads(self, requests: Iterable[TableRequest]) -> None:
-        """Let commit check, at every level, that what these requests found at the read version is still there."""
-        for each in requests:
-            self.read_set.constraint(each.request)
+        """Let commit check, at every level, that what these requests found at the read version is still there.
+
+        It also checks the definitions of the tables: the constraint may be gone, or mean another key.
+        """
+        for table, request in requests:
+            self.read_set.constraint(table, request)
+
+    def note_judged_rows(self, tables: Iterable[Table]) -> None:
+        """Let commit check, at every level, that these tables are unwritten: their rows allowed a schema change."""
+        for table in tables:
+            self.read_set.unwritten(Range(rows_space(table.id)))
 
     @contextmanager
     def rebuilding_table(self, name: str) -> Iterator[None]:
@@ -218,7 +226,7 @@ class Transaction:
         """
         table = self.table(name)
         if table is not None:
-            self.read_set.unwritten(Range(rows_space(table.id)))
+            self.note_judged_rows((table,))
         enforced, self.foreign_keys = self.foreign_keys, False
         try:
             yield
@@ -440,6 +448,8 @@ class Transaction:
             builder.advance_sequences(explicit_ids)
         if self.schema_changed:
             builder.write_schema()
+        if self.schema_changed or self.isolation is Isolation.SERIALIZABLE:
+            builder.check_catalog()
         reads = self._read_set.checks() if self._read_set is not None else ()
         batch = builder.build(os.urandom(16), [*reads, *fences], self.read_digests)
         if not batch.writes and not batch.drops and not locked:

@@ -13,6 +13,12 @@ What commit demands of a key range (`Demand`)
 A row whose last state equals the stored one is not written at all. The definition of each written table is checked, so
 that no row is committed in the layout of an older schema. A new index is filled from all rows of its table, which the
 statement that made it has loaded, and commit then checks the whole table.
+
+A schema change depends on every definition: ALTER TABLE rewrites the texts of views and triggers, and fails if one of
+them does not fit any more. So its commit checks that the catalog is unwritten, and of two concurrent schema changes one
+is refused. Changes of rows check only the definitions of their tables, their parents and their children. What such a
+change must not miss writes the table's catalog key although the definition is the same: a new trigger on the table, and
+a new foreign key that refers to it.
 """
 
 from __future__ import annotations
@@ -149,10 +155,17 @@ class BatchBuilder:
             if table_id in self._tables and 0 < rowid < _GREATEST_ID:
                 self._advances[row_counter(table_id)] = rowid
 
+    def check_catalog(self) -> None:
+        """Check that nobody has changed the schema."""
+        self._checks.append(Check(CATALOG, b"", LAST, self._version))
+
     # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def write_schema(self) -> None:
-        """Write the differences of the catalogs. Drop removed tables and indexes; fill new indexes."""
+        """Write the differences of the catalogs. Drop removed tables and indexes; fill new indexes.
+
+        `check_catalog` checks what it depends on.
+        """
         old = self._items(self._base)
         new = self._items(self._catalog)
         for name in old.keys() - new.keys():
@@ -179,9 +192,7 @@ class BatchBuilder:
         return {**catalog.tables, **catalog.objects}
 
     def _write_catalog(self, name: str, item: Table | SchemaObject | None) -> None:
-        key = catalog_key(name)
-        self._writes[CATALOG, key] = None if item is None else encode_object(item)
-        self._checks.append(Check(CATALOG, *key_range(key), self._version))
+        self._writes[CATALOG, catalog_key(name)] = None if item is None else encode_object(item)
 
     def _claim_ids(self) -> None:
         """Check that no table or index has, or ever had, the ids of the new ones."""
@@ -191,7 +202,7 @@ class BatchBuilder:
             self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
 
     def _write_table_of(self, trigger: SchemaObject) -> None:
-        """Write the table of a new trigger, so that another transaction that drops it sees it change."""
+        """Write the table of a new trigger, so that transactions that write to the table see it change."""
         table = self._catalog.table(trigger.table)
         if table is not None and table.id in self._old_tables:
             self._write_catalog(fold_name(table.name), table)

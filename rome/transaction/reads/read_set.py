@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from rome.catalog.codec import catalog_key
+from rome.catalog.model import Table
 from rome.fast_tuples import tuple_maker
 from rome.storage.keys import row_key_of
-from rome.storage.store import LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Scan
+from rome.storage.store import CATALOG, LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Scan
 from rome.transaction.reads.row_cache import TableRequest
 
 check_of = tuple_maker(Check)
@@ -29,9 +31,14 @@ class ReadSet:
         self.version = version
         self._since: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
 
-    def constraint(self, request: Request) -> None:
-        """Note a constraint read at the present read version: at commit its range must have the same keys."""
+    def constraint(self, table: Table, request: Request) -> None:
+        """Note a constraint read at the present read version: at commit its range must have the same keys.
+
+        The table's definition must be the same, too.
+        """
         self._add(request, Demand.SAME_KEYS)
+        definition = CATALOG, *key_range(catalog_key(table.name)), Demand.UNWRITTEN
+        self._since.setdefault(definition, self.version)
 
     def unwritten(self, request: Request) -> None:
         """Let commit check, at any level, that nobody has written what this request finds at the read version."""

@@ -34,7 +34,7 @@ class Oracle:
                 if self._begins and not self.sqlite.in_transaction and step.sql not in _CONTROL:
                     self.sqlite.execute("BEGIN")
                 return self._run(step)
-        except (errors.Error, UnicodeDecodeError) as error:
+        except errors.Error as error:
             return Outcome(error=described(error))
 
     def _run(self, step: Step) -> Outcome:
@@ -80,7 +80,11 @@ class Oracle:
         """Return the rows of every table, and the schema under the name `sqlite_master`."""
         if self.sqlite.in_transaction:
             self.sqlite.execute("ROLLBACK")
-        return contents(lambda sql: self.sqlite.execute(sql).fetchall())
+        return contents(self._rows)
+
+    def _rows(self, sql: str) -> Sequence[Row]:
+        with translated():
+            return self.sqlite.execute(sql).fetchall()
 
     def close(self) -> None:
         """Let SQLite go."""
@@ -93,12 +97,13 @@ def contents(run: Callable[[str], Sequence[Any]]) -> dict[str, Sequence[Row]]:
     found: dict[str, Sequence[Row]] = {"sqlite_master": schema}
     for kind, name, *_ in schema:
         if kind == "table":
-            found[name] = run(f'SELECT * FROM "{name}"')
+            try:
+                found[name] = run(f'SELECT * FROM "{name}"')
+            except errors.DataError as error:  # a generated text is not UTF-8
+                found[name] = [(described(error),)]
     return found
 
 
 def described(error: BaseException) -> str:
     """Return an error's class and text."""
-    if isinstance(error, UnicodeDecodeError):
-        return "DataError: not UTF-8"
     return f"{type(error).__name__}: {error}"

@@ -92,7 +92,7 @@ def play_race(race: Race, store: str) -> Difference | None:
             faults = [*_unsound(left), *check_database(player.url)]
         except Exception as error:  # whatever is raised is the outcome
             return Difference(None, "race: afterwards", "no error", described(error))
-        if faults:
+        if faults and not _has_faults_of_sqlite(race, outcomes, faults):
             return Difference(None, "race: unsound tables", "[]", str(faults))
         return _not_serial(race, outcomes, left) if race.level == "SERIALIZABLE" else None
     finally:
@@ -174,16 +174,38 @@ def _fill(sqlite: apsw.Connection, table: str, rows: Sequence[Row]) -> None:
     sqlite.execute("PRAGMA ignore_check_constraints = OFF")
 
 
+def _has_faults_of_sqlite(race: Race, outcomes: list[Outcome], faults: list[str]) -> bool:
+    """Return whether SQLite leaves the same faults in one of the serial orders.
+
+    REPLACE of a row that refers to its own table is not always refused where the parent is missing.
+    """
+    for order in _serial_orders(race, outcomes):
+        oracle = Oracle("SNAPSHOT")
+        _set_up(oracle, race.setup)
+        for part in order:
+            for step, _ in part:
+                oracle.run(step)
+        left = oracle.tables()
+        oracle.close()
+        if _unsound(left) == faults:
+            return True
+    return False
+
+
 def _not_serial(race: Race, outcomes: list[Outcome], left: dict[str, Sequence[Row]]) -> Difference | None:
     """Return a difference if no serial order of what has committed explains what was returned and left."""
+    differences = [_played(race, order, left) for order in _serial_orders(race, outcomes)]
+    return None if None in differences else differences[0]
+
+
+def _serial_orders(race: Race, outcomes: list[Outcome]) -> list[list[list[tuple[Step, Outcome]]]]:
+    """Return both orders of the transactions that have committed."""
     parts = [
         [(step, each) for step, each in zip(race.steps, outcomes, strict=True) if step.connection == number]
         for number in (0, 1)
     ]
     done = [part for part in parts if _has_committed(part)]
-    orders = [done, done[::-1]]
-    differences = [_played(race, order, left) for order in orders]
-    return None if None in differences else differences[0]
+    return [done, done[::-1]]
 
 
 def _has_committed(part: list[tuple[Step, Outcome]]) -> bool:
