@@ -321,7 +321,7 @@ def test_sqlalchemy(table: str) -> None:
     for options, clause in (
         ({}, "FOR UPDATE"),
         ({"nowait": True}, "FOR UPDATE NOWAIT"),
-        ({"skip_locked": True, "of": Job}, "FOR UPDATE SKIP LOCKED"),
+        ({"skip_locked": True, "of": Job}, "FOR UPDATE OF jobs SKIP LOCKED"),
         ({"read": True}, "FOR UPDATE"),
     ):
         assert str(select(Job).with_for_update(**options).compile(engine)).endswith(clause)
