@@ -7,6 +7,7 @@ its own, and `rome.transaction` is what is left of that package.
 from __future__ import annotations
 
 LAYERS = (
+    ("rome.cli", "the command `rome`"),
     ("rome.verify", "proofs of isolation and of commits under faults"),
     ("rome.testing", "what users' tests import: the stores' conformance suite, servers, a checker"),
     ("rome.integrations", "Alembic, oslo.db, sqlalchemy-migrate, Nova's REGEXP"),

@@ -1,0 +1,62 @@
+"""Errors of commands: one sentence on stderr, and an exit code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+import click
+
+from rome.cli.options import wants_json
+from rome.errors import Error
+
+FAULTS = 3
+"""The exit code of a command that has found faults."""
+
+
+class Failure(click.ClickException):
+    """An error that ends the command."""
+
+    def __init__(self, message: str, kind: str = "Error", as_json: bool = False) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.as_json = as_json
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write the message to stderr: as a sentence, or as a JSON object if the command writes JSON."""
+        if self.as_json:
+            text = json.dumps({"error": {"type": self.kind, "message": self.message}}, ensure_ascii=False)
+        else:
+            text = f"{click.style('Error:', fg='red')} {self.message}"
+        click.echo(text, file=file, err=file is None)
+
+
+class Interrupted(Failure):
+    """Ctrl-C ended the command."""
+
+    exit_code = 130
+
+    def __init__(self, message: str = "interrupted") -> None:
+        super().__init__(message, "Interrupted")
+
+
+@contextmanager
+def failures_as_sentences(ctx: click.Context) -> Iterator[None]:
+    """Within the block, make a Failure of each error that has a message for users."""
+    try:
+        yield
+    except (Failure, KeyboardInterrupt) as error:
+        failure = error if isinstance(error, Failure) else Interrupted()
+        failure.as_json = wants_json(ctx)
+        raise failure from None
+    except BrokenPipeError:
+        raise
+    except (Error, OSError) as error:
+        raise Failure(message_of(error), type(error).__name__, wants_json(ctx)) from error
+
+
+def message_of(error: BaseException) -> str:
+    """Return the message of an error; its class's name if it has none."""
+    return str(error) or type(error).__name__

@@ -1,0 +1,59 @@
+"""A database at one version, for commands that read the store below SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rome.catalog.model import Catalog, Table
+from rome.cli.failures import Failure
+from rome.database.registry import open_database, release_database
+from rome.storage.store import LAST, Range, Store
+from rome.url import URL, parse_url
+
+_PAGE = 1000
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A store, its newest version, and the catalog of this version."""
+
+    url: URL
+    store: Store
+    version: int
+    catalog: Catalog
+
+    def table(self, name: str) -> Table:
+        """Return a table. Raise Failure, which lists those that there are, for a name that is none."""
+        table = self.catalog.table(name)
+        if table is None:
+            known = ", ".join(sorted(each.name for each in self.catalog.tables.values())) or "none"
+            raise Failure(f"no such table: {name}; tables of {self.url}: {known}", "NoSuchTable")
+        return table
+
+    def pages(self, space: bytes, limit: int | None = None) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the keys and values of a space in key order, page by page, up to a limit. Raise SnapshotTooOld."""
+        begin, left = b"", limit
+        while left is None or left > 0:
+            size = _PAGE if left is None else min(_PAGE, left)
+            request = Range(space, begin, LAST, size)
+            (page,) = self.store.fetch([request], self.version).answers
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            begin = page[-1][0] + b"\0"
+            left = None if left is None else left - size
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Opened]:
+    """Open a database at its newest version, for the length of the block. Raise StoreUnavailable, FormatError."""
+    parsed = parse_url(url)
+    database = open_database(parsed)
+    try:
+        seen = database.store.fetch([])
+        yield Opened(parsed, database.store, seen.version, database.catalog(seen))
+    finally:
+        release_database(database)

@@ -1,0 +1,78 @@
+"""The arguments and options that commands share.
+
+A database is named by a ROME URL, or by the path of a file: `app.rome` is `rome+file:///…/app.rome`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import click
+from click.shell_completion import CompletionItem
+
+from rome.errors import InterfaceError
+from rome.storage.registry import store_options
+from rome.url import parse_url
+
+if TYPE_CHECKING:
+    _URLType = click.ParamType[str]
+else:
+    _URLType = click.ParamType  # it is not generic before click 8.4
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_JSON = "rome.cli.json"
+
+
+class DatabaseURL(_URLType):
+    """The URL of a ROME database, or the path of a file."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return a ROME URL. Fail with a sentence if it is none, or if its store is not known."""
+        text = as_rome_url(str(value))
+        if not text.startswith("rome"):
+            self.fail("this is the URL of another database; copy it to ROME first, with `rome copy`", param, ctx)
+        try:
+            store_options(parse_url(text))
+        except InterfaceError as error:
+            self.fail(str(error), param, ctx)
+        return text
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Complete paths, and the beginnings of URLs."""
+        beginnings = ("rome+redis://", "rome+rediss://", "rome+unix:///")
+        found = [CompletionItem(each) for each in beginnings if incomplete and each.startswith(incomplete)]
+        return found or [CompletionItem(incomplete, type="file")]
+
+
+def as_rome_url(text: str) -> str:
+    """Return the URL that a text names: the text itself, or that of the file store if it is a path."""
+    if "://" in text or text.startswith(("rome:", "rome+", "sqlite:")):
+        return text
+    return f"rome+file://{quote(str(Path(text).expanduser().absolute()))}"
+
+
+url_argument = click.argument("url", type=DatabaseURL(), envvar="ROME_URL")
+"""The database of a command; $ROME_URL if it is left out."""
+
+
+def _note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    ctx.meta[_JSON] = value
+    return value
+
+
+def json_option(function: _F) -> _F:
+    """Add the option --json: a decorator. The command gets it as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=_note_json, is_eager=True, help="Write JSON, errors too."
+    )(function)
+
+
+def wants_json(ctx: click.Context) -> bool:
+    """Return True if the command was given --json."""
+    return bool(ctx.meta.get(_JSON))
