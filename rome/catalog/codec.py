@@ -26,6 +26,15 @@ def catalog_key(name: str) -> bytes:
     return encode((fold_name(name),))
 
 
+USER_VERSION = encode((b"user_version",))
+"""The key of the number that PRAGMA user_version sets. No name has it: names are texts."""
+
+
+def encode_user_version(number: int) -> bytes:
+    """Return the value of USER_VERSION."""
+    return bytes(msgpack.packb(number))
+
+
 def encode_object(item: Table | SchemaObject) -> bytes:
     """Return the value of a table or another schema object."""
     return bytes(msgpack.packb(_plain(item)))
@@ -47,10 +56,13 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: b
     """Return the catalog of all keys and values of the space. Raise FormatError for a value that does not decode."""
     tables: dict[str, Table] = {}
     objects: dict[str, SchemaObject] = {}
+    user_version = 0
     for key, value in pairs:
         try:
             plain = msgpack.unpackb(value)
-            if "schemas" in plain:
+            if key == USER_VERSION:
+                user_version = int(plain)
+            elif "schemas" in plain:
                 table = _table(plain)
                 tables[fold_name(table.name)] = table
             else:
@@ -63,6 +75,7 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: b
         dict(sorted(tables.items(), key=lambda pair: pair[1].id)),
         dict(sorted(objects.items(), key=lambda pair: pair[1].order)),
         digest,
+        user_version,
     )
 
 

@@ -179,6 +179,8 @@ class Catalog:
     tables: Mapping[str, Table] = field(default_factory=dict)
     objects: Mapping[str, SchemaObject] = field(default_factory=dict)
     digest: bytes = b""
+    user_version: int = 0
+    """The application's number, PRAGMA user_version."""
 
     @cached_property
     def children(self) -> dict[str, tuple[ForeignKey, ...]]:

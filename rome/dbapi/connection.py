@@ -127,12 +127,12 @@ class Connection:
     @property
     def foreign_keys(self) -> bool:
         """True if foreign keys are enforced. As in SQLite, a change inside a transaction has no effect."""
-        return self._control.foreign_keys
+        return self._control.settings.foreign_keys
 
     @foreign_keys.setter
     def foreign_keys(self, on: bool) -> None:
         if self._control.transaction is None:
-            self._control.foreign_keys = on
+            self._control.settings.foreign_keys = on
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -33,11 +33,18 @@ from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
 from rome.sql.planner.planner import plan_reads
 from rome.sql.planner.statistics import Statistics
-from rome.sql.rewrite.counter_ids import ValueRows, insert_value_rows, with_counter_ids
+from rome.sql.rewrite.counter_ids import (
+    COUNTER_FUNCTION,
+    ValueRows,
+    check_function_names,
+    insert_value_rows,
+    with_counter_ids,
+)
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
 from rome.sql.syntax.tokens import names
+from rome.sqlite.pragmas import FUNCTION_PREFIX, ROW_CHECKS, check_pragma, pragma_of_function
 from rome.sqlite.workspace import Parameters, Workspace
 from rome.sqlite.workspace_schema import counter_call
 
@@ -74,6 +81,8 @@ def _make_plan(
     dependencies: Definitions,
 ) -> Plan:
     mentioned = names(sql)
+    if COUNTER_FUNCTION in mentioned:
+        check_function_names(sql)
     workspace.schema.ensure(mentioned)
     target = (
         workspace.schema.catalog.tables.get(statement.table) if statement.table and not statement.temporary else None
@@ -120,8 +129,6 @@ def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tup
 
 
 _SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
-_CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
-"""PRAGMAs that read the rows of all tables, which SQLite's authorizer does not report."""
 
 
 @dataclass
@@ -137,19 +144,28 @@ class _Accesses:
     reads_schema: bool = False
 
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
-        if operation == apsw.SQLITE_PRAGMA:
-            self.reads_schema = True
-            if first and fold_name(first) in _CHECKS:
-                self.indirect.update(self.catalog.tables)
+        if operation == apsw.SQLITE_PRAGMA and first:
+            self._note_pragma(fold_name(first))
         if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first and db != "temp":
             name = fold_name(first)
-            if name in _SCHEMA_TABLES:
+            is_function = name.startswith(FUNCTION_PREFIX) and name not in self.catalog.tables
+            pragma = pragma_of_function(name) if is_function else None
+            if pragma is not None:
+                self._note_pragma(pragma)
+            elif name in _SCHEMA_TABLES:
                 self.reads_schema = True
             elif by is not None and fold_name(by) in self.catalog.objects:
                 self.indirect.add(name)
             else:  # (`by` may also be the name of a CTE)
                 self.direct.add(name)
         return int(apsw.SQLITE_OK)
+
+    def _note_pragma(self, name: str) -> None:
+        """Note a PRAGMA, or the table-valued function of one. Raise NotSupportedError if it must not run."""
+        check_pragma(name)
+        self.reads_schema = True
+        if name in ROW_CHECKS:
+            self.indirect.update(self.catalog.tables)
 
 
 def _full_scans(

@@ -9,7 +9,8 @@ ends with COMMIT or ROLLBACK; under AUTOCOMMIT each statement outside of an expl
     SELECT … FOR UPDATE                   `rome.session.for_update`
     EXPLAIN PLAN FOR, EXPLAIN ANALYZE     `rome.session.explain`
     BEGIN, COMMIT, ROLLBACK, SAVEPOINT    here: `_CONTROL`
-    some PRAGMAs; VACUUM, ANALYZE         here: `_run_control`
+    PRAGMA                                `rome.session.pragmas`, or `rome.session.run`
+    VACUUM, ANALYZE                       here: `_maintain`
 
 Replay
     A transaction whose commit meets a conflict is replayed where the application cannot notice. Its statements are
@@ -53,18 +54,18 @@ from rome.session.ddl import change_schema
 from rome.session.dml import RolledBackBySQLite
 from rome.session.explain import explain, log_slow, parse_explain
 from rome.session.for_update import lock_and_read
-from rome.session.run import run, with_current_catalog
+from rome.session.pragmas import NOTHING, READ_ONLY, ConnectionSettings, is_write, user_version
+from rome.session.run import plan_of, run, with_current_catalog
 from rome.sql.syntax.statement import Statement, StatementKind, classify
+from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.transaction import Isolation, Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
 from rome.values import is_identical
 
-_NOTHING = Result([], None, -1)
-_CONNECTION_PRAGMAS = frozenset({"foreign_keys", "read_uncommitted", "query_only"})
 _MAINTENANCE = frozenset({"vacuum", "analyze"})
-"""Statements about SQLite's file. They have no meaning here, and do nothing."""
+"""Statements about SQLite's file and statistics. They do nothing here."""
 
 _REPLAYS = 10
 """The attempts to replay a transaction before its conflict surfaces."""
@@ -125,7 +126,7 @@ class TransactionControl:
         """`lock_timeout`: seconds to wait for row locks; `slow_ms`: log statements that take longer."""
         self.database = database
         self.isolation = isolation
-        self.foreign_keys = foreign_keys
+        self.settings = ConnectionSettings(foreign_keys)
         self.workspace = Workspace(self._take_id)
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""
@@ -143,6 +144,8 @@ class TransactionControl:
         if self.is_closed:
             raise closed_error()
         statement = classify(sql)
+        if self.settings.query_only and is_write(statement, sql):
+            raise OperationalError(READ_ONLY)
         if not statement.is_about_rows:
             result = self._run_control(statement, sql, parameter_sets)
             if result is not None:
@@ -161,12 +164,12 @@ class TransactionControl:
             if statement.kind in _SAVEPOINTS:
                 self._replay_log.note(statement, sql, parameter_sets, result)
             return result
-        if statement.kind is StatementKind.PRAGMA and statement.name in _CONNECTION_PRAGMAS:
-            return self._pragma(statement)
+        if statement.kind is StatementKind.PRAGMA:
+            return self.settings.run(statement, self.transaction is not None)
         if statement.kind is StatementKind.ATTACH:
-            raise NotSupportedError("ATTACH is not supported: a connection is to one ROME database")
-        if statement.kind is StatementKind.OTHER and statement.verb in _MAINTENANCE:
-            return _NOTHING
+            raise NotSupportedError(
+                "ATTACH is not supported: a connection is to one ROME database; open another connection for another one"
+            )
         return None
 
     def _run_timed(
@@ -229,18 +232,13 @@ class TransactionControl:
                 return explain(transaction, *about, parameter_sets[0])
         if statement.locking is not None:
             return lock_and_read(transaction, statement, sql, parameter_sets, self._lock_timeout)
+        if statement.kind is StatementKind.PRAGMA and statement.name == "user_version":
+            if statement.argument is not None:
+                self._replay_log.disable()
+            return user_version(transaction, statement)
+        if statement.kind is StatementKind.OTHER and statement.verb in _MAINTENANCE:
+            return _maintain(transaction, statement, sql, parameter_sets[0])
         return run(transaction, statement, sql, parameter_sets)
-
-    def _pragma(self, statement: Statement) -> Result:
-        """Answer a PRAGMA that is about the connection."""
-        is_foreign_keys = statement.name == "foreign_keys"
-        if statement.argument is not None:
-            # As in SQLite, a change inside a transaction has no effect.
-            if is_foreign_keys and self.transaction is None:
-                self.foreign_keys = statement.argument.lower() in ("on", "true", "1", "yes")
-            return _NOTHING
-        value = int(self.foreign_keys) if is_foreign_keys else 0
-        return Result([(value,)], ((statement.name, None, None, None, None, None, None),), -1)
 
     def _take_id(self, table_id: int) -> int:
         """Return the next reserved id of a table, for SQLite. Raise SequenceExhausted."""
@@ -256,7 +254,7 @@ class TransactionControl:
             if self._doomed_by is not None:
                 raise self._doomed_by
             self.transaction = Transaction(
-                self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
+                self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
             )
             self._replay_log = ReplayLog()
         return self.transaction
@@ -324,7 +322,7 @@ class TransactionControl:
         for _ in range(_REPLAYS):
             self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
             again = self.transaction = Transaction(
-                self.database, self.workspace, self._index_entries, self.isolation, self.foreign_keys
+                self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
             )
             again.sequences.reuse(refused.sequences.uncertain)
             if not self._repeat(again):
@@ -384,44 +382,52 @@ def closed_error() -> ProgrammingError:
     return ProgrammingError("Cannot operate on a closed database.")
 
 
+def _maintain(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Result:
+    """Do nothing for VACUUM and ANALYZE, if what they name exists. Raise SQLite's error otherwise."""
+    if statement.verb == "vacuum" and "into" in names(sql):
+        raise NotSupportedError("VACUUM INTO is not supported: back up the store by its own means")
+    with_current_catalog(plan_of, transaction, statement, sql, parameters)
+    return NOTHING
+
+
 def _nothing(_control: TransactionControl, _statement: Statement) -> Result:
-    return _NOTHING
+    return NOTHING
 
 
 def _begin(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is not None:
         raise OperationalError("cannot start a transaction within a transaction")
     control.begin()
-    return _NOTHING
+    return NOTHING
 
 
 def _commit(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is None:
         raise OperationalError("cannot commit - no transaction is active")
     control.commit()
-    return _NOTHING
+    return NOTHING
 
 
 def _rollback(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is None:
         raise OperationalError("cannot rollback - no transaction is active")
     control.rollback()
-    return _NOTHING
+    return NOTHING
 
 
 def _savepoint(control: TransactionControl, statement: Statement) -> Result:
     control.begin().savepoint(statement.name or "")
-    return _NOTHING
+    return NOTHING
 
 
 def _release(control: TransactionControl, statement: Statement) -> Result:
     control.begin().release(statement.name or "")
-    return _NOTHING
+    return NOTHING
 
 
 def _rollback_to(control: TransactionControl, statement: Statement) -> Result:
     control.begin().rollback_to(statement.name or "")
-    return _NOTHING
+    return NOTHING
 
 
 _SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, StatementKind.ROLLBACK_TO})

@@ -23,12 +23,13 @@ from rome.errors import Error, NotSupportedError
 from rome.folding import fold_name
 from rome.session.dml import RolledBackBySQLite
 from rome.session.run import with_current_catalog
-from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
+from rome.sql.rewrite.counter_ids import check_function_names, trigger_with_counter_ids
 from rome.sql.syntax.ddl import Alteration, SchemaChange
 from rome.sql.syntax.statement import Statement
 from rome.sql.syntax.tokens import names
 from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
+from rome.sqlite.pragmas import check_pragma, pragma_of_function
 from rome.sqlite.workspace import Parameters, Result
 from rome.sqlite.workspace_schema import counter_call
 from rome.storage.store import Range, rows_space
@@ -50,8 +51,13 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     assert change is not None
     if change.virtual:
         raise NotSupportedError(f"virtual tables are not supported: {change.name}")
+    check_function_names(sql)
     transaction.next_statement()
     with_current_catalog(transaction.ensure_snapshot)
+    for name in names(sql) - transaction.catalog.tables.keys():
+        pragma = pragma_of_function(name)
+        if pragma is not None:
+            check_pragma(pragma)
     workspace = transaction.workspace
     workspace.schema.ensure_all()
     transaction.fetch(list(_needed_rows(transaction, change, sql)))

@@ -60,7 +60,7 @@ def read_catalog(connection: apsw.Connection, previous: Catalog, renames: Rename
         if kind == "table" and (old is None or old.sql != sql or old.name != name or fold_name(name) in changed):
             tables[fold_name(name)] = _TableReader(connection, name, sql, old, renames, new_id).read()
     _resolve_parents(connection, tables, previous)
-    catalog = Catalog(previous.version, tables, objects, previous.digest)
+    catalog = replace(previous, tables=tables, objects=objects)
     return _with_foreign_key_indexes(catalog, new_id)
 
 

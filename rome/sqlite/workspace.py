@@ -38,6 +38,7 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
 from rome.folding import fold_name
+from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
@@ -96,7 +97,7 @@ class Workspace:
         self.sqlite = apsw.Connection(":memory:")
         self.schema = WorkspaceSchema(self.sqlite)
         functions: dict[str, tuple[Any, int]] = {
-            "rome_next": (next_id, 1),
+            COUNTER_FUNCTION: (next_id, 1),
             "changes": (self._sql_changes, 0),
             "total_changes": (self._sql_total_changes, 0),
         }

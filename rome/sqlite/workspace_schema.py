@@ -19,7 +19,7 @@ import apsw
 from rome.catalog.model import Catalog, Table
 from rome.errors import FormatError, InternalError
 from rome.folding import fold_name
-from rome.sql.rewrite.counter_ids import trigger_with_counter_ids
+from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION, trigger_with_counter_ids
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names, quoted
 
@@ -136,7 +136,7 @@ class WorkspaceSchema:
 
 def counter_call(table: Table) -> str:
     """Return the SQL expression for the next number of a table's sequence."""
-    return f"rome_next({table.id})"
+    return f"{COUNTER_FUNCTION}({table.id})"
 
 
 def _definition(catalog: Catalog, name: str) -> Any:

@@ -22,14 +22,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Column, Table
+from rome.errors import OperationalError
 from rome.folding import fold_name
 from rome.sql.analysis.resolve_names import rowid_names
 from rome.sql.syntax.dml import InsertStatement, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
-from rome.sql.syntax.tokens import Token, TokenReader, quoted, tokenize
+from rome.sql.syntax.tokens import Token, TokenReader, names, quoted, tokenize
 
 Row = Mapping[str, Source | None]
 """The source of each column's value, by name in lower case; None if only running the statement can tell.
@@ -52,6 +54,19 @@ class Splice(NamedTuple):
     start: int
     end: int
     text: str
+
+
+COUNTER_FUNCTION = "rome_next"
+
+
+def check_function_names(sql: str) -> None:
+    """Raise OperationalError, in SQLite's words, if a statement of the application calls the counter's function."""
+    if COUNTER_FUNCTION not in names(sql):
+        return
+    tokens = tokenize(sql)
+    for token, following in pairwise(tokens):
+        if token.is_name and fold_name(token.name) == COUNTER_FUNCTION and following.is_op("("):
+            raise OperationalError(f"object name reserved for internal use: {COUNTER_FUNCTION}")
 
 
 def with_counter_ids(sql: str, table: Table, function: str) -> str:
@@ -196,13 +211,17 @@ def _change_values(insert: InsertStatement, function: str, place: int | None) ->
 
 def _change_select(insert: InsertStatement, function: str, place: int | None, width: int) -> list[Splice]:
     start, end = insert.tokens[insert.source[0]].start, insert.tokens[insert.source[1] - 1].end
+    rows = "rome_rows"
+    used = {fold_name(token.name) for token in insert.tokens if token.is_name}
+    while rows in used:  # a table of the application
+        rows += "_"
     if place is None:
-        head, selected = "rome_rows", f"{function}, rome_rows.*"
+        head, selected = rows, f"{function}, {rows}.*"
     else:
-        names = [f"c{at}" for at in range(width)]
-        head = f"rome_rows ({', '.join(names)})"
-        selected = ", ".join(f"coalesce({name}, {function})" if at == place else name for at, name in enumerate(names))
+        given = [f"c{at}" for at in range(width)]
+        head = f"{rows} ({', '.join(given)})"
+        selected = ", ".join(f"coalesce({name}, {function})" if at == place else name for at, name in enumerate(given))
     return [
         Splice(start, start, f"WITH {head} AS MATERIALIZED ("),
-        Splice(end, end, f") SELECT {selected} FROM rome_rows WHERE true"),
+        Splice(end, end, f") SELECT {selected} FROM {rows} WHERE true"),
     ]

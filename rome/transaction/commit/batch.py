@@ -26,7 +26,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from rome.catalog.codec import catalog_key, encode_object
+from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_user_version
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import row_counter
@@ -175,6 +175,8 @@ class BatchBuilder:
                 self._write_catalog(name, item)
                 if isinstance(item, SchemaObject) and item.type == "trigger":
                     self._write_table_of(item)
+        if self._base.user_version != self._catalog.user_version:
+            self._writes[CATALOG, USER_VERSION] = encode_user_version(self._catalog.user_version)
         for table_id, table in self._old_tables.items():
             if table_id not in self._tables:
                 self._drops.append(rows_space(table_id))
