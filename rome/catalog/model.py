@@ -5,7 +5,7 @@ Names are looked up in lower case, as SQLite does (ASCII only), and kept as they
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from operator import itemgetter
@@ -219,6 +219,25 @@ class Catalog:
             if item.type == "trigger":
                 found.setdefault(fold_name(item.table), []).append(item)
         return {table: tuple(items) for table, items in found.items()}
+
+    def with_tables_of(self, newer: Catalog, names: Iterable[str]) -> Catalog:
+        """Return this catalog with the tables of these names that only a newer one has, and all that belongs to them.
+
+        Return it unchanged if there are none.
+        """
+        pending = [name for name in names if name in newer.tables]
+        added: dict[str, Table] = {}
+        while pending:
+            name = pending.pop()
+            table = newer.tables.get(name)
+            if table is None or name in added or name in self.tables or name in self.objects or table.id in self.ids:
+                continue
+            added[name] = table
+            pending += [fold_name(key.parent) for key in table.foreign_keys]
+        if not added:
+            return self
+        objects = {fold_name(item.name): item for name in added for item in newer.attached.get(name, ())}
+        return replace(self, tables={**self.tables, **added}, objects={**self.objects, **objects})
 
     def table(self, name: str) -> Table | None:
         """Return the table of a name, in any case; None if there is none."""

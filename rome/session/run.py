@@ -37,6 +37,7 @@ from rome.sql.planner.bind import bind_count
 from rome.sql.planner.read_plan import Step
 from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.statement import Statement
+from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.transaction.reads.row_cache import table_request
 from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
@@ -85,15 +86,18 @@ def run_once(transaction: Transaction, statement: Statement, sql: str, parameter
 def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
     """Return the plan of a statement, from the plan cache or new. Raise CatalogChanged, and SQLite's errors."""
     workspace, database = transaction.workspace, transaction.database
-    is_shared = not (workspace.temporary or transaction.schema_changed)
+    is_shared = not (workspace.temporary or transaction.schema_changed or transaction.has_later_tables)
     plan = database.plans.get(transaction.catalog.digest, sql) if is_shared else None
     if plan is None:
         try:
             plan = prepare(workspace, statement, sql, parameters, database.statistics)
         except OperationalError:
             # A newer schema than the one we know may have what is missing.
+            had_snapshot = transaction.version is not None
             transaction.ensure_snapshot()
-            raise
+            if not had_snapshot or not transaction.add_later_tables(names(sql)):
+                raise
+            return plan_of(transaction, statement, sql, parameters)
         if is_shared:
             database.plans.put(transaction.catalog.digest, sql, plan)
     if plan.reads_schema:

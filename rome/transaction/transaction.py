@@ -94,6 +94,8 @@ class Transaction:
     digest = b""
     """Of the read version: it distinguishes the version from others of the same number (see `storage.store`)."""
     schema_changed = False
+    has_later_tables = False
+    """True if the catalog has tables that were created after the read version."""
     has_writes = False
     """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
     write_set = _NO_WRITES
@@ -178,6 +180,20 @@ class Transaction:
         """Have a read version, and its catalog: one round trip if there is none yet. Raise CatalogChanged."""
         if self.version is None:
             self._take_version(self.database.store.fetch([], None))
+
+    def add_later_tables(self, mentioned: Iterable[str]) -> bool:
+        """Add tables of these names that were created after the read version. Return False if there are none.
+
+        They are empty as of the read version. One round trip, and one more if the newest catalog is not cached.
+        """
+        newest = self.database.catalog(self.database.store.fetch([], None))
+        extended = self.initial_catalog.with_tables_of(newest, mentioned)
+        if extended is self.initial_catalog or self.schema_changed:
+            return False
+        self.catalog = self.initial_catalog = extended
+        self.has_later_tables = True
+        self.workspace.adopt(extended)
+        return True
 
     def fetch(self, requests: Iterable[TableRequest]) -> list[TableRequest]:
         """Fetch what is not cached of these requests: one round trip, or none. Return what was fetched.

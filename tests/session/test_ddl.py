@@ -280,3 +280,21 @@ def test_a_text_that_is_not_utf8_is_a_data_error(url: str) -> None:
     with pytest.raises(DataError):
         connection.execute("SELECT g FROM t")
     assert connection.execute("SELECT b FROM t").fetchall() == [(b"\xff\xfe",)]
+
+
+def test_a_table_that_another_connection_has_created_since_is_seen_and_empty(url: str) -> None:
+    first, second = rome.connect(url), rome.connect(url)
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    first.commit()
+    first.execute("SELECT * FROM t").fetchall()
+    second.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    second.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p, u UNIQUE)")
+    second.execute("INSERT INTO p VALUES (1)")
+    second.execute("INSERT INTO c VALUES (1, 1, 1)")
+    second.commit()
+    assert first.execute("SELECT * FROM c JOIN p ON p.id = c.p").fetchall() == []
+    assert first.execute("SELECT count(*) FROM p").fetchall() == [(0,)]
+    first.commit()
+    assert first.execute("SELECT * FROM c").fetchall() == [(1, 1, 1)]
+    first.close()
+    second.close()
