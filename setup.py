@@ -4,5 +4,9 @@ from setuptools import find_packages, setup
 
 setup(
     packages=find_packages(include=["rome", "rome.*"]) + find_packages("adapters"),
-    package_dir={"rome": "rome", "rome_discovery": "adapters/rome_discovery"},
+    package_dir={
+        "rome": "rome",
+        "rome_discovery": "adapters/rome_discovery",
+        "rome_objects": "adapters/rome_objects",
+    },
 )

@@ -1,0 +1,13 @@
+"""Versioned domain objects: the same code directly on the database or by RPC, in two releases at once.
+
+    base.Object, lists.ObjectList    objects with rows: create, get, list, save, destroy, relationships
+    versioned, fields, registry      classes of objects, their strict fields and their versions
+    remoting, database               where a call runs, and its transaction
+    serializer, codec                objects as primitives, JSON and msgpack, and in messages
+    conductor                        the process that runs the methods of others
+    process, options                 the configuration of a process
+    testing                          helpers for tests
+
+`docs/objects.rst` explains how to write, change and upgrade objects. This package itself imports nothing: the options
+are defined without oslo.versionedobjects and oslo.messaging.
+"""

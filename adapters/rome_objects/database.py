@@ -1,0 +1,151 @@
+"""The database of this process, and the transaction of the current call.
+
+The outermost remotable method begins a transaction and commits it when it returns; remotable methods that it calls join
+it. After a conflict, the call runs again; objects whose methods were called get back the values they had before.
+The connection is opened by the first statement. Without `[database] connection` that raises NotConfigured.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from oslo_versionedobjects.base import VersionedObject
+from sqlalchemy.exc import IntegrityError
+
+from rome.orm import retry_on_conflict
+from rome_objects.errors import ConstraintViolated, NotConfigured
+
+_R = TypeVar("_R")
+
+_lock = threading.Lock()
+_url: str | None = None
+_engine: sa.Engine | None = None
+
+
+class Transaction:
+    """The transaction of a call: its connection, and the state of the objects before it."""
+
+    def __init__(self) -> None:
+        self._connection: sa.Connection | None = None
+        self._states: dict[int, tuple[VersionedObject, dict[str, Any]]] = {}
+
+    def connection(self) -> sa.Connection:
+        """Return the connection. Raise NotConfigured."""
+        if self._connection is None:
+            self._connection = engine().connect()
+        return self._connection
+
+    def remember(self, obj: object) -> None:
+        """Keep the state of an object, to restore it if the transaction fails."""
+        if isinstance(obj, VersionedObject) and id(obj) not in self._states:
+            state = dict(obj.__dict__)
+            state["_changed_fields"] = set(obj._changed_fields)
+            self._states[id(obj)] = (obj, state)
+
+    def commit(self) -> None:
+        """Commit what was written."""
+        if self._connection is not None:
+            self._connection.commit()
+
+    def restore(self) -> None:
+        """Give the objects back the state they had before."""
+        for obj, state in self._states.values():
+            obj.__dict__.clear()
+            obj.__dict__.update(state)
+
+    def close(self) -> None:
+        """Roll back what is not committed."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+_current: ContextVar[Transaction | None] = ContextVar("rome_objects_transaction", default=None)
+
+
+def connect_to(url: str | None) -> None:
+    """Set the URL of the database; None forbids this process to reach one."""
+    global _url
+    dispose()
+    _url = url
+
+
+def dispose() -> None:
+    """Close the connections of this process."""
+    global _engine
+    with _lock:
+        if _engine is not None:
+            _engine.dispose()
+        _engine = None
+
+
+def engine() -> sa.Engine:
+    """Return the engine of this process. Raise NotConfigured if it may not reach the database."""
+    global _engine
+    if _engine is not None:
+        return _engine
+    with _lock:
+        if _engine is None:
+            if not _url:
+                raise NotConfigured(
+                    reason="this process has no database: set [database] connection, or [objects] direct = false to "
+                    "call a conductor"
+                )
+            _engine = sa.create_engine(_url)
+        return _engine
+
+
+def in_transaction() -> bool:
+    """Return whether the current call is in a transaction of this process."""
+    return _current.get() is not None
+
+
+def connection() -> sa.Connection:
+    """Return the connection of the current call. Raise NotConfigured outside of remotable methods."""
+    transaction = _current.get()
+    if transaction is None:
+        raise NotConfigured(reason="statements run only within remotable methods: decorate the method with @remotable")
+    return transaction.connection()
+
+
+def run(function: Callable[..., _R], target: Any, *args: Any, **kwargs: Any) -> _R:
+    """Call a method of an object or class in the transaction of the current call, or else in a new one."""
+    current = _current.get()
+    if current is not None:
+        current.remember(target)
+        return function(target, *args, **kwargs)
+
+    def attempt() -> _R:
+        transaction = Transaction()
+        transaction.remember(target)
+        token = _current.set(transaction)
+        try:
+            result = function(target, *args, **kwargs)
+            transaction.commit()
+        except BaseException as error:
+            transaction.restore()
+            if isinstance(error, IntegrityError):
+                raise ConstraintViolated(objname=target.obj_name(), reason=str(error.orig)) from error
+            raise
+        finally:
+            _current.reset(token)
+            transaction.close()
+        return result
+
+    return retry_on_conflict(attempt)()
+
+
+def _begin_child() -> None:
+    """Let a forked child open its own connections."""
+    global _lock, _engine
+    _lock = threading.Lock()
+    if _engine is not None:
+        _engine.dispose(close=False)
+    _engine = None
+
+
+os.register_at_fork(after_in_child=_begin_child)

@@ -1,0 +1,115 @@
+"""The errors of domain objects. Each message names the object, its version where it matters, and the way out.
+
+They derive from oslo.versionedobjects' exceptions: they are built from keyword arguments, so that oslo.messaging
+rebuilds them in the caller's process.
+"""
+
+from __future__ import annotations
+
+from oslo_versionedobjects import exception
+
+
+class ObjectError(exception.VersionedObjectsException):
+    """An operation on a domain object failed."""
+
+
+class DefinitionError(ObjectError):
+    """A class of objects is not valid."""
+
+    msg_fmt = "class %(objname)s: %(reason)s"
+
+
+class DuplicateObject(DefinitionError):
+    """Two classes have the same name and version."""
+
+    msg_fmt = (
+        "%(objname)s %(version)s is registered by %(first)s and again by %(second)s: "
+        "rename one of the classes, or increment its VERSION"
+    )
+
+
+class UnknownObject(exception.UnsupportedObjectError, ObjectError):
+    """A primitive names a class that is not registered in this process."""
+
+    msg_fmt = "object %(objtype)s is not registered in this process: import the module that defines it"
+
+
+class NewerVersion(exception.IncompatibleObjectVersion, ObjectError):
+    """A primitive has a newer minor version than this process knows."""
+
+    msg_fmt = (
+        "%(objname)s %(objver)s is newer than %(supported)s, the newest version in this process: "
+        "upgrade it, pin the sender under [upgrade_levels], or let a conductor backport the object"
+    )
+
+
+class OtherMajorVersion(exception.IncompatibleObjectVersion, ObjectError):
+    """A primitive has a major version that this process does not have."""
+
+    msg_fmt = (
+        "%(objname)s %(objver)s has another major version than %(supported)s, the newest in this process: "
+        "register a class of that version as well, or upgrade the sender"
+    )
+
+
+class InvalidPrimitive(ObjectError, ValueError):
+    """A primitive is malformed, or has a value of the wrong type."""
+
+    msg_fmt = "a primitive of %(objname)s is invalid: %(reason)s"
+
+
+class NotLoaded(ObjectError, AttributeError):
+    """A field was read that has no value yet. Loading is never implicit."""
+
+    msg_fmt = "field %(field)s of %(objname)s is not loaded: call load(%(field)r), or set it"
+
+
+class NotFound(ObjectError, LookupError):
+    """No row matches."""
+
+    msg_fmt = "no %(objname)s with %(key)s"
+
+
+class ObjectGone(NotFound):
+    """The row of an object was deleted since the object was read."""
+
+    msg_fmt = "%(objname)s %(key)s was destroyed: its changes are not saved"
+
+
+class StateConflict(ObjectError):
+    """The row of an object is not in the state that the caller expected."""
+
+    msg_fmt = "%(objname)s %(key)s is not in the expected state %(expected)s: refresh it and decide again"
+
+
+class ConstraintViolated(ObjectError):
+    """The database refused a row: a unique or foreign key, a CHECK, or NOT NULL."""
+
+    msg_fmt = "%(objname)s: %(reason)s"
+
+
+class InvalidQuery(ObjectError, ValueError):
+    """A filter, a sort key, a limit or a marker is not valid."""
+
+    msg_fmt = "query of %(objname)s: %(reason)s"
+
+
+class NotConfigured(ObjectError):
+    """The process may not reach the store, or has no conductor."""
+
+    msg_fmt = "%(reason)s"
+
+
+class ConductorUnavailable(ObjectError):
+    """The conductor did not answer in time. The call may have been executed."""
+
+    msg_fmt = (
+        "no conductor answered %(objname)s.%(method)s on topic %(topic)s within %(timeout)s s: start rome-conductor, "
+        "or increase [objects] call_timeout. The call may have been executed: read the object before you repeat it"
+    )
+
+
+class NotRemotable(ObjectError):
+    """A method was called by RPC that is not declared remotable."""
+
+    msg_fmt = "%(objname)s.%(method)s is not remotable"

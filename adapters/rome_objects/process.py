@@ -1,0 +1,34 @@
+"""The set-up of a process: where the methods of its objects run."""
+
+from __future__ import annotations
+
+import importlib
+
+import oslo_messaging
+from oslo_config import cfg
+
+from rome_objects import database, remoting, serializer
+from rome_objects.conductor.client import Client, exception_modules
+from rome_objects.options import GROUP, register_opts
+
+
+def set_up(conf: cfg.ConfigOpts) -> None:
+    """Read a process's configuration, after its objects are imported.
+
+    With `[objects] direct = true`, methods run on `[database] connection`. Otherwise they run in a conductor, and this
+    process can't open a database, whatever is configured.
+    """
+    register_opts(conf)
+    options = conf[GROUP]
+    for name in options.modules:
+        importlib.import_module(name)
+    serializer.pin(conf.upgrade_levels.objects)
+    if options.direct:
+        remoting.call_directly()
+        database.connect_to(conf.database.connection)
+        return
+    database.connect_to(None)
+    transport = oslo_messaging.get_rpc_transport(conf, allowed_remote_exmods=exception_modules())
+    remoting.call_conductor(
+        Client(transport, options.topic, options.call_timeout, options.call_attempts, serializer.Serializer())
+    )

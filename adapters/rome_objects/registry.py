@@ -1,0 +1,87 @@
+"""The registered classes: only these can be created from a primitive. And the fingerprint of a class.
+
+The classes are kept in oslo.versionedobjects' registry, by name and version, the newest version first, so its tools
+find them. A fingerprint covers what other processes see of a class: its fields and its remotable methods. If a class
+changes and its VERSION does not, `rome_objects.testing.check_fingerprints` fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from typing import Any
+
+from oslo_utils import versionutils
+from oslo_versionedobjects.base import VersionedObject, VersionedObjectRegistry
+
+from rome_objects.errors import DuplicateObject, NewerVersion, OtherMajorVersion, UnknownObject
+
+
+def register(cls: type[VersionedObject]) -> None:
+    """Register a class under its name and version. Raise DuplicateObject if another class has both."""
+    for other in VersionedObjectRegistry.obj_classes().get(cls.obj_name(), ()):
+        if other.VERSION == cls.VERSION and _place(other) != _place(cls):
+            raise DuplicateObject(objname=cls.obj_name(), version=cls.VERSION, first=_place(other), second=_place(cls))
+    VersionedObjectRegistry.register(cls)
+
+
+def classes_of(name: str) -> list[type[VersionedObject]]:
+    """Return the classes of this name, the newest version first. Raise UnknownObject if there are none."""
+    classes = VersionedObjectRegistry.obj_classes().get(name)
+    if not classes:
+        raise UnknownObject(objtype=name)
+    return classes
+
+
+def class_for(name: str, version: str) -> type[VersionedObject]:
+    """Return the class for a primitive: the one of its version, or else the newest of its major version.
+
+    Raise UnknownObject, NewerVersion or OtherMajorVersion if no class can read it.
+    """
+    classes = classes_of(name)
+    for cls in classes:
+        if version == cls.VERSION:
+            return cls
+    wanted = version_tuple(version)
+    known = [cls for cls in classes if version_tuple(cls.VERSION)[0] == wanted[0]]
+    if not known:
+        raise OtherMajorVersion(objname=name, objver=version, supported=classes[0].VERSION)
+    newest = known[0]
+    # The third number counts backports to a stable branch: they are compatible in both directions.
+    if version_tuple(newest.VERSION)[:2] < wanted[:2]:
+        raise NewerVersion(objname=name, objver=version, supported=newest.VERSION)
+    return newest
+
+
+def version_tuple(version: str) -> tuple[int, ...]:
+    """Return a version as numbers.
+
+    >>> version_tuple("1.10") > version_tuple("1.9")
+    True
+    """
+    return tuple(versionutils.convert_version_to_tuple(version))
+
+
+def fingerprint(cls: type[VersionedObject]) -> str:
+    """Return a digest of the fields and remotable methods of a class."""
+    parts = [f"field {name}: {type(field).__name__} {field!r}" for name, field in sorted(cls.fields.items())]
+    for name in dir(cls):
+        method = inspect.getattr_static(cls, name)
+        method = getattr(method, "remote", method)  # a name that is a field of dicts too, see dicts.py
+        method = getattr(method, "__func__", method)
+        if getattr(method, "remotable", False):
+            parts.append(f"method {name}{_parameters(method.original_fn)}")
+    versions = getattr(cls, "child_versions", {})
+    parts += [f"child {parent}: {child}" for parent, child in sorted(versions.items())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _parameters(function: Any) -> str:
+    """Return the parameters of a function without annotations, whose text depends on the version of Python."""
+    signature = inspect.signature(function)
+    bare = [parameter.replace(annotation=parameter.empty) for parameter in signature.parameters.values()]
+    return str(signature.replace(parameters=bare, return_annotation=signature.empty))
+
+
+def _place(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,85 @@
+"""Remotable methods: the same call runs in this process, or in a conductor.
+
+A remotable method takes and returns objects and values that JSON can express, and datetimes, decimals, UUIDs and bytes.
+Called in a process with `[objects] direct = true`, it runs in one transaction of this process. With `direct = false`
+the conductor runs it so: one call is one message, one answer and one transaction. A remotable method that is called
+within another runs where that one does.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ParamSpec, TypeVar
+
+from oslo_versionedobjects import base
+from oslo_versionedobjects.base import VersionedObjectIndirectionAPI
+
+from rome_objects import database
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_conductor: VersionedObjectIndirectionAPI | None = None
+
+_serving: ContextVar[bool] = ContextVar("rome_objects_serving", default=False)
+"""True while this thread runs a call for another process."""
+
+
+def call_directly() -> None:
+    """Run remotable methods in this process."""
+    global _conductor
+    _conductor = None
+
+
+def call_conductor(conductor: VersionedObjectIndirectionAPI) -> None:
+    """Run remotable methods in a conductor, by its client."""
+    global _conductor
+    _conductor = conductor
+
+
+class Indirection:
+    """The conductor's client, as an attribute of objects and their classes; None if a call runs in this process."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> VersionedObjectIndirectionAPI | None:
+        """Return the client for a call that is made now."""
+        return None if _conductor is None or _serving.get() or database.in_transaction() else _conductor
+
+
+@contextmanager
+def serving() -> Iterator[None]:
+    """Run remotable methods in this process, whatever is configured: it is the conductor of another one."""
+    token = _serving.set(True)
+    try:
+        yield
+    finally:
+        _serving.reset(token)
+
+
+def remotable(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Let a method of an object run in a transaction, here or in a conductor."""
+
+    @functools.wraps(function)
+    def in_transaction(target: Any, *args: Any, **kwargs: Any) -> Any:
+        return database.run(function, target, *args, **kwargs)
+
+    wrapper: Any = base.remotable(in_transaction)
+    wrapper.original_fn = function
+    return wrapper  # type: ignore[no-any-return]
+
+
+def safe_to_repeat(function: _F) -> _F:
+    """Declare that a call may be repeated if no answer came, because it changes nothing. It goes below `@remotable`."""
+    function.safe_to_repeat = True  # type: ignore[attr-defined]
+    return function
+
+
+def remotable_classmethod(function: Callable[..., _R]) -> classmethod[Any, ..., _R]:
+    """Let a method become a remotable classmethod, whose first argument is the context.
+
+    It is the same as `@classmethod` above `@remotable`.
+    """
+    return classmethod(remotable(function))
