@@ -42,6 +42,13 @@ class URL:
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
         return f"rome+{self.store}://{login}{host}{port}/{quote(self.database)}" + (f"?{query}" if query else "")
 
+    def positive(self, name: str) -> int:
+        """Return the number of an option that the URL has. Raise InterfaceError if it is not a positive number."""
+        text = self.options[name]
+        if not (text.isascii() and text.isdigit() and int(text) > 0):
+            raise InterfaceError(f"option {name!r} of the ROME URL {self} is not a positive number: {text!r}")
+        return int(text)
+
 
 def parse_url(text: str) -> URL:
     """Parse a ROME URL. Raise InterfaceError that names what is wrong with it."""

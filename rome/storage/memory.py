@@ -22,13 +22,15 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from rome.errors import Conflict, InterfaceError
+from rome.errors import InterfaceError
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
 from rome.storage.memory_locks import MemoryLocks
 from rome.storage.registry import takes_options
 from rome.storage.store import (
     CATALOG,
+    LOG_BYTES,
+    LOG_COMMITS,
     MOST_DIGESTS,
     Batch,
     Check,
@@ -45,6 +47,7 @@ from rome.storage.store import (
     Store,
     Undo,
     Write,
+    conflict,
     history_lost,
     next_digest,
     too_old,
@@ -55,21 +58,13 @@ from rome.url import URL
 _LOCK_TOKENS = b"locks"
 """The counter of the fencing tokens."""
 
-LOG_COMMITS = 10_000
-LOG_BYTES = 64 * 1024 * 1024
-
 
 @takes_options("log_commits", "log_bytes")
 def open_memory(url: URL) -> MemoryStore:
     """Return the store of a `rome+memory:///NAME` URL. Raise InterfaceError for parts that such a URL can't have."""
     if url.host or url.port or url.user or url.password:
         raise InterfaceError(f"the memory store has no server: {url}; write rome+memory:///NAME")
-    limits = {}
-    for name in url.options.keys() & {"log_commits", "log_bytes"}:
-        text = url.options[name]
-        if not (text.isascii() and text.isdigit() and int(text) > 0):
-            raise InterfaceError(f"option {name!r} of the ROME URL {url} is not a positive number: {text!r}")
-        limits[name] = int(text)
+    limits = {name: url.positive(name) for name in url.options.keys() & {"log_commits", "log_bytes"}}
     return MemoryStore(url.database, **limits)
 
 
@@ -313,7 +308,7 @@ class _Database:
                 values = self._spaces.get(space, _EMPTY)
                 taken = next(values.irange(begin, end, (True, False)), None)
                 if taken is not None:
-                    raise _conflict(check, taken)
+                    raise conflict(check, taken)
                 continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue
@@ -322,7 +317,7 @@ class _Database:
             for key in pasts[since].written(space, (begin, end)):
                 was_there = pasts[since].of(space)[key] is not None
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
-                    raise _conflict(check, key)
+                    raise conflict(check, key)
 
     def _apply(self, write: Write) -> Undo:
         space, key, value = write
@@ -351,15 +346,6 @@ class _Database:
             for space in logged.drops:
                 self._spaces.pop(space, None)
                 self._written.pop(space, None)
-
-
-def _conflict(check: Check, key: bytes) -> Conflict:
-    return Conflict(
-        f"conflict: another transaction wrote to space {check.space.decode('ascii', 'backslashreplace')} after version "
-        f"{check.since}, which this one had read; nothing was written, run the transaction again",
-        check.space,
-        key,
-    )
 
 
 def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:

@@ -29,6 +29,7 @@ Opener = Callable[[URL], Store]
 _O = TypeVar("_O", bound=Opener)
 
 _BUILT_IN = {
+    "file": "rome.storage.file:open_file",
     "memory": "rome.storage.memory:open_memory",
     "redis": "rome.storage.redis:open_redis",
     "rediss": "rome.storage.redis:open_redis",

@@ -46,7 +46,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
-from rome.errors import HistoryLost, SnapshotTooOld
+from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.storage.lock_table import LockTable
 
 LAST = b"\xff"
@@ -60,6 +60,10 @@ FORMAT = 2
 
 MOST_DIGESTS = 131_072
 """The number of versions whose digests ROME's engines keep at least: more than the log has, for digests are small."""
+
+LOG_COMMITS = 10_000
+LOG_BYTES = 64 * 1024 * 1024
+"""The bounds of the log unless a URL has others."""
 
 KeyRange = tuple[bytes, bytes]
 """Begin (inclusive) and end (exclusive)."""
@@ -201,6 +205,16 @@ class Write(NamedTuple):
     space: bytes
     key: bytes
     value: bytes | None
+
+
+def conflict(check: Check, key: bytes) -> Conflict:
+    """Return the error for a check that failed because of a key."""
+    return Conflict(
+        f"conflict: another transaction wrote to space {check.space.decode('ascii', 'backslashreplace')} after version "
+        f"{check.since}, which this one had read; nothing was written, run the transaction again",
+        check.space,
+        key,
+    )
 
 
 @dataclass(slots=True)

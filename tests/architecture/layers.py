@@ -39,6 +39,7 @@ LAYERS = (
     ("rome.sql.analysis", "scopes, names, extracted predicates, Top-N"),
     ("rome.sql.syntax", "tokens, statement kinds, DDL, normalized statements, parsing"),
     ("rome.catalog", "tables, columns, indexes; rows and keys as bytes"),
+    ("rome.storage.file", "the store in one file, without a server"),
     ("rome.storage.redis", "the store on Redis and Valkey"),
     ("rome.storage", "the Store contract, the encoding of keys, the memory store, undo of the log"),
     ("rome.fast_tuples", "named tuples made without a call of Python"),

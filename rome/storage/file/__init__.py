@@ -1,0 +1,58 @@
+"""The durable store of one machine: a database is one file, without a server. Each file is an SQLite database.
+
+Modules
+    `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools the readers;
+    `writer` runs writes, one process at a time, many threads with one sync; `reads` answers requests; `writes` applies
+    a batch; `store` implements the contract, `locks` the lock table; `failures` makes ROME's errors.
+
+Layout
+    All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
+    key range is a range of the tree. `state` has one row, which each commit updates: the version, the horizon of the
+    log, the catalog's version, the digests. `log` has one row for each commit, with its undo records as one msgpack
+    array. `written` has the last version that wrote to each space, which answers most checks. See `tables`.
+
+Reads
+    A read transaction of SQLite (WAL): all answers are from one version, and a reader never waits for a writer. A read
+    at an older version undoes the log (`rome.storage.undo`).
+
+Commits
+    Writers of all processes take turns by a `flock` on the file `NAME-lock`, which queues them; SQLite's own lock makes
+    them poll, and one of several writers may then wait for seconds. Threads of a process that commit at the same time
+    share one transaction of SQLite, and so one sync of the disk (group commit): see `writer`. Everything that can be
+    refused is checked before the first write of a batch.
+
+Durability
+    `durability=full` (the default) syncs the write-ahead log at each commit: an acknowledged commit survives a crash of
+    the machine, if the disk keeps what it has synced. `durability=normal` does not sync commits: they survive SIGKILL
+    of any process, but a crash of the machine or a power cut loses the last ones; the file stays consistent. Sequences
+    and locks are never synced by themselves; the next synced commit also makes them durable.
+
+Files
+    `NAME-wal` and `NAME-shm` are SQLite's. They exist while the file is open, and after a crash. `NAME-lock` stays. A
+    backup by `cp` needs all stores closed; SQLite's `.backup` and `VACUUM INTO` work at any time.
+
+Processes that fork
+    An open SQLite file must not be carried across a fork. All connections are closed before a fork and opened again
+    when they are needed (`connections`).
+
+Options of the URL
+    `durability`, `log_commits` and `log_bytes` (the bounds of the log).
+"""
+
+from __future__ import annotations
+
+from rome.storage.file.place import OPTIONS, read_settings
+from rome.storage.file.store import FileStore
+from rome.storage.registry import takes_options
+from rome.url import URL
+
+__all__ = ["FileStore", "open_file"]
+
+
+@takes_options(*OPTIONS)
+def open_file(url: URL) -> FileStore:
+    """Return the store of a `rome+file:///path/NAME` URL; create the file if it is missing.
+
+    Raise InterfaceError for a path that can't hold a database, FormatError, StoreUnavailable.
+    """
+    return FileStore(read_settings(url))

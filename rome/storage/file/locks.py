@@ -1,0 +1,101 @@
+"""The lock table in a file: rows of a table, written without a sync of their own; waiters poll.
+
+Deadlines are of a clock that starts again when the machine boots. A deadline further away than the TTL is one from
+before that, and has passed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import apsw
+
+from rome.storage.file.reads import read_state
+from rome.storage.file.writer import Writer
+from rome.storage.file.writes import allocate
+from rome.storage.lock_table import Attempt, LockState, now
+
+_T = TypeVar("_T")
+
+_TOKENS = b"locks"
+"""The counter of the fencing tokens."""
+
+_SHORTEST_PAUSE = 0.001
+_LONGEST_PAUSE = 0.02
+
+_HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
+_HOLD = "REPLACE INTO locks VALUES (?, ?, ?, ?)"
+
+_ROUNDING = 1.0
+
+
+class FileLocks:
+    """The lock table of one file."""
+
+    def __init__(self, writer: Writer, read: Callable[[Callable[[apsw.Connection], Any]], Any]) -> None:
+        """`read` calls a function in a read transaction."""
+        self._writer = writer
+        self._read = read
+
+    def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
+        """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
+
+        def take(connection: apsw.Connection) -> Attempt:
+            states = []
+            left, blocker = 0.0, b""
+            for name in names:
+                holder, deadline = _holder(connection, name)
+                if holder not in (b"", owner) and deadline > now():
+                    states.append(LockState.HELD)
+                    left, blocker = deadline - now(), holder
+                    if not skip:
+                        break
+                    continue
+                states.append(LockState.GRANTED if holder in (b"", owner) else LockState.OVERTOOK)
+                connection.execute(_HOLD, (name, owner, now() + ttl, ttl))
+            return Attempt(tuple(states), allocate(connection, _TOKENS, 1), read_state(connection)[0], left, blocker)
+
+        return self._writer.run(take, durable=False)
+
+    def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
+        """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
+
+        def renew(connection: apsw.Connection) -> bool:
+            if any(_holder(connection, name)[0] != owner for name in names):
+                return False
+            connection.executemany(_HOLD, [(name, owner, now() + ttl, ttl) for name in names])
+            return True
+
+        return self._writer.run(renew, durable=False)
+
+    def release(self, names: Sequence[bytes], owner: bytes) -> bool:
+        """Give names back. Return False if `owner` did not hold all of them any more."""
+
+        def release(connection: apsw.Connection) -> bool:
+            ours = [name for name in names if _holder(connection, name)[0] == owner]
+            connection.executemany("DELETE FROM locks WHERE name = ?", [(name,) for name in ours])
+            return len(ours) == len(names)
+
+        return self._writer.run(release, durable=False)
+
+    def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
+        """Return when the owner that blocked the attempt does not hold the name any more, or after `seconds`."""
+        end = time.monotonic() + seconds
+        pause = _SHORTEST_PAUSE
+        while self._read(lambda connection: _holder(connection, name)[0]) == ticket:
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _holder(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:
+    """Return the owner of a name, b'' if there is none, and its deadline."""
+    row = connection.execute(_HOLDER, (name,)).get
+    if row is None:
+        return b"", 0.0
+    owner, deadline, ttl = row
+    return owner, deadline if deadline <= now() + ttl + _ROUNDING else 0.0

@@ -1,0 +1,95 @@
+"""Requests as queries on a file's tables. The caller has begun a transaction, so all answers are from one version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import apsw
+import msgpack
+
+from rome.storage.keys import row_key_of
+from rome.storage.store import Committed, Count, Get, KeyRange, Lookup, Range, Request, Scan, Undo
+from rome.storage.undo import Columns
+
+_STATE = "SELECT version, horizon, log_bytes, catalog, incarnation, catalog_digest, digest FROM state"
+_VALUE = "SELECT (SELECT value FROM pairs WHERE space = ? AND key = ?)"
+_SCAN = "SELECT key, value FROM pairs WHERE space = ?"
+_RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
+_REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
+_COUNT = "SELECT count(*) FROM pairs WHERE space = ? AND key >= ? AND key < ?"
+_LOG = "SELECT version, undos FROM log WHERE version > ? ORDER BY version LIMIT ?"
+_BEFORE = "SELECT catalog, catalog_digest, digest FROM log WHERE version = ?"
+
+_ALL = -1
+"""No LIMIT."""
+
+State = tuple[int, int, int, int, bytes, bytes, bytes]
+"""The row of the table `state`."""
+
+
+def read_state(connection: apsw.Connection) -> State:
+    """Return the state of the newest version."""
+    row: State = connection.execute(_STATE).get
+    return row
+
+
+def read_log(connection: apsw.Connection, since: int, limit: int = _ALL) -> list[Committed]:
+    """Return the commits after a version, oldest first."""
+    return [Committed(version, _unpacked(undos)) for version, undos in connection.execute(_LOG, (since, limit))]
+
+
+def state_before(connection: apsw.Connection, version: int) -> tuple[int, bytes, bytes]:
+    """Return the catalog's version and digest, and the digest, of the version before one that is in the log."""
+    row: tuple[int, bytes, bytes] = connection.execute(_BEFORE, (version,)).get
+    return row
+
+
+def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
+    """Return the values of keys, each with its space."""
+    return [value for (value,) in connection.executemany(_VALUE, keys)]
+
+
+def first_key(connection: apsw.Connection, space: bytes, begin: bytes, end: bytes) -> bytes | None:
+    """Return the first key of a range."""
+    found = connection.execute(_RANGE, (space, begin, end, 1)).get
+    return None if found is None else found[0]
+
+
+def answer(connection: apsw.Connection, request: Request) -> Any:
+    """Return the present answer; a Lookup keeps the entries whose row is missing, with value None."""
+    if isinstance(request, Get):
+        return values_of(connection, [(request.space, key) for key in request.keys])
+    if isinstance(request, Range):
+        return _pairs(connection, request.space, (request.begin, request.end), request.limit, request.reverse)
+    if isinstance(request, Scan):
+        pairs = connection.execute(_SCAN, (request.space,)).fetchall()
+        return tuple(zip(*pairs, strict=True)) or ((), ())
+    if isinstance(request, Lookup):
+        return _look_up(connection, request)
+    if isinstance(request, Count):
+        return sum(connection.execute(_COUNT, (request.space, *bounds)).get for bounds in request.ranges)
+    raise TypeError(request)
+
+
+def _look_up(connection: apsw.Connection, request: Lookup) -> Columns:
+    entries: list[bytes] = []
+    for bounds in reversed(request.ranges) if request.reverse else request.ranges:
+        left = None if request.limit is None else request.limit - len(entries)
+        if left == 0:
+            break
+        entries += [key for key, _ in _pairs(connection, request.index, bounds, left, request.reverse)]
+    return entries, values_of(connection, [(request.rows, row_key_of(entry)) for entry in entries])
+
+
+def _pairs(
+    connection: apsw.Connection, space: bytes, bounds: KeyRange, limit: int | None, reverse: bool
+) -> list[tuple[bytes, bytes]]:
+    query = _REVERSE if reverse else _RANGE
+    found = connection.execute(query, (space, *bounds, _ALL if limit is None else limit)).fetchall()
+    return cast("list[tuple[bytes, bytes]]", found)
+
+
+def _unpacked(undos: bytes) -> tuple[Undo, ...]:
+    fields = iter(msgpack.unpackb(undos))
+    return tuple(map(Undo, fields, fields, fields))

@@ -1,0 +1,182 @@
+"""The Store contract on one file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import apsw
+import msgpack
+
+from rome.errors import InterfaceError
+from rome.storage.file import writes
+from rome.storage.file.connections import Connections
+from rome.storage.file.failures import error_of
+from rome.storage.file.locks import FileLocks
+from rome.storage.file.place import Settings
+from rome.storage.file.reads import answer, read_log, read_state, state_before
+from rome.storage.file.tables import CLEAR
+from rome.storage.file.writer import Writer
+from rome.storage.lock_table import LockTable
+from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
+from rome.storage.undo import Digests, Present, existing, fetch_at
+
+_T = TypeVar("_T")
+
+_PAGE = 1000
+"""Commits of the log that `changes` reads at once."""
+
+
+class FileStore:
+    """A Store in a file. Stores of all threads and processes may have the file open."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open the file; create it if it is missing. Raise FormatError, StoreUnavailable."""
+        self.stats = Stats()
+        self._settings = settings
+        self._writer = Writer(settings.path)
+        self._readers = Connections(self._writer.connect)
+        self._read(read_state)
+
+    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
+        """Answer all requests from one version. Raise SnapshotTooOld, FormatError, StoreUnavailable."""
+        if at is not None:
+            return fetch_at(requests, at, lambda asked: self._read(lambda connection: self._ask(connection, asked, at)))
+        state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
+        for place, request in enumerate(requests):
+            if isinstance(request, Lookup):
+                answers[place] = existing(answers[place])
+        return Fetched(state[0], state[3], answers, state[4], state[6], state[5])
+
+    def commit(self, batch: Batch) -> int:
+        """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, StoreUnavailable."""
+        self.stats.add(rounds=1, commands=1, bytes=sum(len(key) + len(value or b"") for _, key, value in batch.writes))
+        settings = self._settings
+        return self._writer.run(
+            lambda connection: writes.commit(connection, batch, settings.log_commits, settings.log_bytes),
+            settings.durable and bool(batch.writes or batch.drops),
+        )
+
+    def allocate(self, counter: bytes, n: int) -> int:
+        """Take `n` consecutive numbers of a counter; return the first of them."""
+        self.stats.add(rounds=1, commands=1)
+        return self._writer.run(lambda connection: writes.allocate(connection, counter, n), durable=False)
+
+    def advance(self, counter: bytes, value: int) -> None:
+        """Advance a counter, so that numbers allocated from now on are greater than `value`."""
+        self.stats.add(rounds=1, commands=1)
+        self._writer.run(lambda connection: writes.advance(connection, {counter: value}), durable=False)
+
+    def changes(self, since: int) -> Iterator[Committed]:
+        """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
+        return self._pages(self._page(since))
+
+    def version(self) -> int:
+        """Return the newest version."""
+        self.stats.add(rounds=1, commands=1)
+        return self._read(read_state)[0]
+
+    def clear(self) -> None:
+        """Remove the database. The file stays, as small as a new one, because others may have it open."""
+        self.stats.add(rounds=1, commands=1)
+        self._writer.run(lambda connection: connection.execute(CLEAR).fetchall(), self._settings.durable)
+        self._writer.shrink()
+
+    def copy_from(self, source: Store) -> None:
+        """Copy the newest version of another file into this empty one. Raise InterfaceError."""
+        if not isinstance(source, FileStore):
+            raise InterfaceError(f"a database in a file can't be a copy of one in a {type(source).__name__}")
+        self.stats.add(rounds=1, commands=1)
+        source._read(lambda read: self._writer.run(partial(_copy, read), self._settings.durable))
+
+    def lock_table(self) -> LockTable:
+        """Return the lock table of the database."""
+        return FileLocks(self._writer, self._read)
+
+    def close(self) -> None:
+        """Close the file. A store that is used again opens it again."""
+        self._readers.close()
+        self._writer.close()
+
+    def _read(self, read: Callable[[apsw.Connection], _T]) -> _T:
+        """Call a function in a read transaction."""
+        readers = self._readers
+        try:
+            connection = readers.take()
+            try:
+                connection.execute("BEGIN")
+                try:
+                    return read(connection)
+                finally:
+                    connection.execute("COMMIT")
+            finally:
+                readers.idle.append(connection)
+        except apsw.Error as error:
+            raise error_of(self._settings.path, error) from error
+
+    def _ask(self, connection: apsw.Connection, requests: Sequence[Request], at: int) -> Present:
+        version, horizon, _, catalog, incarnation, catalog_digest, digest = read_state(connection)
+        _demand_reachable(at, horizon, version)
+        tail = read_log(connection, at) if at < version else []
+        if tail:
+            catalog, catalog_digest, digest = state_before(connection, at + 1)
+        answers = self._answer(connection, requests)
+        return Present(catalog, answers, tail, Digests(incarnation, digest, catalog_digest))
+
+    def _answer(self, connection: apsw.Connection, requests: Sequence[Request]) -> list[Any]:
+        answers = [answer(connection, request) for request in requests]
+        self.stats.add(1, len(requests), sum(map(_rows_in, answers)))
+        return answers
+
+    def _pages(self, page: Sequence[Committed]) -> Iterator[Committed]:
+        while page:
+            yield from page
+            if len(page) < _PAGE:
+                return
+            page = self._page(page[-1].version)
+
+    def _page(self, since: int) -> list[Committed]:
+        self.stats.add(rounds=1, commands=1)
+
+        def read(connection: apsw.Connection) -> list[Committed]:
+            version, horizon, *_ = read_state(connection)
+            _demand_reachable(since, horizon, version)
+            return read_log(connection, since, _PAGE)
+
+        return self._read(read)
+
+
+def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
+    """Copy the newest version of a file, without dropped spaces, in transactions of both."""
+    if read_state(target)[0] or target.execute("SELECT count(*) FROM counters").get:
+        raise InterfaceError("the database to copy into is not empty")
+    version, _, _, catalog, incarnation, catalog_digest, digest = read_state(source)
+    for table, columns in (("pairs", 3), ("counters", 2), ("written", 2)):
+        places = ", ".join("?" * columns)
+        target.executemany(f"INSERT INTO {table} VALUES ({places})", source.execute(f"SELECT * FROM {table}"))
+    for (packed,) in source.execute("SELECT drops FROM log WHERE drops IS NOT NULL"):
+        writes.free(target, msgpack.unpackb(packed))
+    target.execute("UPDATE written SET version = ?", (version,))
+    target.execute("REPLACE INTO digests VALUES (?, ?)", (version, digest))
+    target.execute(
+        "UPDATE state SET version = ?, horizon = ?, catalog = ?, incarnation = ?, catalog_digest = ?, digest = ?",
+        (version, version, catalog, os.urandom(8) if incarnation else b"", catalog_digest, digest),
+    )
+
+
+def _rows_in(answered: Any) -> int:
+    """Return the number of values in an answer."""
+    if isinstance(answered, int):
+        return 0
+    values: Sequence[Any] = answered[1] if isinstance(answered, tuple) else answered
+    return len(values) - values.count(None)
+
+
+def _demand_reachable(at: int, horizon: int, version: int) -> None:
+    """Raise SnapshotTooOld for a version before the log, HistoryLost for a future version."""
+    if at > version:
+        raise history_lost(at)
+    if at < horizon:
+        raise too_old(at)

@@ -1,0 +1,166 @@
+"""The writers of a file: one process at a time, and the threads of a process together (group commit).
+
+A thread puts its write into a queue and waits for its turn. The thread whose turn it is applies all writes that are in
+the queue by then in one transaction of SQLite, so they share one sync of the disk; the others find theirs done. A write
+that is refused has changed nothing yet, so it does not disturb the others.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import apsw
+
+from rome.errors import Error
+from rome.storage.file.connections import Connections
+from rome.storage.file.failures import error_of
+from rome.storage.file.tables import connect, create
+
+_T = TypeVar("_T")
+
+
+class _Job:
+    """A write in the queue, and what became of it."""
+
+    __slots__ = ("apply", "done", "durable", "error", "result")
+
+    def __init__(self, apply: Callable[[apsw.Connection], Any], durable: bool) -> None:
+        self.apply = apply
+        self.durable = durable
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Runs the writes of one file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._connections = Connections(self.connect)
+        self._queue: deque[_Job] = deque()
+        self._turn = threading.Lock()
+        _writers.add(self)
+
+    def run(self, apply: Callable[[apsw.Connection], _T], durable: bool) -> _T:
+        """Call `apply` in a transaction, and return its result when it is committed (`durable`: and synced).
+
+        `apply` raises an error of ROME only before it has written anything, and may be called again if the transaction
+        fails. Raise its error; StoreUnavailable, FormatError.
+        """
+        job = _Job(apply, durable)
+        self._queue.append(job)
+        with self._turn:
+            if not job.done:
+                self._run_queue()
+        if job.error is not None:
+            raise job.error
+        return cast("_T", job.result)
+
+    def connect(self) -> apsw.Connection:
+        """Open the file; create it if it is missing. Raise FormatError, apsw.Error."""
+        if not Path(self._path).exists():
+            with self._file_lock():
+                create(self._path)
+        return connect(self._path)
+
+    def shrink(self) -> None:
+        """Give free pages back to the file system, unless somebody is reading; readers do not wait."""
+        connection = self._connections.take()
+        try:
+            with self._turn, self._file_lock(), suppress(apsw.BusyError, apsw.LockedError):
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            self._connections.idle.append(connection)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connections.close()
+
+    def begin_child(self) -> None:
+        """Forget the queue of the parent's threads."""
+        self._queue.clear()
+        self._turn = threading.Lock()
+
+    def _run_queue(self) -> None:
+        jobs = [self._queue.popleft() for _ in range(len(self._queue))]
+        try:
+            self._run_jobs(jobs)
+        except Exception as error:
+            if len(jobs) == 1:
+                jobs[0].error, jobs[0].done = error, True
+                return
+            # One of them made all of them fail.
+            for job in jobs:
+                try:
+                    self._run_jobs([job])
+                except Exception as own:
+                    job.error, job.done = own, True
+        except BaseException:
+            self._queue.extendleft(job for job in reversed(jobs) if not job.done)
+            raise
+
+    def _run_jobs(self, jobs: Sequence[_Job]) -> None:
+        """Apply writes in one transaction. If this raises an error, none of them was applied."""
+        connections = self._connections
+        try:
+            connection = connections.take()
+            try:
+                with self._file_lock():
+                    connection.execute(_SYNCED if any(job.durable for job in jobs) else _NOT_SYNCED)
+                    self._apply(connection, jobs)
+            finally:
+                connections.idle.append(connection)
+        except apsw.Error as error:
+            raise error_of(self._path, error) from error
+        for job in jobs:
+            job.done = True
+
+    def _apply(self, connection: apsw.Connection, jobs: Sequence[_Job]) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for job in jobs:
+                job.error = None
+                try:
+                    job.result = job.apply(connection)
+                except Error as error:
+                    job.error = error
+            connection.execute("COMMIT")
+        except BaseException:
+            # Some errors of SQLite have rolled back already.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _file_lock(self) -> Iterator[None]:
+        """Hold the lock of writers. The kernel queues the processes, and releases the lock of one that dies."""
+        lock = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+_SYNCED = "PRAGMA synchronous = FULL"
+_NOT_SYNCED = "PRAGMA synchronous = NORMAL"
+
+_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
+
+
+def _begin_child() -> None:
+    for writer in list(_writers):
+        writer.begin_child()
+
+
+os.register_at_fork(after_in_child=_begin_child)
