@@ -1,11 +1,12 @@
 """ROME URLs: the store, its server, the database and options.
 
     rome+memory:///NAME
+    rome+file:///path/NAME     also rome:///path/NAME; rome+file://./NAME is a relative path
     rome+redis://[user:password@]host:port/DATABASE?db=0&isolation_level=SERIALIZABLE
     rome+rediss://…            TLS
     rome+unix:///path/to.sock?database=NAME
 
-A `rome://` URL names the store by its option `store`, or is a memory database.
+A `rome://` URL names the store by its option `store`. Without one it is a file, or without a path a memory database.
 """
 
 from __future__ import annotations
@@ -67,9 +68,10 @@ def parse_url(text: str) -> URL:
         if name in options:
             raise InterfaceError(f"the ROME URL has option {name!r} twice; remove one")
         options[name] = value
+    database = unquote(parts.path[1:])
     return URL(
-        store=store or options.pop("store", "memory"),
-        database=unquote(parts.path[1:]),
+        store=store or options.pop("store", "file" if database else "memory"),
+        database=database,
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         host=unquote(parts.hostname) if parts.hostname else None,

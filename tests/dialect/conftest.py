@@ -12,7 +12,7 @@ from sqlalchemy.dialects import registry
 
 HERE = Path(__file__).parent
 
-for store in ("memory", "redis", "rediss", "unix"):
+for store in ("file", "memory", "redis", "rediss", "unix"):
     registry.register(f"rome.{store}", "rome.dialect", "RomeDialect")
 registry.register("rome", "rome.dialect", "RomeDialect")
 

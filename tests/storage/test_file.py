@@ -1,11 +1,264 @@
 """The file store: the conformance suite, and what is its own."""
 
+import multiprocessing
+import os
+import resource
+import signal
+import sqlite3
+import threading
+import time
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
+import rome
+from rome.errors import FormatError, InterfaceError, OperationalError, StoreUnavailable
+from rome.storage.file import place
+from rome.storage.file.writer import Writer
+from rome.storage.registry import open_store
+from rome.storage.store import FORMAT, Get, Range
 from rome.testing.store_suite import StoreSuite
+from rome.testing.store_suite.concurrency import increment
+from rome.testing.store_suite.harness import ROWS, ask, commit, put
+from rome.url import parse_url
 
 
 class TestFileStore(StoreSuite):
     @pytest.fixture
     def store_url(self, tmp_path):
         return lambda database: f"rome+file://{tmp_path}/{database}?durability=normal"
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "app.rome"
+
+
+@pytest.fixture
+def store(path):
+    opened = open_file(path)
+    yield opened
+    opened.close()
+
+
+def open_file(path, options=""):
+    return open_store(parse_url(f"rome+file://{path}{options}"))
+
+
+def test_data_are_there_in_the_next_process(path):
+    connection = rome.connect(f"rome+file://{path}")
+    connection.execute("CREATE TABLE t (a)")
+    connection.execute("INSERT INTO t VALUES (1)")
+    connection.commit()
+    connection.close()
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(read_table, [f"rome+file://{path}"]) == [(1,)]
+
+
+def read_table(url):
+    connection = rome.connect(url)
+    try:
+        return connection.execute("SELECT a FROM t").fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_short_url_and_the_relative_one(path, monkeypatch):
+    store = open_file(path)
+    commit(store, put(b"a"))
+    monkeypatch.chdir(path.parent)
+    for url in (f"rome://{path}", f"rome+file:///{path}", "rome+file://./app.rome", "rome://./app.rome"):
+        assert ask(open_store(parse_url(url)), Range(ROWS)) == [(b"a", b"value")]
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("rome+file://localhost/app.rome", "a file has no server"),
+        ("rome+file://", "names no file"),
+        ("rome+file://{}", "is a directory"),
+        ("rome+file://{}/missing/app.rome", "does not exist; create it first"),
+        ("rome+file://{}/app.rome?durability=some", "not one of full, normal"),
+        ("rome+file://{}/app.rome?log_commits=0", "not a positive number"),
+        ("rome+file://{}/app.rome?db=1", "unknown option 'db'.*it takes durability, log_bytes, log_commits"),
+        ("rome+file:///proc/app.rome", "can't be (written|opened)"),
+    ],
+)
+def test_a_url_that_names_no_database_file(url, sentence, tmp_path):
+    with pytest.raises((InterfaceError, StoreUnavailable), match=sentence):
+        rome.connect(url.format(tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_file_system_is_refused(path, tmp_path, monkeypatch):
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /mnt rw shared:1 - nfs4 server:/export rw\n")
+    monkeypatch.setattr(place, "_MOUNTS", mounts)
+    with pytest.raises(InterfaceError, match=r"network file system \(nfs4\)"):
+        open_file(path)
+
+
+def test_a_read_only_place_is_refused(path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InterfaceError, match="read-only for this process"):
+        open_file(path)
+
+
+@pytest.mark.parametrize("content", [b"name,value\n" * 500, b"x"])
+def test_a_file_of_another_program_is_refused_and_not_changed(path, content):
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=f"{path} is not a ROME database"):
+        open_file(path)
+    assert path.read_bytes() == content
+
+
+def test_an_sqlite_database_of_another_program_is_refused_and_not_changed(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    content = path.read_bytes()
+    with pytest.raises(FormatError, match="is not a ROME database"):
+        open_file(path)
+    assert path.read_bytes() == content
+
+
+def test_another_format_is_refused(path):
+    open_file(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    with pytest.raises(FormatError, match=f"has format {FORMAT + 1}"):
+        open_file(path)
+
+
+def test_a_file_that_is_too_large_refuses_commits_and_can_be_read(path, store):
+    commit(store, put(b"a"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        with pytest.raises(StoreUnavailable, match=str(path)):
+            commit(store, put(b"b", b"x" * 1_000_000))
+        assert ask(store, Range(ROWS)) == [(b"a", b"value")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert commit(store, put(b"b")) == 2
+
+
+def test_a_counter_is_used_up(store):
+    store.advance(b"ids", 2**63 - 3)
+    assert store.allocate(b"ids", 2) == 2**63 - 2
+    with pytest.raises(OperationalError, match="used up"):
+        store.allocate(b"ids", 1)
+
+
+def test_threads_that_commit_at_once_share_a_sync(path):
+    store = open_file(path)
+    transactions = []
+    run_jobs = Writer._run_jobs
+
+    def slow_run_jobs(self, jobs):
+        transactions.append(len(jobs))
+        time.sleep(0.05)
+        run_jobs(self, jobs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Writer, "_run_jobs", slow_run_jobs)
+        threads = [threading.Thread(target=commit, args=(store, put(b"%d" % number))) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sum(transactions) == 8
+    assert len(transactions) < 5
+    assert store.version() == len(ask(store, Range(ROWS))) == 8
+
+
+def test_a_write_that_fails_does_not_disturb_those_of_other_threads(store):
+    barrier = threading.Barrier(8)
+    failures = []
+
+    def work(number):
+        barrier.wait()
+        try:
+            commit(store, put(object() if number % 2 else b"%d" % number))
+        except TypeError:
+            failures.append(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(failures) == [1, 3, 5, 7]
+    assert [key for key, _ in ask(store, Range(ROWS))] == [b"0", b"2", b"4", b"6"]
+
+
+def test_a_fork_while_threads_read_and_write(path):
+    store = open_file(path, "?durability=normal")
+    ended = threading.Event()
+
+    def work():
+        while not ended.is_set():
+            increment(store, 1)
+
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    context = multiprocessing.get_context("fork")
+    for _ in range(3):
+        children = [context.Process(target=increment, args=(store, 10)) for _ in range(2)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+            assert child.exitcode == 0
+    ended.set()
+    for thread in threads:
+        thread.join()
+    assert ask(store, Get(ROWS, (b"sum",))) == [b"%d" % store.version()]
+
+
+def test_a_reader_does_not_wait_for_a_writer(path, store):
+    commit(store, put(b"a"))
+    with store._writer._file_lock():
+        assert ask(open_file(path), Range(ROWS)) == [(b"a", b"value")]
+
+
+def test_a_file_that_was_removed_is_created_again(path, store):
+    commit(store, put(b"a"))
+    store.close()
+    path.unlink()
+    assert store.version() == 0
+    assert commit(store, put(b"a")) == 1
+
+
+def test_a_killed_writer_leaves_whole_commits(path):
+    store = open_file(path)
+    context = multiprocessing.get_context("fork")
+    for _ in range(10):
+        child = context.Process(target=write_pairs, args=(store,))
+        child.start()
+        time.sleep(0.05)
+        child.kill()
+        child.join()
+        version, _, (rows, other), *_ = store.fetch([Range(ROWS), Range(b"r2")])
+        assert len(rows) == len(other) == version
+        assert [committed.version for committed in store.changes(0)] == list(range(1, version + 1))
+
+
+def write_pairs(store):
+    while True:
+        key = uuid.uuid4().bytes[:8].hex().encode()
+        commit(store, put(key), put(key, space=b"r2"))
+
+
+def test_a_cleared_database_takes_little_space(path, store):
+    commit(store, *(put(b"%06d" % number, b"x" * 200) for number in range(5000)))
+    store.clear()
+    store.close()
+    assert path.stat().st_size < 100_000
+    with suppress(FileNotFoundError):
+        assert Path(f"{path}-wal").stat().st_size == 0

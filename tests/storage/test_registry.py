@@ -24,7 +24,7 @@ def test_a_store_of_another_package(monkeypatch):
     url = parse_url("rome+fancy:///one")
     assert registry.open_store(url) == "the fancy store one"
     assert registry.store_options(url) == frozenset()
-    with pytest.raises(InterfaceError, match="known are: fancy, memory, redis, rediss, unix"):
+    with pytest.raises(InterfaceError, match="known are: fancy, file, memory, redis, rediss, unix"):
         registry.open_store(parse_url("rome+plain:///one"))
 
 

@@ -43,6 +43,14 @@ def test_no_anomalies_on_redis(redis_server: RedisServer, workload: str, level: 
     connection.close()
 
 
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_no_anomalies_in_a_file_whose_clients_are_killed(workload: str, tmp_path: Path) -> None:
+    options = RunOptions(f"rome+file://{tmp_path}/histories.rome", workload, transactions=300, processes=4, faults=20)
+    report = run(options)
+    assert report.findings == []
+    assert report.faults["client killed"] >= 5
+
+
 @pytest.mark.parametrize("defect", DEFECTS)
 def test_each_defect_is_found(defect: str) -> None:
     level = "SERIALIZABLE" if defect == "no-read-validation" else "SNAPSHOT"

@@ -14,6 +14,7 @@ from sqlalchemy.schema import MetaData
 from sqlalchemy.testing import provision
 
 import rome
+from rome.dialect.databases import other_database
 from rome.dialect.dml import Insert, insert
 
 _NAME = "rome"
@@ -28,7 +29,7 @@ def _generate_driver_url(url: URL, driver: str, query: str) -> URL | None:
 @provision.follower_url_from_main.for_db(_NAME)
 def _follower_url_from_main(url: URL | str, ident: str) -> URL:
     """Return the URL of a worker's database."""
-    return make_url(url).set(database=ident)
+    return other_database(make_url(url), ident)
 
 
 @provision.create_db.for_db(_NAME)
@@ -49,7 +50,7 @@ def _run_reap_dbs(url: URL | str, idents: Iterable[str]) -> None:
 
 
 def _drop(url: URL, database: str) -> None:
-    rome.drop_database(url.set(database=database).render_as_string(hide_password=False))
+    rome.drop_database(other_database(url, database).render_as_string(hide_password=False))
 
 
 @provision.stop_test_class_outside_fixtures.for_db(_NAME)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, Engine
 
 import rome
 from rome.dialect import RomeDialect
+from rome.dialect.databases import other_database
 
 _NAME = "rome"
 _DATABASE = "openstack_citest"
@@ -27,6 +28,10 @@ class RomeBackendImpl(provision.BackendImpl):
     def create_opportunistic_driver_url(self) -> str:
         """Return the URL to use when none is configured: a database in memory is always available."""
         return _IN_MEMORY
+
+    def provisioned_database_url(self, base_url: URL | str, ident: str) -> URL:
+        """Return the URL of another database in the store of a URL."""
+        return other_database(sqlalchemy.engine.make_url(base_url), ident)
 
     def create_named_database(self, engine: Engine, ident: str, conditional: bool = False) -> None:
         """Create an empty database. With `conditional`, keep an existing one as it is."""

@@ -21,7 +21,7 @@ import apsw
 
 from rome.errors import Error
 from rome.storage.file.connections import Connections
-from rome.storage.file.failures import error_of
+from rome.storage.file.failures import error_of, no_lock
 from rome.storage.file.tables import connect, create
 
 _T = TypeVar("_T")
@@ -144,7 +144,10 @@ class Writer:
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
         """Hold the lock of writers. The kernel queues the processes, and releases the lock of one that dies."""
-        lock = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            lock = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise no_lock(self._path, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

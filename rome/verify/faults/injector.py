@@ -13,8 +13,8 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer
@@ -25,38 +25,23 @@ _DURATION = 0.3
 _POLL = 0.01
 
 
-class FaultInjector(threading.Thread):
-    """Faults of a server, of the connections to it and of the processes that use it. `faults` counts them."""
+Kinds = Mapping[str, Callable[[], None]]
+"""By name, the functions that inject a fault."""
 
-    def __init__(
-        self,
-        server: FaultyServer,
-        proxy: Proxy,
-        workers: Callable[[], Sequence[BaseProcess]],
-        progress: Callable[[], float],
-        count: int,
-        seed: int,
-    ) -> None:
+
+class FaultInjector(threading.Thread):
+    """Inject faults. `faults` counts them."""
+
+    def __init__(self, kinds: Kinds, progress: Callable[[], float], count: int, seed: int) -> None:
         """Plan `count` faults. `progress` returns the share of the transactions that are committed, 0 to 1."""
         super().__init__(daemon=True)
         self.faults: Counter[str] = Counter()
         self.error: Exception | None = None
-        self._server = server
-        self._proxy = proxy
-        self._workers = workers
+        self._kinds = kinds
         self._progress = progress
         self._count = count
         self._rng = random.Random(seed)  # noqa: S311 - no secret
         self._stopped = threading.Event()
-        self._kinds: dict[str, Callable[[], None]] = {
-            "server killed and restarted": self._restart_server,
-            "server out of memory": self._exhaust_memory,
-            "server a read-only replica": self._demote_server,
-            "scripts flushed": server.flush_scripts,
-            "all connections cut": proxy.cut_all,
-            "client killed": lambda: self._signal_worker(signal.SIGKILL),
-            "client stopped": lambda: self._signal_worker(signal.SIGSTOP),
-        }
 
     def run(self) -> None:
         """Inject the faults: every kind once in random order, then again, until all are done or `stop` is called."""
@@ -82,22 +67,46 @@ class FaultInjector(threading.Thread):
         if self.error is not None:
             raise self.error
 
-    def _restart_server(self) -> None:
-        self._server.kill()
-        time.sleep(_DURATION)
-        self._server.start()
 
-    def _exhaust_memory(self) -> None:
-        self._server.exhaust_memory()
-        time.sleep(_DURATION)
-        self._server.free_memory()
+def server_faults(server: FaultyServer, proxy: Proxy) -> Kinds:
+    """Return the faults of a server and of the connections to it."""
 
-    def _demote_server(self) -> None:
-        self._server.make_replica()
+    def restart() -> None:
+        server.kill()
         time.sleep(_DURATION)
-        self._server.make_primary()
+        server.start()
 
-    def _signal_worker(self, number: signal.Signals) -> None:
-        alive = [process.pid for process in self._workers() if process.exitcode is None and process.pid is not None]
-        if alive:
-            os.kill(self._rng.choice(alive), number)
+    def exhaust_memory() -> None:
+        server.exhaust_memory()
+        time.sleep(_DURATION)
+        server.free_memory()
+
+    def demote() -> None:
+        server.make_replica()
+        time.sleep(_DURATION)
+        server.make_primary()
+
+    return {
+        "server killed and restarted": restart,
+        "server out of memory": exhaust_memory,
+        "server a read-only replica": demote,
+        "scripts flushed": server.flush_scripts,
+        "all connections cut": proxy.cut_all,
+    }
+
+
+def client_faults(alive: Callable[[], Sequence[int]], seed: int) -> Kinds:
+    """Return the faults of the processes that use a database: one is killed, or stopped, at any moment.
+
+    `alive` returns the numbers of those that run.
+    """
+    rng = random.Random(seed)  # noqa: S311 - no secret
+
+    def send(number: signal.Signals) -> None:
+        pids = alive()
+        # A process may end before the signal reaches it.
+        with suppress(ProcessLookupError):
+            if pids:
+                os.kill(rng.choice(pids), number)
+
+    return {"client killed": lambda: send(signal.SIGKILL), "client stopped": lambda: send(signal.SIGSTOP)}

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, MutableSequence, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -42,6 +43,7 @@ class WorkerPool:
     killed: int = 0
     running: list[BaseProcess] = field(default_factory=list)
     _tasks: list[Task] = field(default_factory=list)
+    _asking: threading.Lock = field(default_factory=threading.Lock)
     _done: MutableSequence[int] = field(default_factory=list)
 
     @property
@@ -97,25 +99,37 @@ class WorkerPool:
     def _supervise(self, context: Any, progress: Progress) -> None:
         """Replace killed workers and continue stopped ones until all have ended."""
         wake = time.monotonic() + _STOPPED
-        while any(process.exitcode != 0 for process in self.running):
+        codes = self._exit_codes()
+        while any(code != 0 for code in codes):
             time.sleep(_POLL)
             progress(self.committed)
             for slot, process in enumerate(self.running):
-                if process.exitcode == -signal.SIGKILL:
+                if codes[slot] == -signal.SIGKILL:
                     self.killed += 1
                     self._forget(process)
                     self.running[slot] = self._start(context, slot)
-                elif process.exitcode not in (None, 0):
+                elif codes[slot] not in (None, 0):
                     self._records()
-                    raise InternalError(f"a worker failed: {[process.exitcode for process in self.running]}")
+                    raise InternalError(f"a worker failed: {codes}")
             if time.monotonic() > wake:
                 wake = time.monotonic() + _STOPPED
                 self._continue_stopped()
+            codes = self._exit_codes()
 
     def _continue_stopped(self) -> None:
-        for process in self.running:
-            if process.pid is not None and process.exitcode is None:
-                os.kill(process.pid, signal.SIGCONT)
+        for pid in self.alive():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def alive(self) -> list[int]:
+        """Return the numbers of the processes that run."""
+        codes = zip(self.running, self._exit_codes(), strict=False)
+        return [process.pid for process, code in codes if code is None and process.pid is not None]
+
+    def _exit_codes(self) -> list[int | None]:
+        # Of two threads that ask for the exit code of a process at the same time, one gets a wrong one.
+        with self._asking:
+            return [process.exitcode for process in self.running]
 
     @staticmethod
     def _forget(process: BaseProcess) -> None:

@@ -16,7 +16,7 @@ from rome.errors import InterfaceError
 from rome.testing.check import check_database
 from rome.url import parse_url
 from rome.verify.faults.commits import FaultRates
-from rome.verify.faults.injector import FaultInjector
+from rome.verify.faults.injector import FaultInjector, Kinds, client_faults, server_faults
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import faulty_server
 from rome.verify.histories.history import Finding, Outcome
@@ -34,8 +34,8 @@ class RunOptions:
     """What to run. `faults` is the number of faults to inject.
 
     On Redis and Valkey, cut connections and clients that are killed or stopped during a commit come on top, in
-    proportion to the transactions. In memory, `faults` is the expected number of commits whose request or response is
-    lost or that arrive twice.
+    proportion to the transactions. On a file, clients are killed or stopped at any moment. In memory, `faults` is the
+    expected number of commits whose request or response is lost or that arrive twice.
     """
 
     url: str
@@ -78,7 +78,10 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
         if not options.faults:
             pool = _pool(options, options.url, folder, None)
             return _run_and_check(options, options.url, lambda: pool.run_processes(progress))
-        return _run_with_faults(options, folder, progress)
+        if parse_url(options.url).store == "file":
+            pool = _pool(options, options.url, folder, None)
+            return _run_with_faults(options, options.url, pool, {}, progress)
+        return _run_on_faulty_server(options, folder, progress)
 
 
 def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None) -> WorkerPool:
@@ -86,30 +89,35 @@ def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None
     return WorkerPool(task, options.processes, options.transactions)
 
 
-def _run_with_faults(options: RunOptions, folder: Path, progress: Progress) -> Report:
+def _run_on_faulty_server(options: RunOptions, folder: Path, progress: Progress) -> Report:
     with faulty_server(folder / "server") as server, Proxy(server.port, _CUT, options.seed) as proxy:
         pool = _pool(options, f"rome+redis://127.0.0.1:{proxy.port}/history", folder, _CLIENT_FAULTS)
-        injector = FaultInjector(
-            server,
-            proxy,
-            workers=lambda: pool.running,
-            progress=lambda: pool.committed / options.transactions,
-            count=options.faults,
-            seed=options.seed,
-        )
-
-        def work() -> list[Record]:
-            injector.start()
-            try:
-                return pool.run_processes(progress)
-            finally:
-                injector.stop()
-
-        report = _run_and_check(options, f"rome+redis://127.0.0.1:{server.port}/history", work)
-        report.faults = injector.faults
-        report.faults["client killed"] = pool.killed
+        url = f"rome+redis://127.0.0.1:{server.port}/history"
+        report = _run_with_faults(options, url, pool, server_faults(server, proxy), progress)
         report.faults.update({f"connection cut {place} a request": count for place, count in proxy.cuts.items()})
         return report
+
+
+def _run_with_faults(options: RunOptions, url: str, pool: WorkerPool, more: Kinds, progress: Progress) -> Report:
+    """Run processes and kill or stop them at any moment; `more` faults are injected, too."""
+    injector = FaultInjector(
+        {**more, **client_faults(pool.alive, options.seed)},
+        progress=lambda: pool.committed / options.transactions,
+        count=options.faults,
+        seed=options.seed,
+    )
+
+    def work() -> list[Record]:
+        injector.start()
+        try:
+            return pool.run_processes(progress)
+        finally:
+            injector.stop()
+
+    report = _run_and_check(options, url, work)
+    report.faults = injector.faults
+    report.faults["client killed"] = pool.killed
+    return report
 
 
 def _run_and_check(options: RunOptions, url: str, work: Callable[[], list[Record]]) -> Report:
