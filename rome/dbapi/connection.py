@@ -174,13 +174,14 @@ class Connection:
     ) -> None:
         """Add a function to the SQL of this connection. Transactions are no longer replayed unless `deterministic`."""
         self._check()
-        self._control.is_deterministic = self._control.is_deterministic and deterministic
-        self._control.workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
+        control = self._control
+        control.is_deterministic = control.is_deterministic and deterministic
+        control.functions.function(control.workspace, name, narg, function, deterministic)
 
     def create_collation(self, name: str, function: Callable[[str, str], int] | None) -> None:
         """Add a collation to the SQL of this connection."""
         self._check()
-        self._control.workspace.sqlite.create_collation(name, function)
+        self._control.functions.collation(self._control.workspace, name, function)
 
     def fence(self, lock: Lock, *, late: bool = False) -> None:
         """Let a held lock guard the transaction that is open, or begins now: its commit raises LockLost if it is lost.
@@ -203,8 +204,7 @@ class Connection:
             release_database(self.database)
 
     def _check(self) -> None:
-        if self._control.is_closed:
-            raise closed_error()
+        self._control.check_idle()
 
     def __enter__(self) -> Connection:
         self._check()
@@ -271,6 +271,7 @@ class Cursor:
         self._rows, self.description, self.rowcount, lastrowid = result
         if lastrowid is not None:
             self.lastrowid = lastrowid
+        self._control.busy_thread = None
 
     def fetchone(self) -> Row | None:
         """Return the next row, or None."""

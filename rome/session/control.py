@@ -31,13 +31,22 @@ A conflict inside a savepoint
     A Conflict rolls back the whole transaction. If savepoints were open, the application may still try to roll back to
     one and go on, which must not silently become a new transaction: each further statement raises the same Conflict
     (`doomed_by`) until the application rolls back or commits.
+
+Interrupted statements
+    A signal handler may raise an exception at any point of a statement (KeyboardInterrupt, a timeout), and leave the
+    transaction and the workspace in any state. No handler of ours can mend that reliably: it may be interrupted, too.
+    So whatever runs says so first (`busy_thread`) and takes that back as its last step, or when it raises one of ROME's
+    errors. If the next call finds it set, the former one was interrupted: the transaction and the workspace are thrown
+    away, and each further statement raises OperationalError until the application rolls back or commits.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import get_ident
 
 from rome.database.database import Database
 from rome.errors import (
@@ -58,6 +67,8 @@ from rome.session.pragmas import NOTHING, READ_ONLY, ConnectionSettings, is_writ
 from rome.session.run import plan_of, run, with_current_catalog
 from rome.sql.syntax.statement import Statement, StatementKind, classify
 from rome.sql.syntax.tokens import names
+from rome.sqlite.errors import SQLITE_ERRORS
+from rome.sqlite.user_functions import UserFunctions
 from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.transaction import Isolation, Transaction
@@ -114,6 +125,10 @@ class TransactionControl:
     """The workspace of a connection, and the transaction that is open on it."""
 
     is_closed = False
+    busy_thread: int | None = None
+    """The thread that runs a statement, a commit or a rollback now; or that ran one until it was interrupted."""
+    _is_autocommitted = False
+    """True if the statement that runs, or ran last, is a transaction of its own."""
 
     def __init__(
         self,
@@ -127,32 +142,43 @@ class TransactionControl:
         self.database = database
         self.isolation = isolation
         self.settings = ConnectionSettings(foreign_keys)
-        self.workspace = Workspace(self._take_id)
+        self.functions = UserFunctions()
+        self.workspace = self._new_workspace()
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""
         self.transaction: Transaction | None = None
         self._lock_timeout = lock_timeout
         self._slow_ms = slow_ms
         self._index_entries = IndexEntries()
-        self._doomed_by: Conflict | None = None
+        self._doomed_by: OperationalError | None = None
         self._replay_log = ReplayLog()
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
-        """Run one statement, once for each set of parameters. Return its results together. Raise PEP 249's errors."""
+        """Run one statement, once for each set of parameters. Return its results together. Raise PEP 249's errors.
+
+        The caller resets `busy_thread` when it has taken the results.
+        """
         if self.is_closed:
             raise closed_error()
-        statement = classify(sql)
-        if self.settings.query_only and is_write(statement, sql):
-            raise OperationalError(READ_ONLY)
-        if not statement.is_about_rows:
-            result = self._run_control(statement, sql, parameter_sets)
-            if result is not None:
-                return result
-        if self._slow_ms is None:
-            return self._run_in_transaction(statement, sql, parameter_sets)
-        return self._run_timed(self._slow_ms, statement, sql, parameter_sets)
+        if self.busy_thread is not None:
+            self._recover()
+        self.busy_thread = get_ident()
+        try:
+            statement = classify(sql)
+            if self.settings.query_only and is_write(statement, sql):
+                raise OperationalError(READ_ONLY)
+            if not statement.is_about_rows:
+                result = self._run_control(statement, sql, parameter_sets)
+                if result is not None:
+                    return result
+            if self._slow_ms is None:
+                return self._run_in_transaction(statement, sql, parameter_sets)
+            return self._run_timed(self._slow_ms, statement, sql, parameter_sets)
+        except Error:
+            self.busy_thread = None
+            raise
 
     def _run_control(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result | None:
         """Run a statement that is about the connection or its transaction. Return None for any other."""
@@ -185,7 +211,7 @@ class TransactionControl:
 
     def _run_in_transaction(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
         transaction = self.transaction
-        is_autocommitted = transaction is None and self.isolation is Isolation.AUTOCOMMIT
+        is_autocommitted = self._is_autocommitted = transaction is None and self.isolation is Isolation.AUTOCOMMIT
         if transaction is None:
             transaction = self.begin()
         try:
@@ -195,7 +221,7 @@ class TransactionControl:
                 result = self._run_other(transaction, statement, sql, parameter_sets)
             self._replay_log.note(statement, sql, parameter_sets, result)
         except RolledBackBySQLite as rolled_back:
-            self.rollback()
+            self._rollback()
             raise rolled_back.error from rolled_back.error.__cause__
         except BaseException as error:
             self._replay_log.disable()
@@ -204,7 +230,7 @@ class TransactionControl:
                     self._autocommit()  # OR FAIL: what the statement did before the error persists
                     raise
                 is_within_savepoint = bool(transaction.savepoints)
-                self.rollback()
+                self._rollback()
                 if is_within_savepoint and isinstance(error, Conflict):
                     self._doomed_by = error
             raise
@@ -215,9 +241,9 @@ class TransactionControl:
     def _autocommit(self) -> None:
         """Commit the transaction of a single statement. Roll it back if a deferred foreign key is violated."""
         try:
-            self.commit()
+            self._commit()
         except IntegrityError:
-            self.rollback()
+            self._rollback()
             raise
 
     def _run_other(
@@ -263,11 +289,22 @@ class TransactionControl:
         """Write what the transaction changed. Raise Conflict, with nothing written, if a replay does not help."""
         if self.is_closed:
             raise closed_error()
+        if self.busy_thread is not None:
+            self._recover()
+        self.busy_thread = get_ident()
+        try:
+            self._commit()
+        except Error:
+            self.busy_thread = None
+            raise
+        self.busy_thread = None
+
+    def _commit(self) -> None:
         transaction = self.transaction
         if transaction is None:
-            conflict, self._doomed_by = self._doomed_by, None
-            if conflict is not None:
-                raise conflict
+            doomed_by, self._doomed_by = self._doomed_by, None
+            if doomed_by is not None:
+                raise doomed_by
             return
         try:
             transaction.commit()
@@ -289,6 +326,13 @@ class TransactionControl:
         """Discard what the transaction changed."""
         if self.is_closed:
             raise closed_error()
+        if self.busy_thread is not None:
+            self._recover()
+        self.busy_thread = get_ident()
+        self._rollback()
+        self.busy_thread = None
+
+    def _rollback(self) -> None:
         self._doomed_by = None
         if self.transaction is not None:
             try:
@@ -307,6 +351,56 @@ class TransactionControl:
         self.rollback()
         self.is_closed = True
         self.workspace.close()
+
+    # ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _new_workspace(self) -> Workspace:
+        workspace = Workspace(self._take_id)
+        self.functions.add_to(workspace)
+        return workspace
+
+    def _recover(self) -> None:
+        """Throw away what an interrupted statement, commit or rollback has left.
+
+        Raise ProgrammingError if it still runs, in another thread.
+        """
+        if self._still_runs():
+            if self.busy_thread != get_ident():
+                raise ProgrammingError("the connection is used by another thread now; open one for each thread")
+            return  # a function of the application that a statement calls
+        interrupted, left = self.transaction, self.workspace
+        if interrupted is not None and interrupted.row_locks is not None:
+            interrupted.row_locks.release()
+        self.workspace = self._new_workspace()
+        self.workspace.last_rowid, self.workspace.last_changes = left.last_rowid, left.last_changes
+        self._index_entries = IndexEntries()
+        if interrupted is not None and not self._is_autocommitted:
+            self._doomed_by = OperationalError(
+                "the transaction was interrupted in the middle of a statement or commit; unless its commit had begun, "
+                "nothing was written; roll back and run it again"
+                + (" (the temporary tables are lost)" if left.temporary else "")
+            )
+        self.transaction = None
+        self.busy_thread = None
+        with suppress(Error, *SQLITE_ERRORS):
+            left.close()
+
+    def _still_runs(self) -> bool:
+        """Return True if the statement, commit or rollback that `busy_thread` is about has not been left."""
+        thread = self.busy_thread
+        frame = sys._getframe(3) if thread == get_ident() else sys._current_frames().get(thread or 0)
+        while frame is not None:
+            if frame.f_code in _RUNNING and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        return False
+
+    def check_idle(self) -> None:
+        """Have nothing half done, before anything but a statement. Raise ProgrammingError if it is closed or in use."""
+        if self.is_closed:
+            raise closed_error()
+        if self.busy_thread is not None:
+            self._recover()
 
     # ── replay ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -373,8 +467,13 @@ class TransactionControl:
         try:
             self.begin().fence(lock.guard(), late)
         except Conflict:
-            self.rollback()
+            self._rollback()
             raise
+
+
+_RUNNING = frozenset(
+    method.__code__ for method in (TransactionControl.run, TransactionControl.commit, TransactionControl.rollback)
+)
 
 
 def closed_error() -> ProgrammingError:
@@ -397,6 +496,7 @@ def _nothing(_control: TransactionControl, _statement: Statement) -> Result:
 def _begin(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is not None:
         raise OperationalError("cannot start a transaction within a transaction")
+    control._is_autocommitted = False
     control.begin()
     return NOTHING
 
@@ -404,14 +504,14 @@ def _begin(control: TransactionControl, _statement: Statement) -> Result:
 def _commit(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is None:
         raise OperationalError("cannot commit - no transaction is active")
-    control.commit()
+    control._commit()
     return NOTHING
 
 
 def _rollback(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is None:
         raise OperationalError("cannot rollback - no transaction is active")
-    control.rollback()
+    control._rollback()
     return NOTHING
 
 

@@ -8,6 +8,10 @@ A database has the newest version only. Each commit adds to the log the old valu
 an older version undoes the log (`rome.storage.undo`). When the log is trimmed, its horizon moves: snapshots before the
 *horizon*, the tokens of the commits up to it and the spaces that they dropped are gone. A dropped space counts into
 `log_bytes` with its full size, so that a large one is freed soon.
+
+A signal handler may raise an exception at any point. So a commit prepares what it changes, publishes it by one
+assignment (`_Database.pending`), and applies it; if it is interrupted then, whoever comes next applies it again. Each
+step of that may be repeated. Sorted dictionaries that an interrupted step may have left in disorder are made again.
 """
 
 from __future__ import annotations
@@ -15,8 +19,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -84,6 +89,8 @@ class MemoryStore:
         """Answer all requests from one version. Raise SnapshotTooOld."""
         database = self._database
         with database.lock:
+            if database.pending is not None:
+                database.settle()
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
                 answers = _without_orphans(requests, present.answers)
@@ -94,14 +101,18 @@ class MemoryStore:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, HistoryLost."""
         size = sum(len(write.key) + len(write.value or b"") for write in batch.writes)
         self.stats.add(rounds=1, commands=1, bytes=size)
-        with self._database.lock:
-            return self._database.commit(batch)
+        database = self._database
+        with database.lock:
+            if database.pending is not None:
+                database.settle()
+            return database.commit(batch)
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; return the first of them."""
         self.stats.add(rounds=1, commands=1)
         counters = self._database.counters
         with self._database.lock:
+            self._database.settle()
             last = counters.get(counter, 0)
             counters[counter] = last + n
         return last + 1
@@ -110,36 +121,42 @@ class MemoryStore:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
+            self._database.settle()
             self._database.advance(counter, value)
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first. Raise SnapshotTooOld."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
+            self._database.settle()
             return iter([logged.committed for logged in self._database.since(since)])
 
     def version(self) -> int:
         """Return the newest version."""
         self.stats.add(rounds=1, commands=1)
-        return self._database.version
+        with self._database.lock:
+            self._database.settle()
+            return self._database.version
 
     def clear(self) -> None:
         """Remove the database, also for other stores of its name."""
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
-            self._database.reset()
+            self._database.replace()
 
     def copy_from(self, source: Store) -> None:
         """Copy the newest version of another memory database into this empty one. Raise InterfaceError."""
         if not isinstance(source, MemoryStore):
             raise InterfaceError(f"a memory database can't be a copy of one in a {type(source).__name__}")
         with source._database.lock:
+            source._database.settle()
             copy = source._database.snapshot()
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
+            self._database.settle()
             if self._database.version or self._database.counters:
                 raise InterfaceError("the database to copy into is not empty")
-            self._database.reset(copy)
+            self._database.replace(copy)
 
     def lock_table(self) -> LockTable:
         """Return the lock table that all stores of this name share."""
@@ -174,6 +191,19 @@ class _Logged(NamedTuple):
     catalog: _Point
     drops: tuple[bytes, ...]
     size: int
+    total: int
+    """The size of all commits up to this one."""
+
+
+class _Prepared(NamedTuple):
+    """A commit that was validated: everything that it changes."""
+
+    logged: _Logged
+    digest: bytes
+    catalog: _Point
+    incarnation: bytes
+    writes: Sequence[Write]
+    advances: Mapping[bytes, int]
 
 
 class _Snapshot(NamedTuple):
@@ -193,20 +223,36 @@ class _Database:
     most_commits: int = LOG_COMMITS
     most_bytes: int = LOG_BYTES
 
+    pending: Callable[[], None] | None = None
+    """What is being done, or was when it was interrupted. It may be done again."""
+
     def __post_init__(self) -> None:
         self.counters: dict[bytes, int] = {}
+        self._spaces: dict[bytes, SortedDict] = {}
         self.locks = MemoryLocks(self._next_lock_token)
-        self.reset()
+        self._reset(_Snapshot(_NONE, _NONE, {}, {}))
 
-    def reset(self, copy: _Snapshot | None = None) -> None:
+    def settle(self) -> None:
+        """Finish what was interrupted."""
+        if self.pending is not None:
+            # The dictionaries themselves are never in disorder.
+            self._spaces = {name: SortedDict(list(dict.items(space))) for name, space in self._spaces.items()}
+            self.pending()
+            self.pending = None
+
+    def replace(self, copy: _Snapshot | None = None) -> None:
         """Remove everything, or become a copy of another database, with an empty log."""
-        newest, self.catalog, self._spaces, counters = copy or _Snapshot(_NONE, _NONE, {}, {})
+        self.pending = partial(self._reset, copy or _Snapshot(_NONE, _NONE, {}, {}))
+        self.pending()
+        self.pending = None
+
+    def _reset(self, copy: _Snapshot) -> None:
+        newest, self.catalog, self._spaces, counters = copy
         self.version = newest.version
-        self._digests = deque([newest.digest], MOST_DIGESTS)
+        self._digests = deque([newest], MOST_DIGESTS)
         self.counters.clear()
         self.counters.update(counters)
         self._log: deque[_Logged] = deque()
-        self._log_size = 0
         self._tokens: dict[bytes, int] = {}
         self._written = dict.fromkeys(self._spaces, self.version)
         self.incarnation = os.urandom(8) if self.version else b""
@@ -225,7 +271,7 @@ class _Database:
             raise history_lost(version)
         if distance >= len(self._digests):
             raise too_old(version)
-        return self._digests[-1 - distance]
+        return self._digests[-1 - distance].digest
 
     def since(self, version: int) -> list[_Logged]:
         """Return the log after a version. Raise SnapshotTooOld if it begins later, HistoryLost for a future version."""
@@ -251,7 +297,10 @@ class _Database:
         if isinstance(request, Lookup):
             return self._lookup(request)
         space = self._spaces.get(request.space, _EMPTY)
-        return sum(max(0, space.bisect_left(end) - space.bisect_left(begin)) for begin, end in request.ranges)
+        self.pending = _do_nothing  # bisect_left keeps an index, which an interruption may leave in disorder
+        count = sum(max(0, space.bisect_left(end) - space.bisect_left(begin)) for begin, end in request.ranges)
+        self.pending = None
+        return count
 
     def commit(self, batch: Batch) -> int:
         """Validate and apply a batch, as `Store.commit` does."""
@@ -261,22 +310,58 @@ class _Database:
             if digest != self.digest(version):
                 raise history_lost(version)
         self._validate(batch.checks)
-        for counter, value in batch.advances.items():
-            self.advance(counter, value)
         if not batch.writes and not batch.drops:
+            for counter, value in batch.advances.items():
+                self.advance(counter, value)
             return self.version
-        self.version += 1
-        self._digests.append(next_digest(self._digests[-1], batch.token))
-        self.incarnation = self.incarnation or os.urandom(8)
-        catalog = self.catalog
-        undos = tuple([self._apply(write) for write in batch.writes])
+        prepared = self._prepare(batch)
+        self.pending = partial(self._apply, prepared)
+        self._apply(prepared)
+        self.pending = None
+        return self.version
+
+    def _prepare(self, batch: Batch) -> _Prepared:
+        version, catalog = self.version + 1, self.catalog
+        digest = next_digest(self._digests[-1].digest, batch.token)
+        undos: list[Undo] = []
+        before: dict[tuple[bytes, bytes], bytes | None] = {}
+        for space, key, value in batch.writes:
+            place = space, key
+            old = before[place] if place in before else self._spaces.get(space, _EMPTY).get(key)
+            before[place] = value
+            undos.append(Undo(space, key, old))
+            if space == CATALOG:
+                catalog = _Point(version, digest)
         size = sum(len(undo.space) + len(undo.key) + len(undo.old or b"") for undo in undos)
         size += sum(self._size(space) for space in batch.drops)
-        self._log.append(_Logged(Committed(self.version, undos), batch.token, catalog, tuple(batch.drops), size))
-        self._log_size += size
-        self._tokens[batch.token] = self.version
+        committed = Committed(version, tuple(undos))
+        total = size + (self._log[-1].total if self._log else 0)
+        logged = _Logged(committed, batch.token, self.catalog, tuple(batch.drops), size, total)
+        incarnation = self.incarnation or os.urandom(8)
+        return _Prepared(logged, digest, catalog, incarnation, batch.writes, batch.advances)
+
+    def _apply(self, prepared: _Prepared) -> None:
+        """Apply a commit. Each step may have been done before: then it changes nothing."""
+        logged, digest, catalog, incarnation, writes, advances = prepared
+        version = logged.committed.version
+        for counter, number in advances.items():
+            self.advance(counter, number)
+        for space, key, value in writes:
+            self._written[space] = version
+            values = self._spaces.get(space)
+            if values is None:
+                values = self._spaces[space] = SortedDict()
+            if value is not None:
+                values[key] = value
+            elif key in values:
+                del values[key]
+        if self._digests[-1].version < version:
+            self._digests.append(_Point(version, digest))
+        if not self._log or self._log[-1].committed.version < version:
+            self._log.append(logged)
+        self._tokens[logged.token] = version
+        self.catalog, self.incarnation, self.version = catalog, incarnation, version
         self._trim()
-        return self.version
 
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, as `Store.advance` does."""
@@ -285,6 +370,7 @@ class _Database:
     def _next_lock_token(self) -> tuple[int, int]:
         """Return a fencing token and the newest version. A copy of the database continues the counter."""
         with self.lock:
+            self.settle()
             token = self.counters[_LOCK_TOKENS] = self.counters.get(_LOCK_TOKENS, 0) + 1
             return token, self.version
 
@@ -319,33 +405,26 @@ class _Database:
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
                     raise conflict(check, key)
 
-    def _apply(self, write: Write) -> Undo:
-        space, key, value = write
-        if space == CATALOG:
-            self.catalog = _Point(self.version, self._digests[-1])
-        self._written[space] = self.version
-        values = self._spaces.get(space)
-        if values is None:
-            values = self._spaces[space] = SortedDict()
-        old = values.get(key)
-        if value is not None:
-            values[key] = value
-        elif old is not None:
-            del values[key]
-        return Undo(space, key, old)
-
     def _size(self, space: bytes) -> int:
         return sum(len(key) + len(value) for key, value in self._spaces.get(space, _EMPTY).items())
 
     def _trim(self) -> None:
         """Trim the log to its limits; the newest commit stays, so that its token is known."""
-        while len(self._log) > 1 and (len(self._log) > self.most_commits or self._log_size > self.most_bytes):
-            logged = self._log.popleft()
-            self._log_size -= logged.size
-            del self._tokens[logged.token]
-            for space in logged.drops:
+        log = self._log
+        while len(log) > 1 and (
+            len(log) > self.most_commits or log[-1].total - log[0].total + log[0].size > self.most_bytes
+        ):
+            # The entry goes last, so that an interruption leaves nothing behind.
+            oldest = log[0]
+            self._tokens.pop(oldest.token, None)
+            for space in oldest.drops:
                 self._spaces.pop(space, None)
                 self._written.pop(space, None)
+            log.popleft()
+
+
+def _do_nothing() -> None:
+    """Change nothing."""
 
 
 def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:

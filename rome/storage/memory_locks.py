@@ -23,7 +23,8 @@ class MemoryLocks:
         """`next_token` returns a new fencing token and the database's version."""
         self._next_token = next_token
         self._holders: dict[bytes, _Holder] = {}
-        self._changed = threading.Condition()
+        self._mutex = threading.RLock()
+        self._changed = threading.Condition(self._mutex)
         self._releases = 0
         _tables.add(self)
 
@@ -31,7 +32,7 @@ class MemoryLocks:
         """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
         states = []
         left = 0.0
-        with self._changed:
+        with self._mutex:
             for name in names:
                 holder = self._holders.get(name)
                 if holder is not None and holder.owner != owner and holder.deadline > now():
@@ -47,7 +48,7 @@ class MemoryLocks:
 
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
         """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
-        with self._changed:
+        with self._mutex:
             if not self._holds(names, owner):
                 return False
             self._holders.update(dict.fromkeys(names, _Holder(owner, now() + ttl)))
@@ -55,7 +56,7 @@ class MemoryLocks:
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
         """Give names back and wake waiters. Return False if `owner` did not hold all of them any more."""
-        with self._changed:
+        with self._mutex:
             held = self._holds(names, owner)
             for name in names:
                 holder = self._holders.get(name)
@@ -67,7 +68,7 @@ class MemoryLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when anything was released since the attempt that gave the ticket, at the latest after `seconds`."""
-        with self._changed:
+        with self._mutex:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
 
     def _holds(self, names: Sequence[bytes], owner: bytes) -> bool:
@@ -76,7 +77,8 @@ class MemoryLocks:
 
     def begin_child(self) -> None:
         """Forget all holders: after a fork the database is a copy, and the locks belong to the parent."""
-        self._changed = threading.Condition()
+        self._mutex = threading.RLock()
+        self._changed = threading.Condition(self._mutex)
         self._holders.clear()
 
 

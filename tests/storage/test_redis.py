@@ -446,7 +446,7 @@ class TestKeys:
         assert all(holds_entries(space) or space == ROWS for space in self.written(there))
 
     def written(self, store):
-        (fields,) = store._server.round([("HKEYS", store._layout.meta)])
+        (fields,) = store._server.round([(b"HKEYS", store._layout.meta)])
         return [field[2:] for field in fields if field.startswith(b"s:")]
 
 

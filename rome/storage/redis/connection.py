@@ -33,8 +33,8 @@ from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
 from rome.storage.store import Stats
 
-Argument = bytes | str | int
-Command = tuple[Argument, ...]
+Command = tuple[bytes, ...]
+"""Bytes only: hiredis crashes if a signal handler raises an exception while it formats an int."""
 
 Packed = tuple[bytes, int, Any]
 """A round: its commands as bytes, their number, and anything that its maker needs to read the replies."""
@@ -81,7 +81,7 @@ class Server:
         self._stats.add(1, len(replies), 0, size)
         return replies
 
-    def run_script(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> tuple[Any, int]:
+    def run_script(self, script: str, keys: Sequence[bytes], *arguments: bytes) -> tuple[Any, int]:
         """Run a script in one round trip; return its reply and how often it was sent.
 
         Raise StoreUnavailable, OperationalError as `round` does, and the error for a reply that is one.
@@ -93,7 +93,7 @@ class Server:
             raise refused(self.name, reply)
         return reply, sent
 
-    def _pack_script(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> Packed:
+    def _pack_script(self, script: str, keys: Sequence[bytes], *arguments: bytes) -> Packed:
         return pack_one(self.scripts.call(script, keys, *arguments)), 1, None
 
     def exchange(self, packed: Packed, pack_again: Callable[..., Packed], *of: Any) -> tuple[list[Any], int, int]:
@@ -202,11 +202,11 @@ class Connection:
         commands: list[Command] = []
         if address.user or address.password:
             login = (address.user, address.password or "") if address.user else (address.password or "",)
-            commands.append(("AUTH", *login))
+            commands.append((b"AUTH", *(word.encode() for word in login)))
         if address.db:
-            commands.append(("SELECT", address.db))
+            commands.append((b"SELECT", b"%d" % address.db))
         # For CLIENT LIST. Older servers and strict ACLs refuse it, and that does no harm.
-        commands.append(("CLIENT", "SETINFO", "LIB-NAME", "rome"))
+        commands.append((b"CLIENT", b"SETINFO", b"LIB-NAME", b"rome"))
         *needed, _ = self.exchange(pack(commands), len(commands))
         for reply in needed:
             if isinstance(reply, ResponseError):
@@ -248,24 +248,24 @@ class Scripts:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def call(self, script: str, keys: Sequence[bytes], *arguments: Argument) -> Command:
+    def call(self, script: str, keys: Sequence[bytes], *arguments: bytes) -> Command:
         """Return the command that runs a script."""
         text, digest = _SCRIPTS[script]
         if script in self._known:
-            return ("EVALSHA", digest, len(keys), *keys, *arguments)
+            return (b"EVALSHA", digest, b"%d" % len(keys), *keys, *arguments)
         self._known.add(script)
-        return ("EVAL", text, len(keys), *keys, *arguments)
+        return (b"EVAL", text, b"%d" % len(keys), *keys, *arguments)
 
     def forget(self) -> None:
         """Send all scripts in full again: the server may have been restarted, or be another one."""
         self._known.clear()
 
 
-def _load(script: str) -> tuple[str, str]:
+def _load(script: str) -> tuple[bytes, bytes]:
     """Return a script's text and the hash that the server knows it by."""
     folder = files(__package__)
-    text = "\n".join(folder.joinpath(name + ".lua").read_text(encoding="utf-8") for name in ("common", script))
-    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+    text = b"\n".join(folder.joinpath(name + ".lua").read_bytes() for name in ("common", script))
+    return text, sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
 _SCRIPTS = {script: _load(script) for script in ("clear", "commit", "copy", "count", "counter", "lock", "rows")}

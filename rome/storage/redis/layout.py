@@ -31,7 +31,10 @@ from struct import Struct
 from urllib.parse import quote
 
 from rome.errors import FormatError
-from rome.storage.store import Committed, Undo
+from rome.storage.store import FORMAT, Committed, Undo
+
+FORMAT_DIGITS = b"%d" % FORMAT
+"""The number of the format, as the meta hash and the arguments of scripts have it."""
 
 LogEntry = tuple[bytes, Sequence[bytes]]
 """An entry of the stream: its id, and its fields and values alternately."""

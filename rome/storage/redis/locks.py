@@ -25,9 +25,8 @@ from rome.storage.lock_table import Attempt, LockState
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import Layout
+from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.redis.writes import REFUSALS, error_of
-from rome.storage.store import FORMAT
 
 _LONGEST_WAIT = 10.0
 _STATES = {ord("g"): LockState.GRANTED, ord("o"): LockState.OVERTOOK, ord("h"): LockState.HELD}
@@ -44,14 +43,14 @@ class RedisLocks:
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
         """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
-        answer, _ = self._run("acquire", names, owner, ttl, skip)
+        answer, _ = self._run(b"acquire", names, owner, ttl, skip)
         version, token, left, ticket, letters = answer
         states = tuple(_STATES[letter] for letter in letters)
         return Attempt(states, int(token), int(version), int(left) / 1000, ticket)
 
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
         """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
-        held, _ = self._run("renew", names, owner, ttl)
+        held, _ = self._run(b"renew", names, owner, ttl)
         return bool(held == len(names))
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
@@ -59,26 +58,36 @@ class RedisLocks:
 
         If the request was sent twice, because the answer was lost, the first one may have released them: return True.
         """
-        held, sent = self._run("release", names, owner, 0)
+        held, sent = self._run(b"release", names, owner, 0)
         return bool(held == len(names)) or sent > 1
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when the name was released since the attempt that gave the ticket, at the latest after `seconds`."""
         longest = min(_LONGEST_WAIT, self._address.socket_timeout / 2)
         milliseconds = max(1, int(min(seconds, longest) * 1000))
-        command = ("XREAD", "BLOCK", milliseconds, "COUNT", 1, "STREAMS", self._layout.wake(name), ticket)
+        command = (
+            b"XREAD",
+            b"BLOCK",
+            b"%d" % milliseconds,
+            b"COUNT",
+            b"1",
+            b"STREAMS",
+            self._layout.wake(name),
+            ticket,
+        )
         (reply,) = self._server.round([command])
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
 
     def _run(
-        self, action: str, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
+        self, action: bytes, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:
         """Run lock.lua; return its answer and how often it was sent. Raise as the store does."""
         milliseconds = max(0, round(ttl * 1000))
-        flags = int(skip), int(not self._permission_seen)
+        flags = b"%d" % skip, b"%d" % (not self._permission_seen)
         keys = (self._layout.meta,)
-        answer, sent = self._server.run_script("lock", keys, FORMAT, action, owner, milliseconds, *flags, *names)
+        head = FORMAT_DIGITS, action, owner, b"%d" % milliseconds
+        answer, sent = self._server.run_script("lock", keys, *head, *flags, *names)
         if isinstance(answer, list) and answer[0] in REFUSALS:
             raise error_of(answer, self._address.server, self._address.database)
         self._permission_seen = True

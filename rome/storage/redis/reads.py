@@ -20,14 +20,14 @@ from itertools import chain
 from typing import Any
 
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
-from rome.storage.redis.layout import Layout
-from rome.storage.store import FORMAT, Count, Get, Lookup, Range, Request, Scan, holds_entries
+from rome.storage.redis.layout import FORMAT_DIGITS, Layout
+from rome.storage.store import Count, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
 
-_EXEC = pack([("EXEC",)])
+_EXEC = pack([(b"EXEC",)])
 
 
 class Rounds:
@@ -36,10 +36,10 @@ class Rounds:
     def __init__(self, layout: Layout, scripts: Scripts) -> None:
         self._layout = layout
         self._scripts = scripts
-        state = "HMGET", layout.meta, "state", "format"
+        state = b"HMGET", layout.meta, b"state", b"format"
         self._state_only: Packed = pack([state]), 1, []
-        self._begin = pack([("MULTI",), state])
-        self._nothing: Command = ("EXISTS", layout.meta)
+        self._begin = pack([(b"MULTI",), state])
+        self._nothing: Command = (b"EXISTS", layout.meta)
         self._heads: dict[bytes, bytes] = {}
         """By space of values: the beginning of the packed command that gets one key."""
 
@@ -64,7 +64,7 @@ class Rounds:
             asked.append(pack_one(command))
             readers.append(read)
         if at is not None:
-            asked.append(pack_one(("XRANGE", self._layout.log, at + 1, "+")))
+            asked.append(pack_one((b"XRANGE", self._layout.log, b"%d" % (at + 1), b"+")))
         elif not readers:
             return self._state_only
         asked.append(_EXEC)
@@ -85,7 +85,7 @@ class Rounds:
         if isinstance(request, Range):
             return self._range(request)
         if isinstance(request, Scan):
-            return ("HGETALL", self._layout.values + request.space), _read_whole
+            return (b"HGETALL", self._layout.values + request.space), _read_whole
         return self._count(request)
 
     def _get(self, request: Get) -> tuple[Command, Read | None]:
@@ -94,42 +94,48 @@ class Rounds:
             return self._nothing, _read_nothing
         name = self._layout.values + space
         if holds_entries(space):
-            return ("ZMSCORE", name, *keys), _read_scores
-        return ("HMGET", name, *keys), None
+            return (b"ZMSCORE", name, *keys), _read_scores
+        return (b"HMGET", name, *keys), None
 
     def _range(self, request: Range) -> tuple[Command, Read | None]:
         space, begin, end, limit, reverse = request
         name = self._layout.values + space
         if holds_entries(space):
             bounds = [b"[" + begin, b"(" + end]
-            order = ("REV",) if reverse else ()
-            command = ("ZRANGE", name, *(bounds[::-1] if reverse else bounds), "BYLEX", *order)
+            order = (b"REV",) if reverse else ()
+            command = (b"ZRANGE", name, *(bounds[::-1] if reverse else bounds), b"BYLEX", *order)
             return command + _limit(limit), _read_entries
-        return self._rows("keys", self._layout.order + space, name, ((begin, end),), limit, reverse)
+        return self._rows(b"keys", self._layout.order + space, name, ((begin, end),), limit, reverse)
 
     def _lookup(self, request: Lookup) -> tuple[Command, Read | None]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
             return self._nothing, _read_no_columns
         names = self._layout.values + index, self._layout.values + rows
-        return self._rows("entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
+        return self._rows(b"entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
 
     def _rows(
-        self, what: str, order: bytes, rows: bytes, ranges: Sequence[Sequence[bytes]], limit: int | None, reverse: bool
+        self,
+        what: bytes,
+        order: bytes,
+        rows: bytes,
+        ranges: Sequence[Sequence[bytes]],
+        limit: int | None,
+        reverse: bool,
     ) -> tuple[Command, Read | None]:
-        direction = "reverse" if reverse else "forward"
-        most = -1 if limit is None else limit
+        direction = b"reverse" if reverse else b"forward"
+        most = b"%d" % (-1 if limit is None else limit)
         keys = (self._layout.meta, order, rows)
-        read = _read_columns if what == "entries" else _read_pairs
-        return self._scripts.call("rows", keys, FORMAT, what, direction, most, *chain(*ranges)), read
+        read = _read_columns if what == b"entries" else _read_pairs
+        return self._scripts.call("rows", keys, FORMAT_DIGITS, what, direction, most, *chain(*ranges)), read
 
     def _count(self, request: Count) -> tuple[Command, Read | None]:
         space, ranges = request
         name = self._layout.values + space if holds_entries(space) else self._layout.order + space
         if len(ranges) == 1:
             ((begin, end),) = ranges
-            return ("ZLEXCOUNT", name, b"[" + begin, b"(" + end), None
-        return self._scripts.call("count", (self._layout.meta, name), FORMAT, *chain(*ranges)), None
+            return (b"ZLEXCOUNT", name, b"[" + begin, b"(" + end), None
+        return self._scripts.call("count", (self._layout.meta, name), FORMAT_DIGITS, *chain(*ranges)), None
 
 
 def rows_in(answer: Any) -> int:
@@ -142,8 +148,8 @@ def rows_in(answer: Any) -> int:
     return 0
 
 
-def _limit(limit: int | None) -> tuple[str | int, ...]:
-    return () if limit is None else ("LIMIT", 0, limit)
+def _limit(limit: int | None) -> tuple[bytes, ...]:
+    return () if limit is None else (b"LIMIT", b"0", b"%d" % limit)
 
 
 def _read_nothing(_reply: Any) -> list[Any]:

@@ -12,9 +12,9 @@ from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavail
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.address import Address
-from rome.storage.redis.connection import Argument, Command, Server
+from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.failures import refused
-from rome.storage.redis.layout import STATE, Layout, read_log, state_before, state_of_copy
+from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, state_before, state_of_copy
 from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.reads import Rounds, rows_in
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
@@ -42,7 +42,7 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address, self.stats)
         self._rounds = Rounds(self._layout, self._server.scripts)
-        self._read_meta = ("HMGET", self._layout.meta, "state", "format")
+        self._read_meta = (b"HMGET", self._layout.meta, b"state", b"format")
         self._permission_seen = False
         self._last_state: tuple[Any, _State] = (None, _NEW)
         """The reply of the last round that differed, and what it says."""
@@ -66,7 +66,7 @@ class RedisStore:
         """
         address, layout = self._address, self._layout
         arguments = arguments_of(batch, address.log_commits, address.log_bytes, not self._permission_seen)
-        reply, sent = self._server.run_script("commit", (layout.meta,), FORMAT, *arguments)
+        reply, sent = self._server.run_script("commit", (layout.meta,), FORMAT_DIGITS, *arguments)
         self._permission_seen = True
         if type(reply) is int:
             return reply
@@ -81,11 +81,11 @@ class RedisStore:
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
-        return int(self._run("counter", "allocate", counter, n)) - n + 1
+        return int(self._run("counter", b"allocate", counter, b"%d" % n)) - n + 1
 
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
-        self._run("counter", "advance", counter, value)
+        self._run("counter", b"advance", counter, b"%d" % value)
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
@@ -106,7 +106,7 @@ class RedisStore:
         """
         if not isinstance(source, RedisStore):
             raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
-        (there,) = self._server.round([("EXISTS", self._layout.meta, self._layout.counters)])
+        (there,) = self._server.round([(b"EXISTS", self._layout.meta, self._layout.counters)])
         if self._checked(there):
             raise InterfaceError("the database to copy into is not empty")
         ours, theirs = self._address, source._address
@@ -180,8 +180,8 @@ class RedisStore:
 
     def _page(self, since: int) -> list[Committed]:
         layout = self._layout
-        log = ("XRANGE", layout.log, since + 1, "+", "COUNT", _PAGE)
-        replies = self._server.round([("MULTI",), self._read_meta, log, ("EXEC",)])
+        log = (b"XRANGE", layout.log, b"%d" % (since + 1), b"+", b"COUNT", b"%d" % _PAGE)
+        replies = self._server.round([(b"MULTI",), self._read_meta, log, (b"EXEC",)])
         if type(replies[-1]) is ResponseError:
             self._raise_first(replies)
         meta, entries = replies[-1]
@@ -189,9 +189,9 @@ class RedisStore:
         _demand_reachable(since, horizon, version)
         return read_log(self._checked(entries))
 
-    def _run(self, script: str, *arguments: Argument) -> Any:
+    def _run(self, script: str, *arguments: bytes) -> Any:
         """Run a script that may refuse; return its reply. Raise the error of its refusal."""
-        reply, _ = self._server.run_script(script, (self._layout.meta,), FORMAT, *arguments)
+        reply, _ = self._server.run_script(script, (self._layout.meta,), FORMAT_DIGITS, *arguments)
         refusal = self._refusal(reply)
         if refusal is not None:
             raise refusal
@@ -216,14 +216,15 @@ class RedisStore:
         """Write the reply of copy.lua on another server. The state comes last: until then the database is empty."""
         state, counters, spaces, *dumps = copied
         layout = self._layout
-        commands: list[Command] = [("RESTORE", layout.counters, 0, counters, "REPLACE")] if counters else []
+        commands: list[Command] = [(b"RESTORE", layout.counters, b"0", counters, b"REPLACE")] if counters else []
         for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
-            commands.append(("HSET", layout.meta, b"s:" + space, state[:8]))
+            commands.append((b"HSET", layout.meta, b"s:" + space, state[:8]))
             for name, dump in ((layout.values + space, values), (layout.order + space, order)):
                 if dump is not None:
-                    commands.append(("RESTORE", name, 0, dump, "REPLACE"))
+                    commands.append((b"RESTORE", name, b"0", dump, b"REPLACE"))
         if state:
-            commands.append(("HSET", layout.meta, "state", state_of_copy(state, os.urandom(8)), "format", FORMAT))
+            its_state = state_of_copy(state, os.urandom(8))
+            commands.append((b"HSET", layout.meta, b"state", its_state, b"format", FORMAT_DIGITS))
         try:
             for command in commands:
                 (reply,) = self._server.round([command])

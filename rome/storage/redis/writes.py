@@ -16,7 +16,6 @@ from struct import Struct
 from typing import Any
 
 from rome.errors import Conflict, DatabaseError, FormatError, InternalError
-from rome.storage.redis.connection import Argument
 from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
 Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
@@ -35,7 +34,7 @@ _NO_KEYS: dict[bytes, None] = {}
 _DEMANDS = {demand: demand.value for demand in Demand}
 
 
-def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[Argument]:
+def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[bytes]:
     """Return the arguments of commit.lua after the format, which the script documents.
 
     `look`: let the script check the user's permission to write.
@@ -48,7 +47,7 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
         else:
             writes[space] = {key: value}
     checks, fresh = _grouped(batch.checks, writes)
-    lists: list[Argument] = []
+    lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
         lists += (_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
     for space, values in writes.items():
@@ -65,7 +64,7 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
     if drops:
         lists += [b"s:" + space for space in drops]
     if batch.advances:
-        lists += chain.from_iterable(batch.advances.items())
+        lists += chain.from_iterable((counter, b"%d" % value) for counter, value in batch.advances.items())
     header = _HEADER(most_commits, most_bytes, look, len(checks), len(writes), len(drops), len(batch.advances))
     seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
     return [batch.token, header, seen, *lists]
