@@ -24,9 +24,18 @@ def schema_change(random: Random, schema: Schema) -> str:
     return maker(random, schema, table)
 
 
-def create_table(random: Random, schema: Schema) -> str:
+def schema_changes(random: Random, schema: Schema) -> list[str]:
+    """Return one or two statements that change this schema, or try to."""
+    if schema.tables and random.random() < 0.08:
+        table = random.choice(schema.tables)
+        again = table.sql if random.random() < 0.5 else create_table(random, schema, table.name)
+        return [f"DROP TABLE {table.name}", again]
+    return [schema_change(random, schema)]
+
+
+def create_table(random: Random, schema: Schema, name: str = "") -> str:
     """Return a CREATE TABLE with constraints, generated columns and foreign keys."""
-    name = _free(random, "tuvwxyz", {relation.name for relation in schema.relations})
+    name = name or _free(random, "tuvwxyz", {relation.name for relation in schema.relations})
     key = random.choice(
         ("id INTEGER PRIMARY KEY",) * 6 + ("id TEXT PRIMARY KEY", "id PRIMARY KEY", "id INT NOT NULL PRIMARY KEY", "id")
     )
@@ -37,12 +46,17 @@ def create_table(random: Random, schema: Schema) -> str:
         used.append(letter)
     if random.random() < 0.2:
         expression = random.choice(used) + random.choice(("", " + 1", " || 'x'"))
-        columns.append(f"g AS ({expression}) {random.choice(('STORED', 'VIRTUAL', ''))}".rstrip())
+        columns.append(f"gg AS ({expression}) {random.choice(('STORED', 'VIRTUAL', ''))}".rstrip())
+    if "PRIMARY" not in key and random.random() < 0.5:
+        key = f"PRIMARY KEY ({', '.join(random.sample(used, 2))})"
+        columns.append(key)
     if len(used) > 2 and random.random() < 0.2:
         columns.append(f"UNIQUE ({', '.join(random.sample(used[1:], 2))})")
+    if random.random() < 0.5:
+        columns += _composite_foreign_key(random, schema, used)
     if random.random() < 0.15:
         columns.append(f"CONSTRAINT ck_{name} CHECK ({random.choice(used[1:])} IS NOT 5)")
-    without_rowid = " WITHOUT ROWID" if "PRIMARY" in key and random.random() < 0.1 else ""
+    without_rowid = " WITHOUT ROWID" if "PRIMARY" in key and random.random() < 0.15 else ""
     return f"CREATE TABLE {name} ({', '.join(columns)}){without_rowid}"
 
 
@@ -73,6 +87,18 @@ def _references(random: Random, schema: Schema, table: str) -> str:
     return f"REFERENCES {parent}{column}{random.choice(_ACTIONS)}{deferred}"
 
 
+def _composite_foreign_key(random: Random, schema: Schema, columns: list[str]) -> list[str]:
+    """Return a foreign key of several columns, if a table has a key of several columns."""
+    keys = [(table, key) for table in schema.tables for key in table.keys if len(key) > 1]
+    if not keys or len(columns) < 2:
+        return []
+    table, key = random.choice(keys)
+    named = f" ({', '.join(key)})"
+    return [
+        f"FOREIGN KEY ({', '.join(random.sample(columns, 2))}) REFERENCES {table.name}{named}{random.choice(_ACTIONS)}"
+    ]
+
+
 def _free_names(taken: set[str]) -> list[str]:
     return [name for name in "tuvwxyz" if name not in taken] or ["t"]
 
@@ -86,19 +112,21 @@ def _some_column(random: Random, table: Relation) -> str:
     return random.choice(table.columns).name
 
 
-def _create_index(random: Random, schema: Schema, table: Relation) -> str:
+def create_index(random: Random, schema: Schema, table: Relation) -> str:
+    """Return a CREATE INDEX; of columns or expressions, unique or partial."""
     name = _free(random, "ijklmn", set(schema.indexes))
     terms = []
     for column in random.sample(table.columns, min(len(table.columns), random.randint(1, 2))):
         draw = random.random()
         if draw < 0.1:
             terms.append(f"lower({column.name})")
-        elif draw < 0.2:
-            terms.append(f"{column.name} COLLATE NOCASE")
+        elif draw < 0.25:
+            terms.append(f"{column.name} COLLATE {random.choice(('NOCASE', 'NOCASE', 'RTRIM', 'BINARY'))}")
         else:
             terms.append(column.name + random.choice(("", "", " DESC")))
-    unique = "UNIQUE " if random.random() < 0.2 else ""
-    where = f" WHERE {_some_column(random, table)} IS NOT NULL" if random.random() < 0.15 else ""
+    unique = "UNIQUE " if random.random() < 0.25 else ""
+    predicate = random.choice(("IS NOT NULL", "IS NOT NULL", "IS NULL", "> 1", "<> 'a'", "= 1"))
+    where = f" WHERE {_some_column(random, table)} {predicate}" if random.random() < 0.25 else ""
     return f"CREATE {unique}INDEX {name} ON {table.name} ({', '.join(terms)}){where}"
 
 
@@ -134,6 +162,12 @@ def _create_view(random: Random, schema: Schema, table: Relation) -> str:
     return f"CREATE VIEW {name} AS SELECT {columns} FROM {table.name}"
 
 
+def _create_table_as(random: Random, schema: Schema, table: Relation) -> str:
+    name = _free(random, "tuvwxyz", {relation.name for relation in schema.relations})
+    columns = ", ".join(column.name for column in random.sample(table.columns, min(len(table.columns), 3)))
+    return f"CREATE TABLE {name} AS SELECT {columns} FROM {table.name}"
+
+
 def _create_trigger(random: Random, schema: Schema, table: Relation) -> str:
     name = _free(random, "ABCDE", set(schema.triggers))
     if schema.views and random.random() < 0.25:
@@ -143,7 +177,7 @@ def _create_trigger(random: Random, schema: Schema, table: Relation) -> str:
             f"CREATE TRIGGER {name} INSTEAD OF INSERT ON {view.name} BEGIN "
             f"INSERT OR IGNORE INTO {table.name} ({column}) VALUES (coalesce(new.{_some_column(random, view)}, 3)); END"
         )
-    event = random.choice(("INSERT", "UPDATE", "DELETE"))
+    event = random.choice(("INSERT", "UPDATE", f"UPDATE OF {_some_column(random, table)}", "DELETE"))
     row = "old" if event == "DELETE" else "new"
     target = random.choice(schema.tables)
     when = f" WHEN {row}.{_some_column(random, table)} > 1" if random.random() < 0.3 else ""
@@ -171,7 +205,7 @@ def _drop(random: Random, schema: Schema, table: Relation) -> str:
 
 
 _MAKERS = {
-    _create_index: 5,
+    create_index: 5,
     _add_column: 5,
     _create_trigger: 5,
     _create_view: 2,
@@ -179,5 +213,6 @@ _MAKERS = {
     _drop_column: 2,
     _drop: 2,
     _rename_table: 1,
+    _create_table_as: 1,
 }
 """Generators of schema changes, each with its weight."""

@@ -24,6 +24,8 @@ def change(random: Random, schema: Schema) -> Step | None:
     draw = random.random()
     if draw < 0.5:
         return _insert_select(random, schema, table) if draw < 0.05 else _insert(random, table)
+    if draw < 0.58:
+        return _update_from(random, schema, table)
     return _update(random, schema, table) if draw < 0.8 else _delete(random, schema, table)
 
 
@@ -63,14 +65,19 @@ def _insert(random: Random, table: Relation, *, plain: bool = False) -> Step | N
 
 
 def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
-    if random.random() > 0.2 or not table.key:
+    targets = [f"({', '.join(key)})" for key in table.keys]
+    targets += [f"({', '.join(key)}) WHERE {predicate}" for key, predicate in table.partial_keys]
+    if random.random() > 0.4 or not targets:
         return ""
     free = [column for column in table.written if column.name not in table.unique]
-    if not free or random.random() < 0.3:
-        return " ON CONFLICT DO NOTHING"
+    if not free or random.random() < 0.2:
+        return f" ON CONFLICT{random.choice(('', ' ' + random.choice(targets)))} DO NOTHING"
     column = random.choice(free)
     given = f"excluded.{column.name}" if random.random() < 0.5 else arguments(value(random, column.type))
-    return f" ON CONFLICT ({', '.join(each.name for each in table.key)}) DO UPDATE SET {column.name} = {given}"
+    where = ""
+    if random.random() < 0.4:
+        where = f" WHERE {table.name}.{column.name} {random.choice(('IS NOT', '<', '>='))} excluded.{column.name}"
+    return f" ON CONFLICT {random.choice(targets)} DO UPDATE SET {column.name} = {given}{where}"
 
 
 def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | None:
@@ -116,6 +123,24 @@ def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
     returning = " RETURNING *" if random.random() < 0.1 else ""
     return Step(
         f"UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
+        parameters=(tuple(arguments.values),),
+    )
+
+
+def _update_from(random: Random, schema: Schema, table: Relation) -> Step | None:
+    """Return an UPDATE … FROM. Each row meets at most one of the other table's, which is found by its integer key."""
+    others = [relation for relation in schema.tables if relation.has_integer_key]
+    free = [column.name for column in table.written if column.name not in table.unique]
+    if not others or not free or schema.fails:
+        return None
+    other = random.choice(others)
+    arguments = Arguments(random)
+    where = f"{table.name}.{random.choice(table.columns).name} = s.{other.key[0].name}"
+    if random.random() < 0.5:
+        where += f" AND {condition(random, schema, other, 's', arguments, 1)}"
+    given = random.choice(other.columns).name
+    return Step(
+        f"UPDATE {table.name} SET {random.choice(free)} = s.{given} FROM {other.name} s WHERE {where}",
         parameters=(tuple(arguments.values),),
     )
 

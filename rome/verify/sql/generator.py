@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from rome.verify.sql.ddl import create_table, schema_change
+from rome.verify.sql.ddl import create_index, create_table, schema_changes
 from rome.verify.sql.dml import change
 from rome.verify.sql.oracle import Oracle
 from rome.verify.sql.queries import query
@@ -51,6 +51,9 @@ class _Writer:
         """Return about `length` steps: tables and rows first, then anything."""
         for _ in range(self.random.randint(1, 3)):
             self._add(Step(create_table(self.random, read_schema(self.oracle.sqlite))))
+        for _ in range(self.random.randint(0, 2)):
+            schema = read_schema(self.oracle.sqlite)
+            self._add(Step(create_index(self.random, schema, self.random.choice(schema.tables))))
         for _ in range(self.random.randint(0, 8)):
             self._add(change(self.random, read_schema(self.oracle.sqlite)))
         self._end()
@@ -67,11 +70,22 @@ class _Writer:
         elif draw < 0.16 and self.level != "AUTOCOMMIT":
             self._savepoint()
         elif draw < 0.16 + self.schema_share:
-            self._add(Step(schema_change(self.random, read_schema(self.oracle.sqlite))))
+            self._change_schema()
         elif draw < 0.7:
             self._add(change(self.random, read_schema(self.oracle.sqlite)))
         else:
             self._add(query(self.random, read_schema(self.oracle.sqlite)))
+
+    def _change_schema(self) -> None:
+        """Change the schema, perhaps under a savepoint, and rolled back after a change of rows."""
+        is_guarded = self.level != "AUTOCOMMIT" and self.random.random() < 0.2
+        if is_guarded:
+            self._add(Step("SAVEPOINT s3"))
+        for sql in schema_changes(self.random, read_schema(self.oracle.sqlite)):
+            self._add(Step(sql))
+        if is_guarded and self.oracle.sqlite.in_transaction:
+            self._add(change(self.random, read_schema(self.oracle.sqlite)))
+            self._add(Step(self.random.choice(("ROLLBACK TO s3", "ROLLBACK TO s3", "RELEASE s3"))))
 
     def _add(self, step: Step | None) -> None:
         if step is not None:

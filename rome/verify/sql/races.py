@@ -21,7 +21,7 @@ from random import Random
 import apsw
 
 from rome.testing import check_database
-from rome.verify.sql.ddl import schema_change
+from rome.verify.sql.ddl import schema_changes
 from rome.verify.sql.dml import change
 from rome.verify.sql.generator import generate
 from rome.verify.sql.oracle import Oracle, described
@@ -68,11 +68,12 @@ def _transaction(random: Random, oracle: Oracle, number: int) -> list[Step]:
         schema = read_schema(oracle.sqlite)
         draw = random.random()
         if draw < 0.4:
-            step = Step(schema_change(random, schema))
+            added = [Step(sql) for sql in schema_changes(random, schema)]
         else:
-            step = (change if draw < 0.8 else query)(random, schema) or Step("SELECT 1")
-        oracle.run(step)
-        steps.append(replace(step, connection=number))
+            added = [(change if draw < 0.8 else query)(random, schema) or Step("SELECT 1")]
+        for step in added:
+            oracle.run(step)
+            steps.append(replace(step, connection=number))
     oracle.run(Step("ROLLBACK"))
     return [*steps, replace(_COMMIT, connection=number)]
 

@@ -28,6 +28,10 @@ class Relation:
     is_view: bool = False
     unique: set[str] = field(default_factory=set)
     """Names of columns in a primary key or unique index."""
+    keys: list[tuple[str, ...]] = field(default_factory=list)
+    """The columns of the primary key and of each unique index without an expression or a predicate."""
+    partial_keys: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
+    """The columns and the predicate of each unique index with a predicate."""
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Columns of foreign keys → parent's table and column."""
 
@@ -40,6 +44,11 @@ class Relation:
     def key(self) -> list[Column]:
         """Return the columns of the primary key."""
         return [column for column in self.columns if column.is_key]
+
+    @property
+    def has_integer_key(self) -> bool:
+        """Return whether the primary key is an integer column: two rows never have keys that are equal to a value."""
+        return len(self.key) == 1 and self.key[0].type == "INTEGER"
 
 
 @dataclass(slots=True)
@@ -94,12 +103,27 @@ def _relation(sqlite: apsw.Connection, kind: str, name: str, sql: str) -> Relati
         if key:
             relation.unique.add(column)
     if not relation.is_view:
-        indexes: Any = sqlite.execute(f'PRAGMA index_list("{name}")').fetchall()
-        for _, index, is_unique, *_ in indexes:
-            if is_unique:
-                found: Any = sqlite.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
-                relation.unique.update(column for _, _, column, *_ in found if column)
+        _read_indexes(sqlite, relation)
         keys: Any = sqlite.execute(f'PRAGMA foreign_key_list("{name}")').fetchall()
         for _, _, parent, child_column, parent_column, *_ in keys:
             relation.parents[child_column] = (parent, parent_column or "")
     return relation if relation.columns else None
+
+
+def _read_indexes(sqlite: apsw.Connection, relation: Relation) -> None:
+    if relation.has_integer_key:
+        relation.keys.append((relation.key[0].name,))
+    indexes: Any = sqlite.execute(f'PRAGMA index_list("{relation.name}")').fetchall()
+    for _, index, is_unique, _, is_partial in indexes:
+        if not is_unique:
+            continue
+        found: Any = sqlite.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
+        relation.unique.update(column for _, _, column, *_ in found if column)
+        columns = tuple(column for *_, column, _, _, is_key in found if is_key)
+        if None in columns:
+            continue
+        if is_partial:
+            text: Any = sqlite.execute("SELECT sql FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+            relation.partial_keys.append((columns, text[0].partition(" WHERE ")[2]))
+        else:
+            relation.keys.append(columns)
