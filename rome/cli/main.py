@@ -14,6 +14,7 @@ import rome
 from rome.cli.failures import failures_as_sentences
 
 _COMMANDS = {
+    "check": "rome.cli.check:check",
     "explain": "rome.cli.explain:explain",
     "keys": "rome.cli.keys:keys",
     "shell": "rome.cli.shell.command:shell",
