@@ -168,7 +168,7 @@ class Transaction:
         Except under READ COMMITTED, only for a transaction that has changed nothing, and whose reads the application
         has not seen.
         """
-        self.row_cache.forget_unchanged(self.catalog.tables.values(), self.write_set.keys())
+        self.row_cache.forget_unchanged(self.catalog.by_id, self.write_set)
         self._earlier_digests = self._earlier_digests or {}
         if self.version is not None:
             self._earlier_digests[self.version] = self.digest
@@ -305,7 +305,7 @@ class Transaction:
 
     def load_all_into_workspace(self) -> None:
         """Put all cached rows into the workspace: for statements that may change any of them."""
-        self.row_cache.load_into_workspace(self.catalog.tables.values())
+        self.row_cache.load_all_into_workspace(self.catalog.by_id)
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -389,11 +389,8 @@ class Transaction:
         """Undo everything since the savepoint, which stays open. Ids allocated since then are allocated again."""
         self.sequences.roll_back_to_mark()
         self.workspace.rollback_to(savepoint.name, savepoint.workspace)
-        self.row_cache.undo_log.roll_back_to(savepoint.undo_log)
-        self.write_set.roll_back_to(savepoint.write_set)
-        if self.isolation is Isolation.READ_COMMITTED:
-            # Rows that were taken out of the workspace since, because they may be outdated, are in it again.
-            self.row_cache.unload_forgotten(savepoint.catalog.tables.values())
+        self.row_cache.roll_back_to(savepoint.undo_log, savepoint.catalog.by_id)
+        self.row_cache.note_unwritten(self.write_set.roll_back_to(savepoint.write_set))
         if self.catalog is not savepoint.catalog:
             for table in savepoint.catalog.tables.values():
                 self.row_cache.forget_other_layouts(table)

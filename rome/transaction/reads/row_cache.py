@@ -20,7 +20,7 @@ The workspace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Scan, rows_space
 from rome.transaction.reads.answered_lookups import AnsweredLookups
+from rome.transaction.writes.write_set import WriteSet
 
 UNREAD = -1
 """In place of a version: the key was written without being read, because its id came from the table's sequence."""
@@ -91,14 +92,27 @@ class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
         """Delete mapping[key], and log it."""
         self.append((mapping, key, mapping.pop(key)))
 
-    def roll_back_to(self, mark: int) -> None:
-        """Undo every change since the mark."""
+    def set_all(self, mapping: dict[Any, Any], keys: Collection[Any], value: Any) -> None:
+        """Set mapping[key] for keys that are not in it, and log it."""
+        self.extend(zip(repeat(mapping), keys, repeat(_MISSING)))
+        mapping.update(dict.fromkeys(keys, value))
+
+    def clear_mapping(self, mapping: dict[Any, Any]) -> None:
+        """Delete all keys of a mapping, and log it."""
+        self.extend(zip(repeat(mapping), mapping, mapping.values()))
+        mapping.clear()
+
+    def roll_back_to(self, mark: int) -> list[tuple[dict[Any, Any], Any]]:
+        """Undo every change since the mark. Return the mappings and keys that have their old values again."""
+        restored = []
         while len(self) > mark:
             mapping, key, old = self.pop()
             if old is _MISSING:
                 mapping.pop(key, None)
             else:
                 mapping[key] = old
+                restored.append((mapping, key))
+        return restored
 
 
 class RowCache:
@@ -114,6 +128,10 @@ class RowCache:
         self._rows: dict[int, dict[bytes, CachedRow]] = {}
         self._loaded: dict[int, dict[bytes, bool]] = {}
         """By table id: the keys that are in the workspace, or are not to be loaded into it."""
+        self._not_loaded: dict[int, dict[bytes, bool]] = {}
+        """By table id: the keys of `_rows` that are not in `_loaded`, and perhaps others."""
+        self._forgettable: dict[int, list[bytes]] = {}
+        """By table id: the keys of `_rows` that were not written when they came, and perhaps others."""
         self._answers: dict[Request, Sequence[bytes]] = {}
         self._full: set[int] = set()
         """The ids of tables of which all rows were fetched."""
@@ -214,6 +232,8 @@ class RowCache:
     def _put(self, table: Table, version: int, keys: Sequence[bytes], rows: Sequence[Row | None]) -> None:
         cached = self._rows.setdefault(table.id, {})
         cached.update(zip(keys, map(_cached_row, zip(repeat(version), repeat(table), rows)), strict=True))
+        self._not_loaded.setdefault(table.id, {}).update(dict.fromkeys(keys, True))
+        self._forgettable.setdefault(table.id, []).extend(keys)
 
     def rows(self, requests: Sequence[TableRequest]) -> list[Row]:
         """Return the stored rows that answer some requests for one table, each once, in key order.
@@ -289,18 +309,22 @@ class RowCache:
         """Put the cached rows of these tables into the workspace, as far as they are not there."""
         for table in tables:
             self._index_rows(table.id)
-            cached = self._rows.get(table.id)
-            if cached:
-                loaded = self._loaded.setdefault(table.id, {})
-                if len(loaded) < len(cached):
-                    self._load(table, cached, loaded)
+            if self._not_loaded.get(table.id):
+                self._load(table)
 
-    def _load(self, table: Table, cached: dict[bytes, CachedRow], loaded: dict[bytes, bool]) -> None:
+    def load_all_into_workspace(self, tables: Mapping[int, Table]) -> None:
+        """Put all cached rows into the workspace. `tables`: the present ones, by id."""
+        ids = dict.fromkeys((*self._raw, *self._not_loaded))
+        self.load_into_workspace([tables[table_id] for table_id in ids if table_id in tables])
+
+    def _load(self, table: Table) -> None:
+        cached, loaded = self._rows.get(table.id, {}), self._loaded.setdefault(table.id, {})
+        not_loaded = self._not_loaded[table.id]
+        new = {key: row for key in not_loaded if key not in loaded and (row := cached.get(key)) is not None}
+        self.undo_log.clear_mapping(not_loaded)
+        self.undo_log.set_all(loaded, new, True)
         rows: list[Row] = []
-        for key, row in cached.items():
-            if key in loaded:
-                continue
-            self.undo_log.set(loaded, key, True)
+        for key, row in new.items():
             if row.values is not None:
                 values = migrate_row(row.values, row.table, table)
                 rows.append(values if table.key else (decode(key)[0], *values))
@@ -309,28 +333,49 @@ class RowCache:
             self._workspace.schema.ensure((fold_name(table.name),))
             self._workspace.load(table, rows)
 
-    def forget_unchanged(self, tables: Iterable[Table], changed: set[tuple[int, bytes]]) -> None:
-        """Forget every row that was only read, and take it out of the workspace: the next statement reads anew."""
+    def forget_unchanged(self, tables: Mapping[int, Table], write_set: WriteSet) -> None:
+        """Forget every row that was only read, and take it out of the workspace: the next statement reads anew.
+
+        `tables`: the present ones, by id.
+        """
         self._raw.clear()  # a table with changed rows has none
-        for table in tables:
-            cached = self._rows.get(table.id, {})
-            for key in [key for key in cached if (table.id, key) not in changed]:
-                del cached[key]
+        for table_id, keys in self._forgettable.items():
+            cached, written = self._rows.get(table_id, {}), write_set.written(table_id)
+            gone = [key for key in keys if key not in written]
+            for key in gone:
+                cached.pop(key, None)
+            self._unload(tables.get(table_id), gone)
+        self._forgettable.clear()
         self._answers.clear()
         self._answered_lookups = None
         self._full.clear()
-        self.unload_forgotten(tables)
 
-    def unload_forgotten(self, tables: Iterable[Table]) -> None:
-        """Take rows out of the workspace that are no longer cached."""
-        for table in tables:
-            loaded = self._loaded.get(table.id, {})
-            cached = self._rows.get(table.id, {})
-            gone = [key for key in loaded if key not in cached]
-            if gone:
-                self._workspace.unload(table, map(decode, gone))
-                for key in gone:
-                    self.undo_log.delete(loaded, key)
+    def roll_back_to(self, mark: int, tables: Mapping[int, Table]) -> None:
+        """Undo what was logged since the mark. `tables`: those of the savepoint, by id."""
+        found: dict[int, list[bytes]] = {}
+        for mapping, key in self.undo_log.roll_back_to(mark):
+            found.setdefault(id(mapping), []).append(key)
+        for table_id, loaded in self._loaded.items() if found else ():
+            # Rows that were taken out of the workspace since, because they may be outdated, are in it again.
+            cached = self._rows.get(table_id, {})
+            self._unload(tables.get(table_id), [key for key in found.get(id(loaded), ()) if key not in cached])
+
+    def note_unwritten(self, keys: Iterable[tuple[int, bytes]]) -> None:
+        """Note that ROLLBACK TO has undone the writes of these keys: their rows are only read, if they are cached."""
+        for table_id, key in keys:
+            self._forgettable.setdefault(table_id, []).append(key)
+            self._not_loaded.setdefault(table_id, {})[key] = True
+
+    def _unload(self, table: Table | None, keys: Sequence[bytes]) -> None:
+        """Take rows out of the workspace, as far as they are in it."""
+        loaded = self._loaded.get(table.id) if table is not None else None
+        if table is None or not loaded:
+            return
+        gone = [key for key in keys if key in loaded]
+        if gone:
+            self._workspace.unload(table, map(decode, gone))
+            for key in gone:
+                self.undo_log.delete(loaded, key)
 
 
 def _in_key_order(each: TableRequest, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:

@@ -16,7 +16,7 @@ keys that they have taken (`point_rows`, `taken_keys`) here.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
@@ -58,8 +58,8 @@ class WriteSet:
         self._writes: list[RowWrite] = []
         self._final: dict[int, dict[bytes, FinalRow]] = {}
         """By table id and row key: the last state of each written key."""
-        self._undo: list[tuple[dict[bytes, FinalRow], bytes, FinalRow | None]] = []
-        """What `_final` had before each of its changes."""
+        self._undo: list[tuple[int, bytes, FinalRow | None]] = []
+        """What `_final` had before each of its changes: table id, row key, state."""
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -79,10 +79,10 @@ class WriteSet:
             if final is None:
                 final = self._final[table.id] = {}
             if old_key is not None and old_key != new_key:
-                self._undo.append((final, old_key, final.get(old_key)))
+                self._undo.append((table.id, old_key, final.get(old_key)))
                 final[old_key] = _final_row((table, None, None))
             if new_key is not None:
-                self._undo.append((final, new_key, final.get(new_key)))
+                self._undo.append((table.id, new_key, final.get(new_key)))
                 final[new_key] = _final_row((table, new, data))
 
     def record_point_writes(self, writes: Sequence[RowWrite], taken: Iterable[tuple[bytes, bytes]]) -> None:
@@ -101,22 +101,25 @@ class WriteSet:
         """Return what `roll_back_to` goes back to."""
         return len(self._writes), len(self._undo)
 
-    def roll_back_to(self, mark: tuple[int, int]) -> None:
-        """Undo the writes, and the migrations, since the mark."""
+    def roll_back_to(self, mark: tuple[int, int]) -> list[tuple[int, bytes]]:
+        """Undo the writes, and the migrations, since the mark. Return table id and key of what is not written now."""
         writes, changes = mark
         del self._writes[writes:]
+        unwritten = []
         while len(self._undo) > changes:
-            final, key, before = self._undo.pop()
+            table_id, key, before = self._undo.pop()
             if before is None:
-                del final[key]
+                del self._final[table_id][key]
+                unwritten.append((table_id, key))
             else:
-                final[key] = before
+                self._final[table_id][key] = before
+        return unwritten
 
     def migrate(self, table: Table) -> None:
         """Lay out the written rows of a table for its present definition."""
         final = self._final.get(table.id, {})
         for key, before in final.items():
-            self._undo.append((final, key, before))
+            self._undo.append((table.id, key, before))
             row = None if before.row is None else migrate_row(before.row, before.table, table)
             final[key] = _final_row((table, row, None))
 
@@ -124,9 +127,9 @@ class WriteSet:
         """Return True if a row of one of these tables was written."""
         return bool(self._writes) and any(self._final.get(table.id) for table in tables)
 
-    def keys(self) -> set[tuple[int, bytes]]:
-        """Return the table id and key of every written row, as it was and as it is."""
-        return {(table_id, key) for table_id, final in self._final.items() for key in final}
+    def written(self, table_id: int) -> Mapping[bytes, FinalRow]:
+        """Return the last states of a table's written keys."""
+        return self._final.get(table_id, {})
 
     def rows_of(self, table: Table) -> Iterator[Row]:
         """Yield the written rows of a table as they are now."""
