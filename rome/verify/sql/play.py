@@ -46,8 +46,8 @@ class Player:
             if old is not None:
                 old.close()
             return Outcome()
+        connection = self._connections.get(step.connection)
         try:
-            connection = self._connections.get(step.connection)
             if connection is None:
                 connection = self._connections[step.connection] = self._connect()
             cursor = (
@@ -57,7 +57,7 @@ class Player:
             )
             return Outcome(tuple(cursor.fetchall()), cursor.rowcount)
         except Exception as error:  # whatever is raised is the outcome
-            return Outcome(error=described(error))
+            return Outcome(error=described(error), rolls_back=connection is not None and not connection.in_transaction)
 
     def _connect(self) -> rome.Connection:
         return rome.connect(self.url, isolation_level=self._level)

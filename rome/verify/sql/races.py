@@ -201,10 +201,11 @@ def _not_serial(race: Race, outcomes: list[Outcome], left: dict[str, Sequence[Ro
 
 def _serial_orders(race: Race, outcomes: list[Outcome]) -> list[list[list[tuple[Step, Outcome]]]]:
     """Return both orders of the transactions that have committed."""
-    parts = [
-        [(step, each) for step, each in zip(race.steps, outcomes, strict=True) if step.connection == number]
-        for number in (0, 1)
-    ]
+    parts: list[list[tuple[Step, Outcome]]] = [[], []]
+    for step, outcome in zip(race.steps, outcomes, strict=True):
+        parts[step.connection].append((step, outcome))
+        if outcome.rolls_back:
+            parts[step.connection].clear()
     done = [part for part in parts if _has_committed(part)]
     return [done, done[::-1]]
 

@@ -48,6 +48,8 @@ class Outcome:
     rows: tuple[Row, ...] = ()
     count: int = -1
     error: str = ""
+    rolls_back: bool = False
+    """Whether the error has rolled the transaction back, so that the next statement begins another one."""
 
     def __str__(self) -> str:
         return self.error or (f"{list(self.rows)!r}" + (f", {self.count} rows changed" if self.count > 0 else ""))

@@ -14,7 +14,7 @@ import apsw
 import rome
 from rome.errors import Error
 from rome.values import SqlValue
-from rome.verify.sqllogictest.records import Record, read_records
+from rome.verify.sqllogictest.records import TestRecord, read_records
 
 _NUMBERS = itertools.count()
 _DIGEST = re.compile(r"(\d+) values? hashing to ([0-9a-f]{32})")
@@ -23,10 +23,10 @@ _CASTS = {"T": "TEXT", "I": "INTEGER", "R": "REAL"}
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailedRecord:
     """A record whose result differs."""
 
-    record: Record
+    record: TestRecord
     expected: str
     found: str
 
@@ -46,7 +46,7 @@ class FilePlayer:
         """By label: the digest of the first result."""
         self.played = self.skipped = 0
 
-    def play(self, text: str) -> Iterator[Failure]:
+    def play(self, text: str) -> Iterator[FailedRecord]:
         """Play a file; yield its failures. Raise FileError."""
         for record in read_records(text):
             if record.is_skipped:
@@ -57,34 +57,34 @@ class FilePlayer:
             if failure is not None:
                 yield failure
 
-    def _play(self, record: Record) -> Failure | None:
+    def _play(self, record: TestRecord) -> FailedRecord | None:
         try:
             rows = self._connection.execute(record.sql).fetchall()
         except Exception as error:  # whatever is raised is the result
             found = f"{type(error).__name__}: {error}"
-            return None if record.fails and isinstance(error, Error) else Failure(record, "no error", found)
+            return None if record.fails and isinstance(error, Error) else FailedRecord(record, "no error", found)
         if record.fails:
-            return Failure(record, "an error", "no error")
+            return FailedRecord(record, "an error", "no error")
         return self._compare(record, rows) if record.types else None
 
-    def _compare(self, record: Record, rows: Sequence[Sequence[SqlValue]]) -> Failure | None:
+    def _compare(self, record: TestRecord, rows: Sequence[Sequence[SqlValue]]) -> FailedRecord | None:
         width = len(record.types)
         if rows and len(rows[0]) != width:
-            return Failure(record, f"{width} columns", f"{len(rows[0])} columns")
+            return FailedRecord(record, f"{width} columns", f"{len(rows[0])} columns")
         values = self._values(record, rows)
         digest = hashlib.md5("".join(f"{each}\n" for each in values).encode(), usedforsecurity=False).hexdigest()
         if record.label and self._digests.setdefault(record.label, digest) != digest:
-            return Failure(record, f"the first result of label {record.label}", " ".join(values))
+            return FailedRecord(record, f"the first result of label {record.label}", " ".join(values))
         expected = record.expected
         if expected is None:
             return None
         hashed = _DIGEST.fullmatch(expected[0].strip()) if len(expected) == 1 else None
         if hashed is not None:
             found = f"{len(values)} values hashing to {digest}"
-            return None if hashed.groups() == (str(len(values)), digest) else Failure(record, expected[0], found)
-        return None if list(expected) == values else Failure(record, " ".join(expected), " ".join(values))
+            return None if hashed.groups() == (str(len(values)), digest) else FailedRecord(record, expected[0], found)
+        return None if list(expected) == values else FailedRecord(record, " ".join(expected), " ".join(values))
 
-    def _values(self, record: Record, rows: Sequence[Sequence[SqlValue]]) -> list[str]:
+    def _values(self, record: TestRecord, rows: Sequence[Sequence[SqlValue]]) -> list[str]:
         """Return the values of a result as text, in the order of the record's sort mode."""
         shown = [[self._shown(value, type_) for value, type_ in zip(row, record.types, strict=True)] for row in rows]
         if record.sort == "rowsort":

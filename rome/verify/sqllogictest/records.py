@@ -16,7 +16,7 @@ class FileError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class TestRecord:
     """A statement, or a query with its expected result.
 
     `types`: a letter for each column of a query: T text, I integer, R real; empty for a statement. `expected`: the
@@ -33,7 +33,7 @@ class Record:
     is_skipped: bool = False
 
 
-def read_records(text: str) -> Iterator[Record]:
+def read_records(text: str) -> Iterator[TestRecord]:
     """Yield the records of a file, up to `halt`. Raise FileError."""
     lines = text.replace("\r\n", "\n").split("\n")
     at = 0
@@ -61,11 +61,11 @@ def read_records(text: str) -> Iterator[Record]:
             raise FileError(f"line {begin}: {kind!r} is not a record of sqllogictest")
 
 
-def _record(line: int, kind: str, options: Sequence[str], lines: list[str], is_skipped: bool) -> Record:
+def _record(line: int, kind: str, options: Sequence[str], lines: list[str], is_skipped: bool) -> TestRecord:
     if kind == "statement":
         if options not in (["ok"], ["error"]):
             raise FileError(f"line {line}: expected `statement ok` or `statement error`")
-        return Record(line, "\n".join(lines), fails=options == ["error"], is_skipped=is_skipped)
+        return TestRecord(line, "\n".join(lines), fails=options == ["error"], is_skipped=is_skipped)
     types, sort, label = (*options, "", "", "")[:3]
     sort = sort or "nosort"
     if not types or set(types) - set("TIR") or sort not in SORT_MODES:
@@ -74,4 +74,4 @@ def _record(line: int, kind: str, options: Sequence[str], lines: list[str], is_s
     if "----" in lines:
         at = lines.index("----")
         lines, expected = lines[:at], tuple(lines[at + 1 :])
-    return Record(line, "\n".join(lines), False, types, sort, label, expected, is_skipped)
+    return TestRecord(line, "\n".join(lines), False, types, sort, label, expected, is_skipped)
