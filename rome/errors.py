@@ -52,6 +52,9 @@ class IntegrityError(DatabaseError):
     Attributes say more than SQLite's message: the `table` that has the constraint, its `columns` (none for a CHECK),
     the name of the `constraint` (of a FOREIGN KEY or CHECK, if it has one), and the `parent` table of a FOREIGN KEY.
     They are the same if a child lacks its parent and if a parent with children is deleted.
+
+    `is_race`: the statement had succeeded, and COMMIT raises the error because another transaction has committed since.
+    To run the transaction again helps as after a Conflict: it then sees what the other one wrote.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class IntegrityError(DatabaseError):
         self.columns = tuple(columns)
         self.constraint = constraint
         self.parent = parent
+        self.is_race = False
 
 
 class InternalError(DatabaseError):

@@ -31,7 +31,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from sqlalchemy import orm
 from sqlalchemy.exc import InvalidRequestError
 
-from rome.errors import Conflict, SnapshotTooOld
+from rome.errors import Conflict, IntegrityError, SnapshotTooOld
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -54,7 +54,7 @@ def is_conflict(error: BaseException | None) -> bool:
     False
     """
     while error is not None:
-        if isinstance(error, Conflict | SnapshotTooOld):
+        if isinstance(error, Conflict | SnapshotTooOld) or (isinstance(error, IntegrityError) and error.is_race):
             return True
         error = getattr(error, "inner_exception", None) or getattr(error, "orig", None)
     return False

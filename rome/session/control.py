@@ -411,6 +411,7 @@ class TransactionControl:
     def _replay(self, refused: Transaction) -> bool:
         """Run the statements of a refused transaction again, at the newest version. Return True if that committed.
 
+        Raise IntegrityError if a statement now violates a constraint: another transaction has won a race for a key.
         Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
         """
         for _ in range(_REPLAYS):
@@ -419,7 +420,13 @@ class TransactionControl:
                 self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
             )
             again.sequences.reuse(refused.sequences.uncertain)
-            if not self._repeat(again):
+            try:
+                is_same = self._repeat(again)
+            except IntegrityError as error:
+                again.rollback()
+                error.is_race = True
+                raise
+            if not is_same:
                 again.rollback()
                 return False
             try:
@@ -434,20 +441,27 @@ class TransactionControl:
         return False
 
     def _repeat(self, transaction: Transaction) -> bool:
-        """Run the recorded statements in a new transaction. Return True if every result is identical."""
+        """Run the recorded statements in a new transaction. Return True if every result is identical.
+
+        After a difference, run only those that change rows. Raise IntegrityError if one of them violates a constraint.
+        """
+        is_same = True
         try:
             for statement, sql, parameter_sets, result in self._replay_log:
+                if not is_same and statement.kind is StatementKind.SELECT:
+                    continue
                 if statement.kind in _SAVEPOINTS:
                     again = _CONTROL[statement.kind](self, statement)
                 elif statement.is_about_rows:
                     again = run(transaction, statement, sql, parameter_sets)
                 else:
                     again = self._run_other(transaction, statement, sql, parameter_sets)
-                if not _are_indistinguishable(again, result):
-                    return False
+                is_same = is_same and _are_indistinguishable(again, result)
+        except IntegrityError:
+            raise
         except (RolledBackBySQLite, Error):
             return False
-        return True
+        return is_same
 
     # ── for connections ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import rome
-from rome.errors import Conflict, StoreUnavailable
+from rome.errors import Conflict, IntegrityError, StoreUnavailable
 from rome.testing import check_database
 
 
@@ -56,7 +56,6 @@ def test_an_id_that_was_returned_stays(two: tuple[rome.Connection, rome.Connecti
         ("SELECT n FROM t WHERE id = 1", "UPDATE t SET n = n + 1 WHERE id = 1"),
         ("UPDATE t SET n = n + 1 WHERE id = 1 RETURNING n",),
         ("UPDATE t SET n = 1 WHERE n = 0",),
-        ("INSERT INTO t (name) VALUES ('new')",),
         ("DELETE FROM t WHERE id = 1",),
     ],
 )
@@ -124,3 +123,50 @@ def test_a_lost_answer_of_a_replayed_commit_is_no_conflict(
     applied = rows(two[0])[0][1] == 2
     assert applied == (caught.type is StoreUnavailable)
     assert not two[1].in_transaction
+
+
+def test_of_two_that_create_one_key_the_second_gets_an_integrity_error(url: str) -> None:
+    first, second = rome.connect(url), rome.connect(url)
+    first.execute("CREATE TABLE tag (id INTEGER PRIMARY KEY, name TEXT UNIQUE)")
+    first.commit()
+    for connection in (first, second):
+        assert connection.execute("SELECT id FROM tag WHERE name = 'x'").fetchall() == []
+        connection.execute("INSERT INTO tag (name) VALUES ('x')")
+    first.commit()
+    with pytest.raises(IntegrityError, match=r"UNIQUE constraint failed: tag\.name") as raised:
+        second.commit()
+    assert raised.value.is_race
+    assert not second.in_transaction
+    assert len(second.execute("SELECT id FROM tag WHERE name = 'x'").fetchall()) == 1
+    first.close()
+    second.close()
+
+
+def test_a_parent_that_is_deleted_meanwhile(url: str) -> None:
+    first, second = rome.connect(url), rome.connect(url)
+    first.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    first.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, p REFERENCES p)")
+    first.execute("INSERT INTO p VALUES (1)")
+    first.commit()
+    second.execute("INSERT INTO c VALUES (1, 1)")
+    first.execute("DELETE FROM p")
+    first.commit()
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+        second.commit()
+    first.close()
+    second.close()
+
+
+def test_other_conflicts_stay_conflicts(url: str) -> None:
+    first, second = rome.connect(url), rome.connect(url)
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n CHECK (n < 10))")
+    first.execute("INSERT INTO t VALUES (1, 1)")
+    first.commit()
+    for connection in (first, second):
+        connection.execute("SELECT n FROM t").fetchall()
+        connection.execute("UPDATE t SET n = n + 1")
+    first.commit()
+    with pytest.raises(Conflict):
+        second.commit()
+    first.close()
+    second.close()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import rome
-from rome.errors import Conflict
+from rome.errors import Conflict, IntegrityError
 from rome.testing import check_database
 
 Connect = Callable[..., rome.Connection]
@@ -129,9 +129,10 @@ def test_a_unique_name_is_given_once(connect: Connect, level: str) -> None:
     first.execute("INSERT INTO t (name) VALUES ('same')")
     second.execute("INSERT INTO t (name) VALUES ('same')")
     first.commit()
-    with pytest.raises(Conflict):
+    with pytest.raises(IntegrityError, match=r"^UNIQUE constraint failed: t\.name$") as raised:
         second.commit()
-    with pytest.raises(rome.dbapi.IntegrityError, match=r"^UNIQUE constraint failed: t\.name$"):
+    assert raised.value.is_race
+    with pytest.raises(IntegrityError, match=r"^UNIQUE constraint failed: t\.name$"):
         second.execute("INSERT INTO t (name) VALUES ('same')")
 
 
@@ -142,12 +143,12 @@ def test_a_parent_does_not_go_while_a_child_comes(connect: Connect, url: str) ->
     first.execute("INSERT INTO c (t) VALUES (1)")
     second.execute("DELETE FROM t WHERE id = 1")
     first.commit()
-    with pytest.raises(Conflict):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
         second.commit()
     second.execute("DELETE FROM t WHERE id = 2")
     first.execute("INSERT INTO c (t) VALUES (2)")
     second.commit()
-    with pytest.raises(Conflict):
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
         first.commit()
     assert check_database(url) == []
 

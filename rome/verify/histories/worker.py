@@ -117,6 +117,11 @@ def _commit(connection: Connection) -> Outcome:
         connection.commit()
     except (Conflict, SnapshotTooOld):
         return Outcome.ABORTED
+    except IntegrityError as error:
+        if error.is_race:
+            return Outcome.ABORTED
+        connection.rollback()
+        raise
     except StoreUnavailable:
         time.sleep(_BACKOFF)
         return Outcome.UNKNOWN
