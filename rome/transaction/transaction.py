@@ -168,7 +168,7 @@ class Transaction:
         Except under READ COMMITTED, only for a transaction that has changed nothing, and whose reads the application
         has not seen.
         """
-        self.row_cache.forget_unchanged(self.catalog.by_id, self.write_set)
+        self.row_cache.forget_unchanged(self.catalog.by_id, self.write_set.written)
         self._earlier_digests = self._earlier_digests or {}
         if self.version is not None:
             self._earlier_digests[self.version] = self.digest

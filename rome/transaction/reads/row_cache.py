@@ -20,7 +20,7 @@ The workspace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -33,7 +33,6 @@ from rome.sqlite.workspace import Row, Workspace
 from rome.storage.keys import decode, row_keys_of
 from rome.storage.store import Fetched, Get, Lookup, Range, Request, Scan, rows_space
 from rome.transaction.reads.answered_lookups import AnsweredLookups
-from rome.transaction.writes.write_set import WriteSet
 
 UNREAD = -1
 """In place of a version: the key was written without being read, because its id came from the table's sequence."""
@@ -333,15 +332,15 @@ class RowCache:
             self._workspace.schema.ensure((fold_name(table.name),))
             self._workspace.load(table, rows)
 
-    def forget_unchanged(self, tables: Mapping[int, Table], write_set: WriteSet) -> None:
+    def forget_unchanged(self, tables: Mapping[int, Table], written: Callable[[int], Container[bytes]]) -> None:
         """Forget every row that was only read, and take it out of the workspace: the next statement reads anew.
 
-        `tables`: the present ones, by id.
+        `tables`: the present ones, by id. `written`: returns the written keys of a table, by its id.
         """
         self._raw.clear()  # a table with changed rows has none
         for table_id, keys in self._forgettable.items():
-            cached, written = self._rows.get(table_id, {}), write_set.written(table_id)
-            gone = [key for key in keys if key not in written]
+            cached, kept = self._rows.get(table_id, {}), written(table_id)
+            gone = [key for key in keys if key not in kept]
             for key in gone:
                 cached.pop(key, None)
             self._unload(tables.get(table_id), gone)
