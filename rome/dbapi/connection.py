@@ -116,8 +116,9 @@ class Connection:
         return self._control.isolation.value
 
     @isolation_level.setter
-    def isolation_level(self, name: str) -> None:
-        level = _isolation(name)
+    def isolation_level(self, name: str | None) -> None:
+        # As in the sqlite3 module, None leaves it to the application to begin transactions.
+        level = Isolation.AUTOCOMMIT if name is None else _isolation(name)
         if level is not self._control.isolation and self._control.transaction is not None:
             raise ProgrammingError(
                 "the isolation level can't be changed inside a transaction; commit or roll back first"

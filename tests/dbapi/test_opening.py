@@ -74,3 +74,16 @@ def test_a_database_that_was_dropped_by_another_process_is_a_new_one(url):
     with pytest.raises(OperationalError, match="no such table: t"):
         connection.execute("SELECT * FROM t")
     connection.close()
+
+
+def test_isolation_level_none_is_autocommit_as_in_the_sqlite3_module():
+    connection = rome.connect("rome+memory:///opening_none")
+    connection.isolation_level = None
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    assert not connection.in_transaction
+    connection.execute("BEGIN")
+    connection.execute("INSERT INTO t VALUES (1)")
+    assert connection.in_transaction
+    connection.execute("ROLLBACK")
+    assert connection.execute("SELECT * FROM t").fetchall() == []
+    connection.close()

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.schema import MetaData
+from sqlalchemy.sql.ddl import sort_tables_and_constraints
 from sqlalchemy.testing import provision
 
 import rome
@@ -68,8 +69,9 @@ def _temp_table_keyword_args(cfg: Any, engine: Engine) -> dict[str, list[str]]:
 def _delete_from_all_tables(connection: Connection, cfg: Any, metadata: MetaData) -> None:
     """Empty the existing tables, children before parents, with one catalog query instead of one per table."""
     existing = set(connection.dialect.get_table_names(connection))
-    for table in reversed(metadata.sorted_tables):
-        if table.name in existing:
+    # Not `sorted_tables`, which refuses foreign keys in a circle.
+    for table, _ in reversed(sort_tables_and_constraints(metadata.tables.values())):
+        if table is not None and table.name in existing:
             connection.execute(table.delete())
 
 
