@@ -5,11 +5,9 @@ A process takes numbers from the store's counters in blocks, which its connectio
 
 from __future__ import annotations
 
-import os
-import threading
-import weakref
 from functools import lru_cache
 
+from rome.forks import new_lock, tell_in_child
 from rome.storage.store import Store
 
 _BLOCK = 32
@@ -32,32 +30,45 @@ class Counters:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._blocks: dict[bytes, list[range]] = {}
         """By counter, in the order of use. The first block may be empty: it shows the number that is used last."""
         self._floors: dict[bytes, int] = {}
-        _all_counters.add(self)
+        tell_in_child(self)
 
     def take(self, counter: bytes, count: int) -> list[int]:
         """Return the next `count` numbers: a round trip if this process has too few."""
-        with self._lock:
-            blocks = self._blocks.setdefault(counter, [])
-            if count == 1 and blocks and blocks[0]:
-                number = blocks[0][0]
-                blocks[0] = blocks[0][1:]
-                return [number]
-            missing = count - sum(map(len, blocks))
-            if missing > 0:
-                blocks.append(self._allocate(counter, _BLOCK if count == 1 else missing + _BLOCK))
-            return _pop(blocks, count)
+        while True:
+            with self._lock:
+                blocks = self._blocks.setdefault(counter, [])
+                if count == 1 and blocks and blocks[0]:
+                    number = blocks[0][0]
+                    blocks[0] = blocks[0][1:]
+                    return [number]
+                missing = count - sum(map(len, blocks))
+                if missing <= 0:
+                    return _pop(blocks, count)
+                floor = self._floors.get(counter)
+            # Without the lock: other threads need not wait for the store.
+            block = self._allocate(counter, _BLOCK if count == 1 else missing + _BLOCK, floor)
+            with self._lock:
+                self._add(counter, block)
 
     def take_available(self, counter: bytes, count: int) -> list[int]:
         """Return the next `count` numbers, or fewer if this process has no more."""
         with self._lock:
             return _pop(self._blocks.get(counter, []), count)
 
-    def _allocate(self, counter: bytes, count: int) -> range:
-        floor = self._floors.pop(counter, None)
+    def _add(self, counter: bytes, block: range) -> None:
+        """Add a block, as far as its numbers are above the floor."""
+        floor = self._floors.get(counter)
+        if floor is not None:
+            block = range(max(block.start, floor + 1), max(block.stop, floor + 1))
+            if block:
+                del self._floors[counter]
+        self._blocks.setdefault(counter, []).append(block)
+
+    def _allocate(self, counter: bytes, count: int, floor: int | None) -> range:
         if floor is not None:
             self._store.advance(counter, floor)
         first = self._store.allocate(counter, count)
@@ -92,9 +103,13 @@ class Counters:
 
     def forget(self) -> None:
         """Drop all blocks."""
-        self._lock = threading.Lock()
-        self._blocks.clear()
-        self._floors.clear()
+        with self._lock:
+            self._blocks.clear()
+            self._floors.clear()
+
+    def begin_child(self) -> None:
+        """Drop the parent's blocks."""
+        self.forget()
 
 
 def _pop(blocks: list[range], count: int) -> list[int]:
@@ -109,14 +124,3 @@ def _pop(blocks: list[range], count: int) -> list[int]:
             break
         del blocks[0]
     return numbers
-
-
-_all_counters: weakref.WeakSet[Counters] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for counters in _all_counters:
-        counters.forget()
-
-
-os.register_at_fork(after_in_child=_after_fork)

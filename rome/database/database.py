@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.database.counters import Counters
+from rome.forks import new_lock
 from rome.plan.plan import PlanCache
 from rome.sql.planner.statistics import Statistics
 from rome.storage.store import CATALOG, Fetched, Scan, Store, history_lost
@@ -23,7 +23,7 @@ class Database:
         self.url = url
         self.store = store
         self.counters = Counters(store)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
         self.plans = PlanCache()
         self.statistics = Statistics()

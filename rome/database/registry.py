@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
 from rome.database.database import Database
 from rome.errors import InterfaceError
+from rome.forks import new_lock
 from rome.storage.registry import open_store
 from rome.url import URL
 
@@ -18,7 +20,10 @@ CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout
 _databases: dict[URL, Database] = {}
 _idle: OrderedDict[URL, Database] = OrderedDict()
 """Databases without an open connection, by last use. Their caches are kept for programs that reconnect often."""
-_databases_lock = threading.Lock()
+_databases_lock = new_lock()
+"""Never held while a store is opened or asked."""
+_opening: WeakValueDictionary[URL, threading.Lock] = WeakValueDictionary()
+"""By URL: the lock that whoever opens it holds, so that one server does not make the connections to others wait."""
 
 
 def open_database(url: URL) -> Database:
@@ -28,18 +33,34 @@ def open_database(url: URL) -> Database:
     """
     key = _without_connection_options(url)
     with _databases_lock:
-        database = _databases.get(key)
-        if database is None:
-            database = _idle.pop(key) if key in _idle else Database(key, open_store(key))
-            _databases[key] = database
-        database.users += 1
-        is_first = database.users == 1
-    if is_first:
+        opening = _opening.get(key)
+        if opening is None:
+            opening = _opening[key] = new_lock()
+        database = _use(key, None)
+    if database is None:
+        with opening:
+            with _databases_lock:
+                database = _use(key, None)
+            if database is None:
+                opened = Database(key, open_store(key))
+                with _databases_lock:
+                    database = _use(key, opened)
+    assert database is not None
+    if database.users == 1:  # at the same time as others, it is of no use to ask twice
         try:
             database.store.fetch([])
         except BaseException:
             release_database(database)
             raise
+    return database
+
+
+def _use(key: URL, opened: Database | None) -> Database | None:
+    """Count one more user of an open or idle database, or else of the one that was opened now."""
+    database = _databases.get(key) or _idle.pop(key, opened)
+    if database is not None:
+        _databases[key] = database
+        database.users += 1
     return database
 
 

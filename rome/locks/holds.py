@@ -14,6 +14,7 @@ import uuid
 import weakref
 
 from rome.errors import LockLost
+from rome.forks import tell_in_child
 from rome.storage.lock_table import LockTable, now
 
 _RENEWALS = 3
@@ -87,7 +88,7 @@ class Renewer:
     def __init__(self, table: LockTable) -> None:
         self._table = table
         self.begin_child()
-        _renewers.add(self)
+        tell_in_child(self)
 
     def begin_child(self) -> None:
         """Start without holds and without a thread, as after a fork."""
@@ -138,14 +139,3 @@ class Renewer:
         elif hold in self._holds:  # else it was released meanwhile
             hold.lose("another holder has taken it, or the database was dropped")
             self.forget(hold)
-
-
-_renewers: weakref.WeakSet[Renewer] = weakref.WeakSet()
-
-
-def _begin_child() -> None:
-    for renewer in list(_renewers):
-        renewer.begin_child()
-
-
-os.register_at_fork(after_in_child=_begin_child)

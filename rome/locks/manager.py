@@ -17,6 +17,7 @@ from types import TracebackType
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import InterfaceError, LockLost, LockTimeout
+from rome.forks import new_lock
 from rome.locks import fences
 from rome.locks.holds import Hold, Renewer
 from rome.storage.lock_table import LockState, now
@@ -269,7 +270,7 @@ class Guard:
 
 
 _managers: weakref.WeakKeyDictionary[Database, LockManager] = weakref.WeakKeyDictionary()
-_managers_lock = threading.Lock()
+_managers_lock = new_lock()
 
 
 def manager_of(database: Database) -> LockManager:

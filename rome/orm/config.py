@@ -29,12 +29,12 @@ import os
 from configparser import ConfigParser
 from configparser import Error as ConfigError
 from pathlib import Path
-from threading import Lock
 
 from sqlalchemy import URL, Engine, create_engine, make_url
 
 import rome.url
 from rome.errors import InterfaceError
+from rome.forks import new_lock
 
 FILES = ("rome.conf", "~/.rome.conf", "/etc/rome/rome.conf")
 """The configuration files to look for if ROME_CONF is not set."""
@@ -42,7 +42,7 @@ FILES = ("rome.conf", "~/.rome.conf", "/etc/rome/rome.conf")
 LEGACY_DATABASE = "rome"
 """The database of a legacy configuration."""
 
-_lock = Lock()
+_lock = new_lock()
 _engines: dict[URL, Engine] = {}
 """URL → the engine of this process. Guarded by `_lock`."""
 
@@ -124,8 +124,6 @@ def _legacy_url(parser: ConfigParser, path: Path) -> str:
 
 def _begin_child() -> None:
     """Drop the parent's engines in a forked child, without closing their sockets."""
-    global _lock
-    _lock = Lock()  # another thread of the parent may have held the old one
     engines = list(_engines.values())
     _engines.clear()
     for engine in engines:

@@ -14,8 +14,6 @@ have the same definitions.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,6 +21,7 @@ from typing import Any, Generic, TypeVar
 
 from rome.catalog.model import Table
 from rome.compiled.compile import Compiled, NotCompiled
+from rome.forks import new_lock
 from rome.sql.analysis.dependencies import Definitions
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.rewrite.counter_ids import ValueRows
@@ -108,7 +107,7 @@ class PlanCache:
         self.hits = 0
         self.misses = 0
         self._entries: dict[tuple[bytes, str], _Entry] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def get(self, catalog: bytes, sql: str) -> Plan | None:
         """Return the plan of a text under the catalog of that digest; None if there is none, or it is outdated."""
@@ -142,11 +141,7 @@ class DefinitionCache(Generic[T]):
 
     def __init__(self) -> None:
         self._values: OrderedDict[str, list[tuple[Definitions, T]]] = OrderedDict()
-        self._renew_lock()
-        os.register_at_fork(after_in_child=self._renew_lock)  # another thread may have held it
-
-    def _renew_lock(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def get(self, text: str, definitions: Definitions) -> T | None:
         """Return what was made of a text under the same definitions; None if there is nothing."""

@@ -9,7 +9,6 @@ A free lock takes one round trip to take and one to release; to overtake one tak
 
 from __future__ import annotations
 
-import threading
 import time
 import uuid
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 import msgpack
 
 from rome.errors import Conflict, SnapshotTooOld
+from rome.forks import new_lock
 from rome.storage.lock_table import Attempt, LockState, now
 from rome.storage.store import Batch, Check, Demand, Get, Store, Write
 
@@ -40,7 +40,7 @@ class CommitLocks:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._seen: dict[bytes, tuple[_Record, float]] = {}
         """By name that another owner holds: its record, and when this process saw the record first."""
 

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple
 from sortedcontainers import SortedDict
 
 from rome.errors import InterfaceError
+from rome.forks import new_lock, new_rlock
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
 from rome.storage.memory_locks import MemoryLocks
@@ -219,7 +220,7 @@ class _Snapshot(NamedTuple):
 class _Database:
     """A database, which stores of one name share. The caller of a method or reader of an attribute holds the lock."""
 
-    lock: threading.RLock = field(default_factory=threading.RLock)
+    lock: threading.RLock = field(default_factory=new_rlock)
     most_commits: int = LOG_COMMITS
     most_bytes: int = LOG_BYTES
 
@@ -459,4 +460,4 @@ _EMPTY = SortedDict()
 _databases: dict[str, _Database] = {}
 """Every database of this process, by name."""
 
-_databases_lock = threading.Lock()
+_databases_lock = new_lock()

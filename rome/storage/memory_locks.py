@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from rome.forks import new_rlock, tell_in_child
 from rome.storage.lock_table import Attempt, LockState, now
 
 
@@ -23,10 +22,10 @@ class MemoryLocks:
         """`next_token` returns a new fencing token and the database's version."""
         self._next_token = next_token
         self._holders: dict[bytes, _Holder] = {}
-        self._mutex = threading.RLock()
+        self._mutex = new_rlock()
         self._changed = threading.Condition(self._mutex)
         self._releases = 0
-        _tables.add(self)
+        tell_in_child(self)
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
         """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
@@ -77,17 +76,5 @@ class MemoryLocks:
 
     def begin_child(self) -> None:
         """Forget all holders: after a fork the database is a copy, and the locks belong to the parent."""
-        self._mutex = threading.RLock()
         self._changed = threading.Condition(self._mutex)
         self._holders.clear()
-
-
-_tables: weakref.WeakSet[MemoryLocks] = weakref.WeakSet()
-
-
-def _begin_child() -> None:
-    for table in list(_tables):
-        table.begin_child()
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -40,13 +40,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
+from rome.forks import new_lock
 from rome.storage.lock_table import LockTable
 
 LAST = b"\xff"
@@ -259,7 +259,7 @@ class Stats:
         self._counts = (0, 0, 0, 0)
         self._pending: list[tuple[int, int, int, int]] = []
         """Additions that are not in `_counts` yet: appending takes no lock."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
         """Add to the counts."""

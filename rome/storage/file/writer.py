@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import threading
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +18,7 @@ from typing import Any, TypeVar, cast
 import apsw
 
 from rome.errors import Error
+from rome.forks import new_lock, tell_in_child
 from rome.storage.file.connections import Connections
 from rome.storage.file.failures import error_of, no_lock
 from rome.storage.file.tables import connect, create
@@ -47,8 +46,8 @@ class Writer:
         self._path = path
         self._connections = Connections(self.connect)
         self._queue: deque[_Job] = deque()
-        self._turn = threading.Lock()
-        _writers.add(self)
+        self._turn = new_lock()
+        tell_in_child(self)
 
     def run(self, apply: Callable[[apsw.Connection], _T], durable: bool) -> _T:
         """Call `apply` in a transaction, and return its result when it is committed (`durable`: and synced).
@@ -89,7 +88,6 @@ class Writer:
     def begin_child(self) -> None:
         """Forget the queue of the parent's threads."""
         self._queue.clear()
-        self._turn = threading.Lock()
 
     def _run_queue(self) -> None:
         jobs = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -157,13 +155,3 @@ class Writer:
 
 _SYNCED = "PRAGMA synchronous = FULL"
 _NOT_SYNCED = "PRAGMA synchronous = NORMAL"
-
-_writers: weakref.WeakSet[Writer] = weakref.WeakSet()
-
-
-def _begin_child() -> None:
-    for writer in list(_writers):
-        writer.begin_child()
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -16,10 +16,8 @@ for each command. The protocol is RESP2.
 
 from __future__ import annotations
 
-import os
 import socket
 import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
 from importlib.resources import files
@@ -29,6 +27,7 @@ from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
 from rome.errors import OperationalError, StoreUnavailable
+from rome.forks import tell_in_child
 from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
 from rome.storage.store import Stats
@@ -59,7 +58,7 @@ class Server:
         self._address = address
         self._stats = stats
         self._idle: list[Connection] = []
-        _servers.add(self)
+        tell_in_child(self)
 
     def open(self) -> None:
         """Connect once, to learn whether the server accepts us. Raise StoreUnavailable."""
@@ -151,7 +150,7 @@ class Server:
             raise unreachable(self.name, error) from error
         return connection
 
-    def leave(self) -> None:
+    def begin_child(self) -> None:
         """Forget the idle connections, in a child of fork: their sockets belong to the parent."""
         self._idle = []
 
@@ -269,13 +268,3 @@ def _load(script: str) -> tuple[bytes, bytes]:
 
 
 _SCRIPTS = {script: _load(script) for script in ("clear", "commit", "copy", "count", "counter", "lock", "rows")}
-
-_servers: weakref.WeakSet[Server] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for server in _servers:
-        server.leave()
-
-
-os.register_at_fork(after_in_child=_after_fork)
