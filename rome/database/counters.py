@@ -12,6 +12,9 @@ from rome.storage.store import Store
 
 _BLOCK = 32
 
+LAST_COUNTED = 2**63 - 2**32
+"""Explicit ids from here on do not move a counter: it would be used up, and no row could get an id any more."""
+
 IDS = b"ids"
 """The name of the counter of the ids of tables and indexes."""
 
@@ -82,7 +85,9 @@ class Counters:
                 blocks[0] = range(number, blocks[0].stop)
 
     def skip(self, counter: bytes, value: int) -> None:
-        """Let this process take only numbers greater than `value` from now on."""
+        """Let this process take only numbers greater than `value` from now on, unless it is at the end of all ids."""
+        if value >= LAST_COUNTED:
+            return
         with self._lock:
             blocks = self._blocks.get(counter, [])
             left = [range(max(block.start, value + 1), block.stop) for block in blocks if block.stop > value + 1]

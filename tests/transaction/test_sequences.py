@@ -92,3 +92,27 @@ def test_rome_next_is_not_for_the_application(connection: rome.Connection) -> No
     with pytest.raises(rome.dbapi.OperationalError, match="rome_next"):
         connection.execute("SELECT rome_next(1)")
     assert connection.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("last", [2**63 - 1, 2**63 - 2, 2**63 - 33, 2**63 - 2**32])
+def test_a_row_at_the_end_of_all_ids(url: str, last: int) -> None:
+    """Such an id does not use up the sequence: others and this process go on, also after it is deleted."""
+    first, second = rome.connect(url), rome.connect(url)
+    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INT)")
+    first.execute("INSERT INTO t (a) VALUES (1)")
+    first.execute("INSERT INTO t VALUES (?, 2)", (last,))
+    first.execute("INSERT INTO t (a) VALUES (3)")
+    first.commit()
+    second.execute("INSERT INTO t (a) SELECT a + 3 FROM t")
+    second.commit()
+    first.execute("DELETE FROM t WHERE id = ?", (last,))
+    first.execute("INSERT INTO t (a) VALUES (7)")
+    first.commit()
+    first.database.forget()
+    first.execute("INSERT INTO t (a) VALUES (8)")
+    first.commit()
+    rows = first.execute("SELECT id, a FROM t").fetchall()
+    assert sorted(a for _, a in rows) == [1, 3, 4, 5, 6, 7, 8]
+    assert max(rowid for rowid, _ in rows) < 2**32
+    first.close()
+    second.close()

@@ -29,7 +29,7 @@ from dataclasses import replace
 from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_user_version
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
-from rome.database.counters import row_counter
+from rome.database.counters import LAST_COUNTED, row_counter
 from rome.errors import Conflict, LockLost, OperationalError
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
@@ -42,8 +42,6 @@ from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.writes.write_set import FinalRow
 from rome.values import is_identical
-
-_GREATEST_ID = 2**63 - 1
 
 TABLE_IDS = b"n"
 """The space of the ids that tables and indexes have, or had: so that none gets the id of another, even if a server that
@@ -152,7 +150,7 @@ class BatchBuilder:
     def advance_sequences(self, greatest: Mapping[int, int]) -> None:
         """Advance the counters of tables, by id, past ids that were given explicitly."""
         for table_id, rowid in greatest.items():
-            if table_id in self._tables and 0 < rowid < _GREATEST_ID:
+            if table_id in self._tables and 0 < rowid < LAST_COUNTED:
                 self._advances[row_counter(table_id)] = rowid
 
     def check_catalog(self) -> None:
