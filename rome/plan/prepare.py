@@ -19,6 +19,7 @@ catalogs with tables of the same shape, so they are cached by normalized text (`
 
 from __future__ import annotations
 
+import re
 from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
@@ -26,6 +27,7 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
+from rome.errors import NotSupportedError, OperationalError
 from rome.folding import fold_name
 from rome.plan.plan import DefinitionCache, Plan
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
@@ -42,7 +44,7 @@ from rome.sql.rewrite.counter_ids import (
 )
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
-from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind
+from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind, limits_rows
 from rome.sql.syntax.tokens import names
 from rome.sqlite.pragmas import FUNCTION_PREFIX, ROW_CHECKS, check_pragma, pragma_of_function
 from rome.sqlite.workspace import Parameters, Workspace
@@ -89,7 +91,12 @@ def _make_plan(
     )
     text, values = _rewrite_insert(statement, sql, target)
     accesses = _Accesses(workspace.schema.catalog)
-    description = workspace.prepare(text, parameters, accesses)
+    try:
+        description = workspace.prepare(text, parameters, accesses)
+    except OperationalError as error:
+        if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
+            raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
+        raise
     normalized = normalize(sql) if needs_parse(statement, mentioned) else None
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
@@ -112,6 +119,14 @@ def _make_plan(
         unlimited=unlimited,
         unlimited_sql=unlimited_sql,
     )
+
+
+_WITHOUT_LIMIT = frozenset({StatementKind.UPDATE, StatementKind.DELETE})
+_IS_OF_LIMIT = re.compile(r'near "(ORDER|LIMIT)": syntax error', re.IGNORECASE)
+_NO_LIMIT = (
+    "{0} with ORDER BY or LIMIT is not supported: select the rows by their key, as in "
+    "{0} … WHERE rowid IN (SELECT rowid FROM {1} ORDER BY … LIMIT …)"
+)
 
 
 def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tuple[str, ValueRows | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import itertools
+import time
 
 import pytest
 
@@ -114,3 +115,49 @@ def test_closed_things(connection: rome.Connection) -> None:
     connection.close()
     with pytest.raises(dbapi.ProgrammingError, match="closed database"):
         connection.execute("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DELETE FROM t LIMIT 1",
+        "DELETE FROM t WHERE a = 'one' ORDER BY id LIMIT 1",
+        "UPDATE t SET a = 'x' ORDER BY id LIMIT 1",
+        "WITH q AS (SELECT 1) UPDATE t SET a = 'x' WHERE id IN (SELECT * FROM q) LIMIT 1 OFFSET 2",
+    ],
+)
+def test_a_limited_write_is_refused_with_a_way_out(connection: rome.Connection, sql: str) -> None:
+    with pytest.raises(dbapi.NotSupportedError, match=r"WHERE rowid IN \(SELECT rowid FROM t ORDER BY … LIMIT …\)"):
+        connection.execute(sql)
+    connection.execute("UPDATE t SET a = 'x' WHERE rowid IN (SELECT rowid FROM t ORDER BY id LIMIT 1)")
+    assert connection.execute("SELECT a FROM t").fetchall() == [("x",)]
+
+
+@pytest.mark.parametrize("sql", ["DELETE FROM order", "DELETE FROM t WHERE (ORDER BY 1)", "UPDATE limit SET a = 1"])
+def test_other_syntax_errors_keep_sqlites_words(connection: rome.Connection, sql: str) -> None:
+    with pytest.raises(dbapi.OperationalError, match=r'near "(?i:order|limit)": syntax error'):
+        connection.execute(sql)
+
+
+@pytest.mark.parametrize(
+    ("before", "opening", "middle", "closing"),
+    [
+        ("INSERT INTO t (a) VALUES (", "(", "1", ")"),
+        ("UPDATE t SET a = ", "(", "1", ")"),
+        ("SELECT ", "(", "1", ")"),
+        ("SELECT * FROM t WHERE ", "NOT ", "id = 1", ""),
+        ("SELECT ", "CASE WHEN id = 1 THEN ", "1", " END"),
+        ("SELECT * FROM ", "(SELECT * FROM ", "t", ")"),
+        ("CREATE INDEX i ON t (", "(", "a", ")"),
+    ],
+)
+def test_deep_nesting_is_an_error_in_linear_time(
+    connection: rome.Connection, before: str, opening: str, middle: str, closing: str
+) -> None:
+    depth = 30_000
+    end = ")" if before.endswith("(") else ""
+    began = time.process_time()
+    with pytest.raises(dbapi.Error):
+        connection.execute(before + opening * depth + middle + closing * depth + end)
+    assert time.process_time() - began < 5
+    assert connection.execute("SELECT a FROM t").fetchall() == [("one",)]

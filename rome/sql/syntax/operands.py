@@ -162,8 +162,10 @@ _WORDS = {"NULL": Const(None), "TRUE": Const(1), "FALSE": Const(0)}
 
 def literal(tokens: Sequence[Token]) -> Const | None:
     """Return a literal, possibly with a sign or in parentheses, as a constant; None for any other expression."""
-    while len(tokens) > 2 and tokens[0].is_op("(") and tokens[-1].is_op(")"):
-        tokens = tokens[1:-1]
+    depth, last = 0, len(tokens) - 1
+    while last - depth > depth + 1 and tokens[depth].is_op("(") and tokens[last - depth].is_op(")"):
+        depth += 1
+    tokens = tokens[depth : len(tokens) - depth]
     if len(tokens) == 2 and tokens[0].text in ("-", "+") and tokens[1].kind is TokenKind.NUMBER:
         return number(tokens[1].text, negative=tokens[0].text == "-")
     if len(tokens) != 1:

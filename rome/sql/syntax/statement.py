@@ -246,6 +246,21 @@ def _write(reader: TokenReader) -> Statement | None:
     )
 
 
+def limits_rows(sql: str) -> bool:
+    """Return True if an UPDATE or DELETE has an ORDER BY or LIMIT of its own, which SQLite's default build refuses."""
+    reader = TokenReader(sql)
+    reader.skip_with()
+    reader.at += 1
+    _conflict_action(reader)
+    reader.take("FROM")
+    reader.qualified_name()
+    while not reader.done:
+        if reader.sees("ORDER", "BY") or reader.sees("LIMIT"):
+            return True
+        reader.skip_group()
+    return False
+
+
 def _simple(kind: StatementKind) -> Callable[[TokenReader], Statement]:
     """Return a reader of statements of which the layers above need only the kind."""
     return lambda reader: Statement(kind, reader.token.text.lower(), tail=_has_tail(reader))

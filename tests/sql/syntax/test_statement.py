@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rome.sql.syntax.ddl import Alteration
-from rome.sql.syntax.statement import StatementKind, classify
+from rome.sql.syntax.statement import StatementKind, classify, limits_rows
 
 
 def check(sql: str, kind: StatementKind, **expected: Any) -> None:
@@ -144,3 +144,16 @@ def test_malformed_ddl_is_left_to_sqlite(sql: str) -> None:
 )
 def test_tail(sql: str, tail: bool) -> None:
     assert classify(sql).tail is tail
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("DELETE FROM t LIMIT 1", True),
+        ("UPDATE t SET a = 1 WHERE b ORDER BY c", True),
+        ("WITH x AS (SELECT 1 LIMIT 1) DELETE FROM t WHERE a IN (SELECT 1 ORDER BY 1 LIMIT 1)", False),
+        ("DELETE FROM `order`", False),
+    ],
+)
+def test_limits_rows(sql: str, expected: bool) -> None:
+    assert limits_rows(sql) is expected
