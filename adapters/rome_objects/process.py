@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
 import oslo_messaging
 from oslo_config import cfg
 
-from rome_objects import database, remoting, serializer
+from rome_objects import broker, database, remoting, serializer
 from rome_objects.conductor.client import Client, exception_modules
 from rome_objects.options import GROUP, register_opts
 
@@ -28,7 +29,14 @@ def set_up(conf: cfg.ConfigOpts) -> None:
         database.connect_to(conf.database.connection)
         return
     database.connect_to(None)
-    transport = oslo_messaging.get_rpc_transport(conf, allowed_remote_exmods=exception_modules())
     remoting.call_conductor(
-        Client(transport, options.topic, options.call_timeout, options.call_attempts, serializer.Serializer())
+        Client(
+            make_transport(conf), options.topic, options.call_timeout, options.call_attempts, serializer.Serializer()
+        )
     )
+
+
+def make_transport(conf: cfg.ConfigOpts) -> Any:
+    """Return the transport of `transport_url`, by which the exceptions of registered objects come back as they are."""
+    broker.register()
+    return oslo_messaging.get_rpc_transport(conf, allowed_remote_exmods=exception_modules())

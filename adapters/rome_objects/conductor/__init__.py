@@ -1,7 +1,8 @@
 """The conductor: a process that runs the remotable methods of other processes.
 
-endpoint    what it does for a call
-client      what the other processes call
-service     its RPC server
+endpoint    the methods that are called by RPC
+client      how other processes call them
+service     the RPC server
+workers     the processes of a conductor
 program     the command `rome-conductor`
 """
