@@ -60,12 +60,16 @@ def redis_server() -> Iterator[RedisServer]:
         yield server
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
+@pytest.fixture(
+    params=["memory", pytest.param("file", marks=pytest.mark.slow), pytest.param("redis", marks=pytest.mark.server)]
+)
 def url(request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database for this test, on each store."""
     name = f"test{next(_NUMBER)}"
     if request.param == "memory":
         address = f"rome+memory:///{name}"
+    elif request.param == "file":
+        address = f"rome+file://{request.getfixturevalue('tmp_path')}/{name}.rome"
     else:
         server: RedisServer = request.getfixturevalue("redis_server")
         address = server.url(name)
