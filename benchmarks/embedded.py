@@ -1,6 +1,6 @@
 """ROME in a file beside SQLite, both through SQLAlchemy and with each commit synced: `python -m benchmarks.embedded`.
 
-One row has 244 bytes. The times are the best of several runs; processes commit for a number of seconds.
+One row has 244 bytes. The times are the best of several runs, in turns; processes commit for a number of seconds.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 _ROWS = 2000
-_RUNS = 5
+_RUNS = 40
 
 _metadata = MetaData()
 _servers = Table(
@@ -53,36 +53,39 @@ def open_engine(url: str) -> Engine:
     return engine
 
 
-def _best(work: Callable[[int], None], times: int) -> float:
-    """Return the microseconds of a call in the best of several runs."""
-    best = float("inf")
-    for run in range(_RUNS):
-        begin = time.perf_counter()
-        for number in range(times):
-            work(run * times + number)
-        best = min(best, (time.perf_counter() - begin) / times * 1e6)
-    return best
-
-
 def _row(number: int) -> dict[str, object]:
     return {"name": f"server {number}", "data": b"x" * 220}
 
 
-def measure(engine: Engine) -> tuple[float, float]:
-    """Return the microseconds of a SELECT by primary key, and of an INSERT with its commit."""
+def fill(engine: Engine) -> None:
+    """Create the table with its first rows."""
     _metadata.create_all(engine)
     with engine.begin() as connection:
         connection.execute(insert(_servers), [_row(number) for number in range(_ROWS)])
 
-    def get(number: int) -> None:
-        with engine.connect() as connection:
-            connection.execute(select(_servers).where(_servers.c.id == 1 + number % _ROWS)).one()
 
-    def put(number: int) -> None:
-        with engine.begin() as connection:
-            connection.execute(insert(_servers), _row(number))
+def get(engine: Engine, number: int) -> None:
+    """Select a row by its primary key."""
+    with engine.connect() as connection:
+        connection.execute(select(_servers).where(_servers.c.id == 1 + number % _ROWS)).one()
 
-    return _best(get, 500), _best(put, 60)
+
+def put(engine: Engine, number: int) -> None:
+    """Insert a row and commit."""
+    with engine.begin() as connection:
+        connection.execute(insert(_servers), _row(number))
+
+
+def best(engines: Sequence[Engine], work: Callable[[Engine, int], None], times: int) -> list[float]:
+    """Return for each engine the microseconds of a call, in the best of its runs. The engines take turns."""
+    found = [float("inf")] * len(engines)
+    for run in range(_RUNS):
+        for place, engine in enumerate(engines):
+            begin = time.perf_counter()
+            for number in range(times):
+                work(engine, run * times + number)
+            found[place] = min(found[place], (time.perf_counter() - begin) / times * 1e6)
+    return found
 
 
 def work_in_process(url: str, seconds: float) -> tuple[int, float]:
@@ -104,17 +107,21 @@ def work_in_process(url: str, seconds: float) -> tuple[int, float]:
 def main(folder: str | None, processes: int, seconds: float) -> None:
     """Print one line for SQLite and one for ROME."""
     with tempfile.TemporaryDirectory(dir=folder) as name:
-        for title, url in (("SQLite", f"sqlite:///{name}/a.db"), ("ROME", f"rome+file://{name}/a.rome")):
-            engine = open_engine(url)
-            get, put = measure(engine)
+        urls = f"sqlite:///{name}/a.db", f"rome+file://{name}/a.rome"
+        engines = [open_engine(url) for url in urls]
+        for engine in engines:
+            fill(engine)
+        gets, puts = best(engines, get, 100), best(engines, put, 10)
+        for place, title in enumerate(("SQLite", "ROME")):
             with multiprocessing.get_context("spawn").Pool(processes) as pool:
-                done = pool.starmap(work_in_process, [(url, seconds)] * processes)
-            engine.dispose()
+                done = pool.starmap(work_in_process, [(urls[place], seconds)] * processes)
+            engines[place].dispose()
             commits, longest = sum(count for count, _ in done), max(each for _, each in done)
-            size = Path(name, url.rpartition("/")[2]).stat().st_size / (_ROWS + 60 * _RUNS + commits)
+            size = Path(name, urls[place].rpartition("/")[2]).stat().st_size / (_ROWS + 10 * _RUNS + commits)
             print(
-                f"{title:8} get {get:7.1f} µs   insert and commit {put:8.1f} µs   {processes} processes "
-                f"{commits / seconds:6.0f} commits/s, longest {longest:.3f} s   {size:.0f} bytes a row"
+                f"{title:8} get {gets[place]:6.1f} µs   insert and commit {puts[place]:7.1f} µs   "
+                f"{processes} processes {commits / seconds:5.0f} commits/s, "
+                f"longest {longest:.3f} s   {size:.0f} bytes a row"
             )
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import rome
-from rome.errors import FormatError, InterfaceError, OperationalError, StoreUnavailable
+from rome.errors import FormatError, HistoryLost, InterfaceError, OperationalError, SnapshotTooOld, StoreUnavailable
 from rome.storage.file import place
 from rome.storage.file.writer import Writer
 from rome.storage.registry import open_store
-from rome.storage.store import FORMAT, Get, Range
+from rome.storage.store import FORMAT, LAST, Batch, Check, Get, Range
 from rome.testing.store_suite import StoreSuite
 from rome.testing.store_suite.concurrency import increment
 from rome.testing.store_suite.harness import ROWS, ask, commit, put
@@ -262,3 +262,22 @@ def test_a_cleared_database_takes_little_space(path, store):
     assert path.stat().st_size < 100_000
     with suppress(FileNotFoundError):
         assert Path(f"{path}-wal").stat().st_size == 0
+
+
+def test_a_transaction_that_is_older_than_the_log(path):
+    store = open_file(path, "?log_commits=5&durability=normal")
+    commit(store, put(b"a", space=b"r2"))
+    seen = {}
+    for number in range(200):
+        commit(store, put(b"%d" % number))
+        fetched = store.fetch([])
+        seen[fetched.version] = fetched.digest
+    with pytest.raises(SnapshotTooOld):
+        store.fetch([], 100)
+    unwritten, written = Check(b"r2", b"", LAST, 100), Check(ROWS, b"", b"0", 100)
+    assert store.commit(Batch(b"unwritten", [unwritten], [put(b"b", space=b"r3")], seen=seen)) == 202
+    for check in (written, Check(b"r2", b"", LAST, 0), Check(b"r3", b"", LAST, 100)):
+        with pytest.raises(SnapshotTooOld):
+            store.commit(Batch(uuid.uuid4().bytes, [check], [put(b"c")]))
+    with pytest.raises(HistoryLost):
+        store.commit(Batch(b"lost", writes=[put(b"c")], seen={100: seen[101]}))

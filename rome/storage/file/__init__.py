@@ -7,9 +7,8 @@ Modules
 
 Layout
     All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
-    key range is a range of the tree. `state` has one row, which each commit updates: the version, the horizon of the
-    log, the catalog's version, the digests. `log` has one row for each commit, with its undo records as one msgpack
-    array. `written` has the last version that wrote to each space, which answers most checks. See `tables`.
+    key range is a range of the tree. The table `log` has one row for each commit: the state of the database at that
+    version, and the undo records as one msgpack array. See `tables`.
 
 Reads
     A read transaction of SQLite (WAL): all answers are from one version, and a reader never waits for a writer. A read

@@ -9,40 +9,62 @@ import apsw
 import msgpack
 
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Get, KeyRange, Lookup, Range, Request, Scan, Undo
+from rome.storage.store import (
+    Committed,
+    Count,
+    Get,
+    KeyRange,
+    Lookup,
+    Range,
+    Request,
+    Scan,
+    Undo,
+    history_lost,
+    too_old,
+)
 from rome.storage.undo import Columns
 
-_STATE = "SELECT version, horizon, log_bytes, catalog, incarnation, catalog_digest, digest FROM state"
+_COLUMNS = "SELECT version, catalog, written, incarnation, catalog_digest, digest FROM log"
+_NEWEST = f"{_COLUMNS} ORDER BY version DESC LIMIT 1"
+_OLDEST = f"{_COLUMNS} ORDER BY version LIMIT 1"
+_AT = f"{_COLUMNS} WHERE version = ?"
 _VALUE = "SELECT (SELECT value FROM pairs WHERE space = ? AND key = ?)"
 _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
 _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
 _COUNT = "SELECT count(*) FROM pairs WHERE space = ? AND key >= ? AND key < ?"
 _LOG = "SELECT version, undos FROM log WHERE version > ? ORDER BY version LIMIT ?"
-_BEFORE = "SELECT catalog, catalog_digest, digest FROM log WHERE version = ?"
 
 _ALL = -1
 """No LIMIT."""
 
-State = tuple[int, int, int, int, bytes, bytes, bytes]
-"""The row of the table `state`."""
+State = tuple[int, int, int, bytes, bytes, bytes]
+"""A version: its number, its catalog's version, the bytes of all undo records up to it, and the three digests."""
 
 
 def read_state(connection: apsw.Connection) -> State:
-    """Return the state of the newest version."""
-    row: State = connection.execute(_STATE).get
+    """Return the newest version."""
+    row: State = connection.execute(_NEWEST).get
+    return row
+
+
+def read_horizon(connection: apsw.Connection) -> State:
+    """Return the oldest version that can be read."""
+    row: State = connection.execute(_OLDEST).get
+    return row
+
+
+def state_at(connection: apsw.Connection, version: int) -> State:
+    """Return a version. Raise SnapshotTooOld if it is before the log, HistoryLost for a future version."""
+    row: State | None = connection.execute(_AT, (version,)).get
+    if row is None:
+        raise history_lost(version) if version > read_state(connection)[0] else too_old(version)
     return row
 
 
 def read_log(connection: apsw.Connection, since: int, limit: int = _ALL) -> list[Committed]:
     """Return the commits after a version, oldest first."""
     return [Committed(version, _unpacked(undos)) for version, undos in connection.execute(_LOG, (since, limit))]
-
-
-def state_before(connection: apsw.Connection, version: int) -> tuple[int, bytes, bytes]:
-    """Return the catalog's version and digest, and the digest, of the version before one that is in the log."""
-    row: tuple[int, bytes, bytes] = connection.execute(_BEFORE, (version,)).get
-    return row
 
 
 def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:

@@ -16,11 +16,11 @@ from rome.storage.file.connections import Connections
 from rome.storage.file.failures import error_of
 from rome.storage.file.locks import FileLocks
 from rome.storage.file.place import Settings
-from rome.storage.file.reads import answer, read_log, read_state, state_before
+from rome.storage.file.reads import answer, read_log, read_state, state_at
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
 from rome.storage.lock_table import LockTable
-from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
+from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store
 from rome.storage.undo import Digests, Present, existing, fetch_at
 
 _T = TypeVar("_T")
@@ -48,7 +48,8 @@ class FileStore:
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
                 answers[place] = existing(answers[place])
-        return Fetched(state[0], state[3], answers, state[4], state[6], state[5])
+        version, catalog, _, incarnation, catalog_digest, digest = state
+        return Fetched(version, catalog, answers, incarnation, digest, catalog_digest)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, StoreUnavailable."""
@@ -117,11 +118,8 @@ class FileStore:
             raise error_of(self._settings.path, error) from error
 
     def _ask(self, connection: apsw.Connection, requests: Sequence[Request], at: int) -> Present:
-        version, horizon, _, catalog, incarnation, catalog_digest, digest = read_state(connection)
-        _demand_reachable(at, horizon, version)
-        tail = read_log(connection, at) if at < version else []
-        if tail:
-            catalog, catalog_digest, digest = state_before(connection, at + 1)
+        _, catalog, _, incarnation, catalog_digest, digest = state_at(connection, at)
+        tail = read_log(connection, at)
         answers = self._answer(connection, requests)
         return Present(catalog, answers, tail, Digests(incarnation, digest, catalog_digest))
 
@@ -141,8 +139,7 @@ class FileStore:
         self.stats.add(rounds=1, commands=1)
 
         def read(connection: apsw.Connection) -> list[Committed]:
-            version, horizon, *_ = read_state(connection)
-            _demand_reachable(since, horizon, version)
+            state_at(connection, since)
             return read_log(connection, since, _PAGE)
 
         return self._read(read)
@@ -152,17 +149,16 @@ def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
     """Copy the newest version of a file, without dropped spaces, in transactions of both."""
     if read_state(target)[0] or target.execute("SELECT count(*) FROM counters").get:
         raise InterfaceError("the database to copy into is not empty")
-    version, _, _, catalog, incarnation, catalog_digest, digest = read_state(source)
-    for table, columns in (("pairs", 3), ("counters", 2), ("written", 2)):
-        places = ", ".join("?" * columns)
-        target.executemany(f"INSERT INTO {table} VALUES ({places})", source.execute(f"SELECT * FROM {table}"))
+    version, catalog, _, incarnation, *digests = read_state(source)
+    target.executemany("INSERT INTO pairs VALUES (?, ?, ?)", source.execute("SELECT * FROM pairs"))
+    target.executemany("INSERT INTO counters VALUES (?, ?)", source.execute("SELECT * FROM counters"))
     for (packed,) in source.execute("SELECT drops FROM log WHERE drops IS NOT NULL"):
         writes.free(target, msgpack.unpackb(packed))
-    target.execute("UPDATE written SET version = ?", (version,))
-    target.execute("REPLACE INTO digests VALUES (?, ?)", (version, digest))
+    target.execute("INSERT INTO written SELECT DISTINCT space, ? FROM pairs", (version,))
+    target.execute("DELETE FROM log")
     target.execute(
-        "UPDATE state SET version = ?, horizon = ?, catalog = ?, incarnation = ?, catalog_digest = ?, digest = ?",
-        (version, version, catalog, os.urandom(8) if incarnation else b"", catalog_digest, digest),
+        "INSERT INTO log VALUES (?, ?, 0, ?, ?, ?, NULL, NULL, NULL)",
+        (version, catalog, os.urandom(8) if incarnation else b"", *digests),
     )
 
 
@@ -172,11 +168,3 @@ def _rows_in(answered: Any) -> int:
         return 0
     values: Sequence[Any] = answered[1] if isinstance(answered, tuple) else answered
     return len(values) - values.count(None)
-
-
-def _demand_reachable(at: int, horizon: int, version: int) -> None:
-    """Raise SnapshotTooOld for a version before the log, HistoryLost for a future version."""
-    if at > version:
-        raise history_lost(at)
-    if at < horizon:
-        raise too_old(at)

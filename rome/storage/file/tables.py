@@ -1,14 +1,17 @@
 """The tables of a database file, and how it is opened.
 
-    state      one row: version, horizon (oldest version that can be read), log_bytes, catalog (the last version that
-               wrote to it), incarnation, catalog_digest, digest
     pairs      space, key → value; b'' for an index entry
-    written    space → last version that wrote to it
+    log        version → catalog (the last version that wrote to it), written (bytes of all undo records so far),
+               incarnation, catalog_digest, digest; token; drops (msgpack: spaces); undos (msgpack: space, key, old
+               value, space, …)
     counters   name → last allocated number
-    log        version → token; undos (msgpack: space, key, old value, space, …); drops (msgpack: spaces); size;
-               catalog, catalog_digest and digest of the version before
-    digests    version → digest, of the last 131,072 versions
+    written    space → last version that wrote to it, of the commits that have left the log
+    digests    version → digest, of the last 131,072 versions that have left the log
     locks      name → owner, deadline, ttl (seconds of `rome.storage.lock_table.now`)
+
+The newest row of the log is the state of the database. Its oldest row is the horizon: the oldest version that can be
+read, for which no undo records are needed; a new database has the row of version 0. So a commit changes two pages of
+the file besides those of its keys: the end of the log, and the index of the tokens.
 
 SQLite's `application_id` marks a file of ROME, and its `user_version` has the number of the format.
 """
@@ -26,31 +29,25 @@ _BUSY_MILLISECONDS = 10_000
 """How long SQLite waits if another program locks the file, or while a crashed process's log is recovered."""
 
 _CREATE = f"""
-    CREATE TABLE state (
-        id INTEGER PRIMARY KEY, version INTEGER, horizon INTEGER, log_bytes INTEGER, catalog INTEGER,
-        incarnation BLOB, catalog_digest BLOB, digest BLOB
-    );
     CREATE TABLE pairs (space BLOB, key BLOB, value BLOB, PRIMARY KEY (space, key)) WITHOUT ROWID;
     CREATE TABLE written (space BLOB PRIMARY KEY, version INTEGER) WITHOUT ROWID;
     CREATE TABLE counters (name BLOB PRIMARY KEY, value INTEGER) WITHOUT ROWID;
     CREATE TABLE log (
-        version INTEGER PRIMARY KEY, token BLOB, undos BLOB, drops BLOB, size INTEGER,
-        catalog INTEGER, catalog_digest BLOB, digest BLOB
+        version INTEGER PRIMARY KEY, catalog INTEGER, written INTEGER, incarnation BLOB, catalog_digest BLOB,
+        digest BLOB, token BLOB, drops BLOB, undos BLOB
     );
     CREATE INDEX log_tokens ON log (token);
     CREATE TABLE digests (version INTEGER PRIMARY KEY, digest BLOB);
     CREATE TABLE locks (name BLOB PRIMARY KEY, owner BLOB, deadline REAL, ttl REAL) WITHOUT ROWID;
-    INSERT INTO state VALUES (1, 0, 0, 0, 0, x'', x'', x'');
-    INSERT INTO digests VALUES (0, x'');
+    INSERT INTO log VALUES (0, 0, 0, x'', x'', x'', NULL, NULL, NULL);
     PRAGMA application_id = {_APPLICATION};
     PRAGMA user_version = {FORMAT};
 """
 
 CLEAR = """
     DELETE FROM pairs; DELETE FROM written; DELETE FROM counters; DELETE FROM log; DELETE FROM digests;
-    DELETE FROM locks; DELETE FROM state;
-    INSERT INTO state VALUES (1, 0, 0, 0, 0, x'', x'', x'');
-    INSERT INTO digests VALUES (0, x'');
+    DELETE FROM locks;
+    INSERT INTO log VALUES (0, 0, 0, x'', x'', x'', NULL, NULL, NULL);
 """
 """The statements that make a database a new one."""
 

@@ -12,7 +12,7 @@ import apsw
 import msgpack
 
 from rome.errors import OperationalError
-from rome.storage.file.reads import State, first_key, read_log, read_state, values_of
+from rome.storage.file.reads import State, first_key, read_horizon, read_log, read_state, values_of
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
@@ -28,13 +28,11 @@ from rome.storage.undo import Past
 
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
-_WRITTEN = "REPLACE INTO written VALUES (?, ?)"
+_DIGEST = "SELECT digest FROM log WHERE version = ? UNION ALL SELECT digest FROM digests WHERE version = ? LIMIT 1"
 _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
 _ADVANCE = "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
-_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-_STATE = """
-    UPDATE state SET version = ?, log_bytes = ?, catalog = ?, incarnation = ?, catalog_digest = ?, digest = ?
-"""
+_LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_GONE = "SELECT version, written, digest, drops, undos FROM log ORDER BY version"
 
 _GREATEST = 2**63 - 1
 """The greatest number of a counter."""
@@ -86,7 +84,7 @@ def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
 def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
     if version > newest:
         raise history_lost(version)
-    digest: bytes | None = connection.execute("SELECT digest FROM digests WHERE version = ?", (version,)).get
+    digest: bytes | None = connection.execute(_DIGEST, (version, version)).get
     if digest is None:
         raise too_old(version)
     return digest
@@ -94,7 +92,8 @@ def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
 
 def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State) -> None:
     """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
-    newest, horizon = state[:2]
+    newest = state[0]
+    horizon = read_horizon(connection)[0] if any(check.since != newest for check in checks) else newest
     pasts: dict[int, Past] = {}
     for check in checks:
         space, begin, end, since, demand = check
@@ -107,62 +106,58 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
             continue
         if since > newest:
             raise history_lost(since)
-        if (connection.execute(_LAST_WRITTEN, (space,)).get or 0) <= since:
-            continue
+        reached = max(since, horizon)
+        if reached not in pasts:
+            pasts[reached] = Past(read_log(connection, reached))
+        past = pasts[reached]
         if since < horizon:
-            raise too_old(since)
-        if since not in pasts:
-            pasts[since] = Past(read_log(connection, since))
-        for key in pasts[since].written(space, (begin, end)):
-            was_there = pasts[since].of(space)[key] is not None
+            if past.of(space) or (connection.execute(_LAST_WRITTEN, (space,)).get or 0) > since:
+                raise too_old(since)
+            continue
+        for key in past.written(space, (begin, end)):
+            was_there = past.of(space)[key] is not None
             if demand is Demand.UNWRITTEN or was_there != (values_of(connection, [(space, key)]) != [None]):
                 raise conflict(check, key)
 
 
 def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits: int, most_bytes: int) -> None:
-    newest, _, log_bytes, catalog, incarnation, catalog_digest, digest = state
-    version, new_digest = newest + 1, next_digest(digest, batch.token)
+    newest, catalog, written, incarnation, catalog_digest, digest = state
+    version, digest = newest + 1, next_digest(digest, batch.token)
     values = {(space, key): value for space, key, value in batch.writes}
     keys = list(values)
     undos: list[bytes | None] = []
-    size = 0
     for (space, key), old in zip(keys, values_of(connection, keys), strict=True):
         undos += (space, key, old)
-        size += len(space) + len(key) + len(old or b"")
+        written += len(space) + len(key) + len(old or b"")
+        if space == CATALOG:
+            catalog, catalog_digest = version, digest
     connection.executemany(_PUT, [(*key, value) for key, value in values.items() if value is not None])
     connection.executemany(_DELETE, [key for key, value in values.items() if value is None])
-    spaces = {space for space, _ in keys}
-    connection.executemany(_WRITTEN, [(space, version) for space in spaces])
-    packed = msgpack.packb(undos), msgpack.packb(list(batch.drops)) if batch.drops else None
-    connection.execute(_LOG, (version, batch.token, *packed, size, catalog, catalog_digest, digest))
-    connection.execute("INSERT INTO digests VALUES (?, ?)", (version, new_digest))
-    if CATALOG in spaces:
-        catalog, catalog_digest = version, new_digest
-    log_bytes += size
-    new_state = version, log_bytes, catalog, incarnation or os.urandom(8), catalog_digest, new_digest
-    connection.execute(_STATE, new_state)
-    _trim(connection, version, state[1], log_bytes, most_commits, most_bytes)
+    drops = msgpack.packb(list(batch.drops)) if batch.drops else None
+    new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
+    connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(undos)))
+    _trim(connection, version, written, most_commits, most_bytes)
 
 
-def _trim(
-    connection: apsw.Connection, version: int, horizon: int, log_bytes: int, most_commits: int, most_bytes: int
-) -> None:
+def _trim(connection: apsw.Connection, version: int, written: int, most_commits: int, most_bytes: int) -> None:
     """Trim the log to its limits; the newest commit stays, so that its token is known."""
+    horizon, _, before, *_ = read_horizon(connection)
     slack = min(_MOST_SLACK, most_commits // 100)
-    if version - horizon <= most_commits + slack and log_bytes <= most_bytes:
+    if version - horizon <= most_commits + slack and written - before <= most_bytes:
         return
-    gone: list[int] = []
+    digests: list[tuple[int, bytes]] = []
+    last_written: dict[bytes, int] = {}
     drops: list[bytes] = []
-    for number, size, packed in connection.execute("SELECT version, size, drops FROM log ORDER BY version"):
-        is_too_much = version - number >= most_commits or log_bytes > most_bytes
-        if number == version or not is_too_much:
+    for number, size, digest, dropped, undos in connection.execute(_GONE):
+        if number > horizon:
+            last_written.update(dict.fromkeys(msgpack.unpackb(undos)[::3], number))
+            drops += msgpack.unpackb(dropped) if dropped else ()
+        if number + 1 == version or (version - number <= most_commits and written - size <= most_bytes):
             break
-        gone.append(number)
-        log_bytes -= size
-        drops += msgpack.unpackb(packed) if packed else ()
-    if not gone:
-        return
-    connection.execute("DELETE FROM log WHERE version <= ?", (gone[-1],))
+        digests.append((number, digest))
+    # The row at which the loop has ended is the new horizon.
+    connection.execute("DELETE FROM log WHERE version < ?", (number,))
     connection.execute("DELETE FROM digests WHERE version <= ?", (version - MOST_DIGESTS,))
+    connection.executemany("INSERT INTO digests VALUES (?, ?)", digests)
+    connection.executemany("REPLACE INTO written VALUES (?, ?)", list(last_written.items()))
     free(connection, drops)
-    connection.execute("UPDATE state SET horizon = ?, log_bytes = ?", (gone[-1], log_bytes))
