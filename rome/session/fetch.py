@@ -22,7 +22,7 @@ from rome.sql.planner.read_plan import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
 from rome.storage.store import Request
-from rome.transaction.reads.row_cache import TableRequest, whole
+from rome.transaction.reads.row_cache import TableRequest, request_of, whole
 from rome.transaction.transaction import Transaction
 
 
@@ -72,7 +72,7 @@ class PlanFetch:
         is_part = source.limit is not None and not source.limit.grows
         requests = [whole(source.table)] if is_part else self._requests[at][table_ref]
         yield from self._transaction.row_cache.rows(requests)
-        yield from self._transaction.write_set.rows_of(source.table)
+        yield from self._transaction.write_set.rows(source.table, map(request_of, requests))
 
     def note_statistics(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
         """Tell the statistics how many rows these steps have brought, as far as they were fetched now."""

@@ -25,6 +25,7 @@ WRITES = {
 }
 READS: dict[str, tuple[str, Callable[[int], Any]]] = {
     "by key": ("SELECT p.n, c.v FROM p JOIN c ON c.pid = p.id WHERE p.id = ?", int),
+    "by a unique column": ("SELECT p.n, c.v FROM p JOIN c ON c.pid = p.id WHERE p.u = ?", "u{}".format),
 }
 MANY = 200
 

@@ -68,7 +68,8 @@ def bind_step(
     """Return the requests that fetch a step's rows, and perhaps others; none if no row can match.
 
     `rows_of`: returns the rows of the table references in `step.depends_on`: every row that was fetched for them and,
-    if the transaction has changed rows of their tables, these rows as they are now. None if the statement itself may
+    if the transaction has changed rows of their tables, those of these rows, as they are now, that may answer their
+    requests. None if the statement itself may
     change these rows before it reads them, because it runs with several sets of parameters.
 
     `limited`: apply `step.limit`. Only if the transaction has changed no rows of the table. For such a step, `rows_of`

@@ -130,7 +130,7 @@ class RowCache:
         self._not_loaded: dict[int, dict[bytes, bool]] = {}
         """By table id: the keys of `_rows` that are not in `_loaded`, and perhaps others."""
         self._forgettable: dict[int, list[bytes]] = {}
-        """By table id: the keys of `_rows` that were not written when they came, and perhaps others."""
+        """By table id: the keys of `_rows` that were not written when they came, and perhaps others, and some twice."""
         self._answers: dict[Request, Sequence[bytes]] = {}
         self._full: set[int] = set()
         """The ids of tables of which all rows were fetched."""
@@ -370,7 +370,7 @@ class RowCache:
         loaded = self._loaded.get(table.id) if table is not None else None
         if table is None or not loaded:
             return
-        gone = [key for key in keys if key in loaded]
+        gone = [key for key in dict.fromkeys(keys) if key in loaded]
         if gone:
             self._workspace.unload(table, map(decode, gone))
             for key in gone:

@@ -24,6 +24,8 @@ from rome.catalog.rows import migrate_row
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row, RowChange
+from rome.storage.store import Get, Request
+from rome.transaction.writes.written_keys import WrittenKeysBySpace
 
 
 class RowWrite(NamedTuple):
@@ -60,6 +62,7 @@ class WriteSet:
         """By table id and row key: the last state of each written key."""
         self._undo: list[tuple[int, bytes, FinalRow | None]] = []
         """What `_final` had before each of its changes: table id, row key, state."""
+        self._keys = WrittenKeysBySpace()
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -105,6 +108,7 @@ class WriteSet:
         """Undo the writes, and the migrations, since the mark. Return table id and key of what is not written now."""
         writes, changes = mark
         del self._writes[writes:]
+        self._keys.roll_back_to(writes)
         unwritten = []
         while len(self._undo) > changes:
             table_id, key, before = self._undo.pop()
@@ -117,6 +121,7 @@ class WriteSet:
 
     def migrate(self, table: Table) -> None:
         """Lay out the written rows of a table for its present definition."""
+        self._keys = WrittenKeysBySpace()
         final = self._final.get(table.id, {})
         for key, before in final.items():
             self._undo.append((table.id, key, before))
@@ -131,10 +136,16 @@ class WriteSet:
         """Return the last states of a table's written keys."""
         return self._final.get(table_id, {})
 
-    def rows_of(self, table: Table) -> Iterator[Row]:
-        """Yield the written rows of a table as they are now."""
-        for final in self._final.get(table.id, {}).values():
-            if final.row is not None:
+    def rows(self, table: Table, requests: Iterable[Request]) -> Iterator[Row]:
+        """Yield the written rows of a table, as they are now, that answer some requests, and perhaps others."""
+        written = self._final.get(table.id, {})
+        found: dict[bytes, None] = {}
+        for request in requests if written else ():
+            keys = request.keys if isinstance(request, Get) else self._keys.row_keys(table, request, self._writes)
+            found |= dict.fromkeys(written if keys is None else keys)
+        for key in found:
+            final = written.get(key)
+            if final is not None and final.row is not None:
                 yield final.row
 
     def final_rows(self) -> dict[tuple[int, bytes], FinalRow]:
