@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from rome.cli.failures import FAULTS, Failure
+from rome.cli.failures import FAULTS, CommandFailure
 from rome.cli.opened import opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.progress import progress_bar
@@ -55,7 +55,7 @@ def _checked(url: str, repair: bool, *, foreign_keys: bool) -> tuple[list[Fault]
                 )
             )
         except SnapshotTooOld as error:
-            raise Failure(
+            raise CommandFailure(
                 "so many commits came meanwhile that the log does not reach back to the version that was checked; "
                 "check again, or set a larger log_commits",
                 type(error).__name__,

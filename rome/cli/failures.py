@@ -16,7 +16,7 @@ FAULTS = 3
 """The exit code of a command that has found faults."""
 
 
-class Failure(click.ClickException):
+class CommandFailure(click.ClickException):
     """An error that ends the command."""
 
     def __init__(self, message: str, kind: str = "Error", as_json: bool = False) -> None:
@@ -33,7 +33,7 @@ class Failure(click.ClickException):
         click.echo(text, file=file, err=file is None)
 
 
-class Interrupted(Failure):
+class Interrupted(CommandFailure):
     """Ctrl-C ended the command."""
 
     exit_code = 130
@@ -44,17 +44,17 @@ class Interrupted(Failure):
 
 @contextmanager
 def failures_as_sentences(ctx: click.Context) -> Iterator[None]:
-    """Within the block, make a Failure of each error that has a message for users."""
+    """Within the block, make a CommandFailure of each error that has a message for users."""
     try:
         yield
-    except (Failure, KeyboardInterrupt) as error:
-        failure = error if isinstance(error, Failure) else Interrupted()
+    except (CommandFailure, KeyboardInterrupt) as error:
+        failure = error if isinstance(error, CommandFailure) else Interrupted()
         failure.as_json = wants_json(ctx)
         raise failure from None
     except BrokenPipeError:
         raise
     except (Error, OSError) as error:
-        raise Failure(message_of(error), type(error).__name__, wants_json(ctx)) from error
+        raise CommandFailure(message_of(error), type(error).__name__, wants_json(ctx)) from error
 
 
 def message_of(error: BaseException) -> str:

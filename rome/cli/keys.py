@@ -9,7 +9,7 @@ import click
 
 from rome.catalog.model import Index, Table
 from rome.catalog.rows import decode_row, read_row
-from rome.cli.failures import Failure
+from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.tables import name_of
@@ -48,7 +48,7 @@ def keys(url: str, table: str, index_name: str | None, limit: int, as_hex: bool,
         indexes = [each for each in found.indexes if index_name in (None, each.name)]
         if index_name is not None and not indexes:
             known = ", ".join(map(name_of, found.indexes)) or "none"
-            raise Failure(f"table {found.name} has no index {index_name}; it has: {known}", "NoSuchIndex")
+            raise CommandFailure(f"table {found.name} has no index {index_name}; it has: {known}", "NoSuchIndex")
         spaces: list[tuple[str, list[_Shown]]] = []
         if index_name is None:
             spaces.append((f"rows of {found.name}", list(_rows(database, found, limit))))

@@ -15,6 +15,7 @@ from rome.cli.failures import failures_as_sentences
 
 _COMMANDS = {
     "check": "rome.cli.check:check",
+    "copy": "rome.cli.copy.command:copy",
     "explain": "rome.cli.explain:explain",
     "keys": "rome.cli.keys:keys",
     "shell": "rome.cli.shell.command:shell",

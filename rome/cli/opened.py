@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from rome.catalog.model import Catalog, Table
-from rome.cli.failures import Failure
+from rome.cli.failures import CommandFailure
 from rome.database.registry import open_database, release_database
 from rome.storage.store import LAST, Range, Store
 from rome.url import URL, parse_url
@@ -25,11 +25,11 @@ class Opened:
     catalog: Catalog
 
     def table(self, name: str) -> Table:
-        """Return a table. Raise Failure, which lists those that there are, for a name that is none."""
+        """Return a table. Raise CommandFailure, which lists those that there are, for a name that is none."""
         table = self.catalog.table(name)
         if table is None:
             known = ", ".join(sorted(each.name for each in self.catalog.tables.values())) or "none"
-            raise Failure(f"no such table: {name}; tables of {self.url}: {known}", "NoSuchTable")
+            raise CommandFailure(f"no such table: {name}; tables of {self.url}: {known}", "NoSuchTable")
         return table
 
     def pages(self, space: bytes, limit: int | None = None) -> Iterator[list[tuple[bytes, bytes]]]:

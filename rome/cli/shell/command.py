@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rome.cli.failures import Failure, Interrupted
+from rome.cli.failures import CommandFailure, Interrupted
 from rome.cli.formats import MODES
 from rome.cli.options import DatabaseURL
 from rome.cli.shell.cancel import Cancelled
@@ -42,7 +42,7 @@ def shell(url: str, inputs: tuple[str, ...], mode: str | None, as_json: bool, ti
 
 
 def _run_all(session: ShellSession, inputs: Iterable[str]) -> None:
-    """Run inputs up to .quit. Raise Failure, and the errors of statements."""
+    """Run inputs up to .quit. Raise CommandFailure, and the errors of statements."""
     for text in inputs:
         try:
             run_input(session, text)
@@ -51,7 +51,7 @@ def _run_all(session: ShellSession, inputs: Iterable[str]) -> None:
         except Cancelled:
             raise Interrupted from None
         except ValueError as error:
-            raise Failure(str(error)) from error
+            raise CommandFailure(str(error)) from error
 
 
 def _inputs_of(lines: Iterable[str]) -> Iterator[str]:

@@ -1,0 +1,135 @@
+"""`rome copy`: the options, the steps and the report."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+import click
+from sqlalchemy import Connection, inspect
+from sqlalchemy.exc import SQLAlchemyError
+
+from rome.cli.copy.converted import plan_converted
+from rome.cli.copy.databases import engine_of, is_native
+from rome.cli.copy.native import plan_native
+from rome.cli.copy.plan import CopyPlan
+from rome.cli.copy.rows import copied_batches, count
+from rome.cli.copy.verify import checksum_of
+from rome.cli.failures import FAULTS, CommandFailure, Interrupted
+from rome.cli.formats import write_rows
+from rome.cli.options import json_option
+from rome.cli.progress import progress_bar
+from rome.cli.values import printable, to_json
+
+
+@click.command()
+@click.argument("source")
+@click.argument("target")
+@click.option("--tables", help="Only these tables, separated by commas.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted copy: keep the rows that the target has.")
+@click.option("--dry-run", is_flag=True, help="Show the tables and their rows. Write nothing.")
+@click.option("--batch", type=click.IntRange(1), default=2000, show_default=True, help="Rows of a transaction.")
+@click.option("--no-verify", is_flag=True, help="Do not compare checksums at the end.")
+@json_option
+@click.pass_context
+def copy(
+    ctx: click.Context,
+    source: str,
+    target: str,
+    tables: str | None,
+    resume: bool,
+    dry_run: bool,
+    batch: int,
+    no_verify: bool,
+    as_json: bool,
+) -> None:
+    """Copy a database to another one: to ROME, back, or between stores.
+
+    SOURCE and TARGET are ROME URLs, URLs of SQLAlchemy (postgresql+psycopg://…, sqlite:///…) or paths. Nobody should
+    write to the source meanwhile. The target must not have the tables, except for the rest of an interrupted copy
+    (--resume). Each table is verified at the end by its number of rows and a checksum; the exit code is 3 if one
+    differs.
+    """
+    only = {name.strip().lower() for name in tables.split(",")} if tables else set()
+    try:
+        with engine_of(source).connect() as first, engine_of(target).connect() as second:
+            plan = _planned(first, second, only)
+            if dry_run:
+                report = [{"table": each.name, "rows": count(each.source, first)} for each in plan.tables]
+            else:
+                _demand_target(second, plan, resume)
+                report = _copied(plan, first, second, batch, verify=not no_verify)
+    except SQLAlchemyError as error:
+        raise CommandFailure(str(getattr(error, "orig", None) or error), type(error).__name__) from error
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; --resume continues the copy") from None
+    differing = [str(each["table"]) for each in report if each.get("differs")]
+    _write(report, plan.notes, as_json)
+    if differing:
+        click.echo(f"{click.style('differs', fg='red')}: {', '.join(map(printable, differing))}", err=True)
+        ctx.exit(FAULTS)
+
+
+def _planned(source: Connection, target: Connection, only: set[str]) -> CopyPlan:
+    if is_native(source.engine) and is_native(target.engine):
+        plan = plan_native(source, only)
+    else:
+        plan = plan_converted(source, target, only)
+    source.rollback()
+    missing = only - {each.name.lower() for each in plan.tables}
+    if missing:
+        raise CommandFailure(f"no such table in the source: {', '.join(sorted(missing))}", "NoSuchTable")
+    return plan
+
+
+def _demand_target(target: Connection, plan: CopyPlan, resume: bool) -> None:
+    """Raise CommandFailure if the target has one of the tables, and the copy is not the rest of another."""
+    present = set(inspect(target).get_table_names())
+    target.rollback()
+    names = [each.name for each in plan.tables if each.name in present]
+    if names and not resume:
+        raise CommandFailure(
+            f"the target has tables already: {', '.join(names)}; --resume continues an interrupted copy"
+        )
+
+
+def _copied(plan: CopyPlan, source: Connection, target: Connection, size: int, *, verify: bool) -> list[dict[str, Any]]:
+    """Copy schema and rows. Return a report of each table."""
+    plan.create(target)
+    target.commit()
+    totals = {each.name: count(each.source, source) for each in plan.tables}
+    report: list[dict[str, Any]] = []
+    with progress_bar() as bar:
+        for each in plan.tables:
+            already, began, copied = (count(each.target, target) if each.key else 0), time.perf_counter(), 0
+            task = bar.add_task(printable(each.name), total=totals[each.name], completed=already)
+            for rows in copied_batches(each, source, target, size):
+                copied += rows
+                bar.update(task, advance=rows)
+            took = time.perf_counter() - began
+            speed = round(copied / took) if copied else 0
+            report.append({"table": each.name, "rows": totals[each.name], "copied": copied, "rows/s": speed})
+        plan.finish(target)
+        target.commit()
+        if verify:
+            for each, entry in zip(plan.tables, report, strict=True):
+                task = bar.add_task(f"verifying {printable(each.name)}", total=2 * totals[each.name])
+                advance = partial(bar.advance, task)
+                ours = checksum_of(each.source, each.key, source, size, advance)
+                theirs = checksum_of(each.target, each.key, target, size, advance)
+                entry.update(checksum=ours.digest, differs=ours != theirs)
+    return report
+
+
+def _write(report: list[dict[str, Any]], notes: list[str], as_json: bool) -> None:
+    if as_json:
+        click.echo(to_json({"tables": report, "notes": notes}))
+        return
+    if not report:
+        click.echo("The source has no tables.")
+        return
+    columns = [name for name in report[0] if name != "differs"]
+    write_rows(columns, [[each[name] for name in columns] for each in report])
+    for note in notes:
+        click.echo(f"note: {printable(note)}", err=True)

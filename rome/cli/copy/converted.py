@@ -1,0 +1,123 @@
+"""Copies from or to other databases: the reflected schema, with types that both databases have.
+
+Primary keys, unique constraints, foreign keys, indexes of columns and simple defaults are copied. CHECK constraints,
+views and triggers are not, as their SQL is that of the source. A column of a type that SQLAlchemy knows only for one
+database becomes text, an array becomes JSON, and a time with a zone becomes UTC without one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    CheckConstraint,
+    Connection,
+    ForeignKeyConstraint,
+    MetaData,
+    Table,
+    Text,
+    func,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.schema import AddConstraint, DefaultClause
+from sqlalchemy.types import String, TypeEngine
+
+from rome.cli.copy.databases import is_native
+from rome.cli.copy.plan import CopyPlan, TableCopy
+
+_SIMPLE = re.compile(r"^(?:'(?:[^']|'')*'|-?[\d.]+|true|false|CURRENT_\w+)(?=$|::)", re.IGNORECASE)
+
+
+def plan_converted(source: Connection, target: Connection, only: Collection[str]) -> CopyPlan:
+    """Return the plan of a copy between databases of different dialects."""
+    reflected, made = MetaData(), MetaData()
+    names = [name for name in inspect(source).get_table_names() if not only or name.lower() in only]
+    reflected.reflect(source, only=names, resolve_fks=False)
+    notes: list[str] = []
+    tables = [table for table in reflected.sorted_tables if table.name in names]
+    for table in tables:
+        _convert(table.to_metadata(made), notes)
+    foreign_keys = [] if is_native(target.engine) else _take_foreign_keys(made)
+    views = inspect(source).get_view_names()
+    if views:
+        notes.append(f"views are not copied between these databases: {', '.join(views)}")
+
+    def finish(connection: Connection) -> None:
+        present = inspect(connection)
+        for constraint in foreign_keys:
+            known = [each["constrained_columns"] for each in present.get_foreign_keys(constraint.table.name)]
+            if constraint.column_keys not in known:
+                connection.execute(AddConstraint(constraint))
+        if connection.dialect.name == "postgresql":
+            _set_sequences(connection, made)
+
+    copies = [TableCopy(table, made.tables[table.name], _key_of(table)) for table in tables]
+    return CopyPlan(copies, made.create_all, finish, notes)
+
+
+def _key_of(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.primary_key.columns)
+
+
+def _convert(table: Table, notes: list[str]) -> None:
+    """Give a copy of a reflected table types and defaults that every database has."""
+    for column in table.columns:
+        column.type = _generic(column.type)
+        default = column.server_default
+        column.server_default = None
+        if isinstance(default, DefaultClause):
+            match = _SIMPLE.match(str(default.arg).replace("now()", "CURRENT_TIMESTAMP"))
+            if match:
+                column.server_default = DefaultClause(text(match.group()))
+            elif "nextval" not in str(default.arg):
+                notes.append(f"the default of {table.name}.{column.name} is not copied: {default.arg}")
+    for constraint in [each for each in table.constraints if isinstance(each, CheckConstraint)]:
+        table.constraints.discard(constraint)
+        notes.append(f"a CHECK constraint of {table.name} is not copied: {constraint.sqltext}")
+    for index in list(table.indexes):
+        if len(index.expressions) != len(index.columns) or _is_partial(index):
+            table.indexes.discard(index)
+            notes.append(f"the index {index.name} of {table.name} is not copied: it is partial or has expressions")
+
+
+def _is_partial(index: Any) -> bool:
+    return any(name.endswith("_where") and value is not None for name, value in index.dialect_kwargs.items())
+
+
+def _generic(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    if isinstance(kind, (ARRAY, JSON)):
+        return JSON()
+    try:
+        generic = kind.as_generic()
+    except NotImplementedError:
+        return Text()
+    if isinstance(generic, String):
+        generic.collation = None
+    return generic
+
+
+def _take_foreign_keys(metadata: MetaData) -> list[ForeignKeyConstraint]:
+    """Remove all foreign keys from tables, to be added after the rows. Return them."""
+    taken: list[ForeignKeyConstraint] = []
+    for table in metadata.tables.values():
+        for constraint in [each for each in table.constraints if isinstance(each, ForeignKeyConstraint)]:
+            table.constraints.discard(constraint)
+            taken.append(constraint)
+    return taken
+
+
+def _set_sequences(connection: Connection, metadata: MetaData) -> None:
+    """Set the sequences of PostgreSQL beyond the ids of rows."""
+    for table in metadata.tables.values():
+        column = table.autoincrement_column
+        if column is None:
+            continue
+        sequence = func.pg_get_serial_sequence(connection.dialect.identifier_preparer.quote(table.name), column.name)
+        highest = select(func.max(column)).scalar_subquery()
+        connection.execute(select(func.setval(sequence, func.coalesce(highest, 1))))

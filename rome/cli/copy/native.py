@@ -1,0 +1,95 @@
+"""Copies between SQLite and ROME: the statements of the schema as they are, and the stored values as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Column, Connection, MetaData, Table, inspect
+from sqlalchemy.types import NullType
+
+from rome.cli.copy.plan import CopyPlan, TableCopy
+from rome.database.counters import row_counter
+from rome.sql.syntax.tokens import quoted
+
+_SCHEMA = (
+    "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
+)
+
+
+def plan_native(source: Connection, only: Collection[str]) -> CopyPlan:
+    """Return the plan of a copy between databases with SQLite's dialect."""
+    items = [(kind, name, table, sql) for kind, name, table, sql in source.exec_driver_sql(_SCHEMA)]
+    inspector = inspect(source)
+    names = [name for name, _ in inspector.get_sorted_table_and_fkc_names() if name]
+    wanted = [name for name in names if not only or name.lower() in only]
+    tables = [_table_copy(source, name) for name in wanted]
+    kept = [item for item in items if not only or item[2].lower() in only]
+    first = [item for kind in ("table", "index") for item in kept if item[0] == kind]
+    last = [item for kind in ("view", "trigger") for item in kept if item[0] == kind]
+    counters = _counters_of(source, wanted)
+
+    def finish(target: Connection) -> None:
+        _run(target, last)
+        _set_counters(target, counters)
+
+    return CopyPlan(tables, lambda target: _run(target, first), finish)
+
+
+def _run(target: Connection, items: Collection[tuple[str, str, str, str]]) -> None:
+    """Run the statements of objects that the target does not have."""
+    present = {name.lower() for (name,) in target.exec_driver_sql("SELECT name FROM sqlite_master")}
+    for _, name, _, sql in items:
+        if name.lower() not in present:
+            target.exec_driver_sql(sql)
+
+
+def _table_copy(source: Connection, name: str) -> TableCopy:
+    info = list(source.exec_driver_sql(f"PRAGMA table_xinfo({quoted(name)})"))
+    columns = [column for _, column, _, _, _, _, hidden in info if not hidden]
+    keyed = sorted((place, column, kind, not_null) for _, column, kind, not_null, _, place, _ in info if place)
+    alias = len(keyed) == 1 and keyed[0][2].upper() == "INTEGER"
+    key = tuple(column for _, column, _, _ in keyed)
+    if not key or not (alias or all(not_null for *_, not_null in keyed)):
+        key = (next(each for each in ("rowid", "oid", "_rowid_") if each not in map(str.lower, columns)),)
+        columns = [*key, *columns]
+    return TableCopy(_untyped(name, columns), _untyped(name, columns), key)
+
+
+def _untyped(name: str, columns: Collection[str]) -> Table:
+    """Return a table whose values SQLAlchemy passes as they are."""
+    return Table(name, MetaData(), *(Column(column, NullType()) for column in columns))
+
+
+def _counters_of(source: Connection, names: Collection[str]) -> dict[str, int]:
+    """Return the last id that was given in each table, as far as the source knows more than its rows tell."""
+    if source.dialect.name == "rome":
+        database = _driver(source).database
+        catalog = database.catalog(database.store.fetch([]))
+        found = [catalog.table(name) for name in names]
+        return {
+            table.name: database.store.allocate(row_counter(table.id), 0) - 1
+            for table in found
+            if table is not None and table.counted
+        }
+    if not list(source.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
+        return {}
+    return {str(name): int(last) for name, last in source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
+
+
+def _set_counters(target: Connection, counters: dict[str, int]) -> None:
+    if target.dialect.name == "rome":
+        target.commit()
+        database = _driver(target).database
+        catalog = database.catalog(database.store.fetch([]))
+        for name, last in counters.items():
+            table = catalog.table(name)
+            if table is not None:
+                database.store.advance(row_counter(table.id), last)
+    elif list(target.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
+        for name, last in counters.items():
+            target.exec_driver_sql("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
+
+
+def _driver(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection

@@ -1,0 +1,125 @@
+"""`rome copy`: schema, rows, counters, views; resumed after an interruption; verified."""
+
+import sqlite3
+
+import pytest
+
+import rome
+from rome.cli.copy import command
+
+SCHEMA = """
+CREATE TABLE artist (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL);
+CREATE TABLE album (id INTEGER PRIMARY KEY, artist INTEGER REFERENCES artist, price NUMERIC(10, 2), at DATETIME);
+CREATE TABLE listed (list TEXT NOT NULL, album INTEGER NOT NULL REFERENCES album, PRIMARY KEY (list, album));
+CREATE TABLE person (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES person);
+CREATE TABLE loose (a, b BLOB);
+CREATE INDEX album_artist ON album (artist);
+CREATE VIEW dear AS SELECT * FROM album WHERE price > 5;
+CREATE TRIGGER note AFTER INSERT ON artist BEGIN INSERT INTO loose VALUES (new.name, NULL); END;
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "source.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(SCHEMA)
+        connection.executemany(
+            "INSERT INTO artist VALUES (?, ?)", [(number, f"artist {number}") for number in range(1, 31)]
+        )
+        connection.execute("DELETE FROM artist WHERE id > 25")
+        albums = [(number, number % 25 + 1, number / 4, "2020-01-02 03:04:05.000000") for number in range(1, 201)]
+        connection.executemany("INSERT INTO album VALUES (?, ?, ?, ?)", albums)
+        connection.executemany("INSERT INTO listed VALUES (?, ?)", [(f"list {n % 7}", n) for n in range(1, 101)])
+        connection.execute("INSERT INTO person VALUES (1, 2), (2, NULL), (3, 1)")
+        connection.execute("INSERT INTO loose VALUES (1.5, x'00ff'), (NULL, 'text')")
+    connection.close()
+    return path
+
+
+def dumped(path):
+    connection = sqlite3.connect(path)
+    lines = sorted(connection.iterdump())
+    connection.close()
+    return lines
+
+
+def test_there_and_back(run, source, url, tmp_path):
+    report = run("copy", "--json", source, url).json["tables"]
+    assert {each["table"]: each["rows"] for each in report} == {
+        "artist": 25,
+        "album": 200,
+        "listed": 100,
+        "person": 3,
+        "loose": 32,
+    }
+    assert not any(each["differs"] for each in report)
+    run("check", url)
+    back = tmp_path / "back.db"
+    again = run("copy", "--json", url, f"sqlite:///{back}").json["tables"]
+    assert {each["table"]: each["checksum"] for each in again} == {each["table"]: each["checksum"] for each in report}
+    assert dumped(back) == dumped(source)
+
+
+def test_counters_views_and_triggers(run, source, url):
+    run("copy", source, url)
+    with rome.connect(url) as connection:
+        connection.execute("INSERT INTO artist (name) VALUES ('new')")
+        assert connection.execute("SELECT max(id) FROM artist").fetchone()[0] > 30, "ids 26 to 30 were given before"
+        assert connection.execute("SELECT count(*) FROM dear").fetchone() == (180,)
+        assert connection.execute("SELECT count(*) FROM loose WHERE a = 'new'").fetchone() == (1,)
+    connection.close()
+
+
+def test_interrupted_copy_is_resumed(run, source, url, monkeypatch):
+    whole = command.copied_batches
+
+    def interrupted(copy, *arguments):
+        for number, rows in enumerate(whole(copy, *arguments)):
+            if copy.name == "album" and number == 3:
+                raise KeyboardInterrupt
+            yield rows
+
+    monkeypatch.setattr(command, "copied_batches", interrupted)
+    assert "--resume continues the copy" in run("copy", "--batch", 10, source, url, code=130).err
+    assert "--resume continues" in run("copy", source, url, code=1).err
+    monkeypatch.undo()
+    report = {each["table"]: each for each in run("copy", "--json", "--resume", source, url).json["tables"]}
+    assert not any(each["differs"] for each in report.values())
+    assert report["album"]["copied"] == 160
+    run("check", url)
+
+
+def test_row_that_differs_is_found(run, source, url):
+    run("copy", source, url)
+    with rome.connect(url) as connection:
+        connection.execute("UPDATE album SET price = 99 WHERE id = 7")
+    connection.close()
+    assert "differs: album\n" in run("copy", "--resume", source, url, code=3).err
+
+
+def test_some_tables_and_dry_run(run, source, url):
+    assert len(run("copy", "--dry-run", "--json", source, url).json["tables"]) == 5
+    assert "has no tables" in run("tables", url).out
+    run("copy", "--tables", "artist, loose", source, url)
+    assert {each["table"] for each in run("tables", "--json", url).json["tables"]} == {"artist", "loose"}
+    assert "no such table in the source: nope" in run("copy", "--tables", "nope", source, url, code=1).err
+
+
+def test_wrong_databases(run, source, tmp_path):
+    assert "not a database URL" in run("copy", source, "nonsense+x://", code=1).err
+    assert "unable to open database file" in run("copy", source, f"sqlite:///{tmp_path}/no/folder.db", code=1).err
+
+
+def test_converted_copy(run, source, url, monkeypatch):
+    """The way to and from other databases, shown with two that SQLAlchemy knows here."""
+    monkeypatch.setattr(command, "is_native", lambda engine: False)
+    ended = run("copy", "--json", "--tables", "artist,album,listed,person", source, url)
+    assert not any(each["differs"] for each in ended.json["tables"])
+    assert "views are not copied between these databases: dear" in ended.json["notes"]
+    run("check", url)
+    with rome.connect(url) as connection:
+        connection.execute("INSERT INTO artist (id, name) VALUES (99, 'parent')")
+        with pytest.raises(rome.dbapi.IntegrityError):
+            connection.execute("INSERT INTO album (artist) VALUES (100)")
+    connection.close()
