@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from weakref import WeakValueDictionary
 
 from rome.database.database import Database
@@ -20,6 +20,8 @@ CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout
 _databases: dict[URL, Database] = {}
 _idle: OrderedDict[URL, Database] = OrderedDict()
 """Databases without an open connection, by last use. Their caches are kept for programs that reconnect often."""
+_abandoned: deque[Database] = deque()
+"""Databases that were not released by those who opened them; one for each time."""
 _databases_lock = new_lock()
 """Never held while a store is opened or asked."""
 _opening: WeakValueDictionary[URL, threading.Lock] = WeakValueDictionary()
@@ -31,6 +33,8 @@ def open_database(url: URL) -> Database:
 
     Raise InterfaceError for a wrong URL; StoreUnavailable or FormatError if the store cannot be used.
     """
+    while _abandoned:
+        release_database(_abandoned.popleft())
     key = _without_connection_options(url)
     with _databases_lock:
         opening = _opening.get(key)
@@ -73,6 +77,11 @@ def release_database(database: Database) -> None:
             while len(_idle) > _MOST_IDLE:
                 _idle.popitem(last=False)
             database.store.close()
+
+
+def abandon_database(database: Database) -> None:
+    """Let what `open_database` returned be released later. For finalizers, which may run while a lock is held."""
+    _abandoned.append(database)
 
 
 def drop_database(url: URL) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rome import errors
 from rome.database.database import Database
-from rome.database.registry import CONNECTION_OPTIONS, open_database, release_database
+from rome.database.registry import CONNECTION_OPTIONS, abandon_database, open_database, release_database
 from rome.errors import DataError, InterfaceError, ProgrammingError
 from rome.locks.manager import Lock
 from rome.session.control import TransactionControl, closed_error
@@ -203,6 +203,11 @@ class Connection:
         if not self._control.is_closed:
             self._control.close()
             release_database(self.database)
+
+    def __del__(self) -> None:
+        """Release the database when a connection is dropped that was not closed. Its row locks expire."""
+        if "_control" in self.__dict__ and not self._control.is_closed:
+            abandon_database(self.database)
 
     def _check(self) -> None:
         self._control.check_idle()

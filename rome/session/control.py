@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import get_ident
@@ -266,11 +267,19 @@ class TransactionControl:
             return _maintain(transaction, statement, sql, parameter_sets[0])
         return run(transaction, statement, sql, parameter_sets)
 
-    def _take_id(self, table_id: int) -> int:
-        """Return the next reserved id of a table, for SQLite. Raise SequenceExhausted."""
-        if self.transaction is None:
-            raise SequenceExhausted(table_id)
-        return self.transaction.take_reserved_id(table_id)
+    def _id_taker(self) -> Callable[[int], int]:
+        """Return the function that SQLite calls for ids. It does not keep this object, which keeps SQLite."""
+        control = weakref.ref(self)
+
+        def take_id(table_id: int) -> int:
+            """Return the next reserved id of a table. Raise SequenceExhausted."""
+            transaction = getattr(control(), "transaction", None)
+            if transaction is None:
+                raise SequenceExhausted(table_id)
+            rowid: int = transaction.take_reserved_id(table_id)
+            return rowid
+
+        return take_id
 
     # ── beginning and ending ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -355,7 +364,7 @@ class TransactionControl:
     # ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _new_workspace(self) -> Workspace:
-        workspace = Workspace(self._take_id)
+        workspace = Workspace(self._id_taker())
         self.functions.add_to(workspace)
         return workspace
 

@@ -28,8 +28,10 @@ Savepoints
 from __future__ import annotations
 
 import enum
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -96,11 +98,14 @@ class Workspace:
         """`next_id` returns the next number of the sequence of a table, by the table's id."""
         self.sqlite = apsw.Connection(":memory:")
         self.schema = WorkspaceSchema(self.sqlite)
+        # What SQLite calls must not keep the workspace: the garbage collector does not see what apsw refers to.
+        this = weakref.proxy(self)
         functions: dict[str, tuple[Any, int]] = {
             COUNTER_FUNCTION: (next_id, 1),
-            "changes": (self._sql_changes, 0),
-            "total_changes": (self._sql_total_changes, 0),
+            "changes": (partial(Workspace._sql_changes, this), 0),
+            "total_changes": (partial(Workspace._sql_total_changes, this), 0),
         }
+        self._hook = partial(Workspace._preupdate_hook, this)
         for name, (function, arguments) in functions.items():
             self.sqlite.create_scalar_function(name, function, arguments)
         self.changes: list[RowChange] = []
@@ -402,7 +407,7 @@ class Workspace:
     def _record_changes(self, on: bool) -> None:
         """Switch the recording of changes on or off."""
         if self._is_recording != on:
-            self.sqlite.preupdate_hook(self._preupdate_hook if on else None)
+            self.sqlite.preupdate_hook(self._hook if on else None)
             self._is_recording = on
 
     def _preupdate_hook(self, update: apsw.PreUpdate) -> None:
