@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from oslo_utils import versionutils
 from oslo_versionedobjects.base import VersionedObject, VersionedObjectRegistry
 
 from rome_objects.errors import DuplicateObject, NewerVersion, OtherMajorVersion, UnknownObject
+
+_namespaces: dict[str, type[VersionedObject]] = {}
+"""Namespace of serialized objects → a class that has it."""
 
 
 def register(cls: type[VersionedObject]) -> None:
@@ -23,6 +27,15 @@ def register(cls: type[VersionedObject]) -> None:
         if other.VERSION == cls.VERSION and _place(other) != _place(cls):
             raise DuplicateObject(objname=cls.obj_name(), version=cls.VERSION, first=_place(other), second=_place(cls))
     VersionedObjectRegistry.register(cls)
+    _namespaces.setdefault(cls.OBJ_SERIAL_NAMESPACE, cls)
+
+
+def reader_of(primitive: Mapping[str, Any]) -> type[VersionedObject] | None:
+    """Return a class whose namespace a dictionary has, to read it as an object; None if it is no object."""
+    for namespace, cls in _namespaces.items():
+        if f"{namespace}.name" in primitive:
+            return cls
+    return None
 
 
 def classes_of(name: str) -> list[type[VersionedObject]]:

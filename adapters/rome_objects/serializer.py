@@ -21,7 +21,7 @@ from oslo_versionedobjects.base import VersionedObject, VersionedObjectSerialize
 
 from rome_objects import registry
 from rome_objects.codec import MAX_ITEMS
-from rome_objects.errors import InvalidPrimitive
+from rome_objects.errors import InvalidPrimitive, NewerVersion
 from rome_objects.fields import MAX_DEPTH
 from rome_objects.versioned import VersionedBase
 
@@ -50,7 +50,7 @@ def to_json(obj: VersionedObject, target_version: str | None = None) -> str:
     return json.dumps(obj.obj_to_primitive(target_version), separators=(",", ":"))
 
 
-def from_json(text: str | bytes, context: Any = None) -> VersionedBase:
+def from_json(text: str | bytes, context: Any = None) -> VersionedObject:
     """Return the object of a text in JSON. Raise InvalidPrimitive."""
     return _load(json.loads, text, context)
 
@@ -60,7 +60,7 @@ def to_msgpack(obj: VersionedObject, target_version: str | None = None) -> bytes
     return bytes(msgpack.packb(obj.obj_to_primitive(target_version)))
 
 
-def from_msgpack(data: bytes, context: Any = None) -> VersionedBase:
+def from_msgpack(data: bytes, context: Any = None) -> VersionedObject:
     """Return the object of bytes in msgpack. Raise InvalidPrimitive."""
     return _load(msgpack.unpackb, data, context)
 
@@ -91,8 +91,9 @@ class Serializer(VersionedObjectSerializer):
     def deserialize_entity(self, context: Any, entity: Any, depth: int = 0) -> Any:
         """Return an argument or result. Raise InvalidPrimitive if it is too deep, too long or malformed."""
         if isinstance(entity, dict):
-            if f"{self.OBJ_BASE_CLASS.OBJ_SERIAL_NAMESPACE}.name" in entity:
-                return self._process_object(context, entity)
+            reader = registry.reader_of(entity)
+            if reader is not None:
+                return _read(reader, context, entity)
             if _TAG in entity:
                 return _untag(entity)
         elif not isinstance(entity, list | tuple | set):
@@ -126,12 +127,25 @@ class Serializer(VersionedObjectSerializer):
         return obj.obj_to_primitive(pinned, version_manifest=manifest)
 
 
-def _load(load: Callable[[Any], Any], data: Any, context: Any) -> VersionedBase:
+def _read(reader: type[VersionedObject], context: Any, primitive: dict[str, Any]) -> Any:
+    """Return an object of a message. If it is too new for this process, a conductor backports it."""
+    try:
+        return reader.obj_from_primitive(primitive, context)
+    except NewerVersion:
+        conductor = VersionedBase.indirection_api
+        if conductor is None:
+            raise
+        name = primitive[reader._obj_primitive_key("name")]
+        return conductor.object_backport_versions(context, primitive, obj_tree_get_versions(name))  # type: ignore[arg-type]
+
+
+def _load(load: Callable[[Any], Any], data: Any, context: Any) -> VersionedObject:
     try:
         primitive = load(data)
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         raise InvalidPrimitive(objname="an object", reason=str(error)) from error
-    return VersionedBase.obj_from_primitive(primitive, context)
+    reader = (registry.reader_of(primitive) if isinstance(primitive, dict) else None) or VersionedBase
+    return reader.obj_from_primitive(primitive, context)
 
 
 def _untag(entity: dict[str, Any]) -> Any:

@@ -62,7 +62,7 @@ class Client(VersionedObjectIndirectionAPI):
 
     def object_backport_versions(self, context: Any, objinst: Any, object_versions: dict[str, str]) -> Any:
         """Return an object that is too new for this process, in the versions that it knows."""
-        name = objinst["versioned_object.name"]
+        name = next(iter(object_versions))  # the object itself comes before those in its fields
         return self._call(
             registry.classes_of(name)[0], "backport", context, "object_backport_versions",
             objinst=objinst, object_versions=object_versions,

@@ -120,3 +120,39 @@ class ServerList(ObjectList, of=Server):
 
 class EveryType(Object):
     model = EveryTypeModel
+
+
+class ServiceModel(Base):
+    __tablename__ = "services"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    host: Mapped[str | None] = mapped_column(sa.String(255))
+    binary: Mapped[str | None] = mapped_column(sa.String(255))
+    report_count: Mapped[int] = mapped_column(default=0)
+    version: Mapped[int] = mapped_column(default=0)
+    deleted: Mapped[int] = mapped_column(default=0)
+
+
+class Service(Object):
+    """Nova's object, with the name of its release on the wire."""
+
+    VERSION = "1.22"
+    OBJ_PROJECT_NAMESPACE = "nova"
+    OBJ_SERIAL_NAMESPACE = "nova_object"
+    model = ServiceModel
+    excluded = ("deleted",)
+
+    @classmethod
+    @remotable
+    def get_by_compute_host(cls, context, host):
+        return cls.get_by(context, host=host, binary="nova-compute")
+
+    @classmethod
+    @remotable
+    def get_minimum_version(cls, context, binary):
+        version = sa.func.min(cls.model.version)
+        return connection().execute(sa.select(version).where(cls.model.binary == binary)).scalar() or 0
+
+
+class ServiceList(ObjectList, of=Service):
+    OBJ_PROJECT_NAMESPACE = "nova"
+    OBJ_SERIAL_NAMESPACE = "nova_object"

@@ -8,7 +8,18 @@ import pytest
 from oslo_versionedobjects.exception import ObjectActionError, OrphanedObjectError
 
 from rome_objects import errors
-from tests.adapters.objects.models import LONG_AGO, EveryType, Group, Power, Server, ServerList, Tag, links
+from tests.adapters.objects.models import (
+    LONG_AGO,
+    EveryType,
+    Group,
+    Power,
+    Server,
+    ServerList,
+    Service,
+    ServiceList,
+    Tag,
+    links,
+)
 
 CONTEXT = {"user": "anna"}
 
@@ -150,6 +161,18 @@ def test_a_method_is_one_transaction(place):
     server.load("tags")
     assert [tag.tag for tag in server.tags] == ["web"]
     assert Server.total_cores(CONTEXT) == 1
+
+
+def test_a_ported_object_keeps_its_namespace(place):
+    for host, version in (("h1", 66), ("h2", 64)):
+        Service(CONTEXT, host=host, binary="nova-compute", version=version).create()
+    service = Service.get_by_compute_host(CONTEXT, "h2")
+    service.report_count += 1
+    service.save()
+    assert Service.get_minimum_version(CONTEXT, "nova-compute") == 64
+    assert [found.report_count for found in ServiceList.list(CONTEXT)] == [0, 1]
+    primitive = service.obj_to_primitive()
+    assert (primitive["nova_object.namespace"], primitive["nova_object.version"]) == ("nova", "1.22")
 
 
 def test_dictionaries(place):

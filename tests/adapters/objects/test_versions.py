@@ -5,7 +5,7 @@ import pytest
 from oslo_versionedobjects.base import obj_tree_get_versions
 from oslo_versionedobjects.exception import InvalidTargetVersion
 
-from rome_objects import errors, serializer
+from rome_objects import errors, remoting, serializer
 from rome_objects.conductor.endpoint import Endpoint
 from rome_objects.fields import IntegerField, ListOfObjectsField, ObjectField, StringField
 from rome_objects.registry import fingerprint
@@ -201,3 +201,22 @@ def test_only_remotable_methods_are_called(releases, method):
     with pytest.raises(oslo_messaging.ExpectedException) as caught:
         Endpoint().object_action({}, releases[1](title="x"), method, [], {})
     assert caught.value.exc_info[0] is errors.NotRemotable
+
+
+def test_an_object_that_is_too_new_is_backported_by_a_conductor(releases, monkeypatch):
+    _, new, _ = releases
+    future = new(title="x", size=1).obj_to_primitive()
+    future["versioned_object.version"] = "1.9"
+
+    class Conductor:
+        def object_backport_versions(self, context, objinst, object_versions):
+            assert (objinst, object_versions) == (future, {"Part": "1.2"})
+            return new(title="old")
+
+    with pytest.raises(errors.NewerVersion):
+        serializer.Serializer().deserialize_entity({}, future)
+    remoting.call_conductor(Conductor())
+    try:
+        assert serializer.Serializer().deserialize_entity({}, future).title == "old"
+    finally:
+        remoting.call_directly()
