@@ -12,11 +12,19 @@ TO cuts the list back to where it was at the savepoint, and undoes the index fro
 
 Most writes are recorded by the workspace. Those of `rome.session.point_dml` are not: it looks up its own rows and the
 keys that they have taken (`point_rows`, `taken_keys`) here.
+
+Rows give the keys of others (`rome.session.fetch`), also those that were written. These are found by their keys in the
+order of an index (`WrittenKeys`):
+
+    UPDATE services SET state = 'up' WHERE id = 7
+    SELECT … FROM services JOIN tags ON …                tags are fetched by the ids of the services of host 'h1':
+        WHERE services.host = 'h1'                       those in the store, and those written, among them 7
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
@@ -24,8 +32,8 @@ from rome.catalog.rows import migrate_row
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row, RowChange
-from rome.storage.store import Get, Request
-from rome.transaction.writes.written_keys import WrittenKeysBySpace
+from rome.storage.keys import row_keys_of
+from rome.storage.store import Get, KeyRange, Lookup, Range, Request
 
 
 class RowWrite(NamedTuple):
@@ -53,8 +61,81 @@ class FinalRow(NamedTuple):
 _final_row = tuple_maker(FinalRow)
 
 
+class WrittenKeys:
+    """The keys of a table's written rows in one space: row keys, or the entries of an index.
+
+    They are of every version of a row, so more rows may be found than answer a request. They are made when a request
+    first asks for them, and then only of the writes that have come since.
+    """
+
+    def __init__(self, table: Table, make: Callable[[Row, bytes], bytes]) -> None:
+        """`make` returns the key of a row and its row key."""
+        self._table = table
+        self._make = make
+        self._keys: list[bytes] = []
+        self._noted = 0
+        self._is_complete = True
+        """False once a row had another layout."""
+
+    def roll_back_to(self, count: int) -> None:
+        """Note the writes after the first `count` anew."""
+        self._noted = min(self._noted, count)
+
+    def find(self, writes: Sequence[RowWrite], ranges: Iterable[KeyRange]) -> Sequence[bytes] | None:
+        """Return the keys in some ranges; None if that is not known."""
+        for table, _, _, key, row, _, _ in writes[self._noted :]:
+            if table.id == self._table.id and row is not None and key is not None:
+                self._is_complete = self._is_complete and table.schema == self._table.schema
+                if not self._is_complete:
+                    return None
+                made = self._make(row, key)
+                at = bisect_left(self._keys, made)
+                if self._keys[at : at + 1] != [made]:
+                    self._keys.insert(at, made)
+        self._noted = len(writes)
+        found = []
+        for begin, end in ranges:
+            found += self._keys[bisect_left(self._keys, begin) : bisect_left(self._keys, end)]
+        return found
+
+
+class WrittenKeysBySpace:
+    """The written keys of one transaction, of the spaces that were asked for."""
+
+    def __init__(self) -> None:
+        self._spaces: dict[bytes, WrittenKeys] = {}
+
+    def roll_back_to(self, count: int) -> None:
+        """Take back the writes after the first `count`."""
+        for keys in self._spaces.values():
+            keys.roll_back_to(count)
+
+    def row_keys(self, table: Table, request: Request, writes: Sequence[RowWrite]) -> Sequence[bytes] | None:
+        """Return the row keys of the written rows that answer a request, and perhaps of others; None if not known."""
+        if isinstance(request, Range) and request.limit is None:
+            return self._in(request.space, table, _row_key).find(writes, ((request.begin, request.end),))
+        if isinstance(request, Lookup) and request.limit is None:
+            codec = next((codec for codec in table.index_codecs.values() if codec.space == request.index), None)
+            if codec is not None and codec.columns:
+                entries = self._in(codec.space, table, codec.entry).find(writes, request.ranges)
+                return None if entries is None else row_keys_of(entries)
+        return None
+
+    def _in(self, space: bytes, table: Table, make: Callable[[Row, bytes], bytes]) -> WrittenKeys:
+        found = self._spaces.get(space)
+        if found is None:
+            found = self._spaces[space] = WrittenKeys(table, make)
+        return found
+
+
+def _row_key(_row: Row, key: bytes) -> bytes:
+    return key
+
+
 class WriteSet:
     """The rows that one transaction has written."""
+
+    _keys: WrittenKeysBySpace | None = None
 
     def __init__(self) -> None:
         self._writes: list[RowWrite] = []
@@ -62,7 +143,6 @@ class WriteSet:
         """By table id and row key: the last state of each written key."""
         self._undo: list[tuple[int, bytes, FinalRow | None]] = []
         """What `_final` had before each of its changes: table id, row key, state."""
-        self._keys = WrittenKeysBySpace()
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -108,7 +188,8 @@ class WriteSet:
         """Undo the writes, and the migrations, since the mark. Return table id and key of what is not written now."""
         writes, changes = mark
         del self._writes[writes:]
-        self._keys.roll_back_to(writes)
+        if self._keys is not None:
+            self._keys.roll_back_to(writes)
         unwritten = []
         while len(self._undo) > changes:
             table_id, key, before = self._undo.pop()
@@ -121,7 +202,7 @@ class WriteSet:
 
     def migrate(self, table: Table) -> None:
         """Lay out the written rows of a table for its present definition."""
-        self._keys = WrittenKeysBySpace()
+        self._keys = None
         final = self._final.get(table.id, {})
         for key, before in final.items():
             self._undo.append((table.id, key, before))
@@ -140,6 +221,8 @@ class WriteSet:
         """Yield the written rows of a table, as they are now, that answer some requests, and perhaps others."""
         written = self._final.get(table.id, {})
         found: dict[bytes, None] = {}
+        if self._keys is None:
+            self._keys = WrittenKeysBySpace()
         for request in requests if written else ():
             keys = request.keys if isinstance(request, Get) else self._keys.row_keys(table, request, self._writes)
             found |= dict.fromkeys(written if keys is None else keys)
