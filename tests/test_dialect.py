@@ -1,10 +1,14 @@
 """What RomeDialect adds to SQLAlchemy's SQLite dialect. SQLAlchemy's own suite is in tests/dialect."""
 
+import decimal
 import gc
 import threading
+import warnings
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import types as sqltypes
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 from sqlalchemy.schema import CreateTable
@@ -293,3 +297,54 @@ def test_in_lists_have_few_lengths() -> None:
             statement = sa.select(sa.literal(count).in_(range(count + 1)), sa.literal(0).in_(range(1, count + 1)))
             assert connection.execute(statement).one() == (True, False)
     assert len(texts) < 40
+
+
+# ── decimals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "0.1", "-12345.67", "9999999999.99999", "1e15", "9007199254740992", "9007199254740993", "1e-9"]
+)
+@pytest.mark.parametrize("type_", [sa.Numeric(30, 10), sa.DECIMAL(30, 10), sa.NUMERIC(30, 10)])
+def test_a_decimal_comes_back_exactly_or_with_a_warning(engine, value, type_):
+    exact = decimal.Decimal(value)
+    table = sa.Table("amounts", sa.MetaData(), sa.Column("amount", type_))
+    table.create(engine)
+    with warnings.catch_warnings(record=True) as caught, engine.begin() as connection:
+        warnings.simplefilter("always")
+        connection.execute(table.insert(), [{"amount": exact}, {"amount": None}])
+        found = connection.scalars(sa.select(table.c.amount)).all()
+    is_warned = any("8-byte float" in str(each.message) for each in caught)
+    assert found[1] is None
+    assert (found[0] == exact) != is_warned
+    assert is_warned == (value == "9007199254740993")
+
+
+def test_a_decimal_of_many_digits_warns(engine):
+    table = sa.Table("amounts", sa.MetaData(), sa.Column("amount", sa.Numeric(30, 10)))
+    table.create(engine)
+    with engine.begin() as connection, pytest.warns(sa.exc.SAWarning, match="more digits than an 8-byte float"):
+        connection.execute(table.insert(), {"amount": decimal.Decimal("12345678901234567890.1234567891")})
+
+
+def test_floats_and_integers_of_floats_do_not_warn(engine):
+    columns = [sa.Column("f", sa.Float), sa.Column("d", sa.Double), sa.Column("n", sa.Numeric(asdecimal=False))]
+    table = sa.Table("amounts", sa.MetaData(), *columns)
+    table.create(engine)
+    row = {"f": 0.1 + 0.2, "d": 1 / 3, "n": 2 / 3}
+    with warnings.catch_warnings(), engine.begin() as connection:
+        warnings.simplefilter("error")
+        connection.execute(table.insert(), row)
+        connection.execute(table.insert(), {"f": 1, "d": 2, "n": 3})
+        assert connection.execute(sa.select(table)).all() == [tuple(row.values()), (1, 2, 3)]
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, places=6, min_value=-(10**12), max_value=10**12))
+def test_no_decimal_loses_digits_silently(value):
+    type_ = sa.Numeric(30, 6).dialect_impl(RomeDialect())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        bound = type_.bind_processor(RomeDialect())(value)
+    found = type_.result_processor(RomeDialect(), None)(bound)
+    assert caught or found == value
+    assert not (caught and len(value.as_tuple().digits) <= 15)

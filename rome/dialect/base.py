@@ -16,12 +16,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
-from sqlalchemy import pool
+from sqlalchemy import pool, types
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 from rome.dialect import compat14, isolation, plugins
+from rome.dialect.numeric import RomeNumeric
 from rome.dialect.stmt_compiler import RomeCompiler
 from rome.dialect.type_compiler import RomeTypeCompiler, select_variant
 from rome.url import parse_url
@@ -45,6 +46,7 @@ class RomeDialect(SQLiteDialect):
     type_compiler_cls = RomeTypeCompiler
     default_database: str | None = None
     """The database for a server's URL that names none. None: such a URL is an error."""
+    colspecs = {**SQLiteDialect.colspecs, types.Numeric: RomeNumeric, types.Float: types.Float}
     construct_arguments: list[Any] = []  # a `rome_…` argument raises an error; it is not ignored silently
 
     # A batch reaches the driver as one executemany, which returns its RETURNING rows in the order of the parameters.
