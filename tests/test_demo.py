@@ -1,21 +1,27 @@
 """The demonstration runs from a shell on every store, and unmodified on another database."""
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from examples.control_plane.story import STORY
 
+ROOT = Path(__file__).parents[1]
 
-def run_demo(*arguments):
+
+def run_demo(*arguments, folder=None):
     return subprocess.run(
         [sys.executable, "-m", "examples.control_plane", *arguments],
         capture_output=True,
         text=True,
         timeout=900,
         check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
     )
 
 
@@ -31,14 +37,25 @@ def on_sqlite():
     return shown(result.stdout)
 
 
-@pytest.mark.parametrize("store", ["memory", pytest.param("redis", marks=pytest.mark.server)])
-def test_results_on_rome_equal_those_on_sqlite(store, on_sqlite):
-    result = run_demo("--store", store)
+@pytest.mark.parametrize("store", ["file", "memory", pytest.param("redis", marks=pytest.mark.server)])
+def test_results_on_rome_equal_those_on_sqlite(store, on_sqlite, tmp_path):
+    result = run_demo("--store", store, folder=tmp_path)
     assert result.returncode == 0, result.stderr
     assert shown(result.stdout).startswith(on_sqlite.rstrip())
     assert "second: Conflict" in result.stdout
     assert "committed at attempt 2" in result.stdout
     assert len(re.findall(r"round trips: \d+", result.stdout)) == len(STORY) + 2
+
+
+@pytest.mark.slow
+def test_the_second_run_finds_the_data_of_the_first(tmp_path):
+    assert run_demo(folder=tmp_path).returncode == 0
+    again = run_demo(folder=tmp_path)
+    assert again.returncode == 0
+    assert "The last run's data" in again.stdout
+    assert re.search(r"instances\W+[1-9]", again.stdout)
+    fresh = run_demo("--fresh", folder=tmp_path)
+    assert "Cost of each step" in fresh.stdout
 
 
 @pytest.mark.slow

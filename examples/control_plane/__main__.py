@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 import click
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine, create_engine, inspect
+from sqlalchemy import Engine, create_engine, func, inspect, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from examples.control_plane.meter import Cost, Meter
 from examples.control_plane.models import Base
 from examples.control_plane.story import STORY, Cloud, Step
 
+FILE = "demo.rome"
+"""The file, in the current directory, in which the demonstration stores its data by default."""
+
 
 @click.command()
 @click.option(
     "--store",
-    type=click.Choice(["memory", "redis"]),
-    default="memory",
+    type=click.Choice(["file", "memory", "redis"]),
+    default="file",
     show_default=True,
-    help="Where ROME stores the data: in this process, or in a Valkey server started for the demonstration.",
+    help=f"Where ROME stores the data: in the file {FILE}, in which the next run finds it; in this process; or in a "
+    "Valkey server started for the demonstration.",
 )
 @click.option(
     "--url", help="Use the database of this SQLAlchemy URL instead, for example rome+redis://localhost:6379/demo."
@@ -32,17 +36,27 @@ def main(store: str, url: str | None, fresh: bool) -> None:
     """Run a small cloud control plane, written in plain SQLAlchemy, on a key/value store."""
     console = Console(highlight=False)
     with _database(store) if url is None else nullcontext(url) as target:
-        engine = _open(target, fresh)
+        engine, found = _open(target, fresh)
         try:
+            if found and (url is not None or store != "file"):
+                raise click.ClickException(
+                    f"the database has tables {', '.join(found)}; use --fresh to drop them first"
+                )
             console.rule(f"A cloud control plane on {engine.url.render_as_string()}")
-            _summarize(console, _tell(console, engine))
+            if found:
+                _show(console, engine, found)
+            else:
+                _summarize(console, _tell(console, engine))
         finally:
             engine.dispose()
 
 
 @contextmanager
 def _database(store: str) -> Iterator[str]:
-    """Yield the URL of an empty database in a store. Delete the database afterwards."""
+    """Yield the URL of a database in a store. Only a file stays afterwards."""
+    if store == "file":
+        yield f"rome+file://./{FILE}"
+        return
     if store == "memory":
         yield "rome+memory:///demo"
         return
@@ -52,30 +66,43 @@ def _database(store: str) -> Iterator[str]:
         yield server.url("demo")
 
 
-def _open(url: str, fresh: bool) -> Engine:
-    """Return an engine with an empty database. Raise ClickException for a wrong URL and for an unusable database."""
+def _open(url: str, fresh: bool) -> tuple[Engine, list[str]]:
+    """Return an engine, and the demonstration's tables that the database has.
+
+    Raise ClickException for a wrong URL and for an unusable database.
+    """
     try:
         engine = create_engine(url)
-        _prepare(engine, fresh)
+        found = _prepare(engine, fresh)
     except DBAPIError as error:
         raise click.ClickException(str(error.orig)) from error
     except SQLAlchemyError as error:
         raise click.ClickException(str(error)) from error
-    return engine
+    return engine, found
 
 
-def _prepare(engine: Engine, fresh: bool) -> None:
-    """Ensure that the demonstration's tables do not exist. Drop them only with `--fresh`.
+def _prepare(engine: Engine, fresh: bool) -> list[str]:
+    """Return the demonstration's tables that exist. With `--fresh`, drop them first.
 
     Open the two connections that the steps need, so that no step includes the cost of connecting.
     """
     with engine.connect(), engine.connect():
         pass
-    taken = sorted(set(inspect(engine).get_table_names()) & set(Base.metadata.tables))
-    if taken and not fresh:
-        raise click.ClickException(f"the database has tables {', '.join(taken)}; use --fresh to drop them first")
-    if taken:
+    found = sorted(set(inspect(engine).get_table_names()) & set(Base.metadata.tables))
+    if found and fresh:
         Base.metadata.drop_all(engine)
+        return []
+    return found
+
+
+def _show(console: Console, engine: Engine, names: Sequence[str]) -> None:
+    """Print how many rows the last run has left in each table."""
+    table = Table("table", "rows", title="The last run's data; use --fresh to run again")
+    with engine.connect() as connection:
+        for name in names:
+            rows = connection.scalar(select(func.count()).select_from(Base.metadata.tables[name]))
+            table.add_row(name, str(rows))
+    console.print(table)
 
 
 def _tell(console: Console, engine: Engine) -> list[tuple[Step, Cost]]:

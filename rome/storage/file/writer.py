@@ -44,6 +44,7 @@ class Writer:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        self._lock_file: int | None = None
         self._connections = Connections(self.connect)
         self._queue: deque[_Job] = deque()
         self._turn = new_lock()
@@ -64,11 +65,19 @@ class Writer:
             raise job.error
         return cast("_T", job.result)
 
+    def __del__(self) -> None:
+        self._close_lock()
+
     def connect(self) -> apsw.Connection:
         """Open the file; create it if it is missing. Raise FormatError, apsw.Error."""
         if not Path(self._path).exists():
-            with self._file_lock():
+            # Another thread may be writing, so this needs an open file of its own.
+            lock = self._open_lock()
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
                 create(self._path)
+            finally:
+                os.close(lock)
         return connect(self._path)
 
     def shrink(self) -> None:
@@ -82,12 +91,15 @@ class Writer:
             self._connections.idle.append(connection)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the files."""
         self._connections.close()
+        with self._turn:
+            self._close_lock()
 
     def begin_child(self) -> None:
-        """Forget the queue of the parent's threads."""
+        """Forget the queue of the parent's threads, and its lock file, whose lock parent and child would share."""
         self._queue.clear()
+        self._close_lock()
 
     def _run_queue(self) -> None:
         jobs = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -141,16 +153,28 @@ class Writer:
 
     @contextmanager
     def _file_lock(self) -> Iterator[None]:
-        """Hold the lock of writers. The kernel queues the processes, and releases the lock of one that dies."""
+        """Hold the lock of writers. The kernel queues the processes, and releases the lock of one that dies.
+
+        The caller has the turn, because threads that share the open file do not exclude each other.
+        """
+        if self._lock_file is None:
+            self._lock_file = self._open_lock()
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
-            lock = os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise no_lock(self._path, error) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(lock)
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def _open_lock(self) -> int:
+        try:
+            return os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise no_lock(self._path, error) from error
+
+    def _close_lock(self) -> None:
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
 
 
 _SYNCED = "PRAGMA synchronous = FULL"

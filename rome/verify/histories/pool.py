@@ -91,7 +91,8 @@ class WorkerPool:
     def _start(self, context: Any, slot: int) -> BaseProcess:
         process: BaseProcess = context.Process(target=run_process, args=(self._next_task(slot), self._done))
         process.daemon = True
-        process.start()
+        with self._asking:  # `start` asks for the exit codes of all processes
+            process.start()
         assert process.pid is not None
         kill_at_exit(process.pid)
         return process
