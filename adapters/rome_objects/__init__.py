@@ -6,7 +6,8 @@
     serializer, codec                objects as primitives, JSON and msgpack, and in messages
     conductor                        the process that runs the methods of others
     process, options                 the configuration of a process
-    testing                          helpers for tests
+    implementations, memory          other classes for the same objects, and an example in memory
+    testing                          helpers for tests, and a suite for implementations
 
 `docs/objects.rst` explains how to write, change and upgrade objects. This package itself imports nothing: the options
 are defined without oslo.versionedobjects and oslo.messaging.

@@ -52,8 +52,7 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
         """Return a page of the objects that match, in the order of the sort keys. Raise InvalidQuery, NotFound."""
         of = cls.of
         name = of.obj_name()
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise InvalidQuery(objname=name, reason=f"limit is a number of objects, not {limit!r}")
+        cls._check_limit(limit)
         keys = sort_keys(name, of._columns, [of._columns[field] for field in of._key], sort)
         statement = sa.select(*of._table_columns()).where(*conditions(name, of._columns, filters or {}))
         if marker is not None:
@@ -76,13 +75,23 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
         return int(database.connection().execute(statement).scalar_one())
 
     @classmethod
+    def _check_limit(cls, limit: Any) -> None:
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise InvalidQuery(objname=cls.of.obj_name(), reason=f"limit is a number of objects, not {limit!r}")
+
+    @classmethod
+    def _marker_key(cls, marker: Any) -> Sequence[Any]:
+        key: Sequence[Any] = marker if isinstance(marker, list | tuple) else [marker]
+        if len(key) != len(cls.of._key):
+            reason = f"marker is a primary key: {', '.join(cls.of._key)}"
+            raise InvalidQuery(objname=cls.of.obj_name(), reason=reason)
+        return key
+
+    @classmethod
     def _marker_values(cls, marker: Any, columns: Sequence[sa.Column[Any]]) -> Sequence[Any]:
         """Return the marker's values of the sort keys; it is read only if the primary key is not all of them."""
         of = cls.of
-        key = marker if isinstance(marker, list | tuple) else [marker]
-        if len(key) != len(of._key):
-            raise InvalidQuery(objname=of.obj_name(), reason=f"marker is a primary key: {', '.join(of._key)}")
-        by_column = dict(zip((of._columns[name] for name in of._key), key, strict=True))
+        by_column = dict(zip((of._columns[name] for name in of._key), cls._marker_key(marker), strict=True))
         if all(column in by_column for column in columns):
             return [by_column[column] for column in columns]
         where = [column == value for column, value in by_column.items()]

@@ -22,6 +22,12 @@ OPTS = [
         min=1,
         help="How often a call that changes nothing is made if no conductor answers in time. Others are made once.",
     ),
+    cfg.ListOpt(
+        "implementation",
+        default=[],
+        help="What replaces the objects of a program: a module, MODULE:CLASS for one object, or an entry point's name.",
+        sample_default=["fleet.memory"],
+    ),
     cfg.IntOpt("workers", default=1, min=1, help="Processes of rome-conductor."),
     cfg.ListOpt(
         "modules",

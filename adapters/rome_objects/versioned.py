@@ -57,6 +57,9 @@ class VersionedBase(VersionedObject):
         own: dict[str, Field[Any]] = dict(cls.__dict__.get("fields", {}))
         if cls.model is not None:
             cls._bind(own)
+        if abstract:  # a subclass that is not registered has the properties of its bases
+            for base in cls.__mro__[1:]:
+                own = {**base.__dict__.get("fields", {}), **own}
         cls.fields = own
         if not abstract:
             cls._define()
