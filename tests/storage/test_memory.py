@@ -1,5 +1,8 @@
 """The memory store: the conformance suite, and what is its own."""
 
+import re
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -87,3 +90,10 @@ def test_a_copy_into_a_database_that_is_not_empty_is_refused(small):
 def test_urls_that_a_memory_store_refuses(url, message):
     with pytest.raises(InterfaceError, match=message):
         open_store(parse_url(url))
+
+
+@pytest.mark.slow
+def test_the_suite_as_a_command():
+    command = [sys.executable, "-m", "rome.testing.store_suite", "rome+memory:///suite"]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
+    assert re.search(r"(\d+) of (?!\1)\d+ tests pass, 1 do not apply: rome\+memory:///suite$", ran.stdout.strip())
