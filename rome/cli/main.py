@@ -16,10 +16,14 @@ from rome.cli.failures import failures_as_sentences
 _COMMANDS = {
     "check": "rome.cli.check:check",
     "copy": "rome.cli.copy.command:copy",
+    "doctor": "rome.cli.doctor:doctor",
+    "dump": "rome.cli.dump:dump",
     "explain": "rome.cli.explain:explain",
     "keys": "rome.cli.keys:keys",
+    "load": "rome.cli.dump:load",
     "shell": "rome.cli.shell.command:shell",
     "tables": "rome.cli.tables:tables",
+    "watch": "rome.cli.watch:watch",
 }
 
 

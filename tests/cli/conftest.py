@@ -30,7 +30,7 @@ def run():
         result = CliRunner().invoke(main, [str(each) for each in arguments], input=input, env={"ROME_URL": None})
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
-        assert result.exit_code == code, result.output
+        assert code in (None, result.exit_code), result.output
         return Ended(result.exit_code, result.stdout, result.stderr)
 
     return invoke

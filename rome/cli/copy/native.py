@@ -12,14 +12,13 @@ from rome.cli.copy.plan import CopyPlan, TableCopy
 from rome.database.counters import row_counter
 from rome.sql.syntax.tokens import quoted
 
-_SCHEMA = (
-    "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
-)
+SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
+"""The statements that make a schema, without what SQLite makes itself."""
 
 
 def plan_native(source: Connection, only: Collection[str]) -> CopyPlan:
     """Return the plan of a copy between databases with SQLite's dialect."""
-    items = [(kind, name, table, sql) for kind, name, table, sql in source.exec_driver_sql(_SCHEMA)]
+    items = [(kind, name, table, sql) for kind, name, table, sql in source.exec_driver_sql(SCHEMA)]
     inspector = inspect(source)
     names = [name for name, _ in inspector.get_sorted_table_and_fkc_names() if name]
     wanted = [name for name in names if not only or name.lower() in only]

@@ -119,6 +119,10 @@ class RedisStore:
         """Return the lock table of the database."""
         return RedisLocks(self._server, self._layout, self._address)
 
+    def ask_server(self, *commands: Command) -> list[Any]:
+        """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""
+        return self._server.round(commands)
+
     def close(self) -> None:
         """Close the connections. A store that is used again connects again."""
         self._server.close()

@@ -1,0 +1,140 @@
+"""`rome doctor`: the store and its settings, with their meaning."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import Any, NamedTuple
+
+import click
+from redis.exceptions import ResponseError
+
+import rome
+from rome.cli.failures import FAULTS
+from rome.cli.opened import Opened, opened
+from rome.cli.options import json_option, url_argument
+from rome.cli.values import printable, to_json
+from rome.storage.redis.store import RedisStore
+from rome.storage.store import FORMAT
+from rome.testing.check.log import oldest_version
+
+_MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "bad": ("✗", "red")}
+
+
+class Diagnosis(NamedTuple):
+    """A property of the store: `ok`, a `note`, or `bad`."""
+
+    verdict: str
+    name: str
+    value: str
+    meaning: str = ""
+
+
+@click.command()
+@url_argument
+@json_option
+@click.pass_context
+def doctor(ctx: click.Context, url: str, as_json: bool) -> None:
+    """Examine the store: versions, latency, log, durability, eviction, replicas, permissions, clock.
+
+    The exit code is 3 if a setting endangers the data.
+    """
+    with opened(url) as database:
+        findings = [*_of_database(database)]
+        if isinstance(database.store, RedisStore):
+            findings += _of_redis(database.store)
+    if as_json:
+        click.echo(to_json([finding._asdict() for finding in findings]))
+    else:
+        width = max(len(finding.name) for finding in findings)
+        for finding in findings:
+            mark, colour = _MARKS[finding.verdict]
+            meaning = f" – {finding.meaning}" if finding.meaning else ""
+            click.echo(f"{click.style(mark, fg=colour)} {finding.name:{width}}  {printable(finding.value)}{meaning}")
+    if any(finding.verdict == "bad" for finding in findings):
+        ctx.exit(FAULTS)
+
+
+def _of_database(database: Opened) -> Iterator[Diagnosis]:
+    yield Diagnosis("ok", "ROME", f"{rome.__version__}, format {FORMAT}")
+    yield Diagnosis(
+        "ok", "database", f"{database.url}, version {database.version:,}, {len(database.catalog.tables)} tables"
+    )
+    times = []
+    for _ in range(9):
+        began = time.perf_counter()
+        database.store.fetch([])
+        times.append(time.perf_counter() - began)
+    yield Diagnosis("ok", "round trip", f"{median(times) * 1000:.2f} ms (median of 9)")
+    oldest = oldest_version(database.store, database.version)
+    meaning = "transactions that began before it must run again"
+    yield Diagnosis(
+        "note", "log", f"{database.version - oldest:,} commits, oldest readable version {oldest:,}", meaning
+    )
+
+
+def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
+    began = time.time()
+    info_reply, policy, append, fsync, save, now, user = store.ask_server(
+        (b"INFO",),
+        *((b"CONFIG", b"GET", name) for name in (b"maxmemory-policy", b"appendonly", b"appendfsync", b"save")),
+        (b"TIME",),
+        (b"ACL", b"WHOAMI"),
+    )
+    took = time.time() - began
+    if isinstance(info_reply, ResponseError):
+        yield Diagnosis("note", "server", f"INFO is refused: {info_reply}", "the user needs the command to be examined")
+        return
+    info = dict(line.split(":", 1) for line in info_reply.decode().splitlines() if ":" in line)
+    product = "Valkey" if "valkey_version" in info else "Redis"
+    yield Diagnosis("ok", "server", f"{product} {info.get('valkey_version', info['redis_version'])}, {info['role']}")
+    yield _eviction(_setting(policy), info)
+    yield _durability(_setting(append), _setting(fsync), _setting(save))
+    replicas = int(info.get("connected_slaves", 0))
+    meaning = "replication is asynchronous: a failover can lose the last commits" if replicas else "no failover"
+    yield Diagnosis("note", "replicas", str(replicas), meaning)
+    if info["role"] != "master":
+        yield Diagnosis("bad", "role", info["role"], "a replica refuses commits; use the URL of the primary")
+    yield Diagnosis("ok", "memory", f"{info['used_memory_human']}, limit {info.get('maxmemory_human', 'none')}")
+    yield Diagnosis("ok", "clients", info["connected_clients"])
+    yield _permission(user)
+    if isinstance(now, list):
+        difference = int(now[0]) + int(now[1]) / 1e6 - began - took / 2
+        verdict = "ok" if abs(difference) < 1 + took else "note"
+        yield Diagnosis(verdict, "clock", f"{difference:+.3f} s from this machine's", "TTLs of locks use the server's")
+
+
+def _setting(reply: Any) -> str | None:
+    """Return a setting; None if the user may not read it."""
+    return reply[1].decode() if isinstance(reply, list) and len(reply) == 2 else None
+
+
+def _eviction(policy: str | None, info: dict[str, str]) -> Diagnosis:
+    policy = policy or info.get("maxmemory_policy")
+    if policy is None:
+        return Diagnosis("note", "maxmemory-policy", "unknown", "it must be noeviction")
+    if policy == "noeviction":
+        return Diagnosis("ok", "maxmemory-policy", policy, "a full server refuses commits and loses nothing")
+    return Diagnosis("bad", "maxmemory-policy", policy, "eviction of keys corrupts the database; set noeviction")
+
+
+def _durability(append: str | None, fsync: str | None, save: str | None) -> Diagnosis:
+    if append is None:
+        return Diagnosis("note", "durability", "unknown", "the user may not read the settings")
+    if append != "yes":
+        if save:
+            return Diagnosis(
+                "note", "durability", f"snapshots ({save})", "a crash loses all commits since the last one"
+            )
+        return Diagnosis("bad", "durability", "none", "a restart loses everything; set appendonly yes")
+    if fsync == "always":
+        return Diagnosis("ok", "durability", "appendonly, appendfsync always", "a commit is on disk when it returns")
+    return Diagnosis("note", "durability", f"appendonly, appendfsync {fsync}", "a crash can lose the last second(s)")
+
+
+def _permission(user: Any) -> Diagnosis:
+    rule = "SECURITY.md has the ACL rule of a user for one database"
+    if isinstance(user, bytes):
+        return Diagnosis("ok", "user", user.decode("utf-8", "replace"), rule)
+    return Diagnosis("note", "user", "unknown", rule)

@@ -1,0 +1,153 @@
+"""`rome watch`: commits as they happen, with the old and new values of rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from rome.catalog.model import Catalog, Table
+from rome.catalog.rows import read_row
+from rome.cli.failures import CommandFailure
+from rome.cli.options import json_option, url_argument
+from rome.cli.values import jsonable, printable, shown, to_json
+from rome.database.database import Database
+from rome.database.registry import open_database, release_database
+from rome.errors import FormatError, SnapshotTooOld
+from rome.storage.store import CATALOG, Committed, Get, rows_space
+from rome.url import parse_url
+from rome.values import is_identical
+
+_Place = tuple[bytes, bytes]
+"""A space and a key of it."""
+
+
+class WatchedChange(NamedTuple):
+    """A row before and after a commit; None where it did not exist."""
+
+    version: int
+    table: Table
+    key: bytes
+    old: bytes | None
+    new: bytes | None
+
+    @property
+    def verb(self) -> str:
+        """The kind of the change."""
+        return "INSERT" if self.old is None else "DELETE" if self.new is None else "UPDATE"
+
+
+@click.command()
+@url_argument
+@click.argument("table", required=False)
+@click.option("--since", type=click.IntRange(0), help="Begin after this version.  [default: the newest]")
+@click.option("--seconds", type=float, help="End after this time.  [default: at Ctrl-C]")
+@click.option(
+    "--interval", type=click.FloatRange(0.01), default=0.5, show_default=True, help="Seconds between two looks."
+)
+@json_option
+def watch(
+    url: str, table: str | None, since: int | None, seconds: float | None, interval: float, as_json: bool
+) -> None:
+    """Show commits as they happen, with the old and new values of each row.
+
+    With --json, each change is one line. The commits are read from the log, so none is missed unless the log is
+    shorter than the interval.
+    """
+    database = open_database(parse_url(url))
+    try:
+        seen = database.store.fetch([])
+        if table is not None and database.catalog(seen).table(table) is None:
+            raise CommandFailure(f"no such table: {table}", "NoSuchTable")
+        version = seen.version if since is None else since
+        ends = None if seconds is None else time.monotonic() + seconds
+        while True:
+            for change in changes_after(database, version):
+                version = max(version, change.version)
+                if table is None or change.table.name.lower() == table.lower():
+                    _write(change, as_json)
+            if ends is not None and time.monotonic() >= ends:
+                return
+            time.sleep(interval)
+    except SnapshotTooOld as error:
+        raise CommandFailure(f"the log does not reach back to version {version}; begin later") from error
+    except KeyboardInterrupt:
+        return
+    finally:
+        release_database(database)
+
+
+def changes_after(database: Database, version: int) -> Iterator[WatchedChange]:
+    """Yield the changes of rows after a version, oldest first."""
+    commits = list(database.store.changes(version))
+    if not commits:
+        return
+    seen = database.store.fetch([], commits[-1].version)
+    catalog = database.catalog(seen)
+    spaces = {rows_space(table.id): table for table in catalog.tables.values()}
+    changed = [(undo.space, undo.key) for commit in commits for undo in commit.undos if undo.space in spaces]
+    state = _values(database, changed, commits[-1].version)
+    found: list[WatchedChange] = []
+    for commit in reversed(commits):
+        for undo in reversed(commit.undos):
+            place = undo.space, undo.key
+            if undo.space in spaces:
+                found.append(WatchedChange(commit.version, spaces[undo.space], undo.key, undo.old, state[place]))
+                state[place] = undo.old
+    _announce_schema_changes(commits, catalog)
+    yield from reversed(found)
+
+
+def _announce_schema_changes(commits: Sequence[Committed], catalog: Catalog) -> None:
+    for commit in commits:
+        if any(undo.space == CATALOG for undo in commit.undos):
+            click.echo(f"version {commit.version}: the schema changed; {len(catalog.tables)} tables", err=True)
+
+
+def _values(database: Database, places: Sequence[_Place], version: int) -> dict[_Place, bytes | None]:
+    """Return the values of keys at a version, in one round trip."""
+    by_space: dict[bytes, list[bytes]] = {}
+    for space, key in dict.fromkeys(places):
+        by_space.setdefault(space, []).append(key)
+    requests = [Get(space, tuple(keys)) for space, keys in by_space.items()]
+    answers = database.store.fetch(requests, version).answers if requests else []
+    return {
+        (request.space, key): value
+        for request, values in zip(requests, answers, strict=True)
+        for key, value in zip(request.keys, values, strict=True)
+    }
+
+
+def _write(change: WatchedChange, as_json: bool) -> None:
+    old, new = _decoded(change, change.old), _decoded(change, change.new)
+    if as_json:
+        sides = {
+            side: row and {column: jsonable(value) for column, value in row.items()}
+            for side, row in (("old", old), ("new", new))
+        }
+        head = {"version": change.version, "table": change.table.name, "change": change.verb}
+        click.echo(to_json({**head, **sides}, indent=None))
+        return
+    colour = {"INSERT": "green", "UPDATE": "yellow", "DELETE": "red"}[change.verb]
+    name = printable(change.table.name)
+    if old is not None and new is not None:
+        key = ", ".join(f"{each}={shown(new.get(each))}" for each in change.table.key)
+        changed = [column for column, value in new.items() if not is_identical((old.get(column),), (value,))]
+        text = ", ".join(f"{column}: {shown(old.get(column))} → {shown(new[column])}" for column in changed)
+        text = f"({key}) {text}" if key else text
+    else:
+        text = ", ".join(f"{n}={shown(value)}" for n, value in (new or old or {}).items())
+    click.echo(f"{change.version} {click.style(change.verb, fg=colour)} {name} {text}")
+
+
+def _decoded(change: WatchedChange, data: bytes | None) -> dict[str, Any] | None:
+    """Return a row by its columns; its bytes, if it does not decode under the newest schema."""
+    if data is None:
+        return None
+    try:
+        names = [column.name for column in change.table.stored]
+        return dict(zip(names, read_row(change.table, change.key, data), strict=True))
+    except FormatError:
+        return {column.name: None for column in change.table.stored} | {"bytes": data}

@@ -1,0 +1,59 @@
+"""`rome watch` and `rome doctor`."""
+
+import json
+
+import rome
+from rome.cli.doctor import _durability, _eviction
+
+
+def test_changes_with_old_and_new_values(run, towns):
+    start = run("tables", "--json", towns).json["version"]
+    connection = rome.connect(towns, isolation_level="AUTOCOMMIT")
+    connection.execute("UPDATE towns SET area = 1 WHERE id = 1")
+    connection.execute("UPDATE towns SET area = 2, name = 'Rome' WHERE id = 1")
+    connection.execute("DELETE FROM streets WHERE name = 'Via Appia'")
+    connection.execute("INSERT INTO towns VALUES (3, 'Tivoli', 1)")
+    connection.close()
+    text = run("watch", towns, "--since", start, "--seconds", 0).out.splitlines()
+    assert text == [
+        f"{start + 1} UPDATE towns (id=1) area: 1285.0 → 1.0",
+        f"{start + 2} UPDATE towns (id=1) name: Roma → Rome, area: 1.0 → 2.0",
+        f"{start + 3} DELETE streets town=1, name=Via Appia, stone=x'00ff'",
+        f"{start + 4} INSERT towns id=3, name=Tivoli, area=1.0",
+    ]
+    lines = run("watch", "--json", towns, "streets", "--since", start, "--seconds", 0).out.splitlines()
+    assert [json.loads(line)["old"] for line in lines] == [{"town": 1, "name": "Via Appia", "stone": {"hex": "00ff"}}]
+    assert json.loads(lines[0])["new"] is None
+
+
+def test_watch_of_a_missing_table(run, towns):
+    assert "no such table: nope" in run("watch", towns, "nope", code=1).err
+
+
+def test_watch_goes_on_after_a_schema_change(run, towns):
+    start = run("tables", "--json", towns).json["version"]
+    with rome.connect(towns) as connection:
+        connection.execute("ALTER TABLE towns ADD COLUMN river TEXT DEFAULT 'Tiber'")
+        connection.execute("UPDATE towns SET area = 1 WHERE id = 1")
+    connection.close()
+    ended = run("watch", towns, "--since", start, "--seconds", 0)
+    assert "the schema changed" in ended.err
+    assert "area: 1285.0 → 1.0" in ended.out
+
+
+def test_doctor(run, towns):
+    findings = {each["name"]: each for each in run("doctor", "--json", towns, code=None).json}
+    assert "format" in findings["ROME"]["value"]
+    assert findings["log"]["verdict"] == "note"
+    if "redis" in towns:  # it keeps nothing on disk
+        assert findings["maxmemory-policy"]["verdict"] == "ok"
+        assert "a restart loses everything" in run("doctor", towns, code=3).out
+
+
+def test_settings_that_endanger_data():
+    assert _eviction("allkeys-lru", {}).verdict == "bad"
+    assert _eviction(None, {"maxmemory_policy": "noeviction"}).verdict == "ok"
+    assert _durability("no", "everysec", "").verdict == "bad"
+    assert _durability("no", "everysec", "3600 1").verdict == "note"
+    assert _durability("yes", "everysec", "").verdict == "note"
+    assert _durability("yes", "always", "").verdict == "ok"
