@@ -13,14 +13,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from rome.errors import InterfaceError
 
+_SECRET = re.compile("(?:pass|pwd|secret|token|auth)", re.IGNORECASE)
+"""In the name of an option: no store of ROME takes a secret there, but people try."""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class URL:
-    """A parsed ROME URL. `options` are the parameters after the question mark."""
+    """A parsed ROME URL. `options` are the parameters after the question mark.
+
+    Its text and its repr hide the password, so that it can be quoted in messages.
+    """
 
     store: str
     database: str = ""
@@ -34,12 +40,12 @@ class URL:
         return hash((self.store, self.database, self.user, self.host, self.port))
 
     def __str__(self) -> str:
-        """Return the URL for messages, with its password hidden."""
+        """Return the URL for messages, with its password hidden, and options that may be one."""
         login = ""
         if self.user or self.password:
             login = quote(self.user or "", safe="") + (":***" if self.password else "") + "@"
         port = f":{self.port}" if self.port else ""
-        query = "&".join(f"{quote(k)}={quote(v)}" for k, v in self.options.items())
+        query = "&".join(f"{quote(k)}={'***' if _SECRET.search(k) else quote(v)}" for k, v in self.options.items())
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
         return f"rome+{self.store}://{login}{host}{port}/{quote(self.database)}" + (f"?{query}" if query else "")
 
@@ -50,14 +56,18 @@ class URL:
             raise InterfaceError(f"option {name!r} of the ROME URL {self} is not a positive number: {text!r}")
         return int(text)
 
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
+
 
 def parse_url(text: str) -> URL:
     """Parse a ROME URL. Raise InterfaceError that names what is wrong with it."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-    except ValueError as error:
-        raise InterfaceError(f"malformed ROME URL {_shown(text)!r}: {error}") from None
+    parts = _split(text)
+    if parts is None:
+        raise InterfaceError(
+            f"malformed ROME URL {_shown(text)!r}: write host:port, with a port from 0 to 65535, IPv6 addresses in "
+            "brackets, and special characters of the user and the password percent-encoded"
+        )
     scheme, _, store = parts.scheme.partition("+")
     if scheme != "rome":
         raise InterfaceError(
@@ -75,11 +85,22 @@ def parse_url(text: str) -> URL:
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
         host=unquote(parts.hostname) if parts.hostname else None,
-        port=port,
+        port=parts.port,
         options=options,
     )
 
 
+def _split(text: str) -> SplitResult | None:
+    """Return the parts of a URL; None if it is malformed. The reason that urlsplit gives may quote the password."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 def _shown(text: str) -> str:
-    """Return a URL that may be malformed, with its password hidden."""
-    return re.sub(r"(//[^/@:]*):[^/@]*@", r"\1:***@", text)
+    """Return a URL that may be malformed, without its login."""
+    shown = re.sub(r"//.*@", "//***@", text, flags=re.DOTALL)
+    return re.sub(rf"([?&][^=&]*{_SECRET.pattern}[^=&]*=)[^&]*", r"\1***", shown, flags=re.IGNORECASE)

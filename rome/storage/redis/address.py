@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from rome.errors import InterfaceError
@@ -41,7 +41,7 @@ class Address:
     server: str
     db: int
     user: str | None
-    password: str | None
+    password: str | None = field(repr=False)
     open_socket: OpenSocket
     """Opens a socket to the server. Raise OSError, and what redis-py raises if Sentinels do not answer."""
     socket_timeout: float
