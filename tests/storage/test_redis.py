@@ -312,6 +312,26 @@ class TestFormat:
         assert admin.hget(store._layout.meta, "format") == b"%d" % FORMAT
 
     @pytest.mark.parametrize(
+        ("field", "data"),
+        [("format", b""), ("format", b"\xff"), ("state", b""), ("state", b"\xff" * 55), ("state", None)],
+    )
+    def test_a_state_that_does_not_decode(self, store, url, admin, field, data):
+        commit(store, put(b"a"))
+        admin.hset(store._layout.meta, field, data) if data is not None else admin.hdel(store._layout.meta, field)
+        other = open_store(parse_url(url))
+        with pytest.raises(FormatError, match="meta"):
+            other.fetch([Get(ROWS, (b"a",))])
+        with pytest.raises(FormatError, match="meta"):
+            commit(other, put(b"a"))
+        other.close()
+        admin.delete(*keys_of(admin, store))
+
+    def test_a_counter_that_does_not_decode(self, store, admin):
+        admin.hset(store._layout.counters, "ids", "many")
+        with pytest.raises(FormatError, match="counters"):
+            store.allocate(b"ids", 1)
+
+    @pytest.mark.parametrize(
         ("number", "message"),
         [(FORMAT + 6, rf"has format {FORMAT + 6}, .* formats up to {FORMAT}"), (1, "before its first release")],
     )

@@ -22,7 +22,7 @@
 --       drops     s:SPACE
 --       advances  counter, number
 -- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'too old', since},
--- {'lost', version}, {'format', number}, {'ahead', version}.
+-- {'lost', version}, {'format', number}, {'state'}, {'ahead', version}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
 local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log has, for digests are small
@@ -173,7 +173,7 @@ for i = 1, check_count do
 end
 local known = send('HMGET', META, fields, 1, check_count + 3)
 local state, applied = known[1], known[3]
-local refusal = other_format(known[2])
+local refusal = other_format(known[2], state)
 if refusal then
     return refusal
 end

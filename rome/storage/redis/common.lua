@@ -28,17 +28,20 @@ local function numbers_of(state)
     return struct.unpack('>I8I8I8I8', state)
 end
 
--- Return the refusal if the database has another format.
-local function other_format(format)
+-- Return the refusal if the database has another format, or a state that is none.
+local function other_format(format, state)
     if format and format ~= ARGV[1] then
         return {'format', format}
+    end
+    if #(state or '') ~= (format and 56 or 0) then
+        return {'state'}
     end
 end
 
 -- Return the state, and a refusal if the database has another format.
 local function read_state()
     local found = redis.call('HMGET', META, 'state', 'format')
-    return found[1], other_format(found[2])
+    return found[1], other_format(found[2], found[1])
 end
 
 -- Return true if a < b, byte by byte. Lua's own < uses the server's locale.

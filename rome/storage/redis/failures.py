@@ -5,7 +5,7 @@ from __future__ import annotations
 from redis import exceptions as redis_errors
 from redis.sentinel import MasterNotFoundError
 
-from rome.errors import DatabaseError, InternalError, OperationalError, StoreUnavailable
+from rome.errors import DatabaseError, FormatError, InternalError, OperationalError, StoreUnavailable
 
 LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 """The connection broke or can't be made; redis-py's errors come from its client of Sentinels."""
@@ -42,6 +42,10 @@ def refused(server: str, error: Exception) -> DatabaseError:
         return StoreUnavailable(f"{_REFUSALS[word]}: {server}: {text}")
     if "would overflow" in text:
         return OperationalError(f"a counter is used up: {server}: {text}")
+    if "not an integer" in text:
+        return FormatError(f"a number in the database's key counters does not decode: {server}: {text}")
+    if "data string too short" in text:
+        return FormatError(f"the state in the database's key meta, or its key trim, does not decode: {server}: {text}")
     return InternalError(f"unexpected answer of {server}: {text}")
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, HistoryLost, InterfaceError, StoreUnavailable
+from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, StoreUnavailable
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.address import Address
@@ -18,7 +19,7 @@ from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, st
 from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.reads import Rounds, rows_in
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
-from rome.storage.store import FORMAT, Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
+from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
 from rome.storage.undo import Digests, Present, existing, fetch_at
 
 _State = tuple[int, int, int, Digests]
@@ -167,9 +168,13 @@ class RedisStore:
         data, number = self._checked(meta)
         if number is None:
             return _NEW
-        if int(number) != FORMAT:
-            raise other_format(int(number), self._address.server, self._address.database)
-        version, horizon, _, catalog, incarnation, catalog_digest, digest = STATE.unpack(data)
+        try:
+            if number != FORMAT_DIGITS:
+                raise other_format(number, self._address.server, self._address.database)
+            version, horizon, _, catalog, incarnation, catalog_digest, digest = STATE.unpack(data)
+        except (TypeError, struct.error) as error:
+            key = self._layout.meta.decode(errors="backslashreplace")
+            raise FormatError(f"the state in key {key} on {self._address.server} does not decode: {error}") from error
         state = version, catalog, horizon, Digests(incarnation, digest, catalog_digest if catalog else b"")
         self._last_state = meta, state
         return state

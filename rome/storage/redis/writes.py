@@ -23,7 +23,7 @@ Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
 
-REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format", b"ahead")
+REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format", b"state", b"ahead")
 """The first words of a script's reply when it refuses."""
 
 _HEADER = Struct(">QQ?4I").pack
@@ -95,17 +95,22 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         return too_old(int(refusal[1]))
     if kind == b"lost":
         return history_lost(int(refusal[1]))
+    if kind == b"state":
+        return FormatError(f"the state in key meta of database {database!r} on {server} does not decode")
     if kind == b"ahead":
         return InternalError(
             f"commit {int(refusal[1])} of database {database!r} on {server} was stopped halfway, because its user lost "
             "a permission or another program wrote to the database's keys: rows may be ahead of the state. Nothing was "
             "written; restore the database"
         )
-    return other_format(int(refusal[1]), server, database)
+    return other_format(refusal[1], server, database)
 
 
-def other_format(number: int, server: str, database: str) -> FormatError:
+def other_format(digits: bytes, server: str, database: str) -> FormatError:
     """Return the error for a database of another format."""
+    if not digits.isdigit():
+        return FormatError(f"the format in key meta of database {database!r} on {server} does not decode: {digits!r}")
+    number = int(digits)
     if number < FORMAT:
         return FormatError(
             f"database {database!r} on {server} was written by a ROME from before its first release, which this one "
