@@ -11,7 +11,7 @@ import pytest
 
 import rome
 from rome.catalog.model import Catalog
-from rome.errors import Conflict, DataError
+from rome.errors import Conflict, IntegrityError, DataError
 from rome.testing import check_database
 
 
@@ -72,7 +72,7 @@ def test_writing_under_an_old_definition_conflicts(url: str) -> None:
     other.execute("INSERT INTO t (a) VALUES (1)")
     one.execute("CREATE UNIQUE INDEX u ON t (a)")
     other.commit()
-    with pytest.raises(Conflict):
+    with pytest.raises(IntegrityError, match=r"UNIQUE constraint failed: t\.a"):
         one.commit()
     assert check_database(url) == []
 
