@@ -27,7 +27,7 @@ from rome.catalog.rows import read_row
 from rome.cli.copy.native import SCHEMA
 from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, opened
-from rome.cli.options import json_option, url_argument
+from rome.cli.options import DatabaseURL, json_option, url_argument
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
 from rome.database.counters import row_counter
@@ -94,7 +94,7 @@ def dump(url: str, file: Path, force: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@url_argument
+@click.argument("url", type=DatabaseURL(must_exist=False), envvar="ROME_URL")
 @json_option
 def load(file: Path, url: str, as_json: bool) -> None:
     """Load a dump into a database without tables.

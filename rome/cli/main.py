@@ -59,6 +59,6 @@ class Commands(click.Group):
 def main() -> None:
     """Work with ROME databases.
 
-    A URL is a ROME URL (rome+redis://localhost:6379/app), or the path of a database file where a store for files is
-    installed. `rome COMMAND --help` describes a command.
+    A URL is a ROME URL (rome+redis://localhost:6379/app), or the path of a database file.
+    `rome COMMAND --help` describes a command.
     """

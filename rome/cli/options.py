@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 import click
 from click.shell_completion import CompletionItem
@@ -32,6 +32,10 @@ class DatabaseURL(_URLType):
 
     name = "url"
 
+    def __init__(self, must_exist: bool = True) -> None:
+        """`must_exist`: refuse the path of a file that does not exist, for a store would create it."""
+        self._must_exist = must_exist
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return a ROME URL. Fail with a sentence if it is none, or if its store is not known."""
         text = as_rome_url(str(value))
@@ -41,6 +45,10 @@ class DatabaseURL(_URLType):
             store_options(parse_url(text))
         except InterfaceError as error:
             self.fail(str(error), param, ctx)
+        if self._must_exist and text.startswith("rome+file:"):
+            path = Path(unquote(urlsplit(text).path))
+            if not path.exists():
+                self.fail(f"no such file: {path}", param, ctx)
         return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

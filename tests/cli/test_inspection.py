@@ -39,6 +39,7 @@ def test_bytes_of_tables_are_estimated_or_counted(run, url):
 
 
 def test_database_without_tables(run, url):
+    rome.connect(url).close()
     assert "has no tables" in run("tables", url).out
 
 
@@ -73,9 +74,9 @@ def test_explain(run, towns):
     assert run("explain", "--json", towns, "SELECT 1").json["plan"][0].startswith("SELECT")
 
 
-def test_errors_are_sentences_with_exit_codes(run, url):
-    assert run("explain", url, "selct", code=1).err.startswith("Error: ")
-    assert '"type": "OperationalError"' in run("explain", "--json", url, "SELECT * FROM nope", code=1).err
+def test_errors_are_sentences_with_exit_codes(run, towns):
+    assert run("explain", towns, "selct", code=1).err.startswith("Error: ")
+    assert '"type": "OperationalError"' in run("explain", "--json", towns, "SELECT * FROM nope", code=1).err
     assert "is not a valid" not in run("tables", "rome+nope://", code=2).err
     assert "unknown store 'nope'" in run("tables", "rome+nope://", code=2).err
     assert "rome copy" in run("tables", "postgresql://localhost/app", code=2).err
@@ -90,3 +91,14 @@ def test_table_fits_its_width(width):
     lines = list(table_lines(("id", "a name", "b"), rows, width))
     plain = [line.replace("\x1b[1m", "").replace("\x1b[2m", "").replace("\x1b[0m", "") for line in lines]
     assert all(cell_len(line) <= width for line in plain), plain
+
+
+def test_path_of_a_file(run, tmp_path):
+    path = tmp_path / "new towns.rome"
+    for command in ("tables", "check", "doctor", "watch"):
+        assert f"no such file: {path}" in " ".join(run(command, path, code=2).err.split())
+    assert not path.exists(), "looking does not create it"
+    run("shell", path, "-c", "CREATE TABLE t (a)")
+    assert [each["table"] for each in run("tables", "--json", path).json["tables"]] == ["t"]
+    (tmp_path / "text").write_text("no database")
+    assert "is not a ROME database" in run("tables", tmp_path / "text", code=1).err

@@ -19,7 +19,7 @@ from rome.cli.shell.session import ShellSession, is_complete
 
 
 @click.command()
-@click.argument("url", type=DatabaseURL(), envvar="ROME_URL", default="rome+memory://")
+@click.argument("url", type=DatabaseURL(must_exist=False), envvar="ROME_URL", default="rome+memory://")
 @click.option("-c", "--command", "inputs", multiple=True, help="Run this SQL or dot command, and end.")
 @click.option("-m", "--mode", type=click.Choice(list(MODES)), help="The format of rows.  [default: table]")
 @click.option("--json", "as_json", is_flag=True, help="The same as --mode json.")
