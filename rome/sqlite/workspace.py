@@ -354,7 +354,11 @@ class Workspace:
         cursor = self.sqlite.cursor()
         cursor.exec_trace = trace
         # Not from apsw's cache: a statement that was prepared before a change of the schema has the old names.
-        rows = cursor.execute(sql, parameters, can_cache=False).fetchall()
+        try:
+            rows = cursor.execute(sql, parameters, can_cache=False).fetchall()
+        except UnicodeDecodeError:
+            cursor.close(True)  # else the statement goes on, and no savepoint can be released
+            raise
         counts = self._counts(before)
         description = _description(seen[0] if seen else ())
         if len(self._descriptions) > _MOST_DESCRIPTIONS:

@@ -32,6 +32,8 @@ class WorkspaceSchema:
         self.catalog = Catalog()
         self.created: dict[str, str] = {}
         """The names of the objects that exist in SQLite → the keywords of their types."""
+        self._complete: set[str] = set()
+        """Names that exist with everything that they depend on. Others may have lost some of it to `use`."""
         self.created_in_transaction: list[str] = []
         self._dependencies: dict[str, frozenset[str]] = {}
 
@@ -47,30 +49,33 @@ class WorkspaceSchema:
             self._read_created()
         self.catalog = catalog
         self._dependencies.clear()
+        self._complete.clear()
 
     def adopt(self, catalog: Catalog) -> None:
         """Take over the catalog that results from DDL statements, or from their ROLLBACK, in SQLite."""
         self.catalog = catalog
         self._read_created()
         self._dependencies.clear()
+        self._complete.clear()
 
     def ensure(self, mentioned: Iterable[str]) -> None:
         """Create the objects of these names, with everything that they depend on, as far as they do not exist yet."""
-        pending = [name for name in mentioned if name not in self.created and self._is_in_catalog(name)]
+        pending = [name for name in mentioned if name not in self._complete and self._is_in_catalog(name)]
         if not pending:
             return
-        missing: dict[str, None] = {}
+        found: set[str] = set()
         while pending:
             name = pending.pop()
-            if name in missing or name in self.created or not self._is_in_catalog(name):
+            if name in found or name in self._complete or not self._is_in_catalog(name):
                 continue
-            missing[name] = None
+            found.add(name)
             pending.extend(self._dependencies_of(name))
         inside = self.sqlite.in_transaction
-        for name in sorted(missing, key=self._creation_order):
+        for name in sorted(found - self.created.keys(), key=self._creation_order):
             self._create(name)
             if inside:
                 self.created_in_transaction.append(name)
+        self._complete |= found
 
     def ensure_all(self) -> None:
         """Create all objects of the catalog, for statements about the schema."""
@@ -83,6 +88,8 @@ class WorkspaceSchema:
         """
         lost = self.created_in_transaction[start:]
         del self.created_in_transaction[start:]
+        if lost:
+            self._complete.clear()
         for name in lost:
             self.created.pop(name, None)
         return lost

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 import rome
-from rome.errors import Conflict, IntegrityError
+from rome.errors import Conflict, IntegrityError, OperationalError
 from rome.testing import check_database
 
 Connect = Callable[..., rome.Connection]
@@ -242,3 +242,19 @@ def test_a_deferred_foreign_key_under_autocommit_leaves_no_transaction_open() ->
             connection.execute(sql)
         assert not connection.in_transaction
         assert connection.execute("SELECT * FROM t").fetchall() == []
+
+
+def test_rolling_back_to_a_savepoint_what_two_statements_have_read(url: str) -> None:
+    with rome.connect(url) as first:
+        first.execute("CREATE TABLE y (id)")
+        first.execute("CREATE TABLE t (id PRIMARY KEY, a REFERENCES t ON DELETE CASCADE, b, c REFERENCES y (id))")
+        first.execute("INSERT INTO y (id) VALUES (8)")
+    one = rome.connect(url, isolation_level="READ COMMITTED")
+    with pytest.raises(OperationalError, match="foreign key mismatch"):
+        one.execute("INSERT INTO t (id, a, c) VALUES (1, NULL, 3), (4, NULL, 3)")
+    one.execute("SAVEPOINT s1")
+    one.execute("SELECT q.*, count(*) OVER (ORDER BY id) FROM y q")
+    with pytest.raises(OperationalError, match="foreign key mismatch"):
+        one.execute("DELETE FROM t WHERE t.b IN ()")
+    one.execute("ROLLBACK TO s1")
+    assert one.execute("SELECT * FROM t").fetchall() == []

@@ -30,6 +30,7 @@ class ReadSet:
         """`version`: the present read version."""
         self.version = version
         self._since: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
+        self._definitions: dict[str, int] = {}
 
     def constraint(self, table: Table, request: Request) -> None:
         """Note a constraint read at the present read version: at commit its range must have the same keys.
@@ -37,8 +38,7 @@ class ReadSet:
         The table's definition must be the same, too.
         """
         self._add(request, Demand.SAME_KEYS)
-        definition = CATALOG, *key_range(catalog_key(table.name)), Demand.UNWRITTEN
-        self._since.setdefault(definition, self.version)
+        self._definitions.setdefault(table.name, self.version)
 
     def unwritten(self, request: Request) -> None:
         """Let commit check, at any level, that nobody has written what this request finds at the read version."""
@@ -57,6 +57,8 @@ class ReadSet:
         """Yield the checks for commit."""
         for (space, begin, end, demand), since in self._since.items():
             yield check_of((space, begin, end, since, demand))
+        for name, since in self._definitions.items():
+            yield check_of((CATALOG, *key_range(catalog_key(name)), since, Demand.UNWRITTEN))
 
     def _add(self, request: Request, demand: Demand) -> None:
         for space, begin, end in ranges_of(request):

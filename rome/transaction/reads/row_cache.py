@@ -366,7 +366,7 @@ class RowCache:
             self._not_loaded.setdefault(table_id, {})[key] = True
 
     def _unload(self, table: Table | None, keys: Sequence[bytes]) -> None:
-        """Take rows out of the workspace, as far as they are in it."""
+        """Take rows out of the workspace, as far as they are in it. A key may be given several times."""
         loaded = self._loaded.get(table.id) if table is not None else None
         if table is None or not loaded:
             return
