@@ -9,6 +9,7 @@ from redis import Redis
 
 from rome.errors import (
     Conflict,
+    DataError,
     FormatError,
     InterfaceError,
     InternalError,
@@ -292,6 +293,16 @@ class TestRefusals:
         with pytest.raises(OperationalError, match="too much at once"):
             commit(store, *(put(b"%d" % number) for number in range(100)))
         assert store.version() == 0
+
+    def test_more_bytes_than_a_server_takes(self, store, monkeypatch):
+        monkeypatch.setattr(connections, "_LONGEST_ARGUMENT", 100_000)
+        monkeypatch.setattr(connections, "_LONGEST_COMMAND", 300_000)
+        commit(store, put(b"script"))
+        with pytest.raises(DataError, match="a row of 100001 bytes is too long"):
+            commit(store, put(b"a", b"x" * 100_001))
+        with pytest.raises(OperationalError, match="divide the transaction"):
+            commit(store, *(put(b"%d" % number, b"x" * 90_000) for number in range(4)))
+        assert commit(store, *(put(b"%d" % number, b"x" * 90_000) for number in range(2))) == 2
 
     def test_keys_that_are_somebody_elses(self, store, admin):
         admin.set(store._layout.values + ROWS, "not ours")

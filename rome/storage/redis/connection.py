@@ -26,7 +26,7 @@ from typing import Any
 from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
-from rome.errors import OperationalError, StoreUnavailable
+from rome.errors import DataError, OperationalError, StoreUnavailable
 from rome.forks import tell_in_child
 from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
@@ -43,6 +43,10 @@ _PAUSES = (0.0, 0.05, 0.25, 1.0)
 
 _MOST_IDLE = 64
 _MOST_ARGUMENTS = 1_000_000
+_LONGEST_ARGUMENT = 512 * 1024 * 1024
+"""The default of the server's `proto-max-bulk-len`. It closes the connection if an argument is longer."""
+_LONGEST_COMMAND = 1024 * 1024 * 1024
+"""The default of the server's `client-query-buffer-limit`."""
 _BUFFER = 64 * 1024
 _UNFINISHED = object()
 
@@ -228,14 +232,31 @@ def pack(commands: Sequence[Command]) -> bytes:
 
 
 def pack_one(command: Command) -> bytes:
-    """Return the bytes of a command. Raise OperationalError for one of too many arguments."""
+    """Return the bytes of a command. Raise OperationalError for one of too many arguments or bytes, DataError."""
     if len(command) > _MOST_ARGUMENTS:
         raise OperationalError(
             f"too much at once for the server: a command of {len(command)} keys and values, the most is "
             f"{_MOST_ARGUMENTS}; divide the transaction"
         )
     packed: bytes = pack_command(command)  # type: ignore[arg-type] # hiredis declares it too narrowly
+    if len(packed) > _LONGEST_ARGUMENT:
+        _check_lengths(command, len(packed))
     return packed
+
+
+def _check_lengths(command: Command, size: int) -> None:
+    """Raise DataError for a key or value that is too long for a server, OperationalError for a command that is."""
+    longest = max(map(len, command))
+    if longest > _LONGEST_ARGUMENT:
+        raise DataError(
+            f"a key or a row of {longest} bytes is too long for the server, the most is {_LONGEST_ARGUMENT}; store "
+            "large values elsewhere, or divide them"
+        )
+    if size > _LONGEST_COMMAND:
+        raise OperationalError(
+            f"too much at once for the server: a command of {size} bytes, the most is {_LONGEST_COMMAND}; divide the "
+            "transaction"
+        )
 
 
 class Scripts:
