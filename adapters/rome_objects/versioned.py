@@ -132,7 +132,8 @@ class VersionedBase(VersionedObject):
         data = self._codec.encode(self)
         if version_manifest or target != type(self).VERSION:
             # An object that arrived in an older version keeps that as its own, so it is sent back in it.
-            if registry.version_tuple(target) > registry.version_tuple(type(self).VERSION):
+            newest = max(registry.version_tuple(type(self).VERSION), registry.version_tuple(self.VERSION))
+            if registry.version_tuple(target) > newest:
                 raise exception.InvalidTargetVersion(version=target)
             self.obj_make_compatible_from_manifest(data, target, version_manifest)
         space = self.OBJ_SERIAL_NAMESPACE

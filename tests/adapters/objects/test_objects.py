@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from oslo_versionedobjects.exception import ObjectActionError, OrphanedObjectError
@@ -161,6 +162,18 @@ def test_a_method_is_one_transaction(place):
     server.load("tags")
     assert [tag.tag for tag in server.tags] == ["web"]
     assert Server.total_cores(CONTEXT) == 1
+
+
+def test_a_conflict_is_retried_where_the_method_runs(place):
+    make()
+
+    def grow(_):
+        for _ in range(5):
+            Server.get(CONTEXT, 1).grow()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(grow, range(4)))
+    assert Server.get(CONTEXT, 1).cores == 21
 
 
 def test_a_ported_object_keeps_its_namespace(place):

@@ -73,6 +73,12 @@ def test_an_object_of_an_older_version_is_upgraded_and_sent_back_in_its_own(rele
     assert (version_of(again), data_of(again)) == ("1.1", {"name": "y", "size": 3})
 
 
+def test_an_object_may_be_sent_as_a_version_of_the_third_number(releases):
+    part = releases[1](title="x", size=3)
+    part.VERSION = "1.2.1"
+    assert version_of(part.obj_to_primitive()) == "1.2.1"
+
+
 def test_nested_objects_are_backported_by_a_manifest(releases):
     _, new, machine = releases
     whole = machine(part=new(title="x", size=1), spares=[new(title="y", size=2)])
