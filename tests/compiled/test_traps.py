@@ -81,6 +81,7 @@ def test_a_statement_returns_the_rows_of_sqlite(sql: str) -> None:
         ("SELECT x AS i, count(*) FROM t GROUP BY i", "a bare column in an aggregate query"),
         ("SELECT max(i), x FROM t", "a bare column in an aggregate query"),
         ("SELECT id FROM t WHERE x COLLATE foo = 'a'", "collation foo"),
+        ("SELECT id FROM t ORDER BY x COLLATE foo", "collation foo"),
         ('SELECT "no such name" FROM t', "the name"),
         ("SELECT rowid FROM h", "the hidden column rowid"),
         ("SELECT a FROM h WHERE true", "a column named true or false"),

@@ -25,8 +25,10 @@ from sqlglot import exp
 
 from rome.compiled.ir import And, BoundExpr, Collated, Compare, Constant, Not, Or
 from rome.fallback import UnsupportedConstruct
+from rome.folding import upper_name
 from rome.sql.syntax.operands import number
 from rome.sql.syntax.parse import PLACEHOLDER
+from rome.values import COLLATIONS
 
 _EQUALITY = 4
 """The level of = <> IS IN LIKE GLOB BETWEEN."""
@@ -121,6 +123,14 @@ def check_collations(*operands: BoundExpr) -> None:
     for operand in operands:
         if collates_inside(operand):
             raise UnsupportedConstruct("COLLATE inside an expression")
+
+
+def known_collation(node: exp.Collate) -> str:
+    """Return the name of a COLLATE. Raise UnsupportedConstruct for one of the application's own."""
+    name = upper_name(node.expression.name)
+    if name not in COLLATIONS:
+        raise UnsupportedConstruct(f"collation {node.expression.name}")
+    return name
 
 
 def collates_inside(expr: BoundExpr) -> bool:

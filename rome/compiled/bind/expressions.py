@@ -26,6 +26,7 @@ from rome.compiled.bind.checks import (
     compare,
     compare_rows,
     described,
+    known_collation,
     number_literal,
     placeholder_of,
     plus_mark,
@@ -58,8 +59,7 @@ from rome.compiled.ir import (
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
-from rome.folding import upper_name
-from rome.values import COLLATIONS, Affinity
+from rome.values import Affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -164,10 +164,7 @@ class ExpressionBinder(FunctionBinder):
     def _collate(self, node: exp.Collate) -> BoundExpr:
         allow_only(node, "this", "expression")
         check_operands(node, self._without_mark(node.this))
-        name = upper_name(node.expression.name)
-        if name not in COLLATIONS:
-            raise UnsupportedConstruct(f"collation {node.expression.name}")
-        return Collated(self.bind(node.this), name)
+        return Collated(self.bind(node.this), known_collation(node))
 
     def _cast(self, node: exp.Cast) -> BoundExpr:
         allow_only(node, "this", "to")

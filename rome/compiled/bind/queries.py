@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from sqlglot import exp
 
-from rome.compiled.bind.checks import allow_only, check_collations
+from rome.compiled.bind.checks import allow_only, check_collations, known_collation
 from rome.compiled.bind.expressions import ExpressionBinder
 from rome.compiled.bind.from_clause import BindContext, BindScope, Cte, FromBinder
 from rome.compiled.ir import (
@@ -43,7 +43,7 @@ from rome.compiled.ir import (
     rewrite,
 )
 from rome.fallback import UnsupportedConstruct
-from rome.folding import fold_name, upper_name
+from rome.folding import fold_name
 
 _WITH = ("with_", "with")
 _SELECT = (
@@ -300,12 +300,12 @@ def _output_at(outputs: Sequence[OutputColumn], at: int) -> OutputColumn:
 
 
 def _split_collation(node: exp.Expr) -> tuple[str | None, exp.Expr]:
-    """Split `x COLLATE name` into name and x; the name is None without COLLATE."""
+    """Split `x COLLATE name` into name and x; the name is None without COLLATE. Raise UnsupportedConstruct."""
     node = node.unnest()
     if not isinstance(node, exp.Collate):
         return None, node
     allow_only(node, "this", "expression")
-    return upper_name(node.expression.name), node.this.unnest()
+    return known_collation(node), node.this.unnest()
 
 
 def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str) -> BoundExpr | None:
