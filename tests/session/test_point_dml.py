@@ -316,7 +316,7 @@ def test_two_who_insert_one_key(database: rome.Connection, url: str) -> None:
     for connection, u in ((database, "c"), (other, "C")):
         connection.execute("INSERT INTO p (u) VALUES (?)", (u,))
     database.commit()
-    with pytest.raises(rome.errors.IntegrityError):
+    with pytest.raises(rome.errors.IntegrityError, match=r"UNIQUE constraint failed: p\.u"):
         other.commit()
 
 
@@ -325,7 +325,7 @@ def test_a_parent_that_goes_meanwhile(database: rome.Connection, url: str) -> No
     other.execute("INSERT INTO c (p) VALUES (?)", (2,))
     database.execute("DELETE FROM p WHERE id = 2")
     database.commit()
-    with pytest.raises(rome.errors.IntegrityError):
+    with pytest.raises(rome.errors.IntegrityError, match="FOREIGN KEY constraint failed"):
         other.commit()
 
 
