@@ -298,3 +298,17 @@ def test_a_table_that_another_connection_has_created_since_is_seen_and_empty(url
     assert first.execute("SELECT * FROM c").fetchall() == [(1, 1, 1)]
     first.close()
     second.close()
+
+
+def test_an_index_of_a_text_that_is_not_utf8_is_a_data_error(url: str) -> None:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b)")
+    connection.execute("CREATE INDEX t_b ON t (lower(b))")
+    connection.commit()
+    connection.execute("INSERT INTO t (b) VALUES (x'fffe')")
+    with pytest.raises(DataError):
+        connection.commit()
+    connection.execute("INSERT INTO t (b) VALUES ('A')")
+    connection.commit()
+    assert connection.execute("SELECT b FROM t").fetchall() == [("A",)]
+    assert check_database(url) == []
