@@ -1,7 +1,10 @@
 """`rome shell` in a terminal: completion, several lines, wide rows, errors, Ctrl-C."""
 
+import time
+
 import pytest
 
+import rome
 from tests.cli.terminal import Terminal
 
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;"
@@ -55,6 +58,24 @@ def test_ctrl_c_cancels_a_statement_and_keeps_the_session(start):
     terminal.send("\x03")
     terminal.wait("cancelled")
     run(terminal, "SELECT 40 + 2 AS answer;", "42")
+
+
+def test_ctrl_c_while_waiting_for_a_row_lock(start, tmp_path):
+    url = f"rome+file://{tmp_path / 'locked.rome'}"
+    with rome.connect(url) as holder:
+        holder.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        holder.execute("INSERT INTO t VALUES (1)")
+        holder.commit()
+        holder.execute("SELECT * FROM t FOR UPDATE")
+        terminal = start(url)
+        run(terminal, "BEGIN;", "rome*>")
+        terminal.send("SELECT * FROM t FOR UPDATE;\r")
+        terminal.wait("FOR UPDATE;")
+        time.sleep(1)
+        terminal.send("\x03")
+        terminal.wait("cancelled; the transaction is rolled back")
+        run(terminal, "SELECT 40 + 2 AS answer;", "42")
+    holder.close()
 
 
 def test_ctrl_c_at_the_prompt_clears_the_input(start):

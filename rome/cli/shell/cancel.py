@@ -29,34 +29,36 @@ def run_cancellable(function: Callable[[], T], interrupt: Callable[[], None]) ->
     """Return what `function` returns, which runs in a thread. Raise Cancelled after Ctrl-C, else its exceptions."""
     outcome: list[Any] = []
     failure: list[BaseException] = []
+    ended = threading.Event()  # a join that Ctrl-C interrupts takes the thread for ended (Python 3.11)
 
     def work() -> None:
         try:
             outcome.append(function())
         except BaseException as error:  # it is raised in the main thread
             failure.append(error)
+        finally:
+            ended.set()
 
     thread = threading.Thread(target=work, name="rome-shell", daemon=True)
     thread.start()
     try:
-        while thread.is_alive():
-            thread.join(0.5)
+        while not ended.wait(_PATIENCE):
+            pass
     except KeyboardInterrupt:
-        raise Cancelled(_stop(thread, interrupt)) from None
+        raise Cancelled(_stop(thread, ended, interrupt)) from None
     if failure:
         raise failure[0]
     return outcome[0]  # type: ignore[no-any-return]
 
 
-def _stop(thread: threading.Thread, interrupt: Callable[[], None]) -> bool:
+def _stop(thread: threading.Thread, ended: threading.Event, interrupt: Callable[[], None]) -> bool:
     """Stop the thread's statement. Return True if SQLite has undone it."""
     interrupt()
-    thread.join(_PATIENCE)
-    if not thread.is_alive():
+    if ended.wait(_PATIENCE):
         return True
     assert thread.ident is not None
-    while thread.is_alive():
+    while not ended.is_set():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(KeyboardInterrupt))
-        thread.join(_PATIENCE)
+        ended.wait(_PATIENCE)
         interrupt()
     return False

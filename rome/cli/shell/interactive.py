@@ -55,9 +55,10 @@ def run_and_report(session: ShellSession, text: str) -> bool:
         run_input(session, text)
     except Cancelled as cancelled:
         note = "cancelled"
-        if not cancelled.is_undone and session.connection.in_transaction:
+        if not cancelled.is_undone:
+            was_open = session.connection.in_transaction
             session.connection.rollback()
-            note += "; the transaction is rolled back"
+            note += "; the transaction is rolled back" if was_open else ""
         click.echo(note, err=True)
         return False
     except (Error, OSError, ValueError) as error:
