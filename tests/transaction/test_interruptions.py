@@ -1,7 +1,8 @@
 """Exceptions that a signal handler raises at any point of a statement or commit.
 
-CPython runs signal handlers when a Python function begins and after a call of a C function. A profile function sees the
-same points, so each of them can be tried, one after the other.
+CPython runs signal handlers when a Python function begins, among other points. A profile function sees the same points,
+so each of them can be tried, one after the other. It must not raise when a C function returns: CPython 3.11 may crash
+then. Real signals, at random moments, meet those points.
 """
 
 import random
@@ -52,7 +53,7 @@ class Injection:
         return self.was_raised
 
     def _profile(self, frame: FrameType, event: str, _argument: Any) -> None:
-        if event in ("call", "c_return") and frame.f_code is not Injection.__exit__.__code__:
+        if event == "call" and frame.f_code is not Injection.__exit__.__code__:
             self._left -= 1
             if self._left == 0:
                 raise Interrupted
@@ -213,7 +214,7 @@ def test_a_connection_that_another_thread_uses(url: str) -> None:
                     work()
             ended.set()
             assert len(running.result().fetchall()) == 5
-            with Injection(200) as injection:
+            with Injection(30) as injection:
                 connection.execute("SELECT * FROM t WHERE n >= 0 ORDER BY name")
             assert injection.was_raised
             pool.submit(connection.rollback).result()
