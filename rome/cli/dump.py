@@ -154,7 +154,7 @@ def _rows_of(database: Opened, table: Table) -> Iterator[Record]:
 
 def _counters(database: Opened) -> dict[str, int]:
     counted = [table for table in database.catalog.tables.values() if table.counted]
-    return {table.name: database.store.allocate(row_counter(table.id), 0) - 1 for table in counted}
+    return {table.name: database.store.peek(row_counter(table.id)) - 1 for table in counted}
 
 
 def _advance(url: str, counters: dict[str, int]) -> None:

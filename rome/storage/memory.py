@@ -118,6 +118,13 @@ class MemoryStore:
             counters[counter] = last + n
         return last + 1
 
+    def peek(self, counter: bytes) -> int:
+        """Return the first number that `allocate` would take of a counter."""
+        self.stats.add(rounds=1, commands=1)
+        with self._database.lock:
+            self._database.settle()
+            return self._database.counters.get(counter, 0) + 1
+
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self.stats.add(rounds=1, commands=1)

@@ -321,6 +321,9 @@ class Store(Protocol):
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter, which begins at 1; return the first of them."""
 
+    def peek(self, counter: bytes) -> int:
+        """Return the first number that `allocate` would take of a counter, and take none: it only reads."""
+
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
 

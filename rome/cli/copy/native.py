@@ -67,7 +67,7 @@ def _counters_of(source: Connection, names: Collection[str]) -> dict[str, int]:
         catalog = database.catalog(database.store.fetch([]))
         found = [catalog.table(name) for name in names]
         return {
-            table.name: database.store.allocate(row_counter(table.id), 0) - 1
+            table.name: database.store.peek(row_counter(table.id)) - 1
             for table in found
             if table is not None and table.counted
         }

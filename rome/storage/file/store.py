@@ -19,6 +19,7 @@ from rome.storage.file.place import Settings
 from rome.storage.file.reads import answer, read_log, read_state, state_at
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
+from rome.storage.file.writes import last_number
 from rome.storage.lock_table import LockTable
 from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store
 from rome.storage.undo import Digests, Present, existing, fetch_at
@@ -64,6 +65,11 @@ class FileStore:
         """Take `n` consecutive numbers of a counter; return the first of them."""
         self.stats.add(rounds=1, commands=1)
         return self._writer.run(lambda connection: writes.allocate(connection, counter, n), durable=False)
+
+    def peek(self, counter: bytes) -> int:
+        """Return the first number that `allocate` would take of a counter."""
+        self.stats.add(rounds=1, commands=1)
+        return self._read(lambda connection: last_number(connection, counter)) + 1
 
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""

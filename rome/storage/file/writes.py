@@ -43,11 +43,17 @@ _MOST_SLACK = 64
 
 def allocate(connection: apsw.Connection, counter: bytes, n: int) -> int:
     """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
-    last: int = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).get or 0
+    last = last_number(connection, counter)
     if last > _GREATEST - n:
         raise OperationalError(f"the counter {counter!r} is used up")
     connection.execute("REPLACE INTO counters VALUES (?, ?)", (counter, last + n))
     return last + 1
+
+
+def last_number(connection: apsw.Connection, counter: bytes) -> int:
+    """Return the last number that was allocated of a counter."""
+    last: int = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).get or 0
+    return last
 
 
 def advance(connection: apsw.Connection, advances: Mapping[bytes, int]) -> None:

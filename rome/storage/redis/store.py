@@ -84,6 +84,11 @@ class RedisStore:
         """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
         return int(self._run("counter", b"allocate", counter, b"%d" % n)) - n + 1
 
+    def peek(self, counter: bytes) -> int:
+        """Return the first number that `allocate` would take of a counter."""
+        (last,) = self._server.round([(b"HGET", self._layout.counters, counter)])
+        return int(self._checked(last) or 0) + 1
+
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self._run("counter", b"advance", counter, b"%d" % value)

@@ -151,7 +151,9 @@ class Committing(Harness):
 
     def test_numbers_of_a_counter(self, store: Store) -> None:
         """Numbers begin at 1, are allocated in blocks, and each counter is independent."""
+        assert store.peek(b"ids") == 1
         assert [store.allocate(b"ids", 1), store.allocate(b"ids", 10), store.allocate(b"ids", 1)] == [1, 2, 12]
+        assert [store.peek(b"ids"), store.peek(b"ids")] == [13, 13]
         assert store.allocate(b"other\0\xff", 1) == 1
         assert store.version() == 0
 
