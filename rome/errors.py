@@ -102,7 +102,7 @@ class SnapshotTooOld(OperationalError):
 
 
 class HistoryLost(SnapshotTooOld):
-    """What this transaction has read is not in the database's past. Nothing was written; run the transaction again.
+    """A version that this transaction has read is not in the database's past. Nothing was written; run it again.
 
     The server has lost commits that it had acknowledged, or the database was dropped.
     """

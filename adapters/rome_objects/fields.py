@@ -393,7 +393,7 @@ class UUIDField(_AutoField):
 
 
 class JSONField(_AutoField):
-    """What JSON can express."""
+    """Any value that JSON can express."""
 
     strict_type = JSON
 

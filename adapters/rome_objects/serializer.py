@@ -74,7 +74,7 @@ def pin(versions: Mapping[str, str]) -> None:
 
 
 class Serializer(VersionedObjectSerializer):
-    """What turns objects into primitives for oslo.messaging, and back."""
+    """Turns objects into primitives for oslo.messaging, and back."""
 
     OBJ_BASE_CLASS = VersionedBase
 

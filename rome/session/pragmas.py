@@ -31,7 +31,7 @@ _INTEGER = re.compile(r"[+-]?(?:0x[0-9a-f]+|[0-9]+)", re.IGNORECASE | re.ASCII)
 
 
 class ConnectionSettings:
-    """What the PRAGMAs of a connection have set: one attribute for each of `OF_CONNECTION`."""
+    """The settings that the PRAGMAs of a connection change: one attribute for each of `OF_CONNECTION`."""
 
     def __init__(self, foreign_keys: bool) -> None:
         self.foreign_keys = foreign_keys

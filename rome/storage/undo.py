@@ -120,7 +120,7 @@ class Past:
 
 
 class _Asked(NamedTuple):
-    """What the engine is asked for one request: the request, perhaps with a greater limit, and its companion."""
+    """The requests that answer one request: the request itself, perhaps with a greater limit, and its companion."""
 
     request: Request
     companion: Get | None = None

@@ -22,7 +22,7 @@ VERSION = "1.0"
 
 
 class Endpoint:
-    """What a conductor does for other processes."""
+    """The methods that a conductor runs for other processes."""
 
     target = oslo_messaging.Target(namespace=NAMESPACE, version=VERSION)
 

@@ -29,7 +29,7 @@ _NETWORK = (
 
 
 class Settings(NamedTuple):
-    """What a URL says: the absolute path, the durability, the bounds of the log."""
+    """The settings of a URL: the absolute path, the durability, the bounds of the log."""
 
     path: str
     durable: bool = True

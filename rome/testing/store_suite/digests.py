@@ -73,7 +73,7 @@ class Digests(Harness):
         assert store.commit(Batch(b"token", seen={1: OTHER})) == 1
 
     def test_a_future_version_is_not_in_the_past(self, store: Store) -> None:
-        """Who has read it has read a commit that was lost."""
+        """A client that has read it has read a commit that was lost."""
         commit(store, put(b"a"))
         with pytest.raises(HistoryLost):
             store.fetch([], 2)

@@ -31,7 +31,7 @@ _CUT = 0.005
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What to run. `faults` is the number of faults to inject.
+    """The options of a run. `faults` is the number of faults to inject.
 
     On Redis and Valkey, cut connections and clients that are killed or stopped during a commit come on top, in
     proportion to the transactions. On a file, clients are killed or stopped at any moment. In memory, `faults` is the

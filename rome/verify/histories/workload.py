@@ -22,7 +22,7 @@ from rome.verify.histories.history import Finding, Outcome
 
 @dataclass(slots=True)
 class TransactionContext:
-    """What a workload needs to run one transaction. `operations` collects what is recorded of it: plain values.
+    """The data of a workload for one transaction. `operations` collects what is recorded of it: plain values.
 
     `total` is the number of transactions that all clients have committed so far.
     """
