@@ -7,6 +7,8 @@ import pytest
 import rome
 from rome.cli.copy import command
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = """
 CREATE TABLE artist (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL);
 CREATE TABLE album (id INTEGER PRIMARY KEY, artist INTEGER REFERENCES artist, price NUMERIC(10, 2), at DATETIME);

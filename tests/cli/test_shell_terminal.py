@@ -7,6 +7,8 @@ import pytest
 import rome
 from tests.cli.terminal import Terminal
 
+pytestmark = pytest.mark.slow
+
 ENDLESS = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c;"
 
 

@@ -53,6 +53,7 @@ def test_the_database_of_dropped_connections_is_released(url: str) -> None:
     assert database not in registry._databases.values()
 
 
+@pytest.mark.slow
 def test_row_locks_of_a_dropped_connection_are_no_longer_renewed(url: str) -> None:
     connection = rome.connect(url)
     connection.execute("SELECT * FROM t WHERE id = 1 FOR UPDATE").fetchall()

@@ -15,6 +15,8 @@ import pytest
 
 import rome
 
+pytestmark = pytest.mark.slow
+
 NUMBER = itertools.count()
 LEVELS = ("SNAPSHOT", "SERIALIZABLE", "READ COMMITTED")
 WRITES = {

@@ -22,7 +22,7 @@ from rome.errors import OperationalError, ProgrammingError
 from rome.storage.redis.connection import pack_one
 from rome.testing import check_database
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 ROWS = [(number, 0, f"name {number}") for number in range(5)]
 
