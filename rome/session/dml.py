@@ -87,7 +87,8 @@ class _Change:
         self._needed_keys = NeededKeys(
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
-        replaces = self._mentions("replace", plan.statement.on_conflict == "replace")
+        is_compared = bool(self._workspace.compared_tables)
+        replaces = is_compared and self._mentions("replace", plan.statement.on_conflict == "replace")
         self._comparison = RowComparison.REPLACEMENTS if replaces else RowComparison.UPDATES
         self._needed_by_values: list[TableRequest] = []
         """What INSERT … VALUES needs, known before it runs."""

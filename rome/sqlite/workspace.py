@@ -121,7 +121,7 @@ class Workspace:
         self._total_before_statement = 0
         self._deferred_rows: list[tuple[Table, Row]] = []
         self._tables_with_rows: set[str] = set()
-        self._compared_tables: tuple[Table, ...] = ()
+        self.compared_tables: tuple[Table, ...] = ()
         """The tables that the preupdate hook can't read."""
         self._is_recording = False
         self._options = {_TRIGGERS: 1, _FOREIGN_KEYS: 0}
@@ -150,7 +150,7 @@ class Workspace:
     def _forget_statements(self) -> None:
         self._insert_statements.clear()
         self._descriptions.clear()
-        self._compared_tables = tuple([table for table in self.schema.catalog.tables.values() if table.has_virtual])
+        self.compared_tables = tuple([table for table in self.schema.catalog.tables.values() if table.has_virtual])
 
     def is_temporary(self, name: str) -> bool:
         """Return True if something in the temporary schema has this name."""
@@ -313,7 +313,7 @@ class Workspace:
         if self.sqlite.last_insert_rowid() != self.last_rowid:
             self.sqlite.set_last_insert_rowid(self.last_rowid)
         before = self._total_before_statement = self.sqlite.total_changes()
-        compared = self._rows_to_compare() if record and self._compared_tables else ()
+        compared = self._rows_to_compare() if record and self.compared_tables else ()
         try:
             description = self._descriptions.get(sql)
             if description is None:
@@ -426,7 +426,7 @@ class Workspace:
     def _rows_to_compare(self) -> list[tuple[Table, dict[Row, tuple[int, Row]]]]:
         """Return the rows of the tables that the hook can't read, as they are before a statement."""
         created = self.schema.created
-        return [(table, self.rows_of(table)) for table in self._compared_tables if fold_name(table.name) in created]
+        return [(table, self.rows_of(table)) for table in self.compared_tables if fold_name(table.name) in created]
 
     def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: RowComparison) -> None:
         """Record the differences between the rows of a table before a statement and now."""
