@@ -91,11 +91,12 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     if plan is None:
         try:
             plan = prepare(workspace, statement, sql, parameters, database.statistics)
-        except OperationalError:
+        except OperationalError as error:
             # A newer schema than the one we know may have what is missing.
             had_snapshot = transaction.version is not None
             transaction.ensure_snapshot()
-            if not had_snapshot or not transaction.add_later_tables(names(sql)):
+            may_be_later = had_snapshot and str(error).startswith("no such table")
+            if not may_be_later or not transaction.add_later_tables(names(sql)):
                 raise
             return plan_of(transaction, statement, sql, parameters)
         if is_shared:
