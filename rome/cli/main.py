@@ -21,6 +21,7 @@ _COMMANDS = {
     "explain": "rome.cli.explain:explain",
     "keys": "rome.cli.keys:keys",
     "load": "rome.cli.dump:load",
+    "locks": "rome.cli.locks:locks",
     "shell": "rome.cli.shell.command:shell",
     "tables": "rome.cli.tables:tables",
     "watch": "rome.cli.watch:watch",

@@ -9,6 +9,7 @@ if no other owner took the lock.
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import uuid
 import weakref
@@ -30,7 +31,7 @@ class Hold:
     def __init__(self, what: str, ttl: float) -> None:
         self.what = what
         self.ttl = ttl
-        self.owner = uuid.uuid4().bytes
+        self.owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex}".encode("ascii", "replace")
         self.names: list[bytes] = []
         self.token = 0
         self.is_released = False

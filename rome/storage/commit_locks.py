@@ -18,8 +18,8 @@ import msgpack
 
 from rome.errors import Conflict, SnapshotTooOld
 from rome.forks import new_lock
-from rome.storage.lock_table import Attempt, LockState, now
-from rome.storage.store import Batch, Check, Demand, Get, Store, Write
+from rome.storage.lock_table import Attempt, Holder, LockState, now
+from rome.storage.store import LAST, Batch, Check, Demand, Get, Range, Store, Write
 
 LOCKS = b"l"
 """The space of the records: name → owner, TTL in seconds, number of renewals."""
@@ -130,6 +130,13 @@ class CommitLocks:
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Sleep for a quarter of the time that the record has been seen already."""
         time.sleep(min(seconds, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, ticket / 4))))
+
+    def holders(self) -> list[Holder]:
+        """Return the names that have a record. One that this process sees for the first time has its whole TTL left."""
+        (pairs,) = self._store.fetch([Range(LOCKS, b"", LAST)]).answers
+        records = [(name, _Record(*msgpack.unpackb(data))) for name, data in pairs]
+        held = [Holder(name, each.owner, each.ttl - self._unchanged(name, each)) for name, each in records]
+        return [holder for holder in held if holder.left > 0]
 
     def _read(self, names: Sequence[bytes]) -> tuple[int, list[_Record | None]]:
         fetched = self._store.fetch([Get(LOCKS, tuple(names))])

@@ -4,6 +4,7 @@
     renew       begin the TTL anew
     release     give names back, and wake waiters
     wait        return when a name may be free
+    holders     list who holds what
 
 A request takes several names, so that the row locks of a statement cost one round trip. An engine that can wait for an
 event brings a table of its own (`memory_locks`, `redis.locks`); `commit_locks` makes one of commits, for any Store.
@@ -42,6 +43,15 @@ class Attempt(NamedTuple):
     """What `LockTable.wait` needs in order not to miss a release since."""
 
 
+class Holder(NamedTuple):
+    """A name that is held."""
+
+    name: bytes
+    owner: bytes
+    left: float
+    """Seconds until its TTL passes."""
+
+
 class LockTable(Protocol):
     """The locks of one database. Threads share it; every method may raise StoreUnavailable."""
 
@@ -59,6 +69,9 @@ class LockTable(Protocol):
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when the name may be free, at the latest after `seconds`; returning too early does no harm."""
+
+    def holders(self) -> list[Holder]:
+        """Return the names whose TTL has not passed, in the order of names."""
 
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

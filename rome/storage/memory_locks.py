@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from rome.forks import new_rlock, tell_in_child
-from rome.storage.lock_table import Attempt, LockState, now
+from rome.storage.lock_table import Attempt, Holder, LockState, now
 
 
-class _Holder(NamedTuple):
+class _Hold(NamedTuple):
     owner: bytes
     deadline: float
 
@@ -21,7 +21,7 @@ class MemoryLocks:
     def __init__(self, next_token: Callable[[], tuple[int, int]]) -> None:
         """`next_token` returns a new fencing token and the database's version."""
         self._next_token = next_token
-        self._holders: dict[bytes, _Holder] = {}
+        self._holders: dict[bytes, _Hold] = {}
         self._mutex = new_rlock()
         self._changed = threading.Condition(self._mutex)
         self._releases = 0
@@ -41,7 +41,7 @@ class MemoryLocks:
                         break
                     continue
                 states.append(LockState.GRANTED if holder is None or holder.owner == owner else LockState.OVERTOOK)
-                self._holders[name] = _Holder(owner, now() + ttl)
+                self._holders[name] = _Hold(owner, now() + ttl)
             token, version = self._next_token()
             return Attempt(tuple(states), token, version, left, self._releases)
 
@@ -50,7 +50,7 @@ class MemoryLocks:
         with self._mutex:
             if not self._holds(names, owner):
                 return False
-            self._holders.update(dict.fromkeys(names, _Holder(owner, now() + ttl)))
+            self._holders.update(dict.fromkeys(names, _Hold(owner, now() + ttl)))
             return True
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
@@ -69,6 +69,12 @@ class MemoryLocks:
         """Return when anything was released since the attempt that gave the ticket, at the latest after `seconds`."""
         with self._mutex:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
+
+    def holders(self) -> list[Holder]:
+        """Return the names whose TTL has not passed, in the order of names."""
+        with self._mutex:
+            held = [Holder(name, hold.owner, hold.deadline - now()) for name, hold in self._holders.items()]
+        return sorted(holder for holder in held if holder.left > 0)
 
     def _holds(self, names: Sequence[bytes], owner: bytes) -> bool:
         holders = [self._holders.get(name) for name in names]

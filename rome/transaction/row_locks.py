@@ -73,3 +73,9 @@ class RowLocks:
 def _name(row: RowKey) -> bytes:
     table, key = row
     return b"r%d:%b" % (table, key)
+
+
+def row_of(name: bytes) -> RowKey | None:
+    """Return the row that a name of the lock table locks; None if it is the name of another lock."""
+    table, colon, key = name.removeprefix(b"r").partition(b":")
+    return (int(table), key) if name.startswith(b"r") and colon and table.isdigit() else None

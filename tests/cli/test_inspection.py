@@ -1,5 +1,8 @@
 """`rome tables`, `rome keys`, `rome explain`, and what all commands have in common."""
 
+import os
+from contextlib import closing
+
 import pytest
 from rich.cells import cell_len
 
@@ -7,6 +10,7 @@ import rome
 from rome.cli.formats import table_lines
 from rome.cli.main import main
 from rome.database.registry import open_database, release_database
+from rome.locks import LockManager
 from rome.storage.store import Batch, Write, rows_space
 from rome.url import parse_url
 
@@ -63,6 +67,21 @@ def test_keys_shows_a_row_that_does_not_decode(run, towns):
 def test_keys_of_a_missing_table_or_index(run, towns):
     assert "no such table: villages; tables of" in run("keys", towns, "villages", code=1).err
     assert "has no index nope" in run("keys", towns, "towns", "--index", "nope", code=1).err
+
+
+def test_locks(run, towns):
+    assert run("locks", towns).out == "no locks are held\n"
+    manager = LockManager(towns)
+    with manager.lock("resize", ttl=30), closing(rome.connect(towns)) as connection:
+        connection.execute("SELECT * FROM streets WHERE name LIKE 'Via%' FOR UPDATE").fetchall()
+        out = run("locks", towns).out
+        assert "named resize" in out
+        assert "row (1, Via Appia) of streets" in out
+        found = run("locks", "--json", towns).json
+        assert [each.get("key", each["lock"]) for each in found] == ["named resize", [1, "Via Appia"], [1, "Via Sacra"]]
+        assert f":{os.getpid()}:" in found[0]["owner"]
+        assert 20 < found[0]["seconds left"] <= 30
+    manager.close()
 
 
 def test_explain(run, towns):

@@ -15,7 +15,7 @@ import apsw
 from rome.storage.file.reads import read_state
 from rome.storage.file.writer import Writer
 from rome.storage.file.writes import allocate
-from rome.storage.lock_table import Attempt, LockState, now
+from rome.storage.lock_table import Attempt, Holder, LockState, now
 
 _T = TypeVar("_T")
 
@@ -26,6 +26,7 @@ _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.02
 
 _HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
+_ALL = "SELECT name, owner, deadline, ttl FROM locks ORDER BY name"
 _HOLD = "REPLACE INTO locks VALUES (?, ?, ?, ?)"
 
 _ROUNDING = 1.0
@@ -91,6 +92,12 @@ class FileLocks:
             time.sleep(min(pause, left))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
+    def holders(self) -> list[Holder]:
+        """Return the names whose TTL has not passed, in the order of names."""
+        rows = self._read(lambda connection: connection.execute(_ALL).fetchall())
+        held = [Holder(name, owner, _deadline(deadline, ttl) - now()) for name, owner, deadline, ttl in rows]
+        return [holder for holder in held if holder.left > 0]
+
 
 def _holder(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:
     """Return the owner of a name, b'' if there is none, and its deadline."""
@@ -98,4 +105,9 @@ def _holder(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:
     if row is None:
         return b"", 0.0
     owner, deadline, ttl = row
-    return owner, deadline if deadline <= now() + ttl + _ROUNDING else 0.0
+    return owner, _deadline(deadline, ttl)
+
+
+def _deadline(deadline: float, ttl: float) -> float:
+    """Return a deadline as it was set; 0 for one from before the machine's boot."""
+    return deadline if deadline <= now() + ttl + _ROUNDING else 0.0

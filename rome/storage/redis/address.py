@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,6 +21,7 @@ OPTIONS = (
     "connect_timeout",
     "database",
     "db",
+    "lock_keys",
     "log_bytes",
     "log_commits",
     "sentinel_service",
@@ -47,6 +48,8 @@ class Address:
     socket_timeout: float
     log_commits: int
     log_bytes: int
+    shares_locks: bool
+    """True if named locks take the keys of python-redis-lock too."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ def read_address(url: URL) -> Address:
         socket_timeout=timeouts.socket,
         log_commits=_number(url, "log_commits", 10_000),
         log_bytes=_number(url, "log_bytes", 64 * 1024 * 1024),
+        shares_locks=_choice(url, "lock_keys", ("rome", "python-redis-lock")) == "python-redis-lock",
     )
 
 
@@ -113,6 +117,14 @@ def _number(url: URL, option: str, default: int, least: int = 1) -> int:
     return int(text)
 
 
+def _choice(url: URL, option: str, choices: Sequence[str]) -> str:
+    """Return the value of an option; the first choice if the URL has none."""
+    chosen = url.options.get(option, choices[0])
+    if chosen not in choices:
+        raise InterfaceError(f"option {option!r} of the ROME URL {url} is not one of {', '.join(choices)}: {chosen!r}")
+    return chosen
+
+
 # ── sockets ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -137,7 +149,8 @@ class _Tls:
         return context.wrap_socket(opened, server_hostname=host)
 
 
-_VERIFY = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+_VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+"""The values of the option `ssl_cert_reqs`, the default first."""
 
 
 def _tls(url: URL) -> _Tls | None:
@@ -147,15 +160,11 @@ def _tls(url: URL) -> _Tls | None:
         if named:
             raise InterfaceError(f"option {min(named)!r} of the ROME URL {url} is for rome+rediss:// only")
         return None
-    verify = named.get("ssl_cert_reqs", "required")
-    if verify not in _VERIFY:
-        raise InterfaceError(
-            f"option 'ssl_cert_reqs' of the ROME URL {url} is not one of {', '.join(_VERIFY)}: {verify!r}"
-        )
+    verify = _VERIFY[_choice(url, "ssl_cert_reqs", tuple(_VERIFY))]
     certfile, keyfile = named.get("ssl_certfile"), named.get("ssl_keyfile")
     if keyfile is not None and certfile is None:
         raise InterfaceError(f"option 'ssl_keyfile' of the ROME URL {url} needs 'ssl_certfile'")
-    return _Tls(_VERIFY[verify], named.get("ssl_ca_certs"), certfile, keyfile)
+    return _Tls(verify, named.get("ssl_ca_certs"), certfile, keyfile)
 
 
 def _open_tcp(host: str, port: int, timeouts: _Timeouts, tls: _Tls | None) -> socket.socket:

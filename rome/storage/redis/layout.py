@@ -52,6 +52,7 @@ class Layout:
         self._prefix = b"{rome:%b}:" % quote(database, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`|~").encode()
         self.meta = self._prefix + b"meta"
         self.counters = self._prefix + b"counters"
+        self.locks = self._prefix + b"locks"
         self.log = self._prefix + b"log"
         self.values = self._prefix + b"s:"
         self.order = self._prefix + b"o:"

@@ -1,14 +1,17 @@
 -- Take, renew or release locks. ARGV: format, 'acquire', 'renew' or 'release', owner, TTL in ms, '1' to skip names that
--- another owner holds, '1' to check the user's permission to write, names.
+-- another owner holds, '1' to check the user's permission to write, '1' to share named locks with python-redis-lock, names.
 --
 -- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d TTL in ms,
 -- >d token, B flags, owner. A record stays when its deadline passes: the next holder learns from it that the lock was
 -- never released.
 -- Waiters read the stream wake:NAME; a release writes to it only if the holder's record says that there are waiters.
+--
+-- A named lock that is shared with python-redis-lock has that package's keys too: the string lock:NAME is its owner, and
+-- a release pushes one element to the list lock-signal:NAME, where that package's waiters are.
 
 local CONTENDED, OVERTOOK = 1, 2
 local HEAD = 25 -- bytes before the owner
-local FIRST = 7 -- of the names in ARGV
+local FIRST = 8 -- of the names in ARGV
 
 local owner, ttl, skip = ARGV[3], tonumber(ARGV[4]), ARGV[5] == '1'
 local time = redis.call('TIME')
@@ -35,10 +38,31 @@ local function read(lock)
     return record
 end
 
+-- Return the name of a lock that is shared with python-redis-lock; nil for others, as row locks.
+local function shared(lock)
+    if ARGV[7] == '1' and string.sub(lock, 1, 1) == 'a' then
+        return string.sub(lock, 2)
+    end
+end
+
+-- Return the milliseconds until a user of python-redis-lock loses the lock; nil if none holds it.
+local function held_outside(lock)
+    local name = shared(lock)
+    local holder = name and redis.call('GET', 'lock:' .. name)
+    if holder and holder ~= owner then
+        local left = redis.call('PTTL', 'lock:' .. name)
+        return left > 0 and left or 1000 -- without expiry: ask again
+    end
+end
+
 -- Begin the TTL anew.
 local function prolong(lock, record)
     record.deadline, record.ttl = now + ttl, ttl
     write(lock, record)
+    local name = shared(lock)
+    if name then
+        redis.call('SET', 'lock:' .. name, owner, 'PX', ttl)
+    end
 end
 
 local function has(record, flag)
@@ -53,7 +77,15 @@ local function acquire(version)
         local lock = ARGV[i]
         local record = read(lock)
         local mine = record and record.owner == owner
-        if record and not mine and record.deadline > now then
+        local blocked = record and not mine and record.deadline > now
+        local outside = not blocked and held_outside(lock)
+        if outside then
+            states[#states + 1] = 'h'
+            left, ticket = outside, 'outside'
+            if not skip then
+                break
+            end
+        elseif blocked then
             states[#states + 1] = 'h'
             left = record.deadline - now
             if not skip then
@@ -84,7 +116,7 @@ local function renew()
     local held = 0
     for i = FIRST, #ARGV do
         local record = read(ARGV[i])
-        if record and record.owner == owner then
+        if record and record.owner == owner and not held_outside(ARGV[i]) then
             held = held + 1
             prolong(ARGV[i], record)
         end
@@ -100,6 +132,12 @@ local function release()
         if record and record.owner == owner then
             held = held + 1
             redis.call('HDEL', PREFIX .. 'locks', lock)
+            local name = shared(lock)
+            if name and redis.call('GET', 'lock:' .. name) == owner then
+                redis.call('DEL', 'lock:' .. name, 'lock-signal:' .. name)
+                redis.call('LPUSH', 'lock-signal:' .. name, '1')
+                redis.call('PEXPIRE', 'lock-signal:' .. name, 1000)
+            end
             if has(record, CONTENDED) then
                 redis.call('XADD', PREFIX .. 'wake:' .. lock, 'MAXLEN', 1, '*', 'free', '')
                 redis.call('PEXPIRE', PREFIX .. 'wake:' .. lock, 60000)
@@ -114,7 +152,13 @@ local function permission()
         return nil
     end
     local locks, wake = PREFIX .. 'locks', PREFIX .. 'wake:' .. ARGV[FIRST]
-    return check_permission({
+    local name = shared(ARGV[FIRST])
+    local refusal = name and check_permission({
+        {'GET', 'lock:' .. name}, {'PTTL', 'lock:' .. name}, {'SET', 'lock:' .. name, 'a', 'PX', '1'},
+        {'DEL', 'lock:' .. name, 'lock-signal:' .. name}, {'LPUSH', 'lock-signal:' .. name, '1'},
+        {'PEXPIRE', 'lock-signal:' .. name, '1'}
+    })
+    return refusal or check_permission({
         {'HGET', locks, 'a'}, {'HSET', locks, 'a', 'b'}, {'HDEL', locks, 'a'},
         {'HINCRBY', PREFIX .. 'counters', 'a', '1'}, {'XREVRANGE', wake, '+', '-'},
         {'XADD', wake, '*', 'a', 'b'}, {'PEXPIRE', wake, '1'}, {'XREAD', 'STREAMS', wake, '0'}

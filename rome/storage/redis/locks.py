@@ -1,10 +1,13 @@
 """The lock table on Redis and Valkey: one script a request (lock.lua), and a stream to wait at.
 
-The package python-redis-lock is not used, for these reasons. It is slower (benchmarks/locks.py, Redis 7.0, both with
-renewal: uncontended 158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, in the slowest twentieth more than 1.1 and
-5.1 ms). Its TTLs are whole seconds, and it has no fencing token. Its timeout begins anew at each wake-up. It wakes one
-waiter by one element of a list, so a waiter that dies with the element blocks the others. Its renewal thread ends with
-the first error, silently. Its keys do not have the hash tag of the data.
+It is not made by the package python-redis-lock, for these reasons. The package is slower (benchmarks/locks.py, Redis
+7.0, both with renewal: uncontended 158 µs here, 390 µs there; hand-over 0.7 ms and 2.7 ms, in the slowest twentieth
+more than 1.1 and 5.1 ms). Its TTLs are whole seconds, and it has no fencing token. Its timeout begins anew at each
+wake-up. It wakes one waiter by one element of a list, so a waiter that dies with the element blocks the others. Its
+renewal thread ends with the first error, silently. Its keys do not have the hash tag of the data. But with
+`lock_keys=python-redis-lock` in the URL, the script takes that package's keys too, so that programs that lock by it and
+programs that lock by ROME exclude each other. Then a waiter polls while a program of that package holds the lock: to
+wait at the package's list would take the only element, which wakes one of its own waiters.
 
 A release wakes all waiters of the name, and the first to ask again gets the lock. A lock is never granted to a waiter
 that does not ask, so a dead waiter blocks nobody. Waiting is an XREAD on the stream, from the id that the refused
@@ -16,12 +19,14 @@ is put back, the TTL of a lock begins anew when the first waiter asks for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from struct import Struct
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.storage.lock_table import Attempt, LockState
+from rome.storage.lock_table import Attempt, Holder, LockState
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
 from rome.storage.redis.failures import refused
@@ -29,6 +34,11 @@ from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.redis.writes import REFUSALS, error_of
 
 _LONGEST_WAIT = 10.0
+_OUTSIDE = b"outside"
+"""The ticket of an attempt that a holder by python-redis-lock blocked."""
+_OUTSIDE_PAUSE = 0.05
+_RECORD = Struct(">dddB")
+"""A record of the hash of locks, as lock.lua writes it: deadline, TTL, token, flags. The owner follows."""
 _STATES = {ord("g"): LockState.GRANTED, ord("o"): LockState.OVERTOOK, ord("h"): LockState.HELD}
 
 
@@ -63,6 +73,9 @@ class RedisLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when the name was released since the attempt that gave the ticket, at the latest after `seconds`."""
+        if ticket == _OUTSIDE:
+            time.sleep(min(seconds, _OUTSIDE_PAUSE))
+            return
         longest = min(_LONGEST_WAIT, self._address.socket_timeout / 2)
         milliseconds = max(1, int(min(seconds, longest) * 1000))
         command = (
@@ -79,12 +92,26 @@ class RedisLocks:
         if isinstance(reply, ResponseError):
             raise refused(self._address.server, reply)
 
+    def holders(self) -> list[Holder]:
+        """Return the names whose TTL has not passed, in the order of names. One round trip."""
+        replies = self._server.round([(b"TIME",), (b"HGETALL", self._layout.locks)])
+        for reply in replies:
+            if isinstance(reply, ResponseError):
+                raise refused(self._address.server, reply)
+        (seconds, microseconds), pairs = replies
+        now = int(seconds) * 1000 + int(microseconds) // 1000
+        held = []
+        for name, record in zip(pairs[::2], pairs[1::2], strict=True):
+            deadline, ttl, _, _ = _RECORD.unpack_from(record)
+            held.append(Holder(name, record[_RECORD.size :], min(deadline - now, ttl) / 1000))
+        return sorted(holder for holder in held if holder.left > 0)
+
     def _run(
         self, action: bytes, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:
         """Run lock.lua; return its answer and how often it was sent. Raise as the store does."""
         milliseconds = max(0, round(ttl * 1000))
-        flags = b"%d" % skip, b"%d" % (not self._permission_seen)
+        flags = b"%d" % skip, b"%d" % (not self._permission_seen), b"%d" % self._address.shares_locks
         keys = (self._layout.meta,)
         head = FORMAT_DIGITS, action, owner, b"%d" % milliseconds
         answer, sent = self._server.run_script("lock", keys, *head, *flags, *names)

@@ -98,6 +98,20 @@ class Locking(Harness):
         releasing.join()
         assert time.monotonic() - began < LONG / 2
 
+    def test_holders_are_listed(self, table: LockTable) -> None:
+        """Names that are held are listed in order, with their owners and what is left of their TTLs."""
+        assert table.holders() == []
+        table.acquire([b"b", b"a"], b"one", LONG, False)
+        table.acquire([b"c"], b"two", SHORT, False)
+        table.acquire([b"d"], b"two", LONG, False)
+        table.release([b"d"], b"two")
+        held = table.holders()
+        assert [(each.name, each.owner) for each in held] == [(b"a", b"one"), (b"b", b"one"), (b"c", b"two")]
+        assert all(0 < each.left <= LONG for each in held)
+        assert held[2].left <= SHORT
+        time.sleep(SHORT)
+        assert [each.name for each in table.holders()] == [b"a", b"b"]
+
     def test_databases_have_tables_of_their_own(self, table: LockTable, open_database: OpenDatabase) -> None:
         """A name that is held in one database is free in another."""
         assert _states(table, b"a", b"one") == (GRANTED,)
