@@ -6,7 +6,11 @@
     rome+rediss://…            TLS
     rome+unix:///path/to.sock?database=NAME
 
-A `rome://` URL names the store by its option `store`. Without one it is a file, or without a path a memory database.
+A `rome://` URL names the store by its option `store`. Without one it is Redis if there is a host, else a file, or
+without a path a memory database.
+
+    sqlite+rome://localhost:6379/DATABASE    as rome://…, for SQLAlchemy's dialect of the name `sqlite`
+    sqlite+rome:///app.db                    a file, relative as in SQLite's URLs; with a fourth slash it is absolute
 """
 
 from __future__ import annotations
@@ -16,6 +20,9 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from rome.errors import InterfaceError
+
+SQLITE_SCHEME = "sqlite+rome"
+"""The scheme of URLs for SQLAlchemy's dialect whose name is `sqlite`."""
 
 _SECRET = re.compile("(?:pass|pwd|secret|token|auth)", re.IGNORECASE)
 """In the name of an option: no store of ROME takes a secret there, but people try."""
@@ -68,7 +75,8 @@ def parse_url(text: str) -> URL:
             f"malformed ROME URL {_shown(text)!r}: write host:port, with a port from 0 to 65535, IPv6 addresses in "
             "brackets, and special characters of the user and the password percent-encoded"
         )
-    scheme, _, store = parts.scheme.partition("+")
+    is_named_sqlite = parts.scheme == SQLITE_SCHEME
+    scheme, _, store = ("rome+" if is_named_sqlite else parts.scheme).partition("+")
     if scheme != "rome":
         raise InterfaceError(
             f"not a ROME URL: {_shown(text)!r}; write rome+STORE://…, for example rome+redis://localhost:6379/app"
@@ -79,15 +87,28 @@ def parse_url(text: str) -> URL:
             raise InterfaceError(f"the ROME URL has option {name!r} twice; remove one")
         options[name] = value
     database = unquote(parts.path[1:])
+    host = unquote(parts.hostname) if parts.hostname else None
+    if is_named_sqlite and database == ":memory:":
+        database = ""
+    store = store or options.pop("store", _default_store(host, database))
+    if is_named_sqlite and store == "file" and host is None and not database.startswith("/"):
+        host = "."
     return URL(
-        store=store or options.pop("store", "file" if database else "memory"),
+        store=store,
         database=database,
         user=unquote(parts.username) if parts.username else None,
         password=unquote(parts.password) if parts.password else None,
-        host=unquote(parts.hostname) if parts.hostname else None,
+        host=host,
         port=parts.port,
         options=options,
     )
+
+
+def _default_store(host: str | None, database: str) -> str:
+    """Return the store of a URL that names none."""
+    if host not in (None, "."):
+        return "redis"
+    return "file" if database else "memory"
 
 
 def _split(text: str) -> SplitResult | None:

@@ -32,6 +32,7 @@ collect_ignore = [
     "test_demo.py",
     "test_dialect.py",
     "test_round_trips.py",
+    "test_sqlite_name.py",
     "session/test_topn.py",
     "transaction/test_row_locks.py",
 ]

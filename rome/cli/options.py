@@ -15,7 +15,7 @@ from click.shell_completion import CompletionItem
 
 from rome.errors import InterfaceError
 from rome.storage.registry import store_options
-from rome.url import parse_url
+from rome.url import SQLITE_SCHEME, parse_url
 
 if TYPE_CHECKING:
     _URLType = click.ParamType[str]
@@ -39,7 +39,7 @@ class DatabaseURL(_URLType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Return a ROME URL. Fail with a sentence if it is none, or if its store is not known."""
         text = as_rome_url(str(value))
-        if not text.startswith("rome"):
+        if not text.startswith(("rome", SQLITE_SCHEME)):
             self.fail("this is the URL of another database; copy it to ROME first, with `rome copy`", param, ctx)
         try:
             store_options(parse_url(text))

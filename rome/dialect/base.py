@@ -83,13 +83,16 @@ class RomeDialect(SQLiteDialect):
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments of `rome.connect`. Raises InterfaceError for a URL that is not one of ROME's."""
-        text = url.render_as_string(hide_password=False)
-        parsed = parse_url(text)
-        self.driver = parsed.store
+        parsed = parse_url(url.render_as_string(hide_password=False))
+        self._note_store(parsed.store)
         if not parsed.database:
             name = self._own_database(url) if parsed.store == "memory" else self.default_database
-            text = url.set(database=name).render_as_string(hide_password=False)
-        return [text], {}
+            url = url.set(database=name)
+        return [url.render_as_string(hide_password=False)], {}
+
+    def _note_store(self, store: str) -> None:
+        """Let `driver` be the name of the store."""
+        self.driver = store
 
     def _own_database(self, url: URL) -> str:
         """Return the database name for `rome+memory://`: one per engine, which lives as long as the engine."""

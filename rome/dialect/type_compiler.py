@@ -16,7 +16,8 @@ Two other lookups by dialect name happen inside SQLAlchemy, where a dialect can'
 * `@compiles(Construct, "sqlite")`: name both, `@compiles(Construct, "sqlite", "rome")`.
 * `DDL(…).execute_if(dialect="sqlite")`: name both, `execute_if(dialect=("sqlite", "rome"))`.
 
-An application that compares `dialect.name` with "sqlite" has to add "rome" itself.
+An application that compares `dialect.name` with "sqlite", and can't be changed, takes `sqlite+rome://…`
+(`rome.dialect.sqlite_name`).
 """
 
 from __future__ import annotations

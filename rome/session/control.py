@@ -142,13 +142,12 @@ class TransactionControl:
         """`lock_timeout`: seconds to wait for row locks; `slow_ms`: log statements that take longer."""
         self.database = database
         self.isolation = isolation
-        self.settings = ConnectionSettings(foreign_keys)
+        self.settings = ConnectionSettings(foreign_keys, lock_timeout)
         self.functions = UserFunctions()
         self.workspace = self._new_workspace()
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""
         self.transaction: Transaction | None = None
-        self._lock_timeout = lock_timeout
         self._slow_ms = slow_ms
         self._index_entries = IndexEntries()
         self._doomed_by: OperationalError | None = None
@@ -258,7 +257,7 @@ class TransactionControl:
             if about is not None:
                 return explain(transaction, *about, parameter_sets[0])
         if statement.locking is not None:
-            return lock_and_read(transaction, statement, sql, parameter_sets, self._lock_timeout)
+            return lock_and_read(transaction, statement, sql, parameter_sets, self.settings.lock_timeout)
         if statement.kind is StatementKind.PRAGMA and statement.name == "user_version":
             if statement.argument is not None:
                 self._replay_log.disable()

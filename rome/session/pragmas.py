@@ -2,6 +2,8 @@
 
 `rome.sqlite.pragmas` lists all PRAGMAs and says who runs which.
 
+    busy_timeout       the milliseconds that statements wait for row locks: the option lock_timeout
+    journal_mode       is always `wal`: readers and writers do not wait for each other
     foreign_keys       enforce foreign keys; as in SQLite, a change inside a transaction has no effect
     query_only         refuse statements that write
     read_uncommitted   is kept and has no effect: no statement sees what is not committed
@@ -31,10 +33,12 @@ _INTEGER = re.compile(r"[+-]?(?:0x[0-9a-f]+|[0-9]+)", re.IGNORECASE | re.ASCII)
 
 
 class ConnectionSettings:
-    """The settings that the PRAGMAs of a connection change: one attribute for each of `OF_CONNECTION`."""
+    """The settings that the PRAGMAs of a connection change."""
 
-    def __init__(self, foreign_keys: bool) -> None:
+    def __init__(self, foreign_keys: bool, lock_timeout: float) -> None:
+        """`lock_timeout`: seconds to wait for row locks."""
         self.foreign_keys = foreign_keys
+        self.lock_timeout = lock_timeout
         self.query_only = False
         self.read_uncommitted = False
 
@@ -46,8 +50,14 @@ class ConnectionSettings:
         if name not in OF_CONNECTION:
             return None
         _check_schema(statement)
+        if name == "journal_mode":
+            return _value(name, "wal")
+        if name == "busy_timeout":
+            if argument is not None:
+                self.lock_timeout = max(0, _integer(argument)) / 1000
+            return _value(name, int(self.lock_timeout * 1000))
         if argument is None:
-            return _number(name, int(getattr(self, name)))
+            return _value(name, int(getattr(self, name)))
         if name != "foreign_keys" or not in_transaction:
             setattr(self, name, _is_true(argument))
         return NOTHING
@@ -84,7 +94,7 @@ def user_version(transaction: Transaction, statement: Statement) -> Result:
     with_current_catalog(transaction.ensure_snapshot)
     catalog = transaction.catalog
     if statement.argument is None:
-        return _number("user_version", catalog.user_version)
+        return _value("user_version", catalog.user_version)
     transaction.change_schema(replace(catalog, user_version=_integer(statement.argument)))
     return NOTHING
 
@@ -96,5 +106,5 @@ def _check_schema(statement: Statement) -> None:
         raise OperationalError(f"unknown database {statement.schema}")
 
 
-def _number(name: str, value: int) -> Result:
+def _value(name: str, value: int | str) -> Result:
     return Result([(value,)], ((name, None, None, None, None, None, None),), -1)

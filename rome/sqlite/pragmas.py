@@ -4,7 +4,7 @@
     `INSPECTING`: table_info, index_list …    SQLite, over the catalog and the rows
     `OF_CONNECTION`: foreign_keys …           `rome.session.pragmas`, before SQLite sees them
     user_version                              `rome.session.pragmas`; the catalog stores it
-    `IGNORED`: synchronous                    nobody: accepted, without effect
+    `IGNORED`: synchronous, cache_size …      nobody: accepted, without effect
     any other                                 NotSupportedError
 
 Nothing passes by default: a PRAGMA that SQLite would set in the workspace is lost with it, or is judged differently by
@@ -47,11 +47,22 @@ INSPECTING = frozenset(
 ROW_CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
 """Those that read the rows of all tables, which SQLite's authorizer does not report."""
 
-OF_CONNECTION = frozenset({"foreign_keys", "query_only", "read_uncommitted"})
+OF_CONNECTION = frozenset({"busy_timeout", "foreign_keys", "journal_mode", "query_only", "read_uncommitted"})
 """Settings of a connection. SQLAlchemy's dialects for SQLite send `read_uncommitted`; it has no effect in ROME."""
 
-IGNORED = frozenset({"synchronous"})
-"""`PRAGMA synchronous = OFF` is what oslo.db sends to make tests fast. The store's settings decide on durability."""
+IGNORED = frozenset(
+    {
+        "cache_size",
+        "cache_spill",
+        "journal_size_limit",
+        "mmap_size",
+        "synchronous",
+        "temp_store",
+        "wal_autocheckpoint",
+    }
+)
+"""What programs that know SQLite send to make it fast: no result depends on them. The store's settings decide on
+durability and memory. They can be set, and are not answered."""
 
 FUNCTION_PREFIX = "pragma_"
 
@@ -64,7 +75,6 @@ _REASONS: Mapping[str, str] = {
     "analysis_limit": _PLANNER,
     "application_id": "the schema has one number, PRAGMA user_version; keep others in a table",
     "automatic_index": _PLANNER,
-    "busy_timeout": "the URL option lock_timeout says how long SELECT … FOR UPDATE waits for rows",
     "case_sensitive_like": "LIKE ignores the case of ASCII letters; use GLOB, which does not",
     "count_changes": _RESULTS,
     "data_version": "commits of others are seen by reading: compare a row, or PRAGMA user_version",
@@ -82,7 +92,7 @@ _REASONS: Mapping[str, str] = {
     "short_column_names": _RESULTS,
     "shrink_memory": _PROCESS,
     "soft_heap_limit": _PROCESS,
-    "synchronous": "it can be set, without effect; the store's settings decide on durability",
+    **dict.fromkeys(IGNORED, "it can be set, without effect; the store's settings decide on durability and memory"),
     "temp_store_directory": _PROCESS,
     "threads": _PLANNER,
     "writable_schema": "the schema is changed by CREATE, ALTER and DROP",

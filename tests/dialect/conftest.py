@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 for store in ("file", "memory", "redis", "rediss", "unix"):
     registry.register(f"rome.{store}", "rome.dialect", "RomeDialect")
 registry.register("rome", "rome.dialect", "RomeDialect")
+registry.register("sqlite.rome", "rome.dialect", "SqliteRomeDialect")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -9,6 +9,7 @@ import pytest
 
 import rome
 from rome.dbapi import NotSupportedError, OperationalError
+from rome.errors import LockTimeout
 from rome.sqlite.pragmas import IGNORED, INSPECTING, OF_CONNECTION
 from tests.dbapi.reference import Reference
 
@@ -113,6 +114,24 @@ def test_query_only_refuses_writes(url: str, connection: rome.Connection, statem
     connection.execute("INSERT INTO p VALUES (6, 'y')")
     connection.commit()
     assert connection.execute("SELECT id FROM p ORDER BY id").fetchall() == [(1,), (5,), (6,)]
+
+
+def test_settings_of_the_file_are_accepted(connection: rome.Connection) -> None:
+    for name in sorted(IGNORED):
+        assert connection.execute(f"PRAGMA {name} = 1").fetchall() == []
+    assert connection.execute("PRAGMA journal_mode = DELETE").fetchall() == [("wal",)]
+    assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+
+
+def test_busy_timeout_is_the_time_to_wait_for_row_locks(url: str, connection: rome.Connection) -> None:
+    assert connection.execute("PRAGMA busy_timeout").fetchall() == [(30_000,)]
+    connection.execute("INSERT INTO p VALUES (1, 'x') ON CONFLICT DO NOTHING")
+    connection.commit()
+    connection.execute("SELECT a FROM p FOR UPDATE")
+    other = rome.connect(url)
+    assert other.execute("PRAGMA busy_timeout = 10").fetchall() == [(10,)]
+    with pytest.raises(LockTimeout):
+        other.execute("SELECT a FROM p FOR UPDATE")
 
 
 def test_query_only_leaves_earlier_writes_to_commit(url: str, connection: rome.Connection) -> None:
