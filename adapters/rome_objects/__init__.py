@@ -2,6 +2,8 @@
 
     base.Object, lists.ObjectList    objects with rows: create, get, list, save, destroy, relationships
     versioned, fields, registry      classes of objects, their strict fields and their versions
+    rows                             columns, filters, relationships and soft deletion
+    changes                          what changed since an object was read
     remoting, database               where a call runs, and its transaction
     serializer, codec                objects as primitives, JSON and msgpack, and in messages
     conductor                        the process that runs the methods of others

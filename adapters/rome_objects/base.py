@@ -7,18 +7,21 @@ commits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, cast
 
 import sqlalchemy as sa
 from oslo_versionedobjects.base import VersionedObjectDictCompat
 from oslo_versionedobjects.exception import ObjectActionError
 
-from rome_objects import database, loading
+from rome_objects import database
+from rome_objects.changes import objects_in
 from rome_objects.dicts import ClassOrDict
 from rome_objects.errors import NotFound, ObjectGone, StateConflict
-from rome_objects.mapping import from_column, to_column, unique_columns
-from rome_objects.query import Filters, conditions
 from rome_objects.remoting import remotable, safe_to_repeat
+from rome_objects.rows import loading
+from rome_objects.rows.mapping import from_column, to_column, unique_columns
+from rome_objects.rows.query import Filters, conditions
+from rome_objects.rows.relationships import save_after, save_before
 from rome_objects.versioned import VersionedBase
 
 
@@ -38,49 +41,74 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
     @classmethod
     @remotable
     @safe_to_repeat
-    def get(cls, context: Any, *key: Any, load: Iterable[str] = ()) -> Self:
-        """Return the object with this primary key, with the named relationships loaded. Raise NotFound."""
+    def get(cls, context: Any, *key: Any, load: Iterable[str] = (), with_deleted: bool = False) -> Self:
+        """Return the object with this primary key, with the named relationships loaded. Raise NotFound.
+
+        `with_deleted` finds rows that are marked as deleted, too.
+        """
         if len(key) != len(cls._key):
             raise TypeError(f"the primary key of {cls.obj_name()} is {', '.join(cls._key)}")
-        return cls._find(context, dict(zip(cls._key, key, strict=True)), load)
+        return cls._find(context, dict(zip(cls._key, key, strict=True)), load, with_deleted)
 
     @classmethod
     @remotable
     @safe_to_repeat
-    def get_by(cls, context: Any, load: Iterable[str] = (), **values: Any) -> Self:
+    def get_by(cls, context: Any, load: Iterable[str] = (), with_deleted: bool = False, **values: Any) -> Self:
         """Return the object with these values; if there are several, the first by its primary key. Raise NotFound."""
-        return cls._find(context, values, load)
+        return cls._find(context, values, load, with_deleted)
 
     @remotable
     def create(self) -> None:
-        """Insert the object. Raise ConstraintViolated if its key or a unique value exists."""
-        values = self._column_values(self.fields, "create")
+        """Insert the object, and what is assigned to its relationships.
+
+        Raise ConstraintViolated if its key or a unique value exists.
+        """
+        related = [name for name in self.related if self.obj_attr_is_set(name)]
+        save_before(self, related)
+        values = self._column_values(self.fields.keys() - self.related.keys(), "create")
+        if self._soft_deletion is not None:
+            values = {self._soft_deletion.column.key: self._soft_deletion.live_value, **values}
         columns = self._columns
         statement = sa.insert(self._table).values(values).returning(*self._table_columns())
         row = database.connection().execute(statement).one()
         for name, value in zip(columns, row, strict=True):
             self._set_loaded(name, from_column(value))
+        save_after(self, related, is_new=True)
         self.obj_reset_changes()
 
     @remotable
     def save(self, expected: Filters | None = None) -> None:
-        """Write the changed fields, and the changed objects in its fields.
+        """Write the changed fields, the changed objects in its fields, and what was assigned to its relationships.
 
         `expected` are filters that the row must match; otherwise StateConflict is raised. Raise ObjectGone if the row
         was destroyed.
         """
         changes = self.obj_what_changed()
-        children = [name for name in changes if name not in self._columns and name not in self._changed_fields]
-        for name in children:
-            loading.save_changed(getattr(self, name))
-        values = self._column_values(changes.difference(children), "save")
+        related = sorted(changes.intersection(self.related))
+        save_before(self, related)
+        values = self._column_values(self._own_changes().difference(related), "save")
         if values or expected:
             self._update(values, expected or {})
+        save_after(self, related, is_new=False)
+        for name in changes.difference(self._columns, related):
+            for obj in objects_in(getattr(self, name)):
+                if obj.obj_what_changed():
+                    obj.save()
         self.obj_reset_changes()
 
     @remotable
     def destroy(self, expected: Filters | None = None) -> None:
-        """Delete the row. Raise StateConflict if it does not match the filters `expected`, and ObjectGone."""
+        """Delete the row, or mark it as deleted if its table has the columns `deleted` and `deleted_at`.
+
+        Raise StateConflict if it does not match the filters `expected`, and ObjectGone.
+        """
+        if self._soft_deletion is not None:
+            marks = self._soft_deletion.marks([getattr(self, name) for name in self._key])
+            self._update(marks, expected or {})
+            for name, column in self._columns.items():
+                if column.key in marks:
+                    self._set_loaded(name, from_column(marks[column.key]))
+            return
         where = self._where(expected or {})
         if database.connection().execute(sa.delete(self._table).where(*where)).rowcount == 0:
             self._raise_unmatched(expected or {})
@@ -101,8 +129,13 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
     @remotable
     @safe_to_repeat
     def load(self, *names: str) -> None:
-        """Load relationships that have no value yet."""
-        loading.load_related([self], [name for name in names if not self.obj_attr_is_set(name)])
+        """Load relationships that have no value yet. `rack.room` names the room of the rack."""
+        loading.load_related([self], names)
+
+    @property
+    def _is_created(self) -> bool:
+        """Return whether the object has a row, as far as it knows."""
+        return all(self.obj_attr_is_set(name) and name not in self._changed_fields for name in self._key)
 
     @classmethod
     def _table_columns(cls) -> list[sa.Column[Any]]:
@@ -117,18 +150,17 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
         return obj
 
     @classmethod
-    def _find(cls, context: Any, values: Mapping[str, Any], load: Iterable[str]) -> Self:
-        where = conditions(cls.obj_name(), cls._columns, values)
-        order = [cls._columns[name] for name in cls._key]
-        statement = sa.select(*cls._table_columns()).where(*where)
-        if not set(cls._key) <= values.keys():
-            statement = statement.order_by(*order).limit(1)
-        row = database.connection().execute(statement).one_or_none()
-        if row is None:
-            raise NotFound(objname=cls.obj_name(), key=_describe(values))
-        obj = cls.from_row(context, row)
-        loading.load_related([obj], load)
-        return obj
+    def _find(cls, context: Any, values: Mapping[str, Any], load: Iterable[str], with_deleted: bool) -> Self:
+        whole_key = set(cls._key) <= values.keys()
+        query = loading.Query(cls, load, single=whole_key, with_deleted=with_deleted)
+        statement = query.statement.where(*conditions(cls.obj_name(), cls._columns, values))
+        if not whole_key:
+            statement = statement.order_by(*(cls._columns[name] for name in cls._key)).limit(1)
+        elif query.order:
+            statement = statement.order_by(*query.order)
+        for obj in query.fetch(context, statement):
+            return cast("Self", obj)
+        raise NotFound(objname=cls.obj_name(), key=_describe(values))
 
     def _column_values(self, names: Iterable[str], action: str) -> dict[str, Any]:
         """Return the values to write, by the keys of columns. Raise ObjectActionError for fields without a column."""
@@ -148,7 +180,8 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
 
     def _where(self, expected: Filters) -> list[sa.ColumnElement[bool]]:
         filters = {**{name: getattr(self, name) for name in self._key}, **expected}
-        return conditions(self.obj_name(), self._columns, filters)
+        where = conditions(self.obj_name(), self._columns, filters)
+        return where if self._soft_deletion is None else [*where, self._soft_deletion.live()]
 
     def _update(self, values: dict[str, Any], expected: Filters) -> None:
         connection = database.connection()
@@ -182,8 +215,8 @@ def _getter(field: str) -> classmethod[Any, Any, Any]:
     """Return the method `get_by_FIELD` of a unique field."""
 
     @safe_to_repeat
-    def get_by(cls: Any, context: Any, value: Any, load: Iterable[str] = ()) -> Any:
-        return cls._find(context, {field: value}, load)
+    def get_by(cls: Any, context: Any, value: Any, load: Iterable[str] = (), with_deleted: bool = False) -> Any:
+        return cls._find(context, {field: value}, load, with_deleted)
 
     get_by.__name__ = f"get_by_{field}"
     get_by.__doc__ = f"Return the object with this {field}. Raise NotFound."

@@ -15,7 +15,7 @@ from oslo_versionedobjects.base import VersionedObject
 from oslo_versionedobjects.fields import Field, FieldType, List, Object
 
 from rome_objects.errors import InvalidPrimitive
-from rome_objects.fields import MAX_DEPTH, StrictType
+from rome_objects.fields import JSON, MAX_DEPTH, StrictType
 
 MAX_ITEMS = 100_000
 """How many items a list in a primitive may have."""
@@ -33,6 +33,9 @@ class Codec:
         self.encoders = [(name, f"_obj_{name}", _encoder(field)) for name, field in cls.fields.items()]
         self.decoders = [(name, f"_obj_{name}", field.nullable, _decoder(field)) for name, field in cls.fields.items()]
         self.nested = [f"_obj_{name}" for name, field in cls.fields.items() if _is_nested(field)]
+        """The attributes whose values are objects, or collections, which may contain some."""
+        self.mutable = [f"_obj_{name}" for name, field in cls.fields.items() if _is_mutable(field)]
+        """The attributes whose values can change in place."""
 
     def encode(self, obj: VersionedObject) -> dict[str, Any]:
         """Return the primitives of the fields that have a value."""
@@ -101,5 +104,8 @@ def _decoder(field: Field[Any]) -> _Encoder:
 
 
 def _is_nested(field: Field[Any]) -> bool:
-    """Return whether the values of a field are objects, or collections, which may contain some."""
     return isinstance(field._type, Object) or hasattr(field._type, "_element_type")
+
+
+def _is_mutable(field: Field[Any]) -> bool:
+    return isinstance(field._type, JSON) or _is_nested(field)

@@ -14,10 +14,10 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from oslo_versionedobjects.base import VersionedObject
 from sqlalchemy.exc import IntegrityError
 
 from rome.orm import retry_on_conflict
+from rome_objects.changes import ChangeTracking, objects_in
 from rome_objects.errors import ConstraintViolated, NotConfigured
 
 _R = TypeVar("_R")
@@ -32,7 +32,7 @@ class Transaction:
 
     def __init__(self) -> None:
         self._connection: sa.Connection | None = None
-        self._states: dict[int, tuple[VersionedObject, dict[str, Any]]] = {}
+        self._states: dict[int, tuple[ChangeTracking, dict[str, Any]]] = {}
 
     def connection(self) -> sa.Connection:
         """Return the connection. Raise NotConfigured."""
@@ -41,11 +41,13 @@ class Transaction:
         return self._connection
 
     def remember(self, obj: object) -> None:
-        """Keep the state of an object, to restore it if the transaction fails."""
-        if isinstance(obj, VersionedObject) and id(obj) not in self._states:
-            state = dict(obj.__dict__)
-            state["_changed_fields"] = set(obj._changed_fields)
-            self._states[id(obj)] = (obj, state)
+        """Keep the state of an object and of those in its fields, to restore them if the transaction fails."""
+        if not isinstance(obj, ChangeTracking) or id(obj) in self._states:
+            return
+        self._states[id(obj)] = (obj, obj._state())
+        for attribute in obj._codec.nested:
+            for nested in objects_in(obj.__dict__.get(attribute)):
+                self.remember(nested)
 
     def commit(self) -> None:
         """Commit what was written."""
@@ -55,8 +57,7 @@ class Transaction:
     def restore(self) -> None:
         """Give the objects back the state they had before."""
         for obj, state in self._states.values():
-            obj.__dict__.clear()
-            obj.__dict__.update(state)
+            obj._restore(state)
 
     def close(self) -> None:
         """Roll back what is not committed."""

@@ -29,6 +29,8 @@ from typing import Any, ClassVar
 
 from oslo_versionedobjects.fields import Field, FieldType, ListOfObjectsField, ObjectField, UnspecifiedDefault
 
+from rome_objects.mutable import snapshot
+
 __all__ = [
     "BinaryField",
     "BooleanField",
@@ -294,12 +296,14 @@ class UUID(StrictType):
 class JSON(StrictType):
     """A value that JSON can express: None, bool, int, float, str, and lists and dicts of them."""
 
-    same_on_wire = True
-
     def coerce(self, obj: Any, attr: str, value: Any) -> Any:
         """Return the value. Raise ValueError if JSON can't express it, or it is nested too deeply."""
         _check_json(attr, value, MAX_DEPTH)
         return value
+
+    def to_primitive(self, obj: Any, attr: str, value: Any) -> Any:
+        """Return a copy, which does not change with the object."""
+        return snapshot(value)
 
 
 class StrictField(Field[Any]):

@@ -6,7 +6,7 @@
     page = ServerList.list(context, filters={"host": "h1"}, sort=["-created_at"], limit=100)
     following = ServerList.list(context, filters={"host": "h1"}, sort=["-created_at"], limit=100, marker=page[-1].id)
 
-`rome_objects.query` describes filters, sort keys and markers.
+`rome_objects.rows.query` describes filters, sort keys and markers.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from typing import Any, ClassVar, Self
 import sqlalchemy as sa
 from oslo_versionedobjects.base import ObjectListBase
 
-from rome_objects import database, loading
+from rome_objects import database
 from rome_objects.base import Object
 from rome_objects.errors import InvalidQuery, NotFound
 from rome_objects.fields import ListOfObjectsField
-from rome_objects.query import Filters, after, conditions, order_by, sort_keys
 from rome_objects.remoting import remotable, safe_to_repeat
+from rome_objects.rows import loading
+from rome_objects.rows.query import Filters, after, conditions, order_by, sort_keys
 from rome_objects.versioned import VersionedBase
 
 
@@ -30,6 +31,8 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
     """A list of objects of one class, with the methods that read it from the database."""
 
     of: ClassVar[type[Object]]
+
+    obj_what_changed = VersionedBase.obj_what_changed
 
     def __init_subclass__(cls, of: type[Object] | None = None, **kwargs: Any) -> None:
         if of is not None:
@@ -48,18 +51,21 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
         limit: int | None = None,
         marker: Any = None,
         load: Iterable[str] = (),
+        with_deleted: bool = False,
     ) -> Self:
-        """Return a page of the objects that match, in the order of the sort keys. Raise InvalidQuery, NotFound."""
+        """Return a page of the objects that match, in the order of the sort keys. Raise InvalidQuery, NotFound.
+
+        `with_deleted` finds rows that are marked as deleted, too.
+        """
         of = cls.of
         name = of.obj_name()
         cls._check_limit(limit)
         keys = sort_keys(name, of._columns, [of._columns[field] for field in of._key], sort)
-        statement = sa.select(*of._table_columns()).where(*conditions(name, of._columns, filters or {}))
+        query = loading.Query(of, load, with_deleted=with_deleted)
+        statement = query.statement.where(*conditions(name, of._columns, filters or {}))
         if marker is not None:
             statement = statement.where(after(keys, cls._marker_values(marker, [column for column, _ in keys])))
-        statement = statement.order_by(*order_by(keys)).limit(limit)
-        objects = [of.from_row(context, row) for row in database.connection().execute(statement)]
-        loading.load_related(objects, load)
+        objects = query.fetch(context, statement.order_by(*order_by(keys)).limit(limit))
         page = cls(context)
         page._set_loaded("objects", objects)
         return page
@@ -67,10 +73,12 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
     @classmethod
     @remotable
     @safe_to_repeat
-    def count(cls, context: Any, filters: Filters | None = None) -> int:
+    def count(cls, context: Any, filters: Filters | None = None, with_deleted: bool = False) -> int:
         """Return the number of objects that match. Raise InvalidQuery."""
         of = cls.of
         where = conditions(of.obj_name(), of._columns, filters or {})
+        if of._soft_deletion is not None and not with_deleted:
+            where.append(of._soft_deletion.live())
         statement = sa.select(sa.func.count()).select_from(of._table).where(*where)
         return int(database.connection().execute(statement).scalar_one())
 

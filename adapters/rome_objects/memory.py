@@ -7,7 +7,7 @@
         pass
 
 They have the fields and versions of the classes that they replace. Unique values and NOT NULL are checked, foreign keys
-are not; relationships are not loaded.
+are not; relationships are neither loaded nor saved. Rows are marked as deleted where the table has the columns for it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import operator
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NoReturn, Self
 
 import sqlalchemy as sa
+from oslo_versionedobjects.exception import ObjectActionError
 
 from rome_objects.base import Object
 from rome_objects.dicts import ClassOrDict
 from rome_objects.errors import ConstraintViolated, InvalidQuery, NotFound, ObjectGone, StateConflict
 from rome_objects.lists import ObjectList
-from rome_objects.mapping import from_column, unique_columns
-from rome_objects.query import Filters, conditions, sort_keys
+from rome_objects.mutable import snapshot
+from rome_objects.rows.mapping import from_column, unique_columns
+from rome_objects.rows.query import Filters, conditions, sort_keys
 
 Values = dict[str, Any]
 """Field → value."""
@@ -51,30 +53,32 @@ class MemoryObject(Object, abstract=True):
 
     @ClassOrDict
     @classmethod
-    def get(cls, context: Any, *key: Any, load: Iterable[str] = ()) -> Self:
+    def get(cls, context: Any, *key: Any, load: Iterable[str] = (), with_deleted: bool = False) -> Self:
         """Return the object with this primary key. Raise NotFound."""
         if len(key) != len(cls._key):
             raise TypeError(f"the primary key of {cls.obj_name()} is {', '.join(cls._key)}")
-        return cls._find(context, dict(zip(cls._key, key, strict=True)), load)
+        return cls._find(context, dict(zip(cls._key, key, strict=True)), load, with_deleted)
 
     @classmethod
-    def get_by(cls, context: Any, load: Iterable[str] = (), **values: Any) -> Self:
+    def get_by(cls, context: Any, load: Iterable[str] = (), with_deleted: bool = False, **values: Any) -> Self:
         """Return the object with these values. Raise NotFound."""
-        return cls._find(context, values, load)
+        return cls._find(context, values, load, with_deleted)
 
     def create(self) -> None:
         """Insert the object. Raise ConstraintViolated."""
+        self._refuse_relationships("create")
         with _lock:
-            row = {name: self._value(name, column) for name, column in self._columns.items()}
+            row = {name: snapshot(self._value(name, column)) for name, column in self._columns.items()}
             self._check(row)
             self.rows[tuple(row[name] for name in self._key)] = row
             self._take(row)
 
     def save(self, expected: Filters | None = None) -> None:
         """Write the changed fields. Raise StateConflict, ObjectGone or ConstraintViolated."""
+        self._refuse_relationships("save")
         with _lock:
             row = self._row(expected)
-            changed = {name: getattr(self, name) for name in self.obj_what_changed()}
+            changed = {name: snapshot(getattr(self, name)) for name in self.obj_what_changed()}
             for name, column in self._columns.items():
                 if changed and name not in changed and column.onupdate is not None:
                     changed[name] = from_column(column.onupdate.arg(None))  # type: ignore[attr-defined]
@@ -83,10 +87,15 @@ class MemoryObject(Object, abstract=True):
             self._take({name: row[name] for name in changed})
 
     def destroy(self, expected: Filters | None = None) -> None:
-        """Delete the row. Raise StateConflict or ObjectGone."""
+        """Delete the row, or mark it as deleted. Raise StateConflict or ObjectGone."""
         with _lock:
-            self._row(expected)
-            del self.rows[self._key_values()]
+            row = self._row(expected)
+            if self._soft_deletion is None:
+                del self.rows[self._key_values()]
+                return
+            marks = self._soft_deletion.marks(self._key_values())
+            row.update({name: from_column(value) for name, value in marks.items()})
+            self._take({name: row[name] for name in marks})
 
     def refresh(self) -> None:
         """Read the row again. Raise ObjectGone."""
@@ -94,11 +103,17 @@ class MemoryObject(Object, abstract=True):
             self._take(self._row(None))
 
     @classmethod
-    def matching(cls, filters: Filters) -> list[Values]:
+    def matching(cls, filters: Filters, with_deleted: bool = False) -> list[Values]:
         """Return the rows that match. Raise InvalidQuery."""
         conditions(cls.obj_name(), cls._columns, filters)  # to check the filters
         with _lock:
-            return [dict(row) for row in cls.rows.values() if _matches(row, filters)]
+            rows = [row for row in cls.rows.values() if with_deleted or cls._is_live(row)]
+            return [dict(row) for row in rows if _matches(row, filters)]
+
+    @classmethod
+    def refuse_to_load(cls) -> NoReturn:
+        """Raise InvalidQuery."""
+        raise InvalidQuery(objname=cls.obj_name(), reason="objects in memory do not load relationships")
 
     @classmethod
     def from_values(cls, context: Any, values: Values) -> Self:
@@ -108,14 +123,22 @@ class MemoryObject(Object, abstract=True):
         return obj
 
     @classmethod
-    def _find(cls, context: Any, values: Mapping[str, Any], load: Iterable[str]) -> Self:
+    def _find(cls, context: Any, values: Mapping[str, Any], load: Iterable[str], with_deleted: bool) -> Self:
         if list(load):
-            raise InvalidQuery(objname=cls.obj_name(), reason="objects in memory do not load relationships")
-        found = cls.matching(values)
+            cls.refuse_to_load()
+        found = cls.matching(values, with_deleted)
         if not found:
             key = ", ".join(f"{name} = {value!r}" for name, value in values.items())
             raise NotFound(objname=cls.obj_name(), key=key)
         return cls.from_values(context, min(found, key=lambda row: [row[name] for name in cls._key]))
+
+    @classmethod
+    def _is_live(cls, row: Values) -> bool:
+        return cls._soft_deletion is None or not row.get(cls._soft_deletion.column.key)
+
+    def _refuse_relationships(self, action: str) -> None:
+        if names := sorted(self.obj_what_changed().difference(self._columns)):
+            raise ObjectActionError(action=action, reason=f"objects in memory do not save {', '.join(names)}")
 
     def _key_values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, name) for name in self._key)
@@ -123,7 +146,7 @@ class MemoryObject(Object, abstract=True):
     def _row(self, expected: Filters | None) -> Values:
         key = ", ".join(f"{name} = {getattr(self, name)!r}" for name in self._key)
         row = self.rows.get(self._key_values())
-        if row is None:
+        if row is None or not self._is_live(row):
             raise ObjectGone(objname=self.obj_name(), key=key)
         conditions(self.obj_name(), self._columns, expected or {})
         if not _matches(row, expected or {}):
@@ -151,13 +174,16 @@ class MemoryObject(Object, abstract=True):
                 if not column.nullable:
                     raise ConstraintViolated(objname=self.obj_name(), reason=f"NOT NULL constraint failed: {column}")
                 continue
-            others = (other[name] for other in self.rows.values() if other is not replaced)
-            if (column.name in unique or self._key == (name,)) and value in others:
+            others = [other for other in self.rows.values() if other is not replaced]
+            if column.name in unique and value in [other[name] for other in others if self._is_live(other)]:
+                raise ConstraintViolated(objname=self.obj_name(), reason=f"UNIQUE constraint failed: {column}")
+            if self._key == (name,) and value in [other[name] for other in others]:
                 raise ConstraintViolated(objname=self.obj_name(), reason=f"UNIQUE constraint failed: {column}")
 
     def _take(self, values: Mapping[str, Any]) -> None:
         for name, value in values.items():
-            self._set_loaded(name, value)
+            if name in self.fields:
+                self._set_loaded(name, snapshot(value))
         self.obj_reset_changes()
 
 
@@ -175,12 +201,15 @@ class MemoryList(ObjectList, abstract=True):
         limit: int | None = None,
         marker: Any = None,
         load: Iterable[str] = (),
+        with_deleted: bool = False,
     ) -> Self:
         """Return a page of the objects that match. Raise InvalidQuery, NotFound."""
         of = cls.of
         cls._check_limit(limit)
         names = {column: name for name, column in of._columns.items()}
-        rows = of.matching(filters or {})
+        if list(load):
+            of.refuse_to_load()
+        rows = of.matching(filters or {}, with_deleted)
         keys = sort_keys(of.obj_name(), of._columns, [of._columns[name] for name in of._key], sort)
         order = [(names[column], descending) for column, descending in keys]
         if marker is not None:
@@ -192,9 +221,9 @@ class MemoryList(ObjectList, abstract=True):
         return page
 
     @classmethod
-    def count(cls, context: Any, filters: Filters | None = None) -> int:
+    def count(cls, context: Any, filters: Filters | None = None, with_deleted: bool = False) -> int:
         """Return the number of objects that match. Raise InvalidQuery."""
-        return len(cls.of.matching(filters or {}))
+        return len(cls.of.matching(filters or {}, with_deleted))
 
     @classmethod
     def _marker(cls, marker: Any) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ _namespaces: dict[str, type[VersionedObject]] = {}
 
 def register(cls: type[VersionedObject]) -> None:
     """Register a class under its name and version. Raise DuplicateObject if another class has both."""
-    for other in VersionedObjectRegistry.obj_classes().get(cls.obj_name(), ()):
+    for other in known(cls.obj_name()):
         if other.VERSION == cls.VERSION and _place(other) != _place(cls):
             raise DuplicateObject(objname=cls.obj_name(), version=cls.VERSION, first=_place(other), second=_place(cls))
     VersionedObjectRegistry.register(cls)
@@ -38,12 +38,22 @@ def reader_of(primitive: Mapping[str, Any]) -> type[VersionedObject] | None:
     return None
 
 
+def known(name: str) -> list[type[VersionedObject]]:
+    """Return the classes of this name, the newest version first; an empty list if there are none."""
+    return VersionedObjectRegistry.obj_classes().get(name, [])
+
+
 def classes_of(name: str) -> list[type[VersionedObject]]:
     """Return the classes of this name, the newest version first. Raise UnknownObject if there are none."""
-    classes = VersionedObjectRegistry.obj_classes().get(name)
+    classes = known(name)
     if not classes:
         raise UnknownObject(objtype=name)
     return classes
+
+
+def name_of(target: str | type[VersionedObject]) -> str:
+    """Return the name of a class that is given as its name or as itself."""
+    return target if isinstance(target, str) else target.obj_name()
 
 
 def class_for(name: str, version: str) -> type[VersionedObject]:

@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ParamSpec, TypeVar
 
-from oslo_versionedobjects import base
-from oslo_versionedobjects.base import VersionedObjectIndirectionAPI
+from oslo_versionedobjects.base import VersionedObject, VersionedObjectIndirectionAPI, obj_tree_get_versions
+from oslo_versionedobjects.exception import OrphanedObjectError
 
 from rome_objects import database
 
@@ -60,13 +60,17 @@ def serving() -> Iterator[None]:
 
 
 def remotable(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Let a method of an object run in a transaction, here or in a conductor."""
+    """Let a method of an object, or of a class, run in a transaction, here or in a conductor.
+
+    Raise OrphanedObjectError if it is called on an object without a context.
+    """
 
     @functools.wraps(function)
-    def in_transaction(target: Any, *args: Any, **kwargs: Any) -> Any:
-        return database.run(function, target, *args, **kwargs)
+    def method(target: Any, *args: Any, **kwargs: Any) -> Any:
+        return (_call_class if isinstance(target, type) else _call_object)(function, target, args, kwargs)
 
-    wrapper: Any = base.remotable(in_transaction)
+    wrapper: Any = method
+    wrapper.remotable = True
     wrapper.original_fn = function
     return wrapper  # type: ignore[no-any-return]
 
@@ -83,3 +87,28 @@ def remotable_classmethod(function: Callable[..., _R]) -> classmethod[Any, ..., 
     It is the same as `@classmethod` above `@remotable`.
     """
     return classmethod(remotable(function))
+
+
+def _call_class(function: Callable[..., Any], cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    conductor = cls.indirection_api
+    if conductor is not None:
+        context, *rest = args or [kwargs.pop("context")]
+        name = cls.obj_name()
+        return conductor.object_class_action_versions(
+            context, name, function.__name__, obj_tree_get_versions(name), rest, kwargs
+        )
+    result = database.run(function, cls, *args, **kwargs)
+    if isinstance(result, VersionedObject):
+        result._context = args[0] if args else kwargs["context"]
+    return result
+
+
+def _call_object(function: Callable[..., Any], obj: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if obj._context is None:
+        raise OrphanedObjectError(method=function.__name__, objtype=obj.obj_name())
+    conductor = obj.indirection_api
+    if conductor is None:
+        return database.run(function, obj, *args, **kwargs)
+    updates, result = conductor.object_action(obj._context, obj, function.__name__, args, kwargs)
+    obj._set_own_changes(updates["obj_what_changed"])
+    return result

@@ -3,7 +3,7 @@
     class Server(Object):
         VERSION = "1.1"
         model = models.Server                  # a field for each column
-        related = {"tags": "Tag"}              # relationships of the model → the objects they lead to
+        related = {"tags": "Tag"}              # relationships of the model → the objects they lead to, or their list
         excluded = ("internal",)               # columns without a field
         fields = {"flavor": JSONField()}       # fields by hand
         added = {"zone": "1.1"}                # a field → the version that added it
@@ -15,30 +15,32 @@ registers nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar, Self
 
 import sqlalchemy as sa
 from oslo_versionedobjects import exception
-from oslo_versionedobjects.base import VersionedObject
+from oslo_versionedobjects.base import ObjectListBase, VersionedObject
 from oslo_versionedobjects.fields import Field
 from sqlalchemy.orm import Mapper
 
 from rome_objects import registry
+from rome_objects.changes import ChangeTracking
 from rome_objects.codec import Codec
 from rome_objects.errors import DefinitionError, InvalidPrimitive, NotLoaded
 from rome_objects.fields import ListOfObjectsField, ObjectField
-from rome_objects.mapping import fields_of
 from rome_objects.remoting import Indirection
+from rome_objects.rows.mapping import fields_of
+from rome_objects.rows.soft_deletion import SoftDeletion, soft_deletion_of
 
 _METADATA = ("name", "namespace", "version", "data")
 
 
-class VersionedBase(VersionedObject):
+class VersionedBase(ChangeTracking):
     """A versioned object without a table: registered, strict, fast on the wire."""
 
     model: ClassVar[Any] = None
-    related: ClassVar[Mapping[str, str]] = {}
+    related: ClassVar[Mapping[str, str | type[VersionedObject]]] = {}
     excluded: ClassVar[Collection[str]] = ()
     added: ClassVar[Mapping[str, str]] = {}
     renamed: ClassVar[Mapping[str, tuple[str, str]]] = {}
@@ -46,10 +48,10 @@ class VersionedBase(VersionedObject):
     indirection_api = Indirection()  # type: ignore[assignment]
 
     _name: ClassVar[str | None] = None
-    _codec: ClassVar[Codec]
     _columns: ClassVar[Mapping[str, sa.Column[Any]]] = {}
     _table: ClassVar[sa.Table]
     _key: ClassVar[tuple[str, ...]] = ()
+    _soft_deletion: ClassVar[SoftDeletion | None] = None
 
     def __init_subclass__(cls, name: str | None = None, abstract: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -84,6 +86,7 @@ class VersionedBase(VersionedObject):
         declared = {*own, *inherited, *cls.excluded}
         own.update(fields_of(cls.obj_name(), mapper, declared))
         cls._table = table
+        cls._soft_deletion = soft_deletion_of(table)
         cls._columns = {
             name: column
             for name, column in mapper.columns.items()
@@ -98,9 +101,7 @@ class VersionedBase(VersionedObject):
             relationship = mapper.relationships.get(name)
             if relationship is None:
                 raise DefinitionError(objname=cls.obj_name(), reason=f"its model has no relationship {name}")
-            own.setdefault(
-                name, ListOfObjectsField(target) if relationship.uselist else ObjectField(target, nullable=True)
-            )
+            own.setdefault(name, _field_of(target, bool(relationship.uselist)))
 
     @classmethod
     def obj_name(cls) -> str:
@@ -115,14 +116,6 @@ class VersionedBase(VersionedObject):
     def obj_load_attr(self, attrname: str) -> None:
         """Raise NotLoaded: reading a field runs no statement."""
         raise NotLoaded(objname=self.obj_name(), field=attrname)
-
-    def obj_what_changed(self) -> set[str]:
-        """Return the fields that were set since the object was read, and those whose objects changed."""
-        changes = {name for name in self._changed_fields if name in self.fields}
-        for attribute in self._codec.nested:
-            if _has_changed(self.__dict__.get(attribute)):
-                changes.add(attribute.removeprefix("_obj_"))
-        return changes
 
     def obj_to_primitive(
         self, target_version: str | None = None, version_manifest: dict[str, str] | None = None
@@ -144,7 +137,7 @@ class VersionedBase(VersionedObject):
             f"{space}.data": data,
         }
         # Changes of nested objects are in their own primitives.
-        changes = sorted(old for name in self._changed_fields if (old := self._name_in(name, data)))
+        changes = sorted(old for name in self._own_changes() if (old := self._name_in(name, data)))
         if changes:
             primitive[f"{space}.changes"] = changes
         return primitive
@@ -178,7 +171,7 @@ class VersionedBase(VersionedObject):
                 data, changes = dict(data), list(changes)
                 obj.obj_make_current(data, changes, objver)
         obj._codec.decode(obj, data)
-        obj._changed_fields = {name for name in changes if name in cls.fields}
+        obj._set_own_changes(name for name in changes if name in cls.fields)
         return obj
 
     def obj_make_compatible(self, primitive: dict[str, Any], target_version: str) -> None:
@@ -206,16 +199,12 @@ class VersionedBase(VersionedObject):
             name = self.renamed[name][0]
         return name if name in data else None
 
-    def _set_loaded(self, name: str, value: Any) -> None:
-        """Set a field to what the database has, without a change. Raise ValueError for a wrong type."""
-        self.__dict__[f"_obj_{name}"] = self.fields[name].coerce(self, name, value)
-        self._changed_fields.discard(name)
 
-
-def _has_changed(value: Any) -> bool:
-    if isinstance(value, VersionedObject):
-        return bool(value.obj_what_changed())
-    if isinstance(value, str) or not isinstance(value, Iterable):
-        return False
-    values = value.values() if isinstance(value, Mapping) else value
-    return any(isinstance(item, VersionedObject) and item.obj_what_changed() for item in values)
+def _field_of(target: str | type[VersionedObject], many: bool) -> Field[Any]:
+    """Return the field of a relationship: an object, a list of objects, or an ObjectList if the target is one."""
+    if not many:
+        return ObjectField(registry.name_of(target), nullable=True)
+    classes = [target] if isinstance(target, type) else registry.known(target)
+    if any(issubclass(cls, ObjectListBase) for cls in classes):
+        return ObjectField(registry.name_of(target))
+    return ListOfObjectsField(registry.name_of(target))

@@ -47,7 +47,7 @@ class Endpoint:
             "result": result,
             "updates": updates,
             "unset": [name for name in before if name not in after],
-            "changed": [old for name in objinst.obj_what_changed() if (old := objinst._name_in(name, after))],
+            "changed": [old for name in objinst._own_changes() if (old := objinst._name_in(name, after))],
         }
 
     @oslo_messaging.expected_exceptions(VersionedObjectsException)  # type: ignore[untyped-decorator]

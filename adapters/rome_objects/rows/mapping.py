@@ -89,12 +89,15 @@ def from_column(value: Any) -> Any:
 
 
 def unique_columns(table: sa.Table) -> set[str]:
-    """Return the names of the columns that alone identify a row, without a single-column primary key's own."""
+    """Return the names of the columns that alone identify a row that is not deleted.
+
+    A column that is unique together with `deleted` is one of them; a single-column primary key is not.
+    """
     names = {column.name for column in table.columns if column.unique}
-    for constraint in table.constraints:
-        if isinstance(constraint, sa.UniqueConstraint) and len(constraint.columns) == 1:
-            names |= {column.name for column in constraint.columns}
-    for index in table.indexes:
-        if index.unique and len(index.columns) == 1:
-            names |= {column.name for column in index.columns}
+    together = [each.columns for each in table.constraints if isinstance(each, sa.UniqueConstraint)]
+    together += [index.columns for index in table.indexes if index.unique]
+    for columns in together:
+        unique = {column.name for column in columns} - {"deleted"}
+        if len(unique) == 1:
+            names |= unique
     return names

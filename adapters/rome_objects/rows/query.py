@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from rome_objects.errors import InvalidQuery
-from rome_objects.mapping import to_column
+from rome_objects.rows.mapping import to_column
 
 Filters = Mapping[str, Any]
 Columns = Mapping[str, sa.Column[Any]]
