@@ -13,6 +13,12 @@ inserted into the text; nothing else of the text changes, and parameters keep th
 The selected rows are materialized so that the ids follow their ORDER BY, whatever SQLite's optimizer does to the query.
 SQLite's documentation requires the `WHERE true` before an upsert clause, whose ON could be that of a join.
 
+An OR REPLACE of a statement is not for ids that it does not give. SQLite would compile the deletion of a row with the
+same id, which raises `foreign key mismatch` where a child refers to the table by columns that are no key:
+
+    REPLACE INTO t (a) VALUES (?)         REPLACE INTO t ("id", a) VALUES (rome_next('t'), ?)
+                                              ON CONFLICT ("id") DO NOTHING
+
 The keys of new rows must be known before the statement runs, so that the rows that may already have them are fetched:
 `insert_value_rows` returns the source of each value of an INSERT … VALUES.
 """
@@ -29,6 +35,7 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.errors import OperationalError
 from rome.folding import fold_name
 from rome.sql.analysis.resolve_names import rowid_names
+from rome.sql.syntax.ddl import skip_trigger_head
 from rome.sql.syntax.dml import InsertStatement, RowSource, Span, read_insert, read_insert_at
 from rome.sql.syntax.operands import Const, Param, Source, literal, number_parameters
 from rome.sql.syntax.tokens import Token, TokenReader, names, quoted, tokenize
@@ -88,14 +95,14 @@ def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Call
     the names in it when a table or column is renamed.
     """
     reader = TokenReader(sql)
-    reader.skip_to("BEGIN")
-    reader.take("BEGIN")
+    skip_trigger_head(reader)
     splices: list[Splice] = []
     while not reader.done:
         insert = read_insert_at(reader)
         table = catalog.table(insert.table) if insert else None
-        if insert and table and table.counted:
-            splices.extend(_splices(insert, table, function_of_table(table)))
+        is_legal = insert is not None and insert.row_source is not RowSource.DEFAULT  # a syntax error in a trigger
+        if insert and is_legal and table and table.counted:
+            splices.extend(_splices(insert, table, function_of_table(table), is_in_trigger=True))
         reader.skip_to(";")
         reader.take(";")
     return _apply(sql, [_marked(sql, splice) for splice in splices])
@@ -174,17 +181,20 @@ def _apply(sql: str, splices: list[Splice]) -> str:
     return "".join(pieces) + sql[at:]
 
 
-def _splices(insert: InsertStatement, table: Table, function: str) -> list[Splice]:
+def _splices(insert: InsertStatement, table: Table, function: str, *, is_in_trigger: bool = False) -> list[Splice]:
+    """Return the splices of an INSERT. That of a trigger takes over the OR REPLACE of the statement that fires it."""
     assert table.counted is not None
     columns = insert.columns or tuple(fold_name(name) for name in _insertable_columns(table))
     place = next((at for at, name in enumerate(columns) if name in rowid_names(table)), None)
+    is_guarded = place is None and (insert.replaces or is_in_trigger)
+    guard = f" ON CONFLICT ({quoted(table.counted)}) DO NOTHING" if is_guarded else ""
     if insert.row_source is RowSource.DEFAULT:
         begin, end = (insert.tokens[at] for at in (insert.source[0], insert.source[1] - 1))
-        return [Splice(begin.start, end.end, f"({quoted(table.counted)}) VALUES ({function})")]
+        return [Splice(begin.start, end.end, f"({quoted(table.counted)}) VALUES ({function}){guard}")]
     splices = [] if place is not None else [_add_column(insert, table)]
     if insert.row_source is RowSource.SELECT:
-        return splices + _change_select(insert, function, place, len(columns))
-    return splices + list(_change_values(insert, function, place))
+        return splices + _change_select(insert, function, place, len(columns), guard)
+    return splices + list(_change_values(insert, function, place, guard))
 
 
 def _add_column(insert: InsertStatement, table: Table) -> Splice:
@@ -197,7 +207,7 @@ def _add_column(insert: InsertStatement, table: Table) -> Splice:
     return Splice(after, after, f" ({', '.join((name, *map(quoted, _insertable_columns(table))))})")
 
 
-def _change_values(insert: InsertStatement, function: str, place: int | None) -> Iterator[Splice]:
+def _change_values(insert: InsertStatement, function: str, place: int | None, guard: str) -> Iterator[Splice]:
     for row in insert.values:
         if place is None:
             start = insert.tokens[row[0][0]].start
@@ -207,9 +217,12 @@ def _change_values(insert: InsertStatement, function: str, place: int | None) ->
             start, end = insert.tokens[first].start, insert.tokens[after - 1].end
             yield Splice(start, start, "coalesce(")
             yield Splice(end, end, f", {function})")
+    if guard:
+        end = insert.tokens[insert.source[1] - 1].end
+        yield Splice(end, end, guard)
 
 
-def _change_select(insert: InsertStatement, function: str, place: int | None, width: int) -> list[Splice]:
+def _change_select(insert: InsertStatement, function: str, place: int | None, width: int, guard: str) -> list[Splice]:
     start, end = insert.tokens[insert.source[0]].start, insert.tokens[insert.source[1] - 1].end
     rows = "rome_rows"
     used = {fold_name(token.name) for token in insert.tokens if token.is_name}
@@ -223,5 +236,5 @@ def _change_select(insert: InsertStatement, function: str, place: int | None, wi
         selected = ", ".join(f"coalesce({name}, {function})" if at == place else name for at, name in enumerate(given))
     return [
         Splice(start, start, f"WITH {head} AS MATERIALIZED ("),
-        Splice(end, end, f") SELECT {selected} FROM {rows} WHERE true"),
+        Splice(end, end, f") SELECT {selected} FROM {rows} WHERE true{guard}"),
     ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rome.folding import fold_name
-from rome.sql.syntax.tokens import TokenReader
+from rome.sql.syntax.tokens import TokenKind, TokenReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,40 @@ def _table_after_on(reader: TokenReader) -> str | None:
     reader.take("ON")
     name = reader.qualified_name()[1]
     return fold_name(name) if name is not None else None
+
+
+def skip_trigger_head(reader: TokenReader) -> None:
+    """Step over `CREATE TRIGGER … ON table [FOR EACH ROW] [WHEN condition] BEGIN`, to the trigger's first statement."""
+    _table_after_on(reader)
+    reader.take("FOR", "EACH", "ROW")
+    if reader.take("WHEN"):
+        _skip_condition(reader)
+    reader.take("BEGIN")
+
+
+_NEEDS_OPERAND = frozenset(
+    {
+        *("AND", "OR", "NOT", "IS", "DISTINCT", "FROM", "IN", "LIKE", "GLOB", "REGEXP", "MATCH", "BETWEEN", "ESCAPE"),
+        *("COLLATE", "CASE", "WHEN", "THEN", "ELSE"),
+    }
+)
+"""The keywords of an expression that an operand follows."""
+_RESERVED = frozenset({"NOT", "DISTINCT", "FROM", "CASE", "WHEN", "THEN", "ELSE"})
+"""Those of them that are never names, and so may come where an operand is due."""
+
+
+def _skip_condition(reader: TokenReader) -> None:
+    """Step to the BEGIN after an expression. Where an operand is due, the word is a name: SQLite does not reserve it.
+
+    WHEN new.begin IS NOT begin AND CASE begin WHEN 1 THEN 2 END BEGIN …
+    """
+    is_operand_due = True
+    while not reader.done and (is_operand_due or not reader.sees("BEGIN")):
+        token = reader.token
+        is_operator = token.kind is TokenKind.OP and not token.is_op("(")
+        is_keyword = token.word() in (_RESERVED if is_operand_due else _NEEDS_OPERAND)
+        is_operand_due = is_operator or is_keyword
+        reader.skip_group()
 
 
 def _read_alteration(reader: TokenReader) -> Alteration:

@@ -59,6 +59,8 @@ class InsertStatement:
     returning: tuple[str, ...] | None = ()
     """The names in lower case that RETURNING, directly after the source, consists of; None if of anything else."""
     has_with: bool = False
+    replaces: bool = False
+    """True for REPLACE, and for INSERT OR REPLACE."""
 
 
 @lru_cache(maxsize=256)
@@ -74,10 +76,12 @@ def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> InsertStat
 
     The reader steps over all of it but an upsert clause, and a RETURNING of anything but columns.
     """
-    if not reader.take("REPLACE"):
+    replaces = reader.take("REPLACE")
+    if not replaces:
         if not reader.take("INSERT"):
             return None
         if reader.take("OR"):
+            replaces = reader.sees("REPLACE")
             reader.at += 1
     if not reader.take("INTO"):
         return None
@@ -103,7 +107,7 @@ def read_insert_at(reader: TokenReader, *, has_with: bool = False) -> InsertStat
     source = (start, reader.at)
     returning = _read_returning(reader)
     return InsertStatement(
-        reader.tokens, fold_name(table), head, columns, row_source, source, values, returning, has_with
+        reader.tokens, fold_name(table), head, columns, row_source, source, values, returning, has_with, replaces
     )
 
 
