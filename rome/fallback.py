@@ -32,9 +32,9 @@ class NotConvertible(Fallback):
 
     Raised by the conversions of `rome.values`; caught where an index key is built of a value: by
     `rome.sql.planner.bind`, which fetches the whole table instead of a lookup, and by
-    `rome.transaction.constraints.needed_keys`, which reads the whole parent or child table, or checks the constraint
-    after the statement ran. The compiled evaluator turns it into UnsupportedValue, and
-    `rome.session.point_plan` into NeedsWorkspace.
+    `rome.transaction.constraints.table_keys`, which reads the whole parent or child table, or by
+    `rome.transaction.constraints.needed_keys`, which checks the constraint after the statement ran. The compiled
+    evaluator turns it into UnsupportedValue, and `rome.session.point_plan` into NeedsWorkspace.
     """
 
 

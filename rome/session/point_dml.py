@@ -18,8 +18,9 @@ from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
-from rome.session.point_plan import KeyProbe, PointInsert, PointUpdate, point_plan
+from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
+from rome.transaction.constraints.table_keys import KeyProbe
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
-from rome.catalog.key_codec import KeyCodec
-from rome.catalog.model import Catalog, Column, Index, Table
+from rome.catalog.model import Catalog, Column, Table
 from rome.catalog.rows import encode_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace, NotConvertible
@@ -29,6 +28,13 @@ from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Row
+from rome.transaction.constraints.table_keys import (
+    KeyProbe,
+    Reference,
+    TableKeys,
+    unique_codecs,
+    unique_key_probe,
+)
 from rome.transaction.reads.row_cache import TableRequest
 from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, convert_to_store
 
@@ -99,77 +105,6 @@ class StoredValues:
         return unchanged
 
 
-# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class KeyProbe(NamedTuple):
-    """A key that a row takes, or that of its parent, and the request that finds the row that has it."""
-
-    codec: KeyCodec
-    key: bytes
-    request: TableRequest
-
-
-def unique_key_probe(table: Table, codec: KeyCodec, row: Row) -> KeyProbe | None:
-    """Return the probe of a new row's key; None if a value of it is NULL, for such keys are never equal."""
-    key = codec.encode_unique(codec.take(row))
-    return None if key is None else KeyProbe(codec, key, TableRequest(table, codec.get(key)))
-
-
-class ParentKey:
-    """A foreign key of a table, as the unique key of the parent that it refers to."""
-
-    def __init__(self, child: Table, columns: Sequence[str], parent: Table, codec: KeyCodec) -> None:
-        """`columns`: those of the child, in the order of the parent's key (`codec`)."""
-        self._parent = parent
-        self._codec = codec
-        self._places = [child.position[fold_name(column)] for column in columns]
-        self._types = _key_types(parent, codec)
-
-    def probe(self, row: Row) -> KeyProbe | None:
-        """Return the probe of the parent that a row refers to; None if it refers to none. Raise NeedsWorkspace."""
-        values = tuple([row[place] for place in self._places])
-        if None in values:
-            return None
-        for value, types in zip(values, self._types, strict=True):
-            if type(value) not in types:
-                raise NeedsWorkspace
-        key = self._codec.encode(values)
-        return KeyProbe(self._codec, key, TableRequest(self._parent, self._codec.get(key)))
-
-
-def _key_types(table: Table, codec: KeyCodec) -> list[frozenset[type]]:
-    """Return the types of values that each column of a key is compared with as they are."""
-    return [COMPARED_UNCHANGED[table.by_name[name].affinity] for name in codec.columns]
-
-
-def _has_own_collations(table: Table, index: Index) -> bool:
-    """Return True if an index has the collations of its columns. No other index is the key of a parent."""
-    return index.collations == tuple(table.by_name[name].collation for name in table.index_codecs[index.id].columns)
-
-
-def _parents_of(table: Table, catalog: Catalog) -> list[ParentKey] | None:
-    """Return the parent keys of a table; None if one of them is neither a primary key nor a UNIQUE constraint."""
-    found = []
-    for each in table.foreign_keys:
-        parent = catalog.table(each.parent)
-        # A parent that does not exist, or has no primary key, has no columns that the key could refer to.
-        by_parent = dict(zip(map(str.lower, each.parent_columns), each.columns, strict=False))
-        if parent is None or len(by_parent) < len(each.columns):
-            return None
-        codecs: list[KeyCodec] = [parent.row_codec] if parent.key else []
-        codecs += [
-            parent.index_codecs[index.id]
-            for index in parent.indexes
-            if index.unique and not index.computed and _has_own_collations(parent, index)
-        ]
-        codec = next((codec for codec in codecs if set(codec.columns) == by_parent.keys()), None)
-        if codec is None:
-            return None
-        found.append(ParentKey(table, [by_parent[name] for name in codec.columns], parent, codec))
-    return found
-
-
 # ── plans ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,13 +131,15 @@ class PointInsert(PointWrite):
     def __init__(
         self,
         table: Table,
-        parents: Sequence[ParentKey],
+        parents: Sequence[Reference],
         returned: Sequence[int],
         sources: Sequence[Source],
         rowid_source: Source | None,
         parameter_count: int,
     ) -> None:
-        """`returned`: the places of the columns of RETURNING; `rowid_source`: of the value for a hidden rowid."""
+        """`parents`: the foreign keys of the table, each of a unique key. `returned`: the places of the columns of
+        RETURNING; `rowid_source`: of the value for a hidden rowid.
+        """
         super().__init__(table)
         self._rowid_place = table.position[fold_name(table.rowid_alias)] if table.rowid_alias else None
         # NULL in the rowid alias stands for the next id.
@@ -211,8 +148,8 @@ class PointInsert(PointWrite):
         ]
         self._values = StoredValues(sources, columns, parameter_count)
         self._rowid = StoredValues([rowid_source], [_ANY], parameter_count) if rowid_source is not None else None
-        self._unique: list[KeyCodec] = [table.index_codecs[index.id] for index in table.indexes if index.unique]
-        self._keys = [table.row_codec, *self._unique] if table.key else self._unique
+        self._keys = unique_codecs(table)
+        self._unique = self._keys[1:] if table.key else self._keys
         self._parents = parents
         self.returned = returned
 
@@ -231,11 +168,15 @@ class PointInsert(PointWrite):
     def key_probes(self, row: Row, rowid: int | None) -> list[KeyProbe]:
         """Return the probes of the unique keys that a row takes. The first is the row key, unless an id is missing."""
         codecs = self._unique if rowid is None and self.table.counted else self._keys
-        return [probe for codec in codecs if (probe := unique_key_probe(self.table, codec, row)) is not None]
+        return [probe for codec in codecs if (probe := unique_key_probe(self.table, codec, codec.take(row)))]
 
     def parent_probes(self, row: Row) -> list[KeyProbe]:
         """Return the probes of the parents that a row refers to. Raise NeedsWorkspace."""
-        return [probe for each in self._parents if (probe := each.probe(row)) is not None]
+        try:
+            found = [each.parent_probe(values) for each in self._parents if (values := each.child_values(row))]
+        except NotConvertible:
+            raise NeedsWorkspace from None
+        return [probe for probe in found if probe is not None]
 
     def with_rowid(self, row: Row, rowid: int) -> Row:
         """Return the row with an id from the sequence."""
@@ -255,7 +196,8 @@ class PointUpdate(PointWrite):
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]
         self._values = StoredValues(list(values.values()), columns, parameter_count)
-        self._types = _key_types(table, self._codec)
+        self._types = [COMPARED_UNCHANGED[table.by_name[name].affinity] for name in self._codec.columns]
+        """For each column of the key: the types of values that are compared with it as they are."""
         self._key_values = StoredValues([key[name] for name in self._codec.columns], [_ANY] * len(key), parameter_count)
 
     def key_of(self, parameters: Parameters) -> bytes:
@@ -316,13 +258,14 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     known = [source for source in (*sources, *hidden) if source is not None]
     if len(known) < len(sources) + len(hidden):
         return None
-    parents = _parents_of(table, catalog)
+    keys = TableKeys(catalog, table)
     returned = _returned(plan.values.insert, table) if plan.statement.has_returning else ()
-    if parents is None or returned is None:
+    # SQLite reports foreign keys that do not match a unique key of the parent, those of children sometimes.
+    if returned is None or not all(each.parent_codec for each in keys.parents + keys.children):
         return None
     width = len(sources)
     return PointInsert(
-        table, parents, returned, known[:width], known[width] if hidden else None, _parameter_count(known)
+        table, keys.parents, returned, known[:width], known[width] if hidden else None, _parameter_count(known)
     )
 
 
@@ -334,15 +277,13 @@ def _returned(insert: InsertStatement, table: Table) -> list[int] | None:
 
 def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
     shape = read_simple_update(plan.sql)
-    key = {fold_name(name) for name in table.key}
-    if shape is None or shape.where.keys() != key or not table.position.keys() >= shape.values.keys():
+    if (
+        shape is None
+        or shape.where.keys() != {fold_name(name) for name in table.key}
+        or not table.position.keys() >= shape.values.keys()
+    ):
         return None
-    fixed = set(key)
-    fixed.update(fold_name(column) for index in table.indexes if index.unique for column in index.columns if column)
-    fixed.update(fold_name(column) for each in table.foreign_keys for column in each.columns)
-    for each in catalog.children.get(fold_name(table.name), ()):
-        fixed.update(fold_name(column) for column in each.parent_columns)
-    if not fixed.isdisjoint(shape.values):
+    if not TableKeys(catalog, table).columns.isdisjoint(shape.values):
         return None
     return PointUpdate(
         table, shape.values, shape.where, _parameter_count([*shape.values.values(), *shape.where.values()])

@@ -16,18 +16,17 @@ Each needed key is also a constraint read: commit checks at every isolation leve
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 
-from rome.catalog.key_codec import KeyCodec
-from rome.catalog.model import Catalog, ForeignKey, Table, finds_children
+from rome.catalog.model import Catalog, Table
 from rome.fallback import NotConvertible
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row
-from rome.storage.keys import encode
+from rome.transaction.constraints.table_keys import ReferenceValues, TableKeys, unique_codecs, unique_key_probe
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.row_cache import TableRequest, whole
+from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.writes.write_set import RowWrite
-from rome.values import SqlValue, collate, convert
+from rome.values import SqlValue, convert
 
 
 class NeededKeys:
@@ -41,145 +40,73 @@ class NeededKeys:
         self._catalog = catalog
         self._entries = entries
         self._foreign_keys = foreign_keys
+        self._keys: dict[int, TableKeys] = {}
+
+    def _keys_of(self, table: Table) -> TableKeys:
+        found = self._keys.get(table.id)
+        if found is None:
+            found = self._keys[table.id] = TableKeys(self._catalog, table)
+        return found
 
     def of_writes(self, writes: Sequence[RowWrite], violated: bool) -> Iterator[TableRequest]:
         """Yield the requests for the keys that written rows need. `violated`: SQLite counts foreign key violations.
 
         SQLite counts the rows that lack their parent: plus one for a new row, minus one for a deleted row (an UPDATE
-        is both). While its count is not zero, it must see the parents of both.
+        is both). Where it may count several rows, or has counted one before, it must see the parents of all of them.
         """
-        counts = self._foreign_keys and (violated or (len(writes) > 1 and any(map(self._may_violate, writes))))
         for write in writes:
-            if counts:
-                for row in (write.old, write.new):
-                    if row is not None:
-                        yield from self._parents(write.table, row, None)
             if write.new is not None:
-                yield from self._unique_keys(write)
-                if self._foreign_keys:
-                    yield from self._parents(write.table, write.new, write.old)
-            if write.old is not None and self._foreign_keys:
-                yield from self._children(write)
+                yield from self._taken(write)
+        if not self._foreign_keys:
+            return
+        changed = list(self._changed_references(writes))
+        yield from changed
+        if violated or (changed and len(writes) > 1):
+            for write in writes:
+                for row in (write.old, write.new):
+                    yield from _parents(self._keys_of(write.table).needed(None, row))
 
-    def _may_violate(self, write: RowWrite) -> bool:
-        """Return True if a written row refers to another parent than before, or may have left children without one."""
-        if write.new is not None and any(self._parents(write.table, write.new, write.old)):
-            return True
-        return write.old is not None and any(self._children(write))
-
-    def _unique_keys(self, write: RowWrite) -> Iterator[TableRequest]:
-        table, new = write.table, write.new
-        assert new is not None
+    def _taken(self, write: RowWrite) -> Iterator[TableRequest]:
+        table = write.table
+        assert write.new is not None
         assert write.new_key is not None
         if write.new_key != write.old_key and not (table.counted and (table.id, write.new_rowid) in self._allocated):
             yield TableRequest(table, table.row_codec.get(write.new_key))
-        for index in table.indexes:
-            if not index.unique:
-                continue
-            values = self._entries.columns(table, index, new)
-            if values is None or None in values:
-                continue
-            if write.old is None or self._entries.columns(table, index, write.old) != values:
-                yield TableRequest(table, table.index_codecs[index.id].get(encode(values)))
+        for probe in self._keys_of(table).taken(self._entries, write.old, write.new):
+            yield probe.request
 
-    def _parents(self, table: Table, new: Row, old: Row | None) -> Iterator[TableRequest]:
-        for key in table.foreign_keys:
-            values = _values(table, new, key.columns)
-            if None in values or (old is not None and _values(table, old, key.columns) == values):
-                continue
-            yield from parent_lookup(self._catalog, key, values)
-
-    def _children(self, write: RowWrite) -> Iterator[TableRequest]:
-        table, old, new = write.table, write.old, write.new
-        assert old is not None
-        for key in self._catalog.children.get(fold_name(table.name), ()):
-            values = _values(table, old, key.parent_columns)
-            if None in values or (new is not None and _values(table, new, key.parent_columns) == values):
-                continue
-            child = self._catalog.table(key.table)
-            if child is not None and key.is_resolved:
-                yield _children_lookup(table, child, key, values)
+    def _changed_references(self, writes: Sequence[RowWrite]) -> Iterator[TableRequest]:
+        for write in writes:
+            keys = self._keys_of(write.table)
+            yield from _parents(keys.needed(write.old, write.new))
+            for reference, values in keys.orphaned(write.old, write.new):
+                request = reference.children_request(values)
+                if request is not None:
+                    yield request
 
     def of_values(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
         """Yield the requests for the keys that a new row needs. `known`: lower-case column name → value, if known."""
-        codecs: list[KeyCodec] = [table.row_codec] if table.key else []
-        codecs += [table.index_codecs[index.id] for index in table.indexes if index.unique and not index.computed]
-        for codec in codecs:
+        for codec in unique_codecs(table):
             values = _stored(table, codec.columns, known)
-            encoded = None if values is None else codec.encode_unique(values)
-            if encoded is not None:
-                yield TableRequest(table, codec.get(encoded))
-        if self._foreign_keys:
-            for key in table.foreign_keys:
-                values = _stored(table, key.columns, known)
-                if values is not None and None not in values:
-                    yield from parent_lookup(self._catalog, key, values)
+            probe = None if values is None else unique_key_probe(table, codec, values)
+            if probe is not None:
+                yield probe.request
+        for reference in self._keys_of(table).parents if self._foreign_keys else ():
+            values = _stored(table, reference.key.columns, known)
+            if values is not None and None not in values:
+                yield from _parents([ReferenceValues(reference, values)])
 
 
-def _values(table: Table, row: Row, columns: Sequence[str]) -> tuple[SqlValue, ...]:
-    return tuple(
-        row[table.position[fold_name(column)]] if fold_name(column) in table.position else None for column in columns
-    )
+def _parents(references: Iterable[ReferenceValues]) -> Iterator[TableRequest]:
+    for reference, values in references:
+        request = reference.parent_request(values)
+        if request is not None:
+            yield request
 
 
-def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) -> tuple[SqlValue, ...] | None:
+def _stored(table: Table, columns: Sequence[str], known: dict[str, SqlValue]) -> Row | None:
     """Return the values that columns will store; None if only SQLite can tell."""
     try:
         return tuple(convert(known[fold_name(name)], table.by_name[fold_name(name)].affinity) for name in columns)
     except (KeyError, NotConvertible):
         return None
-
-
-def parent_lookup(catalog: Catalog, key: ForeignKey, values: Sequence[SqlValue]) -> Iterator[TableRequest]:
-    """Yield the request for the parent that a foreign key's values refer to; none if SQLite will report its absence."""
-    parent = catalog.table(key.parent)
-    if parent is None or not key.is_resolved:
-        return
-    if not all(fold_name(column) in parent.by_name for column in key.parent_columns):
-        return
-    try:
-        parent_values = {
-            fold_name(column): collate(
-                convert(value, parent.by_name[fold_name(column)].affinity), parent.by_name[fold_name(column)].collation
-            )
-            for column, value in zip(key.parent_columns, values, strict=True)
-        }
-    except NotConvertible:
-        yield whole(parent)
-        return
-    if parent_values.keys() == {fold_name(column) for column in parent.key}:
-        yield TableRequest(
-            parent, parent.row_codec.get(encode(parent_values[column] for column in parent.row_codec.columns))
-        )
-        return
-    for index in parent.indexes:
-        codec = parent.index_codecs[index.id]
-        # SQLite takes a unique index for a parent key only if it has the columns' own collations.
-        own = tuple(parent.by_name[column].collation for column in codec.columns)
-        if index.unique and parent_values.keys() == set(codec.columns) and own == index.collations:
-            yield TableRequest(parent, codec.get(encode(parent_values[column] for column in codec.columns)))
-            return
-    yield whole(parent)
-
-
-def _children_lookup(parent: Table, child: Table, key: ForeignKey, values: Sequence[SqlValue]) -> TableRequest:
-    """Return the request for the children that refer to a parent's key.
-
-    SQLite compares them by the affinities and collations of the parent's columns. A key of the child finds all of them
-    if its collations are the same, or if the parent's are BINARY: it then finds more.
-    """
-    columns = [child.by_name[fold_name(column)] for column in key.columns]
-    parent_columns = [parent.by_name[fold_name(column)] for column in key.parent_columns]
-    if not all(map(finds_children, parent_columns, columns)):
-        return whole(child)
-    try:
-        child_values = tuple(convert(value, column.affinity) for column, value in zip(columns, values, strict=True))
-    except NotConvertible:
-        return whole(child)
-    names = tuple([fold_name(column.name) for column in columns])
-    for codec in (child.row_codec, *child.index_codecs.values()):
-        if codec.columns[: len(names)] == names:
-            own = codec.collations or ("BINARY",) * len(names)
-            if all(each.collation in ("BINARY", mine) for each, mine in zip(parent_columns, own, strict=False)):
-                return TableRequest(child, codec.prefix(codec.encode(child_values)))
-    return whole(child)

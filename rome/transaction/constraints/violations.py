@@ -8,16 +8,16 @@ parent of rows that still exist. The workspace, which holds all of these rows, i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.catalog.rows import migrate_row
 from rome.errors import Error, IntegrityError
-from rome.folding import fold_name
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row, Workspace
+from rome.transaction.constraints.table_keys import Reference, ReferenceValues, TableKeys
 from rome.transaction.writes.write_set import RowWrite
-from rome.values import SqlValue
 
 FOREIGN_KEY = "FOREIGN KEY constraint failed"
 
@@ -39,55 +39,63 @@ def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[R
 
     The workspace must hold the written rows.
     """
-    for write in writes:
-        for key, values, restricts in _keys_of(catalog, write):
-            if _is_violated(workspace, key, values, restricts):
-                name = _name_of(catalog.tables[fold_name(key.table)], key)
-                return IntegrityError(FOREIGN_KEY, key.table, key.columns, name, key.parent)
+    rows: dict[ForeignKey, _RowsOfKey] = {}
+    for (reference, values), restricts in _changed_references(catalog, writes):
+        key = reference.key
+        of_key = rows.setdefault(key, _RowsOfKey(workspace, reference))
+        if of_key.has_children(values) and (restricts or not of_key.has_parent(values)):
+            return IntegrityError(FOREIGN_KEY, key.table, key.columns, _name_of(reference.child, key), key.parent)
     return IntegrityError(FOREIGN_KEY)
 
 
-def _keys_of(catalog: Catalog, write: RowWrite) -> Iterator[tuple[ForeignKey, Sequence[SqlValue], bool]]:
-    """Yield the foreign keys that a written row may violate, each with the key's values, and True for RESTRICT.
+class _RowsOfKey:
+    """The rows in the workspace that have a key of one foreign key."""
+
+    def __init__(self, workspace: Workspace, reference: Reference) -> None:
+        self._workspace = workspace
+        self._reference = reference
+
+    def has_children(self, values: Row) -> bool:
+        """Return True if a child refers to this key."""
+        return self._reference.parent_key(values) in self._of_children
+
+    def has_parent(self, values: Row) -> bool:
+        """Return True if a row of the parent has this key."""
+        return self._reference.parent_key(values) in self._of_parents
+
+    @cached_property
+    def _of_children(self) -> frozenset[object]:
+        return self._keys(self._reference.key.table, self._reference.key.columns)
+
+    @cached_property
+    def _of_parents(self) -> frozenset[object]:
+        return self._keys(self._reference.key.parent, self._reference.key.parent_columns)
+
+    def _keys(self, table: str, columns: Sequence[str]) -> frozenset[object]:
+        sql = f"SELECT DISTINCT {', '.join(map(quoted, columns))} FROM main.{quoted(table)}"
+        rows = self._workspace.run(sql, ()).rows
+        return frozenset(self._reference.parent_key(row) for row in rows if None not in row)
+
+
+def _changed_references(catalog: Catalog, writes: Iterable[RowWrite]) -> Iterator[tuple[ReferenceValues, bool]]:
+    """Yield the foreign keys that written rows may violate, each with the key's values, and True for RESTRICT.
 
     RESTRICT is never deferred: its violation does not depend on the parent's absence.
     """
-    table = catalog.by_id.get(write.table.id)
-    if table is None:
-        return  # it was dropped since
-    old, new = (None if row is None else migrate_row(row, write.table, table) for row in (write.old, write.new))
-    for key in filter(_is_resolved, table.foreign_keys):
-        values = _values(table, new, key.columns)
-        if values and values != _values(table, old, key.columns):
-            yield key, values, False
-    for key in filter(_is_resolved, catalog.children.get(fold_name(table.name), ())):
-        values = _values(table, old, key.parent_columns)
-        if values and values != _values(table, new, key.parent_columns):
-            action = key.on_delete if new is None else key.on_update
-            yield key, values, action == "RESTRICT"
-
-
-def _is_resolved(key: ForeignKey) -> bool:
-    return key.is_resolved
-
-
-def _values(table: Table, row: Row | None, columns: Sequence[str]) -> list[SqlValue]:
-    """Return the values of a row for a key; an empty list if one of them is NULL, or there is no row."""
-    places = [table.position.get(fold_name(column)) for column in columns]
-    values = [None if row is None or place is None else row[place] for place in places]
-    return [] if None in values else values
-
-
-def _is_violated(workspace: Workspace, key: ForeignKey, values: Sequence[SqlValue], restricts: bool) -> bool:
-    """Return True if the key has children and no parent (or, for RESTRICT, children)."""
-    return _has(workspace, key.table, key.columns, values) and (
-        restricts or not _has(workspace, key.parent, key.parent_columns, values)
-    )
-
-
-def _has(workspace: Workspace, table: str, columns: Sequence[str], values: Sequence[SqlValue]) -> bool:
-    where = " AND ".join(f"{quoted(column)} = ?" for column in columns)
-    return bool(workspace.run(f"SELECT 1 FROM main.{quoted(table)} WHERE {where} LIMIT 1", values).rows)
+    keys: dict[int, TableKeys] = {}
+    for write in writes:
+        table = catalog.by_id.get(write.table.id)
+        if table is None:
+            continue  # it was dropped since
+        of_table = keys.get(table.id)
+        if of_table is None:
+            of_table = keys[table.id] = TableKeys(catalog, table)
+        old, new = (None if row is None else migrate_row(row, write.table, table) for row in (write.old, write.new))
+        changed = [(each, False) for each in of_table.needed(old, new)]
+        for each in of_table.orphaned(old, new):
+            key = each.reference.key
+            changed.append((each, (key.on_delete if new is None else key.on_update) == "RESTRICT"))
+        yield from (each for each in changed if each[0].reference.is_resolved)
 
 
 def _name_of(child: Table, wanted: ForeignKey) -> str | None:
