@@ -22,6 +22,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 from rome.dialect import compat14, isolation, plugins
+from rome.dialect.constraint_reflection import NamedConstraints
 from rome.dialect.numeric import RomeNumeric
 from rome.dialect.stmt_compiler import RomeCompiler
 from rome.dialect.type_compiler import RomeTypeCompiler, select_variant
@@ -34,7 +35,7 @@ databases are dropped when the next private database is made."""
 
 
 @compat14.adapt
-class RomeDialect(SQLiteDialect):
+class RomeDialect(NamedConstraints):
     """SQLAlchemy's view of a ROME database."""
 
     name = "rome"

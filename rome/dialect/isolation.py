@@ -10,9 +10,9 @@ _DRIVER_NAMES = {
     REPEATABLE_READ: SNAPSHOT,
     "SERIALIZABLE": "SERIALIZABLE",
     "READ COMMITTED": "READ COMMITTED",
-    "READ UNCOMMITTED": "READ COMMITTED",
     AUTOCOMMIT: AUTOCOMMIT,
     SNAPSHOT: SNAPSHOT,
+    "READ UNCOMMITTED": "READ COMMITTED",
 }
 """SQLAlchemy's name of each level → the driver's. SNAPSHOT is ROME's own name for REPEATABLE READ. No level
 reads what is not committed. Where one level has two names, the first is the one reported."""

@@ -7,6 +7,7 @@ that know SQLite and not ROME work with this dialect. SQL, types, isolation leve
 * Foreign keys are not enforced unless `PRAGMA foreign_keys = ON` or the option `foreign_keys=on` says so. Alembic's
   batch mode, which it uses for SQLite, relies on it: it drops a table that others refer to.
 * Alembic's own implementation for SQLite runs migrations. ALTER operations need batch mode.
+* Constraints that were declared without a name have none in reflection.
 * `create_engine(connect_args=…)` takes the arguments of the sqlite3 module.
 * The path of a file is relative with three slashes and absolute with four.
 """
@@ -35,6 +36,7 @@ class SqliteRomeDialect(RomeDialect):
 
     name = "sqlite"
     supports_statement_cache = True
+    names_constraints = False
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments of `connect`. Raises InterfaceError for a URL that is not one of ROME's."""

@@ -20,6 +20,7 @@ from sqlalchemy.schema import Column, Constraint, PrimaryKeyConstraint, Table
 from sqlalchemy.types import Text, TypeEngine, to_instance
 
 from rome.integrations.alembic.remake import rebuilding_table, remake_table
+from rome.sql.syntax.constraint_names import without_constraint
 from rome.sql.syntax.create_table import ColumnText, TableText
 
 
@@ -102,7 +103,7 @@ class RomeImpl(SQLiteImpl):
 
         def change(table: TableText) -> TableText:
             try:
-                return table.without_constraint(str(name))
+                return without_constraint(_table_of(const), table, str(name))
             except KeyError:
                 if isinstance(const, PrimaryKeyConstraint):
                     return table.without_primary_key()

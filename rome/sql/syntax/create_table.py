@@ -106,14 +106,6 @@ class TableText:
         """Return the table with one more constraint."""
         return replace(self, constraints=(*self.constraints, *_constraints(tokenize(text), text)))
 
-    def without_constraint(self, name: str) -> TableText:
-        """Return the table without a constraint of a column or of the table. Raise KeyError if there is none."""
-        columns = tuple(replace(column, clauses=tuple(_without_name(name, column.clauses))) for column in self.columns)
-        constraints = tuple(_without_name(name, self.constraints))
-        if columns == self.columns and constraints == self.constraints:
-            raise KeyError(name)
-        return replace(self, columns=columns, constraints=constraints)
-
     def without_primary_key(self) -> TableText:
         """Return the table without its primary key, declared by a column or the table."""
         columns = tuple(column.without("PRIMARY") for column in self.columns)
@@ -134,10 +126,6 @@ def read_table_text(sql: str) -> TableText:
         else:
             columns.append(_column(part, sql))
     return TableText(sql[: tokens[start].end], tuple(columns), tuple(constraints), sql[tokens[end].start :])
-
-
-def _without_name(name: str, clauses: Sequence[ColumnClause]) -> Iterator[ColumnClause]:
-    return (clause for clause in clauses if fold_name(clause.name or "") != fold_name(name))
 
 
 def _split(tokens: Sequence[Token]) -> Iterator[Sequence[Token]]:
