@@ -193,3 +193,25 @@ def _rtrim(text: str) -> str:
 
 COLLATIONS: Mapping[str, Callable[[str], str]] = {"BINARY": str, "NOCASE": _nocase, "RTRIM": _rtrim}
 """The fold of each collation that SQLite has built in, by its name in upper case."""
+
+
+# ── texts that are not UTF-8 ──────────────────────────────────────────────────────────────────────────────────────────
+
+# No application can write one, but SQLite computes them: lower(x'ff') is a text of this one byte. ROME keeps the bytes
+# of such a text in stored generated columns and in indexes of expressions, as a str with surrogates (PEP 383).
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of some bytes, with surrogates in the place of those that are not UTF-8."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def has_surrogates(value: SqlValue) -> bool:
+    """Return True for a text that UTF-8 can't encode."""
+    if not isinstance(value, str) or value.isascii():
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return True
+    return False

@@ -115,6 +115,11 @@ class Table:
         return len(self.stored) != len(self.columns)
 
     @cached_property
+    def has_stored_generated(self) -> bool:
+        """True if there is a stored generated column."""
+        return any(column.generated for column in self.stored)
+
+    @cached_property
     def position(self) -> dict[str, int]:
         """By a column's name in lower case: the position of its value in a stored row."""
         return {fold_name(column.name): at for at, column in enumerate(self.stored)}

@@ -24,29 +24,36 @@ import msgpack
 from rome.catalog.model import Table
 from rome.errors import DataError, FormatError
 from rome.storage.keys import decode
-from rome.values import STORAGE_CLASSES, SqlValue
+from rome.values import STORAGE_CLASSES, SqlValue, has_surrogates
 
 Row = tuple[SqlValue, ...]
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
 
 
-def encode_row(schema: int, values: Sequence[SqlValue]) -> bytes:
-    """Return the bytes of a row of this schema number. Raise DataError for a value that SQLite cannot store."""
+def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = False) -> bytes:
+    """Return the bytes of a row of this schema number. Raise DataError for a value that SQLite cannot store.
+
+    `computed`: SQLite has made the row, and texts that it computed may not be UTF-8 (`rome.values.text_of`).
+    """
     if not STORAGE_CLASSES.issuperset(map(type, values)):
         kinds = {type(value) for value in values} - STORAGE_CLASSES
         raise DataError(f"a value of type {min(kind.__name__ for kind in kinds)} can't be stored")
     try:
-        data: bytes = msgpack.packb((schema, *values), use_bin_type=True)
+        errors = "surrogateescape" if computed else "strict"
+        data: bytes = msgpack.packb((schema, *values), use_bin_type=True, unicode_errors=errors)
     except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
     return data
 
 
-def decode_row(data: bytes) -> tuple[int, Row]:
-    """Return the schema number and the values of a row. Raise FormatError, without table and key, for other bytes."""
+def decode_row(data: bytes, *, computed: bool = False) -> tuple[int, Row]:
+    """Return the schema number and the values of a row. Raise FormatError, without table and key, for other bytes.
+
+    `computed`: texts may not be UTF-8, as in `encode_row`.
+    """
     try:
-        row = _unpack(data)
+        row = _unpack(data, unicode_errors="surrogateescape" if computed else "strict")
         schema, values = row[0], row[1:]
     except Exception as error:  # msgpack's errors have no common base class but this one
         reason = str(error) or type(error).__name__
@@ -89,21 +96,29 @@ def read_row(table: Table, key: bytes, data: bytes) -> Row:
     except Exception:  # noqa: S110 - decode_row below raises an error that says what is wrong
         pass
     try:
-        schema, values = decode_row(data)
-        return _read_old_row(table, schema, values)
+        schema, values = decode_row(data, computed=table.has_stored_generated)
+        row = values if schema == table.schema else _read_old_row(table, schema, values)
+        _check_row(table, row)
+        return row
     except FormatError as error:
         raise FormatError(f"row {_shown_key(key)} of table {table.name} does not decode: {error}") from error
 
 
 def _read_old_row(table: Table, schema: int, values: Row) -> Row:
-    if schema == table.schema:
-        raise FormatError(f"{len(values)} values for {len(table.stored)} columns")
     cids = table.schemas.get(schema)
     if cids is None:
         raise FormatError(f"it was written under schema {schema}, which the catalog does not have")
     if len(values) != len(cids):
         raise FormatError(f"{len(values)} values for {len(cids)} columns")
     return _by_cid(dict(zip(cids, values, strict=True)), table)
+
+
+def _check_row(table: Table, row: Row) -> None:
+    if len(row) != len(table.stored):
+        raise FormatError(f"{len(row)} values for {len(table.stored)} columns")
+    for column, value in zip(table.stored, row, strict=True):
+        if has_surrogates(value) and not column.generated:
+            raise FormatError(f"the text of column {column.name} is not UTF-8")
 
 
 def migrate_row(row: Row, table: Table, final: Table) -> Row:

@@ -61,7 +61,7 @@ from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import CompoundSelect, Query
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
 from rome.sql.syntax.operands import Param, Parameters, Source, value_of
-from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue
+from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue, has_surrogates
 
 Lists = Sequence[Sequence[Source]]
 """The operands of each placeholder (`NormalizedStatement.lists`)."""
@@ -83,6 +83,8 @@ class Compiled:
 
     query: Query = field(repr=False)
     lists: Lists
+    may_have_surrogates: bool = False
+    """True if a table has stored generated columns: a text of one may not be UTF-8."""
     _functions: dict[bool, GeneratedFunction] = field(default_factory=dict, repr=False)
     """By exactness; the exact function is generated when it is needed first."""
     _unlimited_functions: dict[bool, GeneratedFunction] = field(default_factory=dict, repr=False)
@@ -119,7 +121,7 @@ class Compiled:
     @cached_property
     def unlimited(self) -> Compiled:
         """A function that returns as many rows as this one would without LIMIT and OFFSET; their values may differ."""
-        return Compiled(_without_limit(self.query), self.lists, self._unlimited_functions)
+        return Compiled(_without_limit(self.query), self.lists, self.may_have_surrogates, self._unlimited_functions)
 
     def with_lists(self, lists: Lists) -> Compiled:
         """Return the same function for a statement whose placeholders have these operands."""
@@ -167,7 +169,8 @@ class Compiled:
     def _generated(self, *, exact: bool) -> GeneratedFunction:
         function = self._functions.get(exact)
         if function is None:
-            function = self._functions[exact] = function_of(generate(self.query, exact=exact))
+            function = function_of(generate(self.query, exact=exact))
+            function = self._functions[exact] = _checking_rows(function) if self.may_have_surrogates else function
         return function
 
 
@@ -178,7 +181,9 @@ def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled
     placeholders are given by `Compiled.with_lists`.
     """
     try:
-        compiled = Compiled(bind_query(BindContext(catalog, bind_query), select, None), ())
+        tables = [catalog.table(each.name) for each in select.find_all(exp.Table)]
+        may_have_surrogates = any(table.has_stored_generated for table in tables if table is not None)
+        compiled = Compiled(bind_query(BindContext(catalog, bind_query), select, None), (), may_have_surrogates)
         compiled._generated(exact=False)
     except UnsupportedConstruct as unsupported:
         return NotCompiled(unsupported.reason)
@@ -195,10 +200,18 @@ def _without_limit(query: Query) -> Query:
 
 def _checked(value: Any) -> SqlValue:
     """Return a parameter's value, if SQLite would take it unchanged. Raise UnsupportedValue if not."""
-    if isinstance(value, str) and not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise UnsupportedValue("a text that is not valid Unicode") from None
+    if has_surrogates(value):
+        raise UnsupportedValue("a text that is not valid Unicode")
     checked: SqlValue = value
     return checked
+
+
+def _checking_rows(function: GeneratedFunction) -> GeneratedFunction:
+    """Return a function that raises UnsupportedValue if a row has a text that is not UTF-8."""
+
+    def run(rows: Sequence[Sequence[Row]], values: Any) -> Any:
+        if any(has_surrogates(value) for of_table in rows for row in of_table for value in row):
+            raise UnsupportedValue("a text that is not UTF-8")
+        return function(rows, values)
+
+    return run

@@ -169,6 +169,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
         text = trigger_with_counter_ids(sql, transaction.catalog, counter_call)
     transaction.load_all_into_workspace()
     savepoint = transaction.mark(_SAVEPOINT)
+    compared = workspace.compared_tables
     try:
         enforce = transaction.foreign_keys and (change.action == "drop" or _adds_column(change))
         # ALTER changes no row. What SQLite does to rows meanwhile has names that the catalog no longer has.
@@ -183,6 +184,8 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
             raise RolledBackBySQLite(error) from error
         transaction.roll_back_to(savepoint)
         workspace.release(_SAVEPOINT)
+        if workspace.compared_tables != compared:
+            return _run(transaction, change, sql, parameters)
         raise
     workspace.release(_SAVEPOINT)
     transaction.fetch(list(_rows_of_new_indexes(transaction, catalog)))

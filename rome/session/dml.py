@@ -87,9 +87,6 @@ class _Change:
         self._needed_keys = NeededKeys(
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
-        is_compared = bool(self._workspace.compared_tables)
-        replaces = is_compared and self._mentions("replace", plan.statement.on_conflict == "replace")
-        self._comparison = RowComparison.REPLACEMENTS if replaces else RowComparison.UPDATES
         self._needed_by_values: list[TableRequest] = []
         """What INSERT … VALUES needs, known before it runs."""
         self._ids = 0
@@ -122,8 +119,8 @@ class _Change:
     def _run(self, defer_foreign_keys: bool) -> _Run:
         """Run the statement under a savepoint, with as many ids as it takes."""
         transaction, workspace = self._transaction, self._workspace
-        comparison = RowComparison.ALL_ROWS if defer_foreign_keys else self._comparison
         while True:
+            comparison, compared = self._comparison(defer_foreign_keys), workspace.compared_tables
             transaction.load_all_into_workspace()
             counters = workspace.last_rowid, workspace.last_changes
             savepoint = transaction.mark(_SAVEPOINT)
@@ -150,12 +147,23 @@ class _Change:
                 continue
             except Error as raised:
                 error = raised
+                if workspace.compared_tables != compared and workspace.sqlite.in_transaction:
+                    self._undo(savepoint, defer_foreign_keys)
+                    workspace.last_rowid, workspace.last_changes = counters
+                    continue
             if not workspace.sqlite.in_transaction:
                 transaction.sequences.release_surplus()
                 raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
             writes = transaction.pending(savepoint)
             needed = self._needed_keys.of_writes(writes, violated or workspace.deferred_violations)
             return _Run(savepoint, result, error, writes, list(needed))
+
+    def _comparison(self, defer_foreign_keys: bool) -> RowComparison:
+        if defer_foreign_keys:
+            return RowComparison.ALL_ROWS
+        is_compared = bool(self._workspace.compared_tables)
+        replaces = is_compared and self._mentions("replace", self._plan.statement.on_conflict == "replace")
+        return RowComparison.REPLACEMENTS if replaces else RowComparison.UPDATES
 
     def _undo(self, savepoint: Savepoint, foreign_keys_are_deferred: bool) -> None:
         if foreign_keys_are_deferred:

@@ -11,8 +11,8 @@ Loaded rows and changes
     `load` inserts fetched rows while triggers and foreign keys are off and changes are not recorded. The changes of
     statements are recorded by SQLite's preupdate hook: one `RowChange` a row, cascades and triggers included. (SQLite's
     session extension would merge the changes of a row by itself, but costs four times as much for a transaction with
-    one UPDATE.) The hook can't read tables with virtual generated columns; these are compared before and after the
-    statement.
+    one UPDATE.) The hook can't read virtual generated columns, and generated texts that are not UTF-8; tables with such
+    are compared before and after the statement.
 
 Deferred rows
     Some changes of single rows need no SQLite (`rome.session.point_dml`). Their rows are deferred (`defer_row`), and
@@ -42,6 +42,7 @@ from rome.errors import IntegrityError, InternalError
 from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION
 from rome.sql.syntax.tokens import quoted
+from rome.sqlite.computed_texts import ComputedColumns
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
 from rome.values import SqlValue, is_identical
@@ -122,7 +123,11 @@ class Workspace:
         self._deferred_rows: list[tuple[Table, Row]] = []
         self._tables_with_rows: set[str] = set()
         self.compared_tables: tuple[Table, ...] = ()
-        """The tables that the preupdate hook can't read."""
+        """The tables that the preupdate hook can't read.
+
+        It finds out while a statement runs that a generated text is not UTF-8: if this has changed after an error, then
+        the statement must be undone, and run again.
+        """
         self._is_recording = False
         self._options = {_TRIGGERS: 1, _FOREIGN_KEYS: 0}
         self.sqlite.config(_FOREIGN_KEYS, 0)
@@ -283,12 +288,21 @@ class Workspace:
 
     def rows_of(self, table: Table) -> dict[Row, tuple[int, Row]]:
         """Return every row of a table: its key (or rowid) → its rowid (0 without one) and its values."""
-        key = ", ".join(map(quoted, table.key)) or table.rowid_name or ""
-        columns = ", ".join([quoted(column.name) for column in table.stored])
-        rowid = table.rowid_name or "0"
-        cursor = self.sqlite.execute(f"SELECT {rowid}, {columns}, {key} FROM main.{quoted(table.name)}")
-        width = len(table.stored)
-        return {row[width + 1 :]: (row[0], row[1 : width + 1]) for row in cursor}
+        key = [quoted(column) for column in table.key] or [table.rowid_name or ""]
+        columns = _stored_columns(table)
+        cursor = self.sqlite.execute(
+            f"SELECT {table.rowid_name or 0}, {', '.join(key)}, {columns.sql} FROM main.{quoted(table.name)}"
+        )
+        width = 1 + len(key)
+        return {row[1:width]: (row[0], columns.read(row[width:])) for row in cursor}
+
+    def row_of(self, table: Table, key: Row) -> Row | None:
+        """Return the row of a key (or a rowid, in tables without one) as it is now; None if there is none."""
+        where = " AND ".join([f"{quoted(column)} IS ?" for column in table.key or (table.rowid_name or "rowid",)])
+        columns = _stored_columns(table)
+        cursor = self.sqlite.execute(f"SELECT {columns.sql} FROM main.{quoted(table.name)} WHERE {where}", key)
+        row: Any = cursor.fetchone()
+        return None if row is None else columns.read(row)
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -420,8 +434,14 @@ class Workspace:
         name = update.table_name
         table = self.schema.catalog.tables.get(fold_name(name))
         self._tables_with_rows.add(fold_name(name))
-        if table is None or not table.has_virtual:
+        if table is not None and table in self.compared_tables:
+            return
+        try:
             self.changes.append(RowChange(name, update.old, update.new, update.rowid, update.rowid_new))
+        except UnicodeDecodeError:
+            if table is not None and table.has_stored_generated:
+                self.compared_tables += (table,)
+            raise
 
     def _rows_to_compare(self) -> list[tuple[Table, dict[Row, tuple[int, Row]]]]:
         """Return the rows of the tables that the hook can't read, as they are before a statement."""
@@ -445,15 +465,6 @@ class Workspace:
             else:
                 self.changes.append(RowChange(table.name, old, row, rowid, rowid))
 
-    def row_of(self, table: Table, key: Row) -> Row | None:
-        """Return the row of a key (or a rowid, in tables without one) as it is now; None if there is none."""
-        columns = table.key or (table.rowid_name or "rowid",)
-        where = " AND ".join([f"{quoted(column)} IS ?" for column in columns])
-        listed = ", ".join([quoted(column.name) for column in table.stored])
-        found: Any = self.sqlite.execute(f"SELECT {listed} FROM main.{quoted(table.name)} WHERE {where}", key)
-        row: Row | None = found.fetchone()
-        return row
-
 
 def merge_results(results: Sequence[Result]) -> Result:
     """Return the results of several executions of one statement as one result."""
@@ -471,6 +482,12 @@ def merge_results(results: Sequence[Result]) -> Result:
 def _description(columns: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
     """Return PEP 249's description of result columns, given as pairs of name and declared type."""
     return tuple([(name, None, None, None, None, None, None) for name, *_ in columns])
+
+
+def _stored_columns(table: Table) -> ComputedColumns:
+    """Return the columns of a table's stored rows."""
+    computed = {quoted(column.name) for column in table.stored if column.generated}
+    return ComputedColumns([quoted(column.name) for column in table.stored], computed)
 
 
 def _insert_statement(table: Table, verb: str) -> str:

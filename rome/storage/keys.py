@@ -150,9 +150,17 @@ def _encode_float(value: float) -> bytes:
 def _encode_text(value: str) -> bytes:
     try:
         data = value.encode()
+    except UnicodeEncodeError:
+        data = _bytes_of(value)
+    return b"\x20%b\0" % (data.replace(b"\0", b"\0\xff") if b"\0" in data else data)
+
+
+def _bytes_of(value: str) -> bytes:
+    """Return the bytes of a text that SQLite has computed (`rome.values.text_of`). Raise DataError for another."""
+    try:
+        return value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         raise DataError(f"a text that is not Unicode can't be stored: {value!r}") from error
-    return b"\x20%b\0" % (data.replace(b"\0", b"\0\xff") if b"\0" in data else data)
 
 
 def _encode_other(value: SqlValue) -> bytes:

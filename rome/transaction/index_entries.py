@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 
 from rome.catalog.model import Index, Table
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted, tokenize
+from rome.sqlite.computed_texts import ComputedColumns
 from rome.sqlite.errors import translated
 from rome.sqlite.workspace import Row
 from rome.storage.keys import entry
@@ -43,14 +46,15 @@ class IndexEntries:
         listed = ", ".join(quoted(column.name) for column in written)
         self._scratch.execute(f"INSERT INTO {name} ({listed}) VALUES ({', '.join('?' * len(values))})", values)
         where = f" WHERE {index.where}" if index.where else ""
+        terms = ComputedColumns(index.terms, frozenset(index.terms))
         cursor = self._scratch.cursor()
         try:
-            with translated():  # a term may be a text that is not UTF-8
-                found = cursor.execute(f"SELECT {', '.join(index.terms)} FROM {name}{where}").fetchall()
+            with translated():
+                found: Any = cursor.execute(f"SELECT {terms.sql} FROM {name}{where}").fetchall()
         finally:
             cursor.close(True)
             self._scratch.execute(f"DELETE FROM {name}")
-        return found[0] if found else None
+        return terms.read(found[0]) if found else None
 
     def _copy_of(self, table: Table) -> str:
         assert self._scratch is not None

@@ -16,19 +16,13 @@ from rome.verify.sql.script import Script, Step
 
 SCRIPTS = (Path(__file__).parent / "regressions.txt").read_text(encoding="utf-8")
 
-KNOWN = {
-    "not-utf8": "SQLite stores a generated text that is not UTF-8; here it is a DataError",
-}
-"""Scripts that still differ, with the reason."""
-
 
 def scripts():
     for text in SCRIPTS.strip().split("\n\n"):
         title, *lines = text.splitlines()
         name, level = re.fullmatch(r"-- (\S+) \((.+)\)", title).groups()
         steps = [_step(line) for line in lines]
-        marks = [pytest.mark.xfail(reason=KNOWN[name])] if name in KNOWN else []
-        yield pytest.param(Script(level, tuple(steps)), id=name, marks=marks)
+        yield pytest.param(Script(level, tuple(steps)), id=name)
 
 
 def _step(line: str) -> Step:

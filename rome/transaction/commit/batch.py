@@ -86,7 +86,7 @@ class BatchBuilder:
             space = rows_space(table_id)
             data = final.data
             if data is None and final.row is not None:
-                data = encode_row(final.table.schema, final.row)
+                data = encode_row(final.table.schema, final.row, computed=final.table.has_stored_generated)
             self._writes[space, key] = data
             if cached is None or cached.version == UNREAD:
                 self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
@@ -110,7 +110,9 @@ class BatchBuilder:
             if table is None or cached is None or cached.values is None or (space, key) in self._writes:
                 continue
             if not only_check:
-                self._writes[space, key] = encode_row(cached.table.schema, cached.values)
+                self._writes[space, key] = encode_row(
+                    cached.table.schema, cached.values, computed=cached.table.has_stored_generated
+                )
             self._checks.append(Check(space, *key_range(key), cached.version))
             self._check_definition(table)
 

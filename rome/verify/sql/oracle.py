@@ -8,6 +8,8 @@ from typing import Any
 import apsw
 
 from rome import errors
+from rome.sql.syntax.tokens import quoted
+from rome.sqlite.computed_texts import ComputedColumns
 from rome.sqlite.errors import translated
 from rome.verify.sql.script import RECONNECT, Outcome, Row, Step
 
@@ -115,8 +117,11 @@ def contents(run: Callable[[str], Sequence[Any]]) -> dict[str, Sequence[Row]]:
         if kind == "table":
             try:
                 found[name] = run(f'SELECT * FROM "{name}"')
-            except errors.DataError as error:  # a generated text is not UTF-8
-                found[name] = [(described(error),)]
+            except errors.DataError:  # a generated text is not UTF-8
+                columns: Sequence[Any] = run(f'PRAGMA table_xinfo("{name}")')
+                generated = {quoted(column) for _, column, *_, hidden in columns if hidden}
+                terms = ComputedColumns([quoted(column) for _, column, *_ in columns], generated)
+                found[name] = [terms.read(row) for row in run(f'SELECT {terms.sql} FROM "{name}"')]
     return found
 
 
