@@ -16,7 +16,7 @@ without a path a memory database.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from rome.errors import InterfaceError
@@ -55,6 +55,12 @@ class URL:
         query = "&".join(f"{quote(k)}={'***' if _SECRET.search(k) else quote(v)}" for k, v in self.options.items())
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
         return f"rome+{self.store}://{login}{host}{port}/{quote(self.database)}" + (f"?{query}" if query else "")
+
+    def with_database(self, name: str) -> URL:
+        """Return the URL of another database of the same store. `name`: as in a URL, the path of a file for files."""
+        if self.store == "unix":
+            return replace(self, options={**self.options, "database": name})
+        return replace(self, database=name)
 
     def positive(self, name: str) -> int:
         """Return the number of an option that the URL has. Raise InterfaceError if it is not a positive number."""

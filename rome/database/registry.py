@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import OrderedDict, deque
 from weakref import WeakValueDictionary
 
+from rome.catalog.codec import USER_VERSION, encode_user_version
 from rome.database.database import Database
 from rome.errors import InterfaceError
 from rome.forks import new_lock
 from rome.storage.registry import open_store
+from rome.storage.store import CATALOG, Batch, Write
 from rome.url import URL
 
 _MOST_IDLE = 32
@@ -82,6 +85,24 @@ def release_database(database: Database) -> None:
 def abandon_database(database: Database) -> None:
     """Let what `open_database` returned be released later. For finalizers, which may run while a lock is held."""
     _abandoned.append(database)
+
+
+def database_exists(url: URL) -> bool:
+    """Return True if anything was ever committed to a database since it was dropped."""
+    database = open_database(url)
+    try:
+        return database.store.fetch([]).version > 0
+    finally:
+        release_database(database)
+
+
+def create_database(url: URL) -> None:
+    """Make an empty database exist. (Any commit does it, too.)"""
+    database = open_database(url)
+    try:
+        database.store.commit(Batch(os.urandom(16), writes=[Write(CATALOG, USER_VERSION, encode_user_version(0))]))
+    finally:
+        release_database(database)
 
 
 def drop_database(url: URL) -> None:

@@ -16,7 +16,7 @@ import time
 
 import apsw
 
-from rome.dbapi.connection import Connection, Cursor, connect
+from rome.dbapi.connection import Connection, Cursor, connect, connect_to_server
 from rome.errors import (
     DatabaseError,
     DataError,
@@ -92,6 +92,7 @@ __all__ = [
     "Warning",
     "apilevel",
     "connect",
+    "connect_to_server",
     "paramstyle",
     "sqlite_version",
     "sqlite_version_info",

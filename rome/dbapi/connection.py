@@ -43,6 +43,21 @@ def connect(url: str | URL, **options: Any) -> Connection:
     return Connection(open_database(parsed), isolation, foreign_keys, lock_timeout, slow_ms)
 
 
+def connect_to_server(url: str, **options: Any) -> Connection:
+    """Open a connection for CREATE DATABASE and DROP DATABASE by a URL that names no database.
+
+    It sees no tables, and refuses to create any. Takes the options of `connect`, and raises its errors.
+    """
+    server = parse_url(url)
+    known = {name: value for name, value in server.options.items() if name in CONNECTION_OPTIONS}
+    connection = connect(URL("memory", "no database", options=known), **options)
+    connection._control.server = server
+    settings = connection._control.settings
+    settings.query_only = True
+    settings.read_only_because = f"the URL {server} names no database: add the name of one, or create one first"
+    return connection
+
+
 def _isolation(name: str) -> Isolation:
     wanted = name.upper().replace("_", " ").replace("+", " ")
     if wanted == "REPEATABLE READ":

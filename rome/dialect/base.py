@@ -46,7 +46,7 @@ class RomeDialect(NamedConstraints):
     statement_compiler = RomeCompiler
     type_compiler_cls = RomeTypeCompiler
     default_database: str | None = None
-    """The database for a server's URL that names none. None: such a URL is an error."""
+    """The database for a server's URL that names none. None: a connection is to no database, and can create one."""
     colspecs = {**SQLiteDialect.colspecs, types.Numeric: RomeNumeric, types.Float: types.Float}
     construct_arguments: list[Any] = []  # a `rome_…` argument raises an error; it is not ignored silently
 
@@ -60,6 +60,7 @@ class RomeDialect(NamedConstraints):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._private_database: str | None = None
+        self._names_no_database = False
 
     @classmethod
     def import_dbapi(cls) -> ModuleType:
@@ -88,8 +89,15 @@ class RomeDialect(NamedConstraints):
         self._note_store(parsed.store)
         if not parsed.database:
             name = self._own_database(url) if parsed.store == "memory" else self.default_database
-            url = url.set(database=name)
+            self._names_no_database = name is None
+            url = url if name is None else url.set(database=name)
         return [url.render_as_string(hide_password=False)], {}
+
+    def connect(self, *arguments: Any, **options: Any) -> Any:
+        """Return a connection of the driver."""
+        if self._names_no_database:
+            return cast("Any", self.dbapi).connect_to_server(*arguments, **options)
+        return super().connect(*arguments, **options)
 
     def _note_store(self, store: str) -> None:
         """Let `driver` be the name of the store."""

@@ -1,4 +1,4 @@
-"""Register ROME with the libraries that keep a registry of dialects: oslo.db, Alembic, sqlalchemy-migrate and Nova.
+"""Register ROME with the libraries that know dialects by name: oslo.db, Alembic, SQLAlchemy-Utils …
 
 None of them can load an integration from a dialect, and importing them takes longer than importing ROME. Therefore,
 each time SQLAlchemy resolves a ROME URL, ROME imports its integration for each of these libraries that the program has
@@ -15,6 +15,7 @@ _INTEGRATIONS = {
     "oslo_db.sqlalchemy.exc_filters": "rome.integrations.oslo_db.exc_filters",
     "oslo_db.sqlalchemy.provision": "rome.integrations.oslo_db.provision",
     "alembic.ddl.impl": "rome.integrations.alembic.impl",
+    "sqlalchemy_utils.functions.database": "rome.integrations.sqlalchemy_utils",
     "nova.db.utils": "rome.integrations.nova_regexp",
     "migrate.changeset.databases.visitor": "rome.integrations.sqlalchemy_migrate",
 }

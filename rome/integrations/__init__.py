@@ -1,4 +1,5 @@
-"""Integrations with libraries that keep a registry of dialects: Alembic, oslo.db, sqlalchemy-migrate and Nova.
+"""Integrations with libraries that know dialects by name: Alembic, oslo.db, SQLAlchemy-Utils,
+sqlalchemy-migrate and Nova.
 
 Each is imported only after the library that it is for (`rome.dialect.plugins`).
 """

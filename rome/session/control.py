@@ -9,6 +9,7 @@ ends with COMMIT or ROLLBACK; under AUTOCOMMIT each statement outside of an expl
     SELECT … FOR UPDATE                   `rome.session.for_update`
     EXPLAIN PLAN FOR, EXPLAIN ANALYZE     `rome.session.explain`
     BEGIN, COMMIT, ROLLBACK, SAVEPOINT    here: `_CONTROL`
+    CREATE DATABASE, DROP DATABASE        `rome.session.databases`
     PRAGMA                                `rome.session.pragmas`, or `rome.session.run`
     VACUUM, ANALYZE                       here: `_maintain`
 
@@ -60,11 +61,12 @@ from rome.errors import (
     ProgrammingError,
 )
 from rome.locks.manager import Lock
+from rome.session.databases import run_database_statement
 from rome.session.ddl import change_schema
 from rome.session.dml import RolledBackBySQLite
 from rome.session.explain import explain, log_slow, parse_explain
 from rome.session.for_update import lock_and_read
-from rome.session.pragmas import NOTHING, READ_ONLY, ConnectionSettings, is_write, user_version
+from rome.session.pragmas import NOTHING, ConnectionSettings, is_write, user_version
 from rome.session.run import plan_of, run, with_current_catalog
 from rome.sql.syntax.statement import Statement, StatementKind, classify
 from rome.sql.syntax.tokens import names
@@ -141,6 +143,8 @@ class TransactionControl:
     ) -> None:
         """`lock_timeout`: seconds to wait for row locks; `slow_ms`: log statements that take longer."""
         self.database = database
+        self.server = database.url
+        """The URL of the store that CREATE DATABASE and DROP DATABASE are about."""
         self.isolation = isolation
         self.settings = ConnectionSettings(foreign_keys, lock_timeout)
         self.functions = UserFunctions()
@@ -168,7 +172,7 @@ class TransactionControl:
         try:
             statement = classify(sql)
             if self.settings.query_only and is_write(statement, sql):
-                raise OperationalError(READ_ONLY)
+                raise OperationalError(self.settings.read_only_because)
             if not statement.is_about_rows:
                 result = self._run_control(statement, sql, parameter_sets)
                 if result is not None:
@@ -515,6 +519,13 @@ def _nothing(_control: TransactionControl, _statement: Statement) -> Result:
     return NOTHING
 
 
+def _database(control: TransactionControl, statement: Statement) -> Result:
+    if control.settings.query_only and control.server is control.database.url:
+        raise OperationalError(control.settings.read_only_because)
+    run_database_statement(control.server, statement)
+    return NOTHING
+
+
 def _begin(control: TransactionControl, _statement: Statement) -> Result:
     if control.transaction is not None:
         raise OperationalError("cannot start a transaction within a transaction")
@@ -556,6 +567,7 @@ _SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, Stateme
 
 _CONTROL: dict[StatementKind, Callable[[TransactionControl, Statement], Result]] = {
     StatementKind.EMPTY: _nothing,
+    StatementKind.DATABASE: _database,
     StatementKind.BEGIN: _begin,
     StatementKind.COMMIT: _commit,
     StatementKind.ROLLBACK: _rollback,

@@ -41,6 +41,8 @@ class ConnectionSettings:
         self.lock_timeout = lock_timeout
         self.query_only = False
         self.read_uncommitted = False
+        self.read_only_because = READ_ONLY
+        """The message of the error for a write under query_only."""
 
     def run(self, statement: Statement, in_transaction: bool) -> Result | None:
         """Answer a PRAGMA about the connection. Return None for any other."""

@@ -43,6 +43,8 @@ class StatementKind(enum.Enum):
     PRAGMA = "pragma"
     EXPLAIN = "explain"
     ATTACH = "attach"
+    DATABASE = "database"
+    """CREATE DATABASE and DROP DATABASE."""
     OTHER = "other"
     """ANALYZE, REINDEX, VACUUM, DETACH, and any text that is no statement."""
     EMPTY = "empty"
@@ -137,9 +139,11 @@ class Statement:
     """INSERT: True if there is an ON CONFLICT clause."""
     has_returning: bool = False
     name: str | None = None
-    """SAVEPOINT, RELEASE, ROLLBACK TO: the savepoint. PRAGMA: its name in lower case."""
+    """SAVEPOINT, RELEASE, ROLLBACK TO: the savepoint. PRAGMA: its name in lower case. DATABASE: as written."""
     argument: str | None = None
     """PRAGMA: the argument without quotes; None without one."""
+    is_conditional: bool = False
+    """DATABASE: True with IF EXISTS or IF NOT EXISTS."""
     change: SchemaChange | None = None
     """DDL: the change of the schema."""
     locking: LockingClause | None = None
@@ -298,7 +302,20 @@ def _pragma(reader: TokenReader) -> Statement | None:
     )
 
 
+def _database(reader: TokenReader) -> Statement | None:
+    """Read CREATE DATABASE [IF NOT EXISTS] name, or DROP DATABASE [IF EXISTS] name."""
+    verb = reader.take_any("CREATE", "DROP").lower()
+    reader.take("DATABASE")
+    is_conditional = reader.take(*(("IF", "NOT", "EXISTS") if verb == "create" else ("IF", "EXISTS")))
+    name = reader.name()
+    if name is None or not (reader.done or reader.sees(";")):
+        return None
+    return Statement(StatementKind.DATABASE, verb, name=name, is_conditional=is_conditional, tail=_has_tail(reader))
+
+
 def _ddl(reader: TokenReader) -> Statement | None:
+    if reader.look(1).word() == "DATABASE" and not reader.sees("ALTER"):
+        return _database(reader)
     verb = reader.token.text.lower()
     change = read_schema_change(reader)
     if change is None:
