@@ -66,6 +66,8 @@ class _Run(NamedTuple):
     error: Error | None
     writes: list[RowWrite]
     needed: list[TableRequest]
+    sets: int
+    """The number of sets of parameters that it has run, or begun to run."""
 
 
 def change(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result:
@@ -104,8 +106,9 @@ class _Change:
         self._workspace.schema.ensure(self._plan.mentioned)
         transaction.note_constraint_reads(self._needed_by_values)
         is_deferred = was_deferred = False
+        sets = len(self._parameter_sets)
         while True:
-            run = self._run(is_deferred)
+            run = self._run(sets, is_deferred)
             missing = transaction.row_cache.missing(run.needed)
             # A single row that lacks its parent is refused before it is recorded: look at it with the check deferred.
             is_hidden = not was_deferred and is_of_foreign_key(run.error)
@@ -113,11 +116,15 @@ class _Change:
                 return self._finish(run._replace(error=self._described_error(run)))
             self._undo(run.savepoint, is_deferred)
             is_deferred = is_hidden and not missing
+            sets = run.sets if is_deferred else len(self._parameter_sets)
             was_deferred = was_deferred or is_deferred
             transaction.fetch(missing)
 
-    def _run(self, defer_foreign_keys: bool) -> _Run:
-        """Run the statement under a savepoint, with as many ids as it takes."""
+    def _run(self, sets: int, defer_foreign_keys: bool) -> _Run:
+        """Run the statement under a savepoint, with as many ids as it takes.
+
+        `sets`: for so many sets of parameters. With the check deferred, those after the one that failed must not run.
+        """
         transaction, workspace = self._transaction, self._workspace
         while True:
             comparison, compared = self._comparison(defer_foreign_keys), workspace.compared_tables
@@ -126,17 +133,14 @@ class _Change:
             savepoint = transaction.mark(_SAVEPOINT)
             self._reserve_ids()
             violated = workspace.deferred_violations
-            result: Result | None = None
+            results: list[Result] = []
             error: Error | None = None
             try:
                 if defer_foreign_keys:
                     workspace.run("PRAGMA defer_foreign_keys = ON", ())
-                result = merge_results(
-                    [
-                        workspace.run(self._plan.sql, each, transaction.foreign_keys, True, comparison)
-                        for each in self._parameter_sets
-                    ]
-                )
+                for each in self._parameter_sets[:sets]:
+                    result = workspace.run(self._plan.sql, each, transaction.foreign_keys, True, comparison)
+                    results.append(result)  # one by one: after an error, it has those before
             except SequenceExhausted as exhausted:
                 allocated = transaction.sequences.allocated_since_mark().get(exhausted.table_id, 0)
                 used = allocated + transaction.sequences.skipped
@@ -156,7 +160,8 @@ class _Change:
                 raise RolledBackBySQLite(error or OperationalError("the transaction was rolled back")) from error
             writes = transaction.pending(savepoint)
             needed = self._needed_keys.of_writes(writes, violated or workspace.deferred_violations)
-            return _Run(savepoint, result, error, writes, list(needed))
+            merged = merge_results(results) if error is None else None
+            return _Run(savepoint, merged, error, writes, list(needed), len(results) + (error is not None))
 
     def _comparison(self, defer_foreign_keys: bool) -> RowComparison:
         if defer_foreign_keys:
@@ -229,7 +234,7 @@ class _Change:
         error = run.error
         if is_of_foreign_key(error):
             counters = self._workspace.last_rowid, self._workspace.last_changes
-            again = self._run(defer_foreign_keys=True)
+            again = self._run(run.sets, defer_foreign_keys=True)
             described = foreign_key_error(self._workspace, self._transaction.catalog, again.writes)
             self._undo(again.savepoint, foreign_keys_are_deferred=True)
             self._workspace.last_rowid, self._workspace.last_changes = counters

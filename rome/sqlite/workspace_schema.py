@@ -43,13 +43,28 @@ class WorkspaceSchema:
         A table or view whose indexes or triggers differ is dropped with them: `ensure` creates all of it again.
         """
         if catalog.digest != self.catalog.digest or catalog.tables != self.catalog.tables:
+            outdated = self._outdated(catalog)
             for name, kind in list(self.created.items())[::-1]:
-                if _definition(catalog, name) != _definition(self.catalog, name):
+                if name in outdated:
                     self.sqlite.execute(f"DROP {kind} IF EXISTS main.{quoted(name)}")
             self._read_created()
         self.catalog = catalog
         self._dependencies.clear()
         self._complete.clear()
+
+    def _outdated(self, catalog: Catalog) -> set[str]:
+        """Return the names of the objects that must be made anew, to be what they are in this catalog.
+
+        These are also the tables that have a parent in common with such a table: the order in which they are made
+        decides which of their foreign keys SQLite names in an error.
+        """
+        found = {name for name in self.created if _definition(catalog, name) != _definition(self.catalog, name)}
+        for each in (catalog, self.catalog):
+            for keys in each.children.values():
+                tables = {fold_name(key.table) for key in keys}
+                if not found.isdisjoint(tables):
+                    found |= tables
+        return found
 
     def adopt(self, catalog: Catalog) -> None:
         """Take over the catalog that results from DDL statements, or from their ROLLBACK, in SQLite."""

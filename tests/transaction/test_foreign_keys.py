@@ -163,3 +163,30 @@ def test_a_parent_that_is_created_after_its_child(url: str) -> None:
     first.execute("INSERT INTO c VALUES (1, 'a')")
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):
         first.execute("INSERT INTO c VALUES (2, 'b')")
+
+
+def test_the_error_of_a_delete_names_the_foreign_key_whatever_its_collations(url: str) -> None:
+    connection = rome.connect(url)
+    connection.cursor().executescript(
+        "CREATE TABLE parent (name TEXT COLLATE NOCASE PRIMARY KEY, n INTEGER UNIQUE);"
+        "CREATE TABLE child (name TEXT CONSTRAINT by_name REFERENCES parent,"
+        " n TEXT CONSTRAINT by_n REFERENCES parent (n));"
+        "INSERT INTO parent VALUES ('A', 1), ('B', 2);"
+        "INSERT INTO child VALUES ('a', NULL), (NULL, ' 2');"
+    )
+    connection.commit()
+    for name, constraint in (("a", "by_name"), ("b", "by_n")):
+        with pytest.raises(IntegrityError, match="FOREIGN KEY") as caught:
+            connection.execute("DELETE FROM parent WHERE name = ?", (name,))
+        assert (caught.value.table, caught.value.constraint) == ("child", constraint)
+
+
+def test_no_set_of_parameters_runs_after_the_one_that_violates_a_foreign_key(url: str) -> None:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TABLE c (id TEXT PRIMARY KEY ON CONFLICT ROLLBACK, p REFERENCES p)")
+    connection.commit()
+    connection.execute("INSERT INTO p VALUES (1)")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY"):
+        connection.executemany("INSERT INTO c VALUES (?, ?)", [("a", 7), ("a", 1)])
+    assert connection.execute("SELECT id FROM p").fetchall() == [(1,)]
