@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 
 from rome.verify.sql.schema import Relation, Schema
 from rome.verify.sql.values import literal, value
 
 _TYPES = ("INTEGER", "INT", "TEXT", "REAL", "NUMERIC", "BLOB", "", "VARCHAR(9)", "TEXT COLLATE NOCASE", "BOOLEAN")
-_ACTIONS = (
-    *("", "", " ON DELETE CASCADE", " ON DELETE SET NULL", " ON DELETE RESTRICT", " ON DELETE SET DEFAULT"),
-    *(" ON UPDATE CASCADE", " ON DELETE CASCADE ON UPDATE CASCADE", " ON UPDATE SET NULL"),
+_STRICT_TYPES = ("INTEGER", "INT", "TEXT", "REAL", "BLOB", "ANY", "TEXT COLLATE NOCASE")
+_ON_DELETE = ("CASCADE", "SET NULL", "RESTRICT", "SET DEFAULT", "NO ACTION", "", "")
+_ON_UPDATE = ("CASCADE", "CASCADE", "SET NULL", "RESTRICT", "SET DEFAULT", "", "", "")
+_KEYS = (
+    *("id INTEGER PRIMARY KEY",) * 6,
+    *("id TEXT PRIMARY KEY", "id PRIMARY KEY", "id INT NOT NULL PRIMARY KEY", "id"),
+    *("id INTEGER PRIMARY KEY AUTOINCREMENT", "id INTEGER PRIMARY KEY DESC"),
 )
+_STRICT_KEYS = ("id INTEGER PRIMARY KEY", "id TEXT PRIMARY KEY", "id ANY NOT NULL PRIMARY KEY", "id INT")
 _NAMES = "abcdefgh"
 
 
@@ -36,40 +42,48 @@ def schema_changes(random: Random, schema: Schema) -> list[str]:
 def create_table(random: Random, schema: Schema, name: str = "") -> str:
     """Return a CREATE TABLE with constraints, generated columns and foreign keys."""
     name = name or _free(random, "tuvwxyz", {relation.name for relation in schema.relations})
-    key = random.choice(
-        ("id INTEGER PRIMARY KEY",) * 6 + ("id TEXT PRIMARY KEY", "id PRIMARY KEY", "id INT NOT NULL PRIMARY KEY", "id")
-    )
-    columns = [key]
+    is_strict = random.random() < 0.06
+    types = _STRICT_TYPES if is_strict else _TYPES
+    key = random.choice(_STRICT_KEYS if is_strict else _KEYS)
+    columns = [key + (_on_conflict(random) if key.endswith("PRIMARY KEY") else "")]
     used = ["id"]
     for letter in random.sample(_NAMES, random.randint(1, 4)):
-        columns.append(_column(random, schema, name, letter))
+        columns.append(_column(random, schema, name, letter, types))
         used.append(letter)
     if random.random() < 0.2:
-        # No text that is not UTF-8: SQLite stores what `||` makes of a blob, ROME does not.
-        expression = random.choice(("{}", "{} + 1", "hex({})")).format(random.choice(used))
-        columns.append(f"gg AS ({expression}) {random.choice(('STORED', 'VIRTUAL', ''))}".rstrip())
+        # No text that is not UTF-8, which other columns can't hold: SQLite stores what `||` makes of a blob.
+        expression = random.choice(("{}", "{} + 1", "hex({})", "coalesce({}, 'n')")).format(random.choice(used))
+        type_ = " ANY" if is_strict else ""
+        columns.append(f"gg{type_} AS ({expression}) {random.choice(('STORED', 'VIRTUAL', ''))}".rstrip())
     if "PRIMARY" not in key and random.random() < 0.5:
         key = f"PRIMARY KEY ({', '.join(random.sample(used, 2))})"
-        columns.append(key)
+        columns.append(key + _on_conflict(random))
     if len(used) > 2 and random.random() < 0.2:
-        columns.append(f"UNIQUE ({', '.join(random.sample(used[1:], 2))})")
+        columns.append(f"UNIQUE ({', '.join(random.sample(used[1:], 2))}){_on_conflict(random)}")
     if random.random() < 0.5:
         columns += _composite_foreign_key(random, schema, used)
     if random.random() < 0.15:
         columns.append(f"CONSTRAINT ck_{name} CHECK ({random.choice(used[1:])} IS NOT 5)")
-    without_rowid = " WITHOUT ROWID" if "PRIMARY" in key and random.random() < 0.15 else ""
-    return f"CREATE TABLE {name} ({', '.join(columns)}){without_rowid}"
+    has_rowid = "PRIMARY" not in key or "AUTOINCREMENT" in key or random.random() > 0.15
+    options = ["WITHOUT ROWID"] * (not has_rowid) + ["STRICT"] * is_strict
+    return f"CREATE TABLE {name} ({', '.join(columns)}) {', '.join(options)}".rstrip()
 
 
-def _column(random: Random, schema: Schema, table: str, name: str) -> str:
-    type_ = random.choice(_TYPES)
+def _on_conflict(random: Random) -> str:
+    """Return the conflict clause of a constraint, which few have. None fails: what it leaves depends on the order."""
+    return f" ON CONFLICT {random.choice(('REPLACE', 'IGNORE', 'ROLLBACK', 'ABORT'))}" if random.random() < 0.05 else ""
+
+
+def _column(random: Random, schema: Schema, table: str, name: str, types: Sequence[str] = _TYPES) -> str:
+    type_ = random.choice(types)
     parts = [f"{name} {type_}".rstrip()]
     if random.random() < 0.12:
-        parts.append("NOT NULL" + random.choice(("", f" DEFAULT {literal(random.choice((1, 'a')))}")))
-    elif random.random() < 0.15:
+        default = "" if types is _STRICT_TYPES else f" DEFAULT {literal(random.choice((1, 'a')))}"
+        parts.append("NOT NULL" + _on_conflict(random) + random.choice(("", default)))
+    elif random.random() < 0.15 and types is not _STRICT_TYPES:
         parts.append(f"DEFAULT {literal(value(random, type_))}")
     if random.random() < 0.12:
-        parts.append("UNIQUE")
+        parts.append("UNIQUE" + _on_conflict(random))
     if random.random() < 0.08:
         parts.append(f"CHECK ({name} IS NOT 4)")
     if random.random() < 0.3:
@@ -85,7 +99,7 @@ def _references(random: Random, schema: Schema, table: str) -> str:
     column = random.choice(("", "", " (id)"))
     # Not both kinds in one table: where an immediate one fails, SQLite's count of deferred violations may stay wrong.
     deferred = " DEFERRABLE INITIALLY DEFERRED" if table in "yz" else ""
-    return f"REFERENCES {parent}{column}{random.choice(_ACTIONS)}{deferred}"
+    return f"REFERENCES {parent}{column}{_actions(random)}{deferred}"
 
 
 def _composite_foreign_key(random: Random, schema: Schema, columns: list[str]) -> list[str]:
@@ -95,9 +109,12 @@ def _composite_foreign_key(random: Random, schema: Schema, columns: list[str]) -
         return []
     table, key = random.choice(keys)
     named = f" ({', '.join(key)})"
-    return [
-        f"FOREIGN KEY ({', '.join(random.sample(columns, 2))}) REFERENCES {table.name}{named}{random.choice(_ACTIONS)}"
-    ]
+    return [f"FOREIGN KEY ({', '.join(random.sample(columns, 2))}) REFERENCES {table.name}{named}{_actions(random)}"]
+
+
+def _actions(random: Random) -> str:
+    chosen = (("DELETE", random.choice(_ON_DELETE)), ("UPDATE", random.choice(_ON_UPDATE)))
+    return "".join(f" ON {event} {action}" for event, action in chosen if action)
 
 
 def _free_names(taken: set[str]) -> list[str]:
@@ -119,9 +136,9 @@ def create_index(random: Random, schema: Schema, table: Relation) -> str:
     terms = []
     for column in random.sample(table.columns, min(len(table.columns), random.randint(1, 2))):
         draw = random.random()
-        if draw < 0.1:
-            terms.append(f"lower({column.name})")
-        elif draw < 0.25:
+        if draw < 0.15:
+            terms.append(random.choice(("lower({})", "{} + 1", "coalesce({}, 2)", "typeof({})")).format(column.name))
+        elif draw < 0.3:
             terms.append(f"{column.name} COLLATE {random.choice(('NOCASE', 'NOCASE', 'RTRIM', 'BINARY'))}")
         else:
             terms.append(column.name + random.choice(("", "", " DESC")))
@@ -154,13 +171,21 @@ def _rename_table(random: Random, schema: Schema, table: Relation) -> str:
 
 def _create_view(random: Random, schema: Schema, table: Relation) -> str:
     name = _free(random, "pqr", {relation.name for relation in schema.relations})
-    columns = ", ".join(column.name for column in random.sample(table.columns, min(len(table.columns), 2)))
-    other = random.choice(schema.tables)
-    if other.name != table.name and random.random() < 0.3:
-        one, two = _some_column(random, table), _some_column(random, other)
+    other = random.choice(schema.relations)
+    one, two = _some_column(random, table), _some_column(random, other)
+    draw = random.random()
+    if draw < 0.25 and other.name != table.name:
         joined = f"{table.name} o JOIN {other.name} i ON o.{one} = i.{two}"
         return f"CREATE VIEW {name} AS SELECT o.{one} AS a, i.{two} AS b FROM {joined}"
-    return f"CREATE VIEW {name} AS SELECT {columns} FROM {table.name}"
+    if draw < 0.35:
+        # Of equal values that are not the same, GROUP BY may keep any.
+        return f"CREATE VIEW {name} AS SELECT typeof({two}) AS a, count(*) AS b FROM {other.name} GROUP BY 1"
+    if draw < 0.5:
+        operator = random.choice(("UNION ALL", "UNION", "EXCEPT"))
+        terms = [f"SELECT quote({column}) AS a FROM {source.name}" for column, source in ((one, table), (two, other))]
+        return f"CREATE VIEW {name} (a) AS {terms[0]} {operator} {terms[1]}"
+    columns = ", ".join(column.name for column in random.sample(other.columns, min(len(other.columns), 2)))
+    return f"CREATE VIEW {name} AS SELECT {columns} FROM {other.name}"
 
 
 def _create_table_as(random: Random, schema: Schema, table: Relation) -> str:
@@ -173,28 +198,41 @@ def _create_trigger(random: Random, schema: Schema, table: Relation) -> str:
     name = _free(random, "ABCDE", set(schema.triggers))
     if schema.views and random.random() < 0.25:
         view = random.choice(schema.views)
-        column = (table.key or table.written or table.columns)[0].name
-        return (
-            f"CREATE TRIGGER {name} INSTEAD OF INSERT ON {view.name} BEGIN "
-            f"INSERT OR IGNORE INTO {table.name} ({column}) VALUES (coalesce(new.{_some_column(random, view)}, 3)); END"
-        )
+        event = random.choice(("INSERT", "INSERT", "UPDATE", f"UPDATE OF {_some_column(random, view)}", "DELETE"))
+        given = f"{'old' if event == 'DELETE' else 'new'}.{_some_column(random, view)}"
+        action = random.choice(_trigger_actions(random, schema, table, given)[:2])
+        return f"CREATE TRIGGER {name} INSTEAD OF {event} ON {view.name} BEGIN {action}; END"
     event = random.choice(("INSERT", "UPDATE", f"UPDATE OF {_some_column(random, table)}", "DELETE"))
     row = "old" if event == "DELETE" else "new"
-    target = random.choice(schema.tables)
     when = f" WHEN {row}.{_some_column(random, table)} > 1" if random.random() < 0.3 else ""
     given = f"{row}.{_some_column(random, table)}"
-    key = [column.name for column in target.key]  # always given: ids that ROME assigns may have gaps
-    columns = key or [random.choice(target.written).name] if target.written else ["id"]
-    actions = [
-        f"INSERT OR IGNORE INTO {target.name} ({columns[0]}) VALUES (coalesce({given}, 3))",
-        f"DELETE FROM {target.name} WHERE {_some_column(random, target)} = {given}",
-        f"SELECT RAISE({random.choice(('ABORT', 'IGNORE', 'FAIL', 'ROLLBACK'))}, 'refused')"
-        if random.random() < 0.3
-        else f"DELETE FROM {target.name} WHERE {_some_column(random, target)} IS NULL",
-    ]
-    action = random.choice(actions).replace("RAISE(IGNORE, 'refused')", "RAISE(IGNORE)")
-    time = "BEFORE" if "RAISE" in action else random.choice(("AFTER", "BEFORE", "AFTER"))
+    time = random.choice(("AFTER", "BEFORE", "AFTER"))
+    if random.random() < 0.07:
+        time = "BEFORE"
+        refusal = random.choice(("ABORT, 'refused'", "IGNORE", "FAIL, 'refused'", "ROLLBACK, 'refused'"))
+        action = f"SELECT RAISE({refusal})"
+    else:
+        action = random.choice(_trigger_actions(random, schema, random.choice(schema.tables), given))
     return f"CREATE TRIGGER {name} {time} {event} ON {table.name}{when} BEGIN {action}; END"
+
+
+def _trigger_actions(random: Random, schema: Schema, target: Relation, given: str) -> list[str]:
+    """Return statements that change a table by a value of the row for which a trigger fires.
+
+    Keys are always given: ids that ROME assigns may have gaps.
+    """
+    column = (target.key or target.written or target.columns)[0].name
+    changed = random.choice(target.written or target.columns).name
+    other, filtered = random.choice(schema.relations), _some_column(random, target)
+    one, two = _some_column(random, other), _some_column(random, other)
+    insert = f"INSERT OR IGNORE INTO {target.name} ({column})"
+    return [
+        f"{insert} VALUES (coalesce({given}, 3))",
+        f"DELETE FROM {target.name} WHERE {filtered} = {given}",
+        f"UPDATE {target.name} SET {changed} = 1 WHERE {filtered} = {given}",
+        f"{insert} SELECT coalesce(s.{one}, 3) FROM {other.name} s WHERE s.{two} = {given}",
+        f"DELETE FROM {target.name} WHERE {filtered} IS NULL",
+    ]
 
 
 def _drop(random: Random, schema: Schema, table: Relation) -> str:

@@ -15,13 +15,18 @@ _OR = ("", "", "", "", "OR IGNORE ", "OR REPLACE ", "OR ABORT ", "OR FAIL ", "OR
 
 def change(random: Random, schema: Schema) -> Step | None:
     """Return an INSERT, UPDATE or DELETE; None if there is nothing to change."""
-    if schema.views and random.random() < 0.08:
+    if schema.views and random.random() < 0.12:
         view = random.choice(schema.views)
-        return _insert(random, view, plain=True)
+        draw = random.random()
+        if draw < 0.5:
+            return _insert(random, view, plain=True)
+        return _update(random, schema, view) if draw < 0.75 else _delete(random, schema, view)
     if not schema.tables:
         return None
     table = random.choice(schema.tables)
     draw = random.random()
+    if random.random() < 0.03:
+        return _many_by_key(random, table)
     if draw < 0.5:
         return _insert_select(random, schema, table) if draw < 0.05 else _insert(random, table)
     if draw < 0.58:
@@ -60,8 +65,15 @@ def _insert(random: Random, table: Relation, *, plain: bool = False) -> Step | N
         "(" + ", ".join(arguments(_given(random, table, c.name, c.type)) for c in columns) + ")" for _ in range(rows)
     )
     upsert = "" if plain or action else _upsert(random, table, arguments)
-    returning = " RETURNING *" if not plain and random.random() < 0.15 else ""
+    returning = _returning(random, table, 0.0 if plain else 0.15)
     return Step(f"{named} VALUES {values}{upsert}{returning}", parameters=(tuple(arguments.values),))
+
+
+def _returning(random: Random, table: Relation, share: float) -> str:
+    if random.random() > share:
+        return ""
+    one, two = (random.choice(table.columns).name for _ in range(2))
+    return random.choice((" RETURNING *", f" RETURNING {one}, typeof({two}) AS n"))
 
 
 def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
@@ -70,6 +82,7 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
     if random.random() > 0.4 or not targets:
         return ""
     free = [column for column in table.written if column.name not in table.unique]
+    first = f" ON CONFLICT {targets[0]} DO NOTHING" if len(targets) > 1 and random.random() < 0.2 else ""
     if not free or random.random() < 0.2:
         return f" ON CONFLICT{random.choice(('', ' ' + random.choice(targets)))} DO NOTHING"
     column = random.choice(free)
@@ -77,13 +90,13 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
     where = ""
     if random.random() < 0.4:
         where = f" WHERE {table.name}.{column.name} {random.choice(('IS NOT', '<', '>='))} excluded.{column.name}"
-    return f" ON CONFLICT {random.choice(targets)} DO UPDATE SET {column.name} = {given}{where}"
+    return f"{first} ON CONFLICT {random.choice(targets)} DO UPDATE SET {column.name} = {given}{where}"
 
 
 def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | None:
     source = random.choice(schema.tables)
     columns = [column for column in table.written if column.is_key or random.random() < 0.7]
-    if not columns:
+    if not columns or schema.fails:
         return None
     terms = [f"s.{random.choice(source.columns).name}" for _ in columns]
     if columns[0].is_key and source.key:
@@ -110,6 +123,7 @@ def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
         return None
     action = random.choice(_OR)
     arguments = Arguments(random)
+    common = "" if _is_partial(schema, action) else _common(random, schema, arguments)
     assigned = []
     for column in random.sample(table.written, min(len(table.written), random.choice((1, 1, 2)))):
         if column.name not in table.unique and random.random() < 0.3:
@@ -119,10 +133,10 @@ def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
             assigned.append(f"{column.name} = {column.name} + 100")
         else:
             assigned.append(f"{column.name} = {arguments(_given(random, table, column.name, column.type))}")
-    where = _where(random, schema, table, action, arguments)
-    returning = " RETURNING *" if random.random() < 0.1 else ""
+    where = _where(random, schema, table, action, arguments) if not common else _in_common(random, table)
+    returning = _returning(random, table, 0.1)
     return Step(
-        f"UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
+        f"{common}UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
         parameters=(tuple(arguments.values),),
     )
 
@@ -149,5 +163,33 @@ def _delete(random: Random, schema: Schema, table: Relation) -> Step:
     arguments = Arguments(random)
     if random.random() < 0.1 and not schema.fails:
         return Step(f"DELETE FROM {table.name}")
-    where = _where(random, schema, table, "", arguments)
-    return Step(f"DELETE FROM {table.name} WHERE {where}", parameters=(tuple(arguments.values),))
+    common = "" if _is_partial(schema, "") else _common(random, schema, arguments)
+    where = _where(random, schema, table, "", arguments) if not common else _in_common(random, table)
+    sql = f"{common}DELETE FROM {table.name} WHERE {where}{_returning(random, table, 0.1)}"
+    return Step(sql, parameters=(tuple(arguments.values),))
+
+
+def _common(random: Random, schema: Schema, arguments: Arguments) -> str:
+    """Return a WITH clause for a few statements."""
+    if random.random() > 0.08:
+        return ""
+    source = random.choice(schema.relations)
+    where = condition(random, schema, source, "s", arguments, 1)
+    return f"WITH q (n) AS (SELECT s.{random.choice(source.columns).name} FROM {source.name} s WHERE {where}) "
+
+
+def _in_common(random: Random, table: Relation) -> str:
+    return f"{table.name}.{random.choice(table.columns).name} IN (SELECT q.n FROM q)"
+
+
+def _many_by_key(random: Random, table: Relation) -> Step | None:
+    """Return an UPDATE or DELETE by key, for several keys."""
+    if not table.key or not table.written:
+        return None
+    column = random.choice(table.written)
+    where = " AND ".join(f"{key.name} = ?" for key in table.key)
+    keys = [tuple(_given(random, table, key.name, key.type) for key in table.key) for _ in range(random.randint(1, 3))]
+    if random.random() < 0.3:
+        return Step(f"DELETE FROM {table.name} WHERE {where}", parameters=tuple(keys), many=True)
+    given = tuple((_given(random, table, column.name, column.type), *key) for key in keys)
+    return Step(f"UPDATE {table.name} SET {column.name} = ? WHERE {where}", parameters=given, many=True)

@@ -38,7 +38,29 @@ def condition(random: Random, schema: Schema, table: Relation, name: str, argume
         return f"{term} LIKE {arguments(random.choice(('a%', '%b', '1%', '_', 'A_')))}"
     if draw < 0.92 and depth < 2 and schema.tables:
         return _subquery(random, schema, term, arguments)
+    if draw < 0.96:
+        return _expression(random, table, name, term, arguments)
     return f"{random.choice(('lower', 'abs', 'typeof', 'length'))}({term}) = {arguments(value(random, column.type))}"
+
+
+def _expression(random: Random, table: Relation, name: str, term: str, arguments: Arguments) -> str:
+    """Return a condition of a rarer form."""
+    other = f"{name}.{random.choice(table.columns).name}"
+    given = arguments(value(random))
+    return random.choice(
+        (
+            f"{term} COLLATE {random.choice(('NOCASE', 'RTRIM', 'BINARY'))} = {given}",
+            f"{term} IS DISTINCT FROM {given}",
+            f"coalesce({term}, {other}) = {given}",
+            f"CASE {term} WHEN {given} THEN {other} ELSE 1 END",
+            f"CASE WHEN {term} < {given} THEN 1 WHEN {other} IS NULL THEN NULL END",
+            f"({term}, {other}) = ({given}, {other})",
+            f"NOT ({term} = {given})",
+            f"{term} + 1 > {given}",
+            f"{given} = {term}",
+            f"{term} = {other}" + f" AND {given} IS NOT 0" * (given == "?"),
+        )
+    )
 
 
 def _subquery(random: Random, schema: Schema, term: str, arguments: Arguments) -> str:
@@ -73,6 +95,9 @@ def query(random: Random, schema: Schema) -> Step | None:
         _windowed,
         _from_subquery,
         _three_tables,
+        _recursive,
+        _scalar,
+        _compound,
     )
     sql = random.choice(makers)(random, schema, table, arguments)
     sql, ordered = _paged(random, sql, arguments)
@@ -114,7 +139,7 @@ def _on(random: Random, left: tuple[Relation, str], right: tuple[Relation, str])
 
 def _joined(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
     other = random.choice(schema.relations)
-    kind = random.choice(("JOIN", "LEFT JOIN", "LEFT JOIN"))
+    kind = random.choice(("JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
     on = _on(random, (table, "q"), (other, "r"))
     if random.random() < 0.3:
         on += f" AND {condition(random, schema, other, 'r', arguments, 2)}"
@@ -156,10 +181,37 @@ def _union(random: Random, schema: Schema, table: Relation, arguments: Arguments
     return f"{first} {operator} SELECT r.{two}, typeof(r.{two}) FROM {other.name} r WHERE {where}"
 
 
+def _recursive(random: Random, _schema: Schema, table: Relation, arguments: Arguments) -> str:
+    numbers = f"n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {arguments(4)})"
+    on = f"q.{random.choice(table.columns).name} = n.i"
+    return (
+        f"WITH RECURSIVE {numbers} SELECT {_columns(random, table, 'q')}, n.i FROM n LEFT JOIN {table.name} q ON {on}"
+    )
+
+
+def _scalar(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
+    other = random.choice(schema.relations)
+    one, two, three = (random.choice(each.columns).name for each in (table, other, other))
+    inner = f"SELECT {random.choice(('count', 'max', 'min'))}(r.{three}) FROM {other.name} r WHERE r.{two} = q.{one}"
+    where = condition(random, schema, table, "q", arguments, 1)
+    return f"SELECT q.{one}, typeof(({inner})) FROM {table.name} q WHERE {where}"
+
+
+def _compound(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
+    terms = []
+    for number in range(random.randint(2, 3)):
+        other = table if number == 0 else random.choice(schema.relations)
+        where = condition(random, schema, other, "r", arguments, 1)
+        terms.append(f"SELECT quote(r.{random.choice(other.columns).name}) FROM {other.name} r WHERE {where}")
+    return f" {random.choice(('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT'))} ".join(terms) + " ORDER BY 1"
+
+
 def _windowed(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
     by = ", ".join(column.name for column in table.columns)
     where = condition(random, schema, table, "q", arguments)
-    return f"SELECT q.*, count(*) OVER (ORDER BY {by}) FROM {table.name} q WHERE {where}"
+    part = random.choice(("", f"PARTITION BY typeof(q.{random.choice(table.columns).name}) "))
+    function = random.choice(("count(*)", "rank()", "dense_rank()"))
+    return f"SELECT q.*, {function} OVER ({part}ORDER BY {by}) FROM {table.name} q WHERE {where}"
 
 
 def _from_subquery(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
@@ -174,6 +226,8 @@ def _from_subquery(random: Random, schema: Schema, table: Relation, arguments: A
 
 def _paged(random: Random, sql: str, arguments: Arguments) -> tuple[str, bool]:
     """Return a SELECT with ORDER BY all of its columns, perhaps with LIMIT; and whether its order is total."""
+    if sql.endswith(" ORDER BY 1"):
+        return sql, True
     if random.random() < 0.6 or sql.startswith("WITH"):
         return sql, False
     head = sql.partition(" FROM ")[0].removeprefix("SELECT ")

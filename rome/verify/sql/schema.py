@@ -59,7 +59,10 @@ class Schema:
     indexes: list[str]
     triggers: list[str]
     fails: bool
-    """Whether a trigger raises FAIL: what is left of a statement of several rows depends on their order."""
+    """Whether what is left of a statement of several rows may depend on their order.
+
+    A trigger raises FAIL, or a constraint has a conflict clause.
+    """
 
     @property
     def tables(self) -> list[Relation]:
@@ -86,6 +89,7 @@ def read_schema(sqlite: apsw.Connection) -> Schema:
             triggers.append(name)
             fails = fails or "FAIL" in sql
         else:
+            fails = fails or " ON CONFLICT " in sql
             relation = _relation(sqlite, kind, name, sql)
             if relation is not None:
                 relations.append(relation)
