@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import threading
-
 from oslo_config import cfg
 from sqlalchemy.engine import Engine
 
+from rome.forks import call_in_child
 from rome.locks import Lock, LockManager
 from rome_discovery.options import read_settings
 
-_guard = threading.Lock()
 _managers: dict[str, LockManager] = {}
-"""Database URL → the lock manager of this process. Guarded by `_guard`."""
+"""Database URL → the lock manager of this process."""
 
 
 def distributed_lock(engine: Engine, name: str) -> Lock:
@@ -23,18 +20,16 @@ def distributed_lock(engine: Engine, name: str) -> Lock:
     """
     settings = read_settings(cfg.CONF)
     (url,), _ = engine.dialect.create_connect_args(engine.url)
-    with _guard:
-        manager = _managers.get(url)
-        if manager is None:
-            manager = _managers[url] = LockManager(url)
+    manager = _managers.get(url)
+    if manager is None:
+        opened = LockManager(url)
+        manager = _managers.setdefault(url, opened)
+        if manager is not opened:  # another thread was faster
+            opened.close()
     return manager.lock(name, ttl=settings.lock_ttl, timeout=settings.lock_timeout)
 
 
+@call_in_child
 def _begin_child() -> None:
     """Forget the lock managers in a forked child, which must not share connections with its parent."""
-    global _guard
-    _guard = threading.Lock()
     _managers.clear()
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -7,8 +7,6 @@ The connection is opened by the first statement. Without `[database] connection`
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -16,13 +14,14 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
+from rome.forks import call_in_child, new_lock
 from rome.orm import retry_on_conflict
 from rome_objects.changes import ChangeTracking, objects_in
 from rome_objects.errors import ConstraintViolated, NotConfigured
 
 _R = TypeVar("_R")
 
-_lock = threading.Lock()
+_lock = new_lock()
 _url: str | None = None
 _engine: sa.Engine | None = None
 
@@ -140,13 +139,10 @@ def run(function: Callable[..., _R], target: Any, *args: Any, **kwargs: Any) -> 
     return retry_on_conflict(attempt)()
 
 
+@call_in_child
 def _begin_child() -> None:
     """Let a forked child open its own connections."""
-    global _lock, _engine
-    _lock = threading.Lock()
+    global _engine
     if _engine is not None:
         _engine.dispose(close=False)
     _engine = None
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import operator
 import re
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, NoReturn, Self
 
 import sqlalchemy as sa
 from oslo_versionedobjects.exception import ObjectActionError
 
+from rome.forks import new_rlock
 from rome_objects.base import Object
 from rome_objects.dicts import ClassOrDict
 from rome_objects.errors import ConstraintViolated, InvalidQuery, NotFound, ObjectGone, StateConflict
@@ -32,7 +32,7 @@ from rome_objects.rows.query import Filters, conditions, sort_keys
 Values = dict[str, Any]
 """Field → value."""
 
-_lock = threading.RLock()
+_lock = new_rlock()
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": operator.eq,

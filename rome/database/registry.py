@@ -26,7 +26,7 @@ _idle: OrderedDict[URL, Database] = OrderedDict()
 _abandoned: deque[Database] = deque()
 """Databases that were not released by those who opened them; one for each time."""
 _databases_lock = new_lock()
-"""Never held while a store is opened or asked."""
+"""Never held while a store is opened, asked or closed."""
 _opening: WeakValueDictionary[URL, threading.Lock] = WeakValueDictionary()
 """By URL: the lock that whoever opens it holds, so that one server does not make the connections to others wait."""
 
@@ -75,11 +75,13 @@ def release_database(database: Database) -> None:
     """Release what `open_database` returned. The last release closes the store's connections."""
     with _databases_lock:
         database.users -= 1
-        if database.users == 0:
+        is_idle = database.users == 0
+        if is_idle:
             _idle[database.url] = _databases.pop(database.url)
             while len(_idle) > _MOST_IDLE:
                 _idle.popitem(last=False)
-            database.store.close()
+    if is_idle:  # or was, a moment ago: a store that is used again opens what it needs
+        database.store.close()
 
 
 def abandon_database(database: Database) -> None:

@@ -15,7 +15,7 @@ import uuid
 import weakref
 
 from rome.errors import LockLost
-from rome.forks import tell_in_child
+from rome.forks import new_rlock, tell_in_child
 from rome.storage.lock_table import LockTable, now
 
 _RENEWALS = 3
@@ -93,7 +93,7 @@ class Renewer:
 
     def begin_child(self) -> None:
         """Start without holds and without a thread, as after a fork."""
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(new_rlock())
         self._holds: weakref.WeakSet[Hold] = weakref.WeakSet()
         self._thread: threading.Thread | None = None
 

@@ -34,7 +34,7 @@ from sqlalchemy import URL, Engine, create_engine, make_url
 
 import rome.url
 from rome.errors import InterfaceError
-from rome.forks import new_lock
+from rome.forks import call_in_child, new_lock
 
 FILES = ("rome.conf", "~/.rome.conf", "/etc/rome/rome.conf")
 """The configuration files to look for if ROME_CONF is not set."""
@@ -122,12 +122,10 @@ def _legacy_url(parser: ConfigParser, path: Path) -> str:
     return str(rome.url.URL(store="redis", database=LEGACY_DATABASE, host=host, port=int(port)))
 
 
+@call_in_child
 def _begin_child() -> None:
     """Drop the parent's engines in a forked child, without closing their sockets."""
     engines = list(_engines.values())
     _engines.clear()
     for engine in engines:
         engine.dispose(close=False)
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -50,6 +50,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import get_ident
 
+from rome import forks
 from rome.database.database import Database
 from rome.errors import (
     Conflict,
@@ -168,6 +169,8 @@ class TransactionControl:
             raise closed_error()
         if self.busy_thread is not None:
             self._recover()
+        if forks.fork_is_under_way:
+            forks.wait_for_fork()
         self.busy_thread = get_ident()
         try:
             statement = classify(sql)

@@ -37,6 +37,7 @@ from typing import Any, NamedTuple
 
 import apsw
 
+import rome.sqlite.forking  # noqa: F401 - forks wait for threads that are inside of SQLite
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
 from rome.folding import fold_name

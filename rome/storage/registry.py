@@ -13,11 +13,11 @@ store's module is imported when the store is opened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TypeVar, cast
 
 from rome.errors import InterfaceError
+from rome.forks import import_module
 from rome.storage.store import Store
 from rome.url import URL
 
@@ -85,6 +85,7 @@ def _opener(store: str) -> Opener:
             return cast("Opener", getattr(import_module(module), function))
         registered = {point.name: point for point in entry_points(group=GROUP)}
         if store in registered:
+            import_module(registered[store].module)
             return cast("Opener", registered[store].load())
     except ModuleNotFoundError as error:
         package = f"rome-db[{_EXTRAS[store]}]" if store in _EXTRAS else str(error.name)

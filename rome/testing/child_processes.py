@@ -26,6 +26,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 
+from rome.forks import call_in_child, new_lock
+
 _SCRIPT = 'pids=; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids 2>/dev/null'
 
 
@@ -33,7 +35,7 @@ class _Watchdog:
     """The shell that watches this process, and the processes that it is to kill."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._pids: set[int] = set()
         self._shell: subprocess.Popen[bytes] | None = None
 
@@ -103,11 +105,9 @@ def exit_with_parent() -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+@call_in_child
 def _begin_child() -> None:
     """Start with an empty list in a forked child; the parent's shell watches the parent."""
     global _watchdog
     atexit.unregister(_watchdog.close)
     _watchdog = _Watchdog()
-
-
-os.register_at_fork(after_in_child=_begin_child)

@@ -16,6 +16,7 @@ from tests.architecture.layers import LAYERS, layer_of
 MODULES_PER_FOLDER = 20
 
 _DOTTED = re.compile(r"\brome(?:\.[A-Za-z_]\w*)+")
+_OF_FORKS = re.compile(r"\b(?:threading\.(?:Lock|RLock|Condition|Semaphore|BoundedSemaphore)\(\)|register_at_fork\()")
 _PATH = re.compile(r"(?<![\w/.-])(?:\.\./)*((?:rome|tests|adapters|benchmarks|scripts|examples)/[\w/.-]*\w)")
 
 
@@ -65,6 +66,15 @@ def class_names() -> Iterator[str]:
             yield f"class {name} is defined in {' and '.join(modules)}"
     for name in sorted(exceptions.CLASSES_OF_ONE_NAME.keys() - twice.keys()):
         yield f"class {name} is defined once, remove it from exceptions.py"
+
+
+def locks_and_forks() -> Iterator[str]:
+    """Only rome.forks makes locks and handles forks: a child would wait for a lock that it does not know."""
+    for folder in ("rome", "adapters"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for call in _OF_FORKS.findall(path.read_text()):
+                if path != ROOT / "rome/forks.py":
+                    yield f"{path.relative_to(ROOT)} calls {call}; rome.forks has functions for that"
 
 
 def documented_names() -> Iterator[str]:
@@ -117,5 +127,6 @@ RULES: tuple[Callable[[], Iterator[str]], ...] = (
     imports_inside_functions,
     crowded_folders,
     class_names,
+    locks_and_forks,
     documented_names,
 )

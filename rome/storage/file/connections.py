@@ -7,17 +7,13 @@ child open new ones when they need them.
 
 from __future__ import annotations
 
-import os
-import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 
 import apsw
 
-_FORK_SECONDS = 30.0
-"""How long a fork waits for connections in use."""
+from rome.forks import hold_forks, new_lock
 
 
 class Connections:
@@ -27,8 +23,10 @@ class Connections:
         self.idle: list[apsw.Connection] = []
         self._connect = connect
         self._opened = 0
-        self._lock = threading.Lock()
-        _pools.add(self)
+        self._lock = new_lock()
+        self._is_held = False
+        """True if a fork that is under way holds the lock."""
+        hold_forks(self)
 
     def take(self) -> apsw.Connection:
         """Return an idle connection, or a new one."""
@@ -55,35 +53,15 @@ class Connections:
                 self.idle.pop().close()
                 self._opened -= 1
 
-    def begin_fork(self) -> None:
-        """Close all connections and let nobody open another one."""
-        self._lock.acquire()
-        deadline = time.monotonic() + _FORK_SECONDS
+    def begin_fork(self, deadline: float) -> None:
+        """Close all connections, when they are not in use, and let nobody open another one."""
+        self._is_held = self._lock.acquire(timeout=max(0.0, deadline - time.monotonic()))
         self._close_idle()
         while self._opened and time.monotonic() < deadline:
             time.sleep(0.0005)
             self._close_idle()
 
     def end_fork(self) -> None:
-        """Let connections be opened again, in the parent and in the child."""
-        self._lock.release()
-
-
-_pools: weakref.WeakSet[Connections] = weakref.WeakSet()
-
-_forking: list[Connections] = []
-
-
-def _before_fork() -> None:
-    _forking[:] = _pools
-    for pool in _forking:
-        pool.begin_fork()
-
-
-def _after_fork() -> None:
-    for pool in _forking:
-        pool.end_fork()
-    _forking.clear()
-
-
-os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+        """Let connections be opened again."""
+        if self._is_held:
+            self._lock.release()

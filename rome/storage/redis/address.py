@@ -6,11 +6,14 @@ the URL names Sentinels, and each new socket goes to the primary that they know 
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may come in between
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+
+from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
 from rome.url import URL
@@ -206,8 +209,6 @@ def _through_sentinels(url: URL, timeouts: _Timeouts, tls: _Tls | None) -> OpenS
 
     The URL's host is one of the Sentinels, the option `sentinels` lists others.
     """
-    from redis.sentinel import Sentinel
-
     if url.store == "unix":
         raise InterfaceError(f"option 'sentinel_service' of the ROME URL {url} needs a host")
     hosts = [(url.host or "localhost", url.port or 26379)]

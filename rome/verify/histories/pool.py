@@ -21,6 +21,7 @@ from typing import Any
 
 from rome.dbapi import connect
 from rome.errors import InternalError
+from rome.forks import new_lock
 from rome.testing.child_processes import exit_with_parent, forget, kill_at_exit
 from rome.verify.histories.worker import Task, run_worker
 from rome.verify.histories.workload import Record, read_logs
@@ -43,7 +44,7 @@ class WorkerPool:
     killed: int = 0
     running: list[BaseProcess] = field(default_factory=list)
     _tasks: list[Task] = field(default_factory=list)
-    _asking: threading.Lock = field(default_factory=threading.Lock)
+    _asking: threading.Lock = field(default_factory=new_lock)
     _done: MutableSequence[int] = field(default_factory=list)
 
     @property

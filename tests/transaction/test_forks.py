@@ -1,0 +1,199 @@
+"""A child that is forked while other threads do something works at once."""
+
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+
+import rome
+from rome.dbapi import Connection
+from rome.locks import LockManager
+
+HANGS = 60.0
+"""Seconds: a child that waits for a lock of its parent waits for ever."""
+IN_SQLITE = (
+    "WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 200) SELECT hex(randomblob(9)) FROM x"
+)
+
+Work = Callable[[str, int], None]
+"""What a thread does again and again; the number is another one each time."""
+
+_of_thread = threading.local()
+
+
+def own(url: str) -> Connection:
+    """Return the connection of this thread."""
+    if not hasattr(_of_thread, "connection"):
+        _of_thread.connection = rome.connect(url)
+    connection: Connection = _of_thread.connection
+    return connection
+
+
+def connect(url: str, _number: int) -> None:
+    rome.connect(url).close()
+
+
+def compiled_statement(url: str, number: int) -> None:
+    own(url).execute("SELECT n FROM t WHERE id < ?", (number % 10,)).fetchall()
+    own(url).rollback()
+
+
+def statement_in_sqlite(url: str, _number: int) -> None:
+    own(url).execute(IN_SQLITE).fetchall()
+    own(url).rollback()
+
+
+def commit(url: str, number: int) -> None:
+    with suppress(rome.dbapi.OperationalError):  # a conflict with another thread
+        own(url).execute("UPDATE t SET n = ? WHERE id = 1", (number,))
+        own(url).commit()
+
+
+def draw_of_a_counter(url: str, number: int) -> None:
+    own(url).execute("INSERT INTO t (n) VALUES (?)", (number,))
+    own(url).rollback()
+
+
+def lock(url: str, number: int) -> None:
+    manager = LockManager(url)
+    with manager.lock(f"lock {number % 2}"):
+        pass
+    manager.close()
+
+
+def row_lock(url: str, _number: int) -> None:
+    own(url).execute("SELECT n FROM t WHERE id = 2 FOR UPDATE").fetchall()
+    own(url).rollback()
+
+
+def schema_change(url: str, number: int) -> None:
+    name = f"t{threading.get_ident()}_{number}"
+    own(url).execute(f"CREATE TABLE {name} (id INTEGER PRIMARY KEY, u TEXT UNIQUE)")
+    own(url).rollback()
+
+
+WORKS: list[Work] = [
+    connect,
+    compiled_statement,
+    statement_in_sqlite,
+    commit,
+    draw_of_a_counter,
+    lock,
+    row_lock,
+    schema_change,
+]
+
+
+@contextmanager
+def threads(url: str, work: Work) -> Iterator[list[BaseException]]:
+    """Let two threads work. Yield the exceptions that they had."""
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run(seed: int) -> None:
+        number = seed
+        try:
+            while not stop.is_set():
+                number += 2
+                work(url, number)
+        except BaseException as error:  # for the main thread
+            failures.append(error)
+        finally:
+            if hasattr(_of_thread, "connection"):
+                _of_thread.connection.close()
+
+    running = [threading.Thread(target=run, args=(seed,)) for seed in range(2)]
+    for thread in running:
+        thread.start()
+    try:
+        yield failures
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()
+
+
+def in_child(url: str) -> None:
+    """Use everything once."""
+    with closing(rome.connect(url)) as connection:
+        for statement in (IN_SQLITE, "SELECT n FROM t WHERE id = 1", "SELECT n FROM t WHERE id = 3 FOR UPDATE"):
+            connection.execute(statement).fetchall()
+        (count,) = connection.execute("SELECT count(*) FROM t").fetchone()
+        connection.execute("INSERT INTO t (n) VALUES (0), (1)")
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (count + 2,)
+        connection.commit()
+    manager = LockManager(url)
+    with manager.lock("a lock of the child"):
+        pass
+    manager.close()
+
+
+def fork_and_wait(url: str) -> int | None:
+    """Return the exit status of a child that uses the database; None if it hangs."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            in_child(url)
+            status = 0
+        finally:
+            os._exit(status)
+    deadline = time.monotonic() + HANGS
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            return None
+        time.sleep(0.001)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", WORKS, ids=lambda work: work.__name__)
+def test_a_child_works_whatever_other_threads_do(url: str, work: Work) -> None:
+    with closing(rome.connect(url)) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n INT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(number, number) for number in range(10)])
+        connection.commit()
+    pauses = random.Random(work.__name__)
+    with threads(url, work) as failures:
+        for _ in range(5):
+            time.sleep(pauses.uniform(0.0, 0.02))
+            assert fork_and_wait(url) == 0
+            assert not failures
+
+
+IMPORTING = """
+import os, signal, sys, threading, time
+import rome
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "rome.storage.memory_locks":
+            begun.set()
+            time.sleep(0.5)
+
+begun = threading.Event()
+sys.meta_path.insert(0, Slow())
+threading.Thread(target=rome.connect, args=("rome+memory:///a",)).start()
+begun.wait()
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    rome.connect("rome+memory:///b").close()
+    os._exit(0)
+sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_child_works_whose_parent_imports_a_store() -> None:
+    subprocess.run([sys.executable, "-c", IMPORTING], check=True)
