@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from multiprocessing.process import BaseProcess
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import settings
@@ -16,6 +19,9 @@ from rome.testing.servers import RedisServer, valkey_server
 from tests.versions import HAS_SQLALCHEMY_2
 
 _NUMBER = itertools.count()
+
+RABBITMQ = "ROME_TEST_RABBITMQ_URL"
+NO_RABBITMQ = f"no RabbitMQ at 127.0.0.1:5672: start one, or set {RABBITMQ}"
 
 # On a busy machine an example takes as long as it takes.
 settings.register_profile("rome", deadline=None)
@@ -45,6 +51,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "redis_server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.server)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report the tests of the optional group that did not run."""
+    skipped = [each for each in terminalreporter.stats.get("skipped", []) if NO_RABBITMQ in str(each.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests did not run: {NO_RABBITMQ}", yellow=True)
+
+
+@pytest.fixture(scope="session")
+def rabbitmq() -> str:
+    """The transport_url of a RabbitMQ server. Tests that need it are an optional group: `-m rabbitmq`."""
+    named = os.environ.get(RABBITMQ)
+    url = named or "rabbit://guest:guest@127.0.0.1:5672/"
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 5672), timeout=10).close()
+    except OSError:
+        if named:
+            raise
+        pytest.skip(NO_RABBITMQ)
+    return url
 
 
 @pytest.fixture

@@ -109,6 +109,16 @@ class ConductorUnavailable(ObjectError):
     )
 
 
+class BrokerUnavailable(ConductorUnavailable):
+    """The message broker could not be reached, or refused the connection."""
+
+    msg_fmt = (
+        "%(objname)s.%(method)s was not sent to topic %(topic)s, or the connection broke meanwhile: %(reason)s. "
+        "Check that the broker of transport_url runs and admits this process, and read the object before you repeat "
+        "the call"
+    )
+
+
 class NotRemotable(ObjectError):
     """A method was called by RPC that is not declared remotable."""
 

@@ -31,7 +31,12 @@ def set_up(conf: cfg.ConfigOpts) -> None:
     database.connect_to(None)
     remoting.call_conductor(
         Client(
-            make_transport(conf), options.topic, options.call_timeout, options.call_attempts, serializer.Serializer()
+            make_transport(conf),
+            oslo_messaging.TransportURL.parse(conf),
+            options.topic,
+            options.call_timeout,
+            options.call_attempts,
+            serializer.Serializer(),
         )
     )
 

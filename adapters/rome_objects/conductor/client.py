@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import Any
 
 import oslo_messaging
+from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
+from kombu.exceptions import KombuError
 from oslo_versionedobjects.base import VersionedObject, VersionedObjectIndirectionAPI, VersionedObjectRegistry
 
 from rome_objects import registry
+from rome_objects.broker import wait_for
 from rome_objects.conductor.endpoint import NAMESPACE, VERSION
-from rome_objects.errors import ConductorUnavailable
+from rome_objects.errors import BrokerUnavailable, ConductorUnavailable
 from rome_objects.serializer import Serializer
 
 _REMOTE = "_Remote"
+_BROKER_ERRORS = (oslo_messaging.MessageDeliveryFailure, AMQPError, KombuError, ConnectionError)
 _TRACEBACK = "\nTraceback (most recent call last):\n"
 
 
 class Client(VersionedObjectIndirectionAPI):
     """The conductors of a topic.
 
-    A call that no conductor answers in time raises ConductorUnavailable. It is repeated before, up to `attempts` times,
-    if the method is declared `safe_to_repeat`.
+    A call that no conductor answers in time raises ConductorUnavailable, one that could not be sent BrokerUnavailable.
+    It is repeated before, up to `attempts` times, if the method is declared `safe_to_repeat`. `broker` is the
+    TransportURL of the transport.
     """
 
-    def __init__(self, transport: Any, topic: str, timeout: float, attempts: int, serializer: Serializer) -> None:
+    def __init__(
+        self, transport: Any, broker: Any, topic: str, timeout: float, attempts: int, serializer: Serializer
+    ) -> None:
         self.topic = topic
         self.timeout = timeout
         self.attempts = attempts
+        self._broker = broker
+        self._is_connected = False
         target = oslo_messaging.Target(topic=topic, namespace=NAMESPACE, version=VERSION)
-        self._client = oslo_messaging.get_rpc_client(transport, target, timeout=timeout, serializer=serializer)
+        self._client = oslo_messaging.get_rpc_client(
+            transport, target, timeout=timeout, retry=_retries(timeout), serializer=serializer
+        )
 
     def object_action(
         self, context: Any, objinst: VersionedObject, objmethod: str, args: Any, kwargs: dict[str, Any]
@@ -70,23 +81,36 @@ class Client(VersionedObjectIndirectionAPI):
 
     def _call(self, cls: type[VersionedObject], method: str, context: Any, action: str, **arguments: Any) -> Any:
         safe = action == "object_backport_versions" or getattr(getattr(cls, method, None), "safe_to_repeat", False)
-        return self._repeat(
-            lambda: self._client.call(context, action, **arguments), self.attempts if safe else 1, cls, method
-        )
-
-    def _repeat(self, call: Callable[[], Any], attempts: int, cls: type[VersionedObject], method: str) -> Any:
-        for left in reversed(range(attempts)):
+        names = {"objname": cls.obj_name(), "method": method, "topic": self.topic}
+        for left in reversed(range(self.attempts if safe else 1)):
             try:
-                return call()
+                self._connect(names)
+                return self._client.call(context, action, **arguments)
             except oslo_messaging.MessagingTimeout as error:
                 if not left:
-                    raise ConductorUnavailable(
-                        objname=cls.obj_name(), method=method, topic=self.topic, timeout=self.timeout
-                    ) from error
+                    raise ConductorUnavailable(**names, timeout=self.timeout) from error
+            except _BROKER_ERRORS as error:
+                if not left:
+                    raise BrokerUnavailable(**names, reason=error) from error
             except Exception as error:
                 _restore_type(error)
                 raise
         raise AssertionError("attempts is at least 1")
+
+    def _connect(self, names: dict[str, str]) -> None:
+        """Raise BrokerUnavailable if the broker does not accept the first connection in time."""
+        if not self._is_connected and not wait_for(self._broker, self.timeout):
+            hosts = ", ".join(f"{host.hostname}:{host.port or 'default'}" for host in self._broker.hosts)
+            raise BrokerUnavailable(**names, reason=f"{hosts} accepted no connection within {self.timeout} s")
+        self._is_connected = True
+
+
+def _retries(timeout: float) -> int:
+    """Return how often oslo.messaging may try to send a message, to give up after about `timeout` seconds.
+
+    It waits 1, 3, 5 … seconds between them, by default, and a second each time.
+    """
+    return max(1, math.isqrt(int(timeout)))
 
 
 def exception_modules() -> list[str]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
+import os
+import time
 import uuid
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -13,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from rome_objects.base import Object
 from rome_objects.database import connection
 from rome_objects.lists import ObjectList
-from rome_objects.remoting import remotable
+from rome_objects.remoting import remotable, safe_to_repeat
 
 LONG_AGO = dt.datetime(2001, 2, 3, tzinfo=dt.UTC)
 
@@ -111,6 +114,27 @@ class Server(Object):
         self.refresh()
         self.cores += 1
         self.save()
+
+    @remotable
+    def work(self, begun, finish):
+        """Rename the server, tell by a file that this has begun, and end when another file exists."""
+        self.rename(f"worked-{self.id}")
+        with Path(begun).open("a") as file:
+            file.write("begun\n")
+        while not Path(finish).exists():
+            time.sleep(0.01)
+        return os.getpid()
+
+    @classmethod
+    @remotable
+    @safe_to_repeat
+    def read(cls, context, key, begun, finish):
+        """Tell by a file that this has begun, and end when another file exists."""
+        with Path(begun).open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        while not Path(finish).exists():
+            time.sleep(0.01)
+        return cls.get(context, key)
 
     @classmethod
     @remotable

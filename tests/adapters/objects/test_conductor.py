@@ -1,4 +1,4 @@
-"""Conductors as processes, with a broker and a store on a Valkey server."""
+"""Conductors as processes, over Valkey and over RabbitMQ; brokers and conductors that die."""
 
 import concurrent.futures
 import os
@@ -7,12 +7,17 @@ import subprocess
 import sys
 import threading
 import time
+from urllib.parse import urlsplit
 
 import oslo_messaging
 import pytest
+import sqlalchemy as sa
 
 import rome
+from rome.testing.servers import free_port
+from rome.verify.faults.proxy import Proxy
 from rome_objects import broker, database, errors, process
+from rome_objects.conductor.program import main
 from rome_objects.options import GROUP
 from tests.adapters.objects.models import Base, Server, ServerList
 
@@ -20,84 +25,234 @@ pytestmark = [pytest.mark.slow, pytest.mark.server]
 
 CONTEXT = {"user": "anna"}
 WORKERS = 2
+POOL = concurrent.futures.ThreadPoolExecutor(8)
 
 
-@pytest.fixture
-def cloud(conf, redis_server, tmp_path):
-    """A configuration file for conductors; this process has no database."""
-    database_name = f"conductor-{os.getpid()}-{time.monotonic_ns()}"
-    url, address = redis_server.url(database_name), f"kombu+valkey://{redis_server.host}:{redis_server.port}/0"
-    file = tmp_path / "conductor.conf"
-    file.write_text(
-        f"[DEFAULT]\ntransport_url = {address}\n[database]\nconnection = {url}\n"
-        f"[objects]\nmodules = {Base.__module__}\ntopic = {database_name}\nworkers = {WORKERS}\n"
-    )
-    database.connect_to(url)
-    Base.metadata.create_all(database.engine())
+def wait_until(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+class Cloud:
+    """A broker with a proxy, a database, and conductors that are programs."""
+
+    def __init__(self, proxy, url, file, topic):
+        self.proxy = proxy
+        self.url = url
+        self.file = file
+        self.topic = topic
+        self.program = None
+
+    def start(self):
+        """Start a conductor, unless one runs."""
+        if self.program is not None and self.program.poll() is None:
+            return self.program
+        command = [sys.executable, "-m", "rome_objects.conductor", "--config-file", str(self.file)]
+        self.program = program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        program.log = []
+        threading.Thread(target=lambda: program.log.extend(program.stderr), daemon=True).start()
+        self.wait_for_workers(WORKERS)
+        return program
+
+    def wait_for_workers(self, started):
+        """Wait until the program has started this number of workers altogether."""
+        wait_until(lambda: sum("accepts calls" in line for line in list(self.program.log)) >= started)
+
+    def workers(self):
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+        found = [int(pid) for pid, parent in map(str.split, listed.splitlines()) if int(parent) == self.program.pid]
+        assert len(found) == WORKERS
+        return found
+
+
+@pytest.fixture(scope="module", params=["valkey", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def programs(request, redis_server, tmp_path_factory):
     broker.register()
-    oslo_messaging.get_rpc_transport(conf, address)
-    for name, value in {"direct": False, "topic": database_name, "call_timeout": 30}.items():
-        conf.set_override(name, value, GROUP)
-    conf.set_override("transport_url", address)
-    process.set_up(conf)
-    yield file
-    conf.clear_override("transport_url")
+    if request.param == "rabbitmq":
+        parts = urlsplit(request.getfixturevalue("rabbitmq"))
+        target, template = parts.port or 5672, f"rabbit://{parts.username}:{parts.password}@127.0.0.1:%s{parts.path}"
+    else:
+        target, template = redis_server.port, "kombu+valkey://127.0.0.1:%s/0"
+    topic = f"conductor-{os.getpid()}-{time.monotonic_ns()}"
+    url = redis_server.url(topic)
+    file = tmp_path_factory.mktemp("conductor") / "conductor.conf"
+    engine = sa.create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    with Proxy(target) as proxy:
+        proxy.address = template % proxy.port
+        file.write_text(
+            f"[DEFAULT]\ntransport_url = {proxy.address}\n[database]\nconnection = {url}\n"
+            f"[objects]\nmodules = {Base.__module__}\ntopic = {topic}\nworkers = {WORKERS}\n"
+        )
+        cloud = Cloud(proxy, url, file, topic)
+        yield cloud
+        if cloud.program is not None:
+            cloud.program.send_signal(signal.SIGTERM)
+            cloud.program.wait(60)
     rome.drop_database(url)
 
 
 @pytest.fixture
-def start(cloud):
-    started = []
+def cloud(conf, programs):
+    """The programs, and this process configured to call them; `set` changes its options."""
+    oslo_messaging.get_rpc_transport(conf, programs.proxy.address)
+    conf.set_override("transport_url", programs.proxy.address)
 
-    def run():
-        command = [sys.executable, "-m", "rome_objects.conductor", "--config-file", str(cloud)]
-        program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        started.append(program)
-        ready = 0
-        while ready < WORKERS and (line := program.stderr.readline()):
-            ready += "accepts calls" in line
-        assert ready == WORKERS
-        threading.Thread(target=program.stderr.read, daemon=True).start()
-        return program
+    def set_options(**options):
+        for name, value in options.items():
+            conf.set_override(name, value, GROUP)
+        process.set_up(conf)
 
-    yield run
-    for program in started:
-        program.send_signal(signal.SIGTERM)
-    for program in started:
-        program.wait(60)
-        program.stderr.close()
+    programs.set = set_options
+    programs.set(direct=False, topic=programs.topic, call_timeout=30, call_attempts=10)
+    yield programs
+    conf.clear_override("transport_url")
 
 
-def test_calls_through_two_workers(start):
-    start()
+@pytest.fixture
+def signals(tmp_path):
+    """Two files: a method in a conductor writes the first when it has begun, and ends when the second exists."""
+    return tmp_path / "begun", tmp_path / "finish"
 
-    def create(number):
-        server = Server(CONTEXT, name=f"s{number}")
-        server.create()
-        return server.id
 
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        ids = list(pool.map(create, range(12)))
+def has_begun(file, times=1):
+    wait_until(lambda: file.exists() and len(file.read_text().splitlines()) >= times)
+
+
+def create(name=None):
+    server = Server(CONTEXT, name=name or f"s{time.monotonic_ns()}")
+    server.create()
+    return server
+
+
+def test_calls_through_two_workers(cloud):
+    """Each call runs once; errors come back as they are; conflicts are retried in the conductor."""
+    cloud.start()
+    before = ServerList.count(CONTEXT)
+    ids = list(POOL.map(lambda number: create(f"s{number}").id, range(12)))
     assert len(set(ids)) == 12  # each worker takes ids from a block of its own
-    assert ServerList.count(CONTEXT) == 12
-    with pytest.raises(errors.ConstraintViolated):
-        create(3)
-    with pytest.raises(errors.NotConfigured, match=r"no database: set \[database\] connection"):
-        database.engine()
+    assert ServerList.count(CONTEXT) == before + 12
+    with pytest.raises(errors.ConstraintViolated, match="UNIQUE") as caught:
+        create("s3")
+    assert type(caught.value) is errors.ConstraintViolated
+    with pytest.raises(RuntimeError, match="not wanted"):
+        Server.get(CONTEXT, ids[0]).rename("x", fail=True)
+    list(POOL.map(lambda _: Server.get(CONTEXT, ids[0]).grow(), range(20)))
+    assert Server.get(CONTEXT, ids[0]).cores == 21
 
 
-def test_a_conductor_that_stops_finishes_its_calls(start):
-    program = start()
-    Server(CONTEXT, name="web").create()
+def test_a_process_with_a_conductor_reaches_no_database(cloud, conf):
+    """Not by an object, a connection or the engine, even if its configuration names one."""
+    conf.set_override("connection", cloud.url, "database")
+    cloud.set()
+    for reach in (database.engine, database.connection, lambda: database.run(lambda _: database.connection(), Server)):
+        with pytest.raises(errors.NotConfigured, match=r"no database|only within remotable methods"):
+            reach()
+
+
+def test_a_worker_that_is_killed(cloud, signals):
+    """A call that only reads is repeated. One that writes is not, and nothing of it was written."""
+    program = cloud.start()
+    started = sum("accepts calls" in line for line in program.log)
+    server = create()
+    name = server.name
+    cloud.set(call_timeout=2)
+    call = POOL.submit(Server.read, CONTEXT, server.id, *map(str, signals))
+    has_begun(signals[0])
+    os.kill(int(signals[0].read_text().splitlines()[0]), signal.SIGKILL)
+    signals[1].touch()
+    assert call.result(60).name == name
+    cloud.wait_for_workers(started + 1)
+    signals[1].unlink()
+    signals[0].unlink()
+    call = POOL.submit(server.work, *map(str, signals))
+    has_begun(signals[0])
+    for pid in cloud.workers():
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises(errors.ConductorUnavailable, match=r"answered Server\.work on topic .*read the object before"):
+        call.result(60)
+    assert (server.name, server.obj_what_changed()) == (name, set())
+    cloud.wait_for_workers(started + 1 + WORKERS)
+    assert Server.get(CONTEXT, server.id).name == name
+    assert len(signals[0].read_text().splitlines()) == 1
+
+
+def test_a_broker_that_is_away_for_a_while(cloud):
+    """Calls that are made meanwhile wait for it; each is executed once."""
+    cloud.start()
+    first = create()
+    target, cloud.proxy.target = cloud.proxy.target, free_port()
+    cloud.proxy.cut_all()
+    call = POOL.submit(lambda: [create(f"away{number}") for number in range(3)])
+    time.sleep(1.5)
+    cloud.proxy.target = target
+    call.result(120)
+    cloud.proxy.cut_all()
+    create("last")
+    found = ServerList.list(CONTEXT, {"id": {"gt": first.id}, "name": {"like": "%a%"}})
+    assert sorted(server.name for server in found) == ["away0", "away1", "away2", "last"]
+
+
+def test_a_conductor_that_stops_finishes_its_calls(cloud, signals):
+    program = cloud.start()
+    server = create()
+    call = POOL.submit(server.work, *map(str, signals))
+    has_begun(signals[0])
     program.send_signal(signal.SIGTERM)
+    signals[1].touch()
+    assert call.result(60) > 0
     assert program.wait(60) == 0
+    cloud.start()
+    assert Server.get(CONTEXT, server.id).name == server.name == f"worked-{server.id}"
 
 
-def test_no_conductor(cloud, conf):
-    conf.set_override("call_timeout", 1, GROUP)
-    process.set_up(conf)
+def test_a_conductor_that_is_killed_is_replaced_by_another(cloud):
+    program = cloud.start()
+    server = create()
+    workers = cloud.workers()
+    program.kill()
+    program.wait(60)
+    wait_until(lambda: not any(is_running(pid) for pid in workers))
+    cloud.start()
+    assert Server.get(CONTEXT, server.id).name == server.name
+
+
+def is_running(pid):
+    ended = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(ended.stdout.strip()) and not ended.stdout.startswith("Z")
+
+
+def test_no_conductor(cloud):
+    cloud.set(call_timeout=1, topic=f"{cloud.topic}-nobody")
     with pytest.raises(errors.ConductorUnavailable, match=r"answered Server\.create on topic .* within 1\.0 s: start"):
-        Server(CONTEXT, name="web").create()
+        create()
+
+
+def test_no_broker(conf):
+    broker.register()
+    address = f"kombu+valkey://127.0.0.1:{free_port()}/0"
+    oslo_messaging.get_rpc_transport(conf, address)
+    for name, value in {"direct": False, "call_timeout": 1}.items():
+        conf.set_override(name, value, GROUP)
+    conf.set_override("transport_url", address)
+    process.set_up(conf)
+    conf.clear_override("transport_url")
+    with pytest.raises(errors.BrokerUnavailable, match=r"Server\.create was not sent to topic .* no connection within"):
+        create()
+
+
+@pytest.mark.rabbitmq
+def test_a_broker_that_refuses_the_process(conf, rabbitmq):
+    parts = urlsplit(rabbitmq)
+    conf.set_override("transport_url", f"rabbit://{parts.username}:wrong@{parts.hostname}:{parts.port or 5672}/")
+    conf.set_override("direct", False, GROUP)
+    process.set_up(conf)
+    with pytest.raises(errors.BrokerUnavailable, match=r"ACCESS_REFUSED.*Check that the broker of transport_url"):
+        create()
+    conf.clear_override("transport_url")
 
 
 @pytest.mark.parametrize(
@@ -107,10 +262,8 @@ def test_no_conductor(cloud, conf):
         ("[database]\nconnection = rome+memory://\n", r"set [objects] modules"),
     ],
 )
-def test_a_conductor_that_is_not_configured(tmp_path, text, message):
+def test_a_conductor_that_is_not_configured(conf, capsys, tmp_path, text, message):
     file = tmp_path / "conductor.conf"
     file.write_text(text)
-    command = [sys.executable, "-m", "rome_objects.conductor", "--config-file", str(file)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == 1
-    assert message in ended.stderr
+    assert main(["--config-file", str(file)]) == 1
+    assert message in capsys.readouterr().err
