@@ -22,6 +22,7 @@ from rome_objects.rows import loading
 from rome_objects.rows.mapping import from_column, to_column, unique_columns
 from rome_objects.rows.query import Filters, conditions
 from rome_objects.rows.relationships import save_after, save_before
+from rome_objects.schema import on_load
 from rome_objects.versioned import VersionedBase
 
 
@@ -69,6 +70,8 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
         if self._soft_deletion is not None:
             values = {self._soft_deletion.column.key: self._soft_deletion.live_value, **values}
         columns = self._columns
+        if on_load.pending:
+            on_load.parents(self._table)
         statement = sa.insert(self._table).values(values).returning(*self._table_columns())
         row = database.connection().execute(statement).one()
         for name, value in zip(columns, row, strict=True):
@@ -179,8 +182,10 @@ class Object(VersionedObjectDictCompat, VersionedBase, abstract=True):
         return values
 
     def _where(self, expected: Filters) -> list[sa.ColumnElement[bool]]:
-        filters = {**{name: getattr(self, name) for name in self._key}, **expected}
-        where = conditions(self.obj_name(), self._columns, filters)
+        key = {name: getattr(self, name) for name in self._key}
+        if on_load.pending:
+            on_load.row(self._table, list(key.values()))
+        where = conditions(self.obj_name(), self._columns, {**key, **expected})
         return where if self._soft_deletion is None else [*where, self._soft_deletion.live()]
 
     def _update(self, values: dict[str, Any], expected: Filters) -> None:

@@ -24,6 +24,7 @@ _R = TypeVar("_R")
 _lock = new_lock()
 _url: str | None = None
 _engine: sa.Engine | None = None
+_check: Callable[[sa.Engine], None] | None = None
 
 
 class Transaction:
@@ -67,11 +68,14 @@ class Transaction:
 _current: ContextVar[Transaction | None] = ContextVar("rome_objects_transaction", default=None)
 
 
-def connect_to(url: str | None) -> None:
-    """Set the URL of the database; None forbids this process to reach one."""
-    global _url
+def connect_to(url: str | None, check: Callable[[sa.Engine], None] | None = None) -> None:
+    """Set the URL of the database; None forbids this process to reach one.
+
+    `check` is called before the first statement. If it raises an error, there is no engine.
+    """
+    global _url, _check
     dispose()
-    _url = url
+    _url, _check = url, check
 
 
 def dispose() -> None:
@@ -95,7 +99,10 @@ def engine() -> sa.Engine:
                     reason="this process has no database: set [database] connection, or [objects] direct = false to "
                     "call a conductor"
                 )
-            _engine = sa.create_engine(_url)
+            opened = sa.create_engine(_url)
+            if _check is not None:
+                _check(opened)
+            _engine = opened
         return _engine
 
 

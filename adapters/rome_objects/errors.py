@@ -123,3 +123,9 @@ class NotRemotable(ObjectError):
     """A method was called by RPC that is not declared remotable."""
 
     msg_fmt = "%(objname)s.%(method)s is not remotable"
+
+
+class SchemaError(ObjectError):
+    """A step of a schema change is refused, or the schema is not one that this process can use."""
+
+    msg_fmt = "%(reason)s"

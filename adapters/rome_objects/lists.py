@@ -24,6 +24,7 @@ from rome_objects.fields import ListOfObjectsField
 from rome_objects.remoting import remotable, safe_to_repeat
 from rome_objects.rows import loading
 from rome_objects.rows.query import Filters, after, conditions, order_by, sort_keys
+from rome_objects.schema import on_load
 from rome_objects.versioned import VersionedBase
 
 
@@ -80,6 +81,8 @@ class ObjectList(ObjectListBase[Any], VersionedBase, abstract=True):
         if of._soft_deletion is not None and not with_deleted:
             where.append(of._soft_deletion.live())
         statement = sa.select(sa.func.count()).select_from(of._table).where(*where)
+        if on_load.pending:
+            on_load.before_count(of._table, statement)
         return int(database.connection().execute(statement).scalar_one())
 
     @classmethod

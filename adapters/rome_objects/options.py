@@ -1,4 +1,4 @@
-"""The options of `[objects]` and `[upgrade_levels]`."""
+"""The options of `[objects]`, `[schema]` and `[upgrade_levels]`."""
 
 from __future__ import annotations
 
@@ -46,10 +46,20 @@ UPGRADE_OPTS = [
     ),
 ]
 
+SCHEMA_OPTS = [
+    cfg.ListOpt(
+        "scripts",
+        default=[],
+        help="Directories of the revision scripts, one script for each release: paths, or PACKAGE:PATH. With them, a "
+        "process migrates the rows that it loads, and refuses a database that is not of its release.",
+        sample_default=["fleet:migrations"],
+    ),
+]
+
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options for oslo.config's generator, which finds this by the entry point `rome.objects`."""
-    return [(GROUP, [*OPTS]), ("upgrade_levels", [*UPGRADE_OPTS])]
+    return [(GROUP, [*OPTS]), ("upgrade_levels", [*UPGRADE_OPTS]), ("schema", [*SCHEMA_OPTS])]
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import oslo_messaging
 from oslo_config import cfg
@@ -11,6 +12,10 @@ from oslo_config import cfg
 from rome_objects import broker, database, remoting, serializer
 from rome_objects.conductor.client import Client, exception_modules
 from rome_objects.options import GROUP, register_opts
+from rome_objects.schema import on_load
+
+if TYPE_CHECKING:
+    from rome_objects.schema.releases import Release
 
 
 def set_up(conf: cfg.ConfigOpts) -> None:
@@ -22,11 +27,11 @@ def set_up(conf: cfg.ConfigOpts) -> None:
     register_opts(conf)
     options = conf[GROUP]
     for name in options.modules:
-        importlib.import_module(name)
+        import_module(name)
     serializer.pin(conf.upgrade_levels.objects)
     if options.direct:
         remoting.call_directly()
-        database.connect_to(conf.database.connection)
+        database.connect_to(conf.database.connection, on_load.checker(_releases(conf.schema.scripts)))
         return
     database.connect_to(None)
     remoting.call_conductor(
@@ -39,6 +44,15 @@ def set_up(conf: cfg.ConfigOpts) -> None:
             serializer.Serializer(),
         )
     )
+
+
+def _releases(scripts: Sequence[str]) -> Sequence[Release]:
+    """Return the releases that revision scripts define. Alembic is imported only if there are scripts."""
+    if not scripts:
+        return ()
+    from rome_objects.schema.releases import load
+
+    return load(scripts)
 
 
 def make_transport(conf: cfg.ConfigOpts) -> Any:

@@ -6,15 +6,11 @@ calls that it has begun. `python -m rome_objects.conductor` is the same command.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+
+from rome_objects import programs
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run conductors until SIGTERM. Return the exit status."""
-    try:
-        from rome_objects.conductor.workers import run
-    except ModuleNotFoundError as error:  # the command is installed with ROME, its packages only with the extra
-        print(f"rome-conductor needs the package {error.name}: pip install 'rome-db[objects]'", file=sys.stderr)  # noqa: T201
-        return 1
-    return run(sys.argv[1:] if arguments is None else arguments)
+    return programs.run("rome-conductor", "rome_objects.conductor.workers", arguments)

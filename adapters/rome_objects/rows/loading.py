@@ -17,6 +17,8 @@ from sqlalchemy.orm import RelationshipDirection, RelationshipProperty, aliased
 
 from rome_objects import database, registry
 from rome_objects.errors import DefinitionError, InvalidQuery
+from rome_objects.rows.query import any_of
+from rome_objects.schema import on_load
 from rome_objects.versioned import VersionedBase
 
 
@@ -64,6 +66,8 @@ class Query:
 
     def fetch(self, context: Any, statement: sa.Select[Any]) -> list[Any]:
         """Run the statement, to which conditions and an order have been added. Return the objects."""
+        if on_load.pending:
+            on_load.before(statement)
         cls, width = self._cls, len(self._cls._columns)
         objects: dict[Any, Any] = {}
         related: dict[str, dict[Any, list[Any]]] = {it.name: defaultdict(list) for it in self._joined}
@@ -199,20 +203,14 @@ def _related(objects: Sequence[Any], name: str) -> dict[tuple[Any, ...], list[An
         sa.select(*key, *target._table_columns())
         .select_from(parent)
         .join(getattr(parent, name).of_type(target.model))
-        .where(_among(key, wanted))
+        .where(any_of(key, wanted))
         .order_by(*_order(relationship, target))
     )
     if target._soft_deletion is not None:
         statement = statement.where(target._soft_deletion.live())
+    if on_load.pending:
+        on_load.before(statement)
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in database.connection().execute(statement):
         found[tuple(row[: len(key)])].append(target.from_row(objects[0]._context, row[len(key) :]))
     return found
-
-
-def _among(columns: Sequence[Any], values: Sequence[tuple[Any, ...]]) -> sa.ColumnElement[bool]:
-    if len(columns) == 1:
-        return columns[0].in_([value for (value,) in values])  # type: ignore[no-any-return]
-    return sa.or_(
-        *(sa.and_(*(column == part for column, part in zip(columns, value, strict=True))) for value in values)
-    )

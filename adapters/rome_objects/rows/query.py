@@ -89,6 +89,15 @@ def after(keys: Sequence[tuple[sa.Column[Any], bool]], values: Sequence[Any]) ->
     return tie if later is None else later | tie
 
 
+def any_of(columns: Sequence[Any], values: Sequence[Sequence[Any]]) -> sa.ColumnElement[bool]:
+    """Return the condition that these columns together have one of these tuples of values."""
+    if len(columns) == 1:
+        return columns[0].in_([value for (value,) in values])  # type: ignore[no-any-return]
+    return sa.or_(
+        *(sa.and_(*(column == part for column, part in zip(columns, value, strict=True))) for value in values)
+    )
+
+
 def _column(objname: str, columns: Columns, name: str) -> sa.Column[Any]:
     if name not in columns:
         raise InvalidQuery(objname=objname, reason=f"{name!r} is no field that has a column")
