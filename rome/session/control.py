@@ -1,7 +1,8 @@
 """Transaction control: one connection's transaction, from its first statement to COMMIT, ROLLBACK or a replay.
 
 A connection has at most one open transaction. It begins with the first statement that needs one (or with BEGIN) and
-ends with COMMIT or ROLLBACK; under AUTOCOMMIT each statement outside of an explicit transaction ends its own.
+ends with COMMIT or ROLLBACK; under AUTOCOMMIT each statement outside of an explicit transaction ends its own. There,
+SAVEPOINT begins a transaction, too, and the RELEASE of this savepoint commits it, as in SQLite.
 
     statement                             run by
     SELECT, INSERT, UPDATE, DELETE        `rome.session.run`
@@ -133,6 +134,8 @@ class TransactionControl:
     """The thread that runs a statement, a commit or a rollback now; or that ran one until it was interrupted."""
     _is_autocommitted = False
     """True if the statement that runs, or ran last, is a transaction of its own."""
+    is_begun_by_savepoint = False
+    """True if SAVEPOINT has begun the transaction under AUTOCOMMIT: then the RELEASE of that savepoint commits it."""
 
     def __init__(
         self,
@@ -298,6 +301,7 @@ class TransactionControl:
                 self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
             )
             self._replay_log = ReplayLog()
+            self.is_begun_by_savepoint = False
         return self.transaction
 
     def commit(self) -> None:
@@ -552,18 +556,34 @@ def _rollback(control: TransactionControl, _statement: Statement) -> Result:
 
 
 def _savepoint(control: TransactionControl, statement: Statement) -> Result:
+    begins = control.transaction is None and control.isolation is Isolation.AUTOCOMMIT
+    control._is_autocommitted = False
     control.begin().savepoint(statement.name or "")
+    control.is_begun_by_savepoint = control.is_begun_by_savepoint or begins
     return NOTHING
 
 
 def _release(control: TransactionControl, statement: Statement) -> Result:
-    control.begin().release(statement.name or "")
+    transaction, name = _with_savepoint(control, statement)
+    if control.is_begun_by_savepoint and transaction.is_outermost(name):
+        control._commit()
+    else:
+        transaction.release(name)
     return NOTHING
 
 
 def _rollback_to(control: TransactionControl, statement: Statement) -> Result:
-    control.begin().rollback_to(statement.name or "")
+    transaction, name = _with_savepoint(control, statement)
+    transaction.rollback_to(name)
     return NOTHING
+
+
+def _with_savepoint(control: TransactionControl, statement: Statement) -> tuple[Transaction, str]:
+    """Return the open transaction and the name of a savepoint. Under AUTOCOMMIT, raise an error if there is none."""
+    name = statement.name or ""
+    if control.isolation is Isolation.AUTOCOMMIT and control.transaction is None and control._doomed_by is None:
+        raise OperationalError(f"no such savepoint: {name}")
+    return control.begin(), name
 
 
 _SAVEPOINTS = frozenset({StatementKind.SAVEPOINT, StatementKind.RELEASE, StatementKind.ROLLBACK_TO})

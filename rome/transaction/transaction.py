@@ -413,6 +413,10 @@ class Transaction:
         self.workspace.release(self.savepoints[at].name)
         self.savepoints = self.savepoints[:at]
 
+    def is_outermost(self, name: str) -> bool:
+        """Return True if RELEASE name would release all savepoints. Raise OperationalError if there is no such."""
+        return self._find_savepoint(name) == 0
+
     def _find_savepoint(self, name: str) -> int:
         for at in range(len(self.savepoints) - 1, -1, -1):
             if fold_name(self.savepoints[at].name) == fold_name(name):

@@ -67,7 +67,7 @@ class _Writer:
         draw = self.random.random()
         if draw < 0.1:
             self._end()
-        elif draw < 0.16 and self.level != "AUTOCOMMIT":
+        elif draw < 0.16:
             self._savepoint()
         elif draw < 0.16 + self.schema_share:
             self._change_schema()
@@ -78,7 +78,7 @@ class _Writer:
 
     def _change_schema(self) -> None:
         """Change the schema, perhaps under a savepoint, and rolled back after a change of rows."""
-        is_guarded = self.level != "AUTOCOMMIT" and self.random.random() < 0.2
+        is_guarded = self.random.random() < 0.2
         if is_guarded:
             self._add(Step("SAVEPOINT s3"))
         for sql in schema_changes(self.random, read_schema(self.oracle.sqlite)):
@@ -104,6 +104,7 @@ class _Writer:
         if self.random.random() < 0.4:
             self._add(Step(RECONNECT))
         self.connection = self.random.randrange(self.connections)
+        self._begin()
 
     def _savepoint(self) -> None:
         if self.savepoints and self.random.random() < 0.6:
@@ -116,3 +117,7 @@ class _Writer:
             name = self.random.choice(("s1", "s2"))
             self._add(Step(f"SAVEPOINT {name}"))
             self.savepoints.append(name)
+
+    def _begin(self) -> None:
+        if self.level == "AUTOCOMMIT" and not self.oracle.sqlite.in_transaction and self.random.random() < 0.3:
+            self._add(Step("BEGIN"))
