@@ -143,7 +143,9 @@ def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tup
 # ── what SQLite reports ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_SCHEMA_TABLES = frozenset({"sqlite_master", "sqlite_schema", "sqlite_sequence"})
+_SCHEMA_TABLES = frozenset(
+    {"sqlite_master", "sqlite_schema", "sqlite_sequence", "sqlite_temp_master", "sqlite_temp_schema"}
+)
 
 
 @dataclass
@@ -161,19 +163,24 @@ class _Accesses:
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
         if operation == apsw.SQLITE_PRAGMA and first:
             self._note_pragma(fold_name(first))
-        if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first and db != "temp":
+        if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first:
             name = fold_name(first)
-            is_function = name.startswith(FUNCTION_PREFIX) and name not in self.catalog.tables
-            pragma = pragma_of_function(name) if is_function else None
-            if pragma is not None:
-                self._note_pragma(pragma)
-            elif name in _SCHEMA_TABLES:
+            if name in _SCHEMA_TABLES:
                 self.reads_schema = True
-            elif by is not None and fold_name(by) in self.catalog.objects:
-                self.indirect.add(name)
-            else:  # (`by` may also be the name of a CTE)
-                self.direct.add(name)
+            elif db != "temp":
+                self._note_table(name, by)
         return int(apsw.SQLITE_OK)
+
+    def _note_table(self, name: str, by: str | None) -> None:
+        """Note a table or a table-valued function. `by`: the view or trigger that reads it, or the name of a CTE."""
+        is_function = name.startswith(FUNCTION_PREFIX) and name not in self.catalog.tables
+        pragma = pragma_of_function(name) if is_function else None
+        if pragma is not None:
+            self._note_pragma(pragma)
+        elif by is not None and fold_name(by) in self.catalog.objects:
+            self.indirect.add(name)
+        else:
+            self.direct.add(name)
 
     def _note_pragma(self, name: str) -> None:
         """Note a PRAGMA, or the table-valued function of one. Raise NotSupportedError if it must not run."""

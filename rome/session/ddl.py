@@ -62,12 +62,15 @@ def change_schema(transaction: Transaction, statement: Statement, sql: str, para
     workspace.schema.ensure_all()
     transaction.fetch(list(_needed_rows(transaction, change, sql)))
     transaction.note_judged_rows(list(_judged_tables(transaction, change, sql)))
+    text = sql
+    if change.action == "create" and change.type == "trigger":
+        text = trigger_with_counter_ids(sql, transaction.catalog, counter_call)
     if _is_temporary(transaction, change):
         transaction.load_all_into_workspace()
         workspace.begin()
         workspace.temporary = True
-        return workspace.run(sql, parameters)
-    return _run(transaction, change, sql, parameters)
+        return workspace.run(text, parameters)
+    return _run(transaction, change, text, parameters)
 
 
 def _is_temporary(transaction: Transaction, change: SchemaChange) -> bool:
@@ -164,16 +167,13 @@ def _new_table_id(transaction: Transaction) -> int:
 
 def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: Parameters) -> Result:
     workspace = transaction.workspace
-    text = sql
-    if change.action == "create" and change.type == "trigger":
-        text = trigger_with_counter_ids(sql, transaction.catalog, counter_call)
     transaction.load_all_into_workspace()
     savepoint = transaction.mark(_SAVEPOINT)
     compared = workspace.compared_tables
     try:
         enforce = transaction.foreign_keys and (change.action == "drop" or _adds_column(change))
         # ALTER changes no row. What SQLite does to rows meanwhile has names that the catalog no longer has.
-        workspace.run(text, parameters, foreign_keys=enforce, record=change.action != "alter")
+        workspace.run(sql, parameters, foreign_keys=enforce, record=change.action != "alter")
         writes = transaction.pending(savepoint)
         with translated():
             catalog = read_catalog(

@@ -16,7 +16,7 @@ from typing import Any
 
 import apsw
 
-from rome.catalog.model import Catalog, Table
+from rome.catalog.model import Catalog, SchemaObject, Table
 from rome.errors import FormatError, InternalError
 from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION, trigger_with_counter_ids
@@ -70,8 +70,28 @@ class WorkspaceSchema:
         """Take over the catalog that results from DDL statements, or from their ROLLBACK, in SQLite."""
         self.catalog = catalog
         self._read_created()
+        if catalog.triggers:
+            self._renew_triggers()
         self._dependencies.clear()
         self._complete.clear()
+
+    def _renew_triggers(self) -> None:
+        """Make triggers anew if a table that they insert into is another than before, whose ids come from elsewhere.
+
+        All triggers of a table are made anew, in their order: the newest fires first.
+        """
+        found: Any = self.sqlite.execute("SELECT name, sql FROM main.sqlite_master WHERE type = 'trigger'").fetchall()
+        made = dict(found)
+        for triggers in self.catalog.triggers.values():
+            if any(each.name in made and made[each.name] != self._text(each) for each in triggers):
+                for each in sorted(triggers, key=lambda trigger: trigger.order):
+                    self.sqlite.execute(f"DROP TRIGGER IF EXISTS main.{quoted(each.name)}")
+                    self._create(fold_name(each.name))
+
+    def _text(self, item: SchemaObject) -> str:
+        """Return the text by which an object is made here."""
+        sql = item.sql or ""
+        return trigger_with_counter_ids(sql, self.catalog, counter_call) if item.type == "trigger" else sql
 
     def ensure(self, mentioned: Iterable[str]) -> None:
         """Create the objects of these names, with everything that they depend on, as far as they do not exist yet."""
@@ -143,9 +163,7 @@ class WorkspaceSchema:
             sql, kind = table.sql, "TABLE"
         else:
             item = self.catalog.objects[name]
-            sql, kind = item.sql or "", item.type.upper()
-            if kind == "TRIGGER":
-                sql = trigger_with_counter_ids(sql, self.catalog, counter_call)
+            sql, kind = self._text(item), item.type.upper()
         statement = classify(sql)
         if statement.change is None or statement.change.action != "create" or statement.tail:
             raise FormatError(f"the catalog's definition of {name} is not a single CREATE statement")

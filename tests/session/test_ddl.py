@@ -300,15 +300,30 @@ def test_a_table_that_another_connection_has_created_since_is_seen_and_empty(url
     second.close()
 
 
-def test_an_index_of_a_text_that_is_not_utf8_is_a_data_error(url: str) -> None:
+def test_an_index_of_a_text_that_is_not_utf8_keeps_its_bytes(url: str) -> None:
     connection = rome.connect(url)
     connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, b)")
     connection.execute("CREATE INDEX t_b ON t (lower(b))")
     connection.commit()
-    connection.execute("INSERT INTO t (b) VALUES (x'fffe')")
-    with pytest.raises(DataError):
-        connection.commit()
-    connection.execute("INSERT INTO t (b) VALUES ('A')")
+    connection.execute("INSERT INTO t (b) VALUES (x'fffe'), ('A')")
     connection.commit()
-    assert connection.execute("SELECT b FROM t").fetchall() == [("A",)]
+    assert connection.execute("SELECT b FROM t WHERE lower(b) = lower(x'fffe')").fetchall() == [(b"\xff\xfe",)]
+    assert connection.execute("SELECT b FROM t WHERE lower(b) < 'b'").fetchall() == [("A",)]
+    connection.execute("DELETE FROM t WHERE b = x'fffe'")
+    connection.commit()
     assert check_database(url) == []
+
+
+def test_a_temporary_trigger_takes_ids_from_the_sequence(url: str) -> None:
+    connection, other = rome.connect(url), rome.connect(url)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.execute("CREATE TABLE log (id INTEGER PRIMARY KEY, n)")
+    connection.commit()
+    other.execute("INSERT INTO log (n) VALUES (7), (8)")
+    other.execute("DELETE FROM log")
+    other.commit()
+    text = "CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO log (n) VALUES (new.id); END"
+    connection.execute(text.replace("CREATE", "CREATE TEMP"))
+    connection.execute("INSERT INTO t VALUES (1)")
+    assert connection.execute("SELECT * FROM log").fetchall() == [(3, 1)]
+    assert connection.execute("SELECT sql FROM sqlite_temp_master").fetchall() == [(text,)]
