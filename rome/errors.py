@@ -97,6 +97,17 @@ class Conflict(OperationalError):
         self.key = key
 
 
+class KeysLocked(Conflict):
+    """Another owner holds row locks of keys that a commit writes. Nothing was applied.
+
+    Stores raise it with the `names` of these locks. ROME waits for them, so applications do not see it.
+    """
+
+    def __init__(self, names: Sequence[bytes]) -> None:
+        super().__init__("conflict: another transaction has locked rows that this one writes; run it again")
+        self.names = names
+
+
 class SnapshotTooOld(OperationalError):
     """The log does not reach back to this transaction's read version any more. Run the transaction again."""
 

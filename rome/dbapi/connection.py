@@ -13,10 +13,10 @@ from rome.database.registry import CONNECTION_OPTIONS, abandon_database, open_da
 from rome.errors import DataError, InterfaceError, ProgrammingError
 from rome.locks.manager import Lock
 from rome.session.control import TransactionControl, closed_error
-from rome.session.for_update import LOCK_TIMEOUT
 from rome.sql.syntax.tokens import split_script
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Stats
+from rome.transaction.row_locks import LOCK_TIMEOUT
 from rome.transaction.transaction import Isolation
 from rome.url import URL, parse_url
 from rome.values import STORAGE_CLASSES

@@ -267,7 +267,7 @@ class TransactionControl:
             if about is not None:
                 return explain(transaction, *about, parameter_sets[0])
         if statement.locking is not None:
-            return lock_and_read(transaction, statement, sql, parameter_sets, self.settings.lock_timeout)
+            return lock_and_read(transaction, statement, sql, parameter_sets)
         if statement.kind is StatementKind.PRAGMA and statement.name == "user_version":
             if statement.argument is not None:
                 self._replay_log.disable()
@@ -297,12 +297,21 @@ class TransactionControl:
         if self.transaction is None:
             if self._doomed_by is not None:
                 raise self._doomed_by
-            self.transaction = Transaction(
-                self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
-            )
+            self.transaction = self._new_transaction()
             self._replay_log = ReplayLog()
             self.is_begun_by_savepoint = False
         return self.transaction
+
+    def _new_transaction(self) -> Transaction:
+        settings = self.settings
+        return Transaction(
+            self.database,
+            self.workspace,
+            self._index_entries,
+            self.isolation,
+            settings.foreign_keys,
+            settings.lock_timeout,
+        )
 
     def commit(self) -> None:
         """Write what the transaction changed. Raise Conflict, with nothing written, if a replay does not help."""
@@ -362,8 +371,8 @@ class TransactionControl:
     def _finish(self) -> None:
         """Release what outlives the transaction's commit or rollback."""
         finished, self.transaction = self.transaction, None
-        if finished is not None and finished.row_locks is not None:
-            finished.row_locks.release()
+        if finished is not None and (finished.row_locks is not None or finished.commit_locks is not None):
+            finished.release_locks()
 
     def close(self) -> None:
         """Roll back the open transaction and close the workspace."""
@@ -388,8 +397,8 @@ class TransactionControl:
                 raise ProgrammingError("the connection is used by another thread now; open one for each thread")
             return  # a function of the application that a statement calls
         interrupted, left = self.transaction, self.workspace
-        if interrupted is not None and interrupted.row_locks is not None:
-            interrupted.row_locks.release()
+        if interrupted is not None:
+            interrupted.release_locks()
         self.workspace = self._new_workspace()
         self.workspace.last_rowid, self.workspace.last_changes = left.last_rowid, left.last_changes
         self._index_entries = IndexEntries()
@@ -433,11 +442,12 @@ class TransactionControl:
         Raise IntegrityError if a statement now violates a constraint: another transaction has won a race for a key.
         Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
         """
+        commit_locks = refused.commit_locks
         for _ in range(_REPLAYS):
             self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
-            again = self.transaction = Transaction(
-                self.database, self.workspace, self._index_entries, self.isolation, self.settings.foreign_keys
-            )
+            again = self._new_transaction()
+            again.commit_locks = commit_locks
+            self.transaction = again
             again.sequences.reuse(refused.sequences.uncertain)
             try:
                 is_same = self._repeat(again)
@@ -451,6 +461,7 @@ class TransactionControl:
             try:
                 again.commit()
             except Conflict:
+                commit_locks = again.commit_locks
                 continue
             except IntegrityError:  # of a deferred foreign key; such a transaction is still open
                 again.rollback()

@@ -24,12 +24,14 @@ Guarantees
     * Locks only make others wait; commit decides what is correct. It checks that nobody has written the locked rows,
       even if the transaction itself has written nothing. If it has written anything, the locked rows are written again,
       unchanged. So even if a lock was lost (the process was paused past the TTL), no change is lost: a commit fails.
+    * Statements without FOR UPDATE take no row locks, but their commit waits for those of others: it asks for locks of
+      the rows that it writes, in the request that it makes anyway. If there are any, it waits for them as FOR UPDATE
+      does, and holds them until it is done. The transaction is then replayed, or refused, if the holder has changed
+      what it read. So the holder commits. (Whether a TTL has expired depends on clocks. That decides only who waits.)
     * Row locks cannot deadlock: a transaction waits only for rows that sort after all rows that it has locked. If a
-      later statement needs a row that sorts before them, and another transaction has it, there is a Conflict at once.
+      later statement or the commit needs a row that sorts before them, and another transaction has it, there is a
+      Conflict at once.
 No guarantees
-    * Statements without FOR UPDATE take no row locks. UPDATE and DELETE may commit a row that another transaction has
-      locked; then the holder's commit fails. (To wait instead, select the rows FOR UPDATE first. A commit cannot honour
-      the locks itself: whether a TTL has expired depends on clocks, and no commit may depend on those.)
     * Rows that do not exist cannot be locked: another transaction may insert them.
 """
 
@@ -40,7 +42,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rome.catalog.model import Table
 from rome.errors import Conflict, NotSupportedError
 from rome.fallback import ValueNotKnown
 from rome.folding import fold_name
@@ -56,9 +57,6 @@ from rome.transaction.reads.read_set import key_range, ranges_of
 from rome.transaction.row_locks import RowKey, RowLocks
 from rome.transaction.transaction import Isolation, Transaction
 
-LOCK_TIMEOUT = 30.0
-"""The default of the option `lock_timeout`: seconds to wait for a row lock."""
-
 _ATTEMPTS = 10
 
 
@@ -71,9 +69,9 @@ class _Evaluated(NamedTuple):
 
 
 def lock_and_read(
-    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], timeout: float
+    transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
 ) -> Result:
-    """Run a SELECT with a locking clause. `timeout`: seconds to wait for rows that others have locked.
+    """Run a SELECT with a locking clause.
 
     Raise LockTimeout, Conflict, and the errors of the SELECT itself.
     """
@@ -83,7 +81,7 @@ def lock_and_read(
     plain = replace(statement, locking=None)
     locks = transaction.row_locks
     if locks is None:
-        locks = transaction.row_locks = RowLocks(transaction.database, timeout)
+        locks = transaction.row_locks = RowLocks(transaction.database, transaction.lock_timeout)
     is_first_read = transaction.version is None
     skipped: set[RowKey] = set()
     for _ in range(_ATTEMPTS):
@@ -92,7 +90,7 @@ def lock_and_read(
             found, is_new = _lock_free_rows(transaction, locks, found, unlocked_sql, parameter_sets, skipped, of)
         else:
             needed = [row for source in found.sources for row in source]
-            is_new = locks.lock(needed, wait, _tables(transaction, needed))
+            is_new = locks.lock(needed, wait, transaction.tables_of(needed))
         is_newest = is_first_read or (
             transaction.isolation is Isolation.READ_COMMITTED and not transaction.schema_changed
         )
@@ -244,10 +242,3 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks, ranges: Iterabl
             "conflict: rows to be locked were added or changed after this transaction's read version; run it again",
             conflict.space,
         ) from conflict
-
-
-def _tables(transaction: Transaction, rows: Iterable[RowKey]) -> str:
-    """Return the names of the tables of some rows, for messages."""
-    ids = {table_id for table_id, _ in rows}
-    tables: list[Table] = [table for table in transaction.catalog.tables.values() if table.id in ids]
-    return ", ".join(sorted(table.name for table in tables))

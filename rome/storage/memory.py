@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from rome.errors import InterfaceError
+from rome.errors import InterfaceError, KeysLocked
 from rome.forks import new_lock, new_rlock
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
@@ -103,7 +103,7 @@ class MemoryStore:
         size = sum(len(write.key) + len(write.value or b"") for write in batch.writes)
         self.stats.add(rounds=1, commands=1, bytes=size)
         database = self._database
-        with database.lock:
+        with database.locks.mutex, database.lock:
             if database.pending is not None:
                 database.settle()
             return database.commit(batch)
@@ -318,6 +318,10 @@ class _Database:
             if digest != self.digest(version):
                 raise history_lost(version)
         self._validate(batch.checks)
+        if not self.locks.is_empty:
+            held = self.locks.held_by_others(batch.locks, batch.owner)
+            if held:
+                raise KeysLocked(held)
         if not batch.writes and not batch.drops:
             for counter, value in batch.advances.items():
                 self.advance(counter, value)

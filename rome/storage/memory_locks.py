@@ -22,8 +22,9 @@ class MemoryLocks:
         """`next_token` returns a new fencing token and the database's version."""
         self._next_token = next_token
         self._holders: dict[bytes, _Hold] = {}
-        self._mutex = new_rlock()
-        self._changed = threading.Condition(self._mutex)
+        self.mutex = new_rlock()
+        """Taken before the database's lock, because an attempt asks the database for a token."""
+        self._changed = threading.Condition(self.mutex)
         self._releases = 0
         tell_in_child(self)
 
@@ -31,7 +32,7 @@ class MemoryLocks:
         """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
         states = []
         left = 0.0
-        with self._mutex:
+        with self.mutex:
             for name in names:
                 holder = self._holders.get(name)
                 if holder is not None and holder.owner != owner and holder.deadline > now():
@@ -47,7 +48,7 @@ class MemoryLocks:
 
     def renew(self, names: Sequence[bytes], owner: bytes, ttl: float) -> bool:
         """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
-        with self._mutex:
+        with self.mutex:
             if not self._holds(names, owner):
                 return False
             self._holders.update(dict.fromkeys(names, _Hold(owner, now() + ttl)))
@@ -55,7 +56,7 @@ class MemoryLocks:
 
     def release(self, names: Sequence[bytes], owner: bytes) -> bool:
         """Give names back and wake waiters. Return False if `owner` did not hold all of them any more."""
-        with self._mutex:
+        with self.mutex:
             held = self._holds(names, owner)
             for name in names:
                 holder = self._holders.get(name)
@@ -67,14 +68,24 @@ class MemoryLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when anything was released since the attempt that gave the ticket, at the latest after `seconds`."""
-        with self._mutex:
+        with self.mutex:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
+
+    def held_by_others(self, names: Sequence[bytes], owner: bytes) -> list[bytes]:
+        """Return those of the names that another owner holds. The caller holds `mutex`."""
+        holders = [(name, self._holders.get(name)) for name in names]
+        return [name for name, each in holders if each is not None and each.owner != owner and each.deadline > now()]
 
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names."""
-        with self._mutex:
+        with self.mutex:
             held = [Holder(name, hold.owner, hold.deadline - now()) for name, hold in self._holders.items()]
         return sorted(holder for holder in held if holder.left > 0)
+
+    @property
+    def is_empty(self) -> bool:
+        """True if no name is held."""
+        return not self._holders
 
     def _holds(self, names: Sequence[bytes], owner: bytes) -> bool:
         holders = [self._holders.get(name) for name in names]
@@ -82,5 +93,5 @@ class MemoryLocks:
 
     def begin_child(self) -> None:
         """Forget all holders: after a fork the database is a copy, and the locks belong to the parent."""
-        self._changed = threading.Condition(self._mutex)
+        self._changed = threading.Condition(self.mutex)
         self._holders.clear()

@@ -86,6 +86,16 @@ def holds_entries(space: bytes) -> bool:
     return space[:1] == b"i"
 
 
+def holds_rows(space: bytes) -> bool:
+    """Return True if the keys of this space are those of a table's rows, which may be locked."""
+    return space[:1] == b"r"
+
+
+def row_lock_name(space: bytes, key: bytes) -> bytes:
+    """Return the name in the lock table of the lock of a row."""
+    return b"%b:%b" % (space, key)
+
+
 def next_digest(digest: bytes, token: bytes) -> bytes:
     """Return the digest of the version that a commit with this token makes, from the digest of the version before.
 
@@ -235,6 +245,18 @@ class Batch:
     An engine knows at least the digests of the versions that the log reaches, and refuses older ones with
     SnapshotTooOld.
     """
+    owner: bytes = b""
+    """The owner of the row locks that the transaction holds.
+
+    A batch that writes a row whose lock (`row_lock_name`) another owner holds is refused with KeysLocked, so that
+    writers wait. Nothing else depends on it: a TTL that passes too early or too late does no harm. Engines whose lock
+    table is the default one do not refuse.
+    """
+
+    @property
+    def locks(self) -> list[bytes]:
+        """The names of the locks of all rows that the batch writes."""
+        return [row_lock_name(space, key) for space, key, _ in self.writes if holds_rows(space)]
 
 
 class Undo(NamedTuple):
@@ -315,7 +337,7 @@ class Store(Protocol):
         """Apply a batch, all or nothing, once per token; return the commit's version.
 
         A batch that writes nothing is validated all the same, and the newest version is returned. Raise Conflict,
-        SnapshotTooOld, HistoryLost, StoreUnavailable.
+        KeysLocked, SnapshotTooOld, HistoryLost, StoreUnavailable.
         """
 
     def allocate(self, counter: bytes, n: int) -> int:

@@ -1,4 +1,4 @@
-"""The row locks that a transaction holds, taken by SELECT … FOR UPDATE (`rome.session.for_update`)."""
+"""The row locks that a transaction holds, taken by SELECT … FOR UPDATE (`rome.session.for_update`) or by its commit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from rome.locks.holds import Hold
 from rome.locks.manager import TTL, manager_of
 from rome.sql.syntax.statement import LockWaitPolicy
 from rome.storage.lock_table import LockState
+from rome.storage.store import row_lock_name, rows_space
 from rome.transaction.reads.row_cache import CachedRow
 
 RowKey = tuple[int, bytes]
 """Table id and row key."""
+
+LOCK_TIMEOUT = 30.0
+"""The default of the option `lock_timeout`: seconds to wait for a row lock."""
 
 
 class RowLocks:
@@ -23,9 +27,14 @@ class RowLocks:
         """`timeout`: seconds to wait for a row that another transaction has locked."""
         self._timeout = timeout
         self._manager = manager_of(database)
-        self._hold = Hold("row locks", TTL)
+        self._hold = _new_hold()
         self.rows: dict[RowKey, CachedRow | None] = {}
         """The locked rows as they were read under the lock; None: not read under the lock yet."""
+
+    @property
+    def owner(self) -> bytes:
+        """The owner of the locks in the lock table."""
+        return self._hold.owner
 
     @property
     def version(self) -> int:
@@ -61,6 +70,19 @@ class RowLocks:
         self.rows.update((row, None) for row, state in zip(new, states, strict=True) if state is not LockState.HELD)
         return True
 
+    def lock_in_any_order(self, rows: Iterable[RowKey], tables: str) -> None:
+        """Lock more rows of a transaction that depends on none of its locks: so that its commit waits for others'.
+
+        If a row sorts before one that is locked already, give up all of them and take them again in order.
+        Raise LockTimeout.
+        """
+        wanted = set(rows)
+        if self.rows and min(wanted) < max(self.rows):
+            wanted.update(self.rows)
+            self.release()
+            self._hold, self.rows = _new_hold(), {}
+        self.lock(wanted, LockWaitPolicy.WAIT, tables)
+
     def release(self) -> None:
         """Release all row locks. If the store can't be reached, they expire with their TTL."""
         if self._hold.names:
@@ -70,9 +92,13 @@ class RowLocks:
                 return
 
 
+def _new_hold() -> Hold:
+    return Hold("row locks", TTL)
+
+
 def _name(row: RowKey) -> bytes:
     table, key = row
-    return b"r%d:%b" % (table, key)
+    return row_lock_name(rows_space(table), key)
 
 
 def row_of(name: bytes) -> RowKey | None:

@@ -34,14 +34,16 @@ import enum
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
-from rome.errors import Conflict, HistoryLost, InterfaceError, OperationalError
+from rome.errors import Conflict, HistoryLost, InterfaceError, KeysLocked, OperationalError
 from rome.folding import fold_name
 from rome.locks.manager import Guard
+from rome.sql.syntax.statement import LockWaitPolicy
 from rome.sqlite.workspace import Workspace
 from rome.storage.store import Batch, Count, Fetched, Range, history_lost, next_digest, rows_space
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
@@ -49,7 +51,7 @@ from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import ReadSet
 from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
-from rome.transaction.row_locks import RowLocks
+from rome.transaction.row_locks import RowKey, RowLocks, row_of
 from rome.transaction.writes.sequences import Sequences
 from rome.transaction.writes.write_set import RowWrite, WriteSet, row_writes
 
@@ -102,19 +104,30 @@ class Transaction:
     savepoints: Sequence[Savepoint] = ()
     guards: Sequence[Guard] = ()
     row_locks: RowLocks | None = None
+    """Of SELECT … FOR UPDATE."""
+    commit_locks: RowLocks | None = None
+    """Of rows that others had locked when this transaction was to be committed."""
     _read_set: ReadSet | None = None
     _sequences: Sequences | None = None
     _earlier_digests: dict[int, bytes] | None = None
     """By version: the digests of what was read before the present read version."""
 
     def __init__(
-        self, database: Database, workspace: Workspace, entries: IndexEntries, isolation: Isolation, foreign_keys: bool
+        self,
+        database: Database,
+        workspace: Workspace,
+        entries: IndexEntries,
+        isolation: Isolation,
+        foreign_keys: bool,
+        lock_timeout: float,
     ) -> None:
+        """`lock_timeout`: seconds to wait for row locks of other transactions."""
         self.database = database
         self.workspace = workspace
         self.entries = entries
         self.isolation = isolation
         self.foreign_keys = foreign_keys
+        self.lock_timeout = lock_timeout
         self.catalog = self.initial_catalog = database.newest
         self.row_cache = RowCache(workspace)
         self.change_counters = workspace.last_rowid, workspace.last_changes
@@ -482,7 +495,7 @@ class Transaction:
     def _send(self, batch: Batch) -> int:
         """Commit a batch. Return its version. Raise Conflict, HistoryLost, LockLost, StoreUnavailable."""
         try:
-            return self.database.store.commit(batch)
+            return self._send_when_unlocked(batch)
         except HistoryLost:
             self.database.forget()
             raise
@@ -492,6 +505,36 @@ class Transaction:
             if conflict.space == TABLE_IDS:
                 self.database.counters.drop(IDS)
             raise described_conflict(conflict, self.catalog, [guard.name for guard in self.guards]) from conflict
+
+    def _send_when_unlocked(self, batch: Batch) -> int:
+        """Commit a batch. If others have locked rows that it writes, take these locks first, and keep them.
+
+        Raise LockTimeout, or Conflict if waiting for a lock might be a deadlock.
+        """
+        while True:
+            locks = self.row_locks or self.commit_locks
+            try:
+                return self.database.store.commit(batch if locks is None else replace(batch, owner=locks.owner))
+            except KeysLocked as locked:
+                rows = [row for row in map(row_of, locked.names) if row is not None]
+                tables = self.tables_of(rows)
+                if self.row_locks is not None:
+                    self.row_locks.lock(rows, LockWaitPolicy.WAIT, tables)
+                    continue
+                if self.commit_locks is None:
+                    self.commit_locks = RowLocks(self.database, self.lock_timeout)
+                self.commit_locks.lock_in_any_order(rows, tables)
+
+    def tables_of(self, rows: Iterable[RowKey]) -> str:
+        """Return the names of the tables of some rows, for messages."""
+        names = {self.catalog.by_id[table_id].name for table_id, _ in rows if table_id in self.catalog.by_id}
+        return ", ".join(sorted(names))
+
+    def release_locks(self) -> None:
+        """Release the row locks. If the store can't be reached, they expire."""
+        for locks in (self.row_locks, self.commit_locks):
+            if locks is not None:
+                locks.release()
 
     def rollback(self) -> None:
         """End the transaction without writing anything."""

@@ -1,7 +1,6 @@
 """The lock table in a file: rows of a table, written without a sync of their own; waiters poll.
 
-Deadlines are of a clock that starts again when the machine boots. A deadline further away than the TTL is one from
-before that, and has passed.
+Deadlines are of a clock that starts again when the machine boots (`rome.storage.file.reads.deadline_of`).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from rome.storage.file.reads import read_state
+from rome.storage.file.reads import deadline_of, holder_of, read_state
 from rome.storage.file.writer import Writer
 from rome.storage.file.writes import allocate
 from rome.storage.lock_table import Attempt, Holder, LockState, now
@@ -25,11 +24,8 @@ _TOKENS = b"locks"
 _SHORTEST_PAUSE = 0.001
 _LONGEST_PAUSE = 0.02
 
-_HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
 _ALL = "SELECT name, owner, deadline, ttl FROM locks ORDER BY name"
 _HOLD = "REPLACE INTO locks VALUES (?, ?, ?, ?)"
-
-_ROUNDING = 1.0
 
 
 class FileLocks:
@@ -47,7 +43,7 @@ class FileLocks:
             states = []
             left, blocker = 0.0, b""
             for name in names:
-                holder, deadline = _holder(connection, name)
+                holder, deadline = holder_of(connection, name)
                 if holder not in (b"", owner) and deadline > now():
                     states.append(LockState.HELD)
                     left, blocker = deadline - now(), holder
@@ -64,7 +60,7 @@ class FileLocks:
         """Begin the TTL anew. Return False if `owner` does not hold all of the names any more."""
 
         def renew(connection: apsw.Connection) -> bool:
-            if any(_holder(connection, name)[0] != owner for name in names):
+            if any(holder_of(connection, name)[0] != owner for name in names):
                 return False
             connection.executemany(_HOLD, [(name, owner, now() + ttl, ttl) for name in names])
             return True
@@ -75,7 +71,7 @@ class FileLocks:
         """Give names back. Return False if `owner` did not hold all of them any more."""
 
         def release(connection: apsw.Connection) -> bool:
-            ours = [name for name in names if _holder(connection, name)[0] == owner]
+            ours = [name for name in names if holder_of(connection, name)[0] == owner]
             connection.executemany("DELETE FROM locks WHERE name = ?", [(name,) for name in ours])
             return len(ours) == len(names)
 
@@ -85,7 +81,7 @@ class FileLocks:
         """Return when the owner that blocked the attempt does not hold the name any more, or after `seconds`."""
         end = time.monotonic() + seconds
         pause = _SHORTEST_PAUSE
-        while self._read(lambda connection: _holder(connection, name)[0]) == ticket:
+        while self._read(lambda connection: holder_of(connection, name)[0]) == ticket:
             left = end - time.monotonic()
             if left <= 0:
                 return
@@ -95,19 +91,5 @@ class FileLocks:
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names."""
         rows = self._read(lambda connection: connection.execute(_ALL).fetchall())
-        held = [Holder(name, owner, _deadline(deadline, ttl) - now()) for name, owner, deadline, ttl in rows]
+        held = [Holder(name, owner, deadline_of(deadline, ttl) - now()) for name, owner, deadline, ttl in rows]
         return [holder for holder in held if holder.left > 0]
-
-
-def _holder(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:
-    """Return the owner of a name, b'' if there is none, and its deadline."""
-    row = connection.execute(_HOLDER, (name,)).get
-    if row is None:
-        return b"", 0.0
-    owner, deadline, ttl = row
-    return owner, _deadline(deadline, ttl)
-
-
-def _deadline(deadline: float, ttl: float) -> float:
-    """Return a deadline as it was set; 0 for one from before the machine's boot."""
-    return deadline if deadline <= now() + ttl + _ROUNDING else 0.0

@@ -9,6 +9,7 @@ import apsw
 import msgpack
 
 from rome.storage.keys import row_key_of
+from rome.storage.lock_table import now
 from rome.storage.store import (
     Committed,
     Count,
@@ -34,6 +35,10 @@ _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? 
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
 _COUNT = "SELECT count(*) FROM pairs WHERE space = ? AND key >= ? AND key < ?"
 _LOG = "SELECT version, undos FROM log WHERE version > ? ORDER BY version LIMIT ?"
+
+_HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
+
+_ROUNDING = 1.0
 
 _ALL = -1
 """No LIMIT."""
@@ -115,3 +120,17 @@ def _pairs(
 def _unpacked(undos: bytes) -> tuple[Undo, ...]:
     fields = iter(msgpack.unpackb(undos))
     return tuple(map(Undo, fields, fields, fields))
+
+
+def holder_of(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:
+    """Return the owner of a lock, b'' if there is none, and its deadline."""
+    row = connection.execute(_HOLDER, (name,)).get
+    if row is None:
+        return b"", 0.0
+    owner, deadline, ttl = row
+    return owner, deadline_of(deadline, ttl)
+
+
+def deadline_of(deadline: float, ttl: float) -> float:
+    """Return a deadline as it was set; 0 for one from before the machine's boot, which is further away than the TTL."""
+    return deadline if deadline <= now() + ttl + _ROUNDING else 0.0

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 import apsw
 import msgpack
 
-from rome.errors import OperationalError
-from rome.storage.file.reads import State, first_key, read_horizon, read_log, read_state, values_of
+from rome.errors import KeysLocked, OperationalError
+from rome.storage.file.reads import State, first_key, holder_of, read_horizon, read_log, read_state, values_of
+from rome.storage.lock_table import now
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
@@ -31,6 +32,7 @@ _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
 _DIGEST = "SELECT digest FROM log WHERE version = ? UNION ALL SELECT digest FROM digests WHERE version = ? LIMIT 1"
 _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
 _ADVANCE = "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
+_ANY_LOCK = "SELECT 1 FROM locks LIMIT 1"
 _LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GONE = "SELECT version, written, digest, drops, undos FROM log ORDER BY version"
 
@@ -72,6 +74,10 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         if digest != _digest_of(connection, version, newest):
             raise history_lost(version)
     _validate(connection, batch.checks, state)
+    if connection.execute(_ANY_LOCK).get is not None:
+        held = [name for name in batch.locks if _is_held_by_another(connection, name, batch.owner)]
+        if held:
+            raise KeysLocked(held)
     if batch.advances:
         advance(connection, batch.advances)
     if not batch.writes and not batch.drops:
@@ -124,6 +130,11 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
             was_there = past.of(space)[key] is not None
             if demand is Demand.UNWRITTEN or was_there != (values_of(connection, [(space, key)]) != [None]):
                 raise conflict(check, key)
+
+
+def _is_held_by_another(connection: apsw.Connection, name: bytes, owner: bytes) -> bool:
+    holder, deadline = holder_of(connection, name)
+    return holder not in (b"", owner) and deadline > now()
 
 
 def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits: int, most_bytes: int) -> None:

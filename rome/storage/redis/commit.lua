@@ -12,7 +12,7 @@
 --
 -- ARGV  format, token, header, seen, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
---                 write, I4 lengths of the four lists
+--                 write, I4 lengths of the four lists, owner of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
 --       checks    head: I8 since, c1 demand (see Demand), I4 number of keys, I4 number of ranges, s:SPACE; then the
 --                 keys, and begin and end of the ranges
@@ -21,8 +21,8 @@
 --                 keys of the deletions
 --       drops     s:SPACE
 --       advances  counter, number
--- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'too old', since},
--- {'lost', version}, {'format', number}, {'state'}, {'ahead', version}.
+-- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'locked', name, …},
+-- {'too old', since}, {'lost', version}, {'format', number}, {'state'}, {'ahead', version}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
 local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log has, for digests are small
@@ -154,24 +154,25 @@ if look == 1 then
         {'XRANGE', log, '-', '+'}, {'XADD', log, '*', 'a', 'b'}, {'XTRIM', log, 'MINID', '~', '1'},
         {'TYPE', trim}, {'LRANGE', trim, '0', '1'}, {'RPUSH', trim, 'a'}, {'LTRIM', trim, '1', '-1'},
         {'TYPE', digests}, {'GETRANGE', digests, '0', '1'}, {'SETRANGE', digests, '0', 'a'},
-        {'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'}
+        {'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'},
+        {'TIME'}, {'HMGET', PREFIX .. 'locks', 'a'}
     }) or other_type(trim, 'list') or other_type(digests, 'string')
     if refusal then
         return refusal
     end
 end
 
--- Read the state, the token's version, and the last versions of the spaces that are checked.
+-- Read the state, the token's version, whether there are row locks, and the last versions of the checked spaces.
 local token_field, at, checks = '+' .. ARGV[2], 5, {}
-local fields = {'state', 'format', token_field, nil, nil, nil}
+local fields = {'state', 'format', token_field, 'locked', nil, nil, nil}
 for i = 1, check_count do
     local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', ARGV[at])
     local space, first = sub(ARGV[at], pos), at + 1
     at = first + keys + 2 * ranges
     checks[i] = {space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at}
-    fields[i + 3] = space
+    fields[i + 4] = space
 end
-local known = send('HMGET', META, fields, 1, check_count + 3)
+local known = send('HMGET', META, fields, 1, check_count + 4)
 local state, applied = known[1], known[3]
 local refusal = other_format(known[2], state)
 if refusal then
@@ -203,7 +204,7 @@ end
 -- Validate the checks. Most pass because their space was not written since.
 local pending, lowest = nil, nil
 for i, check in ipairs(checks) do
-    local since, written = check.since, known[i + 3]
+    local since, written = check.since, known[i + 4]
     if check.demand == 'n' then
         refusal = taken(check)
         if refusal then
@@ -222,6 +223,26 @@ end
 refusal = pending and conflict(pending, lowest, version)
 if refusal then
     return refusal
+end
+
+-- If there are row locks: a function that adds to `held` the names of those that others have on the rows to be written.
+local held, find_locks = nil, nil
+if known[4] then
+    local owner, time = sub(ARGV[3], 34), call('TIME')
+    local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    find_locks = function(space, keys, count)
+        local names = {}
+        for i = 1, count do
+            names[i] = space .. ':' .. keys[i]
+        end
+        for i, record in ipairs(send('HMGET', PREFIX .. 'locks', names, 1, count)) do
+            -- The records are those of lock.lua: the deadline comes first, the owner is at the end.
+            if record and unpack_struct('>d', record) > now and sub(record, 26) ~= owner then
+                held = held or {}
+                held[#held + 1] = names[i]
+            end
+        end
+    end
 end
 
 -- Read the old values of the keys to be written. `undos`: the undo records for the log. `commands`: the writes to be
@@ -246,6 +267,9 @@ for _ = 1, write_count do
             keys[puts + i] = ARGV[gone + i - 1]
         end
         olds = send('HMGET', values, keys, 1, count)
+        if find_locks and sub(space, 3, 3) == 'r' then
+            find_locks(sub(space, 3), keys, count)
+        end
         if puts > 0 then
             commands[#commands + 1] = {'HSET', values, ARGV, first, gone - 1}
         end
@@ -295,6 +319,9 @@ for _ = 1, write_count do
     presents = presents + 2
     writes_catalog = writes_catalog or space == 's:c'
     at = gone + deletions
+end
+if held then
+    return {'locked', unpack(held, 1, math.min(#held, CHUNK))}
 end
 local drops, advances = at, at + drop_count
 local counters = nil

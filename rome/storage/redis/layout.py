@@ -8,6 +8,7 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on 
                         format    the number of the format, in digits
                         s:SPACE   the last version that wrote to a space, 8 bytes; one field for each space
                         +TOKEN    the version of each commit in the log, 8 bytes
+                        locked    is there while there are row locks: commits then look for them in `locks`
     s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE     zset    the keys of a space of values, all scores 0: its order
     counters    hash    counter → the last number that was allocated

@@ -4,6 +4,7 @@
 -- The hash `locks` has a record for each name that is held: >d deadline in ms of the server's clock, >d TTL in ms,
 -- >d token, B flags, owner. A record stays when its deadline passes: the next holder learns from it that the lock was
 -- never released.
+-- The field `locked` of the meta hash is there while there are row locks, which commits ask for.
 -- Waiters read the stream wake:NAME; a release writes to it only if the holder's record says that there are waiters.
 --
 -- A named lock that is shared with python-redis-lock has that package's keys too: the string lock:NAME is its owner, and
@@ -69,6 +70,17 @@ local function has(record, flag)
     return record.flags % (2 * flag) >= flag
 end
 
+-- Let commits know whether there are row locks. `taken`: some were taken now. Other locks may keep the field.
+local function note_row_locks(taken)
+    if string.sub(ARGV[FIRST], 1, 1) == 'r' then
+        if taken then
+            redis.call('HSET', META, 'locked', '1')
+        elseif redis.call('TYPE', PREFIX .. 'locks').ok == 'none' then
+            redis.call('HDEL', META, 'locked')
+        end
+    end
+end
+
 -- Return {version, token, ms until the TTL of the holder that blocks has passed, the last id of its wake stream,
 -- a letter for each name that was tried: g(ranted), o(vertook), h(eld)}.
 local function acquire(version)
@@ -109,6 +121,9 @@ local function acquire(version)
             prolong(lock, {token = token, flags = record and OVERTOOK or 0, owner = owner})
         end
     end
+    if token then
+        note_row_locks(true)
+    end
     return {digits(version), digits(token or 0), digits(left), ticket, table.concat(states)}
 end
 
@@ -144,6 +159,7 @@ local function release()
             end
         end
     end
+    note_row_locks(false)
     return held
 end
 
@@ -161,7 +177,8 @@ local function permission()
     return refusal or check_permission({
         {'HGET', locks, 'a'}, {'HSET', locks, 'a', 'b'}, {'HDEL', locks, 'a'},
         {'HINCRBY', PREFIX .. 'counters', 'a', '1'}, {'XREVRANGE', wake, '+', '-'},
-        {'XADD', wake, '*', 'a', 'b'}, {'PEXPIRE', wake, '1'}, {'XREAD', 'STREAMS', wake, '0'}
+        {'XADD', wake, '*', 'a', 'b'}, {'PEXPIRE', wake, '1'}, {'XREAD', 'STREAMS', wake, '0'},
+        {'TYPE', locks}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'}
     })
 end
 

@@ -15,7 +15,7 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
-from rome.errors import Conflict, DatabaseError, FormatError, InternalError
+from rome.errors import Conflict, DatabaseError, FormatError, InternalError, KeysLocked
 from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
 Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
@@ -23,7 +23,7 @@ Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
 
-REFUSALS = (b"conflict", b"taken", b"too old", b"lost", b"format", b"state", b"ahead")
+REFUSALS = (b"conflict", b"taken", b"locked", b"too old", b"lost", b"format", b"state", b"ahead")
 """The first words of a script's reply when it refuses."""
 
 _HEADER = Struct(">QQ?4I").pack
@@ -65,7 +65,8 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
         lists += [b"s:" + space for space in drops]
     if batch.advances:
         lists += chain.from_iterable((counter, b"%d" % value) for counter, value in batch.advances.items())
-    header = _HEADER(most_commits, most_bytes, look, len(checks), len(writes), len(drops), len(batch.advances))
+    lengths = len(checks), len(writes), len(drops), len(batch.advances)
+    header = _HEADER(most_commits, most_bytes, look, *lengths) + batch.owner
     seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
     return [batch.token, header, seen, *lists]
 
@@ -91,6 +92,8 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
             space,
             key,
         )
+    if kind == b"locked":
+        return KeysLocked(refusal[1:])
     if kind == b"too old":
         return too_old(int(refusal[1]))
     if kind == b"lost":

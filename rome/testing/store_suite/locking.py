@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from typing import Any
 
 import pytest
 
+from rome.errors import KeysLocked
 from rome.storage.commit_locks import CommitLocks
 from rome.storage.lock_table import Attempt, LockState, LockTable
-from rome.storage.store import Store
+from rome.storage.store import Batch, Store, Write, row_lock_name
 from rome.testing.store_suite.harness import Harness, OpenDatabase, commit, put
 
 GRANTED, OVERTOOK, HELD = LockState.GRANTED, LockState.OVERTOOK, LockState.HELD
@@ -111,6 +113,39 @@ class Locking(Harness):
         assert held[2].left <= SHORT
         time.sleep(SHORT)
         assert [each.name for each in table.holders()] == [b"a", b"b"]
+
+    def test_a_commit_to_a_locked_row_is_refused(self, store: Store) -> None:
+        """Nothing is applied, and the error names the locks; the owner's commit, and commits of other rows, succeed."""
+        table = store.lock_table()
+        if isinstance(table, CommitLocks):
+            pytest.skip("this store has the default lock table, which commits do not ask")
+        commit(store, Write(b"r1", b"b", b"old"))
+        names = [row_lock_name(b"r1", b"a"), row_lock_name(b"r1", b"b"), row_lock_name(b"r2", b"a"), b"a"]
+        table.acquire(names, b"one", LONG, False)
+        for writes, held in (
+            ([Write(b"r1", b"b", None), Write(b"i1", b"a", b"")], names[1:2]),
+            ([Write(b"r2", b"a", b""), Write(b"r1", b"c", b""), Write(b"r1", b"a", b"")], [names[2], names[0]]),
+        ):
+            for owner in (b"", b"two"):
+                with pytest.raises(KeysLocked) as caught:
+                    store.commit(Batch(uuid.uuid4().bytes, writes=writes, owner=owner))
+                assert sorted(caught.value.names) == sorted(held)
+        assert store.version() == 1
+        assert commit(store, Write(b"r1", b"c", b""), Write(b"i1", b"b", b""), Write(b"n", b"a", b"")) == 2
+        token = uuid.uuid4().bytes
+        mine = Batch(token, writes=[Write(b"r1", b"a", b""), Write(b"r1", b"b", b"")], owner=b"one")
+        assert store.commit(mine) == 3
+        table.release(names, b"one")
+        table.acquire(names, b"two", LONG, False)
+        assert store.commit(mine) == 3  # it was sent again
+        table.release(names, b"two")
+        assert commit(store, Write(b"r1", b"b", b"new")) == 4
+
+    def test_a_commit_to_a_row_whose_lock_has_expired_succeeds(self, store: Store) -> None:
+        """Nobody waits for an owner that does not renew its locks."""
+        store.lock_table().acquire([row_lock_name(b"r1", b"a")], b"one", SHORT, False)
+        time.sleep(2 * SHORT)
+        assert commit(store, Write(b"r1", b"a", b"")) == 1
 
     def test_databases_have_tables_of_their_own(self, table: LockTable, open_database: OpenDatabase) -> None:
         """A name that is held in one database is free in another."""
