@@ -301,7 +301,8 @@ class _Database:
             return [(key, space[key]) for key in islice(keys, request.limit)]
         if isinstance(request, Scan):
             space = self._spaces.get(request.space, _EMPTY)
-            return list(space), list(space.values())
+            keys = list(space)
+            return keys, list(map(space.__getitem__, keys))
         if isinstance(request, Lookup):
             return self._lookup(request)
         space = self._spaces.get(request.space, _EMPTY)
@@ -450,15 +451,15 @@ def _measure(requests: Sequence[Request], answers: Sequence[Any]) -> tuple[int, 
     """Return the number of values in answers, and the bytes of keys and values."""
     rows = size = 0
     for request, answer in zip(requests, answers, strict=True):
-        if isinstance(request, Count):
+        if isinstance(request, Count) or not answer:
             continue
-        pairs = answer
-        if not isinstance(request, Range):
-            columns = (request.keys, answer) if isinstance(request, Get) else answer
-            pairs = zip(*columns, strict=True)
-        for key, value in pairs:
-            rows += value is not None
-            size += len(key) + len(value or b"")
+        if isinstance(request, Get):
+            keys, values = request.keys, answer
+        else:
+            keys, values = zip(*answer, strict=True) if isinstance(request, Range) else answer
+        found = list(filter(None, values))
+        rows += len(found)
+        size += len(b"".join(keys)) + len(b"".join(found))
     return rows, size
 
 

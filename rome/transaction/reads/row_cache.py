@@ -77,6 +77,8 @@ def whole(table: Table) -> TableRequest:
 
 
 _MISSING = object()
+_ADDED, _CLEARED = object(), object()
+"""In place of a key: many keys changed at once, and these are in place of the old value."""
 
 
 class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
@@ -93,12 +95,12 @@ class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
 
     def set_all(self, mapping: dict[Any, Any], keys: Collection[Any], value: Any) -> None:
         """Set mapping[key] for keys that are not in it, and log it."""
-        self.extend(zip(repeat(mapping), keys, repeat(_MISSING)))
+        self.append((mapping, _ADDED, keys))
         mapping.update(dict.fromkeys(keys, value))
 
     def clear_mapping(self, mapping: dict[Any, Any]) -> None:
         """Delete all keys of a mapping, and log it."""
-        self.extend(zip(repeat(mapping), mapping, mapping.values()))
+        self.append((mapping, _CLEARED, mapping.copy()))
         mapping.clear()
 
     def roll_back_to(self, mark: int) -> list[tuple[dict[Any, Any], Any]]:
@@ -106,7 +108,13 @@ class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
         restored = []
         while len(self) > mark:
             mapping, key, old = self.pop()
-            if old is _MISSING:
+            if key is _ADDED:
+                for each in old:
+                    mapping.pop(each, None)
+            elif key is _CLEARED:
+                mapping.update(old)
+                restored += [(mapping, each) for each in old]
+            elif old is _MISSING:
                 mapping.pop(key, None)
             else:
                 mapping[key] = old
@@ -319,14 +327,18 @@ class RowCache:
     def _load(self, table: Table) -> None:
         cached, loaded = self._rows.get(table.id, {}), self._loaded.setdefault(table.id, {})
         not_loaded = self._not_loaded[table.id]
-        new = {key: row for key in not_loaded if key not in loaded and (row := cached.get(key)) is not None}
+        new = [key for key in not_loaded if key in cached and key not in loaded]
         self.undo_log.clear_mapping(not_loaded)
         self.undo_log.set_all(loaded, new, True)
+        found = list(map(cached.__getitem__, new))
         rows: list[Row] = []
-        for key, row in new.items():
-            if row.values is not None:
-                values = migrate_row(row.values, row.table, table)
-                rows.append(values if table.key else (decode(key)[0], *values))
+        if table.key and {id(row.table) for row in found} == {id(table)}:
+            rows += filter(None, map(_values_of, found))  # no row is an empty tuple
+        else:
+            for key, row in zip(new, found, strict=True):
+                if row.values is not None:
+                    values = migrate_row(row.values, row.table, table)
+                    rows.append(values if table.key else (decode(key)[0], *values))
         if rows:
             # The compiled evaluator reads tables that the workspace may not have made yet.
             self._workspace.schema.ensure((fold_name(table.name),))
@@ -391,4 +403,6 @@ def _in_key_order(each: TableRequest, keys: Sequence[bytes], rows: Sequence[Row 
         return sorted(found, key=itemgetter(table.position[fold_name(table.rowid_alias)]))
     if isinstance(request, Lookup):
         keys = row_keys_of(keys)
+    if sorted(keys) == list(keys):
+        return found
     return [row for _, row in sorted(zip(keys, found, strict=True), key=itemgetter(0))]
