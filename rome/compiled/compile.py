@@ -49,6 +49,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 from sqlglot import exp
@@ -60,7 +61,7 @@ from rome.compiled.codegen.program import GeneratedFunction, Row, function_of
 from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import CompoundSelect, Query
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
-from rome.sql.syntax.operands import Param, Parameters, Source, value_of
+from rome.sql.syntax.operands import Const, Param, Parameters, Source, value_of
 from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue, has_surrogates
 
 Lists = Sequence[Sequence[Source]]
@@ -105,7 +106,11 @@ class Compiled:
                     break
             else:
                 order = self._parameter_order
-                values = list(zip(parameters if order is None else [parameters[place] for place in order]))
+                if order is None:
+                    values = list(zip(parameters))
+                else:
+                    known = parameters + self._constants
+                    values = [(known[place],) for place in order]
         if values is None:
             values = self._checked_values(parameters)
         try:
@@ -135,21 +140,22 @@ class Compiled:
         return max([operand.index + 1 for operand in operands], default=0)
 
     @cached_property
-    def _places(self) -> tuple[int, ...] | None:
-        """The position of each placeholder's parameter, if every placeholder is one parameter."""
-        operands = [operands[0] for operands in self.lists if len(operands) == 1]
-        places = tuple([operand.index for operand in operands if isinstance(operand, Param)])
-        return places if len(places) == len(self.lists) else None
+    def _constants(self) -> tuple[SqlValue, ...]:
+        """The values of the placeholders that are constants, which follow the parameters."""
+        operands = [operand for operands in self.lists for operand in operands]
+        return tuple([operand.value for operand in operands if isinstance(operand, Const)])
 
     @cached_property
     def _parameter_order(self) -> tuple[int, ...] | None:
-        """The position of each placeholder's parameter; None if the placeholders are the parameters, in order."""
-        return None if self._places == tuple(range(self._parameter_count)) else self._places
+        """The position of each placeholder's value; None if the placeholders are the parameters, in order."""
+        constants = count(self._parameter_count)
+        places = tuple([each.index if isinstance(each, Param) else next(constants) for (each,) in self.lists])
+        return None if places == tuple(range(self._parameter_count)) else places
 
     @cached_property
     def _simple_count(self) -> int:
-        """The number of parameters, if every placeholder is one parameter; else -1."""
-        return -1 if self._places is None else self._parameter_count
+        """The number of parameters, if every placeholder has one value; else -1."""
+        return self._parameter_count if all(len(operands) == 1 for operands in self.lists) else -1
 
     def _checked_values(self, parameters: Parameters) -> Sequence[Sequence[SqlValue]]:
         """Return the values of each placeholder. Raise UnsupportedValue if SQLite may take another value."""

@@ -9,6 +9,7 @@ SQLite's own grammar (`tokens`). A form that sqlglot does not know, or of which 
 
     ?  ?7  :name                    :_0, :_1 …: numbered placeholders, however the parameter is written
     IN (?, ?, ?)  IN (1, 'x')       IN (:_0): one placeholder for the whole list, so that long lists need no parse
+    a = 5 AND b < 'x'               a = :_0 AND b < :_1, so that texts with other values need no parse
     UPDATE OR x … INSERT OR x …     without the action, which does not affect what is read
     REPLACE INTO                    INSERT INTO
     +a                              + ~a: a unary plus takes the affinity from a column, and sqlglot drops it
@@ -37,7 +38,17 @@ from rome.sql.syntax.tokens import Token, TokenKind, quoted, tokenize
 PLACEHOLDER = "_"
 """The beginning of a placeholder's name; its position in `NormalizedStatement.lists` follows."""
 
-_REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN"})
+_WORD, _OP = TokenKind.WORD, TokenKind.OP
+_NAMES = (TokenKind.WORD, TokenKind.QUOTED)
+_LITERALS = (TokenKind.STRING, TokenKind.NUMBER, TokenKind.BLOB)
+_COMPARISONS = frozenset({"=", "==", "<", ">", "<=", ">=", "<>", "!="})
+_AFTER_CONDITION = frozenset(
+    {"AND", "OR", "UNION", "INTERSECT", "EXCEPT", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "RETURNING"}
+    | {"JOIN", "LEFT", "INNER", "CROSS"}
+)
+"""What may follow a condition; after it, the position is not within an expression of the comparison's operand."""
+
+_REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN", "CASE", "END"})
 _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})
 
 
@@ -70,17 +81,27 @@ class _Normalizer:
         self.params = number_parameters(tokens)
         self.lists: list[tuple[Source, ...]] = []
         self.at = 0
+        self.open_cases = 0
 
     def normalize(self) -> NormalizedStatement:
         words: list[str] = []
-        while self.at < len(self.tokens):
-            token = self.tokens[self.at]
-            self.at += 1
-            if token.kind is TokenKind.WORD:
-                upper = upper_name(token.text)
-                words += self._keyword(token, upper) if upper in _REWRITTEN else (token.text,)
-            elif token.kind is TokenKind.OP:
-                words += ("+", "~") if token.text == "+" else (token.text,)
+        for at, token in enumerate(self.tokens):
+            if at < self.at:
+                continue
+            self.at = at + 1
+            kind, text, _, _ = token
+            if kind is _WORD:
+                upper = upper_name(text)
+                if upper in _REWRITTEN:
+                    words += self._keyword(token, upper)
+                else:
+                    words.append(text)
+            elif kind is _OP:
+                words.append(text)
+                if text in _COMPARISONS:
+                    words += self._compared_literal()
+                elif text == "+":
+                    words.append("~")
             else:
                 words += self._value(token)
         return NormalizedStatement(tuple(words), tuple(self.lists))
@@ -109,7 +130,30 @@ class _Normalizer:
             listed = self._in_list()
             if listed is not None:
                 return "IN", "(", self._placeholder(listed), ")"
+        elif word == "CASE":
+            self.open_cases += 1
+        elif word == "END":
+            self.open_cases -= 1
         return (token.text,)
+
+    def _compared_literal(self) -> Sequence[str]:
+        """Step over a literal that a whole condition ends with, and return its placeholder; nothing for other operands.
+
+        `name = 5 AND …`. A comparison within a CASE may be a part of an indexed expression, which must stay as it is.
+        """
+        at, tokens = self.at, self.tokens
+        if at == 1 or at >= len(tokens) or tokens[at].kind not in _LITERALS or self.open_cases:
+            return ()
+        before = tokens[at - 2]
+        if before.kind not in _NAMES and not before.is_op(")"):
+            return ()
+        if at + 1 < len(tokens) and self._word(at + 1) not in _AFTER_CONDITION and not tokens[at + 1].is_op(")"):
+            return ()
+        value = literal(tokens[at : at + 1])
+        if value is None:
+            return ()
+        self.at = at + 1
+        return (self._placeholder((value,)),)
 
     def _word(self, at: int) -> str:
         return self.tokens[at].word() if at < len(self.tokens) else ""

@@ -75,35 +75,40 @@ class Token(NamedTuple):
         return self.kind is _OP and self.text == text
 
 
+_SPACES = r"[ \t\n\f\r\ufeff]*+"
 _ID = r"[A-Za-z0-9_$\u0080-\U0010ffff]"
 _DIGITS = r"[0-9](?:_?[0-9])*"
 _VARIABLE = rf"[$@:\#](?:::)*{_ID}(?:{_ID}|::)*+"
 
-# The order matters: longer and more special alternatives come first. A group's name is the kind in lower case; spaces
-# and comments precede it. An unterminated comment reaches to the end of the text, as in SQLite.
+# Three groups: the spaces and comments before a token, the token, and in its place what SQLite refuses. The commonest
+# tokens come first. An unterminated comment reaches to the end of the text, as in SQLite.
 _GRAMMAR = re.compile(
     rf"""
-    (?: [ \t\n\f\r\ufeff]+ | --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) )*+
+    ( {_SPACES} (?: (?: --[^\n]* | /\*(?=.) .*? (?: \*/ | \Z ) ) {_SPACES} )*+ )
     (?:
-      (?P<string> '[^']*+(?:''[^']*+)*+' )
-    | (?P<quoted> "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*\] )
-    | (?P<blob> [xX]'(?:[0-9a-fA-F]{{2}})*' )
-    | (?P<number> (?> 0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
-                    | (?: {_DIGITS}(?:\.(?:{_DIGITS})?)? | \.{_DIGITS} ) (?: [eE][+-]?{_DIGITS} )? ) (?!{_ID}) )
-    | (?P<param> \?[0-9]* | {_VARIABLE}(?: \([^\s)]*\) | (?!\() ) )
-    | (?P<illegal> ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | {_VARIABLE}\([^\s)]* | [$@:\#] | !(?!=) )
-    | (?P<word> {_ID}+ )
-    | (?P<op> ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | [-+*/%&|~<>=.,;()] )
-    | (?P<stray> . )
+      ( (?: [A-WYZa-wyz_\u0080-\U0010ffff] | [xX](?!') ) {_ID}*+
+      | ->> | -> | \|\| | << | >> | <= | >= | <> | != | == | [-+*/%&|~<>=,;()] | \.(?![0-9])
+      | '[^']*+(?:''[^']*+)*+'
+      | "[^"]*+(?:""[^"]*+)*+" | `[^`]*+(?:``[^`]*+)*+` | \[[^\]]*\]
+      | \?[0-9]* | {_VARIABLE}(?: \([^\s)]*\) | (?!\() )
+      | (?> 0[xX][0-9a-fA-F](?:_?[0-9a-fA-F])*
+          | (?: {_DIGITS}(?:\.(?:{_DIGITS})?)? | \.{_DIGITS} ) (?: [eE][+-]?{_DIGITS} )? ) (?!{_ID})
+      | [xX]'(?:[0-9a-fA-F]{{2}})*'
+      )
+    | ( ['"`\[].* | [xX]'[^']*'? | \.?[0-9](?:\.|{_ID})* | {_VARIABLE}\([^\s)]* | . )
     | \Z )
     """,
     re.VERBOSE | re.DOTALL,
 )
 
 _KINDS = {
-    number: TokenKind.ILLEGAL if name == "stray" else TokenKind(name) for name, number in _GRAMMAR.groupindex.items()
+    **dict.fromkeys("+-*/%&|~<>=!,;()", TokenKind.OP),
+    **dict.fromkeys("0123456789", TokenKind.NUMBER),
+    **dict.fromkeys("?$@:#", TokenKind.PARAM),
+    **dict.fromkeys('"`[', TokenKind.QUOTED),
+    "'": TokenKind.STRING,
 }
-"""By the number of the group in the grammar."""
+"""The kinds of tokens by their first character. All others are words, but for some that begin with `x` or a point."""
 
 _token = tuple_maker(Token)
 
@@ -111,13 +116,30 @@ _token = tuple_maker(Token)
 @lru_cache(maxsize=512)
 def tokenize(sql: str) -> tuple[Token, ...]:
     """Return the tokens of a text, without spaces and comments."""
-    return tuple(
-        [
-            _token((_KINDS[group], match[group], *match.span(group)))
-            for match in _GRAMMAR.finditer(sql)
-            if (group := match.lastindex) is not None
-        ]
-    )
+    found = []
+    end = 0
+    kind_of, token, word = _KINDS.get, _token, _WORD
+    for space, text, refused in _GRAMMAR.findall(sql):
+        if text:
+            start = end + len(space) if space else end
+            end = start + len(text)
+            first = text[0]
+            kind = kind_of(first, word)
+            if kind is word and first in "xX.":
+                kind = _kind_of_odd(text)
+            found.append(token((kind, text, start, end)))
+        elif refused:
+            start = end + len(space)
+            end = start + len(refused)
+            found.append(token((TokenKind.ILLEGAL, refused, start, end)))
+    return tuple(found)
+
+
+def _kind_of_odd(text: str) -> TokenKind:
+    """Return the kind of a token that begins with `x` or a point."""
+    if text[0] == ".":
+        return TokenKind.NUMBER if len(text) > 1 else _OP
+    return TokenKind.BLOB if text[1:2] == "'" else _WORD
 
 
 @lru_cache(maxsize=1024)

@@ -88,7 +88,7 @@ GOLDEN = [
     ("SELECT * FROM services WHERE host COLLATE NOCASE = 'h'", [SERVICES]),
     ("SELECT * FROM services WHERE +id = 1 AND id = +1", [SERVICES]),
     ("SELECT * FROM services WHERE id = 1 + 1 OR id = 0x10 OR id = abs(1)", [SERVICES]),
-    ("SELECT * FROM services WHERE id = 0x10", [SERVICES]),
+    ("SELECT * FROM services WHERE id = 0x10", ["primary key lookup on services (id = 16)"]),
     ("SELECT * FROM services WHERE NOT id = 1 AND id <> 2 AND id IS NOT 3 AND id IS NOT NULL", [SERVICES]),
     ("SELECT * FROM services WHERE id IS TRUE", [SERVICES]),
     ("SELECT * FROM services WHERE id = 1 IS NULL", [SERVICES]),

@@ -27,3 +27,21 @@ def test_tokens_are_the_parsers_own(sql: str) -> None:
     shown = [(each.token_type, each.text, each.start, each.end) for each in parser_tokens(normal.words)]
     expected = sqlglot.tokenize(normal.text, read="sqlite")
     assert shown == [(each.token_type, each.text, each.start, each.end) for each in expected], normal.text
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("SELECT * FROM t WHERE a = 1 AND b < 'x'", "SELECT * FROM t WHERE a = 7 AND b < x'00'", True),
+        ("SELECT * FROM t JOIN u ON a <> 1.5 WHERE (b = 0x1F)", "SELECT * FROM t JOIN u ON a <> 2 WHERE (b = 3)", True),
+        ("SELECT CASE WHEN a = 1 THEN b END = 2 FROM t", "SELECT CASE WHEN a = 2 THEN b END = 2 FROM t", False),
+        ("SELECT * FROM t WHERE a = 1 + b", "SELECT * FROM t WHERE a = 2 + b", False),
+        ("SELECT * FROM t WHERE a = 'x' COLLATE NOCASE", "SELECT * FROM t WHERE a = 'y' COLLATE NOCASE", False),
+        ("SELECT * FROM t WHERE 1 = 1", "SELECT * FROM t WHERE 1 = 2", False),
+        ("SELECT * FROM t LIMIT 1", "SELECT * FROM t LIMIT 2", False),
+    ],
+)  # fmt: skip
+def test_compared_literals_are_placeholders(one: str, other: str, is_same: bool) -> None:
+    first, second = normalize(one), normalize(other)
+    assert first is not None and second is not None
+    assert (first.words == second.words) is is_same
