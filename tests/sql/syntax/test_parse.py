@@ -43,5 +43,6 @@ def test_tokens_are_the_parsers_own(sql: str) -> None:
 )  # fmt: skip
 def test_compared_literals_are_placeholders(one: str, other: str, is_same: bool) -> None:
     first, second = normalize(one), normalize(other)
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     assert (first.words == second.words) is is_same
