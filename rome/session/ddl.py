@@ -4,7 +4,7 @@ What SQLite must see is fetched and loaded before:
 
     CREATE INDEX, CREATE UNIQUE INDEX     all rows of the table: its entries are made of them; a unique one may fail
     ALTER TABLE … ADD COLUMN              one row or all: SQLite refuses some columns unless the table is empty
-    DROP TABLE                            the children of a parent
+    DROP TABLE                            the rows of a parent, and what their deletion needs, as for DELETE
     CREATE TABLE … AS SELECT              the tables that the SELECT mentions, through views
 
 If other rows could make SQLite refuse the statement, commit checks that there are none (`_judged_tables`).
@@ -15,6 +15,7 @@ A schema change does not rewrite rows: they are read through the schema that the
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from rome.catalog.key_codec import rowid_key
 from rome.catalog.model import Catalog, Table
@@ -23,18 +24,21 @@ from rome.errors import Error, NotSupportedError
 from rome.folding import fold_name
 from rome.session.dml import RolledBackBySQLite
 from rome.session.run import with_current_catalog
+from rome.sql.analysis.dependencies import indirect_tables
 from rome.sql.rewrite.counter_ids import check_function_names, trigger_with_counter_ids
 from rome.sql.syntax.ddl import Alteration, SchemaChange
-from rome.sql.syntax.statement import Statement
-from rome.sql.syntax.tokens import names
+from rome.sql.syntax.statement import Statement, classify
+from rome.sql.syntax.tokens import names, quoted
 from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
 from rome.sqlite.pragmas import check_pragma, pragma_of_function
 from rome.sqlite.workspace import Parameters, Result
 from rome.sqlite.workspace_schema import counter_call
 from rome.storage.store import Range, rows_space
+from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.reads.row_cache import TableRequest, whole
-from rome.transaction.transaction import Transaction
+from rome.transaction.transaction import Savepoint, Transaction
+from rome.transaction.writes.sequences import SequenceExhausted
 from rome.transaction.writes.write_set import RowWrite
 
 _SAVEPOINT = "rome_statement"
@@ -93,11 +97,11 @@ def _needed_rows(transaction: Transaction, change: SchemaChange, sql: str) -> It
             yield whole(catalog.tables[name])
     if table is None or change.type != "table":
         return
-    if change.action == "drop" and transaction.foreign_keys:
-        children = _children(catalog, table)
-        yield from map(whole, children)
-        if children:
-            yield whole(table)
+    if _deletes_parents(transaction, table, change):
+        yield whole(table)
+        deletion = classify(f"DELETE FROM {quoted(table.name)}")
+        for name in indirect_tables(deletion, frozenset(), catalog):  # of triggers on tables that foreign keys change
+            yield whole(catalog.tables[name])
     judged = _judged_by_alter(transaction, table, change, sql)
     if judged is not None:
         yield judged
@@ -108,18 +112,18 @@ def _judged_tables(transaction: Transaction, change: SchemaChange, sql: str) -> 
     table = transaction.catalog.table(change.table or "")
     if table is None or change.type != "table":
         return
-    if change.action == "drop" and transaction.foreign_keys:
-        yield from _children(transaction.catalog, table)
+    if _deletes_parents(transaction, table, change):
+        yield table
     judged = _judged_by_alter(transaction, table, change, sql)
     if judged is not None and (judged == whole(table) or not transaction.row_cache.rows((judged,))):
         yield table
 
 
-def _children(catalog: Catalog, table: Table) -> list[Table]:
-    """Return the other tables that refer to a table."""
-    name = fold_name(table.name)
-    children = {fold_name(key.table) for key in catalog.children.get(name, ())} - {name}
-    return [catalog.tables[child] for child in children]
+def _deletes_parents(transaction: Transaction, table: Table, change: SchemaChange) -> bool:
+    """Return True for DROP TABLE of a table that others, or its own rows, refer to: SQLite deletes its rows first."""
+    return (
+        change.action == "drop" and transaction.foreign_keys and fold_name(table.name) in transaction.catalog.children
+    )
 
 
 def _judged_by_alter(transaction: Transaction, table: Table, change: SchemaChange, sql: str) -> TableRequest | None:
@@ -165,35 +169,67 @@ def _new_table_id(transaction: Transaction) -> int:
     return number
 
 
+class _Trial(NamedTuple):
+    """A statement that has run. Its savepoint is still open."""
+
+    savepoint: Savepoint
+    writes: list[RowWrite]
+    catalog: Catalog
+    error: Error | None
+
+
 def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: Parameters) -> Result:
+    """Run a statement until nothing more has to be fetched for the rows that it deletes or changes (DROP TABLE)."""
+    workspace, sequences = transaction.workspace, transaction.sequences
+    needed_keys = NeededKeys(transaction.catalog, transaction.entries, transaction.foreign_keys, sequences.allocated)
+    while True:
+        compared = workspace.compared_tables
+        trial = _try(transaction, change, sql, parameters)
+        needed = list(needed_keys.of_writes(trial.writes, workspace.deferred_violations))
+        missing = transaction.row_cache.missing(needed)
+        error = trial.error
+        if error is None and not missing:
+            break
+        exhausted = error.table_id if isinstance(error, SequenceExhausted) else None
+        wanted = 0 if exhausted is None else sequences.wanted(exhausted)
+        transaction.roll_back_to(trial.savepoint)
+        workspace.release(_SAVEPOINT)
+        if exhausted is not None:
+            sequences.reserve_more(exhausted, wanted)
+        elif error is not None and not missing and workspace.compared_tables == compared:
+            sequences.release_surplus()
+            raise error
+        transaction.fetch(missing)
+    sequences.release_surplus()
+    workspace.release(_SAVEPOINT)
+    transaction.note_constraint_reads(needed)
+    transaction.fetch(list(_rows_of_new_indexes(transaction, trial.catalog)))
+    transaction.change_schema(trial.catalog)
+    transaction.record([write for write in trial.writes if trial.catalog.table(write.table.name) is not None])
+    if change.as_select:
+        _record_selected_rows(transaction, change)
+    return Result([], None, -1)
+
+
+def _try(transaction: Transaction, change: SchemaChange, sql: str, parameters: Parameters) -> _Trial:
+    """Run a statement under a savepoint. Raise RolledBackBySQLite."""
     workspace = transaction.workspace
     transaction.load_all_into_workspace()
     savepoint = transaction.mark(_SAVEPOINT)
-    compared = workspace.compared_tables
+    catalog, error = transaction.catalog, None
     try:
         enforce = transaction.foreign_keys and (change.action == "drop" or _adds_column(change))
         # ALTER changes no row. What SQLite does to rows meanwhile has names that the catalog no longer has.
         workspace.run(sql, parameters, foreign_keys=enforce, record=change.action != "alter")
-        writes = transaction.pending(savepoint)
         with translated():
             catalog = read_catalog(
                 workspace.sqlite, transaction.catalog, _renames(change), lambda: _new_table_id(transaction)
             )
-    except Error as error:
+    except Error as raised:
         if not workspace.sqlite.in_transaction:
-            raise RolledBackBySQLite(error) from error
-        transaction.roll_back_to(savepoint)
-        workspace.release(_SAVEPOINT)
-        if workspace.compared_tables != compared:
-            return _run(transaction, change, sql, parameters)
-        raise
-    workspace.release(_SAVEPOINT)
-    transaction.fetch(list(_rows_of_new_indexes(transaction, catalog)))
-    transaction.change_schema(catalog)
-    transaction.record([write for write in writes if catalog.table(write.table.name) is not None])
-    if change.as_select:
-        _record_selected_rows(transaction, change)
-    return Result([], None, -1)
+            raise RolledBackBySQLite(raised) from raised
+        error = raised
+    return _Trial(savepoint, transaction.pending(savepoint), catalog, error)
 
 
 def _rows_of_new_indexes(transaction: Transaction, after: Catalog) -> Iterator[TableRequest]:

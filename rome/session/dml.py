@@ -142,11 +142,10 @@ class _Change:
                     result = workspace.run(self._plan.sql, each, transaction.foreign_keys, True, comparison)
                     results.append(result)  # one by one: after an error, it has those before
             except SequenceExhausted as exhausted:
-                allocated = transaction.sequences.allocated_since_mark().get(exhausted.table_id, 0)
-                used = allocated + transaction.sequences.skipped
+                wanted = transaction.sequences.wanted(exhausted.table_id)
                 self._undo(savepoint, defer_foreign_keys)
                 workspace.last_rowid, workspace.last_changes = counters
-                transaction.sequences.reserve_more(exhausted.table_id, 2 * used or 1)
+                transaction.sequences.reserve_more(exhausted.table_id, wanted)
                 self._plan.expected_ids.setdefault(exhausted.table_id, 1)
                 continue
             except Error as raised:

@@ -102,6 +102,10 @@ class Sequences:
         if len(self._reserved.get(table_id, ())) == before:
             self.reserve(table_id, count)
 
+    def wanted(self, table_id: int) -> int:
+        """Return how many ids to reserve for the running statement, which needs more: twice as many as it has taken."""
+        return 2 * (self.allocated_since_mark().get(table_id, 0) + self.skipped) or 1
+
     def _add(self, table_id: int, rowids: list[int]) -> None:
         self._reserved.setdefault(table_id, deque()).extend(rowids)
         self._surplus[table_id] = self._surplus.get(table_id, 0) + len(rowids)

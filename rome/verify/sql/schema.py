@@ -46,6 +46,11 @@ class Relation:
         return [column for column in self.columns if column.is_key]
 
     @property
+    def is_strict(self) -> bool:
+        """Return whether the table is STRICT."""
+        return self.sql.endswith("STRICT")
+
+    @property
     def has_integer_key(self) -> bool:
         """Return whether the primary key is an integer column: two rows never have keys that are equal to a value."""
         return len(self.key) == 1 and self.key[0].type == "INTEGER"
