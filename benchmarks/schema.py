@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, ForeignKey, String, create_engine, insert
+from sqlalchemy import Engine, ForeignKey, String, create_engine, insert, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 import rome
@@ -50,6 +50,16 @@ class Address(Base):
     address: Mapped[str] = mapped_column(String(40))
 
 
+class Event(Base):
+    """A row of a long table, which the cases with 10,000 rows fill."""
+
+    __tablename__ = "events"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20), index=True)
+    stamp: Mapped[int] = mapped_column(index=True)
+    size: Mapped[int]
+
+
 def fill(engine: Engine, servers: int, *, children: bool = True, per_project: int = 100) -> None:
     """Create and fill the tables."""
     Base.metadata.create_all(engine)
@@ -62,6 +72,9 @@ def fill(engine: Engine, servers: int, *, children: bool = True, per_project: in
                 connection.execute(insert(Tag), tags)
                 addresses = [{"server_id": number, "address": f"10.0.{at}.1"} for number in numbers for at in range(2)]
                 connection.execute(insert(Address), addresses)
+    if engine.dialect.name == "postgresql":  # its sequences do not follow ids that are given
+        with engine.begin() as connection:
+            connection.execute(text(f"SELECT setval('servers_id_seq', {servers})"))
 
 
 def _server(number: int, per_project: int) -> dict[str, object]:

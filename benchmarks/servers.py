@@ -25,8 +25,8 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import Engine, create_engine, make_url
 
+from benchmarks.cases import HOT, make_sides, measure
 from benchmarks.delay import delayed
-from benchmarks.plans import WORK, make_sides, measure
 from benchmarks.schema import Base, database, fill
 from rome.testing.servers import own_valkey_server
 
@@ -121,12 +121,12 @@ def times_of(console: Console, engines: dict[str, Engine], scale: float) -> Tabl
     """Measure the microseconds of each workload on each engine, and their ratio to ROME's."""
     first, *others = engines
     table = Table("workload", f"{first}, µs", *(f"{other}, µs (ratio)" for other in others))
-    for name, (workload, often) in WORK.items():
-        times = max(2, round(often * scale))
+    for name, case in HOT.items():
+        times = max(2, round(case.often * scale))
         took: dict[str, list[float]] = {each: [] for each in engines}
         with console.status(name):
             for turn, (each, engine) in itertools.product(range(TURNS + 1), engines.items()):
-                microseconds = measure(engine, workload, times)
+                microseconds = measure(engine, case, times)
                 if turn:
                     took[each].append(microseconds)
         cells = [f"{min(took[first]):,.0f}"]
@@ -140,7 +140,7 @@ def times_of(console: Console, engines: dict[str, Engine], scale: float) -> Tabl
 def instructions_of(console: Console, urls: dict[str, str], wanted: str) -> Table:
     """Count the instructions of the client's process per workload, without those of the server and the kernel."""
     table = Table("workload", *urls, title="thousands of instructions")
-    for name in (each for each in WORK if wanted in each):
+    for name in (each for each in HOT if wanted in each):
         counts = []
         for each, url in urls.items():
             with console.status(f"{name}: {each}"):
@@ -163,7 +163,7 @@ def _instructions(each: str, url: str, workload: str, times: int) -> int:
 def run_once(each: str, url: str, workload: str, times: int) -> None:
     """Run a workload on a filled database; `--instructions` counts this."""
     engine = create_engine(url)
-    measure(replaying(engine) if each == SQLALCHEMY_ONLY else engine, WORK[workload][0], times)
+    measure(replaying(engine) if each == SQLALCHEMY_ONLY else engine, HOT[workload], times)
 
 
 def main() -> None:

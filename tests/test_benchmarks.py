@@ -1,13 +1,18 @@
 """The benchmarks run. Their measurements are not tested."""
 
+import json
 import time
 
+import pytest
+from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
 import rome
-from benchmarks import servers
-from benchmarks.delay import delayed
+from benchmarks import bench, servers
+from benchmarks.delay import delayed, relayed
 from benchmarks.plans import workspace_only
+from benchmarks.report.compare import changes
+from benchmarks.report.page import write_page
 
 
 def test_comparison_with_servers(url, monkeypatch, capsys, tmp_path):
@@ -47,3 +52,83 @@ def test_a_delayed_round_trip(redis_server):
         assert time.perf_counter() - began >= 0.03
         connection.close()
         rome.drop_database(slow)
+
+
+def test_round_trips_are_counted_on_the_wire(redis_server):
+    with relayed(redis_server.url("counted")) as relay:
+        connection = rome.connect(relay.url)
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        connection.commit()
+        before = relay.round_trips
+        connection.execute("SELECT * FROM t WHERE id = 1").fetchall()
+        connection.rollback()
+        assert relay.round_trips == before + 1
+        connection.close()
+        rome.drop_database(redis_server.url("counted"))
+
+
+@pytest.mark.slow
+def test_report_of_some_cases(tmp_path):
+    files = tmp_path / "measured.json", tmp_path / "report.html"
+    arguments = ["--quick", "--only", "session.get or count", "--backends", "ROME in a file,SQLite file"]
+    ended = CliRunner().invoke(bench.main, [*arguments, "--json", str(files[0]), "--html", str(files[1])])
+    assert ended.exit_code == 0, ended.output
+    assert "ROME in a file: faster than the fastest competitor in" in ended.output
+    measured = json.loads(files[0].read_text(encoding="utf-8"))
+    assert {row["case"] for row in measured["cases"]} == {"session.get", "count of a range", "count of all"}
+    assert "session.get" in files[1].read_text(encoding="utf-8")
+
+
+def test_page_of_everything(tmp_path):
+    """A page is made of a file of measurements, also for databases that lack some."""
+    cases = [
+        {
+            "group": "ORM",
+            "case": "get",
+            "backend": backend,
+            "kind": kind,
+            "durability": durability,
+            "microseconds": times,
+        }
+        for durability in ("relaxed", "synced")
+        for backend, kind, times in (
+            ("ROME on Valkey", "rome", [90.0, 100.0, 110.0]),
+            ("PostgreSQL, psycopg", "server", [300.0, 310.0, 305.0]),
+            ("SQLite file", "embedded", [50.0, 51.0]),
+        )
+    ]
+    about = {
+        "date": "2026-01-01",
+        "quick": True,
+        "rome": "0",
+        "commit": "",
+        "python": "3",
+        "system": "",
+        "cores": 1,
+        "processor": "",
+        "load": 0.0,
+        "packages": {"a": "1"},
+        "missing": {"MariaDB, PyMySQL": "no <driver>"},
+    }
+    rest = {
+        "round_trips": [{"case": "get", "backend": "ROME on Valkey", "round_trips": 1.0}],
+        "latency": [{"case": "get", "backend": "ROME on Valkey", "kind": "rome", "delay": 10.0, "milliseconds": 11.0}],
+        "concurrency": [
+            {"backend": name, "processes": 2, "per_second": 100.0, "median": 1.0, "p99": 2.0, "conflicts": 0.01}
+            for name in ("ROME on Valkey", "SQLite file")
+        ],
+        "growth": [
+            {"case": "get", "backend": "ROME on Valkey", "rows": rows, "microseconds": 100.0}
+            for rows in (10, 100, 1000)
+        ],
+        "bytes": [{"backend": "ROME on Valkey", "bytes": 700.0}],
+    }
+    result = {"about": about, "cases": cases, **rest}
+    verdict = write_page(result, tmp_path / "page.html")
+    assert verdict.startswith("ROME on Valkey: faster than the fastest competitor in 2 of 2 cases")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "no &lt;driver&gt;" in page
+    assert "1.00 %" in page
+    slower = {**result, "cases": [{**row, "microseconds": [2 * each for each in row["microseconds"]]} for row in cases]}
+    assert "get, ROME on Valkey: 100 → 200 µs, 100% slower" in list(changes(result, slower))
+    assert list(changes(result, result)) == ["no case changed beyond the noise"]

@@ -1,0 +1,107 @@
+"""The page of the report: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from benchmarks.report.plots import lines, ratio_bars
+from benchmarks.report.ratios import Ratio, Verdict, median, ratios, verdicts
+
+Row = dict[str, Any]
+
+
+def write_page(result: dict[str, Any], path: Path) -> str:
+    """Write the page. Return the verdict as text."""
+    found = ratios(result["cases"])
+    judged = verdicts(found)
+    environment = Environment(
+        loader=PackageLoader("benchmarks", "report"), autoescape=select_autoescape(), undefined=StrictUndefined
+    )
+    environment.filters.update(number=_number)
+    text = environment.get_template("page.html").render(
+        about=result["about"],
+        verdicts=judged,
+        bars=[(each, Markup(_bars(found, each))) for each in judged],
+        tables=list(_tables(result["cases"])),
+        trips=_pivot(result.get("round_trips", []), "round_trips"),
+        latency=[
+            (delay, _pivot([row for row in result["latency"] if row["delay"] == delay], "milliseconds"))
+            for delay in sorted({row["delay"] for row in result.get("latency", [])})
+        ],
+        concurrency=result.get("concurrency", []),
+        throughput=Markup(_throughput(result.get("concurrency", []))),
+        growth=[(case, Markup(_growth(rows))) for case, rows in _by(result.get("growth", []), "case")],
+        bytes=result.get("bytes", []),
+    )
+    path.write_text(text, encoding="utf-8")
+    return "\n".join(map(str, judged)) or "nothing was compared"
+
+
+def _bars(found: Iterable[Ratio], judged: Verdict) -> str:
+    own = [each for each in found if each.rome == judged.rome]
+    own.sort(key=lambda each: -each.ratio)
+    return ratio_bars([(_title(each.case, each.group, each.durability), each.ratio, each.competitor) for each in own])
+
+
+def _title(case: str, group: str, durability: str) -> str:
+    name = case if group == "ORM" else f"{group}: {case}"
+    return name if durability == "relaxed" else f"{name}, synced"
+
+
+def _tables(cases: Iterable[Row]) -> Iterable[tuple[str, list[str], list[tuple[str, list[tuple[float, bool] | None]]]]]:
+    """Yield a table for each durability: title, databases, and rows of the median microseconds and who is fastest."""
+    for durability, rows in _by(list(cases), "durability"):
+        backends = list(dict.fromkeys(row["backend"] for row in rows))
+        lines_of_table = []
+        for (group, case), same in _groups(rows):
+            times = {row["backend"]: median(row) for row in same}
+            fastest = min(times.values())
+            cells = [(times[each], times[each] == fastest) if each in times else None for each in backends]
+            lines_of_table.append((_title(case, group, "relaxed"), cells))
+        yield durability, backends, lines_of_table
+
+
+def _groups(rows: Iterable[Row]) -> Iterable[tuple[tuple[str, str], list[Row]]]:
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row["group"], row["case"]), []).append(row)
+    return found.items()
+
+
+def _by(rows: Iterable[Row], field: str) -> Iterable[tuple[Any, list[Row]]]:
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row[field], []).append(row)
+    return found.items()
+
+
+def _pivot(rows: Iterable[Row], field: str) -> tuple[list[str], list[tuple[str, list[float | None]]]]:
+    """Return the databases, and for each case the field's value of each database."""
+    table: dict[str, dict[str, float]] = {}
+    backends: dict[str, None] = {}
+    for row in rows:
+        table.setdefault(row["case"], {})[row["backend"]] = row[field]
+        backends[row["backend"]] = None
+    return list(backends), [(case, [values.get(each) for each in backends]) for case, values in table.items()]
+
+
+def _throughput(rows: Iterable[Row]) -> str:
+    series = {name: [(row["processes"], row["per_second"]) for row in own] for name, own in _by(rows, "backend")}
+    return lines(series, "processes", "commits a second", log_y=False, log_x=False)
+
+
+def _growth(rows: Iterable[Row]) -> str:
+    series = {name: [(row["rows"], row["microseconds"]) for row in own] for name, own in _by(rows, "backend")}
+    return lines(series, "rows of the table", "microseconds")
+
+
+def _number(value: float | None) -> str:
+    """Return a figure with three significant digits at most after the point."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
