@@ -44,7 +44,6 @@ The grammar of these lines:
 from __future__ import annotations
 
 import logging
-import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -61,21 +60,25 @@ from rome.sql.planner.bind import number_of
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.planner.statistics import Statistics
 from rome.sql.syntax.statement import WRITES, Statement, StatementKind, classify
+from rome.sql.syntax.tokens import TokenReader
 from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction
 
 _slow = logging.getLogger("rome.slow")
 
-_ROME = re.compile(
-    r"\s*EXPLAIN\s+(PLAN\s+FOR|ANALYZE)\s+(?=SELECT|WITH|VALUES|INSERT|REPLACE|UPDATE|DELETE)", re.IGNORECASE
-)
+_EXPLAINED = frozenset({"SELECT", "WITH", "VALUES", "INSERT", "REPLACE", "UPDATE", "DELETE"})
+"""The first words of the statements that have a plan of ROME's."""
+
 _DESCRIPTION = (("plan", None, None, None, None, None, None),)
 
 
 def parse_explain(sql: str) -> tuple[str, bool] | None:
     """Return the statement that an EXPLAIN of ROME's is about, and True for ANALYZE; None for any other text."""
-    match = _ROME.match(sql)
-    return None if match is None else (sql[match.end() :], match.group(1).upper() == "ANALYZE")
+    reader = TokenReader(sql)
+    is_plan = reader.take("EXPLAIN", "PLAN", "FOR")
+    if not (is_plan or reader.take("EXPLAIN", "ANALYZE")) or reader.token.word() not in _EXPLAINED:
+        return None
+    return sql[reader.token.start :], not is_plan
 
 
 def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Parameters) -> Result:

@@ -132,10 +132,10 @@ class _TableReader:
     strict: bool = False
 
     def read(self) -> Table:
-        if re.match(r"\s*CREATE\s+VIRTUAL\b", self.sql, re.IGNORECASE):
+        (properties,) = self._pragma("table_list", self.name)[:1]
+        if properties[2] == "virtual":
             raise OperationalError(f"virtual tables are not supported: {self.name}")
         info = self._pragma("table_xinfo", self.name)
-        (properties,) = self._pragma("table_list", self.name)[:1]
         without_rowid = bool(properties[4])
         self.strict = bool(properties[5])
         self.columns = tuple([self._column(row) for row in info])

@@ -12,7 +12,8 @@ from prompt_toolkit.document import Document
 from rome.cli.formats import MODES
 from rome.cli.shell.dot_commands import NAMES
 from rome.cli.shell.session import ShellSession
-from rome.sql.syntax.tokens import quoted
+from rome.folding import fold_name
+from rome.sql.syntax.tokens import names, quoted
 
 _WORD = re.compile(r"[\w.]+$")
 _PLAIN = re.compile(r"[A-Za-z_]\w*$")
@@ -48,11 +49,11 @@ class SqlCompleter(Completer):
             yield from map(_named, tables)
             return
         prefix, dot, _ = word.rpartition(".")
-        mentioned = {each.lower() for each in re.findall(r"\w+", text)}
+        mentioned = names(text)
         for table in catalog.tables.values():
             if dot and table.name.lower() == prefix.lower():
                 yield from (f"{prefix}.{_named(column.name)}" for column in table.columns)
-            elif not dot and table.name.lower() in mentioned:
+            elif not dot and fold_name(table.name) in mentioned:
                 yield from (_named(column.name) for column in table.columns)
         if not dot:
             yield from map(_named, tables)

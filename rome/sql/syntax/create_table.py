@@ -199,27 +199,12 @@ def _clause(tokens: Sequence[Token], sql: str) -> ColumnClause:
 def index_terms(sql: str) -> tuple[tuple[str, ...], str | None]:
     """Return the SQL of each indexed term without ASC or DESC, and that of WHERE (None without one)."""
     tokens = tokenize(sql)
-    depth, start, terms, end = 0, -1, [], len(tokens)
-    for at, token in enumerate(tokens):
-        if token.text == "(":
-            depth += 1
-            if depth == 1:
-                start = at + 1
-        elif token.text == ")":
-            depth -= 1
-            if depth == 0:
-                terms.append(_term_text(sql, tokens[start:at]))
-                end = at + 1
-                break
-        elif token.text == "," and depth == 1:
-            terms.append(_term_text(sql, tokens[start:at]))
-            start = at + 1
+    start = next(at for at, token in enumerate(tokens) if token.is_op("("))
+    end = after_group(tokens, start)
+    terms = tuple(_term_text(sql, term) for term in _split(tokens[start + 1 : end - 1]))
     rest = tokens[end:]
-    where = sql[rest[1].start : rest[-1].end] if rest and rest[0].word() == "WHERE" else None
-    return tuple(terms), where
+    return terms, _text(rest[1:], sql) if rest and rest[0].word() == "WHERE" else None
 
 
-def _term_text(sql: str, tokens: tuple[Token, ...]) -> str:
-    if tokens[-1].word() in ("ASC", "DESC"):
-        tokens = tokens[:-1]
-    return sql[tokens[0].start : tokens[-1].end]
+def _term_text(sql: str, tokens: Sequence[Token]) -> str:
+    return _text(tokens[:-1] if tokens[-1].word() in ("ASC", "DESC") else tokens, sql)
