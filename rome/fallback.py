@@ -23,7 +23,7 @@ class ScopeNotUnderstood(Fallback):
     """A query block has a FROM clause of a form that the analysis does not know.
 
     Raised by `rome.sql.analysis.scopes.Scope`; caught by `rome.sql.analysis.scopes.Scopes`. The block gets no scope:
-    no predicate of it is pushed down, and the tables in it are fetched whole.
+    no predicate of it is pushed down, the tables in it are fetched whole, and the statement is not compiled.
     """
 
 
@@ -60,8 +60,9 @@ class PathTooWide(Fallback):
 class UnsupportedConstruct(Fallback):
     """A SELECT has a construct that is not certain to mean in Python what it means in SQLite.
 
-    Raised by `rome.compiled.bind` and `rome.compiled.codegen`; caught by `rome.compiled.compile.compile_select`, which
-    returns NotCompiled with the reason (EXPLAIN shows it). Every execution of the statement runs in the workspace.
+    Raised by `rome.compiled.bind`, `rome.compiled.codegen` and, for a block without a scope, by
+    `rome.sql.analysis.scopes.Scopes`; caught by `rome.compiled.compile.compile_select`, which returns NotCompiled with
+    the reason (EXPLAIN shows it). Every execution of the statement runs in the workspace.
     """
 
     def __init__(self, reason: str) -> None:

@@ -124,6 +124,14 @@ class Table:
         """By a column's name in lower case: the position of its value in a stored row."""
         return {fold_name(column.name): at for at, column in enumerate(self.stored)}
 
+    def never_null(self, column: Column) -> bool:
+        """Return True if no row has NULL in the column, or in the hidden rowid as a column."""
+        return column.not_null or fold_name(column.name) in self._key_names
+
+    @cached_property
+    def _key_names(self) -> frozenset[str]:
+        return frozenset(map(fold_name, (*self.key, self.counted or "")))
+
     def columns_of(self, index: Index) -> tuple[Column, ...]:
         """Return the columns of an index; none if SQLite computes its entries."""
         return () if index.computed else tuple([self.by_name[fold_name(name)] for name in index.columns if name])

@@ -6,12 +6,12 @@ work. So the statements that services run all day are compiled to Python, once p
     SELECT id, name FROM t WHERE n >= ?1 ORDER BY name LIMIT 5
 
 1. **bind** (`rome.compiled.bind`). `rome.sql.syntax.parse` has written the statement in one form, with numbered
-   placeholders (?1 is placeholder 0 here), and sqlglot has parsed it. The binder resolves names, infers types, checks
-   that the tree means the same to SQLite, and returns
+   placeholders (?1 is placeholder 0 here), sqlglot has parsed it, and the analysis has resolved its names. The binder
+   infers types, checks that the tree means the same to SQLite, and returns
 
 2. **ir** (`rome.compiled.ir`), the bound query:
 
-       Select(joins=(Join(FromItem(0, "t")),), where=(Compare(">=", ColumnExpr(t.n), Parameter(0)),),
+       Select(joins=(Join(FromItem(0, t, 0)),), where=(Compare(">=", ColumnExpr(t.n), Parameter(0)),),
               outputs=(id, name), order=(OrderTerm(ColumnExpr(t.name)),), limit=Constant(5))
 
 3. **codegen** (`rome.compiled.codegen`) writes the source of a function. A query becomes a comprehension, FROM and
@@ -54,13 +54,13 @@ from typing import Any
 
 from sqlglot import exp
 
-from rome.catalog.model import Catalog
 from rome.compiled.bind.from_clause import BindContext
 from rome.compiled.bind.queries import bind_query
 from rome.compiled.codegen.program import GeneratedFunction, Row, function_of
 from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import CompoundSelect, Query
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
+from rome.sql.analysis.resolve_names import NameResolver
 from rome.sql.syntax.operands import Const, Param, Parameters, Source, value_of
 from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue, has_surrogates
 
@@ -180,16 +180,18 @@ class Compiled:
         return function
 
 
-def compile_select(select: exp.Expr, catalog: Catalog) -> Compiled | NotCompiled:
+def compile_select(select: exp.Expr, names: NameResolver) -> Compiled | NotCompiled:
     """Return the function of a SELECT, or the reason why there is none.
 
-    `select`: the syntax tree of the normalized statement, with its table references numbered. The operands of its
-    placeholders are given by `Compiled.with_lists`.
+    `select`: the syntax tree of the normalized statement, or of a query in it; `names`: the statement's names, as the
+    analysis has resolved them. The operands of its placeholders are given by `Compiled.with_lists`.
     """
     try:
-        tables = [catalog.table(each.name) for each in select.find_all(exp.Table)]
+        context = BindContext(names, bind_query)
+        query = bind_query(context, select)
+        tables = [item.table for item in context.items.values()]
         may_have_surrogates = any(table.has_stored_generated for table in tables if table is not None)
-        compiled = Compiled(bind_query(BindContext(catalog, bind_query), select, None), (), may_have_surrogates)
+        compiled = Compiled(query, (), may_have_surrogates)
         compiled._generated(exact=False)
     except UnsupportedConstruct as unsupported:
         return NotCompiled(unsupported.reason)

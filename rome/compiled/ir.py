@@ -8,7 +8,7 @@ resolved: a column is a position in the rows of a FROM item. For
 the binder makes
 
     Select(
-        joins=(Join(FromItem(id=0, name="t", …)),),
+        joins=(Join(FromItem(id=0, table=t, table_ref=0)),),
         where=(Compare("=", ColumnExpr(…, item=0, at=0), Arithmetic("add", Parameter(0), Constant(1))),),
         outputs=(OutputColumn("name", ColumnExpr(…, item=0, at=1)),),
     )
@@ -382,26 +382,16 @@ class FromItem:
     """A table reference or a derived table: an item of FROM whose rows have a variable of their own."""
 
     id: int
-    name: str
-    """The qualifier of its columns, in lower case."""
-    columns: tuple[tuple[str | None, ColumnExpr | str], ...]
-    """In order: the name in lower case, and the column, or the reason why it is not supported."""
     table: Table | None = None
     table_ref: int | None = None
     query: Query | None = None
 
-    @cached_property
-    def places(self) -> dict[str | None, list[int]]:
-        """For each name, the positions in `columns` of the columns that have it."""
-        found: dict[str | None, list[int]] = {}
-        for at, (name, _) in enumerate(self.columns):
-            found.setdefault(name, []).append(at)
-        return found
-
-    @cached_property
+    @property
     def width(self) -> int:
         """The number of values in its rows."""
-        return len(self.table.stored) if self.table is not None else len(self.columns)
+        if self.table is not None:
+            return len(self.table.stored)
+        return len(self.query.outputs) if self.query is not None else 0
 
     @cached_property
     def items(self) -> tuple[FromItem, ...]:

@@ -24,6 +24,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field, replace
 
 import apsw
+from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
@@ -273,22 +274,22 @@ def _shape(
 ) -> _TextShape:
     if normalized is None:
         analysis = analyze(statement, mentioned, None, catalog)
-        return _TextShape(analysis, _compile(statement, analysis, catalog))
+        return _TextShape(analysis, _compile(statement, analysis, None))
     shape = dependencies.shape
     found = _shapes.get(normalized.text, shape)
     if found is None:
         analysis = analyze(statement, mentioned, normalized, catalog)
         topn = analysis.topn
-        block = compile_select(topn.block, catalog) if topn and topn.block and not topn.is_whole_statement else None
-        found = _TextShape(analysis.without_tree(), _compile(statement, analysis, catalog), block)
+        block = _compile(statement, analysis, topn.block) if topn and not topn.is_whole_statement else None
+        found = _TextShape(analysis.without_tree(), _compile(statement, analysis, analysis.tree), block)
         _shapes.put(normalized.text, shape, found)
     return found
 
 
-def _compile(statement: Statement, analysis: Analysis, catalog: Catalog) -> Compiled | NotCompiled:
-    if statement.kind is not StatementKind.SELECT or analysis.tree is None:
+def _compile(statement: Statement, analysis: Analysis, query: exp.Expr | None) -> Compiled | NotCompiled:
+    if statement.kind is not StatementKind.SELECT or query is None or analysis.names is None:
         return NotCompiled("not a SELECT that is understood")
-    return compile_select(analysis.tree, catalog)
+    return compile_select(query, analysis.names)
 
 
 # ── the catalog ───────────────────────────────────────────────────────────────────────────────────────────────────────

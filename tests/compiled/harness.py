@@ -11,8 +11,10 @@ import apsw
 
 from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
-from rome.sql.analysis.scopes import number_table_refs
-from rome.sql.syntax.parse import Nodes, normalize, parse
+from rome.sql.analysis.analyze import analyze
+from rome.sql.syntax.parse import normalize
+from rome.sql.syntax.statement import classify
+from rome.sql.syntax.tokens import names
 from tests.sql.schema import catalog_of
 
 
@@ -35,11 +37,11 @@ class Database:
     def compile(self, sql: str) -> tuple[Compiled | NotCompiled, tuple[Table, ...]]:
         normal = normalize(sql)
         assert normal is not None
-        tree = parse(normal)
-        if tree is None:
+        analysis = analyze(classify(sql), names(sql), normal, self.catalog)
+        if analysis.tree is None or analysis.names is None:
             return NotCompiled("not parsed"), ()
-        tables = number_table_refs(Nodes(tree), self.catalog)
-        found = compile_select(tree, self.catalog)
+        tables = tuple(one.table for one in sorted(analysis.relations, key=lambda one: one.number))
+        found = compile_select(analysis.tree, analysis.names)
         return found.with_lists(normal.lists) if isinstance(found, Compiled) else found, tables
 
     def compiled(self, sql: str) -> Compiled:

@@ -31,7 +31,7 @@ from rome.compiled.bind.checks import (
     placeholder_of,
     plus_mark,
 )
-from rome.compiled.bind.from_clause import BindContext, BindScope
+from rome.compiled.bind.from_clause import BindContext
 from rome.compiled.bind.functions import SCALAR_FUNCTIONS, FunctionBinder
 from rome.compiled.ir import (
     NULL,
@@ -59,6 +59,7 @@ from rome.compiled.ir import (
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
+from rome.sql.analysis.scopes import Scope
 from rome.values import Affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
@@ -90,9 +91,9 @@ _CASTS = {
 
 
 class ExpressionBinder(FunctionBinder):
-    """Binds the expressions of one SELECT."""
+    """Binds the expressions of one SELECT; without a scope, those that have no names."""
 
-    def __init__(self, context: BindContext, scope: BindScope) -> None:
+    def __init__(self, context: BindContext, scope: Scope | None) -> None:
         self.context = context
         self.scope = scope
         self.found_aggregate = False
@@ -116,9 +117,8 @@ class ExpressionBinder(FunctionBinder):
         return self.bind(node.this)
 
     def _column(self, node: exp.Column) -> BoundExpr:
-        if not isinstance(node.this, exp.Identifier):
-            raise UnsupportedConstruct(described(node))
-        return self.scope.resolve(node)
+        found = self.context.names.find(self.scope, node) if self.scope is not None else None
+        return self.context.expression_of(found, node.sql(dialect="sqlite") if found is None else node.name)
 
     def _literal(self, node: exp.Literal) -> BoundExpr:
         return Constant(str(node.this)) if node.is_string else number_literal(node)
@@ -127,8 +127,6 @@ class ExpressionBinder(FunctionBinder):
         return NULL
 
     def _boolean(self, node: exp.Boolean) -> BoundExpr:
-        if self.scope.has_column(str(bool(node.this)).lower()):
-            raise UnsupportedConstruct("a column named true or false")
         return Constant(int(node.this))
 
     def _blob(self, node: exp.HexString) -> BoundExpr:
@@ -189,7 +187,6 @@ class ExpressionBinder(FunctionBinder):
         check_operands(node, node.this, node.expression)
         right = node.expression
         if isinstance(right, exp.Boolean):
-            self._boolean(right)
             return IsTruth(self.bind(node.this), bool(right.this))
         same = NullSafeEqual(self.bind(node.this), self.bind(right))
         check_collations(same.left, same.right)
@@ -314,7 +311,7 @@ class ExpressionBinder(FunctionBinder):
         return ScalarSubquery(self._query_of_one_column(node))
 
     def _query(self, node: exp.Expr) -> Query:
-        return self.context.bind_query(self.context, node, self.scope)
+        return self.context.bind_query(self.context, node)
 
     def _query_of_one_column(self, node: exp.Expr) -> Query:
         query = self._query(node)

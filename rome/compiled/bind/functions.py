@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from rome.compiled.bind.checks import allow_only, check_collations, collates_inside, described
-from rome.compiled.bind.from_clause import BindContext, BindScope
-from rome.compiled.ir import NO_IDS, Aggregate, BoundExpr, Call, Constant
+from rome.compiled.bind.from_clause import BindContext
+from rome.compiled.ir import Aggregate, BoundExpr, Call, Constant
 from rome.fallback import UnsupportedConstruct
 from rome.folding import fold_name
+from rome.sql.analysis.scopes import Scope
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class FunctionBinder:
     """Binds the function calls of one SELECT; a subclass binds all other expressions."""
 
     context: BindContext
-    scope: BindScope
+    scope: Scope | None
     found_aggregate: bool
     """True once an aggregate was bound."""
 
@@ -155,7 +156,7 @@ class FunctionBinder:
                 raise UnsupportedConstruct("an aggregate of several columns")
             (node,) = node.expressions
         argument = self.bind(node)
-        own = NO_IDS.union([item.id for item in self.scope.items])
+        own = self.context.ids_in(self.scope)
         if (argument.refs and not argument.refs & own) or Aggregate in argument.kinds:
             raise UnsupportedConstruct("an aggregate of an outer query")
         if is_distinct or function in ("least_of", "greatest_of"):

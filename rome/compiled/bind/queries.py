@@ -17,13 +17,12 @@ is added to the group keys. Any other bare column is refused.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from sqlglot import exp
 
 from rome.compiled.bind.checks import allow_only, check_collations, known_collation
 from rome.compiled.bind.expressions import ExpressionBinder
-from rome.compiled.bind.from_clause import BindContext, BindScope, Cte, FromBinder
+from rome.compiled.bind.from_clause import BindContext, FromBinder
 from rome.compiled.ir import (
     NO_IDS,
     Aggregate,
@@ -44,6 +43,7 @@ from rome.compiled.ir import (
 )
 from rome.fallback import UnsupportedConstruct
 from rome.folding import fold_name
+from rome.sql.analysis.resolve_names import position_of
 
 _WITH = ("with_", "with")
 _SELECT = (
@@ -56,38 +56,18 @@ _MOST_MEMBERS = 20
 """The number of members of a compound SELECT that are compiled at most."""
 
 
-def bind_query(context: BindContext, node: exp.Expr, outer: BindScope | None) -> Query:
-    """Return the bound query of a syntax tree. Raise UnsupportedConstruct.
-
-    `outer`: the scope of the query that it is a subquery of.
-    """
+def bind_query(context: BindContext, node: exp.Expr) -> Query:
+    """Return the bound query of a syntax tree. Raise UnsupportedConstruct."""
     clause = node.args.get("with_") or node.args.get("with")
-    if clause:
-        context = _bind_with(context, clause)
+    if clause and clause.args.get("recursive"):
+        raise UnsupportedConstruct("WITH RECURSIVE")
     if isinstance(node, exp.Select):
-        return _SelectBinder(context, node, outer).bind()
+        return _SelectBinder(context, node).bind()
     if type(node) in _COMPOUNDS:
-        return _bind_compound(context, node, outer)
+        return _bind_compound(context, node)
     if isinstance(node, exp.Subquery) and not node.args.get("alias"):
         raise UnsupportedConstruct("a query in parentheses")
     raise UnsupportedConstruct(f"{node.key} as a query")
-
-
-def _bind_with(context: BindContext, clause: exp.With) -> BindContext:
-    """Return the context of what follows a WITH. Each of its queries may refer to those before it."""
-    if clause.args.get("recursive"):
-        raise UnsupportedConstruct("WITH RECURSIVE")
-    allow_only(clause, "expressions")
-    for node in clause.expressions:
-        allow_only(node, "this", "alias", "materialized")
-        allow_only(node.args["alias"], "this", "columns")
-        name = fold_name(node.alias)
-        if name in context.ctes:
-            raise UnsupportedConstruct("two WITH queries of one name")
-        names = tuple([fold_name(column.name) for column in node.args["alias"].args.get("columns") or ()])
-        cte = Cte(bind_query(context, node.this, None), names or None)
-        context = replace(context, ctes={**context.ctes, name: cte})
-    return context
 
 
 # ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -96,29 +76,25 @@ def _bind_with(context: BindContext, clause: exp.With) -> BindContext:
 class _SelectBinder:
     """Binds one SELECT, clause by clause, in the order in which names become visible."""
 
-    def __init__(self, context: BindContext, node: exp.Select, outer: BindScope | None) -> None:
+    def __init__(self, context: BindContext, node: exp.Select) -> None:
         allow_only(node, *_SELECT)
         self.context = context
         self.node = node
-        self.scope = BindScope(outer)
+        self.scope = context.names.scopes.of_select(node)
         self.expressions = ExpressionBinder(context, self.scope)
 
     def bind(self) -> Select:
         node = self.node
-        clause = FromBinder(self.context, self.scope, self.expressions.conjuncts).bind(node)
-        self.scope.unbound_aliases = frozenset(
-            [fold_name(one.alias) for one in node.expressions if isinstance(one, exp.Alias)]
-        )
+        clause = FromBinder(self.context, self.expressions.conjuncts).bind(self.scope)
         where = clause.where
         if node.args.get("where"):
             where += self.expressions.conjuncts(node.args["where"].this)
         if self.expressions.found_aggregate:
             raise UnsupportedConstruct("an aggregate in WHERE or ON")
-        outputs, aliases = self._outputs()
-        self.scope.aliases, self.scope.unbound_aliases = aliases, frozenset()
+        outputs = self._outputs()
         group = self._group(outputs)
         having = self.expressions.conjuncts(node.args["having"].this) if node.args.get("having") else ()
-        order = self._order(outputs, aliases)
+        order = self._order(outputs)
         select = Select(
             joins=clause.joins,
             where=where,
@@ -138,28 +114,23 @@ class _SelectBinder:
             _add_determined_columns(select)
         return select
 
-    def _outputs(self) -> tuple[tuple[OutputColumn, ...], dict[str, BoundExpr]]:
-        """Return the result's columns, and the expressions of the aliases among them."""
+    def _outputs(self) -> tuple[OutputColumn, ...]:
+        """Return the result's columns, and make their aliases known."""
+        result = self.context.names.result_of(self.scope)
+        if not result:
+            raise UnsupportedConstruct("a SELECT of columns that are not known")
         found: list[OutputColumn] = []
         aliases: dict[str, BoundExpr] = {}
-        for node in self.node.expressions:
-            if isinstance(node, exp.Star) or (isinstance(node, exp.Column) and isinstance(node.this, exp.Star)):
-                allow_only(node, "this", "table")
-                qualifier = ""
-                if isinstance(node, exp.Column):
-                    allow_only(node.this)
-                    qualifier = fold_name(node.table)
-                found += [OutputColumn(name, column) for name, column in self.scope.star(qualifier)]
-            elif isinstance(node, exp.Alias):
-                allow_only(node, "this", "alias")
-                found.append(OutputColumn(fold_name(node.alias), self.expressions.bind(node.this)))
-                aliases.setdefault(fold_name(node.alias), found[-1].expr)
+        for column in result:
+            if column.node is None:
+                expr = self.context.expression_of(column.column, column.name)
             else:
-                name = fold_name(node.name) if isinstance(node, exp.Column) else None
-                found.append(OutputColumn(name, self.expressions.bind(node)))
-        if not found:
-            raise UnsupportedConstruct("a SELECT without columns")
-        return tuple(found), aliases
+                expr = self.expressions.bind(column.node)
+            found.append(OutputColumn(column.name or None, expr))
+            if column.is_alias:
+                aliases.setdefault(column.name, expr)
+        self.context.aliases[id(self.scope)] = aliases
+        return tuple(found)
 
     def _distinct(self, outputs: Sequence[OutputColumn]) -> bool:
         distinct = self.node.args.get("distinct")
@@ -176,7 +147,7 @@ class _SelectBinder:
         allow_only(group, "expressions")
         found = []
         for node in group.expressions:
-            at = _position(node)
+            at = position_of(node.unnest())
             expr = self.expressions.bind(node) if at is None else _output_at(outputs, at).expr
             check_collations(expr)
             if expr.type.collation not in (None, "BINARY"):
@@ -184,19 +155,14 @@ class _SelectBinder:
             found.append(expr)
         return tuple(found)
 
-    def _order(self, outputs: Sequence[OutputColumn], aliases: dict[str, BoundExpr]) -> tuple[OrderTerm, ...]:
+    def _order(self, outputs: Sequence[OutputColumn]) -> tuple[OrderTerm, ...]:
         found = []
         for node in _order_nodes(self.node):
             collation, inner = _split_collation(node.this)
-            at = _position(inner)
-            if at is not None:
-                expr = _output_at(outputs, at).expr
-            elif isinstance(inner, exp.Column) and not inner.table and fold_name(inner.name) in aliases:
-                expr = aliases[fold_name(inner.name)]
-            else:
-                expr = self.expressions.bind(inner)
-                if isinstance(expr, (Constant, Parameter)):
-                    continue
+            place = self.context.names.order_place(self.scope, inner)
+            expr = outputs[place].expr if place is not None else self.expressions.bind(inner)
+            if place is None and isinstance(expr, (Constant, Parameter)):
+                continue
             if collation is not None:
                 expr = Collated(expr, collation)
             check_collations(expr)
@@ -207,14 +173,14 @@ class _SelectBinder:
 # ── compound SELECTs ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None) -> CompoundSelect:
+def _bind_compound(context: BindContext, node: exp.Expr) -> CompoundSelect:
     allow_only(node, "this", "expression", "distinct", "order", "limit", "offset", *_WITH)
     if isinstance(node.this, (exp.Subquery, exp.Paren)) or isinstance(node.expression, (exp.Subquery, exp.Paren)):
         raise UnsupportedConstruct("a query in parentheses")
     if _has_many_members(node):
         raise UnsupportedConstruct("a compound SELECT of many members")
-    left = bind_query(context, node.this, outer)
-    right = bind_query(context, node.expression, outer)
+    left = bind_query(context, node.this)
+    right = bind_query(context, node.expression)
     for member in (left, right):
         if member.order or member.limit is not None or member.offset is not None:
             raise UnsupportedConstruct("ORDER BY or LIMIT inside a compound SELECT")
@@ -227,7 +193,7 @@ def _bind_compound(context: BindContext, node: exp.Expr, outer: BindScope | None
         _check_distinct(member.outputs)
     if len(left.outputs) != len(right.outputs):
         raise UnsupportedConstruct("a compound SELECT with different numbers of columns")
-    expressions = ExpressionBinder(context, BindScope(outer))
+    expressions = ExpressionBinder(context, None)
     return CompoundSelect(
         operator,
         left,
@@ -251,7 +217,7 @@ def _has_many_members(node: exp.Expr) -> bool:
 
 def _compound_order(node: exp.Ordered, outputs: Sequence[OutputColumn]) -> tuple[int, OrderTerm]:
     """Return the position of a column of the result, and the term of ORDER BY that it is."""
-    at = _position(node.this)
+    at = position_of(node.this.unnest())
     if at is None:
         name = fold_name(node.this.name) if isinstance(node.this, exp.Column) and not node.this.table else None
         named = [number for number, output in enumerate(outputs, 1) if name is not None and output.name == name]
@@ -280,16 +246,6 @@ def _order_nodes(node: exp.Expr) -> list[exp.Ordered]:
 
 def _order_term(node: exp.Ordered, expr: BoundExpr) -> OrderTerm:
     return OrderTerm(expr, bool(node.args.get("desc")), bool(node.args.get("nulls_first")))
-
-
-def _position(node: exp.Expr) -> int | None:
-    """Return the integer that a term of GROUP BY or ORDER BY consists of: the position of a result column, from 1."""
-    node = node.unnest()
-    if isinstance(node, exp.Neg) and isinstance(node.this.unnest(), exp.Literal):
-        raise UnsupportedConstruct("ORDER BY or GROUP BY a negative number")
-    if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit():
-        return int(node.this)
-    return None
 
 
 def _output_at(outputs: Sequence[OutputColumn], at: int) -> OutputColumn:

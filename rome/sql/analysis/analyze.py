@@ -24,6 +24,7 @@ from rome.folding import fold_name
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.dependencies import (
     find_whole_tables,
+    has_boolean_aliases,
     has_boolean_columns,
     indirect_tables,
     mark_unstable_tables,
@@ -53,14 +54,15 @@ class Analysis:
     """The result of the analysis of a normalized text.
 
     `parsed`: False if the text was not understood; then everything that SQLite touches is read. `tree`: the tree with
-    numbered table references. `relations`: the table references. `whole`: the names, in lower case, of tables that are
-    read whole, because a view, a trigger or a form that is not understood refers to them. `row_count`: the result is
-    the number of rows that fulfil the conditions in the `topn` of this relation. `topn`: the result, or a derived
-    table, comes out in the order of the rows of a table reference.
+    numbered table references. `names`: its scopes and resolved names. `relations`: the table references. `whole`: the
+    names, in lower case, of tables that are read whole, because a view, a trigger or a form that is not understood
+    refers to them. `row_count`: the result is the number of rows that fulfil the conditions in the `topn` of this
+    relation. `topn`: the result, or a derived table, comes out in the order of the rows of a table reference.
     """
 
     parsed: bool = True
     tree: exp.Expr | None = None
+    names: NameResolver | None = None
     relations: tuple[Relation, ...] = ()
     whole: frozenset[str] = frozenset()
     row_count: Relation | None = None
@@ -68,7 +70,7 @@ class Analysis:
 
     def without_tree(self) -> Analysis:
         """Return the same analysis without the tree, which is large."""
-        return replace(self, tree=None, topn=replace(self.topn, block=None) if self.topn else None)
+        return replace(self, tree=None, names=None, topn=replace(self.topn, block=None) if self.topn else None)
 
 
 _READ_WORDS = frozenset({"select", "in"})
@@ -99,6 +101,8 @@ def analyze(
     if tree is None:
         return Analysis(parsed=False)
     nodes = Nodes(tree)
+    if has_boolean_aliases(mentioned, nodes):
+        return Analysis(parsed=False)
     number_table_refs(nodes, catalog)
     scopes = Scopes(nodes, catalog)
     table_refs = _table_refs(nodes, scopes, catalog)
@@ -107,6 +111,7 @@ def analyze(
         step(context)
     return Analysis(
         tree=tree,
+        names=context.names,
         relations=tuple([table_ref.relation() for table_ref in table_refs]),
         whole=frozenset(context.whole),
         row_count=context.row_count,

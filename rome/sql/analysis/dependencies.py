@@ -17,6 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
+from sqlglot import exp
+
 from rome.catalog.model import Catalog, SchemaObject, Table
 from rome.folding import fold_name
 from rome.sql.analysis.context import AnalysisContext
@@ -64,6 +66,12 @@ def has_boolean_columns(mentioned: Set[str], catalog: Catalog) -> bool:
     """Return True if the names include `true` or `false`, and a table has a column of that name."""
     booleans = mentioned & {"true", "false"}
     return bool(booleans) and any(not booleans.isdisjoint(table.by_name) for table in catalog.tables.values())
+
+
+def has_boolean_aliases(mentioned: Set[str], nodes: Nodes) -> bool:
+    """Return True if `true` or `false` may mean a column of a derived table: it is an alias in the statement."""
+    booleans = mentioned & {"true", "false"}
+    return bool(booleans) and any(fold_name(name.name) in booleans for name in nodes.tree.find_all(exp.Identifier))
 
 
 # ── steps of the analysis ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-"""Scopes: the table references of each query block, and the conditions that may be pushed down to them.
+"""Scopes: the joins and table references of each query block, and the conditions that may be pushed down to them.
 
     SELECT * FROM p LEFT JOIN c ON c.pid = p.id WHERE p.host = ?
 
@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from rome.catalog.model import Catalog, Table
-from rome.fallback import ScopeNotUnderstood
+from rome.fallback import ScopeNotUnderstood, UnsupportedConstruct
 from rome.folding import fold_name
 from rome.sql.analysis.relation import AnyOf, Predicate, Relation, TopN
 from rome.sql.syntax.parse import Nodes, walk
@@ -91,6 +91,15 @@ class TableRef:
 
 
 @dataclass(frozen=True, slots=True)
+class JoinedItem:
+    """An item of FROM, joined to those before it; a list of them if `item` is a group of joins in parentheses."""
+
+    item: TableRef | list[JoinedItem]
+    is_left: bool = False
+    on: exp.Expr | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition and the table references that it may narrow; those in `nullable` only by what rejects NULL.
 
@@ -114,9 +123,15 @@ _CLAUSES = frozenset(
 _TABLE_PARTS = frozenset({"this", "db", "alias", "indexed", "joins"})
 """The parts of a table in FROM that this module knows."""
 
+_JOIN_PARTS = frozenset({"this", "kind", "side", "method", "on", "using"})
+"""The parts of a join that this module knows."""
+
 
 class Scope:
-    """One query block: its table references, and the conditions on them. Raise `ScopeNotUnderstood`."""
+    """One query block: the joins of its FROM, its table references, and the conditions on them.
+
+    Raise `ScopeNotUnderstood`.
+    """
 
     def __init__(self, node: exp.Expr, catalog: Catalog, ctes: Set[str]) -> None:
         """`ctes`: the names of CTEs in lower case, which hide tables."""
@@ -126,63 +141,53 @@ class Scope:
         self.conditions: list[Condition] = []
         self.merges_names = False
         """True if a column of the result may be one of two tables (NATURAL JOIN, USING)."""
-        for name, part in node.args.items():
-            if part and name not in _CLAUSES:
-                raise ScopeNotUnderstood
-        self.table_refs = self._read_from(node)
+        _check_parts(node, _CLAUSES)
+        self.joins = self._read_from(node)
+        self.table_refs = self._read_conditions(self.joins)
         where = node.args.get("where")
         if where:
             self._add_condition(where.this, self.table_refs)
 
-    def _read_from(self, node: exp.Expr) -> list[TableRef]:
+    # ── FROM ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_from(self, node: exp.Expr) -> list[JoinedItem]:
         """Return the target of UPDATE and DELETE, and the items of FROM."""
-        found = [] if isinstance(node, exp.Select) else self._read_item(node.this)
+        found = [] if isinstance(node, exp.Select) else [self._read_item(node.this)]
         clause = node.args.get("from_") or node.args.get("from")
         if clause is None:
             return found
-        joins = list(node.args.get("joins") or ())
-        first = clause.this
         if isinstance(node, exp.Update):  # sqlglot attaches the joins to the first item
-            joins = list(first.args.get("joins") or ())
-            found += self._read_item(first, is_group=True)
-        else:
-            found += self._read_item(first)
-        return self._read_joins(found, joins) if joins else found
+            return found + self._read_group(clause.this)
+        return [*found, self._read_item(clause.this), *self._read_joins(node)]
 
-    def _read_joins(self, left: list[TableRef], joins: Sequence[exp.Join]) -> list[TableRef]:
-        for join in joins:
-            kind, side, method = [str(join.args.get(name) or "").upper() for name in ("kind", "side", "method")]
-            if kind not in ("", "INNER", "CROSS", "OUTER") or side not in ("", "LEFT") or method not in ("", "NATURAL"):
-                raise ScopeNotUnderstood
-            self.merges_names |= method == "NATURAL" or bool(join.args.get("using"))
-            before = len(self.conditions)
-            right = self._read_item(join.this)
-            if side:  # the conditions within a group in parentheses are not true where the group is missing
-                self.conditions[before:] = [replace(each, must_hold=False) for each in self.conditions[before:]]
-            on = join.args.get("on")
-            if on is not None:
-                self._add_condition(on, right, outer=left) if side else self._add_condition(on, left + right)
-            if side:
-                for table_ref in right:
-                    table_ref.nullable = True
-            left = left + right
-        return left
+    def _read_group(self, first: exp.Expr) -> list[JoinedItem]:
+        """Return joins that sqlglot attaches to their first item."""
+        return [self._read_item(first, is_group=True), *self._read_joins(first)]
 
-    def _read_item(self, node: exp.Expr, *, is_group: bool = False) -> list[TableRef]:
-        """Return the table references of one item of FROM; several for joins in parentheses."""
-        joins = node.args.get("joins") or ()
-        if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
-            if node.args.get("alias") or (joins and not is_group):
-                raise ScopeNotUnderstood
-            inner = node.this
-            return self._read_joins(self._read_item(inner, is_group=True), inner.args.get("joins") or ())
+    def _read_joins(self, node: exp.Expr) -> list[JoinedItem]:
+        return [self._read_join(join) for join in node.args.get("joins") or ()]
+
+    def _read_join(self, join: exp.Join) -> JoinedItem:
+        _check_parts(join, _JOIN_PARTS)
+        kind, side, method = [str(join.args.get(name) or "").upper() for name in ("kind", "side", "method")]
+        if kind not in ("", "INNER", "CROSS", "OUTER") or side not in ("", "LEFT") or method not in ("", "NATURAL"):
+            raise ScopeNotUnderstood(" ".join(filter(None, (method, side, kind, "JOIN"))))
+        self.merges_names |= method == "NATURAL" or bool(join.args.get("using"))
+        return replace(self._read_item(join.this), is_left=bool(side), on=join.args.get("on"))
+
+    def _read_item(self, node: exp.Expr, *, is_group: bool = False) -> JoinedItem:
+        """Return one item of FROM: a table reference, or joins in parentheses."""
+        joins = node.args.get("joins")
         if joins and not is_group:
-            raise ScopeNotUnderstood  # SQLite nests joins only in parentheses
+            raise ScopeNotUnderstood("joins in an unusual place")  # SQLite nests joins only in parentheses
+        if isinstance(node, exp.Subquery) and isinstance(node.this, (exp.Table, exp.Subquery)):
+            if node.args.get("alias"):
+                raise ScopeNotUnderstood("joins with an alias")
+            return JoinedItem(self._read_group(node.this))
         if isinstance(node, exp.Table):
-            for name, part in node.args.items():
-                if part and name not in _TABLE_PARTS:
-                    raise ScopeNotUnderstood
-        return [TableRef(fold_name(node.alias_or_name), self._table_of(node), node, node.meta.get(_MARK, -1))]
+            _check_parts(node, _TABLE_PARTS)
+        name = fold_name(node.alias_or_name)
+        return JoinedItem(TableRef(name, self._table_of(node), node, node.meta.get(_MARK, -1)))
 
     def _table_of(self, node: exp.Expr) -> Table | None:
         alias = node.args.get("alias")
@@ -192,9 +197,36 @@ class Scope:
             return None
         return None if fold_name(node.name) in self.ctes else self.catalog.table(node.name)
 
+    # ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _read_conditions(self, joins: Sequence[JoinedItem]) -> list[TableRef]:
+        """Read the conditions of joins, and return their table references from left to right."""
+        left: list[TableRef] = []
+        for join in joins:
+            before = len(self.conditions)
+            right = self._read_conditions(join.item) if isinstance(join.item, list) else [join.item]
+            if join.is_left:  # the conditions within a group in parentheses are not true where the group is missing
+                self.conditions[before:] = [replace(each, must_hold=False) for each in self.conditions[before:]]
+            if join.on is not None:
+                if join.is_left:
+                    self._add_condition(join.on, right, outer=left)
+                else:
+                    self._add_condition(join.on, left + right)
+            if join.is_left:
+                for table_ref in right:
+                    table_ref.nullable = True
+            left = left + right
+        return left
+
     def _add_condition(self, node: exp.Expr, narrowed: list[TableRef], outer: Sequence[TableRef] = ()) -> None:
         nullable = frozenset([id(one) for one in (*outer, *narrowed) if one.nullable])
         self.conditions.append(Condition(node, tuple(narrowed), nullable, tuple(outer), must_hold=not outer))
+
+
+def _check_parts(node: exp.Expr, known: Set[str]) -> None:
+    for name, part in node.args.items():
+        if part and name not in known:
+            raise ScopeNotUnderstood(f"{node.key} with {name}")
 
 
 class Scopes:
@@ -204,11 +236,12 @@ class Scopes:
         self._ctes = nodes.ctes
         names = {fold_name(cte.alias) for cte in self._ctes}
         self._by_node: dict[int, Scope] = {}
+        self._reasons: dict[int, str] = {}
         for node in nodes.blocks:
             try:
                 self._by_node[id(node)] = Scope(node, catalog, names)
-            except ScopeNotUnderstood:
-                continue
+            except ScopeNotUnderstood as error:
+                self._reasons[id(node)] = str(error)
         self.all = tuple(self._by_node.values())
 
     def of(self, node: exp.Expr | None) -> Scope | None:
@@ -217,12 +250,19 @@ class Scopes:
             node = None if node.args.get("joins") else node.this
         return self._by_node.get(id(node))
 
+    def of_select(self, node: exp.Select) -> Scope:
+        """Return the scope of a SELECT. Raise UnsupportedConstruct if it is not understood."""
+        found = self._by_node.get(id(node))
+        if found is None:
+            raise UnsupportedConstruct(self._reasons.get(id(node), "a SELECT in an unusual place"))
+        return found
+
     def cte_of(self, node: exp.Expr) -> exp.CTE | None:
         """Return the CTE that an item of FROM refers to; None if that is not certain."""
         if not isinstance(node, exp.Table) or node.args.get("db"):
             return None
         named = [cte for cte in self._ctes if fold_name(cte.alias) == fold_name(node.name)]
-        if len(named) != 1 or named[0].args["alias"].args.get("columns"):
+        if len(named) != 1:
             return None
         (cte,) = named
         with_ = cte.parent

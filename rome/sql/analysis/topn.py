@@ -32,7 +32,7 @@ from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, constant, null_test
 from rome.sql.analysis.context import AnalysisContext
 from rome.sql.analysis.relation import Conditions, Predicate, Relation, TopN, TopNSource
-from rome.sql.analysis.resolve_names import NameResolver, ResolvedColumn
+from rome.sql.analysis.resolve_names import NameResolver, ResolvedColumn, ResolvedColumns
 from rome.sql.analysis.scopes import Scope, TableRef, is_pushdown_safe, is_row_wise
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
@@ -198,9 +198,8 @@ class DrivingTable:
     table_refs: tuple[TableRef, ...]
     """One in each member of a UNION."""
 
-    def resolve(self, names: NameResolver, scope: Scope, node: exp.Expr) -> ResolvedColumn | None:
-        """Return the column that a name stands for, if it is this table's and the same in every member."""
-        found = names.resolve(scope, node)
+    def common(self, found: ResolvedColumns) -> ResolvedColumn | None:
+        """Return the column that a name leads to, if it is this table's and the same in every member."""
         if len(found) != len(self.table_refs):
             return None
         for each, table_ref in zip(found, self.table_refs, strict=True):
@@ -216,7 +215,7 @@ def _driving_table(context: AnalysisContext, scope: Scope, from_item: TableRef) 
     if from_item.table is not None:
         return DrivingTable(from_item, (from_item,))
     terms = _order_terms(scope.node)
-    found = context.names.resolve(scope, _resolve_alias(scope, terms[0].this.unnest())) if terms else ()
+    found = context.names.resolve_order(scope, terms[0].this) if terms else ()
     members = _union_members(from_item.node.this) if isinstance(from_item.node, exp.Subquery) else None
     if not found or members is None or len(members) != len(found):
         return None
@@ -270,11 +269,8 @@ def _is_one_by_one(names: NameResolver, scope: Scope, table_ref: TableRef) -> bo
 
 def _is_selected(names: NameResolver, scope: Scope, term: exp.Ordered) -> bool:
     """Return True if a term of ORDER BY is a column of the select list."""
-    found = names.resolve_one(scope, _resolve_alias(scope, term.this.unnest()))
-    selected = [each.unalias().unnest() for each in scope.node.expressions]
-    return found is not None and found in [
-        names.resolve_one(scope, each) for each in selected if isinstance(each, exp.Column)
-    ]
+    found = names.resolve_order(scope, term.this)
+    return len(found) == 1 and found in [names.follow(each.column) for each in names.result_of(scope) or ()]
 
 
 def _counts(node: exp.Expr) -> tuple[Source, ...] | None:
@@ -316,7 +312,7 @@ def _is_redundant(
 ) -> bool:
     """Return True for a NULL test of a column that is never NULL, or that the next term sorts in the same way."""
     column, is_null = null_test(term.this.unnest()) or (None, False)
-    tested = driving.resolve(names, scope, column) if column is not None else None
+    tested = driving.common(names.resolve(scope, column)) if column is not None else None
     if tested is None:
         return False
     if tested.is_not_null:
@@ -329,20 +325,11 @@ def _is_redundant(
 
 def _order_column(names: NameResolver, scope: Scope, driving: DrivingTable, term: exp.Ordered) -> Column | None:
     """Return the column that a term of ORDER BY sorts by, with NULLs where the keys of an index have them."""
-    found = driving.resolve(names, scope, _resolve_alias(scope, term.this.unnest()))
+    found = driving.common(names.resolve_order(scope, term.this))
     if found is None:
         return None
     is_usual = bool(term.args.get("nulls_first")) != bool(term.args.get("desc"))
     return found.column if is_usual or found.is_not_null else None
-
-
-def _resolve_alias(scope: Scope, node: exp.Expr) -> exp.Expr:
-    """Return the expression that a term of ORDER BY means, if it is an alias of the select list."""
-    if isinstance(node, exp.Column) and not node.table:
-        for each in scope.node.expressions:
-            if isinstance(each, exp.Alias) and fold_name(each.alias) == fold_name(node.name):
-                return each.unalias().unnest()
-    return node
 
 
 def _order_terms(node: exp.Expr) -> list[exp.Ordered]:
