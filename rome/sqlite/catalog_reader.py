@@ -283,14 +283,17 @@ class _TableReader:
 
 
 def _with_foreign_key_indexes(catalog: Catalog, new_id: NewId) -> Catalog:
-    """Add an index of ROME's own on the columns of each foreign key, unless another one begins with them."""
+    """Add an index of ROME's own on the columns of each foreign key, unless another one begins with them.
+
+    A foreign key of a virtual column has none: its children are found by reading the whole table.
+    """
     tables = dict(catalog.tables)
     for name, table in catalog.tables.items():
         own = [index for index in table.indexes if index.name]
         for key in table.foreign_keys:
             columns = tuple(fold_name(column) for column in key.columns)
             collations = tuple(table.by_name[column].collation for column in columns)
-            if _begins(table, own, columns, collations):
+            if _begins(table, own, columns, collations) or any(table.by_name[column].virtual for column in columns):
                 continue
             kept = next((ix for ix in table.indexes if not ix.name and _lower(ix) == columns), None)
             own.append(kept or Index(new_id(), "", False, key.columns, collations))

@@ -78,20 +78,23 @@ class Reference:
                 return codec
         return None
 
-    def child_values(self, row: Row | None) -> Row:
-        """Return the key of the parent that a row of the child refers to; no values if it refers to none."""
+    def child_values(self, row: Row | None) -> Row | None:
+        """Return the key of the parent that a row of the child refers to; no values if it refers to none.
+
+        None if only SQLite knows it: a row does not have the values of virtual columns.
+        """
         return _values(row, self._child_places)
 
-    def parent_values(self, row: Row | None) -> Row:
-        """Return the key of a row of the parent; no values if no child can refer to it."""
+    def parent_values(self, row: Row | None) -> Row | None:
+        """Return the key of a row of the parent; no values if no child can refer to it. None as in `child_values`."""
         return _values(row, self._parent_places)
 
     @cached_property
-    def _child_places(self) -> list[int] | None:
+    def _child_places(self) -> list[int | None]:
         return _places(self.child, self.key.columns)
 
     @cached_property
-    def _parent_places(self) -> list[int] | None:
+    def _parent_places(self) -> list[int | None]:
         return _places(self.parent, self.key.parent_columns)
 
     @cached_property
@@ -122,12 +125,12 @@ class Reference:
             probe = None
         return values if probe is None else probe.key
 
-    def parent_request(self, values: Row) -> TableRequest | None:
+    def parent_request(self, values: Row | None) -> TableRequest | None:
         """Return the request for the parent; None if SQLite will report that there can't be one."""
         if self.parent is None or not self.is_resolved:
             return None
         try:
-            probe = self.parent_probe(values)
+            probe = None if values is None else self.parent_probe(values)
         except NotConvertible:
             probe = None
         return whole(self.parent) if probe is None else probe.request
@@ -156,11 +159,13 @@ class Reference:
                 return codec
         return None
 
-    def children_request(self, values: Row) -> TableRequest | None:
+    def children_request(self, values: Row | None) -> TableRequest | None:
         """Return the request for the children, and perhaps others; None if SQLite will report that there are none."""
         if not self.is_resolved:
             return None
         codec = self._child_codec
+        if values is None:
+            return whole(self.child)
         try:
             stored = [
                 convert(value, column.affinity) for column, value in zip(self._child_columns, values, strict=True)
@@ -171,10 +176,13 @@ class Reference:
 
 
 class ReferenceValues(NamedTuple):
-    """A foreign key and the values of a key: those that a child has, or those that its parent has, or had."""
+    """A foreign key and the values of a key: those that a child has, or those that its parent has, or had.
+
+    None if only SQLite knows them.
+    """
 
     reference: Reference
-    values: Row
+    values: Row | None
 
 
 class TableKeys:
@@ -215,28 +223,32 @@ class TableKeys:
         """Yield the parents' keys that a new row has, and the row before had not."""
         for each in self.parents:
             values = each.child_values(new)
-            if values and values != each.child_values(old):
+            if values is None or (values and values != each.child_values(old)):
                 yield ReferenceValues(each, values)
 
     def orphaned(self, old: Row | None, new: Row | None) -> Iterator[ReferenceValues]:
         """Yield the keys of children that a row had, and has no more: they are left without their parent."""
         for each in self.children:
             values = each.parent_values(old)
-            if values and values != each.parent_values(new):
+            if values is None or (values and values != each.parent_values(new)):
                 yield ReferenceValues(each, values)
 
 
-def _places(table: Table | None, columns: Sequence[str]) -> list[int] | None:
-    """Return where the values of some columns are in a row; None if the table stores no value of one of them."""
-    if table is None or not columns:
-        return None
-    places = [table.position.get(fold_name(column)) for column in columns]
-    return None if None in places else [place for place in places if place is not None]
+def _places(table: Table | None, columns: Sequence[str]) -> list[int | None]:
+    """Return where the values of some columns are in a row; None for a virtual column. No place if one is missing."""
+    if table is None or not all(fold_name(column) in table.by_name for column in columns):
+        return []
+    return [table.position.get(fold_name(column)) for column in columns]
 
 
-def _values(row: Row | None, places: list[int] | None) -> Row:
-    """Return the values at some places of a row; none if one of them is NULL, or if there is no row."""
-    if row is None or places is None:
+def _values(row: Row | None, places: Sequence[int | None]) -> Row | None:
+    """Return the values at some places of a row; none if one of them is NULL, or if there is no row.
+
+    None if one of them is not in the row.
+    """
+    if row is None or not places:
         return ()
-    values = tuple([row[place] for place in places])
-    return () if None in values else values
+    values = tuple([row[place] for place in places if place is not None])
+    if None in values:
+        return ()
+    return values if len(values) == len(places) else None

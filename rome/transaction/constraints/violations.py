@@ -16,7 +16,7 @@ from rome.errors import Error, IntegrityError
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row, Workspace
-from rome.transaction.constraints.table_keys import Reference, ReferenceValues, TableKeys
+from rome.transaction.constraints.table_keys import Reference, TableKeys
 from rome.transaction.writes.write_set import RowWrite
 
 FOREIGN_KEY = "FOREIGN KEY constraint failed"
@@ -40,7 +40,7 @@ def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[R
     The workspace must hold the written rows.
     """
     rows: dict[ForeignKey, _RowsOfKey] = {}
-    for (reference, values), restricts in _changed_references(catalog, writes):
+    for reference, values, restricts in _changed_references(catalog, writes):
         key = reference.key
         of_key = rows.setdefault(key, _RowsOfKey(workspace, reference))
         if of_key.has_children(values) and (restricts or not of_key.has_parent(values)):
@@ -77,7 +77,7 @@ class _RowsOfKey:
         return frozenset(self._reference.parent_key(row) for row in rows if None not in row)
 
 
-def _changed_references(catalog: Catalog, writes: Iterable[RowWrite]) -> Iterator[tuple[ReferenceValues, bool]]:
+def _changed_references(catalog: Catalog, writes: Iterable[RowWrite]) -> Iterator[tuple[Reference, Row, bool]]:
     """Yield the foreign keys that written rows may violate, each with the key's values, and True for RESTRICT.
 
     RESTRICT is never deferred: its violation does not depend on the parent's absence.
@@ -91,11 +91,13 @@ def _changed_references(catalog: Catalog, writes: Iterable[RowWrite]) -> Iterato
         if of_table is None:
             of_table = keys[table.id] = TableKeys(catalog, table)
         old, new = (None if row is None else migrate_row(row, write.table, table) for row in (write.old, write.new))
-        changed = [(each, False) for each in of_table.needed(old, new)]
-        for each in of_table.orphaned(old, new):
-            key = each.reference.key
-            changed.append((each, (key.on_delete if new is None else key.on_update) == "RESTRICT"))
-        yield from (each for each in changed if each[0].reference.is_resolved)
+        changed = [(*each, False) for each in of_table.needed(old, new)]
+        for reference, values in of_table.orphaned(old, new):
+            action = reference.key.on_delete if new is None else reference.key.on_update
+            changed.append((reference, values, action == "RESTRICT"))
+        for reference, values, restricts in changed:
+            if values is not None and reference.is_resolved:
+                yield reference, values, restricts
 
 
 def _name_of(child: Table, wanted: ForeignKey) -> str | None:

@@ -54,7 +54,9 @@ def create_table(random: Random, schema: Schema, name: str = "") -> str:
         # No text that is not UTF-8, which other columns can't hold: SQLite stores what `||` makes of a blob.
         expression = random.choice(("{}", "{} + 1", "hex({})", "coalesce({}, 'n')")).format(random.choice(used))
         type_ = " ANY" if is_strict else ""
-        columns.append(f"gg{type_} AS ({expression}) {random.choice(('STORED', 'VIRTUAL', ''))}".rstrip())
+        unique = " UNIQUE" if random.random() < 0.2 else ""
+        reference = " " + _references(random, schema, name) if random.random() < 0.15 else ""
+        columns.append(f"gg{type_} AS ({expression}){random.choice((' STORED', ' VIRTUAL', ''))}{unique}{reference}")
     if "PRIMARY" not in key and random.random() < 0.5:
         key = f"PRIMARY KEY ({', '.join(random.sample(used, 2))})"
         columns.append(key + _on_conflict(random))
@@ -96,7 +98,10 @@ def _references(random: Random, schema: Schema, table: str) -> str:
     if random.random() < 0.05:
         parents = ["nowhere", *_free_names({relation.name for relation in schema.relations})]
     parent = random.choice(parents)
-    column = random.choice(("", "", " (id)"))
+    keys = [
+        f" ({key[0]})" for relation in schema.tables for key in relation.keys if relation.name == parent and not key[1:]
+    ]
+    column = random.choice(("", "", " (id)", *keys))
     # Not both kinds in one table: where an immediate one fails, SQLite's count of deferred violations may stay wrong.
     deferred = " DEFERRABLE INITIALLY DEFERRED" if table in "yz" else ""
     return f"REFERENCES {parent}{column}{_actions(random)}{deferred}"

@@ -50,8 +50,8 @@ def _insert(random: Random, table: Relation, *, plain: bool = False) -> Step | N
     action = "" if plain else random.choice(_OR)
     # A failure in the midst of several rows leaves the first ones with OR FAIL: their order is that of VALUES.
     rows = random.choice((1, 1, 1, 2, 3))
-    if table.is_strict and action not in ("", "OR ABORT "):
-        rows = 1  # SQLite keeps the first of several rows where a later one has a value of a wrong type
+    if table.is_strict:
+        rows = 1
     verb = "REPLACE INTO" if action == "OR REPLACE " and random.random() < 0.5 else f"INSERT {action}INTO"
     named = f"{verb} {table.name} ({', '.join(column.name for column in columns)})"
     if rows > 1 and random.random() < 0.4 and not plain:
@@ -98,7 +98,7 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
 def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | None:
     source = random.choice(schema.tables)
     columns = [column for column in table.written if column.is_key or random.random() < 0.7]
-    if not columns or schema.fails:
+    if not columns or schema.fails or table.is_strict:
         return None
     terms = [f"s.{random.choice(source.columns).name}" for _ in columns]
     if columns[0].is_key and source.key:
@@ -107,15 +107,18 @@ def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | No
     return Step(f"INSERT INTO {table.name} ({listed}) SELECT {', '.join(terms)} FROM {source.name} s")
 
 
-def _is_partial(schema: Schema, action: str) -> bool:
-    """Return whether the order of rows would decide what a failing statement leaves."""
-    return schema.fails or action not in ("", "OR ABORT ")
+def _is_partial(schema: Schema, table: Relation, action: str) -> bool:
+    """Return whether the order of rows would decide what a failing statement leaves.
+
+    SQLite does not always undo what was done before a value of a wrong type for a STRICT table.
+    """
+    return schema.fails or table.is_strict or action not in ("", "OR ABORT ")
 
 
 def _where(random: Random, schema: Schema, table: Relation, action: str, arguments: Arguments) -> str:
-    if (_is_partial(schema, action) or random.random() < 0.5) and table.key:
+    if (_is_partial(schema, table, action) or random.random() < 0.5) and table.key:
         return key_condition(random, table, arguments)
-    if _is_partial(schema, action):
+    if _is_partial(schema, table, action):
         return "0"
     return condition(random, schema, table, table.name, arguments)
 
@@ -125,7 +128,7 @@ def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
         return None
     action = random.choice(_OR)
     arguments = Arguments(random)
-    common = "" if _is_partial(schema, action) else _common(random, schema, arguments)
+    common = "" if _is_partial(schema, table, action) else _common(random, schema, arguments)
     assigned = []
     for column in random.sample(table.written, min(len(table.written), random.choice((1, 1, 2)))):
         if column.name not in table.unique and random.random() < 0.3:
@@ -147,7 +150,7 @@ def _update_from(random: Random, schema: Schema, table: Relation) -> Step | None
     """Return an UPDATE … FROM. Each row meets at most one of the other table's, which is found by its integer key."""
     others = [relation for relation in schema.tables if relation.has_integer_key]
     free = [column.name for column in table.written if column.name not in table.unique]
-    if not others or not free or schema.fails:
+    if not others or not free or _is_partial(schema, table, ""):
         return None
     other = random.choice(others)
     arguments = Arguments(random)
@@ -165,7 +168,7 @@ def _delete(random: Random, schema: Schema, table: Relation) -> Step:
     arguments = Arguments(random)
     if random.random() < 0.1 and not schema.fails:
         return Step(f"DELETE FROM {table.name}")
-    common = "" if _is_partial(schema, "") else _common(random, schema, arguments)
+    common = "" if _is_partial(schema, table, "") else _common(random, schema, arguments)
     where = _where(random, schema, table, "", arguments) if not common else _in_common(random, table)
     sql = f"{common}DELETE FROM {table.name} WHERE {where}{_returning(random, table, 0.1)}"
     return Step(sql, parameters=(tuple(arguments.values),))
