@@ -210,8 +210,11 @@ class Connection:
         self._control.fence(lock, late)
 
     def interrupt(self) -> None:
-        """Stop the statement that is running. May be called from another thread."""
-        self._control.workspace.sqlite.interrupt()
+        """Stop the statement that is running, in SQLite or waiting for row locks. May be called from another thread.
+
+        The statement raises OperationalError. Raise StoreUnavailable.
+        """
+        self._control.interrupt()
 
     def close(self) -> None:
         """Roll back the open transaction and close the connection. Closing twice does nothing."""

@@ -35,6 +35,10 @@ class Hold:
         self.names: list[bytes] = []
         self.token = 0
         self.is_released = False
+        self.waits_for: bytes | None = None
+        """The name that `LockManager.take` waits for now."""
+        self.is_interrupted = False
+        """True if the present `LockManager.take`, if there is one, is to end."""
         self.version = 0
         """What former holders committed while they held the lock is at this version or before."""
         self.renew_at = now() + ttl / _RENEWALS

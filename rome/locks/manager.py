@@ -13,10 +13,11 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
-from rome.errors import InterfaceError, LockLost, LockTimeout
+from rome.errors import InterfaceError, LockLost, LockTimeout, OperationalError
 from rome.forks import new_lock
 from rome.locks import fences
 from rome.locks.holds import Hold, Renewer
@@ -77,8 +78,9 @@ class LockManager:
         """Add names to a hold, in order, and return the state of each. The hold is renewed from the first one on.
 
         With `skip`, leave out names that another owner holds. Raise LockTimeout after giving back the names that this
-        call took.
+        call took; OperationalError if it is interrupted.
         """
+        hold.is_interrupted = False
         began = now()
         before = len(hold.names)
         states: list[LockState] = []
@@ -99,7 +101,7 @@ class LockManager:
                         raise LockTimeout(
                             f"{hold.what} did not become free within {timeout:g} s: another owner holds it"
                         )
-                self._table.wait(names[len(states)], attempt.ticket, pause)
+                self._wait(hold, names[len(states)], attempt.ticket, pause)
         except BaseException:
             # The last request may have arrived: so release everything that was asked for.
             self._give_back(hold, [*names])
@@ -107,6 +109,23 @@ class LockManager:
             if not hold.names:
                 self._renewer.forget(hold)
             raise
+
+    def _wait(self, hold: Hold, name: bytes, ticket: Any, seconds: float) -> None:
+        hold.waits_for = name
+        try:
+            if not hold.is_interrupted:
+                self._table.wait(name, ticket, seconds)
+            if hold.is_interrupted:
+                raise OperationalError(f"interrupted while waiting for {hold.what}")
+        finally:
+            hold.waits_for = None
+
+    def interrupt(self, hold: Hold) -> None:
+        """Let `take`, if another thread waits in it for this hold, raise OperationalError. Raise StoreUnavailable."""
+        hold.is_interrupted = True
+        name = hold.waits_for
+        if name is not None:
+            self._table.wake(name)
 
     def _note(self, hold: Hold, names: Sequence[bytes], states: Sequence[LockState], sent: float) -> None:
         taken = [name for name, state in zip(names, states, strict=False) if state is not LockState.HELD]

@@ -423,6 +423,13 @@ class TransactionControl:
             frame = frame.f_back
         return False
 
+    def interrupt(self) -> None:
+        """Stop the statement that another thread runs, if it is in SQLite or waits for row locks."""
+        self.workspace.sqlite.interrupt()
+        transaction = self.transaction
+        if transaction is not None and transaction.row_locks is not None:
+            transaction.row_locks.interrupt()
+
     def check_idle(self) -> None:
         """Have nothing half done, before anything but a statement. Raise ProgrammingError if it is closed or in use."""
         if self.is_closed:

@@ -138,6 +138,9 @@ class CommitLocks:
         held = [Holder(name, each.owner, each.ttl - self._unchanged(name, each)) for name, each in records]
         return [holder for holder in held if holder.left > 0]
 
+    def wake(self, name: bytes) -> None:
+        """Do nothing: no wait is longer than a quarter of a second."""
+
     def _read(self, names: Sequence[bytes]) -> tuple[int, list[_Record | None]]:
         fetched = self._store.fetch([Get(LOCKS, tuple(names))])
         found = [None if data is None else _Record(*msgpack.unpackb(data)) for data in fetched.answers[0]]

@@ -4,6 +4,7 @@
     renew       begin the TTL anew
     release     give names back, and wake waiters
     wait        return when a name may be free
+    wake        let waits for a name return
     holders     list who holds what
 
 A request takes several names, so that the row locks of a statement cost one round trip. An engine that can wait for an
@@ -72,6 +73,9 @@ class LockTable(Protocol):
 
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names."""
+
+    def wake(self, name: bytes) -> None:
+        """Let each `wait` for a name return soon whose attempt was before this; others may, too."""
 
 
 _BOOTTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

@@ -58,7 +58,7 @@ from rome.storage.store import (
     next_digest,
     too_old,
 )
-from rome.storage.undo import Columns, Digests, Past, Present, existing, fetch_at
+from rome.storage.undo import Columns, Digests, Past, Present, complete, fetch_at
 from rome.url import URL
 
 _LOCK_TOKENS = b"locks"
@@ -94,7 +94,7 @@ class MemoryStore:
                 database.settle()
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
-                answers = _without_orphans(requests, present.answers)
+                answers = _complete(requests, present.answers)
                 return Fetched(database.version, present.catalog_version, answers, *present.digests)
             return fetch_at(requests, at, lambda asked: self._ask(asked, at))
 
@@ -440,9 +440,9 @@ def _do_nothing() -> None:
     """Change nothing."""
 
 
-def _without_orphans(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:
+def _complete(requests: Sequence[Request], answers: Sequence[Any]) -> list[Any]:
     return [
-        existing(answer) if isinstance(request, Lookup) else answer
+        complete(request, answer) if isinstance(request, Lookup) else answer
         for request, answer in zip(requests, answers, strict=True)
     ]
 

@@ -87,6 +87,12 @@ class MemoryLocks:
         """True if no name is held."""
         return not self._holders
 
+    def wake(self, name: bytes) -> None:
+        """Let all waits return."""
+        with self.mutex:
+            self._releases += 1
+            self._changed.notify_all()
+
     def _holds(self, names: Sequence[bytes], owner: bytes) -> bool:
         holders = [self._holders.get(name) for name in names]
         return all(holder is not None and holder.owner == owner for holder in holders)

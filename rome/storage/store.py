@@ -147,7 +147,7 @@ class Lookup(NamedTuple):
 
     Answer: tuple[entries, row values], two parallel sequences. The ranges are in the given order and the entries of a
     range in key order; `reverse` reverses both. `limit` counts the entries of all ranges together. The key of a row is
-    `keys.row_key_of(entry)`. An entry whose row is missing is left out.
+    `keys.row_key_of(entry)`. An entry whose row is missing is a FormatError.
     """
 
     index: bytes  # type: ignore[assignment]  # hides tuple.index, which requests do not need

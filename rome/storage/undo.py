@@ -26,6 +26,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from rome.errors import FormatError
 from rome.storage.keys import row_key_of
 from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Scan, history_lost
 
@@ -85,10 +86,18 @@ def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Reque
             return Fetched(at, present.catalog_version, answers, *present.digests)
 
 
-def existing(answer: Columns) -> Columns:
-    """Return a Lookup's answer without the entries whose row is missing."""
-    # No row is empty, so none is false.
-    return answer if all(answer[1]) else _columns(pair for pair in zip(*answer, strict=True) if pair[1] is not None)
+def complete(request: Lookup, answer: Columns) -> Columns:
+    """Return a Lookup's answer. Raise FormatError if the row of an entry is missing.
+
+    Entries and rows are written together, so only an accident can part them: eviction, or another program.
+    """
+    if all(answer[1]):  # no row is empty, so none is false
+        return answer
+    row_key = row_key_of(next(entry for entry, row in zip(*answer, strict=True) if not row))
+    raise FormatError(
+        f"the row with key {row_key!r} of space {request.rows!r} is missing or empty, though space {request.index!r} "
+        "has an index entry for it: the server has evicted it, or another program has changed it; restore the database"
+    )
 
 
 def _columns(pairs: Iterable[Pair]) -> Columns:
@@ -190,7 +199,7 @@ def _rewind_rows(
     old = past.of(request.rows)
     fresh = past.of(request.index)
     if not old and not fresh:
-        return existing(_columns(pairs))
+        return complete(request, _columns(pairs))
     now = {row_key_of(entry): value for entry, value in answer} | known
     found: list[Pair] = []
     missing: list[bytes] = []
@@ -204,7 +213,7 @@ def _rewind_rows(
             missing.append(row_key)
     if missing:
         return _Asked(asked.request, Get(request.rows, tuple(dict.fromkeys([*known, *missing]))))
-    return existing(_columns(found))
+    return complete(request, _columns(found))
 
 
 def _rows_of_restored(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:

@@ -45,7 +45,8 @@ class RowLocks:
         """Lock the rows that are not locked yet, in key order. Return False if all were locked already.
 
         With SKIP, leave out rows that another transaction has locked. `tables`: their names, for messages.
-        Raise LockTimeout if a row does not become free in time, Conflict if waiting for it might be a deadlock.
+        Raise LockTimeout if a row does not become free in time, Conflict if waiting for it might be a deadlock,
+        OperationalError if it is interrupted.
         """
         new = sorted(set(rows).difference(self.rows))
         if not new:
@@ -82,6 +83,10 @@ class RowLocks:
             self.release()
             self._hold, self.rows = _new_hold(), {}
         self.lock(wanted, LockWaitPolicy.WAIT, tables)
+
+    def interrupt(self) -> None:
+        """Let `lock`, if another thread waits in it, raise OperationalError. Raise StoreUnavailable."""
+        self._manager.interrupt(self._hold)
 
     def release(self) -> None:
         """Release all row locks. If the store can't be reached, they expire with their TTL."""

@@ -4,16 +4,19 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rome.errors import SnapshotTooOld
+from rome.errors import FormatError, SnapshotTooOld
 from rome.storage.keys import encode, entry, row_key_of
 from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Scan, Undo
-from rome.storage.undo import Digests, Past, Present, existing, fetch_at
+from rome.storage.undo import Digests, Past, Present, fetch_at
 
 EVERYTHING = ((b"", LAST),)
 
 
 class Copies:
-    """An engine with a copy of all spaces for each version, and a log. Each round first applies one of `commits`."""
+    """An engine with a copy of all spaces for each version, and a log. Each round first applies one of `commits`.
+
+    A commit also puts the missing rows of entries.
+    """
 
     def __init__(self, *commits, between=()):
         self.versions = [{b"r1": {}, b"i1": {}}]
@@ -32,6 +35,9 @@ class Copies:
                 spaces[space].pop(key, None)
             else:
                 spaces[space][key] = value
+        for row_key in {row_key_of(found) for found in spaces[b"i1"]} - spaces[b"r1"].keys():
+            undos.append(Undo(b"r1", row_key, None))
+            spaces[b"r1"][row_key] = b"3"
         self.log.append(Committed(len(self.versions), tuple(undos)))
         self.versions.append(spaces)
 
@@ -48,7 +54,7 @@ class Copies:
 
 
 def answer(spaces, request):
-    """Return the answer of one version, by a search of every key. A Lookup keeps the entries without a row."""
+    """Return the answer of one version, by a search of every key."""
     if isinstance(request, Get):
         return [spaces[request.space].get(key) for key in request.keys]
     space = request.index if isinstance(request, Lookup) else request.space
@@ -67,11 +73,6 @@ def answer(spaces, request):
     if isinstance(request, Lookup):
         return [key for key, _ in found], [spaces[request.rows].get(row_key_of(key)) for key, _ in found]
     return found
-
-
-def answer_of_store(spaces, request):
-    found = answer(spaces, request)
-    return shown(request, existing(found) if isinstance(request, Lookup) else found)
 
 
 def shown(request, found):
@@ -122,7 +123,7 @@ def test_any_history_with_commits_between_the_rounds(commits, between, asked, ba
     store = Copies(*commits, between=between)
     at = max(0, len(commits) - back)
     fetched = store.fetch_at(asked, at)
-    expected = [answer_of_store(store.versions[at], request) for request in asked]
+    expected = [shown(request, answer(store.versions[at], request)) for request in asked]
     assert fetched[:2] == (at, at)
     assert list(map(shown, asked, fetched.answers)) == expected
     assert len(store.rounds) <= 2 + len(between)
@@ -173,6 +174,14 @@ def test_rows_that_the_log_does_not_have_are_requested():
     lookup = Lookup(b"i1", b"r1", EVERYTHING)
     assert store.fetch_at([lookup], 1).answers == [([ENTRIES[5]], [b"old"])]
     assert store.rounds[1:] == [[lookup, Get(b"r1", (encode((1,)),))]]
+
+
+def test_a_row_that_is_missing_is_an_error():
+    store = Copies([index(1, 1)], [put(2)])
+    for spaces in store.versions:
+        spaces[b"r1"].pop(encode((1,)), None)
+    with pytest.raises(FormatError, match=r"space b'r1' is missing.*space b'i1'"):
+        store.fetch_at([Lookup(b"i1", b"r1", EVERYTHING)], 1)
 
 
 def test_a_count_requests_the_present_keys():

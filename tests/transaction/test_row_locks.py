@@ -17,7 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 import rome
 from rome.dbapi import Connection
-from rome.errors import Conflict, InterfaceError, LockTimeout, NotSupportedError
+from rome.errors import Conflict, InterfaceError, LockTimeout, NotSupportedError, OperationalError
 from rome.testing.servers import RedisServer
 from rome.transaction import row_locks
 
@@ -46,6 +46,33 @@ def two(table: str) -> Iterator[tuple[Connection, Connection]]:
 
 def _ids(connection: Connection, sql: str, parameters: object = ()) -> list[object]:
     return [row[0] for row in connection.execute(sql, parameters).fetchall()]
+
+
+def test_a_wait_can_be_interrupted(two: tuple[Connection, Connection]) -> None:
+    first, second = two
+    first.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+    second.execute("UPDATE jobs SET n = 7 WHERE id = 3")
+    failures: list[BaseException] = []
+
+    def wait() -> None:
+        try:
+            second.execute("SELECT * FROM jobs WHERE id = 1 FOR UPDATE")
+        except BaseException as error:
+            failures.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    began = time.monotonic()
+    while waiting.is_alive():
+        second.interrupt()
+        waiting.join(0.05)
+    assert time.monotonic() - began < row_locks.TTL / 2, "it waits for the TTL of the holder"
+    (error,) = failures
+    assert isinstance(error, OperationalError)
+    assert str(error) == "interrupted while waiting for row locks"
+    first.rollback()
+    assert _ids(second, "SELECT n FROM jobs WHERE id IN (1, 3) FOR UPDATE") == [0, 7]
+    second.commit()
 
 
 def _is_locked(connection: Connection, sql: str) -> bool:

@@ -35,6 +35,7 @@ class FileLocks:
         """`read` calls a function in a read transaction."""
         self._writer = writer
         self._read = read
+        self._wakes = 0
 
     def acquire(self, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool) -> Attempt:
         """Take names in order, up to the first that another owner holds; with `skip`, leave those out."""
@@ -52,7 +53,8 @@ class FileLocks:
                     continue
                 states.append(LockState.GRANTED if holder in (b"", owner) else LockState.OVERTOOK)
                 connection.execute(_HOLD, (name, owner, now() + ttl, ttl))
-            return Attempt(tuple(states), allocate(connection, _TOKENS, 1), read_state(connection)[0], left, blocker)
+            token, version = allocate(connection, _TOKENS, 1), read_state(connection)[0]
+            return Attempt(tuple(states), token, version, left, (blocker, self._wakes))
 
         return self._writer.run(take, durable=False)
 
@@ -81,7 +83,8 @@ class FileLocks:
         """Return when the owner that blocked the attempt does not hold the name any more, or after `seconds`."""
         end = time.monotonic() + seconds
         pause = _SHORTEST_PAUSE
-        while self._read(lambda connection: holder_of(connection, name)[0]) == ticket:
+        blocker, wakes = ticket
+        while self._wakes == wakes and self._read(lambda connection: holder_of(connection, name)[0]) == blocker:
             left = end - time.monotonic()
             if left <= 0:
                 return
@@ -93,3 +96,7 @@ class FileLocks:
         rows = self._read(lambda connection: connection.execute(_ALL).fetchall())
         held = [Holder(name, owner, deadline_of(deadline, ttl) - now()) for name, owner, deadline, ttl in rows]
         return [holder for holder in held if holder.left > 0]
+
+    def wake(self, name: bytes) -> None:
+        """Let all waits of this process return."""
+        self._wakes += 1

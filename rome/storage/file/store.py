@@ -22,7 +22,7 @@ from rome.storage.file.writer import Writer
 from rome.storage.file.writes import last_number
 from rome.storage.lock_table import LockTable
 from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store
-from rome.storage.undo import Digests, Present, existing, fetch_at
+from rome.storage.undo import Digests, Present, complete, fetch_at
 
 _T = TypeVar("_T")
 
@@ -48,7 +48,7 @@ class FileStore:
         state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
-                answers[place] = existing(answers[place])
+                answers[place] = complete(request, answers[place])
         version, catalog, _, incarnation, catalog_digest, digest = state
         return Fetched(version, catalog, answers, incarnation, digest, catalog_digest)
 

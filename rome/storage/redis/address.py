@@ -12,13 +12,18 @@ import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from weakref import WeakKeyDictionary
 
+from redis.exceptions import RedisError
 from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
 from rome.url import URL
 
 OpenSocket = Callable[[], socket.socket]
+HasMoved = Callable[[socket.socket], bool]
+
+_LOOK_AFTER = 1.0
 
 OPTIONS = (
     "connect_timeout",
@@ -48,7 +53,12 @@ class Address:
     password: str | None = field(repr=False)
     open_socket: OpenSocket
     """Opens a socket to the server. Raise OSError, and what redis-py raises if Sentinels do not answer."""
+    has_moved: HasMoved
+    """Return True if Sentinels know another primary than the one that a socket is connected to."""
+    look_after: float
+    """Seconds without a reply after which `has_moved` is asked, again and again: the timeout of the sockets."""
     socket_timeout: float
+    """Seconds without a reply after which a connection is given up."""
     log_commits: int
     log_bytes: int
     shares_locks: bool
@@ -63,15 +73,19 @@ class _Timeouts:
 
 def read_address(url: URL) -> Address:
     """Take a URL apart. Raise InterfaceError that names what is wrong with it. Connects to nothing."""
-    timeouts = _Timeouts(_seconds(url, "connect_timeout", 5.0), _seconds(url, "socket_timeout", 30.0))
+    socket_timeout = _seconds(url, "socket_timeout", 5.0)
+    look_after = min(_LOOK_AFTER, socket_timeout) if "sentinel_service" in url.options else socket_timeout
+    timeouts = _Timeouts(_seconds(url, "connect_timeout", 5.0), look_after)
     tls = _tls(url)
     if url.store == "unix":
         server, open_socket = _unix_address(url, timeouts)
     else:
         server = _host_port(url.host or "localhost", url.port or 6379)
         open_socket = partial(_open_tcp, url.host or "localhost", url.port or 6379, timeouts, tls)
+    has_moved: HasMoved = _never
     if "sentinel_service" in url.options:
-        open_socket = _through_sentinels(url, timeouts, tls)
+        sentinels = _Sentinels(url, timeouts, tls)
+        open_socket, has_moved = sentinels.open_socket, sentinels.have_another
         server = f"{url.options['sentinel_service']} (sentinels {server})"
     return Address(
         database=_database(url),
@@ -80,7 +94,9 @@ def read_address(url: URL) -> Address:
         user=url.user,
         password=url.password,
         open_socket=open_socket,
-        socket_timeout=timeouts.socket,
+        has_moved=has_moved,
+        look_after=look_after,
+        socket_timeout=socket_timeout,
         log_commits=_number(url, "log_commits", 10_000),
         log_bytes=_number(url, "log_bytes", 64 * 1024 * 1024),
         shares_locks=_choice(url, "lock_keys", ("rome", "python-redis-lock")) == "python-redis-lock",
@@ -204,25 +220,48 @@ def _open_unix(path: str, timeouts: _Timeouts) -> socket.socket:
     return opened
 
 
-def _through_sentinels(url: URL, timeouts: _Timeouts, tls: _Tls | None) -> OpenSocket:
-    """Return a function that opens a socket to the primary that Sentinels know.
+def _never(_opened: socket.socket) -> bool:
+    return False
+
+
+class _Sentinels:
+    """Opens sockets to the primary that Sentinels know at that time.
 
     The URL's host is one of the Sentinels, the option `sentinels` lists others.
     """
-    if url.store == "unix":
-        raise InterfaceError(f"option 'sentinel_service' of the ROME URL {url} needs a host")
-    hosts = [(url.host or "localhost", url.port or 26379)]
-    for item in filter(None, url.options.get("sentinels", "").split(",")):
-        host, _, port = item.rpartition(":")
-        if not host or not port.isdigit():
-            raise InterfaceError(f"option 'sentinels' of the ROME URL {url} is not host:port,host:port…: {item!r}")
-        hosts.append((host, int(port)))
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        hosts, socket_timeout=timeouts.socket, socket_connect_timeout=timeouts.connect
-    )
 
-    def open_socket() -> socket.socket:
-        host, port = sentinel.discover_master(url.options["sentinel_service"])  # type: ignore[no-untyped-call]
-        return _open_tcp(host, port, timeouts, tls)
+    def __init__(self, url: URL, timeouts: _Timeouts, tls: _Tls | None) -> None:
+        if url.store == "unix":
+            raise InterfaceError(f"option 'sentinel_service' of the ROME URL {url} needs a host")
+        hosts = [(url.host or "localhost", url.port or 26379)]
+        for item in filter(None, url.options.get("sentinels", "").split(",")):
+            host, _, port = item.rpartition(":")
+            if not host or not port.isdigit():
+                raise InterfaceError(f"option 'sentinels' of the ROME URL {url} is not host:port,host:port…: {item!r}")
+            hosts.append((host, int(port)))
+        self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
+            hosts, socket_timeout=timeouts.socket, socket_connect_timeout=timeouts.connect
+        )
+        self._service = url.options["sentinel_service"]
+        self._timeouts = timeouts
+        self._tls = tls
+        self._primaries: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
+        """The primary that each socket is connected to."""
 
-    return open_socket
+    def open_socket(self) -> socket.socket:
+        """Open a socket to the primary. Raise OSError, and what redis-py raises if the Sentinels do not answer."""
+        host, port = self._primary()
+        opened = _open_tcp(host, port, self._timeouts, self._tls)
+        self._primaries[opened] = host, port
+        return opened
+
+    def have_another(self, opened: socket.socket) -> bool:
+        """Return True if the Sentinels know another primary than the one that a socket is connected to."""
+        try:
+            return self._primary() != self._primaries[opened]
+        except (OSError, RedisError):
+            return False  # they know none, or do not answer
+
+    def _primary(self) -> tuple[str, int]:
+        found: tuple[str, int] = self._sentinel.discover_master(self._service)  # type: ignore[no-untyped-call]
+        return found

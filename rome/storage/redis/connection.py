@@ -6,6 +6,8 @@
               need no lock. After a fork the child forgets its parent's connections.
     scripts   sent in full (EVAL) the first time and by their hash (EVALSHA) from then on, so that loading one costs no
               round trip. If the server answers NOSCRIPT, the round is sent again with all scripts in full.
+    timeouts  a server has `socket_timeout` for its reply, and longer for much data. Under Sentinels, the client asks
+              them every second whether there is another primary meanwhile.
     retries   a connection can break at any time. A read may be repeated, and so may a commit, which has a token; so
               every round that breaks is sent again on a fresh connection. Only a server that was never reached is
               reported at once.
@@ -48,6 +50,8 @@ _LONGEST_ARGUMENT = 512 * 1024 * 1024
 _LONGEST_COMMAND = 1024 * 1024 * 1024
 """The default of the server's `client-query-buffer-limit`."""
 _BUFFER = 64 * 1024
+_PIECE = 1024 * 1024
+"""Bytes that are sent within one timeout, and after which the server has one more timeout for its reply."""
 _UNFINISHED = object()
 
 
@@ -148,8 +152,8 @@ class Server:
 
     def _connect(self) -> Connection:
         try:
-            connection = Connection(self.open_socket())
-            connection.log_in(self._address)
+            connection = Connection(self.open_socket(), self._address)
+            connection.log_in()
         except (*LOST, ResponseError) as error:
             raise unreachable(self.name, error) from error
         return connection
@@ -162,12 +166,13 @@ class Server:
 class Connection:
     """A connection that one thread may use at a time."""
 
-    def __init__(self, opened: socket.socket) -> None:
+    def __init__(self, opened: socket.socket, address: Address) -> None:
         self.errors: list[ResponseError] = []
         """Those among the last replies that are errors."""
         self.received = 0
         """The bytes of the last replies."""
         self._socket = opened
+        self._address = address
         self._buffer = bytearray(_BUFFER)
         self._reader = Reader(replyError=self._error, notEnoughData=_UNFINISHED)
 
@@ -180,15 +185,25 @@ class Connection:
         if self.errors:
             self.errors.clear()
         received = 0
+        silent = 0.0
         replies: list[Any] = []
         buffer, reader = self._buffer, self._reader
         try:
-            self._socket.sendall(data)
+            if len(data) <= _PIECE:
+                self._socket.sendall(data)
+            else:
+                self._send_pieces(data)
             while len(replies) < count:
-                size = self._socket.recv_into(buffer)
+                try:
+                    size = self._socket.recv_into(buffer)
+                except TimeoutError:
+                    silent += self._address.look_after
+                    self._be_patient(silent, len(data))
+                    continue
                 if not size:
                     raise ConnectionError("the server has closed it")
                 received += size
+                silent = 0.0
                 reader.feed(buffer, 0, size)  # type: ignore[arg-type] # any buffer will do
                 replies += iter(reader.gets, _UNFINISHED)
             for error in self.errors:
@@ -200,8 +215,9 @@ class Connection:
         self.received = received
         return replies
 
-    def log_in(self, address: Address) -> None:
+    def log_in(self) -> None:
         """Authenticate and select the server's database. Raise ResponseError if the server refuses, OSError."""
+        address = self._address
         commands: list[Command] = []
         if address.user or address.password:
             login = (address.user, address.password or "") if address.user else (address.password or "",)
@@ -215,6 +231,20 @@ class Connection:
             if isinstance(reply, ResponseError):
                 self.close()
                 raise reply
+
+    def _send_pieces(self, data: bytes) -> None:
+        """Send much data. The timeout of a socket is that of a whole call, so each piece has its own."""
+        view = memoryview(data)
+        for begin in range(0, len(data), _PIECE):
+            self._socket.sendall(view[begin : begin + _PIECE])
+
+    def _be_patient(self, silent: float, size: int) -> None:
+        """Return if the server may still reply after so many seconds to `size` bytes. Raise OSError."""
+        longest = self._address.socket_timeout * (1 + size // _PIECE)
+        if silent >= longest:
+            raise TimeoutError(f"no reply within {longest:g} s (socket_timeout)")
+        if self._address.has_moved(self._socket):
+            raise ConnectionError("the sentinels have another primary now")
 
     def close(self) -> None:
         """Close the connection, whatever its state."""

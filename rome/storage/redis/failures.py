@@ -5,7 +5,14 @@ from __future__ import annotations
 from redis import exceptions as redis_errors
 from redis.sentinel import MasterNotFoundError
 
-from rome.errors import DatabaseError, FormatError, InternalError, OperationalError, StoreUnavailable
+from rome.errors import (
+    DatabaseError,
+    FormatError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    StoreUnavailable,
+)
 
 LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 """The connection broke or can't be made; redis-py's errors come from its client of Sentinels."""
@@ -40,6 +47,12 @@ def refused(server: str, error: Exception) -> DatabaseError:
     word = text.split(" ", 1)[0].rstrip(":")
     if word in _REFUSALS:
         return StoreUnavailable(f"{_REFUSALS[word]}: {server}: {text}")
+    if "Script killed by user" in text:
+        return StoreUnavailable(f"an administrator has stopped the script before it wrote anything: {server}: {text}")
+    if word == "CROSSSLOT":
+        return NotSupportedError(f"two databases of a cluster can't be reached together: {server}: {text}")
+    if "max number of clients" in text:
+        return StoreUnavailable(f"the server has as many clients as it allows: {server}: {text}")
     if "would overflow" in text:
         return OperationalError(f"a counter is used up: {server}: {text}")
     if "not an integer" in text:

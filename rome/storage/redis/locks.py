@@ -106,6 +106,19 @@ class RedisLocks:
             held.append(Holder(name, record[_RECORD.size :], min(deadline - now, ttl) / 1000))
         return sorted(holder for holder in held if holder.left > 0)
 
+    def wake(self, name: bytes) -> None:
+        """Let all waits for a name return, as a release does."""
+        stream = self._layout.wake(name)
+        commands = (
+            (b"MULTI",),
+            (b"XADD", stream, b"MAXLEN", b"1", b"*", b"free", b""),
+            (b"PEXPIRE", stream, b"60000"),
+            (b"EXEC",),
+        )
+        for reply in self._server.round(commands):
+            if isinstance(reply, ResponseError):
+                raise refused(self._address.server, reply)
+
     def _run(
         self, action: bytes, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False
     ) -> tuple[Any, int]:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
+from rome.errors import FormatError
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.store import Count, Get, Lookup, Range, Request, Scan, holds_entries
@@ -177,5 +178,11 @@ def _read_columns(reply: Any) -> Columns:
 
 
 def _read_pairs(reply: Any) -> list[Pair]:
+    """Return keys and values. Raise FormatError if the value of a key is missing."""
     keys, values = reply
+    if None in values:
+        raise FormatError(
+            f"the row with key {keys[values.index(None)]!r} is missing: the server has evicted it, or another program "
+            "has deleted it; restore the database"
+        )
     return list(zip(keys, values, strict=True))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, StoreUnavailable
+from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, NotSupportedError, StoreUnavailable
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.address import Address
@@ -20,7 +21,7 @@ from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.reads import Rounds, rows_in
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
 from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
-from rome.storage.undo import Digests, Present, existing, fetch_at
+from rome.storage.undo import Digests, Present, complete, fetch_at
 
 _State = tuple[int, int, int, Digests]
 """The newest version, the catalog's version, the horizon, and the digests."""
@@ -57,7 +58,7 @@ class RedisStore:
             return fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
         for place, request in enumerate(requests):
             if isinstance(request, Lookup) and not all(answers[place][1]):
-                answers[place] = existing(answers[place])
+                complete(request, answers[place])
         return _fetched((version, catalog, answers, *digests))
 
     def commit(self, batch: Batch) -> int:
@@ -108,7 +109,7 @@ class RedisStore:
     def copy_from(self, source: Store) -> None:
         """Copy the newest version of another Redis database into this empty one. Raise InterfaceError.
 
-        On one server the data is copied there; from another server it comes as one large reply.
+        On one server, unless it is a node of a cluster, the data is copied there; else it comes as one large reply.
         """
         if not isinstance(source, RedisStore):
             raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
@@ -117,9 +118,10 @@ class RedisStore:
             raise InterfaceError("the database to copy into is not empty")
         ours, theirs = self._address, source._address
         if (ours.server, ours.db) == (theirs.server, theirs.db):
-            source._run("copy", self._layout.meta, os.urandom(8))
-        else:
-            self._restore(source._run("copy"))
+            with suppress(NotSupportedError):  # in a cluster
+                source._run("copy", self._layout.meta, os.urandom(8), also=(self._layout.meta,))
+                return
+        self._restore(source._run("copy"))
 
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
@@ -203,9 +205,13 @@ class RedisStore:
         _demand_reachable(since, horizon, version)
         return read_log(self._checked(entries))
 
-    def _run(self, script: str, *arguments: bytes) -> Any:
-        """Run a script that may refuse; return its reply. Raise the error of its refusal."""
-        reply, _ = self._server.run_script(script, (self._layout.meta,), FORMAT_DIGITS, *arguments)
+    def _run(self, script: str, *arguments: bytes, also: tuple[bytes, ...] = ()) -> Any:
+        """Run a script that may refuse; return its reply. Raise the error of its refusal.
+
+        `also`: keys of another database that it uses. A cluster must know them, to refuse the script before it runs:
+        on Valkey 9.1 each later script of a connection fails after one that reached another node's keys.
+        """
+        reply, _ = self._server.run_script(script, (self._layout.meta, *also), FORMAT_DIGITS, *arguments)
         refusal = self._refusal(reply)
         if refusal is not None:
             raise refusal

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from rome.errors import FormatError
 from rome.storage.keys import encode, entry, prefix_end, row_key_of
 from rome.storage.store import CATALOG, LAST, Count, Get, Lookup, Range, Request, Scan, Store
 from rome.testing.store_suite.harness import (
@@ -111,12 +112,13 @@ class Reading(Harness):
         assert [value for _, value in answer] == [b"row " + key.encode() for key in keys]
         assert [found[-3:-2] for found, _ in answer] == [key.encode() for key in keys]
 
-    def test_lookup_leaves_out_entries_without_a_row(self, filled: Store) -> None:
-        """An entry without a row is no error."""
-        commit(filled, delete(b"a"))
-        assert [value for _, value in ask(filled, Lookup(INDEX, ROWS, EVERYTHING))] == [
-            b"row " + key for key in (b"d", b"b", b"c", b"e")
-        ]
+    def test_lookup_of_an_entry_without_a_row(self, filled: Store) -> None:
+        """An entry without a row is an error that names the row, at each version that has it."""
+        version = commit(filled, delete(b"a"))
+        for at in (None, version):
+            with pytest.raises(FormatError, match="row with key b'a'"):
+                ask(filled, Lookup(INDEX, ROWS, EVERYTHING), at=at)
+        assert len(ask(filled, Lookup(INDEX, ROWS, EVERYTHING), at=version - 1)) == 5
 
     def test_count(self, filled: Store) -> None:
         """The answer is the sum over all ranges; an empty range adds nothing."""

