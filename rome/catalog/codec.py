@@ -13,6 +13,7 @@ from typing import Any
 
 import msgpack
 
+from rome.catalog.check import check_object
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, SchemaObject, Table
 from rome.errors import FormatError
 from rome.folding import fold_name
@@ -58,18 +59,13 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: b
     objects: dict[str, SchemaObject] = {}
     user_version = 0
     for key, value in pairs:
-        try:
-            plain = msgpack.unpackb(value)
-            if key == USER_VERSION:
-                user_version = int(plain)
-            elif "schemas" in plain:
-                table = _table(plain)
-                tables[fold_name(table.name)] = table
-            else:
-                item = SchemaObject(**plain)
-                objects[fold_name(item.name)] = item
-        except Exception as error:
-            raise FormatError(f"the catalog entry {key!r} does not decode: {error}") from error
+        item = _decode(key, value)
+        if isinstance(item, Table):
+            tables[fold_name(item.name)] = item
+        elif isinstance(item, SchemaObject):
+            objects[fold_name(item.name)] = item
+        else:
+            user_version = item
     return Catalog(
         version,
         dict(sorted(tables.items(), key=lambda pair: pair[1].id)),
@@ -77,6 +73,22 @@ def decode_catalog(version: int, pairs: Iterable[tuple[bytes, bytes]], digest: b
         digest,
         user_version,
     )
+
+
+@lru_cache(maxsize=10_000)
+def _decode(key: bytes, value: bytes) -> Table | SchemaObject | int:
+    """Return the object of a key, or the number of USER_VERSION. Raise FormatError that names the key."""
+    try:
+        plain = msgpack.unpackb(value)
+        if key == USER_VERSION:
+            return int(plain)
+        item = _table(plain) if "schemas" in plain else SchemaObject(**plain)
+        check_object(item)
+        if key != catalog_key(item.name):
+            raise ValueError(f"it is about {item.name!r}")
+    except Exception as error:
+        raise FormatError(f"the catalog entry {key!r} does not decode: {error}") from error
+    return item
 
 
 def _table(plain: dict[str, Any]) -> Table:

@@ -98,9 +98,13 @@ class TestTLS:
     def test_no_verification(self, port):
         assert use(f"rome+rediss://127.0.0.1:{port}/tls?ssl_cert_reqs=none") == [b"value"]
 
-    def test_a_missing_file_of_certificates(self, port):
-        with pytest.raises(StoreUnavailable, match="No such file"):
-            use(f"rome+rediss://localhost:{port}/tls?ssl_ca_certs=/nowhere/ca.pem")
+    @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+    def test_files_that_are_missing_or_no_certificates(self, port, option, tmp_path):
+        other = tmp_path / "other.pem"
+        other.write_text("no certificate")
+        for path in ("/nowhere/ca.pem", other):
+            with pytest.raises(InterfaceError, match=f"option '{option}'.*can't be used: {path}"):
+                use(f"rome+rediss://localhost:{port}/tls?{option}={path}")
 
     @pytest.mark.parametrize(
         ("options", "message"),

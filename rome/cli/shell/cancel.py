@@ -1,8 +1,8 @@
 """Run a statement so that Ctrl-C stops it and the session goes on.
 
 The statement runs in a thread, as a signal reaches only the main one. Ctrl-C first interrupts SQLite, which undoes the
-statement. If that does not end it (it waits for the store, or a compiled function runs), the thread gets a
-KeyboardInterrupt; the transaction is then rolled back, as nobody knows how far the statement came.
+statement, or its wait for row locks. If that does not end it (it waits for the store, or a compiled function runs), the
+thread gets a KeyboardInterrupt; the transaction is then rolled back, as nobody knows how far the statement came.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def run_cancellable(function: Callable[[], T], interrupt: Callable[[], None]) ->
 
 
 def _stop(thread: threading.Thread, ended: threading.Event, interrupt: Callable[[], None]) -> bool:
-    """Stop the thread's statement. Return True if SQLite has undone it."""
+    """Stop the thread's statement. Return True if it is undone."""
     interrupt()
     if ended.wait(_PATIENCE):
         return True

@@ -157,15 +157,26 @@ class _Tls:
     keyfile: str | None
 
     def wrap(self, opened: socket.socket, host: str) -> socket.socket:
-        """Return a socket with TLS. Raise OSError, also for certificates that can't be read or trusted."""
+        """Return a socket with TLS. Raise OSError, InterfaceError if the files can't be used."""
+        return self._context().wrap_socket(opened, server_hostname=host)
+
+    def _context(self) -> ssl.SSLContext:
         context = ssl.create_default_context()
         context.check_hostname = self.verify is not ssl.CERT_NONE
         context.verify_mode = self.verify
-        if self.certfile is not None:
-            context.load_cert_chain(self.certfile, self.keyfile)
-        if self.ca_certs is not None:
-            context.load_verify_locations(self.ca_certs)
-        return context.wrap_socket(opened, server_hostname=host)
+        option = "ssl_certfile"
+        try:
+            if self.certfile is not None:
+                context.load_cert_chain(self.certfile, self.keyfile)
+            option = "ssl_ca_certs"
+            if self.ca_certs is not None:
+                context.load_verify_locations(self.ca_certs)
+        except OSError as error:
+            files = (
+                f"{self.certfile}, {self.keyfile or 'no ssl_keyfile'}" if option == "ssl_certfile" else self.ca_certs
+            )
+            raise InterfaceError(f"option {option!r} of the ROME URL can't be used: {files}: {error}") from error
+        return context
 
 
 _VERIFY = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}

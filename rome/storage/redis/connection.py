@@ -28,10 +28,12 @@ from typing import Any
 from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
-from rome.errors import DataError, OperationalError, StoreUnavailable
+from rome.errors import DatabaseError, DataError, FormatError, OperationalError, StoreUnavailable
 from rome.forks import tell_in_child
 from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
+from rome.storage.redis.key_types import find_other_types
+from rome.storage.redis.layout import Layout
 from rome.storage.store import Stats
 
 Command = tuple[bytes, ...]
@@ -97,8 +99,15 @@ class Server:
         (reply,), size, sent = self.exchange(packed, self._pack_script, script, keys, *arguments)
         self._stats.add(1, 1, 0, size)
         if type(reply) is ResponseError:
-            raise refused(self.name, reply)
+            raise self.refused(reply)
         return reply, sent
+
+    def refused(self, reply: ResponseError) -> DatabaseError:
+        """Return the error for a reply that is an error. Raise StoreUnavailable."""
+        if str(reply).startswith("WRONGTYPE"):
+            others = "; ".join(find_other_types(self.round, Layout(self._address.database)))
+            return FormatError(f"another program has written to the database's keys: {others}: {self.name}: {reply}")
+        return refused(self.name, reply)
 
     def _pack_script(self, script: str, keys: Sequence[bytes], *arguments: bytes) -> Packed:
         return pack_one(self.scripts.call(script, keys, *arguments)), 1, None

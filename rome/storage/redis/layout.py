@@ -57,6 +57,15 @@ class Layout:
         self.log = self._prefix + b"log"
         self.values = self._prefix + b"s:"
         self.order = self._prefix + b"o:"
+        self.types = {
+            self.meta: b"hash",
+            self.counters: b"hash",
+            self.log: b"stream",
+            self._prefix + b"trim": b"list",
+            self._prefix + b"digests": b"string",
+            self._prefix + b"locks": b"hash",
+        }
+        """The types of the keys that each database has, other than those of spaces."""
 
     def wake(self, lock: bytes) -> bytes:
         """Return the name of the stream of a lock's releases."""

@@ -29,7 +29,6 @@ from redis.exceptions import ResponseError
 from rome.storage.lock_table import Attempt, Holder, LockState
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
-from rome.storage.redis.failures import refused
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.redis.writes import REFUSALS, error_of
 
@@ -90,7 +89,7 @@ class RedisLocks:
         )
         (reply,) = self._server.round([command])
         if isinstance(reply, ResponseError):
-            raise refused(self._address.server, reply)
+            raise self._server.refused(reply)
 
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names. One round trip."""
@@ -117,7 +116,7 @@ class RedisLocks:
         )
         for reply in self._server.round(commands):
             if isinstance(reply, ResponseError):
-                raise refused(self._address.server, reply)
+                raise self._server.refused(reply)
 
     def _run(
         self, action: bytes, names: Sequence[bytes], owner: bytes, ttl: float, skip: bool = False

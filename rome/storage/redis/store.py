@@ -15,7 +15,6 @@ from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Command, Server
-from rome.storage.redis.failures import refused
 from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, state_before, state_of_copy
 from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.reads import Rounds, rows_in
@@ -261,7 +260,7 @@ class RedisStore:
     def _checked(self, reply: Any) -> Any:
         """Return a reply. Raise its error if it is one."""
         if isinstance(reply, ResponseError):
-            raise refused(self._address.server, reply)
+            raise self._server.refused(reply)
         return reply
 
 
