@@ -96,7 +96,7 @@ class RedisLocks:
         replies = self._server.round([(b"TIME",), (b"HGETALL", self._layout.locks)])
         for reply in replies:
             if isinstance(reply, ResponseError):
-                raise refused(self._address.server, reply)
+                raise self._server.refused(reply)
         (seconds, microseconds), pairs = replies
         now = int(seconds) * 1000 + int(microseconds) // 1000
         held = []
