@@ -26,8 +26,16 @@ Replay
 
     So are schema changes: two transactions that each create a table of their own both commit.
 
-    Not replayed: failed statements, locks and fences (their order matters to the application), changes of the temporary
-    schema, non-deterministic functions of the application, and transactions with very many rows.
+    Under READ COMMITTED only what the transaction changes must be the same: the row count and RETURNING of each change,
+    and the result of a SELECT from a table that the transaction had changed before (an application that reads its own
+    change relies on it). Other SELECTs are not repeated. So `SET n = 5` overwrites what another transaction has
+    committed since, as on PostgreSQL. Statements that failed are left out, and row locks stay.
+
+    Under AUTOCOMMIT the application has not got the result yet, so the result of the replay takes its place.
+
+    Not replayed at other levels: failed statements and locks (their order matters to the application); at any level:
+    fences, changes of the temporary schema, non-deterministic functions of the application, and transactions with very
+    many rows.
 
 A conflict inside a savepoint
     A Conflict rolls back the whole transaction. If savepoints were open, the application may still try to roll back to
@@ -49,6 +57,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from threading import get_ident
 
 from rome import forks
@@ -70,7 +79,7 @@ from rome.session.explain import explain, log_slow, parse_explain
 from rome.session.for_update import lock_and_read
 from rome.session.pragmas import NOTHING, ConnectionSettings, is_write, user_version
 from rome.session.run import plan_of, run, with_current_catalog
-from rome.sql.syntax.statement import Statement, StatementKind, classify
+from rome.sql.syntax.statement import LockWaitPolicy, Statement, StatementKind, classify
 from rome.sql.syntax.tokens import names
 from rome.sqlite.errors import SQLITE_ERRORS
 from rome.sqlite.user_functions import UserFunctions
@@ -99,12 +108,21 @@ class ReplayLog(list[ReplayStep]):
 
     is_disabled = False
     """True if the transaction cannot be replayed."""
+    omits_reads = False
+    """True under READ COMMITTED: what is read before the first change is not recorded."""
     _rows = 0
 
     def note(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], result: Result) -> None:
         """Record a statement that was run."""
         if self.is_disabled:
             return
+        if self.omits_reads and statement.kind is StatementKind.SELECT:
+            if not self:
+                return
+            locking = statement.locking
+            if locking is not None and locking.wait is not LockWaitPolicy.SKIP:
+                # The locks stay, so the rows are read without locking them again.
+                statement, sql = replace(statement, locking=None), sql[: locking.at]
         self.append((statement, sql, parameter_sets, result))
         self._rows += len(result.rows) + len(parameter_sets) + _STATEMENT_ROWS
         if self._rows > _MAX_REPLAY_ROWS or not (statement.is_about_rows or _is_replayable(statement)):
@@ -134,6 +152,8 @@ class TransactionControl:
     """The thread that runs a statement, a commit or a rollback now; or that ran one until it was interrupted."""
     _is_autocommitted = False
     """True if the statement that runs, or ran last, is a transaction of its own."""
+    _repeated: Result | None = None
+    """The result of the last statement of a replay, which takes the place of the first one under AUTOCOMMIT."""
     is_begun_by_savepoint = False
     """True if SAVEPOINT has begun the transaction under AUTOCOMMIT: then the RELEASE of that savepoint commits it."""
 
@@ -234,7 +254,9 @@ class TransactionControl:
             self._rollback()
             raise rolled_back.error from rolled_back.error.__cause__
         except BaseException as error:
-            self._replay_log.disable()
+            is_left_out = self._replay_log.omits_reads and isinstance(error, Error) and not statement.may_fail_partly
+            if not is_left_out or isinstance(error, Conflict):
+                self._replay_log.disable()
             if is_autocommitted or isinstance(error, Conflict):
                 if is_autocommitted and isinstance(error, IntegrityError) and transaction.write_set:
                     self._autocommit()  # OR FAIL: what the statement did before the error persists
@@ -246,10 +268,12 @@ class TransactionControl:
             raise
         if is_autocommitted:
             self._autocommit()
+            return self._repeated or result
         return result
 
     def _autocommit(self) -> None:
         """Commit the transaction of a single statement. Roll it back if a deferred foreign key is violated."""
+        self._repeated = None
         try:
             self._commit()
         except IntegrityError:
@@ -299,6 +323,8 @@ class TransactionControl:
                 raise self._doomed_by
             self.transaction = self._new_transaction()
             self._replay_log = ReplayLog()
+            if self.isolation is Isolation.READ_COMMITTED:
+                self._replay_log.omits_reads = True
             self.is_begun_by_savepoint = False
         return self.transaction
 
@@ -441,7 +467,8 @@ class TransactionControl:
 
     def _may_replay(self, transaction: Transaction) -> bool:
         is_recorded = self.is_deterministic and not self._replay_log.is_disabled
-        return is_recorded and not (transaction.is_guarded or transaction.sequences.id_collision)
+        is_guarded = transaction.guards if self._replay_log.omits_reads else transaction.is_guarded
+        return is_recorded and not (is_guarded or transaction.sequences.id_collision)
 
     def _replay(self, refused: Transaction) -> bool:
         """Run the statements of a refused transaction again, at the newest version. Return True if that committed.
@@ -449,12 +476,12 @@ class TransactionControl:
         Raise IntegrityError if a statement now violates a constraint: another transaction has won a race for a key.
         Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
         """
-        commit_locks = refused.commit_locks
+        last = refused
         for _ in range(_REPLAYS):
             self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
             again = self._new_transaction()
-            again.commit_locks = commit_locks
-            self.transaction = again
+            again.take_locks_of(last)
+            self.transaction = last = again
             again.sequences.reuse(refused.sequences.uncertain)
             try:
                 is_same = self._repeat(again)
@@ -468,7 +495,6 @@ class TransactionControl:
             try:
                 again.commit()
             except Conflict:
-                commit_locks = again.commit_locks
                 continue
             except IntegrityError:  # of a deferred foreign key; such a transaction is still open
                 again.rollback()
@@ -478,14 +504,16 @@ class TransactionControl:
         return False
 
     def _repeat(self, transaction: Transaction) -> bool:
-        """Run the recorded statements in a new transaction. Return True if every result is identical.
+        """Run the recorded statements in a new transaction. Return True if no result differs that has to be the same.
 
         After a difference, run only those that change rows. Raise IntegrityError if one of them violates a constraint.
         """
         is_same = True
         try:
             for statement, sql, parameter_sets, result in self._replay_log:
-                if not is_same and statement.kind is StatementKind.SELECT:
+                if statement.kind is StatementKind.SELECT and not (
+                    is_same and self._is_compared(transaction, statement, sql, parameter_sets)
+                ):
                     continue
                 if statement.kind in _SAVEPOINTS:
                     again = _CONTROL[statement.kind](self, statement)
@@ -493,12 +521,24 @@ class TransactionControl:
                     again = run(transaction, statement, sql, parameter_sets)
                 else:
                     again = self._run_other(transaction, statement, sql, parameter_sets)
-                is_same = is_same and _are_indistinguishable(again, result)
+                is_same = is_same and (self._is_autocommitted or _are_indistinguishable(again, result))
+                self._repeated = again
         except IntegrityError:
             raise
         except (RolledBackBySQLite, Error):
             return False
         return is_same
+
+    def _is_compared(
+        self, transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
+    ) -> bool:
+        """Return True if a SELECT has to have the same result in a replay."""
+        if not self._replay_log.omits_reads:
+            return True
+        if not transaction.has_writes:
+            return False
+        plan = with_current_catalog(plan_of, transaction, statement, sql, parameter_sets[0])
+        return transaction.has_changed(plan.tables)
 
     # ── for connections ───────────────────────────────────────────────────────────────────────────────────────────
 

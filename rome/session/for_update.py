@@ -27,7 +27,8 @@ Guarantees
     * Statements without FOR UPDATE take no row locks, but their commit waits for those of others: it asks for locks of
       the rows that it writes, in the request that it makes anyway. If there are any, it waits for them as FOR UPDATE
       does, and holds them until it is done. The transaction is then replayed, or refused, if the holder has changed
-      what it read. So the holder commits. (Whether a TTL has expired depends on clocks. That decides only who waits.)
+      what it read. So the holder commits. (Commits themselves depend on no clock: an expired lock is overtaken by who
+      waits.)
     * Row locks cannot deadlock: a transaction waits only for rows that sort after all rows that it has locked. If a
       later statement or the commit needs a row that sorts before them, and another transaction has it, there is a
       Conflict at once.

@@ -72,9 +72,9 @@ class MemoryLocks:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
 
     def held_by_others(self, names: Sequence[bytes], owner: bytes) -> list[bytes]:
-        """Return those of the names that another owner holds. The caller holds `mutex`."""
+        """Return those of the names that another owner has not released. The caller holds `mutex`."""
         holders = [(name, self._holders.get(name)) for name in names]
-        return [name for name, each in holders if each is not None and each.owner != owner and each.deadline > now()]
+        return [name for name, each in holders if each is not None and each.owner != owner]
 
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names."""

@@ -248,9 +248,9 @@ class Batch:
     owner: bytes = b""
     """The owner of the row locks that the transaction holds.
 
-    A batch that writes a row whose lock (`row_lock_name`) another owner holds is refused with KeysLocked, so that
-    writers wait. Nothing else depends on it: a TTL that passes too early or too late does no harm. Engines whose lock
-    table is the default one do not refuse.
+    A batch that writes a row whose lock (`row_lock_name`) another owner has taken and not released is refused with
+    KeysLocked, so that writers wait: they take the lock first. Whether its TTL has passed does not matter, because
+    commits depend on no clock. Engines whose lock table is the default one do not refuse.
     """
 
     @property

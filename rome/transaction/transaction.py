@@ -530,6 +530,13 @@ class Transaction:
         names = {self.catalog.by_id[table_id].name for table_id, _ in rows if table_id in self.catalog.by_id}
         return ", ".join(sorted(names))
 
+    def take_locks_of(self, refused: Transaction) -> None:
+        """Go on with the locks of a refused transaction, which this one repeats. Commit checks the locked rows."""
+        self.commit_locks = refused.commit_locks
+        if refused.row_locks is not None:
+            self.row_locks = refused.row_locks
+            self._earlier_digests = refused.read_digests
+
     def release_locks(self) -> None:
         """Release the row locks. If the store can't be reached, they expire."""
         for locks in (self.row_locks, self.commit_locks):

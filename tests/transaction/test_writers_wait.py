@@ -149,6 +149,19 @@ def test_the_time_to_wait_is_limited(connect: Connect) -> None:
     assert items(holder)[0] == (1, 5, 2)
 
 
+def test_a_dead_holder_is_overtaken(connect: Connect) -> None:
+    holder, writer = connect(), connect()
+    holder.execute("SELECT * FROM item WHERE id = 1 FOR UPDATE")
+    locks = holder.database.store.lock_table()
+    (lock,) = locks.holders()
+    locks.release([lock.name], lock.owner)
+    locks.acquire([lock.name], b"a dead one", 0.2, False)
+    writer.execute("UPDATE item SET views = views + 1 WHERE id = 1")
+    writer.commit()
+    assert locks.holders() == []
+    assert items(writer)[0] == (1, 5, 1)
+
+
 def test_a_deadlock_of_holders_is_refused_at_once(connect: Connect) -> None:
     first, second = connect(), connect()
     first.execute("SELECT * FROM item WHERE id = 1 FOR UPDATE")

@@ -13,7 +13,6 @@ import msgpack
 
 from rome.errors import KeysLocked, OperationalError
 from rome.storage.file.reads import State, first_key, holder_of, read_horizon, read_log, read_state, values_of
-from rome.storage.lock_table import now
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
@@ -75,7 +74,7 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
             raise history_lost(version)
     _validate(connection, batch.checks, state)
     if connection.execute(_ANY_LOCK).get is not None:
-        held = [name for name in batch.locks if _is_held_by_another(connection, name, batch.owner)]
+        held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
         if held:
             raise KeysLocked(held)
     if batch.advances:
@@ -130,11 +129,6 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
             was_there = past.of(space)[key] is not None
             if demand is Demand.UNWRITTEN or was_there != (values_of(connection, [(space, key)]) != [None]):
                 raise conflict(check, key)
-
-
-def _is_held_by_another(connection: apsw.Connection, name: bytes, owner: bytes) -> bool:
-    holder, deadline = holder_of(connection, name)
-    return holder not in (b"", owner) and deadline > now()
 
 
 def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits: int, most_bytes: int) -> None:

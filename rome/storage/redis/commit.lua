@@ -155,7 +155,7 @@ if look == 1 then
         {'TYPE', trim}, {'LRANGE', trim, '0', '1'}, {'RPUSH', trim, 'a'}, {'LTRIM', trim, '1', '-1'},
         {'TYPE', digests}, {'GETRANGE', digests, '0', '1'}, {'SETRANGE', digests, '0', 'a'},
         {'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'},
-        {'TIME'}, {'HMGET', PREFIX .. 'locks', 'a'}
+        {'HMGET', PREFIX .. 'locks', 'a'}
     }) or other_type(trim, 'list') or other_type(digests, 'string')
     if refusal then
         return refusal
@@ -228,16 +228,15 @@ end
 -- If there are row locks: a function that adds to `held` the names of those that others have on the rows to be written.
 local held, find_locks = nil, nil
 if known[4] then
-    local owner, time = sub(ARGV[3], 34), call('TIME')
-    local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+    local owner = sub(ARGV[3], 34)
     find_locks = function(space, keys, count)
         local names = {}
         for i = 1, count do
             names[i] = space .. ':' .. keys[i]
         end
         for i, record in ipairs(send('HMGET', PREFIX .. 'locks', names, 1, count)) do
-            -- The records are those of lock.lua: the deadline comes first, the owner is at the end.
-            if record and unpack_struct('>d', record) > now and sub(record, 26) ~= owner then
+            -- The records are those of lock.lua: the owner is at the end. The deadline is no matter of commits.
+            if record and sub(record, 26) ~= owner then
                 held = held or {}
                 held[#held + 1] = names[i]
             end

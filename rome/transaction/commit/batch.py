@@ -107,13 +107,15 @@ class BatchBuilder:
         for (table_id, key), cached in locked.items():
             table = self._tables.get(table_id)
             space = rows_space(table_id)
-            if table is None or cached is None or cached.values is None or (space, key) in self._writes:
+            if table is None or cached is None or cached.values is None or cached.version == UNREAD:
+                continue
+            self._checks.append(Check(space, *key_range(key), cached.version))
+            if (space, key) in self._writes:
                 continue
             if not only_check:
                 self._writes[space, key] = encode_row(
                     cached.table.schema, cached.values, computed=cached.table.has_stored_generated
                 )
-            self._checks.append(Check(space, *key_range(key), cached.version))
             self._check_definition(table)
 
     def _write_entries(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:

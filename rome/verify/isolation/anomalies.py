@@ -75,14 +75,32 @@ def otv(schedule: Schedule) -> bool:
     return schedule.commit(3) and two == [(18,)] and one != [(12,)]
 
 
-def lost_update_of_written_rows(schedule: Schedule) -> bool:
-    """Lost update of written rows: both transactions have written the row before one of them commits."""
+def lost_increment(schedule: Schedule) -> bool:
+    """Lost increment: both transactions have added to the value before one of them commits, and one is lost."""
     for transaction in (1, 2):
         schedule.run(transaction, _ONE)
     for transaction in (1, 2):
         schedule.run(transaction, "UPDATE {t} SET value = value + 1 WHERE id = 1")
     both = schedule.commit(1) & schedule.commit(2)
     return both and schedule.final_rows()[0] != (1, 12)
+
+
+def same_number_twice(schedule: Schedule) -> bool:
+    """Lost increment that was read: both transactions read the same value after they have added to it."""
+    seen = []
+    for transaction in (1, 2):
+        schedule.run(transaction, "UPDATE {t} SET value = value + 1 WHERE id = 1")
+        seen.append(schedule.run(transaction, _ONE))
+    return (schedule.commit(1) & schedule.commit(2)) and seen[0] == seen[1]
+
+
+def lost_update_of_written_rows(schedule: Schedule) -> bool:
+    """Lost update of written rows: both transactions have overwritten the row before one of them commits."""
+    for transaction in (1, 2):
+        schedule.run(transaction, _ONE)
+    schedule.run(1, "UPDATE {t} SET value = 11 WHERE id = 1")
+    schedule.run(2, "UPDATE {t} SET value = 12 WHERE id = 1")
+    return schedule.commit(1) & schedule.commit(2)
 
 
 def pmp_read(schedule: Schedule) -> bool:
@@ -192,10 +210,12 @@ ANOMALIES = (
     Anomaly("G1b", g1b),
     Anomaly("G1c", g1c),
     Anomaly("OTV", otv),
-    Anomaly("P4, written rows", lost_update_of_written_rows),
+    Anomaly("P4, increments", lost_increment),
+    Anomaly("P4, increments read", same_number_twice),
     Anomaly("PMP", pmp_read),
     Anomaly("PMP, write", pmp_write),
     Anomaly("P4", p4),
+    Anomaly("P4, written rows", lost_update_of_written_rows),
     Anomaly("G-single", g_single),
     Anomaly("G-single, predicate", g_single_predicate),
     Anomaly("G-single, write predicate", g_single_write_predicate),
