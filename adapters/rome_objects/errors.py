@@ -100,8 +100,12 @@ class NotConfigured(ObjectError):
     msg_fmt = "%(reason)s"
 
 
-class ConductorUnavailable(ObjectError):
-    """The conductor did not answer in time. The call may have been executed."""
+class Unanswered(ObjectError):
+    """Another process did not answer a call. The call may have been executed."""
+
+
+class ConductorUnavailable(Unanswered):
+    """No conductor answered in time."""
 
     msg_fmt = (
         "no conductor answered %(objname)s.%(method)s on topic %(topic)s within %(timeout)s s: start rome-conductor, "
@@ -109,7 +113,16 @@ class ConductorUnavailable(ObjectError):
     )
 
 
-class BrokerUnavailable(ConductorUnavailable):
+class ServiceUnavailable(Unanswered):
+    """No service answered in time."""
+
+    msg_fmt = (
+        "no service answered %(objname)s.%(method)s on topic %(topic)s within %(timeout)s s: start it, or increase "
+        "[objects] call_timeout. The call may have been executed: find out before you repeat it"
+    )
+
+
+class BrokerUnavailable(Unanswered):
     """The message broker could not be reached, or refused the connection."""
 
     msg_fmt = (

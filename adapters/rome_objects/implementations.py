@@ -22,8 +22,8 @@ from typing import Any
 
 from oslo_config import cfg
 
-from rome_objects.errors import NotConfigured
 from rome_objects.options import GROUP, register_opts
+from rome_objects.places import load
 
 ENTRY_POINTS = "rome_objects.implementations"
 
@@ -48,20 +48,9 @@ class Implementations:
 
 def _classes(place: str) -> dict[str, Any]:
     """Return the classes of an implementation, by the name of the object. Raise NotConfigured if there is none."""
-    try:
-        found = _load(place)
-    except (ImportError, AttributeError) as error:
-        raise NotConfigured(
-            reason=f"[objects] implementation = {place}: {error}. It is a module, MODULE:CLASS, or an entry point of "
-            f"{ENTRY_POINTS}"
-        ) from error
-    return {found.__name__: found} if isinstance(found, type) else vars(found)
-
-
-def _load(place: str) -> Any:
-    module, _, name = place.partition(":")
-    if name:
-        return getattr(importlib.import_module(module), name)
     for entry in entry_points(group=ENTRY_POINTS, name=place):
-        return entry.load()
-    return importlib.import_module(place)
+        found = entry.load()
+        break
+    else:
+        found = load("[objects] implementation", place, f", or an entry point of {ENTRY_POINTS}")
+    return {found.__name__: found} if isinstance(found, type) else vars(found)

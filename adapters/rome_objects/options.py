@@ -1,9 +1,12 @@
-"""The options of `[objects]`, `[schema]` and `[upgrade_levels]`."""
+"""The options of `[objects]`, `[schema]`, `[service]` and `[upgrade_levels]`."""
 
 from __future__ import annotations
 
 from oslo_config import cfg
 from oslo_db.options import database_opts
+
+from rome_objects.services.options import OPTS as SERVICE_OPTS
+from rome_objects.services.options import SERVICE_GROUP
 
 GROUP = "objects"
 
@@ -59,7 +62,12 @@ SCHEMA_OPTS = [
 
 def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
     """Return the options for oslo.config's generator, which finds this by the entry point `rome.objects`."""
-    return [(GROUP, [*OPTS]), ("upgrade_levels", [*UPGRADE_OPTS]), ("schema", [*SCHEMA_OPTS])]
+    return [
+        (GROUP, [*OPTS]),
+        ("upgrade_levels", [*UPGRADE_OPTS]),
+        ("schema", [*SCHEMA_OPTS]),
+        (SERVICE_GROUP, [*SERVICE_OPTS]),
+    ]
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import oslo_messaging
-from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
-from kombu.exceptions import KombuError
-from oslo_versionedobjects.base import VersionedObject, VersionedObjectIndirectionAPI, VersionedObjectRegistry
+from oslo_versionedobjects.base import VersionedObject, VersionedObjectIndirectionAPI
 
 from rome_objects import registry
-from rome_objects.broker import wait_for
+from rome_objects.calls import Caller
 from rome_objects.conductor.endpoint import NAMESPACE, VERSION
-from rome_objects.errors import BrokerUnavailable, ConductorUnavailable
+from rome_objects.errors import ConductorUnavailable
 from rome_objects.serializer import Serializer
-
-_REMOTE = "_Remote"
-_BROKER_ERRORS = (oslo_messaging.MessageDeliveryFailure, AMQPError, KombuError, ConnectionError)
-_TRACEBACK = "\nTraceback (most recent call last):\n"
 
 
 class Client(VersionedObjectIndirectionAPI):
@@ -32,15 +25,9 @@ class Client(VersionedObjectIndirectionAPI):
     def __init__(
         self, transport: Any, broker: Any, topic: str, timeout: float, attempts: int, serializer: Serializer
     ) -> None:
-        self.topic = topic
-        self.timeout = timeout
-        self.attempts = attempts
-        self._broker = broker
-        self._is_connected = False
+        self._attempts = attempts
         target = oslo_messaging.Target(topic=topic, namespace=NAMESPACE, version=VERSION)
-        self._client = oslo_messaging.get_rpc_client(
-            transport, target, timeout=timeout, retry=_retries(timeout), serializer=serializer
-        )
+        self._caller = Caller(transport, broker, target, timeout, serializer, ConductorUnavailable)
 
     def object_action(
         self, context: Any, objinst: VersionedObject, objmethod: str, args: Any, kwargs: dict[str, Any]
@@ -81,54 +68,6 @@ class Client(VersionedObjectIndirectionAPI):
 
     def _call(self, cls: type[VersionedObject], method: str, context: Any, action: str, **arguments: Any) -> Any:
         safe = action == "object_backport_versions" or getattr(getattr(cls, method, None), "safe_to_repeat", False)
-        names = {"objname": cls.obj_name(), "method": method, "topic": self.topic}
-        for left in reversed(range(self.attempts if safe else 1)):
-            try:
-                self._connect(names)
-                return self._client.call(context, action, **arguments)
-            except oslo_messaging.MessagingTimeout as error:
-                if not left:
-                    raise ConductorUnavailable(**names, timeout=self.timeout) from error
-            except _BROKER_ERRORS as error:
-                if not left:
-                    raise BrokerUnavailable(**names, reason=error) from error
-            except Exception as error:
-                _restore_type(error)
-                raise
-        raise AssertionError("attempts is at least 1")
-
-    def _connect(self, names: dict[str, str]) -> None:
-        """Raise BrokerUnavailable if the broker does not accept the first connection in time."""
-        if not self._is_connected and not wait_for(self._broker, self.timeout):
-            hosts = ", ".join(f"{host.hostname}:{host.port or 'default'}" for host in self._broker.hosts)
-            raise BrokerUnavailable(**names, reason=f"{hosts} accepted no connection within {self.timeout} s")
-        self._is_connected = True
-
-
-def _retries(timeout: float) -> int:
-    """Return how often oslo.messaging may try to send a message, to give up after about `timeout` seconds.
-
-    It waits 1, 3, 5 … seconds between them, by default, and a second each time.
-    """
-    return max(1, math.isqrt(int(timeout)))
-
-
-def exception_modules() -> list[str]:
-    """Return the modules whose exceptions are raised in the caller's process as they were in the conductor."""
-    classes = VersionedObjectRegistry.obj_classes().values()
-    modules = {cls.__module__ for versions in classes for cls in versions}
-    return sorted({"rome_objects.errors", "oslo_versionedobjects.exception", "oslo_versionedobjects.fields", *modules})
-
-
-def _restore_type(error: Exception) -> None:
-    """Undo what oslo.messaging does to a remote exception: a type of its own, and the traceback in its message."""
-    kind = type(error)
-    if kind.__name__.endswith(_REMOTE) and kind.__module__.endswith(_REMOTE):
-        message = str(error)
-        error.__class__ = kind.__mro__[1]
-    elif error.args and isinstance(error.args[0], str) and _TRACEBACK in error.args[0]:
-        message = error.args[0]
-        error.args = (message.partition("\n" + _TRACEBACK.lstrip("\n"))[0], *error.args[1:])
-    else:
-        return
-    error.add_note(f"In the conductor: {message}")
+        return self._caller.call(
+            context, action, arguments, cls.obj_name(), method, attempts=self._attempts if safe else 1
+        )

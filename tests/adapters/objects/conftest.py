@@ -14,7 +14,7 @@ from rome_objects import database, process, remoting, serializer
 from rome_objects.conductor.service import make_server
 from rome_objects.options import GROUP, register_opts
 from rome_objects.testing import registered_for_now
-from tests.adapters.objects.racks import Base  # all tables
+from tests.adapters.objects.models import Base
 
 NUMBER = itertools.count()
 BROKER = "kombu+memory://"
