@@ -58,7 +58,7 @@ class InvalidPrimitive(ObjectError, ValueError):
     msg_fmt = "a primitive of %(objname)s is invalid: %(reason)s"
 
 
-class NotLoaded(ObjectError, AttributeError):
+class NotLoaded(ObjectError, AttributeError, NotImplementedError):
     """A field was read that has no value yet. Loading is never implicit."""
 
     msg_fmt = "field %(field)s of %(objname)s is not loaded: call load(%(field)r), or set it"

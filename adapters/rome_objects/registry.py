@@ -17,8 +17,8 @@ from oslo_versionedobjects.base import VersionedObject, VersionedObjectRegistry
 
 from rome_objects.errors import DuplicateObject, NewerVersion, OtherMajorVersion, UnknownObject
 
-_namespaces: dict[str, type[VersionedObject]] = {}
-"""Namespace of serialized objects → a class that has it."""
+_namespaces: dict[str, dict[str, type[VersionedObject]]] = {}
+"""Namespace of serialized objects → namespace of a project → a class that has both."""
 
 
 def register(cls: type[VersionedObject]) -> None:
@@ -27,14 +27,21 @@ def register(cls: type[VersionedObject]) -> None:
         if other.VERSION == cls.VERSION and _place(other) != _place(cls):
             raise DuplicateObject(objname=cls.obj_name(), version=cls.VERSION, first=_place(other), second=_place(cls))
     VersionedObjectRegistry.register(cls)
-    _namespaces.setdefault(cls.OBJ_SERIAL_NAMESPACE, cls)
+    remember_namespace(cls)
+
+
+def remember_namespace(cls: type[VersionedObject]) -> None:
+    """Let primitives in the namespaces of a class be read."""
+    _namespaces.setdefault(cls.OBJ_SERIAL_NAMESPACE, {}).setdefault(cls.OBJ_PROJECT_NAMESPACE, cls)
 
 
 def reader_of(primitive: Mapping[str, Any]) -> type[VersionedObject] | None:
-    """Return a class whose namespace a dictionary has, to read it as an object; None if it is no object."""
-    for namespace, cls in _namespaces.items():
+    """Return a class whose namespaces a dictionary has, to read it as an object; None if it is no object."""
+    for namespace, classes in _namespaces.items():
         if f"{namespace}.name" in primitive:
-            return cls
+            project = primitive.get(f"{namespace}.namespace")
+            found = classes.get(project) if isinstance(project, str) else None
+            return found or next(iter(classes.values()))
     return None
 
 
@@ -70,7 +77,6 @@ def class_for(name: str, version: str) -> type[VersionedObject]:
     if not known:
         raise OtherMajorVersion(objname=name, objver=version, supported=classes[0].VERSION)
     newest = known[0]
-    # The third number counts backports to a stable branch: they are compatible in both directions.
     if version_tuple(newest.VERSION)[:2] < wanted[:2]:
         raise NewerVersion(objname=name, objver=version, supported=newest.VERSION)
     return newest
@@ -83,6 +89,11 @@ def version_tuple(version: str) -> tuple[int, ...]:
     True
     """
     return tuple(versionutils.convert_version_to_tuple(version))
+
+
+def is_compatible(version: str, other: str) -> bool:
+    """Return whether two versions differ at most in the third number, which counts backports to a stable branch."""
+    return version_tuple(version)[:2] == version_tuple(other)[:2]
 
 
 def fingerprint(cls: type[VersionedObject]) -> str:

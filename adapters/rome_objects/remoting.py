@@ -92,7 +92,7 @@ def remotable_classmethod(function: Callable[..., _R]) -> classmethod[Any, ..., 
 def _call_class(function: Callable[..., Any], cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     conductor = cls.indirection_api
     if conductor is not None:
-        context, *rest = args or [kwargs.pop("context")]
+        context, rest = (args[0], args[1:]) if args else (kwargs.pop("context"), ())
         name = cls.obj_name()
         return conductor.object_class_action_versions(
             context, name, function.__name__, obj_tree_get_versions(name), rest, kwargs
@@ -110,5 +110,10 @@ def _call_object(function: Callable[..., Any], obj: Any, args: tuple[Any, ...], 
     if conductor is None:
         return database.run(function, obj, *args, **kwargs)
     updates, result = conductor.object_action(obj._context, obj, function.__name__, args, kwargs)
-    obj._set_own_changes(updates["obj_what_changed"])
+    # The client in `conductor.client` has set the fields. Other clients return their values.
+    for name in obj.fields.keys() & updates.keys():
+        value = updates[name]
+        is_object = isinstance(value, VersionedObject)
+        setattr(obj, name, value if is_object else obj.fields[name].from_primitive(obj, name, value))
+    obj._set_own_changes(updates.get("obj_what_changed", ()))
     return result

@@ -132,7 +132,7 @@ def _read(reader: type[VersionedObject], context: Any, primitive: dict[str, Any]
     try:
         return reader.obj_from_primitive(primitive, context)
     except NewerVersion:
-        conductor = VersionedBase.indirection_api
+        conductor = reader.indirection_api
         if conductor is None:
             raise
         name = primitive[reader._obj_primitive_key("name")]

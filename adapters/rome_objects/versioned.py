@@ -165,7 +165,7 @@ class VersionedBase(ChangeTracking):
         changes = primitive.get(f"{space}.changes", ())
         if not isinstance(changes, list | tuple) or not all(isinstance(name, str) for name in changes):
             raise InvalidPrimitive(objname=cls.obj_name(), reason="its changes are no list of names")
-        if objver != cls.VERSION:
+        if objver != cls.VERSION and not registry.is_compatible(objver, cls.VERSION):
             obj.VERSION = objver
             if isinstance(data, dict):
                 data, changes = dict(data), list(changes)

@@ -11,6 +11,7 @@ class Service:
     """One release of a service.
 
     `etc`: the folder of the virtual environment that the tests expect as `etc` in the folder of the packages.
+    `object_suites`: the suites of its versioned objects, which save and read by its database API.
     `options`: options of the ROME URL. `keep`: the tests create their tables once per process, so their databases are
     not dropped after each test. `first`: a module that must be imported first, because it patches the standard library.
     `discovery`: the discovery module to test. `expected`: test → the reason why it can't pass, or not always;
@@ -20,6 +21,7 @@ class Service:
     requirements: tuple[str, ...]
     suites: tuple[str, ...]
     etc: str
+    object_suites: tuple[str, ...] = ()
     options: str = ""
     keep: bool = False
     first: str = ""
@@ -33,6 +35,7 @@ SERVICES = {
         ("nova==34.0.0", "sqlalchemy>=2.0,<2.1", "wsgi-intercept", "gabbi", "openstack-placement", *COMMON),
         ("nova.tests.unit.db.main.test_api", "nova.tests.functional.db", "nova.tests.unit.db"),
         etc="etc",
+        object_suites=("nova.tests.unit.objects", "nova.tests.unit.conductor"),
         first="nova.tests.unit",
         discovery="rome_discovery.nova.api",
         options="foreign_keys=off",  # rows of its tests refer to rows that do not exist

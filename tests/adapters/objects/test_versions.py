@@ -226,3 +226,23 @@ def test_an_object_that_is_too_new_is_backported_by_a_conductor(releases, monkey
         assert serializer.Serializer().deserialize_entity({}, future).title == "old"
     finally:
         remoting.call_directly()
+
+
+def test_projects_with_the_same_namespace_of_serialized_objects():
+    class Bridge(VersionedBase):
+        OBJ_PROJECT_NAMESPACE = "other_project"
+        fields = {"name": StringField()}
+
+    class Bridge2(VersionedBase):
+        OBJ_PROJECT_NAMESPACE = "third_project"
+        fields = {"name": StringField()}
+
+    for cls in (Bridge, Bridge2, Server):
+        sent = serializer.Serializer().serialize_entity({}, cls(name="x"))
+        assert type(serializer.Serializer().deserialize_entity({}, sent)) is cls
+
+
+def test_the_third_number_of_a_newer_object_is_not_kept(releases):
+    primitive = releases[1](title="x").obj_to_primitive()
+    primitive["versioned_object.version"] = "1.2.4"
+    assert VersionedBase.obj_from_primitive(primitive).VERSION == "1.2"
