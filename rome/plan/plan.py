@@ -25,6 +25,7 @@ from rome.forks import new_lock
 from rome.sql.analysis.dependencies import Definitions
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.rewrite.counter_ids import ValueRows
+from rome.sql.rewrite.equal_members import EqualMembers
 from rome.sql.syntax.statement import Statement
 
 CAPACITY = 2000
@@ -45,8 +46,9 @@ class Plan:
     PEP 249's description of the result. `reads_schema`: the statement reads the schema itself, so the workspace must
     have all of it. `target`: the table that the statement changes. `values`: the rows of INSERT … VALUES, as far as
     they are known before it runs. `unlimited`, `unlimited_sql`: a function and a text for the query block of the Top-N
-    plan (`reads.topn`) without its LIMIT and OFFSET. `point_plan`: how to run an INSERT or UPDATE by key without
-    SQLite, put there by `rome.session.point_dml` at the first execution.
+    plan (`reads.topn`) without its LIMIT and OFFSET. `members`: if they are there, `reads` and `compiled` are those of
+    one member of a UNION ALL, and hold for each with its own parameters. `point_plan`: how to run an INSERT or UPDATE
+    by key without SQLite, put there by `rome.session.point_dml` at the first execution.
     """
 
     statement: Statement
@@ -60,6 +62,7 @@ class Plan:
     target: Table | None = None
     unlimited: Compiled | None = None
     unlimited_sql: str | None = None
+    members: EqualMembers | None = None
     expected_ids: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By table id: how many ids the last execution allocated, if the text does not determine it. A hint only."""
     point_plan: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -69,7 +72,7 @@ class Plan:
         """Return the only step of a compiled statement that is a point lookup; None for any other statement."""
         reads = self.reads
         is_simple = len(reads.steps) == 1 and not (reads.full_scans or reads.count_step or reads.topn)
-        if not is_simple or not isinstance(self.compiled, Compiled):
+        if not is_simple or self.members is not None or not isinstance(self.compiled, Compiled):
             return None
         (step,) = reads.steps
         return step if step.point_lookup else None

@@ -43,6 +43,7 @@ from rome.sql.rewrite.counter_ids import (
     insert_value_rows,
     with_counter_ids,
 )
+from rome.sql.rewrite.equal_members import equal_members
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind, limits_rows
@@ -99,14 +100,19 @@ def _make_plan(
             raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
         raise
     normalized = normalize(sql) if needs_parse(statement, mentioned) else None
+    may_be_union = normalized is not None and statement.kind is StatementKind.SELECT and "union" in mentioned
+    members = equal_members(normalized) if may_be_union and normalized is not None else None
+    normalized = normalized if members is None else members.member
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
     full_scans = _full_scans(accesses, shape.analysis, statement, target)
     obstacle = _obstacle(statement, workspace, accesses, shape.analysis, full_scans)
     compiled = shape.evaluator(lists) if obstacle is None else NotCompiled(obstacle)
-    unlimited, unlimited_sql = shape.without_limit(text, lists) if obstacle is None else (None, None)
+    has_limit = obstacle is None and members is None
+    unlimited, unlimited_sql = shape.without_limit(text, lists) if has_limit else (None, None)
     has_topn = unlimited is not None or unlimited_sql is not None
     reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn)
+    reads = reads if members is None else replace(reads, count_step=None)
     return Plan(
         statement=statement,
         sql=text,
@@ -119,6 +125,7 @@ def _make_plan(
         target=target,
         unlimited=unlimited,
         unlimited_sql=unlimited_sql,
+        members=members,
     )
 
 
@@ -144,6 +151,8 @@ def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tup
 # ── what SQLite reports ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
+_OK, _PRAGMA = int(apsw.SQLITE_OK), apsw.SQLITE_PRAGMA
+_ACCESSES = frozenset({apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
 _SCHEMA_TABLES = frozenset(
     {"sqlite_master", "sqlite_schema", "sqlite_sequence", "sqlite_temp_master", "sqlite_temp_schema"}
 )
@@ -162,15 +171,15 @@ class _Accesses:
     reads_schema: bool = False
 
     def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
-        if operation == apsw.SQLITE_PRAGMA and first:
+        if operation == _PRAGMA and first:
             self._note_pragma(fold_name(first))
-        if operation in (apsw.SQLITE_READ, apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE) and first:
+        if operation in _ACCESSES and first:
             name = fold_name(first)
             if name in _SCHEMA_TABLES:
                 self.reads_schema = True
             elif db != "temp":
                 self._note_table(name, by)
-        return int(apsw.SQLITE_OK)
+        return _OK
 
     def _note_table(self, name: str, by: str | None) -> None:
         """Note a table or a table-valued function. `by`: the view or trigger that reads it, or the name of a CTE."""

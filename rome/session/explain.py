@@ -106,7 +106,8 @@ def _described(transaction: Transaction, statement: Statement, sql: str, paramet
     """Yield the lines of a statement's plan."""
     plan = plan_of(transaction, statement, sql, parameters)
     is_point_write = statement.kind in WRITES and point_plan_for(transaction, plan) is not None
-    yield f"{_verb(plan)}, {'point write' if is_point_write else _evaluator(plan)}"
+    members = "" if plan.members is None else f", for each of {len(plan.members.sources)} equal members"
+    yield f"{_verb(plan)}, {'point write' if is_point_write else _evaluator(plan)}{members}"
     if plan.reads.count_step:
         yield plan.reads.count_step.describe_count()
         return

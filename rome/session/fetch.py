@@ -29,14 +29,20 @@ from rome.transaction.transaction import Transaction
 class PlanFetch:
     """The requests of a plan's steps, for each set of parameters, and the rows that answer them."""
 
-    def __init__(self, transaction: Transaction, plan: Plan, count: int, batch: int | None) -> None:
-        """`count`: of sets of parameters. `batch`: fetch the plan's Top-N reads, and this many rows of their step."""
+    def __init__(
+        self, transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters], batch: int | None
+    ) -> None:
+        """Bind `plan.reads` to each of the sets.
+
+        `batch`: fetch the plan's Top-N reads, and this many rows of their step.
+        """
+        self.parameter_sets = parameter_sets
         self._transaction = transaction
         self._batch = batch
         self.reads = plan.reads.topn.reads if plan.reads.topn and batch is not None else plan.reads
         # Each of several DML executions sees the changes of those before it, so their rows give no keys yet.
-        self._is_sequential = count > 1 and plan.statement.changes_rows
-        self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in range(count)]
+        self._is_sequential = len(parameter_sets) > 1 and plan.statement.changes_rows
+        self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in parameter_sets]
 
     def requests(self) -> Iterator[TableRequest]:
         """Yield every request of every set of parameters."""
@@ -122,7 +128,11 @@ def fetch(
 
     `batch`: fetch the plan's Top-N reads for its only set of parameters, and this many rows of their step.
     """
-    fetched = PlanFetch(transaction, plan, len(parameter_sets), batch)
+    if plan.members is not None:
+        parameter_sets = [
+            each for parameters in parameter_sets for each in plan.members.parameter_sets(parameters) or ()
+        ]
+    fetched = PlanFetch(transaction, plan, parameter_sets, batch)
     requests = [*also, *map(whole, plan.reads.full_scans)]
     for steps in fetched.reads.rounds:
         for step in steps:

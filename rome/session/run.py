@@ -158,11 +158,13 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
     """Return the statement's results over the rows that were fetched for it."""
     if isinstance(plan.compiled, Compiled) and not (transaction.has_writes and transaction.has_changed(plan.tables)):
         try:
-            if len(parameter_sets) == 1:
-                return _evaluate_compiled(plan, fetched.rows(0), parameter_sets[0])
-            return merge_results(
-                [_evaluate_compiled(plan, fetched.rows(at), parameters) for at, parameters in enumerate(parameter_sets)]
-            )
+            sets = fetched.parameter_sets
+            if len(sets) == 1:
+                return _evaluate_compiled(plan, fetched.rows(0), sets[0])
+            if sets:
+                return merge_results(
+                    [_evaluate_compiled(plan, fetched.rows(at), parameters) for at, parameters in enumerate(sets)]
+                )
         except UnsupportedValue:
             pass  # a value that only SQLite knows how to treat
     if not fetched.is_for_workspace:

@@ -133,6 +133,9 @@ def _storage_value(value: Any) -> SqlValue:
     raise ValueNotKnown
 
 
+_PARAM = TokenKind.PARAM
+
+
 def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
     """Return the parameter of each PARAM token by the token's position, numbered as SQLite does.
 
@@ -141,10 +144,9 @@ def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
     found: dict[int, Param] = {}
     named: dict[str, Param] = {}
     count = 0
-    for at, token in enumerate(tokens):
-        if token.kind is not TokenKind.PARAM:
+    for at, (kind, text, _, _) in enumerate(tokens):
+        if kind is not _PARAM:
             continue
-        text = token.text
         if text in named:
             found[at] = named[text]
             continue

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
 from sqlglot import Token as ParserToken
 from sqlglot import TokenType, exp
@@ -69,10 +70,12 @@ class NormalizedStatement:
 def normalize(sql: str) -> NormalizedStatement | None:
     """Return the normalized form of a text; None if SQLite's tokenizer refuses it."""
     tokens = tokenize(sql)
-    for token in tokens:
-        if token.kind is TokenKind.ILLEGAL:
-            return None
+    if TokenKind.ILLEGAL in map(_kind_of, tokens):
+        return None
     return _Normalizer(tokens).normalize()
+
+
+_kind_of = itemgetter(0)
 
 
 class _Normalizer:
