@@ -31,7 +31,7 @@ from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Parameters, Result, Row, RowComparison, merge_results
+from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.storage.keys import decode
 from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.constraints.violations import (
@@ -127,7 +127,7 @@ class _Change:
         """
         transaction, workspace = self._transaction, self._workspace
         while True:
-            comparison, compared = self._comparison(defer_foreign_keys), workspace.compared_tables
+            compared = workspace.compared_tables
             transaction.load_all_into_workspace()
             counters = workspace.last_rowid, workspace.last_changes
             savepoint = transaction.mark(_SAVEPOINT)
@@ -139,7 +139,7 @@ class _Change:
                 if defer_foreign_keys:
                     workspace.run("PRAGMA defer_foreign_keys = ON", ())
                 for each in self._parameter_sets[:sets]:
-                    result = workspace.run(self._plan.sql, each, transaction.foreign_keys, True, comparison)
+                    result = workspace.run(self._plan.sql, each, transaction.foreign_keys, record=True)
                     results.append(result)  # one by one: after an error, it has those before
             except SequenceExhausted as exhausted:
                 wanted = transaction.sequences.wanted(exhausted.table_id)
@@ -161,13 +161,6 @@ class _Change:
             needed = self._needed_keys.of_writes(writes, violated or workspace.deferred_violations)
             merged = merge_results(results) if error is None else None
             return _Run(savepoint, merged, error, writes, list(needed), len(results) + (error is not None))
-
-    def _comparison(self, defer_foreign_keys: bool) -> RowComparison:
-        if defer_foreign_keys:
-            return RowComparison.ALL_ROWS
-        is_compared = bool(self._workspace.compared_tables)
-        replaces = is_compared and self._mentions("replace", self._plan.statement.on_conflict == "replace")
-        return RowComparison.REPLACEMENTS if replaces else RowComparison.UPDATES
 
     def _undo(self, savepoint: Savepoint, foreign_keys_are_deferred: bool) -> None:
         if foreign_keys_are_deferred:
@@ -203,7 +196,7 @@ class _Change:
         parameters.
         """
         is_partial = len(self._parameter_sets) == 1 and not is_foreign_key_error(run.error)
-        if not is_partial or not self._mentions("fail", self._plan.statement.may_fail_partly):
+        if not is_partial or not self._may_fail_partly():
             return []
         first: dict[tuple[int, bytes], tuple[Table, Row | None, int]] = {}
         for table, old_key, old, new_key, _, rowid, _ in run.writes:
@@ -219,14 +212,14 @@ class _Change:
                 )
         return kept
 
-    def _mentions(self, word: str, in_statement: bool) -> bool:
-        """Return True if a conflict clause is the statement's, or may be that of its table or of a trigger."""
+    def _may_fail_partly(self) -> bool:
+        """Return True if an OR FAIL is the statement's, or may be that of its table or of a trigger."""
         plan = self._plan
-        if in_statement or plan.target is None:
-            return in_statement
+        if plan.statement.may_fail_partly or plan.target is None:
+            return plan.statement.may_fail_partly
         texts = [plan.target.sql]
         texts += [item.sql or "" for item in self._transaction.catalog.objects.values() if item.type == "trigger"]
-        return any(word in text.lower() and word in names(text) for text in texts)
+        return any("fail" in text.lower() and "fail" in names(text) for text in texts)
 
     def _described_error(self, run: _Run) -> Error | None:
         """Return the error of a run; that of a foreign key or a CHECK with what SQLite leaves out."""

@@ -27,7 +27,6 @@ Savepoints
 
 from __future__ import annotations
 
-import enum
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -46,7 +45,7 @@ from rome.sql.syntax.tokens import quoted
 from rome.sqlite.computed_texts import ComputedColumns
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
-from rome.values import SqlValue, is_identical
+from rome.values import SqlValue
 
 Parameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row = tuple[SqlValue, ...]
@@ -64,17 +63,6 @@ class RowChange(NamedTuple):
     new: Row | None
     old_rowid: int
     new_rowid: int
-
-
-class RowComparison(enum.Enum):
-    """How to record the differences of a table that was compared before and after a statement."""
-
-    UPDATES = "updates"
-    """A row of the same key with other values was updated."""
-    REPLACEMENTS = "replacements"
-    """It was deleted, and another one inserted: REPLACE deletes rows, which foreign keys follow."""
-    ALL_ROWS = "all rows"
-    """As UPDATES; also rows that are the same may have been updated, which foreign keys look at."""
 
 
 class Result(NamedTuple):
@@ -128,6 +116,11 @@ class Workspace:
 
         It finds out while a statement runs that a generated text is not UTF-8: if this has changed after an error, then
         the statement must be undone, and run again.
+        """
+        self._touched: dict[tuple[int, int], int] = {}
+        """By table id and rowid: how often the running statement changed a row of a compared table.
+
+        A row that was deleted or inserted counts twice.
         """
         self._is_recording = False
         self._options = {_TRIGGERS: 1, _FOREIGN_KEYS: 0}
@@ -313,12 +306,10 @@ class Workspace:
         parameters: Parameters,
         foreign_keys: bool = False,
         record: bool = False,
-        comparison: RowComparison = RowComparison.UPDATES,
     ) -> Result:
         """Run one statement. `foreign_keys`: enforce them; `record`: record its changes in `changes`.
 
-        `comparison`: how the differences of tables that the hook can't read are recorded. Raise PEP 249's errors with
-        SQLite's texts.
+        Raise PEP 249's errors with SQLite's texts.
         """
         if self._deferred_rows:
             self._flush_deferred()
@@ -348,7 +339,7 @@ class Workspace:
             self.last_rowid = self.sqlite.last_insert_rowid()
             if compared and self.sqlite.in_transaction:  # a failed statement, too: OR FAIL keeps what it has done
                 for table, old_rows in compared:
-                    self._record_differences(table, old_rows, comparison)
+                    self._record_differences(table, old_rows)
         return result
 
     def _counts(self, before: int) -> tuple[int, int | None]:
@@ -436,6 +427,7 @@ class Workspace:
         table = self.schema.catalog.tables.get(fold_name(name))
         self._tables_with_rows.add(fold_name(name))
         if table is not None and table in self.compared_tables:
+            self._note_touched(table, update)
             return
         try:
             self.changes.append(RowChange(name, update.old, update.new, update.rowid, update.rowid_new))
@@ -444,26 +436,36 @@ class Workspace:
                 self.compared_tables += (table,)
             raise
 
+    def _note_touched(self, table: Table, update: apsw.PreUpdate) -> None:
+        is_update = update.op == "UPDATE" and update.rowid == update.rowid_new
+        for rowid in {update.rowid, update.rowid_new} if table.rowid_name else (0,):
+            times = self._touched.get((table.id, rowid), 0)
+            self._touched[table.id, rowid] = times + (1 if is_update else 2)
+
     def _rows_to_compare(self) -> list[tuple[Table, dict[Row, tuple[int, Row]]]]:
         """Return the rows of the tables that the hook can't read, as they are before a statement."""
+        self._touched.clear()
         created = self.schema.created
         return [(table, self.rows_of(table)) for table in self.compared_tables if fold_name(table.name) in created]
 
-    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]], comparison: RowComparison) -> None:
-        """Record the differences between the rows of a table before a statement and now."""
+    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]]) -> None:
+        """Record the differences between the rows of a table before a statement and now.
+
+        Foreign keys also follow what leaves no difference. A row that was changed once is recorded as updated, also if
+        it is the same. One that was changed several times may have had another key meanwhile: it is recorded as deleted
+        and inserted. Without a rowid, the changes of any row count for all of them.
+        """
         after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
         for key, (rowid, row) in before.items():
             if key not in after:
                 self.changes.append(RowChange(table.name, row, None, rowid, rowid))
         for key, (rowid, row) in after.items():
             old = before[key][1] if key in before else None
-            if old is not None and is_identical(old, row):
-                if comparison is RowComparison.ALL_ROWS:
-                    self.changes.append(RowChange(table.name, old, row, rowid, rowid))
-            elif old is not None and comparison is RowComparison.REPLACEMENTS:
+            times = self._touched.get((table.id, rowid), 0)
+            if old is not None and times > 1:
                 self.changes.append(RowChange(table.name, old, None, rowid, rowid))
                 self.changes.append(RowChange(table.name, None, row, rowid, rowid))
-            else:
+            elif old is None or times:
                 self.changes.append(RowChange(table.name, old, row, rowid, rowid))
 
 

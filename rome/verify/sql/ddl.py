@@ -217,7 +217,9 @@ def _create_trigger(random: Random, schema: Schema, table: Relation) -> str:
         refusal = random.choice(("ABORT, 'refused'", "IGNORE", "FAIL, 'refused'", "ROLLBACK, 'refused'"))
         action = f"SELECT RAISE({refusal})"
     else:
-        action = random.choice(_trigger_actions(random, schema, random.choice(schema.tables), given))
+        target = random.choice(schema.tables)
+        actions = _trigger_actions(random, schema, target, given)
+        action = "; ".join(random.sample(actions, random.choice((1, 1, 2))))
     return f"CREATE TRIGGER {name} {time} {event} ON {table.name}{when} BEGIN {action}; END"
 
 
