@@ -16,6 +16,8 @@ from rome_objects import process
 from rome_objects.conductor.service import make_server
 from rome_objects.errors import NotConfigured
 from rome_objects.options import GROUP, register_opts
+from rome_objects.services.options import SERVICE_GROUP
+from rome_objects.services.reporter import Reporter, reporter_of
 
 
 class Worker(cotyledon.Service):
@@ -27,13 +29,21 @@ class Worker(cotyledon.Service):
         super().__init__(worker_id)
         self._conf = conf
         self._server: Any = None
+        self._reporter: Reporter | None = None
 
     def run(self) -> None:
-        """Accept calls. Connections are opened here, after the fork."""
+        """Accept calls. Connections are opened here, after the fork.
+
+        With `[service] release`, the workers report as one service, so that an old conductor prevents a contraction.
+        """
         process.set_up(self._conf)
         name = f"{socket.gethostname()}-{os.getpid()}"
         self._server = make_server(self._conf, process.make_transport(self._conf), name)
         self._server.start()
+        options = self._conf[SERVICE_GROUP]
+        if options.release:
+            self._reporter = reporter_of(self._conf, self.name, self._conf[GROUP].topic)
+            self._reporter.begin(options.report_interval)
         logging.getLogger(__name__).info("conductor %s accepts calls on topic %s", name, self._conf[GROUP].topic)
 
     def terminate(self) -> None:
@@ -41,6 +51,8 @@ class Worker(cotyledon.Service):
         if self._server is not None:
             self._server.stop()
             self._server.wait()
+        if self._reporter is not None:
+            self._reporter.end()
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -16,14 +16,16 @@ from rome_objects.options import register_opts
 from rome_objects.schema import background, reports, state, steps
 from rome_objects.schema.mirrors import Mirror
 from rome_objects.schema.releases import Release, load
+from rome_objects.services.options import SERVICE_GROUP
 
 
 @dataclass
 class Target:
-    """A database, and the releases that the revision scripts define."""
+    """A database, the releases that the revision scripts define, and `[service] down_time`."""
 
     engine: sa.Engine
     releases: list[Release]
+    down_time: float
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -44,7 +46,7 @@ def command(context: click.Context, config_file: str | None, url: str | None, sc
         raise SchemaError(reason="name a database: --url, or [database] connection in --config-file")
     engine = sa.create_engine(address)
     context.call_on_close(engine.dispose)
-    context.obj = Target(engine, load(list(scripts) or conf.schema.scripts))
+    context.obj = Target(engine, load(list(scripts) or conf.schema.scripts), conf[SERVICE_GROUP].down_time)
 
 
 @command.command()
@@ -54,7 +56,7 @@ def status(target: Target) -> None:
     newest = target.releases[-1].name
     with target.engine.connect() as connection:
         found = state.read(connection)
-        others = reports.of_other_releases(connection, newest)
+        others = reports.of_other_releases(connection, newest, target.down_time)
     click.echo(f"release {found.contracted}" + (f", expanded for {found.expanded}" if _upgrading(found) else ""))
     for name, progress in found.progress.items():
         click.echo(f"  {name}: {_describe(progress)}")
@@ -88,7 +90,7 @@ def migrate(target: Target, rows: int) -> None:
 @click.pass_obj
 def contract(target: Target) -> None:
     """Drop what only the old release used. It is refused as long as a service of that release reports."""
-    done = steps.contract(target.engine, target.releases)
+    done = steps.contract(target.engine, target.releases, target.down_time)
     name = target.releases[-1].name
     click.echo(f"contracted to {name}" if done else f"the database is contracted to {name} already")
 

@@ -17,6 +17,7 @@ from rome_objects.schema import background, reports, state, triggers, validation
 from rome_objects.schema.keys import source_key
 from rome_objects.schema.mirrors import Mirror, Move
 from rome_objects.schema.releases import Release
+from rome_objects.services.options import DOWN_TIME
 
 
 def expand(engine: sa.Engine, releases: Sequence[Release]) -> list[str]:
@@ -50,14 +51,15 @@ def migrate(
         background.migrate(engine, mirror, rows, report)
 
 
-def contract(engine: sa.Engine, releases: Sequence[Release]) -> bool:
+def contract(engine: sa.Engine, releases: Sequence[Release], down_time: float = DOWN_TIME) -> bool:
     """Drop what only the releases before the newest one used. Return false if that was done before.
 
-    Raise SchemaError if rows are not migrated, or as long as a service of another release reports.
+    Raise SchemaError if rows are not migrated, or if a service of another release has reported within the last
+    `down_time` seconds.
     """
     # SERIALIZABLE, so that a service that reports meanwhile is a conflict.
     strict = engine.execution_options(isolation_level="SERIALIZABLE")
-    return retry_on_conflict(_contract)(strict, releases[-1])
+    return retry_on_conflict(_contract)(strict, releases[-1], down_time)
 
 
 def _expand(engine: sa.Engine, release: Release) -> None:
@@ -94,7 +96,7 @@ def _install(connection: sa.Connection, mirror: Mirror) -> None:
     state.begin(connection, mirror, total)
 
 
-def _contract(engine: sa.Engine, release: Release) -> bool:
+def _contract(engine: sa.Engine, release: Release, down_time: float) -> bool:
     with engine.begin() as connection:
         found = state.read(connection)
         if found.contracted == release.name:
@@ -106,7 +108,7 @@ def _contract(engine: sa.Engine, release: Release) -> bool:
                     reason=f"{progress.visited} of about {progress.total} rows of {name} are migrated: run "
                     "`rome-schema migrate` before you contract"
                 )
-        old = reports.of_other_releases(connection, release.name)
+        old = reports.of_other_releases(connection, release.name, down_time)
         if old:
             raise SchemaError(
                 reason=f"{'; '.join(old)}: upgrade or stop it before you contract the database to {release.name}"

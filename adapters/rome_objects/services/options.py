@@ -8,6 +8,9 @@ from oslo_config import cfg
 
 SERVICE_GROUP = "service"
 
+DOWN_TIME = 60.0
+"""The default of `down_time`."""
+
 OPTS = [
     cfg.StrOpt("topic", help="The topic on which the service accepts calls.", sample_default="compute"),
     cfg.StrOpt("binary", help="The name under which the service reports. The default is the topic."),
@@ -31,6 +34,6 @@ OPTS = [
     cfg.StrOpt("state", default="Service", help="The object in whose rows services report."),
     cfg.FloatOpt("report_interval", default=10.0, min=0.01, help="Seconds between two reports."),
     cfg.FloatOpt(
-        "down_time", default=60.0, min=0.1, help="A service that has not reported for so many seconds is down."
+        "down_time", default=DOWN_TIME, min=0.1, help="A service that has not reported for so many seconds is down."
     ),
 ]

@@ -6,7 +6,11 @@ import logging
 import threading
 from typing import Any
 
-from rome_objects.errors import ConstraintViolated, ObjectError, ObjectGone
+from oslo_config import cfg
+
+from rome_objects import registry
+from rome_objects.errors import ConstraintViolated, NotConfigured, ObjectError, ObjectGone
+from rome_objects.services.options import SERVICE_GROUP
 from rome_objects.services.state import ServiceState
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +30,8 @@ class Reporter:
         self._identity = identity
         self._service: ServiceState | None = None
         self._is_failing = False
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
         self.count = 0
 
     def register(self) -> ServiceState:
@@ -57,7 +63,36 @@ class Reporter:
         self._is_failing = False
         return True
 
-    def run(self, interval: float, stop: threading.Event) -> None:
-        """Report every `interval` seconds, until `stop` is set."""
-        while not stop.wait(interval):
+    def begin(self, interval: float) -> None:
+        """Report now, and every `interval` seconds until `end`."""
+        self.report()
+        self._thread = threading.Thread(target=self._run, args=(interval,), daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """End the reports."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self, interval: float) -> None:
+        while not self._stop.wait(interval):
             self.report()
+
+
+def reporter_of(conf: cfg.ConfigOpts, binary: str, topic: str) -> Reporter:
+    """Return the reporter of this process. Raise NotConfigured if no object of that name has the rows of services."""
+    options = conf[SERVICE_GROUP]
+    identity = {"host": options.host, "binary": binary, "topic": topic, "release": options.release}
+    return Reporter(_state(options.state), {"service": binary, "host": options.host}, **identity)
+
+
+def _state(name: str) -> type[ServiceState]:
+    """Return the class of the objects in which services report."""
+    for found in registry.known(name):
+        if issubclass(found, ServiceState):
+            return found
+    raise NotConfigured(
+        reason=f"[service] state = {name} is no object that derives from ServiceState: name its module in [objects] "
+        "modules"
+    )

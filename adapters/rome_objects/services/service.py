@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import oslo_messaging
 from oslo_config import cfg
 
-from rome_objects import process, registry
+from rome_objects import process
 from rome_objects.errors import NotConfigured
 from rome_objects.places import load_class
 from rome_objects.serializer import Serializer
 from rome_objects.services.drivers import load_driver
 from rome_objects.services.manager import DeclaredMethods, Manager
 from rome_objects.services.options import SERVICE_GROUP
-from rome_objects.services.reporter import Reporter
-from rome_objects.services.state import ServiceState
+from rome_objects.services.reporter import reporter_of
 
 
 class Service:
@@ -30,9 +28,7 @@ class Service:
         driver = load_driver("[service] driver", options.driver, kind.driver_base) if options.driver else None
         self.manager = kind(self.host, driver)
         self._interval: float = options.report_interval
-        binary = options.binary or self.topic
-        identity = {"host": self.host, "binary": binary, "topic": self.topic, "release": options.release}
-        self.reporter = Reporter(_state(options.state), {"service": binary, "host": self.host}, **identity)
+        self.reporter = reporter_of(conf, options.binary or self.topic, self.topic)
         self._server = oslo_messaging.get_rpc_server(
             process.make_transport(conf),
             oslo_messaging.Target(topic=self.topic, server=self.host),
@@ -41,24 +37,19 @@ class Service:
             serializer=Serializer(),
             access_policy=DeclaredMethods,
         )
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.reporter.run, args=(self._interval, self._stop), daemon=True)
 
     def start(self) -> None:
         """Register, accept calls, and report from now on."""
         self.reporter.register()
         self.manager.start()
         self._server.start()
-        self.reporter.report()
-        self._thread.start()
+        self.reporter.begin(self._interval)
 
     def stop(self) -> None:
         """Accept no more calls, finish those that have begun, and end the reports."""
         self._server.stop()
         self._server.wait()
-        self._stop.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self.reporter.end()
         self.manager.stop()
 
 
@@ -67,14 +58,3 @@ def _required(options: Any, name: str) -> str:
     if not value:
         raise NotConfigured(reason=f"set [service] {name}")
     return value
-
-
-def _state(name: str) -> type[ServiceState]:
-    """Return the class of the objects in which services report."""
-    for found in registry.known(name):
-        if issubclass(found, ServiceState):
-            return found
-    raise NotConfigured(
-        reason=f"[service] state = {name} is no object that derives from ServiceState: name its module in [objects] "
-        "modules"
-    )

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 import rome
 from rome_objects import broker, database, errors
+from rome_objects.conductor.workers import Worker
 from rome_objects.options import GROUP
 from rome_objects.services import run
 from rome_objects.services.client import ManagerClient
@@ -225,6 +226,17 @@ def test_managers_without_drivers():
     manager.start()
     manager.stop()
     assert (manager.driver, manager.target.version) == (None, "1.0")
+
+
+def test_a_conductor_with_a_release_reports(configured, place):
+    conf = configured(release="v1", report_interval=0.02)
+    conf.set_override("direct", True, GROUP)
+    conf.set_override("topic", f"conductor-{place}-that-reports", GROUP)
+    worker = Worker(1, conf)
+    worker.run()
+    found = Reporting.get_by(CONTEXT, host="h1", binary="rome-conductor")
+    assert (found.release, found.is_up(60)) == ("v1", True)
+    worker.terminate()
 
 
 def test_the_program_without_a_configuration(conf, capsys):

@@ -141,13 +141,14 @@ def test_a_service_of_the_old_release(old_rows, schema):
             sa.Column("updated_at", sa.DateTime),
         )
         services.create(connection)
-        for host, release, age in (("h1", "v1", 5), ("h2", "v2", 5), ("h3", "v1", 3600)):
+        for host, release, age in (("h1", "v1", 5), ("h2", "v2", 5), ("h3", "v1", 3600), ("h4", None, 5)):
             at = now - dt.timedelta(seconds=age)
             connection.execute(services.insert().values(host=host, binary="compute", release=release, updated_at=at))
     status, text = schema("contract")
     assert status == 1
     assert "service compute on h1 has release v1, and reported " in text
     assert "upgrade or stop it before you contract the database to v2" in text
+    assert "service compute on h4 has no release" in text
     assert "h2" not in text
     assert "h3" not in text
     with old_rows.begin() as connection:
