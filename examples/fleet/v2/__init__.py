@@ -1,0 +1,1 @@
+"""The second release of the cloud."""
