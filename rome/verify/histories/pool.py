@@ -13,7 +13,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.process import BaseProcess
@@ -23,7 +23,7 @@ from rome.dbapi import connect
 from rome.errors import InternalError
 from rome.forks import new_lock
 from rome.testing.child_processes import exit_with_parent, forget, kill_at_exit
-from rome.verify.histories.worker import Task, run_worker
+from rome.verify.histories.worker import Tallies, Task, run_worker
 from rome.verify.histories.workload import Record, read_logs
 
 _POLL = 0.05
@@ -45,22 +45,27 @@ class WorkerPool:
     running: list[BaseProcess] = field(default_factory=list)
     _tasks: list[Task] = field(default_factory=list)
     _asking: threading.Lock = field(default_factory=new_lock)
-    _done: MutableSequence[int] = field(default_factory=list)
+    _tallies: Tallies = field(default_factory=lambda: Tallies([], []))
 
     @property
     def committed(self) -> int:
         """The number of transactions that are committed so far."""
-        return sum(self._done)
+        return sum(self._tallies.committed)
+
+    @property
+    def interrupted(self) -> int:
+        """The number of statements and commits that a signal handler has interrupted so far."""
+        return sum(self._tallies.interrupted)
 
     def run_threads(self, progress: Progress) -> list[Record]:
         """Run the task in threads of this process and return the records. Raises InternalError if a worker fails."""
-        done = self._done = [0] * self.size
+        tallies = self._tallies = Tallies([0] * self.size, [0] * self.size)
         # The threads share one store, so it is modified once and stays open meanwhile.
         connection = connect(self.task.url)
         self.task.modify(connection.database.store)
         self.task = replace(self.task, defect=None, faults=None)
         tasks = [self._next_task(slot) for slot in range(self.size)]
-        threads = [threading.Thread(target=record_errors, args=(task, done), daemon=True) for task in tasks]
+        threads = [threading.Thread(target=record_errors, args=(task, tallies), daemon=True) for task in tasks]
         for thread in threads:
             thread.start()
         while any(thread.is_alive() for thread in threads):
@@ -76,7 +81,7 @@ class WorkerPool:
         """
         context: Any = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__, "rome.storage.redis"])
-        self._done = context.RawArray("q", self.size)
+        self._tallies = Tallies(context.RawArray("q", self.size), context.RawArray("q", self.size))
         try:
             for slot in range(self.size):
                 self.running.append(self._start(context, slot))
@@ -90,7 +95,7 @@ class WorkerPool:
         return self._records()
 
     def _start(self, context: Any, slot: int) -> BaseProcess:
-        process: BaseProcess = context.Process(target=run_process, args=(self._next_task(slot), self._done))
+        process: BaseProcess = context.Process(target=run_process, args=(self._next_task(slot), self._tallies))
         process.daemon = True
         with self._asking:  # `start` asks for the exit codes of all processes
             process.start()
@@ -150,16 +155,16 @@ class WorkerPool:
         return list(read_logs(task.log for task in self._tasks if task.log.exists()))
 
 
-def run_process(task: Task, done: MutableSequence[int]) -> None:
+def run_process(task: Task, tallies: Tallies) -> None:
     """Run a worker in a process of its own."""
     exit_with_parent()
-    record_errors(task, done)
+    record_errors(task, tallies)
 
 
-def record_errors(task: Task, done: MutableSequence[int]) -> None:
+def record_errors(task: Task, tallies: Tallies) -> None:
     """Run a worker; write the traceback to the task's error file if it fails."""
     try:
-        run_worker(task, done)
+        run_worker(task, tallies)
     except BaseException:
         task.error.write_text(traceback.format_exc(), encoding="utf-8")
         raise

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import rome
@@ -25,6 +25,8 @@ from rome.verify.histories.worker import WORKLOADS, Task
 from rome.verify.histories.workload import Record, rows
 
 _CLIENT_FAULTS = FaultRates(killed=0.0005, stopped=0.0005)
+_INTERRUPTED = 0.02
+"""With faults, the share of statement sequences and of commits at which a signal handler may raise an exception."""
 _CUT = 0.005
 """With faults, the share of scripts at which the proxy cuts the connection."""
 
@@ -34,7 +36,8 @@ class RunOptions:
     """The options of a run. `faults` is the number of faults to inject.
 
     On Redis and Valkey, cut connections and clients that are killed or stopped during a commit come on top, in
-    proportion to the transactions. On a file, clients are killed or stopped at any moment. In memory, `faults` is the
+    proportion to the transactions; and there and on a file, exceptions that signal handlers raise in the clients. On a
+    file, clients are killed or stopped at any moment. In memory, `faults` is the
     expected number of commits whose request or response is lost or that arrive twice.
     """
 
@@ -74,6 +77,7 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
         if options.in_memory:
             lost = options.faults / (3 * options.transactions)
             pool = _pool(options, options.url, folder, FaultRates(lost=lost) if lost else None)
+            pool.task = replace(pool.task, interrupted=0.0)  # a signal reaches the main thread only
             return _run_and_check(options, options.url, lambda: pool.run_threads(progress))
         if not options.faults:
             pool = _pool(options, options.url, folder, None)
@@ -86,6 +90,8 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
 
 def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None) -> WorkerPool:
     task = Task(url, options.level, options.workload, folder, 0, 0, 0, options.seed, faults, options.defect)
+    if options.faults:
+        task = replace(task, interrupted=_INTERRUPTED)
     return WorkerPool(task, options.processes, options.transactions)
 
 
@@ -117,6 +123,7 @@ def _run_with_faults(options: RunOptions, url: str, pool: WorkerPool, more: Kind
     report = _run_and_check(options, url, work)
     report.faults = injector.faults
     report.faults["client killed"] = pool.killed
+    report.faults["client interrupted by a signal handler"] = pool.interrupted
     return report
 
 

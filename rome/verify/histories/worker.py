@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
-from collections.abc import MutableSequence
+from collections.abc import Callable, MutableSequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 from rome.dbapi import Connection, connect
 from rome.errors import Conflict, DatabaseError, IntegrityError, SnapshotTooOld, StoreUnavailable
@@ -19,10 +21,15 @@ from rome.verify.histories.history import Outcome
 from rome.verify.histories.names import NamesWorkload
 from rome.verify.histories.workload import Log, TransactionContext, Workload
 
+_T = TypeVar("_T")
+
 WORKLOADS: dict[str, Workload] = {"append": AppendWorkload(), "bank": BankWorkload(), "names": NamesWorkload()}
 
 _BACKOFF = 0.02
 """Seconds to wait after a server could not be reached or refused to write."""
+
+_LONGEST_TIMER = 0.01
+"""Seconds until a signal comes, at most: a few transactions take as long."""
 
 _CONNECT_SECONDS = 60.0
 """How long a new worker waits for a server that is being restarted."""
@@ -45,6 +52,8 @@ class Task:
     seed: int
     faults: FaultRates | None = None
     defect: str | None = None
+    interrupted: float = 0.0
+    """The share of statement sequences, and of commits, at which a signal handler raises. Only in processes."""
 
     @property
     def log(self) -> Path:
@@ -64,18 +73,64 @@ class Task:
             self.faults.install(store, random.Random(f"{self.seed} {self.worker} faults"))  # noqa: S311 - no secret
 
 
-def run_worker(task: Task, done: MutableSequence[int]) -> None:
-    """Commit the task's share of transactions. `done` counts the commits of each slot."""
+class Tallies(NamedTuple):
+    """Numbers by slot, which all workers of a pool see."""
+
+    committed: MutableSequence[int]
+    interrupted: MutableSequence[int]
+    """How often a signal handler raised."""
+
+
+class Interrupted(BaseException):
+    """Raised by the signal handler. As with KeyboardInterrupt, no handler of ordinary exceptions catches it."""
+
+
+class Interruptions:
+    """Lets a signal handler (SIGALRM) raise Interrupted at a random moment of some calls."""
+
+    def __init__(self, share: float, rng: random.Random) -> None:
+        self.count = 0
+        self._share = share
+        self._rng = rng
+        self._is_armed = False
+        if share:
+            signal.signal(signal.SIGALRM, self._handle)
+
+    def run(self, work: Callable[[], _T]) -> _T:
+        """Call a function and return its result; at the given share of calls, set a timer before."""
+        if self._rng.random() < self._share:
+            self._is_armed = True
+            signal.setitimer(signal.ITIMER_REAL, self._rng.uniform(0.0, _LONGEST_TIMER))
+        try:
+            return work()
+        finally:
+            if self._is_armed:
+                self._is_armed = False
+                signal.setitimer(signal.ITIMER_REAL, 0)
+
+    def _handle(self, _number: int, _frame: object) -> None:
+        if self._is_armed:
+            self._is_armed = False
+            self.count += 1
+            raise Interrupted
+
+
+def run_worker(task: Task, tallies: Tallies) -> None:
+    """Commit the task's share of transactions."""
+    done = tallies.committed
     rng = random.Random(f"{task.seed} {task.worker}")  # noqa: S311 - no secret
     log = Log(task.log)
     connection = _connect(task)
     task.modify(connection.database.store)
+    interruptions = Interruptions(task.interrupted, random.Random(f"{task.seed} {task.worker} signals"))  # noqa: S311
+    before = tallies.interrupted[task.slot]
     number = 0
     while done[task.slot] < task.share:
         number += 1
         context = TransactionContext(task.level, rng, sum(done), task.worker, number)
-        if _run_transaction(WORKLOADS[task.workload], connection, context, log) is Outcome.COMMITTED:
+        if _run_transaction(WORKLOADS[task.workload], connection, context, log, interruptions) is Outcome.COMMITTED:
             done[task.slot] += 1
+        tallies.interrupted[task.slot] = before + interruptions.count
     connection.close()
     log.close()
 
@@ -92,11 +147,17 @@ def _connect(task: Task) -> Connection:
             time.sleep(0.1)
 
 
-def _run_transaction(workload: Workload, connection: Connection, context: TransactionContext, log: Log) -> Outcome:
+def _run_transaction(
+    workload: Workload,
+    connection: Connection,
+    context: TransactionContext,
+    log: Log,
+    interruptions: Interruptions,
+) -> Outcome:
     begin, unexpected_error = time.monotonic_ns(), ""
     try:
-        workload.run_statements(connection, context)
-    except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError) as error:
+        interruptions.run(lambda: workload.run_statements(connection, context))
+    except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError, Interrupted) as error:
         connection.rollback()
         # Under READ COMMITTED only, a row may disappear between the statement that reads it and the next one.
         if isinstance(error, IntegrityError) and context.level != "READ COMMITTED":
@@ -107,14 +168,17 @@ def _run_transaction(workload: Workload, connection: Connection, context: Transa
         log.write_operations(context.number, begin, context.operations)
     else:
         log.write_operations(context.number, begin, context.operations)
-        outcome = _commit(connection)
+        outcome = _commit(connection, interruptions)
     log.write_outcome(context.number, outcome, time.monotonic_ns(), unexpected_error)
     return outcome
 
 
-def _commit(connection: Connection) -> Outcome:
+def _commit(connection: Connection, interruptions: Interruptions) -> Outcome:
     try:
-        connection.commit()
+        interruptions.run(connection.commit)
+    except Interrupted:
+        connection.rollback()
+        return Outcome.UNKNOWN
     except (Conflict, SnapshotTooOld):
         return Outcome.ABORTED
     except IntegrityError as error:
