@@ -98,7 +98,8 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
         yield Diagnosis("bad", "role", info["role"], "a replica refuses commits; use the URL of the primary")
     yield Diagnosis("ok", "memory", f"{info['used_memory_human']}, limit {info.get('maxmemory_human', 'none')}")
     yield Diagnosis("ok", "clients", info["connected_clients"])
-    yield _permission(user)
+    yield _user(user)
+    yield Diagnosis("note", "least permissions", store.least_rule, "for ACL SETUSER NAME on >PASSWORD")
     if isinstance(now, list):
         difference = int(now[0]) + int(now[1]) / 1e6 - began - took / 2
         verdict = "ok" if abs(difference) < 1 + took else "note"
@@ -133,8 +134,7 @@ def _durability(append: str | None, fsync: str | None, save: str | None) -> Diag
     return Diagnosis("note", "durability", f"appendonly, appendfsync {fsync}", "a crash can lose the last second(s)")
 
 
-def _permission(user: Any) -> Diagnosis:
-    rule = "SECURITY.md has the ACL rule of a user for one database"
+def _user(user: Any) -> Diagnosis:
     if isinstance(user, bytes):
-        return Diagnosis("ok", "user", user.decode("utf-8", "replace"), rule)
-    return Diagnosis("note", "user", "unknown", rule)
+        return Diagnosis("ok", "user", user.decode("utf-8", "replace"))
+    return Diagnosis("note", "user", "unknown", "the user may not ask")

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from rome.errors import InterfaceError
+from rome.storage.redis.acl import COPYING, SHARED_LOCKS, least_rule
 from rome.testing.child_processes import forget, kill_at_exit
 
 _TRIES = 5
@@ -25,18 +26,26 @@ _TRIES = 5
 ENVIRONMENT = "ROME_TEST_REDIS_URL"
 """The environment variable that names a server to use instead of a temporary one."""
 
+LEAST_PERMISSIONS = "ROME_TEST_LEAST_PERMISSIONS"
+"""If this environment variable is set, the URLs of `valkey_server` are of a user with the least ACL rule."""
+
 _START_SECONDS = 60.0
 """How long a server may take to start on a busy machine."""
 
 
 @dataclass(frozen=True)
 class RedisServer:
-    """A running server. `login` is the part before the host in a URL: empty, or `user:password@`."""
+    """A running server.
+
+    `login` is the part before the host in a URL: empty, or `user:password@`; `admin_login` that of a user who may do
+    everything.
+    """
 
     host: str
     port: int
     db: int = 0
     login: str = ""
+    admin_login: str = ""
 
     def url(self, database: str) -> str:
         """Return the ROME URL of a database on this server."""
@@ -52,7 +61,17 @@ def valkey_server() -> Iterator[RedisServer]:
         yield _named_server(named)
         return
     with own_valkey_server() as server:
-        yield server
+        yield _restricted(server) if os.environ.get(LEAST_PERMISSIONS) else server
+
+
+def _restricted(server: RedisServer) -> RedisServer:
+    """Make a user who may do only what ROME needs, in all databases."""
+    import redis
+
+    with closing(redis.Redis(server.host, server.port)) as client:
+        rule = f"on >pw {least_rule('{rome:*')} {COPYING} {SHARED_LOCKS}"
+        client.execute_command("ACL", "SETUSER", "app", *rule.split())  # type: ignore[no-untyped-call]
+    return RedisServer(server.host, server.port, login="app:pw@")
 
 
 @contextmanager
@@ -113,7 +132,7 @@ def _named_server(url: str) -> RedisServer:
     if parts.scheme != "redis" or not parts.hostname or not (path.isdigit() or not path):
         raise InterfaceError(f"{ENVIRONMENT} is not of the form redis://[user:password@]host:port[/db]")
     login, at, _ = parts.netloc.rpartition("@")
-    return RedisServer(parts.hostname, parts.port or 6379, int(path or 0), login + at)
+    return RedisServer(parts.hostname, parts.port or 6379, int(path or 0), login + at, login + at)
 
 
 def free_port() -> int:

@@ -12,6 +12,8 @@ from redis import Redis
 import rome
 from rome.errors import InternalError, StoreUnavailable
 from rome.locks import LockManager
+from rome.storage.redis.acl import COPYING, SHARED_LOCKS, least_rule
+from rome.storage.redis.layout import Layout
 from rome.storage.registry import open_store
 from rome.storage.store import Batch, Write
 from rome.testing import check_database
@@ -50,6 +52,17 @@ def documented() -> list[str]:
     words = re.search(r"ACL SETUSER app on >PASSWORD (.*?)```", SECURITY.read_text(encoding="utf-8"), re.DOTALL)
     assert words is not None
     return words[1].split()
+
+
+def test_the_rule_is_documented():
+    assert documented() == least_rule("{rome:app}:*").split()
+    security = " ".join(SECURITY.read_text(encoding="utf-8").split())
+    assert COPYING in security
+    assert SHARED_LOCKS in security
+
+
+def test_the_rule_of_a_database_with_special_characters():
+    assert Layout("a*[b").pattern == r"{rome:a\*\[b}:*"
 
 
 @pytest.fixture(scope="module")

@@ -27,6 +27,7 @@ All numbers are big-endian. The undo records of a commit, all lengths 4 bytes (c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from struct import Struct
 from urllib.parse import quote
@@ -51,6 +52,8 @@ class Layout:
     def __init__(self, database: str) -> None:
         """Quote braces as in a URL, because a brace would end the hash tag; and percent signs, to keep names unique."""
         self._prefix = b"{rome:%b}:" % quote(database, safe=" !\"#$&'()*+,/:;<=>?@[\\]^`|~").encode()
+        self.pattern = re.sub(r"([*?\[\\])", r"\\\1", self._prefix.decode()) + "*"
+        """A pattern of all names, as ACLs have them."""
         self.meta = self._prefix + b"meta"
         self.counters = self._prefix + b"counters"
         self.locks = self._prefix + b"locks"

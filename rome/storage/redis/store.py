@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, NotSupportedError, StoreUnavailable
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
+from rome.storage.redis.acl import least_rule
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, state_before, state_of_copy
@@ -125,6 +126,11 @@ class RedisStore:
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
         return RedisLocks(self._server, self._layout, self._address)
+
+    @property
+    def least_rule(self) -> str:
+        """The words of the ACL rule that a user of this database needs at least."""
+        return least_rule(self._layout.pattern)
 
     def ask_server(self, *commands: Command) -> list[Any]:
         """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""

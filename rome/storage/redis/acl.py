@@ -1,0 +1,22 @@
+"""The permissions that ROME needs on a server: the rule of a user for one database (`ACL SETUSER`)."""
+
+from __future__ import annotations
+
+_COMMANDS = """
+    +multi +exec +eval +evalsha +exists +time +select +client|setinfo +memory|usage
+    +hget +hmget +hgetall +hkeys +hset +hdel +hincrby
+    +zrange +zrangebylex +zlexcount +zscore +zmscore +zadd +zrem
+    +xrange +xrevrange +xread +xadd +xtrim +rpush +lrange +ltrim +getrange +setrange +type +unlink +pexpire
+"""
+"""For statements, transactions and locks."""
+
+COPYING = "+copy +dump +restore"
+"""What copies of databases need besides."""
+
+SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"
+"""What locks need besides that are shared with python-redis-lock."""
+
+
+def least_rule(keys: str) -> str:
+    """Return the words of the rule, after the user's name and password. `keys`: a pattern as `Layout.pattern`."""
+    return " ".join(["resetkeys", f"~{keys}", "resetchannels", "-@all", *_COMMANDS.split()])
