@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from rome.errors import Conflict, SnapshotTooOld
+from rome.errors import Conflict, FormatError, SnapshotTooOld
 from rome.forks import new_lock
 from rome.storage.lock_table import Attempt, Holder, LockState, now
 from rome.storage.store import LAST, Batch, Check, Demand, Get, Range, Store, Write
@@ -134,7 +134,7 @@ class CommitLocks:
     def holders(self) -> list[Holder]:
         """Return the names that have a record. One that this process sees for the first time has its whole TTL left."""
         (pairs,) = self._store.fetch([Range(LOCKS, b"", LAST)]).answers
-        records = [(name, _Record(*msgpack.unpackb(data))) for name, data in pairs]
+        records = [(name, _decode(name, data)) for name, data in pairs]
         held = [Holder(name, each.owner, each.ttl - self._unchanged(name, each)) for name, each in records]
         return [holder for holder in held if holder.left > 0]
 
@@ -143,7 +143,9 @@ class CommitLocks:
 
     def _read(self, names: Sequence[bytes]) -> tuple[int, list[_Record | None]]:
         fetched = self._store.fetch([Get(LOCKS, tuple(names))])
-        found = [None if data is None else _Record(*msgpack.unpackb(data)) for data in fetched.answers[0]]
+        found = [
+            None if data is None else _decode(name, data) for name, data in zip(names, fetched.answers[0], strict=True)
+        ]
         with self._lock:
             for name, record in zip(names, found, strict=True):
                 if record is None:
@@ -153,6 +155,15 @@ class CommitLocks:
     def _write(self, checks: Sequence[Check], names: Sequence[bytes], record: _Record | None) -> int:
         value = None if record is None else msgpack.packb(tuple(record))
         return self._store.commit(Batch(uuid.uuid4().bytes, checks, [Write(LOCKS, name, value) for name in names]))
+
+
+def _decode(name: bytes, data: bytes) -> _Record:
+    """Return the record of a name. Raise FormatError."""
+    try:
+        owner, ttl, renewals = msgpack.unpackb(data)
+        return _Record(bytes(owner), float(ttl), int(renewals))
+    except Exception as error:  # msgpack's errors have no common base class but this one
+        raise FormatError(f"the record of lock {name!r} does not decode: {error}: {data!r}") from error
 
 
 def _only(name: bytes) -> tuple[bytes, bytes]:

@@ -13,6 +13,7 @@ from redis import Redis
 
 import rome
 from rome.errors import Error, FormatError
+from rome.locks import LockManager
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, LAST, Batch, Range, Store, Write, holds_entries
 from rome.testing.servers import RedisServer, own_valkey_server
@@ -83,7 +84,21 @@ def use(url: str) -> list[Error]:
             except Error as error:
                 errors.append(error)
                 connection.rollback()
+        for each in (lambda: use_lock(url), lambda: connection.database.store.lock_table().holders()):
+            try:
+                each()
+            except Error as error:
+                errors.append(error)
     return errors
+
+
+def use_lock(url: str) -> None:
+    manager = LockManager(url)
+    try:
+        with manager.lock("a lock", timeout=0):
+            pass
+    finally:
+        manager.close()
 
 
 # ── in every store, by its own interface ──────────────────────────────────────────────────────────────────────────
@@ -224,7 +239,10 @@ def test_any_bytes_in_any_key_of_redis(
 ) -> None:
     url = server.url("app")
     fill(url)
-    use(url)  # which also makes the keys of locks
+    use(url)
+    store = open_store(parse_url(url))
+    store.lock_table().acquire([b"aa lock"], b"somebody else", 60.0, False)
+    store.close()
     rng = random.Random(how.__name__)
     whole = {key: admin.dump(key) for key in keys_of(admin)}
     for key in whole:

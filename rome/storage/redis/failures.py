@@ -58,7 +58,9 @@ def refused(server: str, error: Exception) -> DatabaseError:
     if "not an integer" in text:
         return FormatError(f"a number in the database's key counters does not decode: {server}: {text}")
     if "data string too short" in text:
-        return FormatError(f"the state in the database's key meta, or its key trim, does not decode: {server}: {text}")
+        return FormatError(
+            f"the state in the database's key meta, or its keys trim or locks, do not decode: {server}: {text}"
+        )
     return InternalError(f"unexpected answer of {server}: {text}")
 
 

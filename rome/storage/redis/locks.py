@@ -26,6 +26,7 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from rome.errors import FormatError
 from rome.storage.lock_table import Attempt, Holder, LockState
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Server
@@ -101,6 +102,8 @@ class RedisLocks:
         now = int(seconds) * 1000 + int(microseconds) // 1000
         held = []
         for name, record in zip(pairs[::2], pairs[1::2], strict=True):
+            if len(record) < _RECORD.size:
+                raise FormatError(f"lock {name!r} in the database's key locks does not decode: {record!r}")
             deadline, ttl, _, _ = _RECORD.unpack_from(record)
             held.append(Holder(name, record[_RECORD.size :], min(deadline - now, ttl) / 1000))
         return sorted(holder for holder in held if holder.left > 0)

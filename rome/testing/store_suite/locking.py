@@ -155,6 +155,19 @@ class Locking(Harness):
         assert _take(table, names[0], b"two").states == (OVERTOOK,)
         assert store.commit(batch) == 1
 
+    def test_a_wait_can_be_ended(self, table: LockTable) -> None:
+        """After `wake`, a wait returns whose attempt was before; the name is still held."""
+        assert _states(table, b"a", b"one") == (GRANTED,)
+        attempt = table.acquire([b"a"], b"two", LONG, False)
+        waking = threading.Timer(SHORT, table.wake, [b"a"])
+        began = time.monotonic()
+        waking.start()
+        table.wait(b"a", attempt.ticket, LONG)
+        waking.join()
+        table.wait(b"a", attempt.ticket, LONG)  # a wake between the attempt and the wait is not missed
+        assert time.monotonic() - began < LONG / 2
+        assert _states(table, b"a", b"two") == (HELD,)
+
     def test_databases_have_tables_of_their_own(self, table: LockTable, open_database: OpenDatabase) -> None:
         """A name that is held in one database is free in another."""
         assert _states(table, b"a", b"one") == (GRANTED,)
