@@ -81,12 +81,12 @@ class Tallies(NamedTuple):
     """How often a signal handler raised."""
 
 
-class Interrupted(BaseException):
+class SignalRaised(BaseException):
     """Raised by the signal handler. As with KeyboardInterrupt, no handler of ordinary exceptions catches it."""
 
 
 class Interruptions:
-    """Lets a signal handler (SIGALRM) raise Interrupted at a random moment of some calls."""
+    """Lets a signal handler (SIGALRM) raise SignalRaised at a random moment of some calls."""
 
     def __init__(self, share: float, rng: random.Random) -> None:
         self.count = 0
@@ -112,7 +112,7 @@ class Interruptions:
         if self._is_armed:
             self._is_armed = False
             self.count += 1
-            raise Interrupted
+            raise SignalRaised
 
 
 def run_worker(task: Task, tallies: Tallies) -> None:
@@ -157,7 +157,7 @@ def _run_transaction(
     begin, unexpected_error = time.monotonic_ns(), ""
     try:
         interruptions.run(lambda: workload.run_statements(connection, context))
-    except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError, Interrupted) as error:
+    except (Conflict, SnapshotTooOld, StoreUnavailable, IntegrityError, SignalRaised) as error:
         connection.rollback()
         # Under READ COMMITTED only, a row may disappear between the statement that reads it and the next one.
         if isinstance(error, IntegrityError) and context.level != "READ COMMITTED":
@@ -176,7 +176,7 @@ def _run_transaction(
 def _commit(connection: Connection, interruptions: Interruptions) -> Outcome:
     try:
         interruptions.run(connection.commit)
-    except Interrupted:
+    except SignalRaised:
         connection.rollback()
         return Outcome.UNKNOWN
     except (Conflict, SnapshotTooOld):
