@@ -1,9 +1,11 @@
 """`rome watch` and `rome doctor`."""
 
 import json
+import os
 
 import rome
 from rome.cli.doctor import _durability, _eviction
+from rome.testing.servers import LEAST_PERMISSIONS
 
 
 def test_changes_with_old_and_new_values(run, towns):
@@ -45,7 +47,10 @@ def test_doctor(run, towns):
     findings = {each["name"]: each for each in run("doctor", "--json", towns, code=None).json}
     assert "format" in findings["ROME"]["value"]
     assert findings["log"]["verdict"] == "note"
-    if "redis" in towns:  # it keeps nothing on disk
+    if "redis" in towns and os.environ.get(LEAST_PERMISSIONS):
+        assert "INFO is refused" in findings["server"]["value"]
+    elif "redis" in towns:  # it keeps nothing on disk
+        assert "resetkeys ~{rome:" in findings["least permissions"]["value"]
         assert findings["maxmemory-policy"]["verdict"] == "ok"
         assert "a restart loses everything" in run("doctor", towns, code=3).out
 
