@@ -75,6 +75,7 @@ def _of_database(database: Opened) -> Iterator[Diagnosis]:
 
 
 def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
+    yield Diagnosis("note", "least permissions", store.least_rule, "of a user: ACL SETUSER NAME on >PASSWORD …")
     began = time.time()
     info_reply, policy, append, fsync, save, now, user = store.ask_server(
         (b"INFO",),
@@ -99,7 +100,6 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
     yield Diagnosis("ok", "memory", f"{info['used_memory_human']}, limit {info.get('maxmemory_human', 'none')}")
     yield Diagnosis("ok", "clients", info["connected_clients"])
     yield _user(user)
-    yield Diagnosis("note", "least permissions", store.least_rule, "for ACL SETUSER NAME on >PASSWORD")
     if isinstance(now, list):
         difference = int(now[0]) + int(now[1]) / 1e6 - began - took / 2
         verdict = "ok" if abs(difference) < 1 + took else "note"
