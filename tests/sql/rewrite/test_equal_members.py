@@ -56,9 +56,9 @@ def test_rows_are_sqlites(member: str) -> None:
     chooser = random.Random(member)
     for count in (2, 4, 9):
         parameters: list[Any] = []
-        texts = []
-        for _ in range(count):
-            texts.append(member.format(*[operand(chooser, parameters) for _ in range(member.count("{}"))]))
+        texts = [
+            member.format(*[operand(chooser, parameters) for _ in range(member.count("{}"))]) for _ in range(count)
+        ]
         sql = " UNION ALL ".join(texts)
         for change in (None, "UPDATE t SET n = 7 WHERE id = 1"):
             for each in (ours, theirs) if change else ():
