@@ -44,7 +44,8 @@ class IndexEntries:
         written = [column for column in table.stored if not column.generated]
         values = [row[table.position[fold_name(column.name)]] for column in written]
         listed = ", ".join(quoted(column.name) for column in written)
-        self._scratch.execute(f"INSERT INTO {name} ({listed}) VALUES ({', '.join('?' * len(values))})", values)
+        with translated():
+            self._scratch.execute(f"INSERT INTO {name} ({listed}) VALUES ({', '.join('?' * len(values))})", values)
         where = f" WHERE {index.where}" if index.where else ""
         terms = ComputedColumns(index.terms, frozenset(index.terms))
         cursor = self._scratch.cursor()

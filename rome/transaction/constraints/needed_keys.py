@@ -17,8 +17,10 @@ Each needed key is also a constraint read: commit checks at every isolation leve
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from rome.catalog.model import Catalog, Table
+from rome.errors import Error
 from rome.fallback import NotConvertible
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row
@@ -91,10 +93,27 @@ class NeededKeys:
             probe = None if values is None else unique_key_probe(table, codec, values)
             if probe is not None:
                 yield probe.request
+        yield from self._computed(table, known)
         for reference in self._keys_of(table).parents if self._foreign_keys else ():
             values = _stored(table, reference.key.columns, known)
             if values is not None and None not in values:
                 yield from _parents([ReferenceValues(reference, values)])
+
+    def _computed(self, table: Table, known: dict[str, SqlValue]) -> Iterator[TableRequest]:
+        """Yield the requests for a new row's keys of computed unique indexes, if all that SQLite needs is known.
+
+        A row that SQLite refuses for one key is not recorded, so a second violated key could not be found later.
+        """
+        indexes = [index for index in table.indexes if index.unique and index.computed]
+        if not indexes or not all(fold_name(each.name) in known for each in table.stored if not each.generated):
+            return
+        row = tuple([known.get(fold_name(column.name)) for column in table.stored])
+        with suppress(Error):  # the row violates another constraint
+            for index in indexes:
+                values = self._entries.columns(table, index, row)
+                probe = None if values is None else unique_key_probe(table, table.index_codecs[index.id], values)
+                if probe is not None:
+                    yield probe.request
 
 
 def _parents(references: Iterable[ReferenceValues]) -> Iterator[TableRequest]:
