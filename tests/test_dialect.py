@@ -348,3 +348,24 @@ def test_no_decimal_loses_digits_silently(value):
     found = type_.result_processor(RomeDialect(), None)(bound)
     assert caught or found == value
     assert not (caught and len(value.as_tuple().digits) <= 15)
+
+
+def test_a_given_key_is_known_without_returning(engine, items):
+    given = insert(items).values(id=5, name="a")
+    update = {"index_elements": ["id"], "set_": {"name": "c"}}
+    with engine.begin() as connection:
+        for statement in (
+            given,
+            given.on_conflict_do_nothing(),
+            given.on_conflict_do_update(**update),
+            given.on_conflict_do_update(**update, where=sa.text("0")),
+            given.prefix_with("OR IGNORE"),
+        ):
+            result = connection.execute(statement)
+            assert not result.returns_rows
+            assert tuple(result.inserted_primary_key) == (5,)
+        generated = connection.execute(insert(items).values(name="d").on_conflict_do_nothing())
+        assert tuple(generated.inserted_primary_key) == (6,)
+        connection.execute(sa.text("CREATE UNIQUE INDEX u ON items (name)"))
+        nothing = connection.execute(insert(items).values(name="d").on_conflict_do_nothing())
+        assert (nothing.inserted_primary_key, nothing.rowcount) == (None, 0)

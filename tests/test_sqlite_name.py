@@ -239,3 +239,16 @@ def test_batch_mode_of_alembic(engine):
         assert connection.exec_driver_sql("SELECT * FROM p JOIN c ON c.p = p.id").all() == [(1, "x", 1, 1)]
         assert sa.inspect(connection).get_unique_constraints("p") == [{"name": "uq_a", "column_names": ["a"]}]
         assert connection.exec_driver_sql("PRAGMA foreign_key_check").all() == []
+
+
+def test_an_insert_returns_no_rows_and_the_key_is_known(engine, items):
+    with engine.begin() as connection:
+        for statement, key in (
+            (items.insert().values(name="a"), 1),
+            (items.insert().values(id=5, name="b"), 5),
+            (insert(items).values(id=5, name="b").on_conflict_do_nothing(), 5),
+            (insert(items).values(id=5).on_conflict_do_update(index_elements=["id"], set_={"name": "c"}), 5),
+        ):
+            result = connection.execute(statement)
+            assert not result.returns_rows
+            assert tuple(result.inserted_primary_key) == (key,)

@@ -37,6 +37,7 @@ class SqliteRomeDialect(RomeDialect):
     name = "sqlite"
     supports_statement_cache = True
     names_constraints = False
+    favor_returning_over_lastrowid = False  # an INSERT of one row returns no rows on SQLite
 
     def create_connect_args(self, url: URL) -> tuple[Sequence[Any], dict[str, Any]]:
         """Return the arguments of `connect`. Raises InterfaceError for a URL that is not one of ROME's."""
