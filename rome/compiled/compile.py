@@ -40,8 +40,8 @@ the values (the text of a float, a sum that overflows) raises `UnsupportedValue`
 Python. A column mostly holds values of one type, so the program that runs first compares with Python's own operators.
 The first TypeError brings in a second program, in which runtime functions compare.
 
-**Order.** Without ORDER BY, rows come in the order of the first table's rows. Which rows a LIMIT keeps then, and in
-which order group_concat joins texts, is not defined, as in SQLite.
+**Order.** Without ORDER BY, rows come in the order of the first table's rows. Which rows a LIMIT keeps then
+is not defined, as in SQLite.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ the binder makes
 Every expression has a type (`ExprType`), which holds what SQLite's rules of comparison depend on:
 
 * `affinity`: that of SQLite's `sqlite3ExprAffinity`. None is no affinity at all, which is not the same as BLOB.
-* `collation`: the one that it brings into a comparison; None if it brings none. It is `explicit` if a COLLATE operator
-  names it.
+* `collation`: the one that it brings into a comparison; None if it brings none.
 * `nullable`: whether it can be NULL. False only where that is certain.
 
 Expressions are compared by value: `GROUP BY lower(a)` makes one group key of every `lower(a)` in the statement.
@@ -44,7 +43,6 @@ class ExprType:
     affinity: Affinity | None = None
     collation: str | None = None
     nullable: bool = True
-    explicit: bool = False
 
 
 _UNTYPED = ExprType()
@@ -139,38 +137,6 @@ class Parameter(BoundExpr):
 
 
 @dataclass(frozen=True)
-class Untyped(BoundExpr):
-    """An operand without its affinity and collation, as a member of an IN list is compared."""
-
-    operand: BoundExpr
-
-    def _infer_type(self) -> ExprType:
-        return ExprType(nullable=self.operand.type.nullable)
-
-
-@dataclass(frozen=True)
-class Collated(BoundExpr):
-    """`operand COLLATE name`."""
-
-    operand: BoundExpr
-    name: str
-
-    def _infer_type(self) -> ExprType:
-        return replace(self.operand.type, collation=self.name, explicit=True)
-
-
-@dataclass(frozen=True)
-class Cast(BoundExpr):
-    """`CAST(operand AS …)`."""
-
-    operand: BoundExpr
-    to: Affinity
-
-    def _infer_type(self) -> ExprType:
-        return replace(self.operand.type, affinity=self.to)
-
-
-@dataclass(frozen=True)
 class Arithmetic(BoundExpr):
     """`left op right`; `op` is the name of the runtime function."""
 
@@ -185,10 +151,10 @@ class Call(BoundExpr):
 
     function: str
     arguments: tuple[BoundExpr, ...]
-    never_null: bool = False
 
     def _infer_type(self) -> ExprType:
-        return _NOT_NULL if self.never_null else _UNTYPED
+        is_certain = self.function == "coalesce" and not self.arguments[-1].type.nullable
+        return _NOT_NULL if is_certain else _UNTYPED
 
 
 @dataclass(frozen=True)
@@ -231,21 +197,9 @@ class NullSafeEqual(BooleanExpr):
 
 
 @dataclass(frozen=True)
-class IsTruth(BooleanExpr):
-    """`operand IS TRUE`, or `operand IS FALSE`."""
-
-    operand: BoundExpr
-    expected: bool
-
-    def _infer_type(self) -> ExprType:
-        return _NOT_NULL
-
-
-@dataclass(frozen=True)
 class Like(BooleanExpr):
-    """`operand LIKE pattern ESCAPE escape`, or GLOB; `function` is "like" or "glob"."""
+    """`operand LIKE pattern ESCAPE escape`."""
 
-    function: str
     operand: BoundExpr
     pattern: BoundExpr
     escape: BoundExpr | None = None
@@ -285,11 +239,10 @@ class InList(BooleanExpr):
 
 @dataclass(frozen=True)
 class InRows(BooleanExpr):
-    """`(operand, …) IN (VALUES (…), …)` with `rows` of constants, or `(operand, …) IN (SELECT …)` with a `query`."""
+    """`(operand, …) IN (VALUES (…), …)` with `rows` of constants."""
 
     operands: tuple[BoundExpr, ...]
     rows: tuple[tuple[BoundExpr, ...], ...]
-    query: Query | None = None
 
 
 @dataclass(frozen=True)
@@ -341,7 +294,7 @@ class ScalarSubquery(BoundExpr):
         return ExprType(self.query.outputs[0].expr.type.affinity)
 
 
-_NEVER_NULL_AGGREGATES = frozenset({"count_rows", "count_values", "total_of"})
+_NEVER_NULL_AGGREGATES = frozenset({"count_rows", "count_values"})
 
 
 @dataclass(frozen=True)
@@ -351,7 +304,6 @@ class Aggregate(BoundExpr):
     function: str
     argument: BoundExpr | None
     distinct: bool = False
-    separator: BoundExpr | None = None
 
     def _infer_type(self) -> ExprType:
         return _NOT_NULL if self.function in _NEVER_NULL_AGGREGATES else _UNTYPED
@@ -479,9 +431,9 @@ class Select:
 
 @dataclass(eq=False)
 class CompoundSelect:
-    """`left operator right`: UNION, UNION ALL, EXCEPT or INTERSECT."""
+    """`left UNION right`, or UNION ALL."""
 
-    operator: str
+    is_all: bool
     left: Query
     right: Query
     outputs: tuple[OutputColumn, ...]

@@ -81,14 +81,10 @@ def same_rows(found: list[Any], expected: list[Any], *, ordered: bool) -> bool:
     return Counter(map(repr, found)) == Counter(map(repr, expected))
 
 
-def normalized(rows: list[Any], *, concatenates: bool) -> list[Any]:
-    """Return rows for a comparison in which it does not matter which of two equal values came first: 1 or 1.0, 'a,b' or
-    'b,a'.
-    """
+def normalized(rows: list[Any]) -> list[Any]:
+    """Return rows for a comparison in which it does not matter which of two equal values came first: 1 or 1.0."""
 
     def value(one: Any) -> Any:
-        if isinstance(one, float) and one.is_integer():
-            return int(one)
-        return "".join(sorted(one)) if concatenates and isinstance(one, str) else one
+        return int(one) if isinstance(one, float) and one.is_integer() else one
 
     return [tuple(map(value, row)) for row in rows]

@@ -40,9 +40,7 @@ def compare(db: Database, statement: Statement) -> str:
         story = f"{sql}\n{parameters}\n{compiled.source}\n{found}\n{expected}"
         assert not isinstance(expected, apsw.Error), story
         if statement.merges:
-            concatenates = "group_concat" in sql
-            found = normalized(found, concatenates=concatenates)
-            wanted = normalized(expected, concatenates=concatenates)
+            found, wanted = normalized(found), normalized(expected)
         else:
             wanted = expected
         assert same_rows(found, wanted, ordered=statement.ordered), story
@@ -103,7 +101,7 @@ def test_a_condition_its_negation_and_its_null_partition_the_rows() -> None:
         condition = writer.test(writer.table_scope(table, table.name), 2)
         db = database(tables)
         parts = []
-        for form in ("({})", "NOT ({})", "coalesce(NOT ({}), 2) = 2"):
+        for form in ("({0})", "NOT ({0})", "CASE WHEN {0} THEN 0 WHEN NOT ({0}) THEN 0 ELSE 1 END"):
             text = f"SELECT * FROM {table.name} WHERE {form.format(condition)}"
             parameters = {f"p{number}": value for number, value in enumerate(writer.parameters)}
             compiled, table_refs = db.compile(text)

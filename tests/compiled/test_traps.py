@@ -13,7 +13,7 @@ from tests.compiled.harness import Database, same_rows
 DDL = """
 CREATE TABLE t (id INTEGER PRIMARY KEY, i INTEGER, x TEXT, r REAL, n NUMERIC, b, c TEXT COLLATE NOCASE, o BLOB);
 CREATE TABLE g (id INTEGER PRIMARY KEY, v INTEGER GENERATED ALWAYS AS (id * 2) VIRTUAL);
-CREATE TABLE h (a, "true" INTEGER);
+CREATE TABLE h (a, b INTEGER);
 CREATE VIEW w AS SELECT id FROM t;
 """
 ROWS = {
@@ -80,12 +80,22 @@ def test_a_statement_returns_the_rows_of_sqlite(sql: str) -> None:
         ("SELECT x, count(*) FROM t", "a bare column in an aggregate query"),
         ("SELECT x AS i, count(*) FROM t GROUP BY i", "a bare column in an aggregate query"),
         ("SELECT max(i), x FROM t", "a bare column in an aggregate query"),
-        ("SELECT id FROM t WHERE x COLLATE foo = 'a'", "collation foo"),
-        ("SELECT id FROM t ORDER BY x COLLATE foo", "collation foo"),
+        ("SELECT id FROM t WHERE x COLLATE NOCASE = 'a'", "collate"),
+        ("SELECT id FROM t ORDER BY x COLLATE foo", "collate"),
+        ("SELECT length(x), typeof(b) FROM t", "function length"),
+        ("SELECT max(i, r) FROM t", "function greatest"),
+        ("SELECT i / 2 FROM t", "div"),
+        ("SELECT i & 1 FROM t", "bitwiseand"),
+        ("SELECT i = 1 OR x = 'a' FROM t", "a condition as a value"),
+        ("SELECT id FROM t WHERE i IS TRUE", "IS TRUE"),
+        ("SELECT id FROM t WHERE x GLOB 'a*'", "glob"),
+        ("SELECT id FROM t WHERE i IN (x, 1)", "IN of expressions"),
+        ("SELECT group_concat(x) FROM t", "function group_concat"),
+        ("SELECT i FROM t EXCEPT SELECT id FROM t", "except"),
         ('SELECT "no such name" FROM t', "the name"),
         ("SELECT rowid FROM h", "hidden column h.rowid"),
-        ("SELECT a FROM h WHERE true", "not parsed"),
         ('SELECT d.id FROM (SELECT id, i AS "true" FROM t) AS d WHERE true', "not parsed"),
+        ('WITH d("false") AS (SELECT id FROM t) SELECT 1 FROM d WHERE NOT false', "not parsed"),
         ("SELECT id FROM t WHERE ~i", "unary plus"),
         ("SELECT id FROM t WHERE x MATCH 'a'", "match"),
         ("SELECT id FROM t WHERE i = 1 = 1", "a comparison of a comparison"),
@@ -94,15 +104,15 @@ def test_a_statement_returns_the_rows_of_sqlite(sql: str) -> None:
         ("SELECT DISTINCT c FROM t", "DISTINCT or UNION with a collation"),
         ("SELECT c, count(*) FROM t GROUP BY c", "GROUP BY with a collation"),
         ("SELECT DISTINCT i FROM t ORDER BY NOT i", "DISTINCT with ORDER BY of another column"),
-        ("SELECT DISTINCT x FROM t ORDER BY CAST(x AS INTEGER)", "DISTINCT with ORDER BY of another column"),
+        ("SELECT DISTINCT x FROM t ORDER BY lower(x)", "DISTINCT with ORDER BY of another column"),
         (
-            "SELECT i, count(*) FROM t GROUP BY i HAVING (i, 1) IN (SELECT a, a FROM h WHERE a = t.x)",
+            "SELECT i, count(*) FROM t GROUP BY i HAVING i IN (SELECT a FROM h WHERE a = t.x)",
             "a correlated subquery in an aggregate query",
         ),
         ("SELECT CURRENT_TIMESTAMP", "function current_timestamp"),
         ("VALUES (1), (2)", "values"),
         ("SELECT count(*) FILTER (WHERE i > 1) FROM t", "filter"),
-        ("SELECT CAST(x AS BLOB) FROM t", "CAST AS"),
+        ("SELECT CAST(x AS INTEGER) FROM t", "cast"),
         ("SELECT id FROM t INDEXED BY t_i", "table with"),
     ],
 )
@@ -112,13 +122,17 @@ def test_an_uncertain_construct_is_refused_with_a_reason(sql: str, reason: str) 
     assert reason in compiled.reason
 
 
+def test_true_may_be_a_column_of_any_table() -> None:
+    """SQLite takes the word for a column, if there is one of that name."""
+    compiled, _ = Database('CREATE TABLE h (a, "true" INTEGER)').compile("SELECT a FROM h WHERE true")
+    assert isinstance(compiled, NotCompiled)
+
+
 @pytest.mark.parametrize(
     ("sql", "parameters"),
     [
         ("SELECT r || 'a' FROM t WHERE id = 2", ()),
-        ("SELECT CAST(r AS TEXT) FROM t", ()),
         ("SELECT sum(i) FROM (SELECT i FROM t UNION ALL SELECT i FROM t UNION ALL SELECT i FROM t) WHERE i < 'a'", ()),
-        ("SELECT abs(-9223372036854775807 - 1)", ()),
         ("SELECT id FROM t LIMIT ?", ("a",)),
         ("SELECT id FROM t LIMIT ?", (None,)),
         ("SELECT id FROM t WHERE id = ?", ()),

@@ -12,9 +12,6 @@ comparison is refused, whether in parentheses or not.
 
 **Parts.** sqlglot puts clauses and options into arguments of a node. `allow_only` refuses a node with an argument that
 the binder does not read, so that no clause is ever dropped.
-
-**Collations.** A COLLATE inside of an operand has an effect that depends on the operators around it (`check_collations`
-refuses it); one as the outermost operator of an operand decides the comparison.
 """
 
 from __future__ import annotations
@@ -23,12 +20,11 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from rome.compiled.ir import And, BoundExpr, Collated, Compare, Constant, Not, Or
+from rome.compiled.ir import And, BoundExpr, Compare, Constant, Not, Or
 from rome.fallback import UnsupportedConstruct
-from rome.folding import upper_name
+from rome.folding import fold_name
 from rome.sql.syntax.operands import number
 from rome.sql.syntax.parse import PLACEHOLDER
-from rome.values import COLLATIONS
 
 _EQUALITY = 4
 """The level of = <> IS IN LIKE GLOB BETWEEN."""
@@ -39,15 +35,13 @@ _LEVELS: dict[type[exp.Expr], int] = {
     exp.And: 2,
     exp.Not: 3,
     **dict.fromkeys(
-        (exp.EQ, exp.NEQ, exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In, exp.Like, exp.Glob, exp.Between, exp.Escape),
+        (exp.EQ, exp.NEQ, exp.Is, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In, exp.Like, exp.Between, exp.Escape),
         _EQUALITY,
     ),
     **dict.fromkeys((exp.LT, exp.LTE, exp.GT, exp.GTE), _INEQUALITY),
-    **dict.fromkeys((exp.BitwiseAnd, exp.BitwiseOr, exp.BitwiseLeftShift, exp.BitwiseRightShift), 7),
     **dict.fromkeys((exp.Add, exp.Sub), 8),
-    **dict.fromkeys((exp.Mul, exp.Div, exp.Mod), 9),
+    exp.Mul: 9,
     exp.DPipe: 10,
-    exp.Collate: 11,
     exp.Neg: 12,
     exp.BitwiseNot: 12,
 }
@@ -110,38 +104,14 @@ def described(node: exp.Expr) -> str:
     """Return the words for a construct that is not supported, as EXPLAIN shows them."""
     if isinstance(node, exp.Window):
         return "window functions"
+    if isinstance(node, exp.Anonymous):
+        return f"function {fold_name(str(node.this))}"
     if isinstance(node, exp.Func):
         return f"function {node.sql_name().lower()}"
     return f"{node.key}: {node.sql(dialect='sqlite')[:60]}"
 
 
 # ── bound expressions ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def check_collations(*operands: BoundExpr) -> None:
-    """Raise UnsupportedConstruct if a COLLATE is inside of an operand."""
-    for operand in operands:
-        if collates_inside(operand):
-            raise UnsupportedConstruct("COLLATE inside an expression")
-
-
-def known_collation(node: exp.Collate) -> str:
-    """Return the name of a COLLATE. Raise UnsupportedConstruct for one of the application's own."""
-    name = upper_name(node.expression.name)
-    if name not in COLLATIONS:
-        raise UnsupportedConstruct(f"collation {node.expression.name}")
-    return name
-
-
-def collates_inside(expr: BoundExpr) -> bool:
-    """Return True if an expression contains a COLLATE, other than as its outermost operator."""
-    return Collated in (expr.operand if isinstance(expr, Collated) else expr).kinds
-
-
-def compare(op: str, left: BoundExpr, right: BoundExpr) -> Compare:
-    """Return a comparison. Raise UnsupportedConstruct if its collation is not certain."""
-    check_collations(left, right)
-    return Compare(op, left, right)
 
 
 def compare_rows(op: str, left: Sequence[BoundExpr], right: Sequence[BoundExpr]) -> BoundExpr:
@@ -153,9 +123,9 @@ def compare_rows(op: str, left: Sequence[BoundExpr], right: Sequence[BoundExpr])
         raise UnsupportedConstruct("row values of different sizes")
     pairs = list(zip(left, right, strict=True))
     if op in ("=", "<>"):
-        equal = And(tuple(compare("=", *pair) for pair in pairs))
+        equal = And(tuple(Compare("=", *pair) for pair in pairs))
         return equal if op == "=" else Not(equal)
-    found: BoundExpr = compare(op, *pairs[-1])
+    found: BoundExpr = Compare(op, *pairs[-1])
     for pair in reversed(pairs[:-1]):
-        found = Or((compare(op[0], *pair), And((compare("=", *pair), found))))
+        found = Or((Compare(op[0], *pair), And((Compare("=", *pair), found))))
     return found

@@ -21,32 +21,27 @@ from sqlglot import exp
 
 from rome.compiled.bind.checks import (
     allow_only,
-    check_collations,
     check_operands,
-    compare,
     compare_rows,
     described,
-    known_collation,
     number_literal,
     placeholder_of,
     plus_mark,
 )
 from rome.compiled.bind.from_clause import BindContext
-from rome.compiled.bind.functions import SCALAR_FUNCTIONS, FunctionBinder
+from rome.compiled.bind.functions import AGGREGATES, SCALAR_FUNCTIONS, FunctionBinder
 from rome.compiled.ir import (
     NULL,
     And,
     Arithmetic,
     BoundExpr,
     CaseExpr,
-    Cast,
-    Collated,
+    Compare,
     Constant,
     Exists,
     InList,
     InQuery,
     InRows,
-    IsTruth,
     Like,
     Not,
     NullSafeEqual,
@@ -54,13 +49,11 @@ from rome.compiled.ir import (
     Parameter,
     Query,
     ScalarSubquery,
-    Untyped,
     comparison_affinity,
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
 from rome.sql.analysis.scopes import Scope
-from rome.values import Affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -74,19 +67,7 @@ _ARITHMETIC: dict[type[exp.Expr], str] = {
     exp.Add: "add",
     exp.Sub: "subtract",
     exp.Mul: "multiply",
-    exp.Div: "divide",
-    exp.Mod: "modulo",
     exp.DPipe: "concat",
-    exp.BitwiseAnd: "bit_and",
-    exp.BitwiseOr: "bit_or",
-    exp.BitwiseLeftShift: "shift_left",
-    exp.BitwiseRightShift: "shift_right",
-}
-_CASTS = {
-    **dict.fromkeys(("INT", "BIGINT", "SMALLINT", "TINYINT"), Affinity.INTEGER),
-    **dict.fromkeys(("TEXT", "VARCHAR", "CHAR", "NCHAR", "NVARCHAR"), Affinity.TEXT),
-    **dict.fromkeys(("FLOAT", "DOUBLE"), Affinity.REAL),
-    **dict.fromkeys(("DECIMAL", "BOOLEAN"), Affinity.NUMERIC),
 }
 
 
@@ -159,18 +140,6 @@ class ExpressionBinder(FunctionBinder):
         is_mark = isinstance(node, exp.BitwiseNot) and id(node) in self.context.plus_marks
         return node.this if is_mark else node
 
-    def _collate(self, node: exp.Collate) -> BoundExpr:
-        allow_only(node, "this", "expression")
-        check_operands(node, self._without_mark(node.this))
-        return Collated(self.bind(node.this), known_collation(node))
-
-    def _cast(self, node: exp.Cast) -> BoundExpr:
-        allow_only(node, "this", "to")
-        to = _CASTS.get(node.to.this.name)
-        if to is None:
-            raise UnsupportedConstruct(f"CAST AS {node.to.sql(dialect='sqlite')}")
-        return Cast(self.bind(node.this), to)
-
     # ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _comparison(self, node: exp.Expr) -> BoundExpr:
@@ -180,16 +149,14 @@ class ExpressionBinder(FunctionBinder):
         left, right = node.this.unnest(), node.expression.unnest()
         if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
             return compare_rows(op, self.bind_all(left.expressions), self.bind_all(right.expressions))
-        return compare(op, self.bind(left), self.bind(right))
+        return Compare(op, self.bind(left), self.bind(right))
 
     def _is(self, node: exp.Expr) -> BoundExpr:
         allow_only(node, "this", "expression")
         check_operands(node, node.this, node.expression)
-        right = node.expression
-        if isinstance(right, exp.Boolean):
-            return IsTruth(self.bind(node.this), bool(right.this))
-        same = NullSafeEqual(self.bind(node.this), self.bind(right))
-        check_collations(same.left, same.right)
+        if isinstance(node.expression, exp.Boolean):
+            raise UnsupportedConstruct("IS TRUE or IS FALSE")
+        same = NullSafeEqual(self.bind(node.this), self.bind(node.expression))
         return Not(same) if isinstance(node, exp.NullSafeNEQ) else same
 
     def _not(self, node: exp.Not) -> BoundExpr:
@@ -211,13 +178,12 @@ class ExpressionBinder(FunctionBinder):
         for operand in (node.this, low, high):
             check_operands(node, operand)
         expr = self.bind(node.this)
-        return And((compare(">=", expr, self.bind(low)), compare("<=", expr, self.bind(high))))
+        return And((Compare(">=", expr, self.bind(low)), Compare("<=", expr, self.bind(high))))
 
-    def _like(self, node: exp.Expr, escape: BoundExpr | None = None) -> BoundExpr:
+    def _like(self, node: exp.Like, escape: BoundExpr | None = None) -> BoundExpr:
         allow_only(node, "this", "expression", "negate")
         check_operands(node, node.this, node.expression)
-        function = "like" if isinstance(node, exp.Like) else "glob"
-        like = Like(function, self.bind(node.this), self.bind(node.expression), escape)
+        like = Like(self.bind(node.this), self.bind(node.expression), escape)
         return Not(like) if node.args.get("negate") else like
 
     def _escape(self, node: exp.Escape) -> BoundExpr:
@@ -238,16 +204,10 @@ class ExpressionBinder(FunctionBinder):
         for branch in node.args["ifs"]:
             condition = self.bind(branch.this)
             if subject is not None:
-                condition = compare("=", subject, condition)
+                condition = Compare("=", subject, condition)
             branches.append((condition, self.bind(branch.args["true"])))
         default = node.args.get("default")
         return CaseExpr(tuple(branches), NULL if default is None else self.bind(default))
-
-    def _if(self, node: exp.If) -> BoundExpr:
-        allow_only(node, "this", "true", "false")
-        default = node.args.get("false")
-        branch = (self.bind(node.this), self.bind(node.args["true"]))
-        return CaseExpr((branch,), NULL if default is None else self.bind(default))
 
     # ── IN and subqueries ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -258,7 +218,6 @@ class ExpressionBinder(FunctionBinder):
         if isinstance(operand, exp.Tuple):
             return self._in_rows(self.bind_all(operand.expressions), node)
         left = self.bind(operand)
-        check_collations(left)
         query = node.args.get("query")
         if query is not None:
             return self._in_query(left, query)
@@ -267,7 +226,7 @@ class ExpressionBinder(FunctionBinder):
             return InList(left, placeholder_of(members[0]))
         if not members:
             return InList(left, None)
-        return Or(tuple(compare("=", left, Untyped(self.bind(member))) for member in members))
+        raise UnsupportedConstruct("IN of expressions")
 
     def _in_query(self, left: BoundExpr, node: exp.Expr) -> BoundExpr:
         allow_only(node, "this")
@@ -278,21 +237,11 @@ class ExpressionBinder(FunctionBinder):
         *_, last = members_of(query)  # SQLite takes the affinity of the last member
         if comparison_affinity(left, right) != comparison_affinity(left, last.outputs[0].expr):
             raise UnsupportedConstruct("IN of a UNION of columns with different affinities")
-        check_collations(left, right)
         return InQuery(left, query)
 
     def _in_rows(self, left: tuple[BoundExpr, ...], node: exp.In) -> BoundExpr:
-        """Return IN of row values, of a query or of VALUES."""
-        check_collations(*left)
-        subquery, members = node.args.get("query"), node.expressions
-        if subquery is not None:
-            allow_only(subquery, "this")
-            query = self._query(subquery.this)
-            right = tuple(output.expr for output in query.outputs)
-            check_collations(*right)
-            if any(expr.type.collation not in (None, "BINARY") for expr in right) or len(left) != len(right):
-                raise UnsupportedConstruct("IN of row values and a query with collations")
-            return InRows(left, (), query)
+        """Return IN of row values in VALUES."""
+        members = node.expressions
         if len(members) != 1 or not isinstance(members[0], exp.Values):
             raise UnsupportedConstruct("IN of row values without VALUES")
         allow_only(members[0], "expressions")
@@ -334,8 +283,6 @@ _BINDERS: dict[type[exp.Expr], Callable[[ExpressionBinder, Any], BoundExpr]] = {
     exp.Placeholder: ExpressionBinder._placeholder,
     exp.Neg: ExpressionBinder._negative,
     exp.BitwiseNot: ExpressionBinder._bitwise_not,
-    exp.Collate: ExpressionBinder._collate,
-    exp.Cast: ExpressionBinder._cast,
     exp.Is: ExpressionBinder._is,
     exp.NullSafeEQ: ExpressionBinder._is,
     exp.NullSafeNEQ: ExpressionBinder._is,
@@ -344,22 +291,12 @@ _BINDERS: dict[type[exp.Expr], Callable[[ExpressionBinder, Any], BoundExpr]] = {
     exp.Or: ExpressionBinder._and_or,
     exp.Between: ExpressionBinder._between,
     exp.Like: ExpressionBinder._like,
-    exp.Glob: ExpressionBinder._like,
     exp.Escape: ExpressionBinder._escape,
     exp.Case: ExpressionBinder._case,
-    exp.If: ExpressionBinder._if,
     exp.In: ExpressionBinder._in,
     exp.Exists: ExpressionBinder._exists,
     exp.Select: ExpressionBinder._scalar_subquery,
     exp.Union: ExpressionBinder._scalar_subquery,
-    exp.Except: ExpressionBinder._scalar_subquery,
-    exp.Intersect: ExpressionBinder._scalar_subquery,
-    exp.Anonymous: ExpressionBinder._unparsed_function,
-    exp.Trim: ExpressionBinder._trim,
-    exp.Max: ExpressionBinder._min_or_max,
-    exp.Min: ExpressionBinder._min_or_max,
-    exp.Sum: ExpressionBinder._aggregate,
-    exp.Avg: ExpressionBinder._aggregate,
+    **dict.fromkeys(AGGREGATES, ExpressionBinder._aggregate),
     exp.Count: ExpressionBinder._count,
-    exp.GroupConcat: ExpressionBinder._group_concat,
 }

@@ -20,14 +20,13 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from rome.compiled.bind.checks import allow_only, check_collations, known_collation
+from rome.compiled.bind.checks import allow_only
 from rome.compiled.bind.expressions import ExpressionBinder
 from rome.compiled.bind.from_clause import BindContext, FromBinder
 from rome.compiled.ir import (
     NO_IDS,
     Aggregate,
     BoundExpr,
-    Collated,
     ColumnExpr,
     CompoundSelect,
     Constant,
@@ -50,8 +49,6 @@ _SELECT = (
     *("expressions", "from_", "from", "joins", "where", "group", "having", "order", "limit", "offset", "distinct"),
     *_WITH,
 )
-_COMPOUNDS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
-
 _MOST_MEMBERS = 20
 """The number of members of a compound SELECT that are compiled at most."""
 
@@ -63,7 +60,7 @@ def bind_query(context: BindContext, node: exp.Expr) -> Query:
         raise UnsupportedConstruct("WITH RECURSIVE")
     if isinstance(node, exp.Select):
         return _SelectBinder(context, node).bind()
-    if type(node) in _COMPOUNDS:
+    if isinstance(node, exp.Union):
         return _bind_compound(context, node)
     if isinstance(node, exp.Subquery) and not node.args.get("alias"):
         raise UnsupportedConstruct("a query in parentheses")
@@ -149,7 +146,6 @@ class _SelectBinder:
         for node in group.expressions:
             at = position_of(node.unnest())
             expr = self.expressions.bind(node) if at is None else _output_at(outputs, at).expr
-            check_collations(expr)
             if expr.type.collation not in (None, "BINARY"):
                 raise UnsupportedConstruct("GROUP BY with a collation")
             found.append(expr)
@@ -158,14 +154,10 @@ class _SelectBinder:
     def _order(self, outputs: Sequence[OutputColumn]) -> tuple[OrderTerm, ...]:
         found = []
         for node in _order_nodes(self.node):
-            collation, inner = _split_collation(node.this)
-            place = self.context.names.order_place(self.scope, inner)
-            expr = outputs[place].expr if place is not None else self.expressions.bind(inner)
+            place = self.context.names.order_place(self.scope, node.this)
+            expr = outputs[place].expr if place is not None else self.expressions.bind(node.this)
             if place is None and isinstance(expr, (Constant, Parameter)):
                 continue
-            if collation is not None:
-                expr = Collated(expr, collation)
-            check_collations(expr)
             found.append(_order_term(node, expr))
         return tuple(found)
 
@@ -184,18 +176,13 @@ def _bind_compound(context: BindContext, node: exp.Expr) -> CompoundSelect:
     for member in (left, right):
         if member.order or member.limit is not None or member.offset is not None:
             raise UnsupportedConstruct("ORDER BY or LIMIT inside a compound SELECT")
-    operator = _COMPOUNDS[type(node)]
-    if not node.args.get("distinct"):
-        if operator != "UNION":
-            raise UnsupportedConstruct(f"{operator} ALL")
-        operator = "UNION ALL"
     for member in (left, right):
         _check_distinct(member.outputs)
     if len(left.outputs) != len(right.outputs):
         raise UnsupportedConstruct("a compound SELECT with different numbers of columns")
     expressions = ExpressionBinder(context, None)
     return CompoundSelect(
-        operator,
+        not node.args.get("distinct"),
         left,
         right,
         left.outputs,
@@ -209,7 +196,7 @@ def _bind_compound(context: BindContext, node: exp.Expr) -> CompoundSelect:
 def _has_many_members(node: exp.Expr) -> bool:
     """Return True if a compound SELECT has so many members that compiling it costs more than SQLite ever does."""
     for _ in range(_MOST_MEMBERS):
-        if type(node) not in _COMPOUNDS:
+        if not isinstance(node, exp.Union):
             return False
         node = node.this
     return True
@@ -255,15 +242,6 @@ def _output_at(outputs: Sequence[OutputColumn], at: int) -> OutputColumn:
     return outputs[at - 1]
 
 
-def _split_collation(node: exp.Expr) -> tuple[str | None, exp.Expr]:
-    """Split `x COLLATE name` into name and x; the name is None without COLLATE. Raise UnsupportedConstruct."""
-    node = node.unnest()
-    if not isinstance(node, exp.Collate):
-        return None, node
-    allow_only(node, "this", "expression")
-    return known_collation(node), node.this.unnest()
-
-
 def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str) -> BoundExpr | None:
     """Return the expression of LIMIT or OFFSET; None without the clause."""
     found = node.args.get(clause)
@@ -279,7 +257,6 @@ def _limit_or_offset(expressions: ExpressionBinder, node: exp.Expr, clause: str)
 def _check_distinct(outputs: Sequence[OutputColumn]) -> None:
     """Refuse to remove duplicates by another collation than BINARY: which of two equal rows stays is not defined."""
     for output in outputs:
-        check_collations(output.expr)
         if output.expr.type.collation not in (None, "BINARY"):
             raise UnsupportedConstruct("DISTINCT or UNION with a collation")
 

@@ -38,8 +38,6 @@ from rome.compiled.ir import (
     BoundExpr,
     Call,
     CaseExpr,
-    Cast,
-    Collated,
     ColumnExpr,
     Compare,
     Constant,
@@ -47,7 +45,6 @@ from rome.compiled.ir import (
     InList,
     InQuery,
     InRows,
-    IsTruth,
     Like,
     Not,
     NullSafeEqual,
@@ -56,7 +53,6 @@ from rome.compiled.ir import (
     Query,
     ScalarSubquery,
     Slot,
-    Untyped,
     affinity_class,
     comparison_affinity,
 )
@@ -73,12 +69,6 @@ _COMPARE = {"=": "equal", "<>": "unequal", "<": "less", "<=": "at_most", ">": "m
 """The runtime function of each comparison."""
 FOLDS = {"NOCASE": "nocase", "RTRIM": "rtrimmed"}
 """The runtime function that makes texts equal that a collation takes for equal."""
-_CASTS = {
-    Affinity.INTEGER: "cast_integer",
-    Affinity.TEXT: "cast_text",
-    Affinity.REAL: "cast_real",
-    Affinity.NUMERIC: "cast_numeric",
-}
 _CONVERTED = {"as_number": "int", "as_text": "str"}
 """The class of the values that a conversion leaves as they are."""
 
@@ -141,12 +131,6 @@ class ExpressionWriter:
     def _parameter(self, expr: Parameter, _rows: RowNames) -> str:
         return self.program.placeholder(expr.placeholder)
 
-    def _operand_value(self, expr: Untyped | Collated, rows: RowNames) -> str:
-        return self.value(expr.operand, rows)
-
-    def _cast(self, expr: Cast, rows: RowNames) -> str:
-        return f"{_CASTS[expr.to]}({self.value(expr.operand, rows)})"
-
     def _arithmetic(self, expr: Arithmetic, rows: RowNames) -> str:
         return f"{expr.op}({self.value(expr.left, rows)}, {self.value(expr.right, rows)})"
 
@@ -162,36 +146,18 @@ class ExpressionWriter:
     def _scalar(self, expr: ScalarSubquery, rows: RowNames) -> str:
         return self.queries.scalar(expr.query, rows)
 
-    def _truth_value(self, expr: BoundExpr, rows: RowNames) -> str:
-        """Return Python for 1, 0 or None (or a bool), as the expression is true, false or NULL."""
-        return self.value(expr, rows) if isinstance(expr, BooleanExpr) else f"truth({self.value(expr, rows)})"
-
-    def _compare_value(self, expr: Compare, rows: RowNames) -> str:
-        left, right = self.operands(expr.left, expr.right, rows)
-        return f"{_COMPARE[expr.op]}_value({left.code}, {right.code})"
-
-    def _never_null_value(self, expr: BoundExpr, rows: RowNames) -> str:
+    def _condition_value(self, expr: BoundExpr, rows: RowNames) -> str:
+        """Return Python for 1 or 0. A condition that may be NULL has no value here, but as a condition."""
+        if expr.type.nullable:
+            raise UnsupportedConstruct("a condition as a value")
         return f"(1 if {self.is_true(expr, rows)} else 0)"
 
     def _like_value(self, expr: Like, rows: RowNames) -> str:
         pattern = [expr.pattern] if expr.escape is None else [expr.pattern, expr.escape]
-        matcher = f"{expr.function}_matcher({', '.join([self.value(part, rows) for part in pattern])})"
+        matcher = f"like_matcher({', '.join([self.value(part, rows) for part in pattern])})"
         if all(part.is_invariant for part in pattern):
             matcher = self.program.hoist(matcher)
         return f"{matcher}({self.value(expr.operand, rows)})"
-
-    def _not_value(self, expr: Not, rows: RowNames) -> str:
-        return f"not_value({self._truth_value(expr.operand, rows)})"
-
-    def _and_value(self, expr: And, rows: RowNames) -> str:
-        return f"and_value({', '.join([self._truth_value(one, rows) for one in expr.operands])})"
-
-    def _or_value(self, expr: Or, rows: RowNames) -> str:
-        return f"or_value({', '.join([self._truth_value(one, rows) for one in expr.operands])})"
-
-    def _in_value(self, expr: InList | InQuery, rows: RowNames) -> str:
-        left, members = self._in_operands(expr, rows)
-        return f"in_value({left.code}, {members})"
 
     # ── true and false ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,12 +212,6 @@ class ExpressionWriter:
             return f"({left.code} is not None)" if left.nullable else "True"
         return f"({left.code} != {right.code})"
 
-    def _is_truth_true(self, expr: IsTruth, rows: RowNames) -> str:
-        return self.is_true(expr.operand, rows) if expr.expected else self.is_false(expr.operand, rows)
-
-    def _is_truth_false(self, expr: IsTruth, rows: RowNames) -> str:
-        return f"(not {self._is_truth_true(expr, rows)})"
-
     def _not_true(self, expr: Not, rows: RowNames) -> str:
         return self.is_false(expr.operand, rows)
 
@@ -284,7 +244,9 @@ class ExpressionWriter:
     def _in_true(self, expr: InList | InQuery, rows: RowNames) -> str:
         if isinstance(expr, InQuery) and expr.query.refs:
             found = self.queries.has_match(expr.query, lambda column: Compare("=", expr.operand, column), rows)
-            return found if found is not None else f"({self._in_value(expr, rows)} == 1)"
+            if found is None:
+                raise UnsupportedConstruct("IN of a correlated subquery with aggregates or LIMIT")
+            return found
         left, members = self._in_operands(expr, rows)
         return f"({left.code} in {self.program.hoist(f'{members}.present')})"
 
@@ -318,21 +280,14 @@ class ExpressionWriter:
         return left, self.program.hoist(code)
 
     def _in_rows_value(self, expr: InRows, rows: RowNames) -> str:
-        query = expr.query
-        right = expr.rows[0] if query is None else tuple([output.expr for output in query.outputs])
         steps, lefts = [], []
-        for one, other in zip(expr.operands, right, strict=True):
+        for one, other in zip(expr.operands, expr.rows[0], strict=True):
             affinity, collation = comparison_affinity(one, other), _collation(one, other)
             applied = [step for step in (_conversion(other, affinity), FOLDS.get(collation)) if step is not None]
             steps.append(tuple_code(applied))
             lefts.append(self._operand(one, affinity, collation, rows).code)
-        if query is not None:
-            listed = self.queries.rows(query, rows)
-        else:
-            listed = tuple_code([tuple_code([self.value(one, {}) for one in row]) for row in expr.rows])
-        members = f"RowMembers({listed}, {tuple_code(steps)})"
-        if query is None or not query.refs:
-            members = self.program.hoist(members)
+        listed = tuple_code([tuple_code([self.value(one, {}) for one in row]) for row in expr.rows])
+        members = self.program.hoist(f"RowMembers({listed}, {tuple_code(steps)})")
         return f"{members}.contain({tuple_code(lefts)})"
 
     def _in_rows_true(self, expr: InRows, rows: RowNames) -> str:
@@ -360,8 +315,7 @@ class ExpressionWriter:
             code = f"{step}({code})" if kept is None else f"{code} if {code}.__class__ is {kept} else {step}({code})"
         if invariant and steps:
             code = self.program.hoist(code)
-        inner = expr.operand if isinstance(expr, (Collated, Untyped)) else expr
-        simple = invariant or (not steps and isinstance(inner, (ColumnExpr, Slot)))
+        simple = invariant or (not steps and isinstance(expr, (ColumnExpr, Slot)))
         return Operand(code, expr.type.nullable, invariant, simple)
 
     def _constant_operand(self, expr: Constant, steps: list[str]) -> Operand:
@@ -390,11 +344,7 @@ def _conversion(expr: BoundExpr, affinity: str | None) -> str | None:
 
 
 def _collation(left: BoundExpr, right: BoundExpr) -> str:
-    """Return the collation of a comparison: an explicit one, else that of the left operand, else of the right one."""
-    if left.type.explicit:
-        return left.type.collation or "BINARY"
-    if right.type.explicit:
-        return right.type.collation or "BINARY"
+    """Return the collation of a comparison: that of the left operand, else of the right one."""
     return left.type.collation or right.type.collation or "BINARY"
 
 
@@ -403,30 +353,18 @@ _VALUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]]
     Slot: ExpressionWriter._slot,
     Constant: ExpressionWriter._constant,
     Parameter: ExpressionWriter._parameter,
-    Untyped: ExpressionWriter._operand_value,
-    Collated: ExpressionWriter._operand_value,
-    Cast: ExpressionWriter._cast,
     Arithmetic: ExpressionWriter._arithmetic,
     Call: ExpressionWriter._call,
     CaseExpr: ExpressionWriter._case,
     ScalarSubquery: ExpressionWriter._scalar,
-    Compare: ExpressionWriter._compare_value,
-    NullSafeEqual: ExpressionWriter._never_null_value,
-    IsTruth: ExpressionWriter._never_null_value,
-    Exists: ExpressionWriter._never_null_value,
-    Like: ExpressionWriter._like_value,
-    Not: ExpressionWriter._not_value,
-    And: ExpressionWriter._and_value,
-    Or: ExpressionWriter._or_value,
-    InList: ExpressionWriter._in_value,
-    InQuery: ExpressionWriter._in_value,
-    InRows: ExpressionWriter._in_rows_value,
+    **dict.fromkeys(
+        (Compare, NullSafeEqual, Exists, Like, Not, And, Or, InList, InQuery, InRows), ExpressionWriter._condition_value
+    ),
 }
 
 _TRUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]] = {
     Compare: ExpressionWriter._compare_true,
     NullSafeEqual: ExpressionWriter._same_true,
-    IsTruth: ExpressionWriter._is_truth_true,
     Exists: ExpressionWriter._exists_true,
     Like: ExpressionWriter._like_value,
     Not: ExpressionWriter._not_true,
@@ -440,7 +378,6 @@ _TRUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]] 
 _FALSES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]] = {
     Compare: ExpressionWriter._compare_false,
     NullSafeEqual: ExpressionWriter._same_false,
-    IsTruth: ExpressionWriter._is_truth_false,
     Exists: ExpressionWriter._exists_false,
     Like: ExpressionWriter._like_false,
     Not: ExpressionWriter._not_false,

@@ -50,7 +50,6 @@ from rome.compiled.ir import (
     NO_IDS,
     Aggregate,
     BoundExpr,
-    Collated,
     ColumnExpr,
     Compare,
     CompoundSelect,
@@ -73,8 +72,6 @@ from rome.folding import fold_name
 
 _MANY_COLUMNS = 6
 """From so many columns on, itemgetter is faster than subscripts, and much faster to be compiled by Python."""
-_COMPOUNDS = {"UNION": "rows_united", "EXCEPT": "rows_except", "INTERSECT": "rows_in_both"}
-"""The runtime function of each compound operator."""
 
 
 def generate(query: Query, *, exact: bool) -> str:
@@ -129,8 +126,7 @@ class QueryWriter:
         """Return Python for the list of a query's rows, each a tuple."""
         if isinstance(query, CompoundSelect):
             left, right = self.rows(query.left, rows), self.rows(query.right, rows)
-            operation = _COMPOUNDS.get(query.operator)
-            code = f"({left} + {right})" if operation is None else f"{operation}({left}, {right})"
+            code = f"({left} + {right})" if query.is_all else f"rows_united({left}, {right})"
             return self._sort_result(code, query.order, query)
         clauses = self._from_where(query, rows)
         if query.is_aggregate:
@@ -209,8 +205,8 @@ class QueryWriter:
         arguments = list(dict.fromkeys([one.argument for one in aggregates if one.argument is not None]))
         slots: dict[BoundExpr, Slot] = {}
         for at, expr in enumerate(query.group or ()):
-            slots[expr] = Slot(replace(expr.type, explicit=False), f"{key}[{at}]")
-        codes = [self._aggregate(aggregate, arguments, members, rows) for aggregate in aggregates]
+            slots[expr] = Slot(expr.type, f"{key}[{at}]")
+        codes = [self._aggregate(aggregate, arguments, members) for aggregate in aggregates]
         names = [self.program.fresh("s") for _ in codes] if query.having else codes
         for aggregate, code in zip(aggregates, names, strict=True):
             slots[aggregate] = Slot(ExprType(nullable=aggregate.type.nullable), code)
@@ -246,7 +242,7 @@ class QueryWriter:
         code = self._sort_result(code, [(columns.index(order.expr), order) for order in orders], query)
         return f"[one[:{len(outputs)}] for one in {code}]" if extra else code
 
-    def _aggregate(self, aggregate: Aggregate, arguments: list[BoundExpr], members: str, rows: RowNames) -> str:
+    def _aggregate(self, aggregate: Aggregate, arguments: list[BoundExpr], members: str) -> str:
         """Return the code of an aggregate over the members of a group."""
         if aggregate.argument is None:
             return f"len({members})"
@@ -255,8 +251,6 @@ class QueryWriter:
             listed = f"[one[{arguments.index(aggregate.argument)}] for one in {members}]"
         if aggregate.distinct:
             listed = f"list(dict.fromkeys({listed}))"
-        if aggregate.separator is not None:
-            return f"{aggregate.function}({listed}, {self.expressions.value(aggregate.separator, rows)})"
         return f"{aggregate.function}({listed})"
 
 
@@ -272,12 +266,9 @@ def _order_by_outputs(outputs: Sequence[OutputColumn], orders: Sequence[OrderTer
     found = []
     exprs = [output.expr for output in outputs]
     for order in orders:
-        expr = order.expr
-        if expr not in exprs and isinstance(expr, Collated):
-            expr = expr.operand
-        if expr not in exprs:
+        if order.expr not in exprs:
             raise UnsupportedConstruct("DISTINCT with ORDER BY of another column")
-        found.append((exprs.index(expr), order))
+        found.append((exprs.index(order.expr), order))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rome.compiled.runtime.text import concat
 from rome.compiled.runtime.values import rank
 from rome.fallback import UnsupportedValue
 
@@ -73,11 +72,6 @@ def sum_of(values: Sequence[Any]) -> Any:
     return total if number else None
 
 
-def total_of(values: Sequence[Any]) -> float:
-    """Return total(x): 0.0 without any value."""
-    return _as_float(_sum_and_count(values)[0])
-
-
 def average_of(values: Sequence[Any]) -> Any:
     """Return avg(x)."""
     total, number = _sum_and_count(values)
@@ -88,18 +82,3 @@ def _as_float(total: int | float) -> float:
     if total.__class__ is int and not -_EXACT_INT < total < _EXACT_INT:
         raise UnsupportedValue("a large sum as a float")
     return float(total)
-
-
-def concat_of(values: Sequence[Any], separator: Any) -> Any:
-    """Return group_concat(x, separator)."""
-    present = [value for value in values if value is not None]
-    if not present:
-        return None
-    if separator is None:
-        separator = ""
-    found = present[0]
-    if found.__class__ is not str:
-        found = concat("", found)
-    for value in present[1:]:
-        found = concat(concat(found, separator), value)
-    return found

@@ -81,18 +81,8 @@ def grouped(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, list[Any]]]:
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """Return the rows of a UNION, sorted: SQLite sorts the rows of UNION, EXCEPT and INTERSECT to compare them."""
+    """Return the rows of a UNION, sorted: SQLite sorts them to compare them."""
     return sorted({*left, *right}, key=_ranks)
-
-
-def rows_except(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """Return the rows of an EXCEPT."""
-    return sorted(set(left).difference(right), key=_ranks)
-
-
-def rows_in_both(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
-    """Return the rows of an INTERSECT."""
-    return sorted(set(left).intersection(right), key=_ranks)
 
 
 # ── the right side of IN ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,14 +6,12 @@ docstring says otherwise. A function raises UnsupportedValue where SQLite's resu
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
 from typing import Any
 
 from rome.fallback import NotConvertible, UnsupportedValue
 from rome.folding import ascii_lower
-from rome.values import GREATEST_INTEGER, LEAST_INTEGER, number_in
+from rome.values import number_in
 
 
 class _Never:
@@ -90,40 +88,6 @@ def rtrimmed(value: Any) -> Any:
     return value.rstrip(" ") if value.__class__ is str else value
 
 
-def cast_integer(value: Any) -> Any:
-    """Return CAST(value AS INTEGER)."""
-    if value.__class__ is float:
-        return max(LEAST_INTEGER, min(GREATEST_INTEGER, math.trunc(value)))
-    if value is None or value.__class__ is int:
-        return value
-    number = number_of(value)
-    if number.__class__ is float:
-        raise UnsupportedValue("the integer in a text")
-    return number
-
-
-def cast_real(value: Any) -> Any:
-    """Return CAST(value AS REAL)."""
-    return None if value is None else float(number_of(value))
-
-
-def cast_numeric(value: Any) -> Any:
-    """Return CAST(value AS NUMERIC)."""
-    if value is None or value.__class__ is int or value.__class__ is float:
-        return value
-    number = number_of(value)
-    if number.__class__ is float and number.is_integer():
-        raise UnsupportedValue("a text that is a whole float")
-    return number
-
-
-def cast_text(value: Any) -> Any:
-    """Return CAST(value AS TEXT)."""
-    if value.__class__ is bytes:
-        raise UnsupportedValue("the text of a blob")
-    return as_text(value)
-
-
 # ── comparisons of order ──────────────────────────────────────────────────────────────────────────────────────────────
 
 _CLASS = {int: 1, float: 1, str: 2, bytes: 3}
@@ -174,60 +138,7 @@ def equal(left: Any, right: Any) -> bool:
     return left is not None and left == right
 
 
-def _value_of(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], int | None]:
-    """Return the function for a comparison's value: 1, 0 or NULL."""
-
-    def value(left: Any, right: Any) -> int | None:
-        return None if left is None or right is None else int(test(left, right))
-
-    value.__module__ = __name__
-    return value
-
-
-equal_value = _value_of(equal)
-unequal_value = _value_of(unequal)
-less_value = _value_of(less)
-at_most_value = _value_of(at_most)
-more_value = _value_of(more)
-at_least_value = _value_of(at_least)
-
-
-# ── three-valued logic ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def not_value(value: Any) -> int | None:
-    """Return NOT value."""
-    return None if value is None else int(not value)
-
-
-def and_value(*values: Any) -> int | None:
-    """Return the AND of values: 0 if one is false, else NULL if one is NULL."""
-    has_null = False
-    for value in values:
-        if value is None:
-            has_null = True
-        elif not value:
-            return 0
-    return None if has_null else 1
-
-
-def or_value(*values: Any) -> int | None:
-    """Return the OR of values: 1 if one is true, else NULL if one is NULL."""
-    has_null = False
-    for value in values:
-        if value is None:
-            has_null = True
-        elif value:
-            return 1
-    return None if has_null else 0
-
-
 # ── conditions ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def unchanged(value: Any) -> Any:
-    """Return the value: likely() and unlikely() only advise SQLite's planner."""
-    return value
 
 
 def coalesce(*values: Any) -> Any:
@@ -236,30 +147,3 @@ def coalesce(*values: Any) -> Any:
         if value is not None:
             return value
     return None
-
-
-def nullif(value: Any, other: Any) -> Any:
-    """Return the value; NULL if it is equal to `other`."""
-    return None if value == other else value
-
-
-def greatest(*values: Any) -> Any:
-    """Return max() of several arguments: NULL if one of them is NULL."""
-    if None in values:
-        return None
-    return max(values, key=rank)
-
-
-def least(*values: Any) -> Any:
-    """Return min() of several arguments: NULL if one of them is NULL, and the last one of equal ones, as in SQLite."""
-    if None in values:
-        return None
-    return min(reversed(values), key=rank)
-
-
-def typeof(value: Any) -> str:
-    """Return the name of the value's storage class."""
-    return _TYPES[value.__class__]
-
-
-_TYPES = {type(None): "null", int: "integer", float: "real", str: "text", bytes: "blob"}
