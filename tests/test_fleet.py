@@ -43,7 +43,7 @@ def test_an_upgrade_under_load(arguments):
     assert " requests, 0 errors\n" in figures
     assert "Instance 1.0" in figures  # both versions were on the wire
     assert "Instance 1.1" in figures
-    assert "migrated events→actions" in figures
+    assert "migration of events→actions: done" in figures
 
 
 class Routes(SimpleNamespace):

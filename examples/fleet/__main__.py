@@ -73,7 +73,7 @@ def _summarize(story: Story, wire: Wire | None, seconds: float) -> None:
     click.echo(f"\n{customers.requests} requests, {len(customers.errors)} errors")
     click.echo(f"{story.cloud.starts} processes started, messages by {broker}, {seconds:.0f} s")
     for line in story.migrated:
-        click.echo(f"migrated {line}")
+        click.echo(f"migration of {line}")
     if wire is not None:
         versions = ", ".join(f"{name}: {count}" for name, count in sorted(wire.versions.items()))
         click.echo(f"versions on the wire: {versions}")

@@ -93,11 +93,11 @@ class Cloud:
     def wait(self, *names: str) -> None:
         """Wait until processes are ready. Raise CloudError if one ends instead."""
         end = time.monotonic() + PATIENCE
-        for name in names:
-            while READY not in (text := self.logs[name].read_text(errors="replace")):
+        while waiting := [name for name in names if READY not in self._log_of(name)]:
+            for name in waiting:
                 if self.running[name].poll() is not None or time.monotonic() > end:
-                    raise CloudError(f"{name} did not start:\n{text[-3000:]}")
-                time.sleep(0.05)
+                    raise CloudError(f"{name} did not start:\n{self._log_of(name)[-3000:]}")
+            time.sleep(0.05)
 
     def replace(self, names: Sequence[str], release: str, pin: str = "") -> None:
         """Replace processes by those of a release. The API is replaced without a gap, others are stopped first."""
@@ -134,6 +134,9 @@ class Cloud:
             command += ["--scripts", place]
         command += arguments
         return subprocess.run(command, capture_output=True, text=True, env=_environment(), check=False)  # noqa: S603
+
+    def _log_of(self, name: str) -> str:
+        return self.logs[name].read_text(errors="replace")
 
     def _configuration(self, name: str, release: str, pin: str) -> str:
         kind = name.partition("-")[0]

@@ -116,8 +116,10 @@ def _upgrading(found: state.State) -> bool:
 
 
 def _describe(progress: state.Progress) -> str:
-    text = f"{progress.visited} of about {progress.total} rows seen, {progress.migrated} migrated"
-    return f"{text}, done" if progress.done else text
+    if not progress.done:
+        return f"{progress.visited} of about {progress.total} rows seen, {progress.migrated} migrated"
+    before = progress.visited - progress.migrated
+    return f"done, {progress.migrated} rows migrated in batches, {before} when they were loaded or written"
 
 
 def _next(found: state.State, newest: str) -> str:

@@ -77,8 +77,8 @@ def test_an_upgrade_by_command(old_rows, schema):
     assert "0 of about 7 rows of events→actions are migrated: run `rome-schema migrate` before you contract" in text
     status, text = schema("migrate", "--rows", "5")
     assert "instances.cores+memory: 5 of about 7 rows seen, 5 migrated\n" in text
-    assert "instances.cores+memory: 7 of about 7 rows seen, 7 migrated, done\n" in text
-    assert "events→actions: 7 of about 7 rows seen, 6 migrated, done\n" in text  # the last one came with expand
+    assert "instances.cores+memory: done, 7 rows migrated in batches, 0 when they were loaded or written\n" in text
+    assert "events→actions: done, 6 rows migrated in batches, 1 when" in text  # the last one came with expand
     assert "next: rome-schema contract, when no service of the old release runs\n" in schema("status")[1]
     assert schema("contract") == (0, "contracted to v2\n")
     assert schema("contract") == (0, "the database is contracted to v2 already\n")
