@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
 
 def run(name: str, module: str, arguments: Sequence[str] | None) -> int:
     """Call `run` of a module with arguments, those of this process by default. Return the exit status."""
+    # oslo.service, which oslo.messaging imports, says so on stderr. These commands do not use eventlet.
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     try:
         program = import_module(module)
     except ModuleNotFoundError as error:

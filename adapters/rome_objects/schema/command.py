@@ -57,7 +57,9 @@ def status(target: Target) -> None:
     with target.engine.connect() as connection:
         found = state.read(connection)
         others = reports.of_other_releases(connection, newest, target.down_time)
-    click.echo(f"release {found.contracted}" + (f", expanded for {found.expanded}" if _upgrading(found) else ""))
+    click.echo(
+        f"release {found.contracted or 'none'}" + (f", expanded for {found.expanded}" if _upgrading(found) else "")
+    )
     for name, progress in found.progress.items():
         click.echo(f"  {name}: {_describe(progress)}")
     for sentence in others:

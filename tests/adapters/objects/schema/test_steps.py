@@ -247,7 +247,7 @@ def test_a_migration_that_is_killed(place, tmp_path, request):
             connection.exec_driver_sql("INSERT INTO events VALUES (?, ?, 'made')", (number, number))
     steps.expand(engine, RELEASES)
     command = [sys.executable, "-m", "rome_objects.schema", "--url", url, "--scripts", SCRIPTS[0]]
-    for batches in (1, 30, 20, None):
+    for batches in (1, 50, None):
         program = subprocess.Popen([*command, "migrate", "--rows", "1"], stdout=subprocess.PIPE, text=True)
         for _ in range(batches or 0):
             program.stdout.readline()
