@@ -30,6 +30,9 @@ SCHEMA = (
     "CREATE INDEX notes_account ON notes (account)",
 )
 
+_LEVELS = ("SNAPSHOT", "SERIALIZABLE")
+"""READ COMMITTED lets a transfer by values that were read lose another one."""
+
 _SHORTAGE = 0.1
 """Seconds to wait after the server could not be reached."""
 
@@ -126,9 +129,7 @@ def work(url: str, client: int, slot: int, done: MutableSequence[int]) -> None:
     while True:
         try:
             if connection is None:
-                connection = rome.connect(
-                    url, isolation_level=rng.choice(("SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"))
-                )
+                connection = rome.connect(url, isolation_level=rng.choice(_LEVELS))
             (kind,) = [change_the_schema] if rng.random() < _SCHEMA_CHANGES else rng.choices(kinds, weights)
             kind(connection, rng, client)
             connection.commit()
