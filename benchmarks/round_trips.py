@@ -79,7 +79,7 @@ def rounds(engine: Engine, workload: Callable[[Session], None]) -> int:
     stats = driver.stats
     connection.close()
     with Session(engine) as session:
-        session.add_all([Server(uuid=f"warm {workload}", project="p", rank=1, tags=[Tag(name="a")])])
+        session.add_all([Server(uuid=f"warm {workload}", project="p", rank=1, tags=[Tag(name="a"), Tag(name="b")])])
         session.commit()
     before = stats.rounds
     with Session(engine) as session:

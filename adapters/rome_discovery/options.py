@@ -14,7 +14,7 @@ from oslo_db.options import database_opts
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from rome.database.registry import CONNECTION_OPTIONS
+from rome.database.registry import CONNECTION_OPTIONS, DATABASE_OPTIONS
 from rome.errors import InterfaceError
 from rome.storage.registry import store_options
 from rome.url import parse_url
@@ -108,7 +108,7 @@ def _find_connection(conf: cfg.ConfigOpts) -> tuple[str, str]:
 def _check_url(option: str, text: str) -> URL:
     try:
         parsed = parse_url(text)
-        unknown = sorted(set(parsed.options) - store_options(parsed) - CONNECTION_OPTIONS)
+        unknown = sorted(set(parsed.options) - store_options(parsed) - CONNECTION_OPTIONS - DATABASE_OPTIONS)
         if unknown:
             raise InterfaceError(f"unknown option {unknown[0]!r} in the ROME URL")
         return make_url(text)

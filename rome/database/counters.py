@@ -1,6 +1,9 @@
 """Counters of a database: for the ids of rows (one counter a table), and for the ids of tables and indexes.
 
-A process takes numbers from the store's counters in blocks, which its connections share.
+Ids of rows are drawn from the store when the rows are made, along with what the statement reads anyway: so they grow in
+the order of allocation, in all processes together. Numbers of tables and indexes are taken in blocks, which the
+connections of a process share; ids of rows are, too, in a store that no other process can open, and with `ids=blocks`
+in the URL.
 """
 
 from __future__ import annotations
@@ -25,13 +28,20 @@ def row_counter(table_id: int) -> bytes:
     return b"t%d" % table_id
 
 
+_MOST_COMPANIONS = 64
+
+
 class Counters:
     """The blocks of numbers that this process has taken from the store's counters.
 
     A child process must not use its parent's blocks, so they are dropped at fork.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, in_blocks: bool) -> None:
+        """`in_blocks`: take ids of rows in blocks, too."""
+        self.in_blocks = in_blocks
+        self.companions: dict[int, dict[int, int]] = {}
+        """By the table (its id) that a transaction inserts into first: how many ids of each table it takes in all."""
         self._store = store
         self._lock = new_lock()
         self._blocks: dict[bytes, list[range]] = {}
@@ -39,8 +49,25 @@ class Counters:
         self._floors: dict[bytes, int] = {}
         tell_in_child(self)
 
+    def has_floor(self, counter: bytes) -> bool:
+        """Return True if the store's counter has to be moved on before this process takes a number."""
+        return counter in self._floors
+
+    def note_companions(self, first: int, counts: dict[int, int]) -> None:
+        """Note how many ids a transaction has taken of each table, the table of the first one being `first`.
+
+        Greater counts are remembered at once, smaller ones little by little.
+        """
+        known = self.companions.get(first, {})
+        kept = {}
+        for table_id in counts.keys() | known.keys():
+            before, now = known.get(table_id, 0), min(counts.get(table_id, 0), _MOST_COMPANIONS)
+            kept[table_id] = max(now, before - max(1, (before - now) // 4))
+        self.companions[first] = {table_id: count for table_id, count in kept.items() if count > 0}
+
     def take(self, counter: bytes, count: int) -> list[int]:
         """Return the next `count` numbers: a round trip if this process has too few."""
+        surplus = _BLOCK if self.in_blocks or counter == IDS else 0
         while True:
             with self._lock:
                 blocks = self._blocks.setdefault(counter, [])
@@ -53,7 +80,7 @@ class Counters:
                     return _pop(blocks, count)
                 floor = self._floors.get(counter)
             # Without the lock: other threads need not wait for the store.
-            block = self._allocate(counter, _BLOCK if count == 1 else missing + _BLOCK, floor)
+            block = self._allocate(counter, max(1, surplus) if count == 1 else missing + surplus, floor)
             with self._lock:
                 self._add(counter, block)
 
@@ -79,6 +106,8 @@ class Counters:
 
     def give_back(self, counter: bytes, number: int) -> None:
         """Return a number that was not used. It is taken again only if it was the last one, so that numbers grow."""
+        if not self.in_blocks:
+            return
         with self._lock:
             blocks = self._blocks.get(counter)
             if blocks and blocks[0].start == number + 1:
@@ -111,6 +140,7 @@ class Counters:
         with self._lock:
             self._blocks.clear()
             self._floors.clear()
+            self.companions.clear()
 
     def begin_child(self) -> None:
         """Drop the parent's blocks."""

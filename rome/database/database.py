@@ -22,7 +22,7 @@ class Database:
     def __init__(self, url: URL, store: Store) -> None:
         self.url = url
         self.store = store
-        self.counters = Counters(store)
+        self.counters = Counters(store, in_blocks=not store.is_shared or url.options.get("ids") == "blocks")
         self._lock = new_lock()
         self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
         self.plans = PlanCache()

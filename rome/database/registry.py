@@ -20,6 +20,9 @@ _MOST_IDLE = 32
 CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
 """URL options of the connection, not of the store."""
 
+DATABASE_OPTIONS = frozenset({"ids"})
+"""URL options of what the connections of a process share, not of the store."""
+
 _databases: dict[URL, Database] = {}
 _idle: OrderedDict[URL, Database] = OrderedDict()
 """Databases without an open connection, by last use. Their caches are kept for programs that reconnect often."""
@@ -49,7 +52,7 @@ def open_database(url: URL) -> Database:
             with _databases_lock:
                 database = _use(key, None)
             if database is None:
-                opened = Database(key, open_store(key))
+                opened = Database(key, open_store(_of_store(key)))
                 with _databases_lock:
                     database = _use(key, opened)
     assert database is not None
@@ -133,5 +136,18 @@ def clone_database(source: URL, target: URL) -> None:
 
 
 def _without_connection_options(url: URL) -> URL:
-    options = {name: value for name, value in url.options.items() if name not in CONNECTION_OPTIONS}
+    return _without(url, CONNECTION_OPTIONS)
+
+
+def _of_store(url: URL) -> URL:
+    """Return a URL as its store takes it. Raise InterfaceError for a wrong option of the database."""
+    if url.options.get("ids", "ordered") not in ("ordered", "blocks"):
+        raise InterfaceError(
+            f"option 'ids' of the ROME URL {url} is neither ordered nor blocks: {url.options['ids']!r}"
+        )
+    return _without(url, DATABASE_OPTIONS)
+
+
+def _without(url: URL, names: frozenset[str]) -> URL:
+    options = {name: value for name, value in url.options.items() if name not in names}
     return URL(url.store, url.database, url.user, url.password, url.host, url.port, options)

@@ -101,6 +101,7 @@ class _Change:
     def run(self) -> Result:
         """Run the statement until nothing more has to be fetched for it. Return its result, or raise its error."""
         transaction = self._transaction
+        self._announce_ids()
         fetch(transaction, self._plan, self._parameter_sets, self._needed_by_values)
         transaction.ensure_snapshot()
         self._workspace.schema.ensure(self._plan.mentioned)
@@ -265,6 +266,14 @@ class _Change:
         self._ids = ids if sequence_column else 0
 
     # ── ids ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _announce_ids(self) -> None:
+        """Let the first round trip draw the ids that `_reserve_ids` reserves."""
+        sequences, plan = self._transaction.sequences, self._plan
+        if self._ids and plan.target is not None:
+            sequences.announce(plan.target.id, self._ids)
+        for table_id, count in plan.expected_ids.items():
+            sequences.announce(table_id, count)
 
     def _reserve_ids(self) -> None:
         """Reserve the ids that the statement will allocate: as many as its values need, or as it took the last time."""

@@ -67,13 +67,17 @@ def _insert(
     new_rows = [_new_row(point, parameters, transaction.foreign_keys) for parameters in parameter_sets]
     requests = [probe.request for new in new_rows for probe in new.keys + new.parents]
     sequences, table = transaction.sequences, point.table
-    if len(new_rows) > 1 and table.counted:
+    needed = 0
+    if table.counted:
         given = [new.rowid for new in new_rows if new.rowid is not None]
         sequences.note_explicit(table.id, given)
-        sequences.reserve(table.id, len(new_rows) - len(given))
+        needed = len(new_rows) - len(given)
+        sequences.announce(table.id, needed)
     if requests:
         transaction.fetch(requests)
     transaction.ensure_snapshot()
+    if len(new_rows) > 1:
+        sequences.reserve(table.id, needed)
     taken: set[tuple[bytes, bytes]] = set()
     for new in new_rows:
         for probe in new.keys:

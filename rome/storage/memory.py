@@ -43,6 +43,7 @@ from rome.storage.store import (
     Committed,
     Count,
     Demand,
+    Draw,
     Fetched,
     Get,
     Lookup,
@@ -77,6 +78,8 @@ def open_memory(url: URL) -> MemoryStore:
 class MemoryStore:
     """A store in this process. Stores of one name share a database, and the limits of its log that were given last."""
 
+    is_shared = False
+
     def __init__(self, name: str = "", log_commits: int | None = None, log_bytes: int | None = None) -> None:
         with _databases_lock:
             self._database = _databases.setdefault(name, _Database())
@@ -86,12 +89,15 @@ class MemoryStore:
         if log_bytes is not None:
             self._database.most_bytes = log_bytes
 
-    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version. Raise SnapshotTooOld."""
+    def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
+        """Answer all requests from one version, and take numbers of counters. Raise SnapshotTooOld."""
         database = self._database
         with database.lock:
             if database.pending is not None:
                 database.settle()
+            if draws:
+                drawn = [database.allocate(counter, count) for counter, count in draws]
+                return self.fetch(requests, at)._replace(drawn=drawn)
             if at is None or at == database.version:
                 present = self._ask(requests, database.version)
                 answers = _complete(requests, present.answers)
@@ -111,12 +117,9 @@ class MemoryStore:
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; return the first of them."""
         self.stats.add(rounds=1, commands=1)
-        counters = self._database.counters
         with self._database.lock:
             self._database.settle()
-            last = counters.get(counter, 0)
-            counters[counter] = last + n
-        return last + 1
+            return self._database.allocate(counter, n)
 
     def peek(self, counter: bytes) -> int:
         """Return the first number that `allocate` would take of a counter."""
@@ -239,6 +242,12 @@ class _Database:
         self._spaces: dict[bytes, SortedDict] = {}
         self.locks = MemoryLocks(self._next_lock_token)
         self._reset(_Snapshot(_NONE, _NONE, {}, {}))
+
+    def allocate(self, counter: bytes, count: int) -> int:
+        """Take consecutive numbers of a counter; return the first of them."""
+        last = self.counters.get(counter, 0)
+        self.counters[counter] = last + count
+        return last + 1
 
     def settle(self) -> None:
         """Finish what was interrupted."""

@@ -24,7 +24,8 @@ Digests
     digests that its transaction has *seen*. HistoryLost is raised if they are not in the database's past.
 
 Counters
-    `allocate` takes numbers of a named counter outside of any transaction; they are unique and may have gaps.
+    `allocate` takes numbers of a named counter outside of any transaction; they are unique and may have gaps. A fetch
+    takes some along with its answers (`Draw`), so that the id of a new row costs no round trip of its own.
 
 Round trips
     A fetch and a commit are one round trip each, where the engine allows it. `Stats` counts them.
@@ -167,6 +168,10 @@ class Count(NamedTuple):
 Request = Get | Range | Scan | Lookup | Count
 
 
+Draw = tuple[bytes, int]
+"""A counter, and how many consecutive numbers of it are taken along with a fetch."""
+
+
 class Fetched(NamedTuple):
     """The result of a fetch: one answer for each request, and the version that they are of."""
 
@@ -183,6 +188,8 @@ class Fetched(NamedTuple):
     digest: bytes = b""
     catalog_digest: bytes = b""
     """The digests of both versions."""
+    drawn: Sequence[int] = ()
+    """The first number of each draw."""
 
 
 class Demand(enum.Enum):
@@ -326,10 +333,13 @@ class Store(Protocol):
     """The contract, as above. An implementation inherits from this class to get the default of `lock_table`."""
 
     stats: Stats
+    is_shared: bool
+    """True if other processes can open the same database."""
 
-    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
+    def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
         """Answer all requests from one version: `at`, or the newest. Without requests, return the versions only.
 
+        Also take the numbers of `draws`, which depend on no version: `Fetched.drawn` has the first of each.
         Raise SnapshotTooOld (HistoryLost if the version does not exist yet), FormatError, StoreUnavailable.
         """
 

@@ -45,7 +45,7 @@ from rome.folding import fold_name
 from rome.locks.manager import Guard
 from rome.sql.syntax.statement import LockWaitPolicy
 from rome.sqlite.workspace import Workspace
-from rome.storage.store import Batch, Count, Fetched, Range, history_lost, next_digest, rows_space
+from rome.storage.store import Batch, Count, Fetched, Range, Request, history_lost, next_digest, rows_space
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
@@ -192,7 +192,7 @@ class Transaction:
     def ensure_snapshot(self) -> None:
         """Have a read version, and its catalog: one round trip if there is none yet. Raise CatalogChanged."""
         if self.version is None:
-            self._take_version(self.database.store.fetch([], None))
+            self._take_version(self._ask_store([]))
 
     def add_later_tables(self, mentioned: Iterable[str]) -> bool:
         """Add tables of these names that were created after the read version. Return False if there are none.
@@ -225,13 +225,23 @@ class Transaction:
 
     def _fetch(self, requests: Sequence[TableRequest]) -> Fetched:
         try:
-            fetched = self.database.store.fetch([*map(request_of, requests)], self.version)
+            fetched = self._ask_store([*map(request_of, requests)])
         except HistoryLost:
             self.database.forget()
             raise
         self._take_version(fetched)
         if self.isolation is Isolation.SERIALIZABLE:
             self.read_set.note(requests, fetched)
+        return fetched
+
+    def _ask_store(self, requests: list[Request]) -> Fetched:
+        """Fetch from the store, and draw along the ids that were announced."""
+        store, sequences = self.database.store, self._sequences
+        draws = sequences.draws() if sequences is not None else ()
+        if sequences is None or not draws:
+            return store.fetch(requests, self.version)
+        fetched = store.fetch(requests, self.version, draws)
+        sequences.add_drawn(draws, fetched.drawn)
         return fetched
 
     def note_constraint_reads(self, requests: Iterable[TableRequest]) -> None:
@@ -263,7 +273,7 @@ class Transaction:
             self.foreign_keys = enforced
 
     def _take_version(self, fetched: Fetched) -> None:
-        version, _, _, incarnation, digest, catalog_digest = fetched
+        version, _, _, incarnation, digest, catalog_digest, _ = fetched
         if self.version is None:
             self.version = version
             self.digest = digest
@@ -454,6 +464,7 @@ class Transaction:
             raise
         self.workspace.end(keep=self.workspace.temporary or self.schema_changed)
         if self._sequences is not None:
+            self._sequences.note_companions()
             self._sequences.release(allocated=False)
         if catalog is not None:
             self.database.keep(catalog)

@@ -131,5 +131,5 @@ def test_row_locks_have_no_keys_of_the_package(url: str, client: Redis) -> None:
 
 
 def test_another_value_of_the_option_is_refused() -> None:
-    with pytest.raises(InterfaceError, match=r"'lock_keys' .* is not one of rome, python-redis-lock: 'other'"):
+    with pytest.raises(InterfaceError, match=r"'lock_keys' .* is not one of python-redis-lock, rome: 'other'"):
         rome.connect("rome+redis://localhost:6379/app?lock_keys=other")

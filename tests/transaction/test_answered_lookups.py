@@ -19,7 +19,8 @@ SCHEMA = (
 
 @pytest.fixture
 def connection(url: str) -> Iterator[rome.Connection]:
-    with rome.connect(url) as connection:
+    # Ids from blocks, so that only lookups cost round trips.
+    with rome.connect(f"{url}{'&' if '?' in url else '?'}ids=blocks") as connection:
         for statement in SCHEMA:
             connection.execute(statement)
         connection.commit()

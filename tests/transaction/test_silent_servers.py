@@ -77,7 +77,7 @@ class SlowStore(MemoryStore):
 
 def test_ids_of_other_tables_do_not_wait() -> None:
     store = SlowStore()
-    counters = Counters(store)
+    counters = Counters(store, in_blocks=True)
     taken: list[int] = []
     taking = threading.Thread(target=lambda: taken.extend(counters.take(b"slow", 3)))
     taking.start()

@@ -21,7 +21,7 @@ from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
 from rome.storage.file.writes import last_number
 from rome.storage.lock_table import LockTable
-from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store
+from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store
 from rome.storage.undo import Digests, Present, complete, fetch_at
 
 _T = TypeVar("_T")
@@ -33,6 +33,8 @@ _PAGE = 1000
 class FileStore:
     """A Store in a file. Stores of all threads and processes may have the file open."""
 
+    is_shared = True
+
     def __init__(self, settings: Settings) -> None:
         """Open the file; create it if it is missing. Raise FormatError, StoreUnavailable."""
         self.stats = Stats()
@@ -41,8 +43,13 @@ class FileStore:
         self._readers = Connections(self._writer.connect)
         self._read(read_state)
 
-    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version. Raise SnapshotTooOld, FormatError, StoreUnavailable."""
+    def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
+        """Answer all requests from one version, and take numbers of counters.
+
+        Raise SnapshotTooOld, FormatError, StoreUnavailable.
+        """
+        if draws:
+            return self.fetch(requests, at)._replace(drawn=self._writer.run(partial(_draw, draws), durable=False))
         if at is not None:
             return fetch_at(requests, at, lambda asked: self._read(lambda connection: self._ask(connection, asked, at)))
         state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
@@ -149,6 +156,10 @@ class FileStore:
             return read_log(connection, since, _PAGE)
 
         return self._read(read)
+
+
+def _draw(draws: Sequence[Draw], connection: apsw.Connection) -> list[int]:
+    return [writes.allocate(connection, counter, count) for counter, count in draws]
 
 
 def _copy(source: apsw.Connection, target: apsw.Connection) -> None:

@@ -140,7 +140,8 @@ def _choice(url: URL, option: str, choices: Sequence[str]) -> str:
     """Return the value of an option; the first choice if the URL has none."""
     chosen = url.options.get(option, choices[0])
     if chosen not in choices:
-        raise InterfaceError(f"option {option!r} of the ROME URL {url} is not one of {', '.join(choices)}: {chosen!r}")
+        known = ", ".join(sorted(choices))
+        raise InterfaceError(f"option {option!r} of the ROME URL {url} is not one of {known}: {chosen!r}")
     return chosen
 
 

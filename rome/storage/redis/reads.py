@@ -16,13 +16,14 @@ log since then. So all of it is from one version.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from rome.errors import FormatError
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
-from rome.storage.store import Count, Get, Lookup, Range, Request, Scan, holds_entries
+from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
@@ -44,11 +45,11 @@ class Rounds:
         self._heads: dict[bytes, bytes] = {}
         """By space of values: the beginning of the packed command that gets one key."""
 
-    def pack(self, requests: Sequence[Request], at: int | None) -> Packed:
+    def pack(self, requests: Sequence[Request], at: int | None, draws: Sequence[Draw] = ()) -> Packed:
         """Return the round that fetches requests, with a reader for each reply; None where the reply is the answer.
 
         An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, one for each
-        request and, if `at` is given, the log since that version.
+        request and draw and, if `at` is given, the log since that version.
         """
         asked = [self._begin]
         readers: list[Read | None] = []
@@ -64,6 +65,9 @@ class Rounds:
             command, read = self._command(request)
             asked.append(pack_one(command))
             readers.append(read)
+        for counter, count in draws:
+            asked.append(pack_one((b"HINCRBY", self._layout.counters, counter, b"%d" % count)))
+            readers.append(partial(_first_number, count))
         if at is not None:
             asked.append(pack_one((b"XRANGE", self._layout.log, b"%d" % (at + 1), b"+")))
         elif not readers:
@@ -151,6 +155,10 @@ def rows_in(answer: Any) -> int:
 
 def _limit(limit: int | None) -> tuple[bytes, ...]:
     return () if limit is None else (b"LIMIT", b"0", b"%d" % limit)
+
+
+def _first_number(count: int, last: int) -> int:
+    return last - count + 1
 
 
 def _read_nothing(_reply: Any) -> list[Any]:

@@ -20,7 +20,7 @@ from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, st
 from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.reads import Rounds, rows_in
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
-from rome.storage.store import Batch, Committed, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
+from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
 from rome.storage.undo import Digests, Present, complete, fetch_at
 
 _State = tuple[int, int, int, Digests]
@@ -37,6 +37,8 @@ _PAGE = 1000
 class RedisStore:
     """A Store on a Redis or Valkey server."""
 
+    is_shared = True
+
     def __init__(self, address: Address) -> None:
         """Connect. Raise StoreUnavailable."""
         self.stats = Stats()
@@ -50,16 +52,24 @@ class RedisStore:
         """The reply of the last round that differed, and what it says."""
         self._server.open()
 
-    def fetch(self, requests: Sequence[Request], at: int | None = None) -> Fetched:
-        """Answer all requests from one version. Raise SnapshotTooOld, FormatError, StoreUnavailable."""
-        version, catalog, answers, tail, digests = self._ask(requests, at)
+    def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
+        """Answer all requests from one version, and take numbers of counters.
+
+        Raise SnapshotTooOld, FormatError, StoreUnavailable.
+        """
+        version, catalog, answers, tail, digests = self._ask(requests, at, draws)
+        drawn: Sequence[int] = ()
+        if draws:
+            drawn = answers[len(requests) :]
+            del answers[len(requests) :]
         if tail and at is not None:
             asked = [Present(catalog, answers, tail, digests)]
-            return fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
+            past = fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
+            return past._replace(drawn=drawn) if draws else past
         for place, request in enumerate(requests):
             if isinstance(request, Lookup) and not all(answers[place][1]):
                 complete(request, answers[place])
-        return _fetched((version, catalog, answers, *digests))
+        return _fetched((version, catalog, answers, *digests, drawn))
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -141,11 +151,11 @@ class RedisStore:
         self._server.close()
 
     def _ask(
-        self, requests: Sequence[Request], at: int | None
+        self, requests: Sequence[Request], at: int | None, draws: Sequence[Draw] = ()
     ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
-        """Send one round; return the newest version and the fields of Present."""
-        packed = self._rounds.pack(requests, at)
-        replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, at)
+        """Send one round; return the newest version and the fields of Present. Draws come after the answers."""
+        packed = self._rounds.pack(requests, at, draws)
+        replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, at, draws)
         if len(replies) == 1:
             meta, rest = replies[0], []
         else:

@@ -157,6 +157,20 @@ class Committing(Harness):
         assert store.allocate(b"other\0\xff", 1) == 1
         assert store.version() == 0
 
+    def test_numbers_are_drawn_along_with_a_fetch(self, store: Store) -> None:
+        """The answers are those of a fetch without draws, at any version, and it is one round."""
+        version = commit(store, put(b"a", b"one"))
+        commit(store, put(b"a", b"two"))
+        for at, value in ((None, b"two"), (version, b"one")):
+            before = store.stats.snapshot()[0]
+            fetched = store.fetch([Get(ROWS, (b"a",))], at, [(b"ids", 3), (b"other", 1)])
+            assert store.stats.snapshot()[0] <= before + 1
+            assert fetched.answers == [[value]]
+            assert list(fetched.drawn) == ([1, 1] if at is None else [4, 2])
+        assert list(store.fetch([], None, [(b"ids", 1)]).drawn) == [7]
+        assert store.allocate(b"ids", 1) == 8
+        assert list(store.fetch([]).drawn) == []
+
     def test_a_counter_is_advanced(self, store: Store) -> None:
         """A counter is never set back."""
         store.advance(b"ids", 41)

@@ -1,10 +1,12 @@
 """Sequences: the ids that a transaction allocates for its new rows, from the sequence of each table.
 
-The store has a counter for each table. A process takes numbers from it in blocks (`rome.database.counters`), and a
-transaction takes its ids from those. What a statement allocated before it was undone is allocated again, in the same
-order, so a statement that runs twice makes the same rows. An id that the application gives explicitly is not
-allocated to another row.
+The store has a counter for each table (`rome.database.counters`). What a statement allocated before it was undone is
+allocated again, in the same order, so a statement that runs twice makes the same rows. An id that the application gives
+explicitly is not allocated to another row.
 
+    announce   say how many ids a statement needs, so that the next round trip draws them along with what it reads.
+               Transactions repeat themselves: with the first ids, as many are drawn for other tables as the last
+               transaction that began with this table took
     allocate   the next id; may need a round trip. For INSERT without the workspace
     reserve    ids for a statement that runs in the workspace next; may need a round trip
     take       the next reserved id. This is SQLite's function `rome_next`; it never waits for the store
@@ -16,17 +18,20 @@ that were reserved for a statement and not used are released after it.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 
 from rome.catalog.key_codec import rowid_key
 from rome.database.counters import Counters, row_counter
 from rome.errors import OperationalError
-from rome.storage.store import rows_space
+from rome.storage.store import Draw, rows_space
 from rome.transaction.reads.row_cache import CachedRow
 
 RowId = tuple[int, int]
 """A table's id, and an id of one of its rows."""
+
+
+_MOST_AHEAD = 32
 
 
 class SequenceExhausted(OperationalError):
@@ -48,6 +53,10 @@ class Sequences:
         self.uncertain: list[RowId] = []
         """The ids of a commit that failed, and may have been applied all the same."""
         self._counters = counters
+        self._announced: dict[int, int] = {}
+        self._drawn: dict[int, int] = {}
+        """By table id: how many ids were drawn."""
+        self._first_table: int | None = None
         self._reserved: dict[int, deque[int]] = {}
         self._surplus: dict[int, int] = {}
         """By table id: how many of the last reserved ids were reserved for the running statement."""
@@ -63,7 +72,7 @@ class Sequences:
         """
         reserved = self._reserved.get(table_id)
         while True:
-            rowid = reserved.popleft() if reserved else self._counters.take(row_counter(table_id), 1)[0]
+            rowid = reserved.popleft() if reserved else self._take(table_id, 1)[0]
             row = cached.get(rowid_key(rowid))
             if rowid not in self._explicit.get(table_id, ()) and (row is None or row.values is None):
                 self.allocated[table_id, rowid] = True
@@ -87,7 +96,59 @@ class Sequences:
         """Have at least `count` ids reserved: a round trip if this process has too few."""
         missing = count - len(self._reserved.get(table_id, ()))
         if missing > 0:
-            self._add(table_id, self._counters.take(row_counter(table_id), missing))
+            self._add(table_id, self._take(table_id, missing))
+
+    def _take(self, table_id: int, count: int) -> list[int]:
+        """Return the next ids: a round trip if this process has too few. Others that come along are reserved."""
+        self._announced.pop(table_id, None)
+        wanted = self._wanted(table_id, count)
+        rowids = self._counters.take(row_counter(table_id), wanted)
+        if wanted > count:
+            self._reserved.setdefault(table_id, deque()).extend(rowids[count:])
+        return rowids[:count]
+
+    def _wanted(self, table_id: int, missing: int) -> int:
+        """Return how many ids to draw where some are missing: at least as many as were drawn before, up to 32.
+
+        So the round trips of a transaction with many INSERTs grow with the logarithm of their number.
+        """
+        if self._counters.in_blocks:
+            return missing
+        before = self._drawn.get(table_id, 0)
+        wanted = max(missing, min(before, _MOST_AHEAD))
+        self._drawn[table_id] = before + wanted
+        return wanted
+
+    def announce(self, table_id: int, count: int) -> None:
+        """Let the next round trip draw as many ids as are missing. In vain if ids are taken in blocks."""
+        if self._counters.in_blocks or not count:
+            return
+        self._announced[table_id] = max(count, self._announced.get(table_id, 0))
+        if self._first_table is None:
+            self._first_table = table_id
+            for other, number in self._counters.companions.get(table_id, {}).items():
+                self._announced[other] = max(number, self._announced.get(other, 0))
+
+    def draws(self) -> list[Draw]:
+        """Return what the next round trip has to draw; `add_drawn` takes its numbers."""
+        found = []
+        for table_id, count in self._announced.items():
+            counter, missing = row_counter(table_id), count - len(self._reserved.get(table_id, ()))
+            if missing > 0 and not self._counters.has_floor(counter):
+                found.append((counter, self._wanted(table_id, missing)))
+        return found
+
+    def add_drawn(self, draws: Iterable[Draw], first_numbers: Iterable[int]) -> None:
+        """Reserve the numbers of draws."""
+        tables = {row_counter(table_id): table_id for table_id in self._announced}
+        for (counter, count), first in zip(draws, first_numbers, strict=True):
+            self._reserved.setdefault(tables[counter], deque()).extend(range(first, first + count))
+        self._announced.clear()
+
+    def note_companions(self) -> None:
+        """Remember, after the commit, how many ids the transaction has taken of each table."""
+        if self._first_table is not None:
+            self._counters.note_companions(self._first_table, Counter(table_id for table_id, _ in self.allocated))
 
     def reserve_available(self, table_id: int, count: int) -> None:
         """Have up to `count` ids reserved, as far as this process has them."""
