@@ -95,7 +95,8 @@ def exception_modules() -> list[str]:
     """Return the modules whose exceptions are raised in the caller's process as they were in the called one."""
     classes = VersionedObjectRegistry.obj_classes().values()
     modules = {cls.__module__ for versions in classes for cls in versions}
-    return sorted({"rome_objects.errors", "oslo_versionedobjects.exception", "oslo_versionedobjects.fields", *modules})
+    libraries = {"oslo_versionedobjects.exception", "oslo_versionedobjects.fields", "sqlalchemy.exc"}
+    return sorted({"rome_objects.errors", *libraries, *modules})
 
 
 def _retries(timeout: float) -> int:

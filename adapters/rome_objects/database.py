@@ -12,12 +12,12 @@ from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rome.forks import call_in_child, new_lock
-from rome.orm import retry_on_conflict
+from rome.orm import is_conflict, retry_on_conflict
 from rome_objects.changes import ChangeTracking, objects_in
-from rome_objects.errors import ConstraintViolated, NotConfigured
+from rome_objects.errors import ConstraintViolated, Contended, DatabaseFailed, NotConfigured
 
 _R = TypeVar("_R")
 
@@ -120,7 +120,10 @@ def connection() -> sa.Connection:
 
 
 def run(function: Callable[..., _R], target: Any, *args: Any, **kwargs: Any) -> _R:
-    """Call a method of an object or class in the transaction of the current call, or else in a new one."""
+    """Call a method of an object or class in the transaction of the current call, or else in a new one.
+
+    Raise ConstraintViolated, Contended or DatabaseFailed for the errors of the database that end the transaction.
+    """
     current = _current.get()
     if current is not None:
         current.remember(target)
@@ -143,7 +146,13 @@ def run(function: Callable[..., _R], target: Any, *args: Any, **kwargs: Any) -> 
             transaction.close()
         return result
 
-    return retry_on_conflict(attempt)()
+    try:
+        return retry_on_conflict(attempt)()
+    except DBAPIError as error:
+        names = {"objname": target.obj_name(), "version": target.VERSION, "method": function.__name__}
+        if is_conflict(error):
+            raise Contended(**names) from error
+        raise DatabaseFailed(**names, reason=error.orig) from error
 
 
 @call_in_child

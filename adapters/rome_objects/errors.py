@@ -88,6 +88,24 @@ class ConstraintViolated(ObjectError):
     msg_fmt = "%(objname)s: %(reason)s"
 
 
+class Contended(ObjectError):
+    """Other transactions wrote the same rows each time that a method ran."""
+
+    msg_fmt = (
+        "%(objname)s %(version)s: other transactions wrote the same rows whenever %(method)s ran. Nothing is written: "
+        "try again, or let fewer processes write these rows"
+    )
+
+
+class DatabaseFailed(ObjectError):
+    """The database refused a statement, or could not be reached."""
+
+    msg_fmt = (
+        "%(objname)s %(version)s: the database failed while %(method)s ran: %(reason)s. Unless it failed while it "
+        "committed, nothing is written: check that it runs, and read the object before you try again"
+    )
+
+
 class InvalidQuery(ObjectError, ValueError):
     """A filter, a sort key, a limit or a marker is not valid."""
 

@@ -74,9 +74,16 @@ def pin(versions: Mapping[str, str]) -> None:
 
 
 class Serializer(VersionedObjectSerializer):
-    """Turns objects into primitives for oslo.messaging, and back."""
+    """Turns objects into primitives for oslo.messaging, and back.
+
+    `asks_conductor` is false in a conductor: it raises NewerVersion for an object that is too new, and asks no other.
+    """
 
     OBJ_BASE_CLASS = VersionedBase
+
+    def __init__(self, asks_conductor: bool = True) -> None:
+        super().__init__()
+        self._asks_conductor = asks_conductor
 
     def serialize_entity(self, context: Any, entity: Any) -> Any:
         """Return the primitive of an argument or result."""
@@ -93,7 +100,7 @@ class Serializer(VersionedObjectSerializer):
         if isinstance(entity, dict):
             reader = registry.reader_of(entity)
             if reader is not None:
-                return _read(reader, context, entity)
+                return self._read(reader, context, entity)
             if _TAG in entity:
                 return _untag(entity)
         elif not isinstance(entity, list | tuple | set):
@@ -116,6 +123,17 @@ class Serializer(VersionedObjectSerializer):
         """Return the context of a call: the dictionary itself. A subclass may make an object of it."""
         return context
 
+    def _read(self, reader: type[VersionedObject], context: Any, primitive: dict[str, Any]) -> Any:
+        """Return an object of a message. If it is too new for this process, a conductor backports it."""
+        try:
+            return reader.obj_from_primitive(primitive, context)
+        except NewerVersion:
+            conductor = reader.indirection_api if self._asks_conductor else None
+            if conductor is None:
+                raise
+            name = primitive[reader._obj_primitive_key("name")]
+            return conductor.object_backport_versions(context, primitive, obj_tree_get_versions(name))  # type: ignore[arg-type]
+
     def _primitive(self, obj: VersionedObject) -> dict[str, Any]:
         if not _pins:
             return obj.obj_to_primitive()
@@ -125,18 +143,6 @@ class Serializer(VersionedObjectSerializer):
         if registry.version_tuple(pinned) > registry.version_tuple(obj.VERSION):
             pinned = obj.VERSION
         return obj.obj_to_primitive(pinned, version_manifest=manifest)
-
-
-def _read(reader: type[VersionedObject], context: Any, primitive: dict[str, Any]) -> Any:
-    """Return an object of a message. If it is too new for this process, a conductor backports it."""
-    try:
-        return reader.obj_from_primitive(primitive, context)
-    except NewerVersion:
-        conductor = reader.indirection_api
-        if conductor is None:
-            raise
-        name = primitive[reader._obj_primitive_key("name")]
-        return conductor.object_backport_versions(context, primitive, obj_tree_get_versions(name))  # type: ignore[arg-type]
 
 
 def _load(load: Callable[[Any], Any], data: Any, context: Any) -> VersionedObject:

@@ -23,6 +23,6 @@ def make_server(conf: cfg.ConfigOpts, transport: Any, name: str) -> Any:
         target,
         [Endpoint()],
         executor="threading",
-        serializer=Serializer(),
+        serializer=Serializer(asks_conductor=False),
         access_policy=oslo_messaging.DefaultRPCAccessPolicy,
     )
