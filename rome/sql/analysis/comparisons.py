@@ -168,8 +168,12 @@ def column_equalities(conjunct: Conjunct) -> Sequence[tuple[exp.Column, exp.Colu
 
 
 def alternative_equalities(conjunct: Conjunct) -> Sequence[tuple[exp.Column, exp.Column]]:
-    """Return the pairs of columns of which at least one is equal: `a = b OR a = c`; none for anything else."""
+    """Return the pairs of columns of which at least one is equal: `a = b OR a = c`, `a IN (b, c)`; else none."""
     node, negated = conjunct
+    if isinstance(node, exp.In):
+        listed = [each.unnest() for each in node.expressions]
+        is_known = not negated and has_known_parts(node) and all(isinstance(each, exp.Column) for each in listed)
+        return [pair for each in listed for pair in column_pairs(node.this.unnest(), each)] if is_known else ()
     operator = exp.And if negated else exp.Or
     if not isinstance(node, operator):
         return ()
