@@ -16,12 +16,9 @@ from rome.cli.values import jsonable, printable, shown, to_json
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import FormatError, SnapshotTooOld
-from rome.storage.store import CATALOG, Committed, Get, rows_space
+from rome.storage.store import CATALOG, Committed, rows_space
 from rome.url import parse_url
 from rome.values import is_identical
-
-_Place = tuple[bytes, bytes]
-"""A space and a key of it."""
 
 
 class WatchedChange(NamedTuple):
@@ -87,37 +84,17 @@ def changes_after(database: Database, version: int) -> Iterator[WatchedChange]:
     seen = database.store.fetch([], commits[-1].version)
     catalog = database.catalog(seen)
     spaces = {rows_space(table.id): table for table in catalog.tables.values()}
-    changed = [(undo.space, undo.key) for commit in commits for undo in commit.undos if undo.space in spaces]
-    state = _values(database, changed, commits[-1].version)
-    found: list[WatchedChange] = []
-    for commit in reversed(commits):
-        for undo in reversed(commit.undos):
-            place = undo.space, undo.key
-            if undo.space in spaces:
-                found.append(WatchedChange(commit.version, spaces[undo.space], undo.key, undo.old, state[place]))
-                state[place] = undo.old
     _announce_schema_changes(commits, catalog)
-    yield from reversed(found)
+    for version, changes in commits:
+        for space, key, old, new in changes:
+            if space in spaces and not old is new is None:
+                yield WatchedChange(version, spaces[space], key, old, new)
 
 
 def _announce_schema_changes(commits: Sequence[Committed], catalog: Catalog) -> None:
     for commit in commits:
-        if any(undo.space == CATALOG for undo in commit.undos):
+        if any(change.space == CATALOG for change in commit.changes):
             click.echo(f"version {commit.version}: the schema changed; {len(catalog.tables)} tables", err=True)
-
-
-def _values(database: Database, places: Sequence[_Place], version: int) -> dict[_Place, bytes | None]:
-    """Return the values of keys at a version, in one round trip."""
-    by_space: dict[bytes, list[bytes]] = {}
-    for space, key in dict.fromkeys(places):
-        by_space.setdefault(space, []).append(key)
-    requests = [Get(space, tuple(keys)) for space, keys in by_space.items()]
-    answers = database.store.fetch(requests, version).answers if requests else []
-    return {
-        (request.space, key): value
-        for request, values in zip(requests, answers, strict=True)
-        for key, value in zip(request.keys, values, strict=True)
-    }
 
 
 def _write(change: WatchedChange, as_json: bool) -> None:

@@ -4,10 +4,10 @@ It is also the model that other engines are compared with. `rome+memory:///NAME`
 the process; it remains when stores are closed, until it is cleared. The options `log_commits` and `log_bytes` bound the
 log.
 
-A database has the newest version only. Each commit adds to the log the old values of the keys that it wrote; a read at
-an older version undoes the log (`rome.storage.undo`). When the log is trimmed, its horizon moves: snapshots before the
-*horizon*, the tokens of the commits up to it and the spaces that they dropped are gone. A dropped space counts into
-`log_bytes` with its full size, so that a large one is freed soon.
+A database has the newest version only. Each commit adds to the log the old and new values of the keys that it wrote; a
+read at an older version undoes the log (`rome.storage.undo`). When the log is trimmed, its horizon moves: snapshots
+before the *horizon*, the tokens of the commits up to it and the spaces that they dropped are gone. A dropped space
+counts into `log_bytes` with its full size, so that a large one is freed soon.
 
 A signal handler may raise an exception at any point. So a commit prepares what it changes, publishes it by one
 assignment (`_Database.pending`), and applies it; if it is interrupted then, whoever comes next applies it again. Each
@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -39,6 +39,7 @@ from rome.storage.store import (
     LOG_COMMITS,
     MOST_DIGESTS,
     Batch,
+    Change,
     Check,
     Committed,
     Count,
@@ -52,14 +53,13 @@ from rome.storage.store import (
     Scan,
     Stats,
     Store,
-    Undo,
-    Write,
     conflict,
     history_lost,
     next_digest,
     too_old,
 )
-from rome.storage.undo import Columns, Digests, Past, Present, complete, fetch_at
+from rome.storage.tails import Point, Tail, Tails, spaces_of
+from rome.storage.undo import Columns, Present, complete, fetch_at
 from rome.url import URL
 
 _LOCK_TOKENS = b"locks"
@@ -99,10 +99,11 @@ class MemoryStore:
                 drawn = [database.allocate(counter, count) for counter, count in draws]
                 return self.fetch(requests, at)._replace(drawn=drawn)
             if at is None or at == database.version:
-                present = self._ask(requests, database.version)
-                answers = _complete(requests, present.answers)
-                return Fetched(database.version, present.catalog_version, answers, *present.digests)
-            return fetch_at(requests, at, lambda asked: self._ask(asked, at))
+                answers = _complete(requests, self._answer(requests))
+                newest = database.digest(database.version)
+                catalog = database.catalog
+                return Fetched(database.version, catalog.version, answers, database.incarnation, newest, catalog.digest)
+            return database.read_at(at, requests, self._answer)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, HistoryLost."""
@@ -140,7 +141,7 @@ class MemoryStore:
         self.stats.add(rounds=1, commands=1)
         with self._database.lock:
             self._database.settle()
-            return iter([logged.committed for logged in self._database.since(since)])
+            return map(_committed, self._database.since(since))
 
     def version(self) -> int:
         """Return the newest version."""
@@ -176,15 +177,16 @@ class MemoryStore:
     def close(self) -> None:
         """Do nothing: a store holds no resources, and the database stays."""
 
-    def _ask(self, requests: Sequence[Request], at: int) -> Present:
-        """Return the present answers and the commits after `at`. A Lookup keeps the entries whose row is missing."""
-        tail = self._database.since(at)
+    def digest_after(self, digest: bytes, token: bytes) -> bytes:
+        """Return the digest of the version that a commit makes."""
+        return next_digest(digest, token)
+
+    def _answer(self, requests: Sequence[Request]) -> list[Any]:
+        """Return the present answers. A Lookup keeps the entries whose row is missing."""
         answers = [self._database.answer(request) for request in requests]
         rows, size = _measure(requests, answers)
         self.stats.add(rounds=1, commands=len(requests), rows=rows, bytes=size)
-        catalog = tail[0].catalog if tail else self._database.catalog
-        digests = Digests(self._database.incarnation, self._database.digest(at), catalog.digest)
-        return Present(catalog.version, answers, [logged.committed for logged in tail], digests)
+        return answers
 
 
 class _Point(NamedTuple):
@@ -194,10 +196,16 @@ class _Point(NamedTuple):
     digest: bytes
 
 
-class _Logged(NamedTuple):
-    """A commit of the log. `catalog`: the last version before it that wrote to the catalog."""
+_Values = dict[bytes, dict[bytes, bytes | None]]
+"""Space → key → value; None: it does not exist."""
 
-    committed: Committed
+
+class _Logged(NamedTuple):
+    """A commit of the log: the values of its keys before and after. `catalog`: the last version of it before."""
+
+    version: int
+    before: _Values
+    after: _Values
     token: bytes
     catalog: _Point
     drops: tuple[bytes, ...]
@@ -213,7 +221,6 @@ class _Prepared(NamedTuple):
     digest: bytes
     catalog: _Point
     incarnation: bytes
-    writes: Sequence[Write]
     advances: Mapping[bytes, int]
 
 
@@ -272,6 +279,7 @@ class _Database:
         self._log: deque[_Logged] = deque()
         self._tokens: dict[bytes, int] = {}
         self._written = dict.fromkeys(self._spaces, self.version)
+        self._tails = Tails()
         self.incarnation = os.urandom(8) if self.version else b""
 
     def snapshot(self) -> _Snapshot:
@@ -298,6 +306,29 @@ class _Database:
         if distance > len(self._log):
             raise too_old(version)
         return list(islice(reversed(self._log), distance))[::-1]
+
+    def read_at(
+        self, at: int, requests: Sequence[Request], answer: Callable[[Sequence[Request]], list[Any]]
+    ) -> Fetched:
+        """Return the result of `Store.fetch` for an older version. `answer` returns the present answers."""
+        commits = self.since(at)
+        tail = self._tails.of(at)
+        point = Point(commits[0].catalog.version, self.incarnation, self.digest(at), commits[0].catalog.digest)
+
+        def ask(asked: Sequence[Request]) -> Present:
+            self._extend(tail, spaces_of(asked))
+            return Present(point, answer(asked))
+
+        fetched = fetch_at(requests, tail, ask)
+        self._tails.keep(tail)
+        return fetched
+
+    def _extend(self, tail: Tail, spaces: Iterable[bytes]) -> None:
+        """Extend a tail to the newest version."""
+        for space in spaces:
+            if self._written.get(space, 0) > tail.until(space):
+                commits = [logged.before[space] for logged in self.since(tail.until(space)) if space in logged.before]
+                tail.extend(space, self.version, commits)
 
     def answer(self, request: Request) -> Any:
         """Return the present answer; a Lookup keeps the entries whose row is missing, with value None."""
@@ -345,41 +376,41 @@ class _Database:
     def _prepare(self, batch: Batch) -> _Prepared:
         version, catalog = self.version + 1, self.catalog
         digest = next_digest(self._digests[-1].digest, batch.token)
-        undos: list[Undo] = []
-        before: dict[tuple[bytes, bytes], bytes | None] = {}
+        before: _Values = {}
+        after: _Values = {}
+        size = 0
         for space, key, value in batch.writes:
-            place = space, key
-            old = before[place] if place in before else self._spaces.get(space, _EMPTY).get(key)
-            before[place] = value
-            undos.append(Undo(space, key, old))
-            if space == CATALOG:
-                catalog = _Point(version, digest)
-        size = sum(len(undo.space) + len(undo.key) + len(undo.old or b"") for undo in undos)
+            olds = before.setdefault(space, {})
+            if key not in olds:
+                olds[key] = self._spaces.get(space, _EMPTY).get(key)
+            after.setdefault(space, {})[key] = value
+            size += len(space) + len(key) + len(olds[key] or b"") + len(value or b"")
+        if CATALOG in after:
+            catalog = _Point(version, digest)
         size += sum(self._size(space) for space in batch.drops)
-        committed = Committed(version, tuple(undos))
         total = size + (self._log[-1].total if self._log else 0)
-        logged = _Logged(committed, batch.token, self.catalog, tuple(batch.drops), size, total)
-        incarnation = self.incarnation or os.urandom(8)
-        return _Prepared(logged, digest, catalog, incarnation, batch.writes, batch.advances)
+        logged = _Logged(version, before, after, batch.token, self.catalog, tuple(batch.drops), size, total)
+        return _Prepared(logged, digest, catalog, self.incarnation or os.urandom(8), batch.advances)
 
     def _apply(self, prepared: _Prepared) -> None:
         """Apply a commit. Each step may have been done before: then it changes nothing."""
-        logged, digest, catalog, incarnation, writes, advances = prepared
-        version = logged.committed.version
+        logged, digest, catalog, incarnation, advances = prepared
+        version = logged.version
         for counter, number in advances.items():
             self.advance(counter, number)
-        for space, key, value in writes:
+        for space, after in logged.after.items():
             self._written[space] = version
             values = self._spaces.get(space)
             if values is None:
                 values = self._spaces[space] = SortedDict()
-            if value is not None:
-                values[key] = value
-            elif key in values:
-                del values[key]
+            for key, value in after.items():
+                if value is not None:
+                    values[key] = value
+                elif key in values:
+                    del values[key]
         if self._digests[-1].version < version:
             self._digests.append(_Point(version, digest))
-        if not self._log or self._log[-1].committed.version < version:
+        if not self._log or self._log[-1].version < version:
             self._log.append(logged)
         self._tokens[logged.token] = version
         self.catalog, self.incarnation, self.version = catalog, incarnation, version
@@ -409,7 +440,6 @@ class _Database:
 
     def _validate(self, checks: Sequence[Check]) -> None:
         """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
-        pasts: dict[int, Past] = {}
         for check in checks:
             space, begin, end, since, demand = check
             if demand is Demand.NO_KEYS:
@@ -420,10 +450,12 @@ class _Database:
                 continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue
-            if since not in pasts:
-                pasts[since] = Past(logged.committed for logged in self.since(since))
-            for key in pasts[since].written(space, (begin, end)):
-                was_there = pasts[since].of(space)[key] is not None
+            self.since(since)
+            tail = self._tails.of(since)
+            self._extend(tail, (space,))
+            self._tails.keep(tail)
+            for key in tail.written(space, (begin, end)):
+                was_there = tail.of(space)[key] is not None
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
                     raise conflict(check, key)
 
@@ -443,6 +475,18 @@ class _Database:
                 self._spaces.pop(space, None)
                 self._written.pop(space, None)
             log.popleft()
+
+
+def _committed(logged: _Logged) -> Committed:
+    """Return a commit of the log as `Store.changes` does."""
+    return Committed(
+        logged.version,
+        tuple(
+            Change(space, key, old, logged.after[space][key])
+            for space, olds in logged.before.items()
+            for key, old in olds.items()
+        ),
+    )
 
 
 def _do_nothing() -> None:

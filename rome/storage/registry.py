@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from rome.errors import InterfaceError
 from rome.forks import import_module
@@ -37,6 +37,13 @@ _BUILT_IN = {
 }
 """Found without installed metadata, and without the time that it takes to search them."""
 
+_UPGRADES = {
+    "file": "rome.storage.file:upgrade_file",
+    "redis": "rome.storage.redis:upgrade_redis",
+    "rediss": "rome.storage.redis:upgrade_redis",
+    "unix": "rome.storage.redis:upgrade_redis",
+}
+
 _EXTRAS = {"redis": "redis", "rediss": "redis", "unix": "redis"}
 """The extra of ROME that installs what a store needs."""
 
@@ -51,6 +58,18 @@ def open_store(url: URL) -> Store:
     if hasattr(opener, "options"):
         check_options(url, opener.options)
     return opener(url)
+
+
+def upgrade_store(url: URL) -> int:
+    """Bring the database of a URL to the format of this ROME; return the format that it had.
+
+    No other client may use the database meanwhile. Raise InterfaceError for a store without formats, FormatError for a
+    format that is too old or too new, StoreUnavailable.
+    """
+    if url.store not in _UPGRADES:
+        raise InterfaceError(f"a database of the store {url.store!r} has no format that could be upgraded")
+    upgrade = cast("Callable[[URL], int]", _imported(_UPGRADES[url.store], url.store))
+    return upgrade(url)
 
 
 def store_options(url: URL) -> frozenset[str]:
@@ -78,21 +97,32 @@ def check_options(url: URL, known: Iterable[str]) -> None:
 
 
 def _opener(store: str) -> Opener:
-    target = _BUILT_IN.get(store)
+    if store in _BUILT_IN:
+        return cast("Opener", _imported(_BUILT_IN[store], store))
+    registered = {point.name: point for point in entry_points(group=GROUP)}
+    if store not in registered:
+        raise _unknown(store, registered)
     try:
-        if target is not None:
-            module, _, function = target.partition(":")
-            return cast("Opener", getattr(import_module(module), function))
-        registered = {point.name: point for point in entry_points(group=GROUP)}
-        if store in registered:
-            import_module(registered[store].module)
-            return cast("Opener", registered[store].load())
+        import_module(registered[store].module)
+        return cast("Opener", registered[store].load())
     except ModuleNotFoundError as error:
-        package = f"rome-db[{_EXTRAS[store]}]" if store in _EXTRAS else str(error.name)
-        raise InterfaceError(
-            f"the store {store!r} needs the package {error.name!r}, which is not installed: pip install '{package}'"
-        ) from error
-    raise _unknown(store, registered)
+        raise _not_installed(store, error) from error
+
+
+def _imported(target: str, store: str) -> Any:
+    """Return the function `MODULE:NAME` of a store. Raise InterfaceError if its packages are not installed."""
+    module, _, function = target.partition(":")
+    try:
+        return getattr(import_module(module), function)
+    except ModuleNotFoundError as error:
+        raise _not_installed(store, error) from error
+
+
+def _not_installed(store: str, error: ModuleNotFoundError) -> InterfaceError:
+    package = f"rome-db[{_EXTRAS[store]}]" if store in _EXTRAS else str(error.name)
+    return InterfaceError(
+        f"the store {store!r} needs the package {error.name!r}, which is not installed: pip install '{package}'"
+    )
 
 
 def _unknown(store: str, registered: dict[str, EntryPoint]) -> InterfaceError:

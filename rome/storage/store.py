@@ -19,9 +19,10 @@ Optimistic commits
 Digests
     An engine may lose commits that it has acknowledged: a server that does not sync each write is killed, a backup is
     restored, a lagging replica takes over. Then version numbers are given a second time, to other commits. So each
-    version has a digest of the tokens of all commits up to it (`next_digest`): equal numbers with equal digests have
-    equal content. A client that continues at a version which it has read compares the digest, and a batch names the
-    digests that its transaction has *seen*. HistoryLost is raised if they are not in the database's past.
+    version has a digest: equal numbers with equal digests have equal content. What it is made of is the engine's own
+    affair; ROME's engines make it of the tokens of all commits (`next_digest`). A client that continues at a version
+    which it has read compares the digest, and a batch names the digests that its transaction has *seen*. HistoryLost is
+    raised if they are not in the database's past.
 
 Counters
     `allocate` takes numbers of a named counter outside of any transaction; they are unique and may have gaps. A fetch
@@ -56,8 +57,11 @@ LAST = b"\xff"
 CATALOG = b"c"
 """The space of the catalog. A commit that writes to it advances `Fetched.catalog_version`."""
 
-FORMAT = 2
+FORMAT = 3
 """The format number that this ROME writes into a database. A database of another format is refused."""
+
+OLDEST_FORMAT = 2
+"""The oldest format of a database that can be brought to this one (`rome.storage.registry.upgrade_store`)."""
 
 MOST_DIGESTS = 131_072
 """The number of versions whose digests ROME's engines keep at least: more than the log has, for digests are small."""
@@ -98,7 +102,7 @@ def row_lock_name(space: bytes, key: bytes) -> bytes:
 
 
 def next_digest(digest: bytes, token: bytes) -> bytes:
-    """Return the digest of the version that a commit with this token makes, from the digest of the version before.
+    """Return the digest that ROME's engines give the version that a commit makes, from that of the version before.
 
     The digest of version 0 is b"".
     """
@@ -266,19 +270,20 @@ class Batch:
         return [row_lock_name(space, key) for space, key, _ in self.writes if holds_rows(space)]
 
 
-class Undo(NamedTuple):
-    """An undo record: a key that a commit wrote, and its value before (None: it did not exist)."""
+class Change(NamedTuple):
+    """A key that a commit wrote, with its values before and after it (None: it did not exist, or was deleted)."""
 
     space: bytes
     key: bytes
     old: bytes | None
+    new: bytes | None
 
 
 class Committed(NamedTuple):
-    """One commit of the log, with its undo records."""
+    """One commit of the log, with one change for each key that it wrote."""
 
     version: int
-    undos: tuple[Undo, ...]
+    changes: tuple[Change, ...]
 
 
 class Stats:
@@ -370,6 +375,13 @@ class Store(Protocol):
 
     def copy_from(self, source: Store) -> None:
         """Make this empty database a copy of the newest version of `source`, a store of the same engine."""
+
+    def digest_after(self, digest: bytes, token: bytes) -> bytes | None:
+        """Return the digest of the version that a commit with this token makes of the version with that digest.
+
+        The default, None: only the engine knows. Then a client asks for it.
+        """
+        return None
 
     def lock_table(self) -> LockTable:
         """Return the lock table of the database. The default, for stores that inherit from this class, uses commits."""

@@ -1,7 +1,7 @@
-"""Snapshot reads for engines that keep only the newest version: the present answers, with the undo log applied.
+"""Snapshot reads for engines that keep only the newest version: the present answers, with the log undone.
 
-The engine answers requests in one round and from one version, together with the *tail*: the commits of its log after
-the version `at`. From both, `fetch_at` computes the answers as of `at`:
+The engine answers requests in one round and from one version, together with the *tail*: what the commits of its log
+after the version `at` wrote (`rome.storage.tails`). From both, `fetch_at` computes the answers as of `at`:
 
     key not written in the tail      its present value
     key written in the tail          its value before its first write there
@@ -22,13 +22,13 @@ third one necessary.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from rome.errors import FormatError
 from rome.storage.keys import row_key_of
-from rome.storage.store import Committed, Count, Fetched, Get, KeyRange, Lookup, Range, Request, Scan, history_lost
+from rome.storage.store import Count, Fetched, Get, KeyRange, Lookup, Range, Request, Scan, history_lost
+from rome.storage.tails import Point, Tail
 
 Pair = tuple[bytes, bytes | None]
 """A key and its value; of a Lookup, an entry and its row's value (None: no such row)."""
@@ -37,53 +37,43 @@ Columns = tuple[Sequence[bytes], Sequence[bytes | None]]
 """Keys and their values; in the present answer of a Lookup, entries and their rows' values (None: no such row)."""
 
 
-class Digests(NamedTuple):
-    """The three digests of Fetched: of the database, of the version that is read, and of its catalog."""
-
-    incarnation: bytes
-    digest: bytes
-    catalog_digest: bytes
-
-
 class Present(NamedTuple):
     """The answers of one round, all from one version."""
 
-    catalog_version: int
-    """The last version up to `at` that wrote to the catalog."""
+    point: Point
+    """That of the older version."""
     answers: list[Any]
     """One for each request, as in Fetched, except that a Lookup keeps, and its limit counts, entries without a row."""
-    tail: Sequence[Committed]
-    """The commits after `at`, oldest first."""
-    digests: Digests
-    """Those of `at`."""
 
 
-def fetch_at(requests: Sequence[Request], at: int, ask: Callable[[Sequence[Request]], Present]) -> Fetched:
-    """Return the result of `Store.fetch` for an older version.
+def fetch_at(requests: Sequence[Request], tail: Tail, ask: Callable[[Sequence[Request]], Present]) -> Fetched:
+    """Return the result of `Store.fetch` for the version of a tail.
 
-    `ask` makes one round of the engine; it raises SnapshotTooOld if the log does not reach back to `at`. It is called
-    once, and again only in the cases above. Raise HistoryLost if the version differs between rounds.
+    `ask` makes one round of the engine, and extends the tail for the spaces of the requests to the version that answers
+    them. It raises SnapshotTooOld if the log does not reach back to the tail's version. It is called once, and again
+    only in the cases above. Raise HistoryLost if the version differs between rounds.
     """
     answers: list[Any] = [None] * len(requests)
     unanswered = {place: _Asked(request) for place, request in enumerate(requests)}
-    digests: set[Digests] = set()
+    points: set[Point] = set()
     while True:
-        present = ask([request for asked in unanswered.values() for request in asked.requests])
-        digests.add(present.digests)
-        if len(digests) > 1:
-            raise history_lost(at)
-        past = Past(present.tail)
-        got = iter(present.answers)
+        point, present = ask([request for asked in unanswered.values() for request in asked.requests])
+        points.add(point)
+        if len(points) > 1:
+            raise history_lost(tail.at)
+        got = iter(present)
         for place, asked in list(unanswered.items()):
             answer, extra = next(got), next(got) if asked.companion else None
-            result = _rewind(requests[place], asked, answer, extra, past)
+            result = _rewind(requests[place], asked, answer, extra, tail)
             if isinstance(result, _Asked):
                 unanswered[place] = result
             else:
                 answers[place] = result
                 del unanswered[place]
         if not unanswered:
-            return Fetched(at, present.catalog_version, answers, *present.digests)
+            return Fetched(
+                tail.at, point.catalog_version, answers, point.incarnation, point.digest, point.catalog_digest
+            )
 
 
 def complete(request: Lookup, answer: Columns) -> Columns:
@@ -105,29 +95,6 @@ def _columns(pairs: Iterable[Pair]) -> Columns:
     return [key for key, _ in listed], [value for _, value in listed]
 
 
-class Past:
-    """The values, before a tail, of the keys that it wrote."""
-
-    def __init__(self, tail: Iterable[Committed]) -> None:
-        """Collect the undo records; of a key that was written more than once, the oldest counts."""
-        self._spaces: dict[bytes, dict[bytes, bytes | None]] = {}
-        self._sorted: dict[bytes, list[bytes]] = {}
-        for committed in tail:
-            for space, key, old in committed.undos:
-                self._spaces.setdefault(space, {}).setdefault(key, old)
-
-    def of(self, space: bytes) -> dict[bytes, bytes | None]:
-        """Return key → value before the tail (None: it did not exist), for the keys of a space that the tail wrote."""
-        return self._spaces.get(space, {})
-
-    def written(self, space: bytes, key_range: KeyRange) -> list[bytes]:
-        """Return the keys of a range that the tail wrote, in order."""
-        keys = self._sorted.get(space)
-        if keys is None:
-            keys = self._sorted[space] = sorted(self.of(space))
-        return keys[bisect_left(keys, key_range[0]) : bisect_left(keys, key_range[1])]
-
-
 class _Asked(NamedTuple):
     """The requests that answer one request: the request itself, perhaps with a greater limit, and its companion."""
 
@@ -143,7 +110,7 @@ class _Asked(NamedTuple):
         return self.request.limit if isinstance(self.request, Range | Lookup) else None
 
 
-def _rewind(request: Request, asked: _Asked, answer: Any, extra: list[bytes | None] | None, past: Past) -> Any:
+def _rewind(request: Request, asked: _Asked, answer: Any, extra: list[bytes | None] | None, past: Tail) -> Any:
     """Return the answer as of the older version; an _Asked if the present answer is not enough.
 
     `extra`: the answer to the companion.
@@ -177,7 +144,7 @@ def _rewind(request: Request, asked: _Asked, answer: Any, extra: list[bytes | No
     return _rewind_rows(request, asked, pairs, answer, known, past) if isinstance(request, Lookup) else pairs
 
 
-def _rewind_count(request: Count, present: int, known: dict[bytes, bytes | None], past: Past) -> int | _Asked:
+def _rewind_count(request: Count, present: int, known: dict[bytes, bytes | None], past: Tail) -> int | _Asked:
     written = [key for key_range in request.ranges for key in past.written(request.space, key_range)]
     if not known.keys() >= set(written):
         return _Asked(request, Get(request.space, tuple(dict.fromkeys(written))))
@@ -193,7 +160,7 @@ def _rewind_whole(answer: Columns, old: dict[bytes, bytes | None]) -> Columns:
 
 
 def _rewind_rows(
-    request: Lookup, asked: _Asked, pairs: list[Pair], answer: list[Pair], known: dict[bytes, bytes | None], past: Past
+    request: Lookup, asked: _Asked, pairs: list[Pair], answer: list[Pair], known: dict[bytes, bytes | None], past: Tail
 ) -> Columns | _Asked:
     """Return the entries of the older version with the rows of that version."""
     old = past.of(request.rows)
@@ -216,7 +183,7 @@ def _rewind_rows(
     return complete(request, _columns(found))
 
 
-def _rows_of_restored(request: Lookup, ranges: Sequence[KeyRange], past: Past) -> list[bytes]:
+def _rows_of_restored(request: Lookup, ranges: Sequence[KeyRange], past: Tail) -> list[bytes]:
     """Return the keys of the rows, not written in the tail, of entries that existed before it."""
     old, rows = past.of(request.index), past.of(request.rows)
     entries = [entry for one in ranges for entry in past.written(request.index, one) if old[entry] is not None]
@@ -231,7 +198,7 @@ def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
 
 
 def _merge(
-    answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, complete: bool, past: Past
+    answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, complete: bool, past: Tail
 ) -> list[Pair]:
     """Return the keys of the older version in the order of the answer, up to where the answer ends.
 

@@ -45,7 +45,7 @@ from rome.folding import fold_name
 from rome.locks.manager import Guard
 from rome.sql.syntax.statement import LockWaitPolicy
 from rome.sqlite.workspace import Workspace
-from rome.storage.store import Batch, Count, Fetched, Range, Request, history_lost, next_digest, rows_space
+from rome.storage.store import Batch, Count, Fetched, Range, Request, history_lost, rows_space
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.index_entries import IndexEntries
@@ -500,7 +500,8 @@ class Transaction:
             self.database.counters.advanced(counter, value)
         # If others have committed in between, our catalog lacks their schema changes.
         if self.schema_changed and version == self.newest_read_version + 1:
-            return builder.committed_catalog(version, next_digest(self.digest, batch.token))
+            digest = self.database.store.digest_after(self.digest, batch.token)
+            return None if digest is None else builder.committed_catalog(version, digest)
         return None
 
     def _send(self, batch: Batch) -> int:

@@ -15,7 +15,6 @@ IMPORTS_INSIDE_FUNCTIONS: dict[tuple[str, str], str] = {
 CLASSES_OF_ONE_NAME: dict[str, str] = {
     "Column": "a column of the catalog; one of a random schema in the fuzzer, which does not build on the catalog",
     "Connection": "PEP 249's name in rome.dbapi; a socket to the server in rome.storage.redis",
-    "Digests": "the digests of keys; the tests of digests in the stores' conformance suite",
     "Outcome": "how one transaction ended, in each of two proofs that know nothing of each other",
     "Relation": "a table reference of a statement; a table or view of a random schema in the fuzzer",
     "Step": "a fetch of a plan; a statement of a script in the fuzzer",

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 
 from rome.errors import FormatError, SnapshotTooOld
 from rome.storage.keys import encode, entry, row_key_of
-from rome.storage.store import LAST, Committed, Count, Get, Lookup, Range, Scan, Undo
-from rome.storage.undo import Digests, Past, Present, fetch_at
+from rome.storage.store import LAST, Count, Get, Lookup, Range, Scan
+from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
+from rome.storage.undo import Present, fetch_at
 
 EVERYTHING = ((b"", LAST),)
 
@@ -21,6 +22,7 @@ class Copies:
     def __init__(self, *commits, between=()):
         self.versions = [{b"r1": {}, b"i1": {}}]
         self.log = []
+        self.tails = Tails()
         self.between = list(between)
         self.rounds = []
         for writes in commits:
@@ -28,26 +30,32 @@ class Copies:
 
     def commit(self, writes):
         spaces = {space: dict(keys) for space, keys in self.versions[-1].items()}
-        undos = []
+        olds = {}
         for space, key, value in writes:
-            undos.append(Undo(space, key, spaces[space].get(key)))
+            olds.setdefault(space, {}).setdefault(key, spaces[space].get(key))
             if value is None:
                 spaces[space].pop(key, None)
             else:
                 spaces[space][key] = value
         for row_key in {row_key_of(found) for found in spaces[b"i1"]} - spaces[b"r1"].keys():
-            undos.append(Undo(b"r1", row_key, None))
+            olds.setdefault(b"r1", {}).setdefault(row_key, None)
             spaces[b"r1"][row_key] = b"3"
-        self.log.append(Committed(len(self.versions), tuple(undos)))
+        self.log.append(olds)
         self.versions.append(spaces)
 
     def fetch_at(self, requests, at):
-        return fetch_at(requests, at, lambda asked: self.ask(asked, at))
+        tail = self.tails.of(at)
+        fetched = fetch_at(requests, tail, lambda asked: self.ask(asked, tail))
+        self.tails.keep(tail)
+        return fetched
 
-    def ask(self, requests, at):
+    def ask(self, requests, tail):
         self.rounds.append(list(requests))
         answers = [answer(self.versions[-1], request) for request in requests]
-        present = Present(at, answers, self.log[at:], Digests(b"", b"", b""))
+        for space in spaces_of(requests):
+            commits = [olds[space] for olds in self.log[tail.until(space) :] if space in olds]
+            tail.extend(space, len(self.log), commits)
+        present = Present(Point(tail.at, b"", b"", b""), answers)
         if self.between:
             self.commit(self.between.pop(0))
         return present
@@ -191,12 +199,51 @@ def test_a_count_requests_the_present_keys():
     assert store.rounds[1:] == [[count, Get(b"r1", tuple(encode((key,)) for key in (2, 3, 4)))]]
 
 
-def test_a_past_takes_the_oldest_undo():
-    undos = [Undo(b"r1", b"a", b"1"), Undo(b"r1", b"a", b"2"), Undo(b"r1", b"b", None)]
-    past = Past([Committed(1, tuple(undos[:2])), Committed(2, (undos[2], Undo(b"r1", b"a", b"3")))])
-    assert past.of(b"r1") == {b"a": b"1", b"b": None}
-    assert past.of(b"r2") == {}
-    assert past.written(b"r1", (b"a\0", LAST)) == [b"b"]
+def test_a_tail_has_the_values_at_its_version():
+    tail = Tail(7)
+    assert (tail.until(b"r1"), tail.of(b"r1"), tail.written(b"r1", (b"", LAST))) == (7, {}, [])
+    tail.extend(b"r1", 9, [{b"a": b"1", b"c": None}, {b"a": b"2", b"b": None}])
+    assert (tail.until(b"r1"), tail.until(b"r2")) == (9, 7)
+    assert tail.of(b"r1") == {b"a": b"1", b"b": None, b"c": None}
+    tail.extend(b"r1", 11, [{b"a": b"3", b"d": b"4"}])
+    assert tail.of(b"r1") == {b"a": b"1", b"b": None, b"c": None, b"d": b"4"}
+    assert tail.written(b"r1", (b"a\0", LAST)) == [b"b", b"c", b"d"]
+    tail.extend(b"r1", 10, [{b"a": b"3"}])  # by another thread, late
+    assert (tail.until(b"r1"), tail.of(b"r1")[b"a"]) == (11, b"1")
+
+
+def test_a_tail_whose_commits_were_lost():
+    tail = Tail(7)
+    tail.confirm(tail.seen, b"any digest")
+    tail.confirm((9, b"digest"), b"digest")
+    with pytest.raises(ChangedHistory):
+        tail.confirm((9, b"digest"), b"another one")
+
+
+def test_tails_with_few_keys_are_kept():
+    tails = Tails()
+    empty = Tail(1)
+    tails.keep(empty)
+    assert tails.of(1) is not empty
+    kept = []
+    for at in range(100):
+        tail = Tail(at)
+        tail.extend(b"r1", 100, [{b"%d" % number: None for number in range(20)}])
+        tails.keep(tail)
+        kept.append(tail)
+    assert tails.of(0) is not kept[0]
+    assert tails.of(99) is kept[99]
+    tails.forget(kept[99])
+    assert tails.of(99) is not kept[99]
+
+
+def test_a_second_read_asks_for_later_commits_only():
+    store = Copies([put(1), put(2)], [put(2, b"2")], [put(1, b"3")])
+    get = Get(b"r1", (encode((1,)), encode((2,))))
+    assert store.fetch_at([get], 1).answers == [[b"new", b"new"]]
+    store.commit([put(2, None)])
+    store.log[:3] = [None] * 3
+    assert store.fetch_at([get], 1).answers == [[b"new", b"new"]]
 
 
 def test_what_the_engine_refuses_is_passed_on():
@@ -204,4 +251,4 @@ def test_what_the_engine_refuses_is_passed_on():
         raise SnapshotTooOld("gone")
 
     with pytest.raises(SnapshotTooOld):
-        fetch_at([], 1, refuse)
+        fetch_at([], Tail(1), refuse)

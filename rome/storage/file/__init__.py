@@ -3,7 +3,8 @@
 Modules
     `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools the readers;
     `writer` runs writes, one process at a time, many threads with one sync; `reads` answers requests; `writes` applies
-    a batch; `store` implements the contract, `locks` the lock table; `failures` makes ROME's errors.
+    a batch; `store` implements the contract, `locks` the lock table; `failures` makes ROME's errors; `upgrade` changes
+    a file of an older format.
 
 Layout
     All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
@@ -40,12 +41,16 @@ Options of the URL
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from rome.errors import InterfaceError
 from rome.storage.file.place import OPTIONS, read_settings
 from rome.storage.file.store import FileStore
+from rome.storage.file.upgrade import upgrade
 from rome.storage.registry import takes_options
 from rome.url import URL
 
-__all__ = ["FileStore", "open_file"]
+__all__ = ["FileStore", "open_file", "upgrade_file"]
 
 
 @takes_options(*OPTIONS)
@@ -55,3 +60,11 @@ def open_file(url: URL) -> FileStore:
     Raise InterfaceError for a path that can't hold a database, FormatError, StoreUnavailable.
     """
     return FileStore(read_settings(url))
+
+
+def upgrade_file(url: URL) -> int:
+    """Bring the file of a URL to this format; return the format that it had. Raise as `open_file` does."""
+    path = read_settings(url).path
+    if not Path(path).exists():
+        raise InterfaceError(f"the file {path} does not exist")
+    return upgrade(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import apsw
 
 from rome.errors import DatabaseError, FormatError, InternalError, StoreUnavailable
-from rome.storage.store import FORMAT
+from rome.storage.store import FORMAT, OLDEST_FORMAT
 
 _UNAVAILABLE: dict[type[apsw.Error], str] = {
     apsw.FullError: "the disk is full",
@@ -43,4 +43,6 @@ def foreign(path: str) -> FormatError:
 
 def other_format(path: str, number: int) -> FormatError:
     """Return the error for a file of another format."""
-    return FormatError(f"the database {path} has format {number}, and this ROME reads format {FORMAT} only")
+    can_upgrade = OLDEST_FORMAT <= number < FORMAT
+    advice = ": run `rome upgrade URL` once, after all older clients were stopped" if can_upgrade else ""
+    return FormatError(f"the database {path} has format {number}, and this ROME reads format {FORMAT} only{advice}")

@@ -11,6 +11,7 @@ import msgpack
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import now
 from rome.storage.store import (
+    Change,
     Committed,
     Count,
     Get,
@@ -19,10 +20,10 @@ from rome.storage.store import (
     Range,
     Request,
     Scan,
-    Undo,
     history_lost,
     too_old,
 )
+from rome.storage.tails import Tail
 from rome.storage.undo import Columns
 
 _COLUMNS = "SELECT version, catalog, written, incarnation, catalog_digest, digest FROM log"
@@ -34,7 +35,7 @@ _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
 _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
 _COUNT = "SELECT count(*) FROM pairs WHERE space = ? AND key >= ? AND key < ?"
-_LOG = "SELECT version, undos FROM log WHERE version > ? ORDER BY version LIMIT ?"
+_LOG = "SELECT version, changes FROM log WHERE version > ? ORDER BY version LIMIT ?"
 
 _HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
 
@@ -67,9 +68,37 @@ def state_at(connection: apsw.Connection, version: int) -> State:
     return row
 
 
-def read_log(connection: apsw.Connection, since: int, limit: int = _ALL) -> list[Committed]:
-    """Return the commits after a version, oldest first."""
-    return [Committed(version, _unpacked(undos)) for version, undos in connection.execute(_LOG, (since, limit))]
+def read_log(connection: apsw.Connection, since: int, limit: int) -> list[Committed]:
+    """Return the commits after a version, oldest first, and at most `limit` of them."""
+    commits = []
+    for version, packed in connection.execute(_LOG, (since, limit)):
+        fields = iter(msgpack.unpackb(packed))
+        changes = (
+            Change(space, *each)
+            for space, its_changes in zip(fields, fields, strict=True)
+            for each in zip(*msgpack.unpackb(its_changes), strict=True)
+        )
+        commits.append(Committed(version, tuple(changes)))
+    return commits
+
+
+def extend_tail(connection: apsw.Connection, tail: Tail, spaces: Sequence[bytes]) -> None:
+    """Extend a tail to the newest version. Raise ChangedHistory."""
+    newest, *_, digest = read_state(connection)
+    last_seen: State | None = connection.execute(_AT, (tail.seen[0],)).get
+    tail.confirm(tail.seen, b"" if last_seen is None else last_seen[-1])
+    since = min(map(tail.until, spaces), default=newest)
+    if since < newest:
+        found: dict[bytes, list[dict[bytes, bytes | None]]] = {space: [] for space in spaces}
+        for version, packed in connection.execute(_LOG, (since, _ALL)):
+            fields = iter(msgpack.unpackb(packed))
+            for space, its_changes in zip(fields, fields, strict=True):
+                if space in found and version > tail.until(space):
+                    keys, olds, _ = msgpack.unpackb(its_changes)
+                    found[space].append(dict(zip(keys, olds, strict=True)))
+        for space, commits in found.items():
+            tail.extend(space, newest, commits)
+    tail.seen = newest, digest
 
 
 def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
@@ -115,11 +144,6 @@ def _pairs(
     query = _REVERSE if reverse else _RANGE
     found = connection.execute(query, (space, *bounds, _ALL if limit is None else limit)).fetchall()
     return cast("list[tuple[bytes, bytes]]", found)
-
-
-def _unpacked(undos: bytes) -> tuple[Undo, ...]:
-    fields = iter(msgpack.unpackb(undos))
-    return tuple(map(Undo, fields, fields, fields))
 
 
 def holder_of(connection: apsw.Connection, name: bytes) -> tuple[bytes, float]:

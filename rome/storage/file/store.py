@@ -16,13 +16,14 @@ from rome.storage.file.connections import Connections
 from rome.storage.file.failures import error_of
 from rome.storage.file.locks import FileLocks
 from rome.storage.file.place import Settings
-from rome.storage.file.reads import answer, read_log, read_state, state_at
+from rome.storage.file.reads import answer, extend_tail, read_log, read_state, state_at
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
 from rome.storage.file.writes import last_number
 from rome.storage.lock_table import LockTable
-from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store
-from rome.storage.undo import Digests, Present, complete, fetch_at
+from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store, next_digest
+from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
+from rome.storage.undo import Present, complete, fetch_at
 
 _T = TypeVar("_T")
 
@@ -41,6 +42,7 @@ class FileStore:
         self._settings = settings
         self._writer = Writer(settings.path)
         self._readers = Connections(self._writer.connect)
+        self._tails = Tails()
         self._read(read_state)
 
     def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
@@ -51,7 +53,7 @@ class FileStore:
         if draws:
             return self.fetch(requests, at)._replace(drawn=self._writer.run(partial(_draw, draws), durable=False))
         if at is not None:
-            return fetch_at(requests, at, lambda asked: self._read(lambda connection: self._ask(connection, asked, at)))
+            return self._fetch_at(requests, at)
         state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
@@ -105,6 +107,10 @@ class FileStore:
         self.stats.add(rounds=1, commands=1)
         source._read(lambda read: self._writer.run(partial(_copy, read), self._settings.durable))
 
+    def digest_after(self, digest: bytes, token: bytes) -> bytes:
+        """Return the digest of the version that a commit makes."""
+        return next_digest(digest, token)
+
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
         return FileLocks(self._writer, self._read)
@@ -130,11 +136,25 @@ class FileStore:
         except apsw.Error as error:
             raise error_of(self._settings.path, error) from error
 
-    def _ask(self, connection: apsw.Connection, requests: Sequence[Request], at: int) -> Present:
-        _, catalog, _, incarnation, catalog_digest, digest = state_at(connection, at)
-        tail = read_log(connection, at)
-        answers = self._answer(connection, requests)
-        return Present(catalog, answers, tail, Digests(incarnation, digest, catalog_digest))
+    def _fetch_at(self, requests: Sequence[Request], at: int) -> Fetched:
+        tail = self._tails.of(at)
+
+        def ask(asked: Sequence[Request]) -> Present:
+            return self._read(lambda connection: self._ask(connection, asked, tail))
+
+        try:
+            fetched = fetch_at(requests, tail, ask)
+        except ChangedHistory:
+            self._tails.forget(tail)
+            tail = Tail(at)
+            fetched = fetch_at(requests, tail, ask)
+        self._tails.keep(tail)
+        return fetched
+
+    def _ask(self, connection: apsw.Connection, requests: Sequence[Request], tail: Tail) -> Present:
+        _, catalog, _, incarnation, catalog_digest, digest = state_at(connection, tail.at)
+        extend_tail(connection, tail, spaces_of(requests))
+        return Present(Point(catalog, incarnation, digest, catalog_digest), self._answer(connection, requests))
 
     def _answer(self, connection: apsw.Connection, requests: Sequence[Request]) -> list[Any]:
         answers = [answer(connection, request) for request in requests]

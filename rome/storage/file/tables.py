@@ -1,16 +1,16 @@
 """The tables of a database file, and how it is opened.
 
     pairs      space, key → value; b'' for an index entry
-    log        version → catalog (the last version that wrote to it), written (bytes of all undo records so far),
-               incarnation, catalog_digest, digest; token; drops (msgpack: spaces); undos (msgpack: space, key, old
-               value, space, …)
+    log        version → catalog (the last version that wrote to it), written (bytes of all changes so far),
+               incarnation, catalog_digest, digest; token; drops (msgpack: spaces); changes (msgpack: space, its
+               changes, space, …; the changes of a space are msgpack by themselves: keys, old values, new values)
     counters   name → last allocated number
     written    space → last version that wrote to it, of the commits that have left the log
     digests    version → digest, of the last 131,072 versions that have left the log
     locks      name → owner, deadline, ttl (seconds of `rome.storage.lock_table.now`)
 
 The newest row of the log is the state of the database. Its oldest row is the horizon: the oldest version that can be
-read, for which no undo records are needed; a new database has the row of version 0. So a commit changes two pages of
+read, for which no changes are needed; a new database has the row of version 0. So a commit changes two pages of
 the file besides those of its keys: the end of the log, and the index of the tokens.
 
 SQLite's `application_id` marks a file of ROME, and its `user_version` has the number of the format.
@@ -34,7 +34,7 @@ _CREATE = f"""
     CREATE TABLE counters (name BLOB PRIMARY KEY, value INTEGER) WITHOUT ROWID;
     CREATE TABLE log (
         version INTEGER PRIMARY KEY, catalog INTEGER, written INTEGER, incarnation BLOB, catalog_digest BLOB,
-        digest BLOB, token BLOB, drops BLOB, undos BLOB
+        digest BLOB, token BLOB, drops BLOB, changes BLOB
     );
     CREATE INDEX log_tokens ON log (token);
     CREATE TABLE digests (version INTEGER PRIMARY KEY, digest BLOB);
@@ -57,9 +57,7 @@ def connect(path: str) -> apsw.Connection:
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
-        application, number = _marks(connection)
-        if application != _APPLICATION:
-            raise foreign(path)
+        number = read_format(path, connection)
         if number != FORMAT:
             raise other_format(path, number)
     except BaseException:
@@ -83,6 +81,14 @@ def create(path: str) -> None:
             connection.execute(_CREATE)
     finally:
         connection.close()
+
+
+def read_format(path: str, connection: apsw.Connection) -> int:
+    """Return the format of a file. Raise FormatError for a file that ROME did not write."""
+    application, number = _marks(connection)
+    if application != _APPLICATION:
+        raise foreign(path)
+    return number
 
 
 def _marks(connection: apsw.Connection) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import apsw
 import msgpack
 
 from rome.errors import KeysLocked, OperationalError
-from rome.storage.file.reads import State, first_key, holder_of, read_horizon, read_log, read_state, values_of
+from rome.storage.file.reads import State, extend_tail, first_key, holder_of, read_horizon, read_state, values_of
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
@@ -24,7 +24,7 @@ from rome.storage.store import (
     next_digest,
     too_old,
 )
-from rome.storage.undo import Past
+from rome.storage.tails import Tail
 
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
@@ -33,7 +33,7 @@ _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
 _ADVANCE = "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
 _ANY_LOCK = "SELECT 1 FROM locks LIMIT 1"
 _LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_GONE = "SELECT version, written, digest, drops, undos FROM log ORDER BY version"
+_GONE = "SELECT version, written, digest, drops, changes FROM log ORDER BY version"
 
 _GREATEST = 2**63 - 1
 """The greatest number of a counter."""
@@ -104,8 +104,9 @@ def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
 def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State) -> None:
     """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
     newest = state[0]
+    tails: dict[int, Tail] = {}
+    spaces = list({check.space for check in checks})
     horizon = read_horizon(connection)[0] if any(check.since != newest for check in checks) else newest
-    pasts: dict[int, Past] = {}
     for check in checks:
         space, begin, end, since, demand = check
         if demand is Demand.NO_KEYS:
@@ -118,15 +119,16 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
         if since > newest:
             raise history_lost(since)
         reached = max(since, horizon)
-        if reached not in pasts:
-            pasts[reached] = Past(read_log(connection, reached))
-        past = pasts[reached]
+        if reached not in tails:
+            tails[reached] = Tail(reached)
+            extend_tail(connection, tails[reached], spaces)
+        tail = tails[reached]
         if since < horizon:
-            if past.of(space) or (connection.execute(_LAST_WRITTEN, (space,)).get or 0) > since:
+            if tail.of(space) or (connection.execute(_LAST_WRITTEN, (space,)).get or 0) > since:
                 raise too_old(since)
             continue
-        for key in past.written(space, (begin, end)):
-            was_there = past.of(space)[key] is not None
+        for key in tail.written(space, (begin, end)):
+            was_there = tail.of(space)[key] is not None
             if demand is Demand.UNWRITTEN or was_there != (values_of(connection, [(space, key)]) != [None]):
                 raise conflict(check, key)
 
@@ -136,17 +138,22 @@ def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits
     version, digest = newest + 1, next_digest(digest, batch.token)
     values = {(space, key): value for space, key, value in batch.writes}
     keys = list(values)
-    undos: list[bytes | None] = []
+    lists: dict[bytes, tuple[list[bytes], list[bytes | None], list[bytes | None]]] = {}
     for (space, key), old in zip(keys, values_of(connection, keys), strict=True):
-        undos += (space, key, old)
-        written += len(space) + len(key) + len(old or b"")
-        if space == CATALOG:
-            catalog, catalog_digest = version, digest
+        new = values[space, key]
+        columns = lists.setdefault(space, ([], [], []))
+        columns[0].append(key)
+        columns[1].append(old)
+        columns[2].append(new)
+        written += len(space) + len(key) + len(old or b"") + len(new or b"")
+    if CATALOG in lists:
+        catalog, catalog_digest = version, digest
+    changes = [field for space, columns in lists.items() for field in (space, msgpack.packb(columns))]
     connection.executemany(_PUT, [(*key, value) for key, value in values.items() if value is not None])
     connection.executemany(_DELETE, [key for key, value in values.items() if value is None])
     drops = msgpack.packb(list(batch.drops)) if batch.drops else None
     new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
-    connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(undos)))
+    connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(changes)))
     _trim(connection, version, written, most_commits, most_bytes)
 
 
@@ -159,16 +166,23 @@ def _trim(connection: apsw.Connection, version: int, written: int, most_commits:
     digests: list[tuple[int, bytes]] = []
     last_written: dict[bytes, int] = {}
     drops: list[bytes] = []
-    for number, size, digest, dropped, undos in connection.execute(_GONE):
+    for number, size, digest, dropped, changes in connection.execute(_GONE):
         if number > horizon:
-            last_written.update(dict.fromkeys(msgpack.unpackb(undos)[::3], number))
+            last_written.update(dict.fromkeys(msgpack.unpackb(changes)[::2], number))
             drops += msgpack.unpackb(dropped) if dropped else ()
         if number + 1 == version or (version - number <= most_commits and written - size <= most_bytes):
             break
         digests.append((number, digest))
     # The row at which the loop has ended is the new horizon.
-    connection.execute("DELETE FROM log WHERE version < ?", (number,))
+    shorten(connection, number, digests, last_written)
     connection.execute("DELETE FROM digests WHERE version <= ?", (version - MOST_DIGESTS,))
-    connection.executemany("INSERT INTO digests VALUES (?, ?)", digests)
-    connection.executemany("REPLACE INTO written VALUES (?, ?)", list(last_written.items()))
     free(connection, drops)
+
+
+def shorten(
+    connection: apsw.Connection, horizon: int, digests: Sequence[tuple[int, bytes]], written: Mapping[bytes, int]
+) -> None:
+    """Remove the log before a version, but keep the digests of the commits, and which spaces they wrote last."""
+    connection.execute("DELETE FROM log WHERE version < ?", (horizon,))
+    connection.executemany("INSERT INTO digests VALUES (?, ?)", digests)
+    connection.executemany("REPLACE INTO written VALUES (?, ?)", list(written.items()))

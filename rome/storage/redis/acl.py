@@ -5,8 +5,9 @@ from __future__ import annotations
 _COMMANDS = """
     +multi +exec +eval +evalsha +exists +time +select +client|setinfo +memory|usage
     +hget +hmget +hgetall +hkeys +hset +hdel +hincrby
-    +zrange +zrangebylex +zlexcount +zscore +zmscore +zadd +zrem
-    +xrange +xrevrange +xread +xadd +xtrim +rpush +lrange +ltrim +getrange +setrange +type +unlink +pexpire
+    +zrange +zrangebylex +zlexcount +zmscore +zadd +zrem
+    +xrange +xrevrange +xread +xadd +xtrim +rpush +lrange +ltrim +getrange +setrange +get +set +type +unlink
+    +hlen +persist +pexpire
 """
 """For statements, transactions and locks."""
 

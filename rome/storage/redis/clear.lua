@@ -1,19 +1,22 @@
 -- Remove the database. ARGV: format.
 
-local _, refusal = read_state()
+local state, refusal = read_state()
 if refusal then
     return refusal
 end
-local keys = {
-    META, PREFIX .. 'log', PREFIX .. 'trim', PREFIX .. 'counters', PREFIX .. 'locks', PREFIX .. 'digests'
-}
+refusal = pending_refusal(redis.call('HGET', META, 'pending'), state)
+if refusal then
+    return refusal
+end
+local keys = {META, PREFIX .. 'heads', PREFIX .. 'counters', PREFIX .. 'locks', PREFIX .. 'history'}
 for _, field in ipairs(redis.call('HKEYS', META)) do
     if string.sub(field, 1, 2) == 's:' then
-        keys[#keys + 1] = PREFIX .. field
-        keys[#keys + 1] = PREFIX .. 'o:' .. string.sub(field, 3)
+        for _, kind in ipairs({'s:', 'o:', 'k:', 'v:'}) do
+            keys[#keys + 1] = PREFIX .. kind .. string.sub(field, 3)
+        end
     end
 end
-refusal = check_permission({{'UNLINK', META, PREFIX .. 'log', PREFIX .. 's:r0'}})
+refusal = check_permission({{'UNLINK', META, PREFIX .. 'heads', PREFIX .. 's:r0'}})
 if refusal then
     return refusal
 end

@@ -1,35 +1,42 @@
--- Apply a write batch: all or nothing, once per token.
+-- Apply a write batch: all or nothing, once per token. Or do the next step of a commit in pieces (see pieces.py).
 --
 -- A script that fails halfway is not rolled back. So everything that can be refused is checked before the first write:
 -- all reads come first, the user's permission for every write is asked for (`look`), and so are the types of the keys.
--- The first write is the log's entry. If the script is stopped all the same (the user loses a permission between two
--- commits), the log is ahead of the state, and every later commit is refused.
+-- The first write is the mark `pending` of the meta hash, and the last one removes it. If the script is stopped all the
+-- same (the user loses a permission between two commits), rows may be ahead of the state: readers find the mark and
+-- undo them, for old values are logged before they are replaced, and the next writer restores them (repair.lua).
 --
 -- Costs: a command takes 4000 instructions of the server or more; a string that is passed or made, a function that is
--- defined and a table that grows about 1000 each. So numbers are packed in the heads of lists; the versions of spaces
--- and tokens are fields of the meta hash like the state, read by one command and written by one; the log is trimmed
--- many commits at a time; and the steps of every commit are one piece of code without functions.
+-- defined and a table that grows about 1000 each. So numbers are packed in the heads of lists; keys and values are
+-- passed, and logged, as they are packed (msgpack, in C); the versions of spaces and tokens are fields of the meta hash
+-- like the state, read by one command and written by one; and the log is trimmed many commits at a time.
 --
 -- ARGV  format, token, header, seen, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
---                 write, I4 lengths of the four lists, owner of row locks
+--                 write, B 1 for a step of a commit in pieces, I4 lengths of the four lists, owner
+--                 of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
---       checks    head: I8 since, c1 demand (see Demand), I4 number of keys, I4 number of ranges, s:SPACE; then the
+--       checks    head: I8 since, c1 demand (see Demand; l: not locked), I4 number of keys, I4 number of ranges, s:SPACE; then the
 --                 keys, and begin and end of the ranges
---       writes    head: I4 number of puts of keys that must be new, I4 number of all puts (the new ones first),
---                 I4 number of deletions, s:SPACE; then the puts (key, value; only key in a space of entries), and the
---                 keys of the deletions
+--       writes    head: I4 number of puts of keys that must be new, I4 number of all puts, s:SPACE; then the keys,
+--                 as a msgpack array: the new ones, the other puts, the deletions; then the values of the puts, as a
+--                 msgpack array, but not in a space of entries
 --       drops     s:SPACE
 --       advances  counter, number
--- Returns the version, or a refusal: {'conflict', s:SPACE, key, since}, {'taken', s:SPACE, key}, {'locked', name, …},
--- {'too old', since}, {'lost', version}, {'format', number}, {'state'}, {'ahead', version}.
+--       A step has the header only. The other arguments are those of the next piece, which is staged on the server.
+-- Returns the version, or {'step'} if a step was done and others are left, or a refusal: {'conflict', s:SPACE, key,
+-- since}, {'taken', s:SPACE, key}, {'locked', name, …}, {'too old', since}, {'lost', version}, {'behind'}, {'format', number}, {'state'},
+-- {'ahead', version}, {'pending', token}, {'unstaged'}, {'forgotten'}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
-local MOST_DIGESTS = 131072 -- digests of former versions that are kept: more than the log has, for digests are small
+local MOST_DIGESTS = 131072 -- former versions whose digests are kept: more than the log has, for they are small
+local MOST_INLINE = 1024 -- bytes of old and new values that are logged together with the keys
+local MOST_SCANNED = 65536 -- bytes of the log that a commit searches for conflicts, a few milliseconds
+local REFUSAL_MS = 600000 -- how long the refusal of a commit in pieces is kept for the client
 
 local call, pack, unpack_struct, sub = redis.call, struct.pack, struct.unpack, string.sub
 
--- Send a command with the items of a list from `first` to `last`, in pieces if they are many; return all replies.
+-- Send a command with the items of a list from `first` to `last`, in parts if they are many; return all replies.
 local function send(command, key, list, first, last)
     if last - first < CHUNK then
         return call(command, key, unpack(list, first, last))
@@ -56,38 +63,47 @@ local function holds_entries(space)
     return string.byte(space, 3) == 105 -- i
 end
 
+-- Return the keys of a list and, of each, its value; false if it does not exist.
+local function values_of(space, keys, first, last)
+    return send(holds_entries(space) and 'ZMSCORE' or 'HMGET', PREFIX .. space, keys, first, last)
+end
+
 -- Return the refusal if a key of a check's range exists (demand NO_KEYS).
-local function taken(check)
-    local space, entries = check.space, holds_entries(check.space)
-    for i = check.keys, check.ranges - 1 do
-        if call(entries and 'ZSCORE' or 'HGET', PREFIX .. space, ARGV[i]) then
-            return {'taken', space, ARGV[i]}
+local function taken(args, check)
+    local space = check.space
+    if check.ranges > check.keys then
+        local found = values_of(space, args, check.keys, check.ranges - 1)
+        for i = 1, check.ranges - check.keys do
+            if found[i] then
+                return {'taken', space, args[check.keys + i - 1]}
+            end
         end
     end
-    local order = PREFIX .. (entries and space or 'o:' .. sub(space, 3))
+    local order = PREFIX .. (holds_entries(space) and space or 'o:' .. sub(space, 3))
     for i = check.ranges, check.stop - 1, 2 do
-        local found = call('ZRANGEBYLEX', order, '[' .. ARGV[i], '(' .. ARGV[i + 1], 'LIMIT', 0, 1)
+        local found = call('ZRANGEBYLEX', order, '[' .. args[i], '(' .. args[i + 1], 'LIMIT', 0, 1)
         if found[1] then
             return {'taken', space, found[1]}
         end
     end
 end
 
--- Return the refusal if the commits in the log since version `lowest` fail a check. `pending`: space → checks.
-local function conflict(pending, lowest, version)
+-- Return the refusal if the commits in the log fail a check. `written_since`: space → checks that it was written since.
+-- `all`: search the whole log, however long it is.
+local function conflict(args, written_since, all)
     -- Return true if a key is in the range of a check.
     local function guards(check, key)
         if not check.set then
             check.set = {}
             for i = check.keys, check.ranges - 1 do
-                check.set[ARGV[i]] = true
+                check.set[args[i]] = true
             end
         end
         if check.set[key] then
             return true
         end
         for i = check.ranges, check.stop - 1, 2 do
-            if not less(key, ARGV[i]) and less(key, ARGV[i + 1]) then
+            if not less(key, args[i]) and less(key, args[i + 1]) then
                 return true
             end
         end
@@ -105,75 +121,100 @@ local function conflict(pending, lowest, version)
             return false
         end
         check.seen[key] = true
-        local found = call(holds_entries(check.space) and 'ZSCORE' or 'HGET', PREFIX .. check.space, key)
-        return was_there ~= (found ~= false and found ~= nil)
+        return was_there ~= (values_of(check.space, {key}, 1, 1)[1] and true or false)
     end
 
-    local function conflict_in(its_version, undos)
-        local pos = 1
-        while pos <= #undos do
-            local space, size
-            space, size, pos = unpack_struct('>I4c0I4', undos, pos)
-            local stop = pos + size
-            while pending[space] and pos < stop do
-                local key, length
-                key, length, pos = unpack_struct('>I4c0i4', undos, pos)
-                pos = pos + math.max(length, 0)
-                for _, check in ipairs(pending[space]) do
-                    if its_version > check.since and guards(check, key) and forbids(check, key, length >= 0) then
-                        return {'conflict', space, key, digits(check.since)}
+    local function conflict_in(checks, version, fields)
+        local olds = fields[6]
+        local flags = sub(olds, 1, 1) < '2' and olds
+        olds = flags or cmsgpack.unpack(olds)
+        for i, key in ipairs(cmsgpack.unpack(fields[2])) do
+            for _, check in ipairs(checks) do
+                if version > check.since and guards(check, key) then
+                    local was_there = olds[i] and true or false
+                    if flags then
+                        was_there = sub(flags, i, i) == '1'
+                    end
+                    if forbids(check, key, was_there) then
+                        return {'conflict', check.space, key, digits(check.since)}
                     end
                 end
             end
-            pos = stop
         end
     end
 
-    while lowest < version do
-        for _, entry in ipairs(call('XRANGE', PREFIX .. 'log', digits(lowest + 1), '+', 'COUNT', 100)) do
-            lowest = lowest + 1
-            local refusal = conflict_in(lowest, entry[2][4])
-            if refusal then
-                return refusal
+    local scanned = 0
+    for space, checks in pairs(written_since) do
+        local since = checks[1].since
+        for _, check in ipairs(checks) do
+            since = math.min(since, check.since)
+        end
+        local from = digits(since + 1)
+        while from do
+            local entries = call('XRANGE', PREFIX .. 'k:' .. sub(space, 3), from, '+', 'COUNT', 20)
+            for _, entry in ipairs(entries) do
+                local fields = entry[2]
+                scanned = scanned + #fields[2] + #fields[6] + #fields[8]
+                if scanned > MOST_SCANNED and not all then
+                    return {'behind'}
+                end
+                local refusal = conflict_in(checks, tonumber(string.match(entry[1], '%d+')), fields)
+                if refusal then
+                    return refusal
+                end
             end
+            from = entries[20] and '(' .. entries[20][1]
         end
     end
 end
 
 -- Permission to write.
-local most_commits, most_bytes, look, check_count, write_count, drop_count, advance_count =
-    unpack_struct('>I8I8BI4I4I4I4', ARGV[3])
+local token, staged, step = ARGV[2], PREFIX .. 'staged:' .. ARGV[2], nil
+local most_commits, most_bytes, look, steps = unpack_struct('>I8I8BB', ARGV[3])
 if look == 1 then
-    local values, order, log, trim = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'log', PREFIX .. 'trim'
-    local counters, digests = PREFIX .. 'counters', PREFIX .. 'digests'
+    local values, order, log, history = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'k:r0', PREFIX .. 'history'
+    local counters, heads = PREFIX .. 'counters', PREFIX .. 'heads'
     local refusal = check_permission({
         {'HGET', values, 'a'}, {'HMGET', values, 'a'}, {'HSET', values, 'a', 'b'}, {'HDEL', values, 'a'},
-        {'ZSCORE', values, 'a'}, {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'},
-        {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'}, {'TYPE', order}, {'ZRANGEBYLEX', order, '-', '+'},
-        {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'}, {'UNLINK', values, order},
+        {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'}, {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'},
+        {'TYPE', order}, {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'}, {'UNLINK', values, order},
         {'XRANGE', log, '-', '+'}, {'XADD', log, '*', 'a', 'b'}, {'XTRIM', log, 'MINID', '~', '1'},
-        {'TYPE', trim}, {'LRANGE', trim, '0', '1'}, {'RPUSH', trim, 'a'}, {'LTRIM', trim, '1', '-1'},
-        {'TYPE', digests}, {'GETRANGE', digests, '0', '1'}, {'SETRANGE', digests, '0', 'a'},
+        {'LRANGE', heads, '0', '1'}, {'RPUSH', heads, 'a'}, {'LTRIM', heads, '1', '-1'}, {'GETRANGE', history, '0', '1'}, {'SETRANGE', history, '0', 'a'},
+        {'GET', PREFIX .. 'refused:a'}, {'SET', PREFIX .. 'refused:a', 'a', 'PX', '1'},
         {'HGET', counters, 'a'}, {'HSET', counters, 'a', 'b'}, {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'},
         {'HMGET', PREFIX .. 'locks', 'a'}
-    }) or other_type(trim, 'list') or other_type(digests, 'string')
+    }) or other_type(heads, 'list') or other_type(history, 'string')
     if refusal then
         return refusal
     end
 end
 
+-- The next piece of a commit in pieces. `pending`: i4 number of the next piece, I4 number of the last one, I8 bytes of
+-- the log so far, token. Pieces that write have numbers from 1, those that check come before.
+local args = ARGV
+if steps == 1 then
+    local pending = call('HGET', META, 'pending') or ''
+    if sub(pending, 17) == token then
+        local number, count, size = unpack_struct('>i4I4I8', pending)
+        local piece = call('HGET', staged, digits(number))
+        step = {number = number, count = count, size = size, is_lost = not piece}
+        args = piece and cmsgpack.unpack(piece) or ARGV
+    end
+end
+local check_count, write_count, drop_count, advance_count = unpack_struct('>I4I4I4I4', args[3], 19)
+
 -- Read the state, the token's version, whether there are row locks, and the last versions of the checked spaces.
-local token_field, at, checks = '+' .. ARGV[2], 5, {}
-local fields = {'state', 'format', token_field, 'locked', nil, nil, nil}
+local token_field, at, checks = '+' .. token, 5, {}
+local fields = {'state', 'format', token_field, 'pending', 'locked', nil, nil, nil}
 for i = 1, check_count do
-    local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', ARGV[at])
-    local space, first = sub(ARGV[at], pos), at + 1
+    local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', args[at])
+    local space, first = sub(args[at], pos), at + 1
     at = first + keys + 2 * ranges
     checks[i] = {space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at}
-    fields[i + 4] = space
+    fields[i + 5] = space
 end
-local known = send('HMGET', META, fields, 1, check_count + 4)
-local state, applied = known[1], known[3]
+local known = send('HMGET', META, fields, 1, check_count + 5)
+local state, applied, pending = known[1], known[3], known[4]
 local refusal = other_format(known[2], state)
 if refusal then
     return refusal
@@ -182,59 +223,34 @@ if applied then
     return (unpack_struct('>I8', applied))
 end
 local version, horizon, log_bytes = numbers_of(state)
-local digest = state and sub(state, -8) or ''
-
--- Check that the versions which the batch depends on are in the database's past, by their digests.
-local seen = ARGV[4]
-for pos = 1, #seen, 16 do
-    local its_version = unpack_struct('>I8', seen, pos)
-    local its_digest = digest
-    if version - its_version > MOST_DIGESTS then
-        return {'too old', digits(its_version)}
-    end
-    if its_version < version then
-        local place = its_version % MOST_DIGESTS * 8
-        its_digest = call('GETRANGE', PREFIX .. 'digests', place, place + 7)
-    end
-    if its_version > version or its_digest ~= sub(seen, pos + 8, pos + 15) then
-        return {'lost', digits(its_version)}
-    end
-end
-
--- Validate the checks. Most pass because their space was not written since.
-local pending, lowest = nil, nil
-for i, check in ipairs(checks) do
-    local since, written = check.since, known[i + 4]
-    if check.demand == 'n' then
-        refusal = taken(check)
-        if refusal then
-            return refusal
-        end
-    elseif since > version or (written and unpack_struct('>I8', written) > since) then
-        if since < horizon or since > version then
-            return {since < horizon and 'too old' or 'lost', digits(since)}
-        end
-        pending = pending or {}
-        pending[check.space] = pending[check.space] or {}
-        table.insert(pending[check.space], check)
-        lowest = math.min(lowest or since, since)
-    end
-end
-refusal = pending and conflict(pending, lowest, version)
+refusal = steps == 0 and pending_refusal(pending, state)
 if refusal then
     return refusal
 end
+if step and step.is_lost then
+    -- Another program has removed the pieces.
+    if step.number > 1 then
+        return {'ahead', digits(version + 1)}
+    end
+    call('HSET', META, 'pending', '')
+    return {'unstaged'}
+end
+if steps == 1 and not step then
+    local refused = call('GET', PREFIX .. 'refused:' .. token)
+    return refused and cmsgpack.unpack(refused) or {'forgotten'}
+end
+local digest = state and sub(state, -8) or ''
 
--- If there are row locks: a function that adds to `held` the names of those that others have on the rows to be written.
+-- If there are row locks: a function that adds to `held` the names of those that others have on rows to be written.
 local held, find_locks = nil, nil
-if known[4] then
-    local owner = sub(ARGV[3], 34)
-    find_locks = function(space, keys, count)
+if known[5] then
+    local owner = sub(args[3], 35)
+    find_locks = function(space, keys, first, last)
         local names = {}
-        for i = 1, count do
-            names[i] = space .. ':' .. keys[i]
+        for i = first, last do
+            names[i - first + 1] = sub(space, 3) .. ':' .. keys[i]
         end
-        for i, record in ipairs(send('HMGET', PREFIX .. 'locks', names, 1, count)) do
+        for i, record in ipairs(send('HMGET', PREFIX .. 'locks', names, 1, #names)) do
             -- The records are those of lock.lua: the owner is at the end. The deadline is no matter of commits.
             if record and sub(record, 26) ~= owner then
                 held = held or {}
@@ -244,80 +260,134 @@ if known[4] then
     end
 end
 
--- Read the old values of the keys to be written. `undos`: the undo records for the log. `commands`: the writes to be
--- sent at the end. `present`: the fields of the meta hash to be set.
-version = version + 1
-local packed_version = pack('>I8', version)
-local undos, commands, writes_catalog = {}, {}, false
-local present, presents = {token_field, packed_version, 'state', '', nil, nil, nil, nil, nil, nil, nil, nil}, 4
-for _ = 1, write_count do
-    local new, puts, deletions, pos = unpack_struct('>I4I4I4', ARGV[at])
-    local space, first = sub(ARGV[at], pos), at + 1
-    local entries, values = holds_entries(space), PREFIX .. space
-    local order = entries and values or PREFIX .. 'o:' .. sub(space, 3)
-    local keys, count, olds = ARGV, puts + deletions, nil
-    local gone, before_keys = first + puts, first - 1
-    if not entries then
-        gone, keys, before_keys = first + 2 * puts, {}, 0
-        for i = 1, puts do
-            keys[i] = ARGV[first + 2 * i - 2]
-        end
-        for i = 1, deletions do
-            keys[puts + i] = ARGV[gone + i - 1]
-        end
-        olds = send('HMGET', values, keys, 1, count)
-        if find_locks and sub(space, 3, 3) == 'r' then
-            find_locks(sub(space, 3), keys, count)
-        end
-        if puts > 0 then
-            commands[#commands + 1] = {'HSET', values, ARGV, first, gone - 1}
-        end
-    else
-        olds = send('ZMSCORE', values, ARGV, first, first + count - 1)
+-- The versions which the batch depends on must be in the database's past, with the same digests. (No functions here:
+-- those that use many local variables cost the most.)
+local seen = args[4]
+for pos = 1, #seen, 16 do
+    local its_version = unpack_struct('>I8', seen, pos)
+    local its_digest = digest
+    if version - its_version > MOST_DIGESTS then
+        refusal = {'too old', digits(its_version)}
+        break
     end
-    local head, size, fresh = #undos + 1, 0, nil
-    undos[head] = ''
-    for i = 1, count do
-        local key, old = keys[before_keys + i], olds[i]
-        if not old then
-            undos[#undos + 1] = pack('>I4c0i4', #key, key, -1)
-            size = size + 8 + #key
-            if i <= puts then
+    if its_version < version then
+        local place = its_version % MOST_DIGESTS * 24
+        its_digest = call('GETRANGE', PREFIX .. 'history', place, place + 7)
+    end
+    if its_version > version or its_digest ~= sub(seen, pos + 8, pos + 15) then
+        refusal = {'lost', digits(its_version)}
+        break
+    end
+end
+
+-- Validate the checks. Most pass because their space was not written since.
+local written_since = nil
+for i, check in ipairs(refusal and {} or checks) do
+    local since, written = check.since, known[i + 5]
+    if check.demand == 'n' then
+        refusal = taken(args, check)
+        if refusal then
+            break
+        end
+    elseif check.demand == 'l' then
+        -- Of a commit in pieces: the keys of rows that it will write.
+        if find_locks then
+            find_locks(check.space, args, check.keys, check.ranges - 1)
+        end
+    elseif since > version or (written and unpack_struct('>I8', written) > since) then
+        if since < horizon or since > version then
+            refusal = {since < horizon and 'too old' or 'lost', digits(since)}
+            break
+        end
+        written_since = written_since or {}
+        written_since[check.space] = written_since[check.space] or {}
+        table.insert(written_since[check.space], check)
+    end
+end
+refusal = refusal or (written_since and conflict(args, written_since, step))
+if held and not refusal then
+    refusal = {'locked', unpack(held, 1, math.min(#held, CHUNK))}
+end
+if refusal then
+    if step then
+        call('HSET', META, 'pending', '')
+        call('SET', PREFIX .. 'refused:' .. token, cmsgpack.pack(refusal), 'PX', REFUSAL_MS)
+        call('UNLINK', staged)
+    end
+    return refusal
+end
+
+-- Read the old values of the keys to be written. `logs`: the entries of the log. `commands`: the writes to be sent at
+-- the end. `present`: the fields of the meta hash to be set.
+version = version + 1
+local packed_version, is_last = pack('>I8', version), not step or step.number == step.count
+local entry_id = digits(version) .. '-' .. (step and step.number or 0)
+local logs, commands, writes_catalog, size, spaces = {}, {}, false, step and step.size or #token, {}
+local present, presents = {token_field, packed_version, 'state', '', 'pending', '', nil, nil, nil, nil, nil, nil}, 6
+for _ = 1, write_count do
+    local new, puts, pos = unpack_struct('>I4I4', args[at])
+    local space, packed_keys, packed_values = sub(args[at], pos), args[at + 1], ''
+    local name, entries, keys, values = sub(space, 3), holds_entries(space), cmsgpack.unpack(packed_keys), nil
+    local count, hash, log = #keys, PREFIX .. space, PREFIX .. 'k:' .. name
+    local order = entries and hash or PREFIX .. 'o:' .. name
+    at = at + 2
+    if not entries then
+        packed_values, at = args[at], at + 1
+        values = cmsgpack.unpack(packed_values)
+    end
+    if count > 0 then
+        local olds, fresh = values_of(space, keys, 1, count), nil
+        if find_locks and not step and sub(space, 3, 3) == 'r' then
+            find_locks(space, keys, 1, count)
+        end
+        for i = 1, puts do
+            if not olds[i] then
                 if fresh then
                     fresh[#fresh + 1] = '0'
-                    fresh[#fresh + 1] = key
+                    fresh[#fresh + 1] = keys[i]
                 else
-                    fresh = {'0', key}
+                    fresh = {'0', keys[i]}
                 end
+            elseif i <= new then
+                return {'taken', space, keys[i]}
             end
-        elseif i <= new then
-            return {'taken', space, key}
-        else
-            -- The old value is an item of its own: joining it here would copy it once more.
-            old = entries and '' or old
-            undos[#undos + 1] = pack('>I4c0i4', #key, key, #old)
-            undos[#undos + 1] = old
-            size = size + 8 + #key + #old
+        end
+        refusal = not entries and (fresh or count > puts) and other_type(order, 'zset')
+        if refusal then
+            return refusal
+        end
+        local packed_olds, apart = cmsgpack.pack(olds), nil
+        size = size + #packed_keys + #packed_olds + #packed_values
+        if not entries and #packed_olds + #packed_values > MOST_INLINE then
+            -- Log the values apart, and of the old ones only whether they existed.
+            local flags = {}
+            for i = 1, count do
+                flags[i] = olds[i] and '1' or '0'
+            end
+            apart, packed_olds, packed_values = {packed_olds, packed_values}, table.concat(flags), ''
+        end
+        logs[#logs + 1] = {log, packed_keys, digits(puts), packed_olds, packed_values, apart, name, order, keys, puts}
+        if puts > 0 and not entries then
+            local pairs = {}
+            for i = 1, puts do
+                pairs[2 * i - 1], pairs[2 * i] = keys[i], values[i]
+            end
+            commands[#commands + 1] = {'HSET', hash, pairs, 1, 2 * puts}
+        end
+        if fresh then
+            commands[#commands + 1] = {'ZADD', order, fresh, 1, #fresh}
+        end
+        if count > puts then
+            commands[#commands + 1] = {'ZREM', order, keys, puts + 1, count}
+            if not entries then
+                commands[#commands + 1] = {'HDEL', hash, keys, puts + 1, count}
+            end
         end
     end
-    undos[head] = pack('>I4c0I4', #space, space, size)
-    refusal = not entries and (fresh or deletions > 0) and other_type(order, 'zset')
-    if refusal then
-        return refusal
-    end
-    if fresh then
-        commands[#commands + 1] = {'ZADD', order, fresh, 1, #fresh}
-    end
-    if deletions > 0 then
-        commands[#commands + 1] = {'ZREM', order, ARGV, gone, gone + deletions - 1}
-        if not entries then
-            commands[#commands + 1] = {'HDEL', values, ARGV, gone, gone + deletions - 1}
-        end
-    end
+    spaces[#spaces + 1] = pack('>I4c0', #space, space)
     present[presents + 1], present[presents + 2] = space, packed_version
     presents = presents + 2
     writes_catalog = writes_catalog or space == 's:c'
-    at = gone + deletions
 end
 if held then
     return {'locked', unpack(held, 1, math.min(#held, CHUNK))}
@@ -325,75 +395,111 @@ end
 local drops, advances = at, at + drop_count
 local counters = nil
 for i = advances, advances + 2 * advance_count - 1, 2 do
-    if is_ahead(ARGV[i], ARGV[i + 1]) then
+    if is_ahead(args[i], args[i + 1]) then
         counters = counters or {}
-        counters[#counters + 1], counters[#counters + 2] = ARGV[i], ARGV[i + 1]
+        counters[#counters + 1], counters[#counters + 2] = args[i], args[i + 1]
     end
 end
-if write_count + drop_count == 0 then
+if not step and write_count + drop_count == 0 then
     if counters then
         send('HSET', PREFIX .. 'counters', counters, 1, #counters)
     end
     return version - 1
 end
 
--- Make the entry of the log, with the end of the state before, from the catalog's version on.
-local before = state and sub(state, 25) or '\0\0\0\0\0\0\0\0'
-local undo = table.concat(undos)
-local size, entry = #undo + #ARGV[2], pack('>I4c0', #ARGV[2], ARGV[2])
-for i = drops, advances - 1 do
-    for _, key in ipairs({PREFIX .. ARGV[i], PREFIX .. 'o:' .. sub(ARGV[i], 3)}) do
-        local used = redis.pcall('MEMORY', 'USAGE', key)
-        size = size + (type(used) == 'number' and used or 0)
+-- Make the head of the log, with the spaces that were written and those that were dropped. If the log is too long,
+-- remove the oldest commits, their tokens and the spaces that they dropped. Several at a time, so the log may be a
+-- little longer than its limit. The newest commit stays, so that its token is known.
+local head, trimmed, gone, unlinked, touched = nil, 0, nil, nil, nil
+if is_last then
+    local dropped = ''
+    for i = drops, advances - 1 do
+        for _, key in ipairs({PREFIX .. args[i], PREFIX .. 'o:' .. sub(args[i], 3)}) do
+            local used = redis.pcall('MEMORY', 'USAGE', key)
+            size = size + (type(used) == 'number' and used or 0)
+        end
+        dropped = dropped .. pack('>I4c0', #args[i], args[i])
     end
-    entry = entry .. pack('>I4c0', #ARGV[i], ARGV[i])
-end
-log_bytes = log_bytes + size
-
--- If the log is too long, remove the oldest commits, their tokens and the spaces that they dropped. Several at a
--- time, so the log may be a little longer than its limit. The newest commit stays, so that its token is known.
-local trimmed, gone, unlinked = 0, nil, nil
-if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED) or log_bytes > most_bytes then
-    gone, unlinked = {}, {}
-    for _, oldest in ipairs(call('LRANGE', PREFIX .. 'trim', 0, MOST_TRIMMED - 1)) do
-        if version - horizon <= 1 or (version - horizon <= most_commits and log_bytes <= most_bytes) then
-            break
+    head = pack('>dI4c0I4', size, #token, token, #spaces) .. table.concat(spaces) .. dropped
+    log_bytes = log_bytes + size
+    if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED) or log_bytes > most_bytes then
+        gone, unlinked, touched = {}, {}, {}
+        for _, oldest in ipairs(call('LRANGE', PREFIX .. 'heads', 0, MOST_TRIMMED - 1)) do
+            if version - horizon <= 1 or (version - horizon <= most_commits and log_bytes <= most_bytes) then
+                break
+            end
+            local its_size, its_token, written, pos = unpack_struct('>dI4c0I4', oldest)
+            gone[#gone + 1] = '+' .. its_token
+            while pos <= #oldest do
+                local space
+                space, pos = unpack_struct('>I4c0', oldest, pos)
+                if written > 0 then
+                    touched[sub(space, 3)], written = true, written - 1
+                else
+                    for _, kind in ipairs({'s:', 'o:', 'k:', 'v:'}) do
+                        unlinked[#unlinked + 1] = PREFIX .. kind .. sub(space, 3)
+                    end
+                    gone[#gone + 1] = space
+                end
+            end
+            log_bytes, horizon, trimmed = log_bytes - its_size, horizon + 1, trimmed + 1
         end
-        local its_size, token, pos = unpack_struct('>dI4c0', oldest)
-        gone[#gone + 1] = '+' .. token
-        while pos <= #oldest do
-            local space
-            space, pos = unpack_struct('>I4c0', oldest, pos)
-            unlinked[#unlinked + 1], unlinked[#unlinked + 2] = PREFIX .. space, PREFIX .. 'o:' .. sub(space, 3)
-            gone[#gone + 1] = space
-        end
-        log_bytes, horizon, trimmed = log_bytes - its_size, horizon + 1, trimmed + 1
     end
 end
 
 -- From here on nothing is refused.
-local added = redis.pcall('XADD', PREFIX .. 'log', digits(version) .. '-0', 'before', before, 'undos', undo)
-if added.err then
-    return string.find(added.err, 'equal or smaller', 1, true) and {'ahead', digits(version)} or added
+if not step then
+    local marked = redis.pcall('HSET', META, 'pending', '!')
+    if type(marked) == 'table' then
+        return marked
+    end
 end
-call('RPUSH', PREFIX .. 'trim', pack('>d', size) .. entry)
+if is_last then
+    call('RPUSH', PREFIX .. 'heads', head)
+end
+for _, log in ipairs(logs) do
+    local added = redis.pcall('XADD', log[1], entry_id, 'k', log[2], 'p', log[3], 'o', log[4], 'v', log[5])
+    if not (type(added) == 'table' and added.err) then
+        if log[6] then
+            call('XADD', PREFIX .. 'v:' .. log[7], entry_id, 'o', log[6][1], 'v', log[6][2])
+        end
+    elseif step and string.find(added.err, 'equal or smaller', 1, true) then
+        -- The step was stopped halfway. It has logged the old values; some of the writes may have been done.
+        local all = {}
+        for i = 1, log[10] do
+            all[2 * i - 1], all[2 * i] = '0', log[9][i]
+        end
+        if log[10] > 0 then
+            commands[#commands + 1] = {'ZADD', log[8], all, 1, #all}
+        end
+    else
+        return added
+    end
+end
 if counters then
     send('HSET', PREFIX .. 'counters', counters, 1, #counters)
 end
 for _, command in ipairs(commands) do
     send(unpack(command, 1, 5))
 end
+if not is_last then
+    call('HSET', META, 'pending', pack('>i4I4I8', step.number + 1, step.count, size) .. token)
+    return {'step'}
+end
 if trimmed > 0 then
     for first = 1, #unlinked, CHUNK do
         call('UNLINK', unpack(unlinked, first, math.min(first + CHUNK - 1, #unlinked)))
     end
     send('HDEL', META, gone, 1, #gone)
-    call('LTRIM', PREFIX .. 'trim', trimmed, -1)
-    call('XTRIM', PREFIX .. 'log', 'MINID', '~', digits(horizon + 1))
+    call('LTRIM', PREFIX .. 'heads', trimmed, -1)
+    for space in pairs(touched) do
+        call('XTRIM', PREFIX .. 'k:' .. space, 'MINID', '~', digits(horizon + 1))
+        call('XTRIM', PREFIX .. 'v:' .. space, 'MINID', '~', digits(horizon + 1))
+    end
 end
 
 -- Write the state, with the digest of this version (`next_digest` in store.py).
-local hex = redis.sha1hex(digest .. ARGV[2])
+local hex = redis.sha1hex(digest .. token)
 local next = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
 local after = state and sub(state, 25, 48) or '\0\0\0\0\0\0\0\0' .. next .. '\0\0\0\0\0\0\0\0'
 if writes_catalog then
@@ -401,10 +507,14 @@ if writes_catalog then
 end
 present[4] = packed_version .. pack('>I8I8', horizon, log_bytes) .. after .. next
 if state then
-    call('SETRANGE', PREFIX .. 'digests', (version - 1) % MOST_DIGESTS * 8, digest)
+    local place = (version - 1) % MOST_DIGESTS * 24
+    call('SETRANGE', PREFIX .. 'history', place, digest .. sub(state, 25, 32) .. sub(state, 41, 48))
 else
     present[presents + 1], present[presents + 2] = 'format', ARGV[1]
     presents = presents + 2
+end
+if step then
+    call('UNLINK', staged)
 end
 send('HSET', META, present, 1, presents)
 return version

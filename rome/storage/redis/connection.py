@@ -320,11 +320,14 @@ class Scripts:
         self._known.clear()
 
 
-def _load(script: str) -> tuple[bytes, bytes]:
+def _load(*names: str) -> tuple[bytes, bytes]:
     """Return a script's text and the hash that the server knows it by."""
     folder = files(__package__)
-    text = b"\n".join(folder.joinpath(name + ".lua").read_bytes() for name in ("common", script))
+    text = b"\n".join(folder.joinpath(name + ".lua").read_bytes() for name in names)
     return text, sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
-_SCRIPTS = {script: _load(script) for script in ("clear", "commit", "copy", "count", "counter", "lock", "rows")}
+_SCRIPTS = {
+    **{script: _load("common", script) for script in ("count", "counter", "lock", "repair", "rows", "upgrade")},
+    **{script: _load("common", "pending", script) for script in ("begin", "clear", "commit", "copy")},
+}

@@ -3,16 +3,18 @@
 -- Without them returns {state, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
 local state, refusal = read_state()
+refusal = refusal or pending_refusal(redis.call('HGET', META, 'pending'), state)
 if refusal then
     return refusal
 end
 local dropped = {}
-for _, entry in ipairs(redis.call('LRANGE', PREFIX .. 'trim', 0, -1)) do
-    local _, _, pos = struct.unpack('>dI4c0', entry)
-    while pos <= #entry do
+for _, head in ipairs(redis.call('LRANGE', PREFIX .. 'heads', 0, -1)) do
+    local _, _, written, pos = struct.unpack('>dI4c0I4', head)
+    while pos <= #head do
         local space
-        space, pos = struct.unpack('>I4c0', entry, pos)
-        dropped[space] = true
+        space, pos = struct.unpack('>I4c0', head, pos)
+        dropped[space] = written <= 0 or nil
+        written = written - 1
     end
 end
 local spaces = {}

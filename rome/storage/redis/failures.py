@@ -45,6 +45,8 @@ def refused(server: str, error: Exception) -> DatabaseError:
     """Return the error for a reply that is an error."""
     text = str(error)
     word = text.split(" ", 1)[0].rstrip(":")
+    if "ACL failure in script" in text:
+        word = "NOPERM"
     if word in _REFUSALS:
         return StoreUnavailable(f"{_REFUSALS[word]}: {server}: {text}")
     if "Script killed by user" in text:

@@ -20,6 +20,7 @@ def find_other_types(ask: Ask, layout: Layout) -> list[str]:
         for space in (field[2:] for field in fields if field.startswith(b"s:")):
             wanted[layout.values + space] = b"zset" if holds_entries(space) else b"hash"
             wanted[layout.order + space] = b"zset"
+            wanted[layout.keys_log + space] = wanted[layout.values_log + space] = b"stream"
     found = ask([(b"TYPE", key) for key in wanted])
     return [
         f"{key.decode(errors='backslashreplace')} is a {kind.decode()}, not a {wanted[key].decode()}"

@@ -2,27 +2,37 @@
 
 All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on one node of a cluster.
 
-    meta        hash    state     numbers of 8 bytes each: the newest version, the horizon (the oldest version that
-                                  can be read), the bytes of the log, the catalog's version; then digests of 8 bytes
-                                  each: of the incarnation, of the catalog's version, of the newest one
-                        format    the number of the format, in digits
-                        s:SPACE   the last version that wrote to a space, 8 bytes; one field for each space
-                        +TOKEN    the version of each commit in the log, 8 bytes
-                        locked    is there while there are row locks: commits then look for them in `locks`
-    s:SPACE     hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
-    o:SPACE     zset    the keys of a space of values, all scores 0: its order
-    counters    hash    counter → the last number that was allocated
-    log         stream  entry VERSION-0: the end of the state before the commit, from the catalog's version on, and the
-                        commit's undo records
-    trim        list    of each commit in the log, oldest first: its size, its token, s:SPACE of the spaces it dropped
-    digests     string  the digests of the last 131072 versions before the newest, each at its version modulo 131072
-    locks       hash    name → its holder and deadline (lock.lua)
-    wake:NAME   stream  releases of a lock that has waiters; it expires after a minute
+    meta          hash    state     numbers of 8 bytes each: the newest version, the horizon (the oldest version that
+                                    can be read), the bytes of the log, the catalog's version; then digests of 8 bytes
+                                    each: of the incarnation, of the catalog's version, of the newest one
+                          format    the number of the format, in digits
+                          pending   missing, empty, or of a commit in pieces (pieces.py): the numbers of the next and
+                                    of the last piece, 4 bytes each, the bytes of the log so far, 8 bytes, the token. Or
+                                    `!`: a mark that commit.lua was stopped halfway, and rows may be ahead of the state
+                          s:SPACE   the last version that wrote to a space, 8 bytes; one field for each space
+                          +TOKEN    the version of each commit in the log, 8 bytes
+                          locked    is there while there are row locks: commits then look for them in `locks`
+    s:SPACE       hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
+    o:SPACE       zset    the keys of a space of values, all scores 0: its order
+    counters      hash    counter → the last number that was allocated
+    heads         list    of each commit in the log, oldest first: its size in bytes, a float; the length of its token,
+                          4 bytes, the token; the number of spaces it wrote, 4 bytes; s:SPACE of each, and then of each
+                          space that it dropped, after 4 bytes of its length
+    k:SPACE       stream  entry VERSION-PIECE (0 of a commit in one piece): what the commit wrote to the space
+                          k   the keys, a msgpack array: those that were put, then those that were deleted
+                          p   the number of puts, in digits
+                          o   the old values, a msgpack array, false where a key did not exist; or, if the values are
+                              logged apart, `1` for each key that existed and `0` for the others
+                          v   the new values of the puts, a msgpack array; empty in a space of entries, or if apart
+    v:SPACE       stream  entry VERSION-PIECE: o and v of large commits. Readers mostly need the keys only
+    history       string  of each of the last 131072 versions before the newest, at its version modulo 131072: digest,
+                          the catalog's version and its digest, 8 bytes each
+    staged:TOKEN  hash    the pieces of a commit by number: 1, 2, … write, 0, -1, … check (pieces.py)
+    refused:TOKEN string  why a commit in pieces was refused, for ten minutes
+    locks         hash    name → its holder and deadline (lock.lua)
+    wake:NAME     stream  releases of a lock that has waiters; it expires after a minute
 
-All numbers are big-endian. The undo records of a commit, all lengths 4 bytes (commit.lua writes them):
-
-    for each space      length, s:SPACE, length of what follows for this space
-    for each key        length, key, length of the old value or -1, the old value
+All numbers are big-endian. msgpack has strings (raw) for bytes, which the server's Lua decodes.
 """
 
 from __future__ import annotations
@@ -30,23 +40,26 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from struct import Struct
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
+import msgpack
+
 from rome.errors import FormatError
-from rome.storage.store import FORMAT, Committed, Undo
+from rome.storage.store import FORMAT, MOST_DIGESTS
 
 FORMAT_DIGITS = b"%d" % FORMAT
 """The number of the format, as the meta hash and the arguments of scripts have it."""
 
 LogEntry = tuple[bytes, Sequence[bytes]]
-"""An entry of the stream: its id, and its fields and values alternately."""
+"""An entry of a stream: its id, and its fields and values alternately."""
 
 
 class Layout:
     """The names of the Redis keys of one database.
 
     `values`: the name of the hash of a space's values, or of the sorted set of its entries, without the space at its
-    end. `order`: the same of the sorted set of the keys of a space of values.
+    end. `order`: the same of the sorted set of the keys of a space of values; `keys_log` and `values_log`: of its log.
     """
 
     def __init__(self, database: str) -> None:
@@ -57,18 +70,24 @@ class Layout:
         self.meta = self._prefix + b"meta"
         self.counters = self._prefix + b"counters"
         self.locks = self._prefix + b"locks"
-        self.log = self._prefix + b"log"
+        self.heads = self._prefix + b"heads"
+        self.history = self._prefix + b"history"
         self.values = self._prefix + b"s:"
         self.order = self._prefix + b"o:"
+        self.keys_log = self._prefix + b"k:"
+        self.values_log = self._prefix + b"v:"
         self.types = {
             self.meta: b"hash",
             self.counters: b"hash",
-            self.log: b"stream",
-            self._prefix + b"trim": b"list",
-            self._prefix + b"digests": b"string",
-            self._prefix + b"locks": b"hash",
+            self.heads: b"list",
+            self.history: b"string",
+            self.locks: b"hash",
         }
         """The types of the keys that each database has, other than those of spaces."""
+
+    def staged(self, token: bytes) -> bytes:
+        """Return the name of the pieces of a commit."""
+        return self._prefix + b"staged:" + token
 
     def wake(self, lock: bytes) -> bytes:
         """Return the name of the stream of a lock's releases."""
@@ -80,6 +99,9 @@ STATE = Struct(">4Q8s8s8s")
 version and the newest version.
 """
 
+_RECORD = Struct(">8sQ8s")
+_HEAD = Struct(">dI")
+
 
 def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
     """Return the state of a copy, whose log begins at the version that it copies."""
@@ -87,48 +109,79 @@ def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
     return STATE.pack(version, version, 0, catalog, incarnation, *digests)
 
 
-def read_log(entries: Sequence[LogEntry]) -> list[Committed]:
-    """Return the commits of a part of the log. Raise FormatError if it was not written by ROME."""
-    return [_read_entry(entry_id, fields) for entry_id, fields in entries]
+def history_bounds(version: int) -> tuple[bytes, bytes]:
+    """Return the first and the last place of a version's record in the history."""
+    place = version % MOST_DIGESTS * _RECORD.size
+    return b"%d" % place, b"%d" % (place + _RECORD.size - 1)
 
 
-def state_before(entry: LogEntry) -> tuple[int, bytes, bytes]:
-    """Return the state before a commit of the log: the catalog's version, its digest, the newest version's digest."""
-    data = entry[1][1]  # only a catalog's version of 0, without digests, for the first commit
-    return int.from_bytes(data[:8], "big"), data[16:24], data[24:]
+def read_record(record: bytes) -> tuple[bytes, int, bytes]:
+    """Return the digest, the catalog's version and its digest of a record of the history. Raise FormatError."""
+    if len(record) != _RECORD.size:
+        raise FormatError("the history of the database is too short")
+    found: tuple[bytes, int, bytes] = _RECORD.unpack(record)
+    return found
 
 
-def _read_entry(entry_id: bytes, fields: Sequence[bytes]) -> Committed:
-    try:
-        *_, data = fields
-        if len(fields) != 4:
-            raise ValueError("it does not have the fields of an entry")
-        version = int(entry_id.removesuffix(b"-0"))
-        return Committed(version, tuple(_read_undos(data)))
-    except (ValueError, IndexError) as error:
-        raise FormatError(f"entry {entry_id.decode('ascii', 'backslashreplace')} of the log does not decode") from error
+def spaces_written(head: bytes) -> list[bytes]:
+    """Return the spaces that a commit wrote, from its head in the log. Raise ValueError, struct.error."""
+    _, length = _HEAD.unpack_from(head)
+    at = _HEAD.size + length + 4
+    spaces = []
+    for _ in range(int.from_bytes(head[at - 4 : at], "big")):
+        end = at + 4 + int.from_bytes(head[at : at + 4], "big")
+        spaces.append(head[at + 6 : end])
+        at = end
+    return spaces
 
 
-def _read_undos(data: bytes) -> list[Undo]:
-    """Decode the undo records of a commit, in one loop: a snapshot read does this for thousands of keys."""
-    undos: list[Undo] = []
-    length = int.from_bytes
-    at = 0
-    while at < len(data):
-        middle = at + 4 + length(data[at : at + 4], "big")
-        space = data[at + 6 : middle]
-        at = middle + 4
-        stop = at + length(data[middle:at], "big")
-        while at < stop:
-            middle = at + 4 + length(data[at : at + 4], "big")
-            key = data[at + 4 : middle]
-            at = middle + 4
-            size = length(data[middle:at], "big", signed=True)
-            if size < 0:
-                undos.append(Undo(space, key, None))
-            else:
-                undos.append(Undo(space, key, data[at : at + size]))
-                at += size
-    if at != len(data):
-        raise ValueError("the undos end too early")
-    return undos
+def version_of(entry_id: bytes) -> int:
+    """Return the version of a log's entry. Raise ValueError."""
+    return int(entry_id.partition(b"-")[0])
+
+
+class Logged(NamedTuple):
+    """What a commit, or a piece of it, wrote to one space."""
+
+    keys: list[bytes]
+    puts: int
+    """The first of the keys were put, the others deleted."""
+    olds: Sequence[Any]
+    """Of each key its old value, None if it did not exist. If the values are apart: True and False."""
+    news: list[bytes]
+    """The values of the puts; of a space of entries, and if the values are apart, none."""
+    is_apart: bool
+
+
+def read_logged(fields: Sequence[bytes]) -> Logged:
+    """Return an entry of a space's log. Raise ValueError for one that ROME did not write."""
+    _, packed_keys, _, puts, _, packed_olds, _, packed_news = fields
+    keys = _unpack(packed_keys)
+    if packed_olds[:1] in (b"0", b"1"):
+        return Logged(keys, int(puts), [flag == 49 for flag in packed_olds], [], True)
+    return Logged(keys, int(puts), read_olds(packed_olds), _unpack(packed_news) if packed_news else [], False)
+
+
+def read_olds(packed: bytes) -> list[bytes | None]:
+    """Return old values, None where a key did not exist."""
+    olds = _unpack(packed)
+    return [None if old is False else old for old in olds]
+
+
+def read_apart(fields: Sequence[bytes]) -> tuple[list[bytes | None], list[bytes]]:
+    """Return the old values and the values of the puts of an entry of a space's values."""
+    _, packed_olds, _, packed_news = fields
+    return read_olds(packed_olds), _unpack(packed_news)
+
+
+def _unpack(packed: bytes) -> Any:
+    found = msgpack.unpackb(packed, raw=True)
+    if type(found) is not list:
+        raise ValueError("it is not an array")
+    return found
+
+
+def undecodable(name: bytes, entry_id: bytes) -> FormatError:
+    """Return the error for an entry of a log that ROME did not write."""
+    key = name.decode(errors="backslashreplace")
+    return FormatError(f"entry {entry_id.decode('ascii', 'backslashreplace')} of the log in key {key} does not decode")

@@ -10,7 +10,7 @@ One command a request, native where Redis has it. Rows in key order and rows by 
 second needs what the first finds; the script rows.lua does both on the server.
 
 A round is a MULTI of the state of the database (a part of the meta hash), the requests and, at an older version, the
-log since then. So all of it is from one version.
+log since then of the spaces that they read. So all of it is from one version.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from rome.errors import FormatError
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
-from rome.storage.redis.layout import FORMAT_DIGITS, Layout
+from rome.storage.redis.layout import FORMAT_DIGITS, Layout, history_bounds
 from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
@@ -32,24 +32,32 @@ Read = Callable[[Any], Any]
 _EXEC = pack([(b"EXEC",)])
 
 
+class Since(NamedTuple):
+    """The log that a round asks for: of each space, what came after a version; and the digest of a version."""
+
+    version: int
+    spaces: list[tuple[bytes, int]]
+
+
 class Rounds:
     """Packs the rounds of fetches from one database."""
 
     def __init__(self, layout: Layout, scripts: Scripts) -> None:
         self._layout = layout
         self._scripts = scripts
-        state = b"HMGET", layout.meta, b"state", b"format"
-        self._state_only: Packed = pack([state]), 1, []
-        self._begin = pack([(b"MULTI",), state])
+        self.read_state: Command = (b"HMGET", layout.meta, b"state", b"format", b"pending")
+        self._state_only: Packed = pack([self.read_state]), 1, []
+        self._begin = pack([(b"MULTI",), self.read_state])
         self._nothing: Command = (b"EXISTS", layout.meta)
         self._heads: dict[bytes, bytes] = {}
         """By space of values: the beginning of the packed command that gets one key."""
 
-    def pack(self, requests: Sequence[Request], at: int | None, draws: Sequence[Draw] = ()) -> Packed:
+    def pack(self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()) -> Packed:
         """Return the round that fetches requests, with a reader for each reply; None where the reply is the answer.
 
         An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, one for each
-        request and draw and, if `at` is given, the log since that version.
+        request and draw and, if `since` is given, the record of its version in the history and the log of each of its
+        spaces.
         """
         asked = [self._begin]
         readers: list[Read | None] = []
@@ -68,8 +76,11 @@ class Rounds:
         for counter, count in draws:
             asked.append(pack_one((b"HINCRBY", self._layout.counters, counter, b"%d" % count)))
             readers.append(partial(_first_number, count))
-        if at is not None:
-            asked.append(pack_one((b"XRANGE", self._layout.log, b"%d" % (at + 1), b"+")))
+        if since is not None:
+            layout = self._layout
+            asked.append(pack_one((b"GETRANGE", layout.history, *history_bounds(since.version))))
+            for space, until in since.spaces:
+                asked.append(pack_one((b"XRANGE", layout.keys_log + space, b"%d" % (until + 1), b"+")))
         elif not readers:
             return self._state_only
         asked.append(_EXEC)

@@ -4,33 +4,84 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, FormatError, HistoryLost, InterfaceError, NotSupportedError, StoreUnavailable
+from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.acl import least_rule
 from rome.storage.redis.address import Address
+from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import Command, Server
-from rome.storage.redis.layout import FORMAT_DIGITS, STATE, Layout, read_log, state_before, state_of_copy
+from rome.storage.redis.layout import (
+    FORMAT_DIGITS,
+    STATE,
+    Layout,
+    read_record,
+    state_of_copy,
+    version_of,
+)
 from rome.storage.redis.locks import RedisLocks
-from rome.storage.redis.reads import Rounds, rows_in
-from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
-from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store, history_lost, too_old
-from rome.storage.undo import Digests, Present, complete, fetch_at
+from rome.storage.redis.past import (
+    Apart,
+    commits_of,
+    learn,
+    places_apart,
+    read_changes,
+    read_heads,
+    values_apart,
+    with_counts,
+    with_values,
+    without_counts,
+)
+from rome.storage.redis.reads import Rounds, Since, rows_in
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
+from rome.storage.store import (
+    Batch,
+    Check,
+    Committed,
+    Demand,
+    Draw,
+    Fetched,
+    Get,
+    Lookup,
+    Request,
+    Stats,
+    Store,
+    history_lost,
+    next_digest,
+    too_old,
+)
+from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
+from rome.storage.undo import Present, complete, fetch_at
 
-_State = tuple[int, int, int, Digests]
-"""The newest version, the catalog's version, the horizon, and the digests."""
+_T = TypeVar("_T")
 
-_NEW: _State = 0, 0, 0, Digests(b"", b"", b"")
+
+class _State(NamedTuple):
+    """The newest version, the horizon, the point of the newest version, and whether rows may be ahead of it."""
+
+    version: int
+    horizon: int
+    point: Point
+    is_pending: bool
+
+
+class _Pending(Exception):
+    """A commit in pieces is under way: a tail that is kept must not have what it wrote."""
+
+
+_NEW = _State(0, 0, Point(0, b"", b"", b""), is_pending=False)
 
 _fetched = tuple_maker(Fetched)
 
-_PAGE = 1000
+_PAGE = 500
 """Commits of the log that `changes` reads in one round."""
 
 
@@ -46,8 +97,8 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address, self.stats)
         self._rounds = Rounds(self._layout, self._server.scripts)
-        self._read_meta = (b"HMGET", self._layout.meta, b"state", b"format")
-        self._permission_seen = False
+        self._commits = Commits(self._server, self._layout, address, self._read_horizon, self._catch_up)
+        self._tails = Tails()
         self._last_state: tuple[Any, _State] = (None, _NEW)
         """The reply of the last round that differed, and what it says."""
         self._server.open()
@@ -57,39 +108,37 @@ class RedisStore:
 
         Raise SnapshotTooOld, FormatError, StoreUnavailable.
         """
-        version, catalog, answers, tail, digests = self._ask(requests, at, draws)
+        if at is not None:
+            return self._fetch_at(requests, at, draws)
+        state, answers, _ = self._ask(requests, None, draws)
         drawn: Sequence[int] = ()
         if draws:
             drawn = answers[len(requests) :]
             del answers[len(requests) :]
-        if tail and at is not None:
-            asked = [Present(catalog, answers, tail, digests)]
-            past = fetch_at(requests, at, lambda more: asked.pop() if asked else Present(*self._ask(more, at)[1:]))
-            return past._replace(drawn=drawn) if draws else past
+        if state.is_pending:
+            return self._fetch_at(requests, state.version)._replace(drawn=drawn)
         for place, request in enumerate(requests):
             if isinstance(request, Lookup) and not all(answers[place][1]):
                 complete(request, answers[place])
-        return _fetched((version, catalog, answers, *digests, drawn))
+        catalog, *digests = state.point
+        return _fetched((state.version, catalog, answers, *digests, drawn))
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
 
-        Raise Conflict, SnapshotTooOld, FormatError, StoreUnavailable; OperationalError for a million keys or more.
+        Raise Conflict, SnapshotTooOld, FormatError, StoreUnavailable; DataError for a row that is too long.
         """
-        address, layout = self._address, self._layout
-        arguments = arguments_of(batch, address.log_commits, address.log_bytes, not self._permission_seen)
-        reply, sent = self._server.run_script("commit", (layout.meta,), FORMAT_DIGITS, *arguments)
-        self._permission_seen = True
-        if type(reply) is int:
-            return reply
-        refusal = error_of(reply, address.server, address.database)
-        # If the version that the batch depends on is lost, the batch was not applied either.
-        if sent > 1 and not isinstance(refusal, HistoryLost) and self._may_have_forgotten(batch):
-            raise StoreUnavailable(
-                f"the connection to {address.server} was lost while committing, and its log is too short to tell "
-                "whether the transaction was applied"
-            ) from refusal
-        raise refusal
+        commits = self._commits
+        arguments = arguments_of(batch, commits.limits, not commits.permission_seen)
+        if not arguments:
+            return commits.commit_in_pieces(batch)
+        reply, sent = self._server.run_script("commit", (self._layout.meta,), *arguments)
+        commits.permission_seen = True
+        return reply if type(reply) is int else commits.retry(batch, reply, sent)
+
+    def digest_after(self, digest: bytes, token: bytes) -> bytes:
+        """Return the digest of the version that a commit makes."""
+        return next_digest(digest, token)
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
@@ -110,7 +159,7 @@ class RedisStore:
 
     def version(self) -> int:
         """Return the newest version."""
-        return self._ask((), None)[0]
+        return self._ask((), None)[0].version
 
     def clear(self) -> None:
         """Remove all keys of the database."""
@@ -133,6 +182,10 @@ class RedisStore:
                 return
         self._restore(source._run("copy"))
 
+    def upgrade(self) -> int:
+        """Bring the database to this format; return the format that it had. Raise FormatError."""
+        return int(self._run("upgrade"))
+
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
         return RedisLocks(self._server, self._layout, self._address)
@@ -150,12 +203,96 @@ class RedisStore:
         """Close the connections. A store that is used again connects again."""
         self._server.close()
 
+    def _fetch_at(self, requests: Sequence[Request], at: int, draws: Sequence[Draw] = ()) -> Fetched:
+        """Answer requests from a version with the log undone; that of the newest version is empty."""
+        drawn: list[int] = []
+
+        def fetch(tail: Tail, is_kept: bool) -> Fetched:
+            def ask(asked: Sequence[Request]) -> Present:
+                # Numbers are drawn once, in the first round.
+                return self._ask_at(tail, is_kept, asked, spaces_of(asked), () if drawn else draws, drawn)
+
+            needed = requests if is_kept else without_counts(requests)
+            found = fetch_at(needed, tail, ask)
+            return found if is_kept else found._replace(answers=with_counts(requests, found.answers))
+
+        fetched, tail = self._with_tail(at, fetch)
+        places = places_apart(requests, fetched.answers) if tail.is_partial else None
+        if places:
+            values = self._read_apart(list(places))
+            learn(tail, values, places)
+            answers = [with_values(*each, values) for each in zip(requests, fetched.answers, strict=True)]
+            fetched = fetched._replace(answers=answers)
+        return fetched._replace(drawn=drawn) if draws else fetched
+
+    def _with_tail(self, at: int, use: Callable[[Tail, bool], _T]) -> tuple[_T, Tail]:
+        """Call `use` with a tail of a version, and whether it is kept; again, if that one can't be used."""
+        tail, is_kept = self._tails.of(at), True
+        while True:
+            try:
+                result = use(tail, is_kept)
+                break
+            except ChangedHistory:
+                self._tails.forget(tail)
+                tail = Tail(at)
+            except _Pending:
+                # The new tail gets what the pending commit has written so far.
+                tail, is_kept = Tail(at), False
+        if is_kept:
+            self._tails.keep(tail)
+        return result, tail
+
+    def _ask_at(
+        self,
+        tail: Tail,
+        is_kept: bool,
+        requests: Sequence[Request],
+        spaces: Sequence[bytes],
+        draws: Sequence[Draw],
+        drawn: list[int],
+    ) -> Present:
+        """Send one round for requests at the version of a tail, and extend it for some spaces. Raise SnapshotTooOld.
+
+        Raise ChangedHistory; _Pending if a commit is pending, unless the tail `is_kept` no longer than for this fetch.
+        `drawn` gets the first number of each draw.
+        """
+        seen = tail.seen
+        since = Since(seen[0], [(space, tail.until(space)) for space in spaces])
+        state, answers, (record, *logs) = self._ask(requests, since, draws)
+        if draws:
+            drawn += answers[len(requests) :]
+            del answers[len(requests) :]
+        version, point = state.version, state.point
+        _demand_reachable(tail.at, state.horizon, version)
+        if state.is_pending and is_kept:
+            raise _Pending
+        if seen[0] >= version:
+            digest = point.digest if seen[0] == version else b""
+        elif seen[0] == 0:
+            digest, point = b"", Point(0, point.incarnation, b"", b"")
+        else:
+            digest, catalog, catalog_digest = read_record(record)
+            point = Point(catalog, point.incarnation, digest, catalog_digest if catalog else b"")
+        tail.confirm(seen, digest)
+        if tail.point is None:
+            tail.point = point
+        for (space, _), log in zip(since.spaces, logs, strict=True):
+            entries = self._checked(log)
+            commits = commits_of(self._layout, space, entries, version if is_kept else None) if entries else ()
+            if commits or tail.until(space) > tail.at:
+                tail.extend(space, version, commits)
+                tail.is_partial = tail.is_partial or any(
+                    type(old) is Apart for each in commits for old in each.values()
+                )
+        tail.seen = version, state.point.digest
+        return Present(tail.point, answers)
+
     def _ask(
-        self, requests: Sequence[Request], at: int | None, draws: Sequence[Draw] = ()
-    ) -> tuple[int, int, list[Any], Sequence[Committed], Digests]:
-        """Send one round; return the newest version and the fields of Present. Draws come after the answers."""
-        packed = self._rounds.pack(requests, at, draws)
-        replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, at, draws)
+        self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()
+    ) -> tuple[_State, list[Any], list[Any]]:
+        """Send one round; return the state, the answers, then the draws, and the replies about the log."""
+        packed = self._rounds.pack(requests, since, draws)
+        replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, since, draws)
         if len(replies) == 1:
             meta, rest = replies[0], []
         else:
@@ -165,31 +302,25 @@ class RedisStore:
             meta = rest.pop(0)
         # Mostly the state has not changed since the round before.
         last, state = self._last_state
-        version, catalog, horizon, digests = state if meta == last else self._read_state(meta)
-        tail: list[Committed] = []
-        if at is not None:
-            _demand_reachable(at, horizon, version)
-            log = self._checked(rest.pop())
-            if log:
-                catalog, catalog_digest, digest = state_before(log[0])
-                digests = Digests(digests.incarnation, digest, catalog_digest if catalog else b"")
-                tail = read_log(log)
+        if meta != last:
+            state = self._read_state(meta)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
         rows = 0
-        answers = rest
-        for place, read in enumerate(packed[2]):
+        readers = packed[2]
+        answers = rest[: len(readers)]
+        for place, read in enumerate(readers):
             answer = answers[place] if read is None else read(answers[place])
             answers[place] = answer
             rows += len(answer) - answer.count(None) if type(answer) is list else rows_in(answer)
         self.stats.add(1, len(replies), rows, size)
-        return version, catalog, answers, tail, digests
+        return state, answers, rest[len(readers) :]
 
     def _read_state(self, meta: Any) -> _State:
         """Return the state that the meta hash has. Raise FormatError if the database is of another format."""
-        data, number = self._checked(meta)
+        data, number, pending = self._checked(meta)
         if number is None:
-            return _NEW
+            return _NEW._replace(is_pending=bool(pending))
         try:
             if number != FORMAT_DIGITS:
                 raise other_format(number, self._address.server, self._address.database)
@@ -197,9 +328,72 @@ class RedisStore:
         except (TypeError, struct.error) as error:
             key = self._layout.meta.decode(errors="backslashreplace")
             raise FormatError(f"the state in key {key} on {self._address.server} does not decode: {error}") from error
-        state = version, catalog, horizon, Digests(incarnation, digest, catalog_digest if catalog else b"")
+        point = Point(catalog, incarnation, digest, catalog_digest if catalog else b"")
+        state = _State(version, horizon, point, bool(pending))
         self._last_state = meta, state
         return state
+
+    def _read_apart(self, places: Sequence[Apart]) -> dict[Apart, dict[bytes, Any]]:
+        """Return the old values that are logged apart: one round trip. Raise SnapshotTooOld if they are gone."""
+        layout = self._layout
+        names = [
+            (name + place.space, place.entry_id) for place in places for name in (layout.keys_log, layout.values_log)
+        ]
+        replies = self._server.round([(b"XRANGE", name, entry_id, entry_id) for name, entry_id in names])
+        self._raise_first(replies)
+        if not all(replies):
+            raise too_old(min(version_of(place.entry_id) for place in places) - 1)
+        pairs = zip(places, replies[::2], replies[1::2], strict=True)
+        return {place: values_apart(layout, place, keys, values) for place, keys, values in pairs}
+
+    def _read_horizon(self) -> int:
+        return self._ask((), None)[0].horizon
+
+    def _catch_up(self, batch: Batch) -> Batch:
+        """Validate the checks of a batch up to a recent version; return the batch with checks since then.
+
+        So the server does not search a long log. Raise Conflict, SnapshotTooOld, HistoryLost.
+        """
+        state = self._ask((), None)[0]
+        seen = dict(batch.seen)
+        checks: list[Check] = []
+        by_since: dict[int, list[Check]] = {}
+        for check in batch.checks:
+            if check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version:
+                checks.append(check)
+            else:
+                by_since.setdefault(check.since, []).append(check)
+        for since, mine in by_since.items():
+            spaces = list({check.space for check in mine})
+            present, tail = self._with_tail(since, partial(self._read_tail, spaces))
+            digest = present.point.digest
+            if batch.seen.get(since, digest) != digest:
+                raise history_lost(since)
+            version, newest_digest = tail.seen
+            self._validate(mine, tail, version)
+            seen[version] = newest_digest or b""
+            checks += [check._replace(since=version) for check in mine]
+        return replace(batch, checks=checks, seen=seen)
+
+    def _read_tail(self, spaces: Sequence[bytes], tail: Tail, is_kept: bool) -> Present:
+        """Extend a tail for some spaces to the newest version."""
+        return self._ask_at(tail, is_kept, (), spaces, (), [])
+
+    def _validate(self, checks: Sequence[Check], tail: Tail, version: int) -> None:
+        """Raise Conflict if the commits of a tail, up to a version, fail a check."""
+        touched: dict[bytes, dict[bytes, None]] = {}
+        for check in checks:
+            keys = tail.written(check.space, (check.begin, check.end))
+            if keys and check.demand is Demand.UNWRITTEN:
+                raise written_since(check.space, keys[0], check.since)
+            if keys:
+                touched.setdefault(check.space, {}).update(dict.fromkeys(keys))
+        requests = [Get(space, tuple(keys)) for space, keys in touched.items()]
+        answers = self._fetch_at(requests, version).answers if requests else ()
+        for (space, its_keys), values in zip(touched.items(), answers, strict=True):
+            for key, value in zip(its_keys, values, strict=True):
+                if (value is None) != (tail.of(space)[key] is None):
+                    raise written_since(space, key, tail.at)
 
     def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:
         while page:
@@ -210,15 +404,35 @@ class RedisStore:
             page = self._page(since)
 
     def _page(self, since: int) -> list[Committed]:
+        """Return commits after a version: two round trips, one for their heads and one for what they wrote."""
         layout = self._layout
-        log = (b"XRANGE", layout.log, b"%d" % (since + 1), b"+", b"COUNT", b"%d" % _PAGE)
-        replies = self._server.round([(b"MULTI",), self._read_meta, log, (b"EXEC",)])
+        state = self._last_state[1]
+        while True:
+            # The first head is that of the version after the horizon, which moves seldom.
+            horizon, first = state.horizon, max(since - state.horizon, 0)
+            bounds = b"%d" % first, b"%d" % (first + _PAGE - 1)
+            (heads,), state = self._read_log(since, (b"LRANGE", layout.heads, *bounds))
+            if state.horizon == horizon:
+                break
+        written = read_heads(layout, heads[: state.version - since], since + 1)
+        if not written:
+            return []
+        spaces = list(dict.fromkeys(space for its_spaces in written.values() for space in its_spaces))
+        bounds = b"%d" % min(written), b"%d" % max(written)
+        names = [name + space for space in spaces for name in (layout.keys_log, layout.values_log)]
+        logs, _ = self._read_log(since, *((b"XRANGE", name, *bounds) for name in names))
+        return read_changes(layout, written, dict(zip(spaces, zip(logs[::2], logs[1::2], strict=True), strict=True)))
+
+    def _read_log(self, since: int, *commands: Command) -> tuple[list[Any], _State]:
+        """Return replies about the log after a version, and the state. Raise SnapshotTooOld."""
+        replies = self._server.round([(b"MULTI",), self._rounds.read_state, *commands, (b"EXEC",)])
         if type(replies[-1]) is ResponseError:
             self._raise_first(replies)
-        meta, entries = replies[-1]
-        version, _, horizon, _ = self._read_state(meta)
-        _demand_reachable(since, horizon, version)
-        return read_log(self._checked(entries))
+        meta, *logs = replies[-1]
+        state = self._read_state(meta)
+        _demand_reachable(since, state.horizon, state.version)
+        self._raise_first(logs)
+        return logs, state
 
     def _run(self, script: str, *arguments: bytes, also: tuple[bytes, ...] = ()) -> Any:
         """Run a script that may refuse; return its reply. Raise the error of its refusal.
@@ -226,7 +440,10 @@ class RedisStore:
         `also`: keys of another database that it uses. A cluster must know them, to refuse the script before it runs:
         on Valkey 9.1 each later script of a connection fails after one that reached another node's keys.
         """
-        reply, _ = self._server.run_script(script, (self._layout.meta, *also), FORMAT_DIGITS, *arguments)
+        keys = (self._layout.meta, *also)
+        reply, _ = self._server.run_script(script, keys, FORMAT_DIGITS, *arguments)
+        while isinstance(reply, list) and reply and self._commits.settle(reply):
+            reply, _ = self._server.run_script(script, keys, FORMAT_DIGITS, *arguments)
         refusal = self._refusal(reply)
         if refusal is not None:
             raise refusal
@@ -237,15 +454,6 @@ class RedisStore:
         if isinstance(reply, list) and reply[0] in REFUSALS:
             return error_of(reply, self._address.server, self._address.database)
         return None
-
-    def _may_have_forgotten(self, batch: Batch) -> bool:
-        """Return True if the batch may have been applied when it was sent first, and has left the log with its token.
-
-        Then it may have been refused because of itself. It was applied after all versions that its checks name.
-        """
-        (meta,) = self._server.round([self._read_meta])
-        _, _, horizon, _ = self._read_state(meta)
-        return any(version < horizon for version in (*batch.seen, *(check.since for check in batch.checks)))
 
     def _restore(self, copied: Sequence[Any]) -> None:
         """Write the reply of copy.lua on another server. The state comes last: until then the database is empty."""

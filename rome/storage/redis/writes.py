@@ -1,11 +1,12 @@
 r"""Pack a write batch as the arguments of commit.lua, and make errors of the script's refusals.
 
     Check(b"r1", key, key + b"\\0", 7)      head: since 7, demand u, 1 key, 0 ranges, s:r1     key
-    Write(b"r1", key, value)               head: 0 new puts, 1 put, 0 deletions, s:r1         key value
+    Write(b"r1", key, value)               head: 0 new puts, 1 put, s:r1                      [key] [value]
     Check(b"r1", new, …, NO_KEYS) and
-    Write(b"r1", new, value)               head: 1 new put, 2 puts, 0 deletions, s:r1         new value key value
+    Write(b"r1", new, value)               head: 1 new put, 2 puts, s:r1                      [new, key] [value, value]
 
 Checks are grouped by space, version and demand, writes by space: the cost of a script is the number of its arguments.
+The keys and the values of a space are one argument each, a msgpack array, which goes into the log as it is.
 """
 
 from __future__ import annotations
@@ -15,41 +16,79 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
-from rome.errors import Conflict, DatabaseError, FormatError, InternalError, KeysLocked
-from rome.storage.store import FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
+import msgpack
+
+from rome.errors import (
+    Conflict,
+    DatabaseError,
+    FormatError,
+    InternalError,
+    KeysLocked,
+    OperationalError,
+    StoreUnavailable,
+)
+from rome.storage.redis.layout import FORMAT_DIGITS
+from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
 Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 """Space, version, demand → keys, and begin and end of ranges."""
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
+Writes = dict[bytes, dict[bytes, bytes | None]]
+"""Space → key → value; None to delete it."""
 
-REFUSALS = (b"conflict", b"taken", b"locked", b"too old", b"lost", b"format", b"state", b"ahead")
+MOST_KEYS = 4000
+MOST_BYTES = 1024 * 1024
+"""The bounds of a piece of a commit; one key with its value may be larger. A key takes the server some microseconds."""
+
+LARGE = 4
+"""A batch that is so many times larger is committed in pieces."""
+
+REFUSALS = (
+    b"conflict",
+    b"taken",
+    b"locked",
+    b"too old",
+    b"lost",
+    b"format",
+    b"state",
+    b"ahead",
+    b"unstaged",
+    b"forgotten",
+)
 """The first words of a script's reply when it refuses."""
 
-_HEADER = Struct(">QQ?4I").pack
+_HEADER = Struct(">QQ??4I").pack
 _CHECKS = Struct(">QcII").pack
-_WRITES = Struct(">III").pack
+_WRITES = Struct(">II").pack
 _NUMBER = Struct(">Q").pack
 _NO_KEYS: dict[bytes, None] = {}
 _DEMANDS = {demand: demand.value for demand in Demand}
 
 
-def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -> list[bytes]:
-    """Return the arguments of commit.lua after the format, which the script documents.
+class Limits:
+    """The limits of the log, for the headers of commits."""
 
-    `look`: let the script check the user's permission to write.
+    def __init__(self, most_commits: int, most_bytes: int) -> None:
+        self._limits = most_commits, most_bytes
+
+    def header(self, *counts: int, look: bool = False, step: bool = False) -> bytes:
+        """Return a header: `look` checks the user's permission, `step` does a step of a commit in pieces."""
+        return _HEADER(*self._limits, look, step, *counts)
+
+
+def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
+    """Return the arguments of commit.lua for a batch; none if it must be committed in pieces.
+
+    `look`: check the user's permission to write.
     """
-    writes: dict[bytes, dict[bytes, bytes | None]] = {}
-    for space, key, value in batch.writes:
-        # A key that is written twice gets its last value.
-        if space in writes:
-            writes[space][key] = value
-        else:
-            writes[space] = {key: value}
-    checks, fresh = _grouped(batch.checks, writes)
+    if len(batch.writes) + len(batch.checks) > LARGE * MOST_KEYS and batch.writes:
+        return []
+    writes = writes_of(batch)
+    checks, fresh = grouped(batch.checks, writes)
     lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
-        lists += (_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds)
+        lists += check_list(space, since, demand, keys, bounds)
     for space, values in writes.items():
         new = fresh.get(space, _NO_KEYS)
         puts: Mapping[bytes, Any] = {**new, **values} if new else values  # the new keys first
@@ -57,18 +96,61 @@ def arguments_of(batch: Batch, most_commits: int, most_bytes: int, look: bool) -
         if None in values.values():
             deletions = [key for key, value in values.items() if value is None]
             puts = {key: value for key, value in puts.items() if value is not None}
-        lists.append(_WRITES(len(new), len(puts), len(deletions)) + b"s:" + space)
-        lists += puts if holds_entries(space) else chain.from_iterable(puts.items())
-        lists += deletions
+        lists += write_list(space, puts, deletions, len(new))
     drops = list(dict.fromkeys(batch.drops))
-    if drops:
-        lists += [b"s:" + space for space in drops]
-    if batch.advances:
-        lists += chain.from_iterable((counter, b"%d" % value) for counter, value in batch.advances.items())
-    lengths = len(checks), len(writes), len(drops), len(batch.advances)
-    header = _HEADER(most_commits, most_bytes, look, *lengths) + batch.owner
-    seen = b"".join([_NUMBER(version) + digest for version, digest in batch.seen.items()])
-    return [batch.token, header, seen, *lists]
+    lists += rest_of(drops, batch.advances)
+    size = sum(map(len, lists))
+    if size > LARGE * MOST_BYTES and batch.writes:
+        # A batch that has little besides one large value gains nothing by pieces.
+        longest = max(len(value or b"") for _, _, value in batch.writes)
+        if size > 2 * longest:
+            return []
+    header = limits.header(len(checks), len(writes), len(drops), len(batch.advances), look=look) + batch.owner
+    return [FORMAT_DIGITS, batch.token, header, seen_of(batch.seen), *lists]
+
+
+def writes_of(batch: Batch) -> Writes:
+    """Return the writes by space. A key that is written twice gets its last value."""
+    writes: Writes = {}
+    for space, key, value in batch.writes:
+        if space in writes:
+            writes[space][key] = value
+        else:
+            writes[space] = {key: value}
+    return writes
+
+
+def seen_of(seen: Mapping[int, bytes]) -> bytes:
+    """Return the argument with the versions and digests that a batch depends on."""
+    return b"".join([_NUMBER(version) + digest for version, digest in seen.items()])
+
+
+def check_list(space: bytes, since: int, demand: Demand, keys: Sequence[bytes], bounds: Sequence[bytes]) -> list[bytes]:
+    """Return the arguments for checks of keys, and of ranges, whose begins and ends alternate in `bounds`."""
+    return [_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds]
+
+
+def lock_list(space: bytes, keys: Sequence[bytes]) -> list[bytes]:
+    """Return the arguments for a check that no other owner has locked rows."""
+    return [_CHECKS(0, b"l", len(keys), 0) + b"s:" + space, *keys]
+
+
+def write_list(space: bytes, puts: Mapping[bytes, bytes], deletions: Sequence[bytes], new: int = 0) -> list[bytes]:
+    """Return the arguments for writes to a space. `new`: the number of puts, the first, whose keys must be new."""
+    head, keys = _WRITES(new, len(puts)) + b"s:" + space, pack_list([*puts, *deletions])
+    return [head, keys] if holds_entries(space) else [head, keys, pack_list(puts.values())]
+
+
+def pack_list(items: Iterable[bytes]) -> bytes:
+    """Return bytes as a msgpack array of strings, which the server's Lua decodes."""
+    packed: bytes = msgpack.packb(list(items), use_bin_type=False)
+    return packed
+
+
+def rest_of(drops: Sequence[bytes], advances: Mapping[bytes, int]) -> Iterable[bytes]:
+    """Return the arguments for dropped spaces and for counters."""
+    yield from (b"s:" + space for space in drops)
+    yield from chain.from_iterable((counter, b"%d" % value) for counter, value in advances.items())
 
 
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
@@ -76,13 +158,7 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
     kind = refusal[0]
     if kind == b"conflict":
         _, values, key, since = refusal
-        space = values[2:]
-        return Conflict(
-            f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
-            f"{int(since)}, which this one had read; nothing was written, run the transaction again",
-            space,
-            key,
-        )
+        return written_since(values[2:], key, int(since))
     if kind == b"taken":
         _, values, key = refusal
         space = values[2:]
@@ -106,7 +182,27 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
             "a permission or another program wrote to the database's keys: rows may be ahead of the state. Nothing was "
             "written; restore the database"
         )
+    if kind == b"forgotten":
+        return StoreUnavailable(
+            f"a large commit to database {database!r} on {server} was finished by another client, so long ago that it "
+            "is not known any more whether it was applied or refused"
+        )
+    if kind == b"unstaged":
+        return OperationalError(
+            f"the pieces of a large commit to database {database!r} on {server} were removed before it was applied, "
+            "because the client was interrupted for too long, or by another program; nothing was written"
+        )
     return other_format(refusal[1], server, database)
+
+
+def written_since(space: bytes, key: bytes, since: int) -> Conflict:
+    """Return the error for a check that fails because of a key that was written after version `since`."""
+    return Conflict(
+        f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
+        f"{since}, which this one had read; nothing was written, run the transaction again",
+        space,
+        key,
+    )
 
 
 def other_format(digits: bytes, server: str, database: str) -> FormatError:
@@ -114,10 +210,15 @@ def other_format(digits: bytes, server: str, database: str) -> FormatError:
     if not digits.isdigit():
         return FormatError(f"the format in key meta of database {database!r} on {server} does not decode: {digits!r}")
     number = int(digits)
-    if number < FORMAT:
+    if number < OLDEST_FORMAT:
         return FormatError(
             f"database {database!r} on {server} was written by a ROME from before its first release, which this one "
             "can't read; drop its keys"
+        )
+    if number < FORMAT:
+        return FormatError(
+            f"database {database!r} on {server} has format {number}, and this ROME reads format {FORMAT} only: run "
+            "`rome upgrade URL` once, after all older clients were stopped"
         )
     return FormatError(
         f"database {database!r} on {server} has format {number}, written by a newer ROME; "
@@ -125,7 +226,7 @@ def other_format(digits: bytes, server: str, database: str) -> FormatError:
     )
 
 
-def _grouped(checks: Iterable[Check], writes: Mapping[bytes, Mapping[bytes, bytes | None]]) -> tuple[Groups, Fresh]:
+def grouped(checks: Iterable[Check], writes: Writes) -> tuple[Groups, Fresh]:
     """Group checks by space, version and demand, keys and ranges apart.
 
     Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.

@@ -144,7 +144,5 @@ def _outcome(store: Store, batch: Batch) -> Any:
 
 
 def _changes(store: Store) -> list[Any]:
-    """Return the log, without what engines may do differently: the order of keys, a key's later undo records."""
-    return [
-        (version, {(undo.space, undo.key): undo.old for undo in reversed(undos)}) for version, undos in store.changes(0)
-    ]
+    """Return the log, without what engines may do differently: the order of keys."""
+    return [(version, sorted(changes, key=lambda change: change[:2])) for version, changes in store.changes(0)]

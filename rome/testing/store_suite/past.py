@@ -6,7 +6,7 @@ import pytest
 
 from rome.errors import Conflict, SnapshotTooOld
 from rome.storage.keys import encode, prefix_end
-from rome.storage.store import LAST, Check, Count, Get, Lookup, Range, Request, Scan, Store, Undo
+from rome.storage.store import LAST, Change, Check, Count, Get, Lookup, Range, Request, Scan, Store
 from rome.testing.store_suite.harness import (
     INDEX,
     ROWS,
@@ -106,7 +106,7 @@ class ThePast(Harness):
         ]
 
     def test_a_snapshot_read_is_one_round(self, store: Store) -> None:
-        """Unless commits since have written keys in its ranges."""
+        """Unless commits since have written its keys."""
         at = commit(store, put(b"a"), put_entry(1, b"a"))
         commit(store, put(b"z", space=b"r2"))
         before = store.stats.snapshot()[0]
@@ -114,18 +114,74 @@ class ThePast(Harness):
         assert store.stats.snapshot()[0] == before + 1
 
     def test_changes_since_a_version(self, store: Store) -> None:
-        """`changes` returns each commit's keys and their old values, oldest commit first."""
+        """`changes` returns each commit's keys with their values before and after it, oldest commit first."""
+        entry = put_entry(1, b"a").key
         commit(store, put(b"a", b"1"), put_entry(1, b"a"))
         commit(store, put(b"a", b"2"), delete(b"b"))
-        commit(store, delete(b"a"))
+        commit(store, delete(b"a"), delete(entry, INDEX))
         expected = [
-            (1, {Undo(ROWS, b"a", None), Undo(INDEX, put_entry(1, b"a").key, None)}),
-            (2, {Undo(ROWS, b"a", b"1"), Undo(ROWS, b"b", None)}),
-            (3, {Undo(ROWS, b"a", b"2")}),
+            (1, {Change(ROWS, b"a", None, b"1"), Change(INDEX, entry, None, b"")}),
+            (2, {Change(ROWS, b"a", b"1", b"2"), Change(ROWS, b"b", None, None)}),
+            (3, {Change(ROWS, b"a", b"2", None), Change(INDEX, entry, b"", None)}),
         ]
         for since in range(4):
-            changes = [(version, set(undos)) for version, undos in store.changes(since)]
-            assert changes == expected[since:]
+            found = [(version, set(changes)) for version, changes in store.changes(since)]
+            assert found == expected[since:]
+
+    def test_changes_of_a_key_that_is_written_twice(self, store: Store) -> None:
+        """One commit has one change of a key: from its value before to its last value."""
+        commit(store, put(b"a", b"1"))
+        commit(store, put(b"a", b"2"), put(b"a", b"3"), put(b"b"), delete(b"b"))
+        ((_, changes),) = store.changes(1)
+        assert set(changes) == {Change(ROWS, b"a", b"1", b"3"), Change(ROWS, b"b", None, None)}
+        assert len(changes) == 2
+
+    def test_a_follower_keeps_a_space_without_asking(self, store: Store) -> None:
+        """It applies the new values, of any size, and can go back by the old ones."""
+        history: list[dict[bytes, bytes]] = [{}]
+        for number in range(30):
+            rows = dict(history[-1])
+            writes = []
+            for each in range(number % 7 + 1):
+                key = b"%d" % ((number * 5 + each) % 11)
+                if each % 3 == 2:
+                    writes.append(delete(key))
+                    rows.pop(key, None)
+                else:
+                    rows[key] = b"%d" % number * (1 if number % 2 else 3000)
+                    writes.append(put(key, rows[key]))
+            commit(store, *writes)
+            history.append(rows)
+        followed: dict[bytes, bytes] = {}
+        for version, changes in store.changes(0):
+            for _, key, old, new in changes:
+                assert followed.get(key) == old
+                if new is None:
+                    followed.pop(key, None)
+                else:
+                    followed[key] = new
+            assert followed == history[version]
+        for version, rows in enumerate(history):
+            assert ask(store, Scan(ROWS), version) == sorted(rows.items())
+
+    def test_a_reader_that_stays_at_a_version(self, store: Store) -> None:
+        """It sees the same, however much is committed between its reads, in its space and in others."""
+        at = commit(store, *(put(b"%d" % number, b"old") for number in range(8)), put_entry(1, b"1"))
+        entry = put_entry(1, b"1").key
+        requests: list[Request] = [
+            Get(ROWS, (b"3", b"7")),
+            Range(ROWS, limit=3),
+            Lookup(INDEX, ROWS, EVERYTHING),
+            Scan(ROWS),
+        ]
+        rows = [(b"%d" % number, b"old") for number in range(8)]
+        expected = at, 0, [[b"old", b"old"], rows[:3], [(entry, b"old")], rows]
+        for number in range(8):
+            value = b"new" if number % 2 else b"n" * 5000
+            commit(store, put(b"%d" % number, value), put(b"x", value, b"r2"), delete(b"%d" % (number - 1)))
+            commit(store, delete(entry, INDEX), put_entry(number, b"%d" % number))
+            assert observed(requests, store.fetch(requests, at)) == expected
+            assert observed(requests[:2], store.fetch(requests[:2], at))[2] == expected[2][:2]
 
     def test_a_snapshot_too_old(self, open_database: OpenDatabase) -> None:
         """Versions before the trimmed log are refused, later ones can be read."""

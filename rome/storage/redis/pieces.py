@@ -1,0 +1,87 @@
+"""A large commit in pieces, because no script may keep the server from its other clients for long.
+
+    stage      the client puts the pieces under `staged:TOKEN`: first those with checks, then those with writes
+    begin      a short script sets the field `pending`: from now on nobody else commits (begin.lua)
+    step       a script checks, or writes, one piece. The last check decides; if one fails, the commit is refused and
+               nothing was written. The last piece writes the state: the commit is visible (commit.lua)
+
+Anybody can do the steps, for the pieces are on the server: a writer that finds a pending commit finishes it, and then
+sends its own. So the commit of a client that is killed, at any point, was not begun (its pieces expire), or is finished
+by the next writer. Its client learns the outcome by its token: of an applied commit from the log, of a refused one from
+`refused:TOKEN`.
+
+Readers neither wait nor help: while a commit is pending, they read the version before it. Each step logs the old values
+of the rows that it writes, so that they can be undone like those of a later commit (`rome.storage.undo`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from rome.storage.redis import writes as bounds
+from rome.storage.redis.layout import FORMAT_DIGITS
+from rome.storage.redis.writes import (
+    Limits,
+    Writes,
+    check_list,
+    grouped,
+    lock_list,
+    pack_list,
+    rest_of,
+    seen_of,
+    write_list,
+)
+from rome.storage.store import Batch, holds_rows
+
+
+def write_pieces(batch: Batch, writes: Writes, limits: Limits) -> Iterator[bytes]:
+    """Yield the pieces that write; the last one has everything that is done once."""
+    for space, values in writes.items():
+        # In key order: the server finds its place in a sorted set faster.
+        for part in _parts(sorted(values), values):
+            puts = {key: value for key in part if (value := values[key]) is not None}
+            deletions = [key for key in part if values[key] is None]
+            yield _piece(batch, limits.header(0, 1, 0, 0), b"", write_list(space, puts, deletions))
+    drops = list(dict.fromkeys(batch.drops))
+    lists = [*chain.from_iterable(write_list(space, {}, ()) for space in writes), *rest_of(drops, batch.advances)]
+    yield _piece(batch, limits.header(0, len(writes), len(drops), len(batch.advances)), b"", lists)
+
+
+def check_pieces(batch: Batch, writes: Writes, limits: Limits) -> Iterator[bytes]:
+    """Yield the pieces that check, also that no row to be written is locked by others.
+
+    The first one checks the versions that the batch depends on.
+    """
+    seen = seen_of(batch.seen)
+    size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
+    for (space, since, demand), (keys, ranges) in grouped(batch.checks, {})[0].items():
+        for at in range(0, max(len(keys), len(ranges)), size):
+            part = check_list(space, since, demand, keys[at : at + size], ranges[at : at + size])
+            yield _piece(batch, limits.header(1, 0, 0, 0), seen, part)
+            seen = b""
+    for space, values in writes.items():
+        if holds_rows(space):
+            for part in _parts(list(values), dict.fromkeys(values)):
+                yield _piece(batch, limits.header(1, 0, 0, 0) + batch.owner, seen, lock_list(space, part))
+                seen = b""
+    if seen:
+        yield _piece(batch, limits.header(0, 0, 0, 0), seen, ())
+
+
+def _piece(batch: Batch, header: bytes, seen: bytes, lists: Sequence[bytes]) -> bytes:
+    return pack_list([FORMAT_DIGITS, batch.token, header, seen, *lists])
+
+
+def _parts(keys: Sequence[bytes], values: dict[bytes, bytes | None]) -> Iterator[list[bytes]]:
+    """Cut keys into parts within the bounds."""
+    part: list[bytes] = []
+    size = 0
+    for key in keys:
+        part.append(key)
+        size += len(key) + len(values[key] or b"")
+        if size > bounds.MOST_BYTES or len(part) == bounds.MOST_KEYS:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
