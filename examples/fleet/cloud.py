@@ -120,10 +120,11 @@ class Cloud:
         self.wait(name)
 
     def stop(self) -> None:
-        """Stop all processes."""
+        """Stop all processes, the conductor last: the others may wait for its answers."""
+        conductor = self.running.pop("conductor", None)
         for process in self.running.values():
             process.terminate()
-        for process in self.running.values():
+        for process in [*self.running.values(), *([conductor] if conductor else [])]:
             _stop(process)
         self.running.clear()
 
