@@ -31,14 +31,21 @@ _serving: ContextVar[bool] = ContextVar("rome_objects_serving", default=False)
 
 def call_directly() -> None:
     """Run remotable methods in this process."""
-    global _conductor
-    _conductor = None
+    _use(None)
 
 
 def call_conductor(conductor: VersionedObjectIndirectionAPI) -> None:
     """Run remotable methods in a conductor, by its client."""
+    _use(conductor)
+
+
+def _use(conductor: VersionedObjectIndirectionAPI | None) -> None:
+    """Replace the client. Close the former one, for its threads would go on waiting for answers."""
     global _conductor
-    _conductor = conductor
+    former, _conductor = _conductor, conductor
+    close = getattr(former, "close", None)
+    if close is not None:
+        close()
 
 
 class Indirection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import oslo_messaging
@@ -12,6 +13,9 @@ from rome_objects.calls import Caller
 from rome_objects.conductor.endpoint import NAMESPACE, VERSION
 from rome_objects.errors import ConductorUnavailable
 from rome_objects.serializer import Serializer
+
+_CLOSING = 5.0
+"""Seconds."""
 
 
 class Client(VersionedObjectIndirectionAPI):
@@ -26,8 +30,18 @@ class Client(VersionedObjectIndirectionAPI):
         self, transport: Any, broker: Any, topic: str, timeout: float, attempts: int, serializer: Serializer
     ) -> None:
         self._attempts = attempts
+        self._transport = transport
         target = oslo_messaging.Target(topic=topic, namespace=NAMESPACE, version=VERSION)
         self._caller = Caller(transport, broker, target, timeout, serializer, ConductorUnavailable)
+
+    def close(self) -> None:
+        """Close the connections to the broker, and end the threads that wait for answers.
+
+        Wait for at most a few seconds: a broker that is away does not hold up the process.
+        """
+        closing = threading.Thread(target=self._transport.cleanup, name="rome-objects-close", daemon=True)
+        closing.start()
+        closing.join(_CLOSING)
 
     def object_action(
         self, context: Any, objinst: VersionedObject, objmethod: str, args: Any, kwargs: dict[str, Any]
