@@ -63,7 +63,11 @@ class Counters:
         for table_id in counts.keys() | known.keys():
             before, now = known.get(table_id, 0), min(counts.get(table_id, 0), _MOST_COMPANIONS)
             kept[table_id] = max(now, before - max(1, (before - now) // 4))
-        self.companions[first] = {table_id: count for table_id, count in kept.items() if count > 0}
+        kept = {table_id: count for table_id, count in kept.items() if count > 0}
+        if kept == {first: 1}:
+            self.companions.pop(first, None)
+        else:
+            self.companions[first] = kept
 
     def take(self, counter: bytes, count: int) -> list[int]:
         """Return the next `count` numbers: a round trip if this process has too few."""

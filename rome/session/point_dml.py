@@ -70,7 +70,8 @@ def _insert(
     needed = 0
     if table.counted:
         given = [new.rowid for new in new_rows if new.rowid is not None]
-        sequences.note_explicit(table.id, given)
+        if given:
+            sequences.note_explicit(table.id, given)
         needed = len(new_rows) - len(given)
         sequences.announce(table.id, needed)
     if requests:

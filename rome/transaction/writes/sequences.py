@@ -54,6 +54,8 @@ class Sequences:
         """The ids of a commit that failed, and may have been applied all the same."""
         self._counters = counters
         self._announced: dict[int, int] = {}
+        self._asked: list[int] = []
+        """The tables of the draws of the last round, by id."""
         self._drawn: dict[int, int] = {}
         """By table id: how many ids were drawn."""
         self._first_table: int | None = None
@@ -132,23 +134,26 @@ class Sequences:
     def draws(self) -> list[Draw]:
         """Return what the next round trip has to draw; `add_drawn` takes its numbers."""
         found = []
+        self._asked.clear()
         for table_id, count in self._announced.items():
             counter, missing = row_counter(table_id), count - len(self._reserved.get(table_id, ()))
             if missing > 0 and not self._counters.has_floor(counter):
                 found.append((counter, self._wanted(table_id, missing)))
+                self._asked.append(table_id)
         return found
 
     def add_drawn(self, draws: Iterable[Draw], first_numbers: Iterable[int]) -> None:
         """Reserve the numbers of draws."""
-        tables = {row_counter(table_id): table_id for table_id in self._announced}
-        for (counter, count), first in zip(draws, first_numbers, strict=True):
-            self._reserved.setdefault(tables[counter], deque()).extend(range(first, first + count))
+        for table_id, (_, count), first in zip(self._asked, draws, first_numbers, strict=True):
+            self._reserved.setdefault(table_id, deque()).extend(range(first, first + count))
         self._announced.clear()
 
     def note_companions(self) -> None:
         """Remember, after the commit, how many ids the transaction has taken of each table."""
-        if self._first_table is not None:
-            self._counters.note_companions(self._first_table, Counter(table_id for table_id, _ in self.allocated))
+        first = self._first_table
+        # Most transactions take one id, and there is nothing to remember.
+        if first is not None and (len(self.allocated) != 1 or first in self._counters.companions):
+            self._counters.note_companions(first, Counter(table_id for table_id, _ in self.allocated))
 
     def reserve_available(self, table_id: int, count: int) -> None:
         """Have up to `count` ids reserved, as far as this process has them."""
