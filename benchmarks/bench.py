@@ -68,7 +68,9 @@ def run_cases(size: Size, only: str, backends: str, console: Console) -> dict[st
         command += ["-p", "no:xdist", "-p", "no:cacheprovider", "--benchmark-json", str(path)]
         command += ["--passes", str(size.passes), "--rounds", str(size.rounds), "--scale", str(size.scale)]
         command += ["--backends", backends, *(["-k", only] if only else [])]
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"}
+        # pytest-benchmark measures nothing if it finds the variables of pytest-xdist.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        environment |= {"PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
             assert running.stdout is not None
             with console.status("collecting cases") as status:

@@ -94,6 +94,8 @@ _MAINTENANCE = frozenset({"vacuum", "analyze"})
 
 _REPLAYS = 10
 """The attempts to replay a transaction before its conflict surfaces."""
+_REPLAYS_OF_WRITES = 1000
+"""The same where only what writes is replayed, and a conflict of writes must not surface: a statement would wait."""
 _MAX_REPLAY_ROWS = 10_000
 """Rows of results and of parameters; a longer transaction is not replayed."""
 _STATEMENT_ROWS = 10
@@ -477,7 +479,7 @@ class TransactionControl:
         Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
         """
         last = refused
-        for _ in range(_REPLAYS):
+        for _ in range(_REPLAYS_OF_WRITES if self._replay_log.omits_reads else _REPLAYS):
             self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
             again = self._new_transaction()
             again.take_locks_of(last)
