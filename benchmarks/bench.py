@@ -169,7 +169,7 @@ def _version(package: str) -> str:
 def main(
     quick: bool, only: str, backends: str, json_path: Path, html_path: Path, compare: Path | None, show: Path | None
 ) -> None:
-    """Measure ROME beside SQL databases, and write a report."""
+    """Compare ROME with SQL databases, and write a report."""
     console = Console()
     if show is not None:
         result = json.loads(show.read_text(encoding="utf-8"))

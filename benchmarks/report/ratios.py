@@ -19,7 +19,7 @@ COMPETITORS = {
 
 @dataclass(frozen=True)
 class Ratio:
-    """One case of one database of ROME beside its fastest competitor; times in microseconds."""
+    """One case of one database of ROME, compared with its fastest competitor; times in microseconds."""
 
     rome: str
     group: str

@@ -15,6 +15,9 @@ from rome.storage.store import Store
 
 _BLOCK = 32
 
+_MOST_COMPANIONS = 64
+"""The most ids of one table that are remembered to be drawn along."""
+
 LAST_COUNTED = 2**63 - 2**32
 """Explicit ids from here on do not move a counter: it would be used up, and no row could get an id any more."""
 
@@ -26,9 +29,6 @@ IDS = b"ids"
 def row_counter(table_id: int) -> bytes:
     """Return the name of the counter of a table's sequence."""
     return b"t%d" % table_id
-
-
-_MOST_COMPANIONS = 64
 
 
 class Counters:

@@ -41,7 +41,7 @@ def open_database(url: URL) -> Database:
     """
     while _abandoned:
         release_database(_abandoned.popleft())
-    key = _without_connection_options(url)
+    key = _without(url, CONNECTION_OPTIONS)
     with _databases_lock:
         opening = _opening.get(key)
         if opening is None:
@@ -133,10 +133,6 @@ def clone_database(source: URL, target: URL) -> None:
     finally:
         release_database(second)
         release_database(first)
-
-
-def _without_connection_options(url: URL) -> URL:
-    return _without(url, CONNECTION_OPTIONS)
 
 
 def _of_store(url: URL) -> URL:

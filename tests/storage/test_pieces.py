@@ -273,7 +273,7 @@ def test_writers_finish_it_together(store, opened, url, after, monkeypatch):
 )
 @pytest.mark.parametrize("steps", [0, 2, 4])
 def test_a_check_that_fails(store, opened, url, monkeypatch, other, error, steps):
-    """Whether another transaction has committed before the first piece was sent, or between two."""
+    """Another transaction commits before the first piece is sent, or between two."""
     rival = opened(url)
     batch = large(store)
     expected = []
@@ -312,7 +312,7 @@ def test_a_refusal_that_another_writer_got(store, opened, url, monkeypatch):
 
 
 def test_an_old_reader_commits_much(store, opened, url):
-    """What was written since is no matter, unless the batch depends on it."""
+    """Writes since then do not matter, unless the batch depends on them."""
     other = opened(url)
     batch = large(store)
     for number in range(30):

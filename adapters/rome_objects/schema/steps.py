@@ -23,7 +23,7 @@ from rome_objects.services.options import DOWN_TIME
 def expand(engine: sa.Engine, releases: Sequence[Release]) -> list[str]:
     """Expand the database for the newest release. Return the releases that it was expanded for.
 
-    A database that is several releases behind is migrated and contracted for those between. Raise SchemaError if an
+    A database that lacks several releases is migrated and contracted for those between. Raise SchemaError if an
     earlier release is not contracted, or if a mirror is not valid.
     """
     with engine.connect() as connection:

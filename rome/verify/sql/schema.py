@@ -64,7 +64,7 @@ class Schema:
     indexes: list[str]
     triggers: list[str]
     fails: bool
-    """Whether what is left of a statement of several rows may depend on their order.
+    """True if what is left of a statement of several rows may depend on their order.
 
     A trigger raises FAIL, or a constraint has a conflict clause.
     """
