@@ -7,7 +7,7 @@ would wait for the lock for ever. All locks of ROME are made here, and are free 
     tell_in_child          lets an object forget what belongs to the parent
     call_in_child          does the same for a module
     hold_forks             lets an object make a fork wait while something is under way that a child can't inherit
-    fork_is_under_way      asked at the beginning of each statement, so that what a fork waits for comes to an end
+    fork_is_under_way      asked where a statement or a connection begins, so that what a fork waits for comes to an end
     import_module          imports a module, and forks wait: Python does not free the lock of a module in the child
 """
 

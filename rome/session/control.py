@@ -411,6 +411,8 @@ class TransactionControl:
     # ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def _new_workspace(self) -> Workspace:
+        if forks.fork_is_under_way:  # threads that only connect must let it happen, too
+            forks.wait_for_fork()
         workspace = Workspace(self._id_taker())
         self.functions.add_to(workspace)
         return workspace
