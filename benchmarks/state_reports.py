@@ -27,7 +27,8 @@ from oslo_config import cfg
 
 import rome
 from benchmarks import services
-from rome_objects import broker, process
+from rome_objects import process
+from rome_objects.messages import broker
 from rome_objects.options import GROUP, register_opts
 from rome_objects.services.reporter import Reporter
 

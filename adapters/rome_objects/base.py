@@ -14,8 +14,6 @@ from oslo_versionedobjects.base import VersionedObjectDictCompat
 from oslo_versionedobjects.exception import ObjectActionError
 
 from rome_objects import database
-from rome_objects.changes import objects_in
-from rome_objects.dicts import ClassOrDict
 from rome_objects.errors import NotFound, ObjectGone, StateConflict
 from rome_objects.remoting import remotable, safe_to_repeat
 from rome_objects.rows import loading
@@ -23,6 +21,8 @@ from rome_objects.rows.mapping import from_column, to_column, unique_columns
 from rome_objects.rows.query import Filters, conditions
 from rome_objects.rows.relationships import save_after, save_before
 from rome_objects.schema import on_load
+from rome_objects.values.changes import objects_in
+from rome_objects.values.dicts import ClassOrDict
 from rome_objects.versioned import VersionedBase
 
 

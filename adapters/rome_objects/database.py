@@ -16,8 +16,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from rome.forks import call_in_child, new_lock
 from rome.orm import is_conflict, retry_on_conflict
-from rome_objects.changes import ChangeTracking, objects_in
 from rome_objects.errors import ConstraintViolated, Contended, DatabaseFailed, NotConfigured
+from rome_objects.values.changes import ChangeTracking, objects_in
 
 _R = TypeVar("_R")
 

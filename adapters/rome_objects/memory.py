@@ -22,12 +22,12 @@ from oslo_versionedobjects.exception import ObjectActionError
 
 from rome.forks import new_rlock
 from rome_objects.base import Object
-from rome_objects.dicts import ClassOrDict
 from rome_objects.errors import ConstraintViolated, InvalidQuery, NotFound, ObjectGone, StateConflict
 from rome_objects.lists import ObjectList
-from rome_objects.mutable import snapshot
 from rome_objects.rows.mapping import from_column, unique_columns
 from rome_objects.rows.query import Filters, conditions, sort_keys
+from rome_objects.values.dicts import ClassOrDict
+from rome_objects.values.mutable import snapshot
 
 Values = dict[str, Any]
 """Field → value."""

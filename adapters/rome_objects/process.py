@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import oslo_messaging
 from oslo_config import cfg
 
-from rome_objects import broker, database, remoting, serializer
-from rome_objects.calls import exception_modules
+from rome_objects import database, remoting, serializer
 from rome_objects.conductor.client import Client
+from rome_objects.messages import broker
+from rome_objects.messages.calls import exception_modules
 from rome_objects.options import GROUP, register_opts
 from rome_objects.schema import on_load
 

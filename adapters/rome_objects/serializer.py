@@ -20,9 +20,9 @@ import msgpack
 from oslo_versionedobjects.base import VersionedObject, VersionedObjectSerializer, obj_tree_get_versions
 
 from rome_objects import registry
-from rome_objects.codec import MAX_ITEMS
 from rome_objects.errors import InvalidPrimitive, NewerVersion
-from rome_objects.fields import MAX_DEPTH
+from rome_objects.values.codec import MAX_ITEMS
+from rome_objects.values.types import MAX_DEPTH
 from rome_objects.versioned import VersionedBase
 
 _TAG = "rome_objects.type"

@@ -25,13 +25,13 @@ from oslo_versionedobjects.fields import Field
 from sqlalchemy.orm import Mapper
 
 from rome_objects import registry
-from rome_objects.changes import ChangeTracking
-from rome_objects.codec import Codec
 from rome_objects.errors import DefinitionError, InvalidPrimitive, NotLoaded
 from rome_objects.fields import ListOfObjectsField, ObjectField
 from rome_objects.remoting import Indirection
 from rome_objects.rows.mapping import fields_of
 from rome_objects.rows.soft_deletion import SoftDeletion, soft_deletion_of
+from rome_objects.values.changes import ChangeTracking
+from rome_objects.values.codec import Codec
 
 _METADATA = ("name", "namespace", "version", "data")
 

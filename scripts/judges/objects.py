@@ -81,7 +81,7 @@ def replace_classes() -> None:
     from oslo_versionedobjects import base
 
     from rome_objects import registry, remoting, serializer
-    from rome_objects.codec import Codec
+    from rome_objects.values.codec import Codec
     from rome_objects.versioned import VersionedBase
 
     class Judged(VersionedBase, abstract=True):

@@ -1,4 +1,4 @@
-"""What the other processes call: each remotable method becomes one message to a conductor, and one answer."""
+"""The client in other processes: each remotable method becomes one message to a conductor, and one answer."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import oslo_messaging
 from oslo_versionedobjects.base import VersionedObject, VersionedObjectIndirectionAPI
 
 from rome_objects import registry
-from rome_objects.calls import Caller
 from rome_objects.conductor.endpoint import NAMESPACE, VERSION
 from rome_objects.errors import ConductorUnavailable
+from rome_objects.messages.calls import Caller
 from rome_objects.serializer import Serializer
 
 _CLOSING = 5.0

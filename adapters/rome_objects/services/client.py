@@ -14,8 +14,8 @@ import oslo_messaging
 from oslo_config import cfg
 
 from rome_objects import process
-from rome_objects.calls import Caller
 from rome_objects.errors import NotRemotable, ServiceUnavailable
+from rome_objects.messages.calls import Caller
 from rome_objects.options import GROUP
 from rome_objects.serializer import Serializer
 from rome_objects.services.manager import Manager, is_exposed

@@ -16,8 +16,9 @@ import sqlalchemy as sa
 import rome
 from rome.testing.servers import free_port
 from rome.verify.faults.proxy import Proxy
-from rome_objects import broker, database, errors, process
+from rome_objects import database, errors, process
 from rome_objects.conductor.program import main
+from rome_objects.messages import broker
 from rome_objects.options import GROUP
 from tests.adapters.objects.models import Base, Server, ServerList
 

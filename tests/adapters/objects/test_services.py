@@ -14,8 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 import rome
-from rome_objects import broker, database, errors
+from rome_objects import database, errors
 from rome_objects.conductor.workers import Worker
+from rome_objects.messages import broker
 from rome_objects.options import GROUP
 from rome_objects.services import run
 from rome_objects.services.client import ManagerClient

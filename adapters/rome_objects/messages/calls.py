@@ -10,8 +10,8 @@ from amqp.exceptions import AMQPError  # type: ignore[import-untyped]
 from kombu.exceptions import KombuError
 from oslo_versionedobjects.base import VersionedObjectRegistry
 
-from rome_objects.broker import wait_for
 from rome_objects.errors import BrokerUnavailable, Unanswered
+from rome_objects.messages.broker import wait_for
 
 _BROKER_ERRORS = (oslo_messaging.MessageDeliveryFailure, AMQPError, KombuError, ConnectionError)
 _REMOTE = "_Remote"

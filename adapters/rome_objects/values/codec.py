@@ -15,7 +15,7 @@ from oslo_versionedobjects.base import VersionedObject
 from oslo_versionedobjects.fields import Field, FieldType, List, Object
 
 from rome_objects.errors import InvalidPrimitive
-from rome_objects.fields import JSON, MAX_DEPTH, StrictType
+from rome_objects.values.types import JSON, MAX_DEPTH, StrictType
 
 MAX_ITEMS = 100_000
 """How many items a list in a primitive may have."""

@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 from oslo_versionedobjects.base import VersionedObject
 
-from rome_objects.codec import Codec
-from rome_objects.mutable import differs, snapshot
+from rome_objects.values.codec import Codec
+from rome_objects.values.mutable import differs, snapshot
 
 
 class ChangeTracking(VersionedObject):
