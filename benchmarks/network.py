@@ -1,4 +1,4 @@
-"""What a network costs: the round trips of each driver, and the time of hot paths when each takes longer.
+"""The cost of a network: the round trips of each driver, and the time of hot paths when each takes longer.
 
 Both go through a relay on loopback (`benchmarks.delay`), so only databases behind a socket take part.
 """

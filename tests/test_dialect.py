@@ -1,4 +1,4 @@
-"""What RomeDialect adds to SQLAlchemy's SQLite dialect. SQLAlchemy's own suite is in tests/dialect."""
+"""The additions of RomeDialect to SQLAlchemy's SQLite dialect. SQLAlchemy's own suite is in tests/dialect."""
 
 import decimal
 import gc

@@ -1,4 +1,4 @@
-"""What an option names: a module, or a class in a module."""
+"""The module, or the class in a module, that an option names."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ COMPUTES = ("compute-1", "compute-2", "compute-3")
 NAMES = ("conductor", "scheduler", *COMPUTES, "api")
 
 READY = "accepts calls"
-"""What each process logs when it is ready."""
+"""Each process logs this when it is ready."""
 
 PATIENCE = 300
 """Seconds within which a process has to be ready."""

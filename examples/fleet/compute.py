@@ -16,7 +16,7 @@ from rome_objects.services.manager import exposed
 
 
 class Driver(abc.ABC):
-    """What executes on a host."""
+    """The part of a compute process that makes virtual machines."""
 
     @abc.abstractmethod
     def spawn(self, uuid: str) -> None:

@@ -23,11 +23,11 @@ LOG = ["requested", "scheduled", "building", "active"]
 
 @dataclass
 class Customers:
-    """What customers have, and what they saw."""
+    """The instances of customers, and the responses that they saw."""
 
     port: int
     instances: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """What each instance has to be."""
+    """The expected state of each instance."""
 
     requests: int = 0
     errors: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What the instances of both releases have in common: the methods that the program calls."""
+"""The common methods of the instances of both releases, which the program calls."""
 
 from __future__ import annotations
 

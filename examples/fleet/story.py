@@ -1,4 +1,4 @@
-"""What happens to the cloud, in order. Each step is one line of the transcript.
+"""The events in the life of the cloud, in order. Each step is one line of the transcript.
 
     v1 is started · expand · upgrade to v2, process by process, with kills · back to v1 · to v2 again · contract
 
@@ -15,7 +15,7 @@ from examples.fleet.cloud import COMPUTES, NAMES, Cloud, CloudError
 from examples.fleet.customers import Customers
 
 PIN = "Instance:1.0"
-"""What processes of v2 send while some of v1 run."""
+"""Processes of v2 send this version while some of v1 run."""
 
 ORDER = (("conductor",), ("scheduler",), *((name,) for name in COMPUTES), ("api",))
 """The order of an upgrade: the conductor first, because it serves the objects of both releases."""

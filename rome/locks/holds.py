@@ -40,7 +40,7 @@ class Hold:
         self.is_interrupted = False
         """True if the present `LockManager.take`, if there is one, is to end."""
         self.version = 0
-        """What former holders committed while they held the lock is at this version or before."""
+        """The last version that former holders can have committed while they held the lock."""
         self.renew_at = now() + ttl / _RENEWALS
         self._deadline = now() + ttl
         self._lost: str | None = None

@@ -90,7 +90,7 @@ class _Change:
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
         self._needed_by_values: list[TableRequest] = []
-        """What INSERT … VALUES needs, known before it runs."""
+        """The requests of INSERT … VALUES, known before it runs."""
         self._ids = 0
         """The number of ids that INSERT … VALUES needs."""
         if plan.values is not None and plan.target is not None:

@@ -61,7 +61,7 @@ IGNORED = frozenset(
         "wal_autocheckpoint",
     }
 )
-"""What programs that know SQLite send to make it fast: no result depends on them. The store's settings decide on
+"""Settings that programs send to make SQLite fast: no result depends on them. The store's settings decide on
 durability and memory. They can be set, and are not answered."""
 
 FUNCTION_PREFIX = "pragma_"

@@ -41,7 +41,7 @@ class Attempt(NamedTuple):
     left: float = 0.0
     """Seconds until the TTL of the holder that blocks has passed."""
     ticket: Any = None
-    """What `LockTable.wait` needs in order not to miss a release since."""
+    """An argument of `LockTable.wait`, by which it does not miss a release since."""
 
 
 class Holder(NamedTuple):

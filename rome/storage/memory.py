@@ -242,7 +242,7 @@ class _Database:
     most_bytes: int = LOG_BYTES
 
     pending: Callable[[], None] | None = None
-    """What is being done, or was when it was interrupted. It may be done again."""
+    """The change that is being made, or that was interrupted. It may be made again."""
 
     def __post_init__(self) -> None:
         self.counters: dict[bytes, int] = {}

@@ -1,4 +1,4 @@
-"""What was written after a version that is still read, so that its readers ask for each commit of the log once only.
+"""The writes after a version that is still read, so that its readers ask for each commit of the log once only.
 
 A *tail* belongs to one version, `at`. Of each space that was read at that version it has the keys that later commits
 wrote, with their values at `at`: the value before the first of these writes. A fetch at `at` asks the engine only for

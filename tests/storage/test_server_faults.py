@@ -1,4 +1,4 @@
-"""What servers do besides serving: each gives an error that says so, or none, and no wrong answer."""
+"""Faults of servers: each gives an error that names it, or none, and no wrong answer."""
 
 from __future__ import annotations
 

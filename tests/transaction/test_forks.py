@@ -22,7 +22,7 @@ IN_SQLITE = (
 )
 
 Work = Callable[[str, int], None]
-"""What a thread does again and again; the number is another one each time."""
+"""The work that a thread repeats; the number is another one each time."""
 
 _of_thread = threading.local()
 

@@ -1,4 +1,4 @@
-"""What a database records of its schema.
+"""The records that a database has of its schema.
 
 alembic_version      the release that it is expanded to, as Alembic records it
 rome_contracted      the release that it is contracted to; both are the same if no upgrade is under way

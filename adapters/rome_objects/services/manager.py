@@ -30,7 +30,7 @@ class Manager:
     """The version of the interface. Increment the second number with a new method or optional argument."""
 
     driver_base: ClassVar[type] = object
-    """What its drivers derive from, or have the abstract methods of."""
+    """The class of its drivers: they derive from it, or have its abstract methods."""
 
     def __init__(self, host: str, driver: Any = None) -> None:
         self.host = host

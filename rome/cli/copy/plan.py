@@ -36,7 +36,7 @@ class CopyPlan:
     create: Callable[[Connection], None]
     finish: Callable[[Connection], None]
     notes: list[str] = field(default_factory=list)
-    """What the target will not have, a sentence each."""
+    """A sentence on each thing that the target will lack."""
 
 
 def ordered_by(table: Table, key: Sequence[str], dialect: str) -> list[ColumnElement[Any]]:

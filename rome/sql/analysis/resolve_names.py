@@ -81,14 +81,14 @@ ResolvedColumns = tuple[ResolvedColumn, ...]
 
 
 class NamedColumn(NamedTuple):
-    """What a name stands for: a column of an item of FROM, of a table by itself, of a derived table by its place."""
+    """The column that a name means, in an item of FROM: of a table by itself, of a derived table by its place."""
 
     table_ref: TableRef
     column: Column | int
 
 
 class Alias(NamedTuple):
-    """What a name stands for: the result column of a scope that has this alias, in lower case."""
+    """The result column that a name means: the one of a scope with this alias, in lower case."""
 
     scope: Scope
     name: str

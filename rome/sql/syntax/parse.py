@@ -47,7 +47,7 @@ _AFTER_CONDITION = frozenset(
     {"AND", "OR", "UNION", "INTERSECT", "EXCEPT", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "RETURNING"}
     | {"JOIN", "LEFT", "INNER", "CROSS"}
 )
-"""What may follow a condition; after it, the position is not within an expression of the comparison's operand."""
+"""Keywords that may follow a condition; after them, the position is not within an operand of the comparison."""
 
 _REWRITTEN = frozenset({"INSERT", "UPDATE", "REPLACE", "IN", "CASE", "END"})
 _ACTIONS = frozenset({"ABORT", "FAIL", "IGNORE", "REPLACE", "ROLLBACK"})

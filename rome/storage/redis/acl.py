@@ -12,10 +12,10 @@ _COMMANDS = """
 """For statements, transactions and locks."""
 
 COPYING = "+copy +dump +restore"
-"""What copies of databases need besides."""
+"""For copies of databases, in addition."""
 
 SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"
-"""What locks need besides that are shared with python-redis-lock."""
+"""For locks that are shared with python-redis-lock, in addition."""
 
 
 def least_rule(keys: str) -> str:

@@ -141,7 +141,7 @@ def version_of(entry_id: bytes) -> int:
 
 
 class Logged(NamedTuple):
-    """What a commit, or a piece of it, wrote to one space."""
+    """The writes of a commit, or of a piece of it, to one space."""
 
     keys: list[bytes]
     puts: int

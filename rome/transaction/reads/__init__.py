@@ -1,1 +1,1 @@
-"""What a transaction has read: the row cache, answered lookups, and the read set that commit checks."""
+"""The reads of a transaction: the row cache, answered lookups, and the read set that commit checks."""

@@ -1,1 +1,1 @@
-"""What a transaction has written: its write set, and the ids that its new rows got from sequences."""
+"""The writes of a transaction: its write set, and the ids that its new rows got from sequences."""

@@ -142,7 +142,7 @@ class WriteSet:
         self._final: dict[int, dict[bytes, FinalRow]] = {}
         """By table id and row key: the last state of each written key."""
         self._undo: list[tuple[int, bytes, FinalRow | None]] = []
-        """What `_final` had before each of its changes: table id, row key, state."""
+        """The entry of `_final` before each of its changes: table id, row key, state."""
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()

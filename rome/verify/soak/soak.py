@@ -31,7 +31,7 @@ _MIB = 1024 * 1024
 
 @dataclass(slots=True)
 class SoakResult:
-    """What happened. `growths`: by client that lived, MiB of memory after the warm-up and at the end."""
+    """The result of a soak. `growths`: by client that lived, MiB of memory after the warm-up and at the end."""
 
     transactions: int = 0
     killed: int = 0

@@ -1,4 +1,4 @@
-"""What a client of a soak does: transactions of many kinds, chosen at random, until it is stopped.
+"""The work of a client of a soak: transactions of many kinds, chosen at random, until it is stopped.
 
 The number of rows stays about the same, so that memory that grows is a leak. Transfers keep the sum of all balances.
 """

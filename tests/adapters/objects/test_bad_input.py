@@ -1,4 +1,4 @@
-"""What goes wrong: each error names the object, its version where it matters, and the way out; directly and by RPC."""
+"""Failures: each error names the object, its version where it matters, and the way out; directly and by RPC."""
 
 import pytest
 import sqlalchemy as sa
