@@ -10,6 +10,7 @@
                 LockTimeout                     try again later
                 LockLost                        take the lock again first
                 StoreUnavailable
+            NotReplicated                       the transaction is committed: do not run it again
             InternalError
                 FormatError
 
@@ -132,6 +133,19 @@ class LockLost(OperationalError):
 
 class StoreUnavailable(OperationalError):
     """The store can't be reached, or refuses the connection or the request. The message names the server."""
+
+
+class NotReplicated(DatabaseError):
+    """The commit is applied, but fewer replicas than `replicas=N` in the URL have it; a failover may lose it.
+
+    It is no OperationalError, because programs run a transaction again after one, and this one would be applied twice.
+    `version` is that of the commit; `replicas` is the number of replicas that have it.
+    """
+
+    def __init__(self, message: str, version: int, replicas: int) -> None:
+        super().__init__(message)
+        self.version = version
+        self.replicas = replicas
 
 
 class FormatError(InternalError):

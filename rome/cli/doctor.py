@@ -92,9 +92,7 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
     yield Diagnosis("ok", "server", f"{product} {info.get('valkey_version', info['redis_version'])}, {info['role']}")
     yield _eviction(_setting(policy), info)
     yield _durability(_setting(append), _setting(fsync), _setting(save))
-    replicas = int(info.get("connected_slaves", 0))
-    meaning = "replication is asynchronous: a failover can lose the last commits" if replicas else "no failover"
-    yield Diagnosis("note", "replicas", str(replicas), meaning)
+    yield _replicas(int(info.get("connected_slaves", 0)), store.replicas)
     if info["role"] != "master":
         yield Diagnosis("bad", "role", info["role"], "a replica refuses commits; use the URL of the primary")
     yield Diagnosis("ok", "memory", f"{info['used_memory_human']}, limit {info.get('maxmemory_human', 'none')}")
@@ -104,6 +102,15 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
         difference = int(now[0]) + int(now[1]) / 1e6 - began - took / 2
         verdict = "ok" if abs(difference) < 1 + took else "note"
         yield Diagnosis(verdict, "clock", f"{difference:+.3f} s from this machine's", "TTLs of locks use the server's")
+
+
+def _replicas(connected: int, waited_for: int) -> Diagnosis:
+    if connected < waited_for:
+        return Diagnosis("bad", "replicas", str(connected), f"each commit waits for {waited_for}, and reports an error")
+    if waited_for:
+        return Diagnosis("ok", "replicas", str(connected), f"each commit waits for {waited_for} of them")
+    meaning = "replication is asynchronous: a failover can lose the last commits" if connected else "no failover"
+    return Diagnosis("note", "replicas", str(connected), meaning)
 
 
 def _setting(reply: Any) -> str | None:

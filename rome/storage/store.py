@@ -352,7 +352,7 @@ class Store(Protocol):
         """Apply a batch, all or nothing, once per token; return the commit's version.
 
         A batch that writes nothing is validated all the same, and the newest version is returned. Raise Conflict,
-        KeysLocked, SnapshotTooOld, HistoryLost, StoreUnavailable.
+        KeysLocked, SnapshotTooOld, HistoryLost, StoreUnavailable; NotReplicated, by which the batch is applied.
         """
 
     def allocate(self, counter: bytes, n: int) -> int:

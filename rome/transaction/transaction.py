@@ -40,7 +40,7 @@ from typing import NamedTuple
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
-from rome.errors import Conflict, HistoryLost, InterfaceError, KeysLocked, OperationalError
+from rome.errors import Conflict, HistoryLost, InterfaceError, KeysLocked, NotReplicated, OperationalError
 from rome.folding import fold_name
 from rome.locks.manager import Guard
 from rome.sql.syntax.statement import LockWaitPolicy
@@ -107,6 +107,8 @@ class Transaction:
     """Of SELECT … FOR UPDATE."""
     commit_locks: RowLocks | None = None
     """Of rows that others had locked when this transaction was to be committed."""
+    not_replicated: NotReplicated | None = None
+    """What the store has reported of the commit, which is applied."""
     _read_set: ReadSet | None = None
     _sequences: Sequences | None = None
     _earlier_digests: dict[int, bytes] | None = None
@@ -452,6 +454,7 @@ class Transaction:
         """Write what was changed in one atomic commit. Raise Conflict, with nothing written, if a check fails.
 
         After the IntegrityError of a deferred foreign key the transaction is still open; after other errors it is over.
+        Raise NotReplicated when all is done as after other commits.
         """
         if self.foreign_keys and self.workspace.sqlite.in_transaction and self.workspace.deferred_violations:
             raise foreign_key_error(self.workspace, self.catalog, self.write_set)
@@ -469,6 +472,8 @@ class Transaction:
         if catalog is not None:
             self.database.keep(catalog)
             self.workspace.adopt(catalog)
+        if self.not_replicated is not None:
+            raise self.not_replicated
 
     def _write(self) -> Catalog | None:
         """Send the batch, if there is anything to write. Return the new catalog if the schema was changed."""
@@ -508,6 +513,9 @@ class Transaction:
         """Commit a batch. Return its version. Raise Conflict, HistoryLost, LockLost, StoreUnavailable."""
         try:
             return self._send_when_unlocked(batch)
+        except NotReplicated as error:
+            self.not_replicated = error
+            return error.version
         except HistoryLost:
             self.database.forget()
             raise

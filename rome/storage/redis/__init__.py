@@ -3,8 +3,8 @@
 Modules
     `address` parses URLs and opens sockets; `connection` pools them, sends rounds of commands and runs scripts;
     `layout` names the keys of a database; `reads` packs the rounds of fetches, `past` reads the log; `writes` packs
-    batches for commit.lua, `pieces` large ones, and `commits` sends them; `store` implements the contract, `locks` the
-    lock table; `failures` makes ROME's errors.
+    batches for commit.lua, `pieces` large ones, `commits` sends them, and `replication` waits for replicas; `store`
+    implements the contract, `locks` the lock table; `failures` makes ROME's errors.
 
 Layout
     A space of values is a hash, with a sorted set of its keys for their order; a space of entries is a sorted set. All
@@ -58,6 +58,7 @@ Commits
 Requirements
     The server must not evict keys: `maxmemory-policy noeviction`. Commits are as durable as the server is set to be
     (AOF, RDB). Replication is asynchronous, so a failover can lose the last commits; the loss is detected by digests.
+    With `replicas=N` in the URL a commit waits for replicas (`replication`).
 
 Options of the URL
     `db` (the number of Redis's database, 0), `database` (ROME's, if the path does not name it), `socket_timeout` and

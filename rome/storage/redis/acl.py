@@ -7,7 +7,7 @@ _COMMANDS = """
     +hget +hmget +hgetall +hkeys +hset +hdel +hincrby
     +zrange +zrangebylex +zlexcount +zmscore +zadd +zrem
     +xrange +xrevrange +xread +xadd +xtrim +rpush +lrange +ltrim +getrange +setrange +get +set +type +unlink
-    +hlen +persist +pexpire
+    +hlen +persist +pexpire +wait
 """
 """For statements, transactions and locks."""
 

@@ -32,6 +32,8 @@ OPTIONS = (
     "lock_keys",
     "log_bytes",
     "log_commits",
+    "replicas",
+    "replicas_timeout",
     "sentinel_service",
     "sentinels",
     "socket_timeout",
@@ -63,6 +65,10 @@ class Address:
     log_bytes: int
     shares_locks: bool
     """True if named locks take the keys of python-redis-lock too."""
+    replicas: int
+    """The number of replicas that a commit waits for."""
+    replicas_timeout: float
+    """Seconds that it waits for them at most."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,8 @@ def read_address(url: URL) -> Address:
         log_commits=_number(url, "log_commits", 10_000),
         log_bytes=_number(url, "log_bytes", 64 * 1024 * 1024),
         shares_locks=_choice(url, "lock_keys", ("rome", "python-redis-lock")) == "python-redis-lock",
+        replicas=_number(url, "replicas", 0, least=0),
+        replicas_timeout=_replicas_timeout(url, socket_timeout),
     )
 
 
@@ -126,6 +134,17 @@ def _seconds(url: URL, option: str, default: float) -> float:
         seconds = -1.0
     if not seconds > 0:
         raise InterfaceError(f"option {option!r} of the ROME URL {url} is not a number of seconds: {text!r}")
+    return seconds
+
+
+def _replicas_timeout(url: URL, socket_timeout: float) -> float:
+    """Return the seconds that a commit waits for replicas. The server must reply to it within the socket's timeout."""
+    seconds = _seconds(url, "replicas_timeout", min(1.0, socket_timeout / 2))
+    if seconds >= socket_timeout:
+        raise InterfaceError(
+            f"option 'replicas_timeout' of the ROME URL {url} is not less than socket_timeout ({socket_timeout:g} s): "
+            "lower it, or raise socket_timeout"
+        )
     return seconds
 
 

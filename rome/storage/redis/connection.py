@@ -102,6 +102,23 @@ class Server:
             raise self.refused(reply)
         return reply, sent
 
+    def run_script_and(
+        self, command: Command, script: str, keys: Sequence[bytes], *arguments: bytes
+    ) -> tuple[Any, Any, int]:
+        """Run a script, and then a command, in one round trip; return both replies and how often they were sent.
+
+        Raise as `run_script` does. The reply to the command may be an error.
+        """
+
+        def pack_both() -> Packed:
+            return self._pack_script(script, keys, *arguments)[0] + pack_one(command), 2, None
+
+        (reply, other), size, sent = self.exchange(pack_both(), pack_both)
+        self._stats.add(1, 2, 0, size)
+        if type(reply) is ResponseError:
+            raise self.refused(reply)
+        return reply, other, sent
+
     def refused(self, reply: ResponseError) -> DatabaseError:
         """Return the error for a reply that is an error. Raise StoreUnavailable."""
         if str(reply).startswith("WRONGTYPE"):

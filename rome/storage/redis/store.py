@@ -41,6 +41,7 @@ from rome.storage.redis.past import (
     without_counts,
 )
 from rome.storage.redis.reads import Rounds, Since, rows_in
+from rome.storage.redis.replication import Replication
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
 from rome.storage.store import (
     Batch,
@@ -102,6 +103,9 @@ class RedisStore:
         self._last_state: tuple[Any, _State] = (None, _NEW)
         """The reply of the last round that differed, and what it says."""
         self._server.open()
+        self._replication: Replication | None = None
+        if address.replicas:
+            self._replication = Replication(self._server, self._layout, address, self._commits)
 
     def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
         """Answer all requests from one version, and take numbers of counters.
@@ -126,10 +130,13 @@ class RedisStore:
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
 
-        Raise Conflict, SnapshotTooOld, FormatError, StoreUnavailable; DataError for a row that is too long.
+        Raise Conflict, SnapshotTooOld, FormatError, StoreUnavailable; DataError for a row that is too long;
+        NotReplicated.
         """
         commits = self._commits
         arguments = arguments_of(batch, commits.limits, not commits.permission_seen)
+        if self._replication is not None and (batch.writes or batch.drops):
+            return self._replication.commit(batch, arguments)
         if not arguments:
             return commits.commit_in_pieces(batch)
         reply, sent = self._server.run_script("commit", (self._layout.meta,), *arguments)
@@ -194,6 +201,11 @@ class RedisStore:
     def least_rule(self) -> str:
         """The words of the ACL rule that a user of this database needs at least."""
         return least_rule(self._layout.pattern)
+
+    @property
+    def replicas(self) -> int:
+        """The number of replicas that each commit waits for."""
+        return self._address.replicas
 
     def ask_server(self, *commands: Command) -> list[Any]:
         """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""

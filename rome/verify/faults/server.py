@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 
@@ -45,6 +48,14 @@ class FaultyServer:
         """Start the server on the data that it left."""
         self._pid = start_guarded(self._server)
 
+    def hang(self) -> None:
+        """Stop the process of the server: it accepts connections and does not answer."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let the process of the server go on."""
+        os.kill(self._pid, signal.SIGCONT)
+
     def exhaust_memory(self) -> None:
         """Let the server refuse writes because it is out of memory."""
         self._execute("CONFIG", "SET", "maxmemory", "1")
@@ -68,6 +79,22 @@ class FaultyServer:
     def _execute(self, *command: str) -> None:
         with closing(self.admin) as client:
             client.execute_command(*command)  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def replica_of(server: FaultyServer, folder: Path) -> Iterator[FaultyServer]:
+    """Run a replica of a server that follows it by now."""
+    replicaof = f"127.0.0.1 {server.port}"
+    with faulty_server(folder, appendonly="no", replicaof=replicaof) as replica:
+        wait_until(lambda: follows(replica))
+        yield replica
+
+
+def follows(replica: FaultyServer) -> bool:
+    """Return True if a replica is connected to its primary."""
+    with closing(replica.admin) as client:
+        info: Any = client.info("replication")
+        return bool(info.get("master_link_status") == "up")
 
 
 @contextmanager
