@@ -3,6 +3,7 @@
     rome+memory:///NAME
     rome+file:///path/NAME     also rome:///path/NAME; rome+file://./NAME is a relative path
     rome+redis://[user:password@]host:port/DATABASE?db=0&isolation_level=SERIALIZABLE
+    rome+redis://a:7000,b:7000/DATABASE?cluster=on      as rome+redis://a:7000/DATABASE?cluster=on&nodes=b:7000
     rome+rediss://…            TLS
     rome+unix:///path/to.sock?database=NAME
 
@@ -52,7 +53,9 @@ class URL:
         if self.user or self.password:
             login = quote(self.user or "", safe="") + (":***" if self.password else "") + "@"
         port = f":{self.port}" if self.port else ""
-        query = "&".join(f"{quote(k)}={'***' if _SECRET.search(k) else quote(v)}" for k, v in self.options.items())
+        query = "&".join(
+            f"{quote(k)}={'***' if _SECRET.search(k) else quote(v, safe='/:,')}" for k, v in self.options.items()
+        )
         host = f"[{self.host}]" if self.host and ":" in self.host else self.host or ""
         return f"rome+{self.store}://{login}{host}{port}/{quote(self.database)}" + (f"?{query}" if query else "")
 
@@ -75,7 +78,7 @@ class URL:
 
 def parse_url(text: str) -> URL:
     """Parse a ROME URL. Raise InterfaceError that names what is wrong with it."""
-    parts = _split(text)
+    parts = _split(with_one_host(text))
     if parts is None:
         raise InterfaceError(
             f"malformed ROME URL {_shown(text)!r}: write host:port, with a port from 0 to 65535, IPv6 addresses in "
@@ -108,6 +111,18 @@ def parse_url(text: str) -> URL:
         port=parts.port,
         options=options,
     )
+
+
+def with_one_host(text: str) -> str:
+    """Return a ROME URL whose further hosts are in the option `nodes`: SQLAlchemy's URLs have one host.
+
+    Other texts are returned as they are.
+    """
+    found = re.fullmatch(r"((?:sqlite\+)?rome[^:/]*://(?:[^/?]*@)?[^/?,@]*),([^/?@]*)(/[^?]*)?(\?.*)?", text, re.DOTALL)
+    if found is None:
+        return text
+    begin, others, path, query = found.groups()
+    return f"{begin}{path or ''}{query + '&' if query else '?'}nodes={others}"
 
 
 def _default_store(host: str | None, database: str) -> str:

@@ -78,7 +78,8 @@ def read_url(path: Path) -> str:
 
 def engine_for(url: str | URL | None = None) -> Engine:
     """Return this process's engine for a URL, by default the configured one."""
-    key = make_url(find_url() if url is None else url)
+    found = find_url() if url is None else url
+    key = make_url(rome.url.with_one_host(found) if isinstance(found, str) else found)
     with _lock:
         engine = _engines.get(key)
         if engine is None:

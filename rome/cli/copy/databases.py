@@ -11,6 +11,7 @@ from sqlalchemy.pool import NullPool
 
 from rome.cli.failures import CommandFailure
 from rome.cli.options import as_rome_url
+from rome.url import with_one_host
 
 _NATIVE = frozenset({"rome", "sqlite"})
 
@@ -24,7 +25,7 @@ def engine_of(text: str) -> Engine:
     if url.startswith("rome+file:") and _is_sqlite(Path(text).expanduser()):
         url = f"sqlite:///{Path(text).expanduser()}"
     try:
-        engine = create_engine(url, poolclass=NullPool)
+        engine = create_engine(with_one_host(url), poolclass=NullPool)
     except (ArgumentError, NoSuchModuleError) as error:
         raise CommandFailure(f"not a database URL: {text}: {error}", "InvalidURL") from None
     except ModuleNotFoundError as error:

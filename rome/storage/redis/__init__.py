@@ -1,7 +1,8 @@
 """The store on one Redis (6.2 or newer) or Valkey server. Each fetch and each commit is one round trip.
 
 Modules
-    `address` parses URLs and opens sockets; `connection` pools them, sends rounds of commands and runs scripts;
+    `address` parses URLs and opens sockets, `cluster` those to the right node of a cluster; `connection` pools them,
+    sends rounds of commands and runs scripts;
     `layout` names the keys of a database; `reads` packs the rounds of fetches, `past` reads the log; `writes` packs
     batches for commit.lua, `pieces` large ones, `commits` sends them, and `replication` waits for replicas; `store`
     implements the contract, `locks` the lock table; `failures` makes ROME's errors.
@@ -70,6 +71,7 @@ Options of the URL
 from __future__ import annotations
 
 from rome.storage.redis.address import OPTIONS, read_address
+from rome.storage.redis.cluster import on_cluster
 from rome.storage.redis.store import RedisStore
 from rome.storage.registry import takes_options
 from rome.url import URL
@@ -80,7 +82,7 @@ __all__ = ["RedisStore", "open_redis", "upgrade_redis"]
 @takes_options(*OPTIONS)
 def open_redis(url: URL) -> RedisStore:
     """Return the store of a rome+redis, rome+rediss or rome+unix URL. Raise InterfaceError, StoreUnavailable."""
-    return RedisStore(read_address(url))
+    return RedisStore(on_cluster(read_address(url)))
 
 
 def upgrade_redis(url: URL) -> int:

@@ -1,20 +1,22 @@
 """Parse `rome+redis://` URLs: the database, its server, and how a socket to the server is opened.
 
 A socket is TCP, TCP with TLS (`rome+rediss://`), or a Unix socket (`rome+unix://`). With the option `sentinel_service`
-the URL names Sentinels, and each new socket goes to the primary that they know at that time.
+the URL names Sentinels, and each new socket goes to the primary that they know at that time. With `cluster=on` it names
+nodes of a cluster (see `cluster`).
 """
 
 from __future__ import annotations
 
 import encodings.idna  # noqa: F401 - else the first connection imports it, and a fork may come in between
+import re
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from weakref import WeakKeyDictionary
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
@@ -22,16 +24,23 @@ from rome.url import URL
 
 OpenSocket = Callable[[], socket.socket]
 HasMoved = Callable[[socket.socket], bool]
+Follow = Callable[[ResponseError, socket.socket], None]
+Node = tuple[str, int]
+"""The host and the port of a node of a cluster."""
 
 _LOOK_AFTER = 1.0
 
+_PAUSES = (0.0, 0.05, 0.25, 1.0)
+
 OPTIONS = (
+    "cluster",
     "connect_timeout",
     "database",
     "db",
     "lock_keys",
     "log_bytes",
     "log_commits",
+    "nodes",
     "replicas",
     "replicas_timeout",
     "sentinel_service",
@@ -56,7 +65,15 @@ class Address:
     open_socket: OpenSocket
     """Opens a socket to the server. Raise OSError, and what redis-py raises if Sentinels do not answer."""
     has_moved: HasMoved
-    """Return True if Sentinels know another primary than the one that a socket is connected to."""
+    """Return True if Sentinels, or a cluster, know another primary than the one that a socket is connected to."""
+    follow: Follow
+    """Raise Redirected if an error that came from a socket says that another node has the database."""
+    pauses: Callable[[], Iterator[float]]
+    """Returns the seconds before each further attempt, after a connection broke."""
+    nodes: tuple[Node, ...]
+    """The nodes of a cluster that the URL names; none for a server."""
+    open_node: Callable[[str, int], socket.socket]
+    """Opens a socket to a node. Raise OSError."""
     look_after: float
     """Seconds without a reply after which `has_moved` is asked, again and again: the timeout of the sockets."""
     socket_timeout: float
@@ -80,13 +97,14 @@ class _Timeouts:
 def read_address(url: URL) -> Address:
     """Take a URL apart. Raise InterfaceError that names what is wrong with it. Connects to nothing."""
     socket_timeout = _seconds(url, "socket_timeout", 5.0)
-    look_after = min(_LOOK_AFTER, socket_timeout) if "sentinel_service" in url.options else socket_timeout
+    nodes = _nodes(url)
+    look_after = min(_LOOK_AFTER, socket_timeout) if nodes or "sentinel_service" in url.options else socket_timeout
     timeouts = _Timeouts(_seconds(url, "connect_timeout", 5.0), look_after)
     tls = _tls(url)
     if url.store == "unix":
         server, open_socket = _unix_address(url, timeouts)
     else:
-        server = _host_port(url.host or "localhost", url.port or 6379)
+        server = host_port(url.host or "localhost", url.port or 6379)
         open_socket = partial(_open_tcp, url.host or "localhost", url.port or 6379, timeouts, tls)
     has_moved: HasMoved = _never
     if "sentinel_service" in url.options:
@@ -101,6 +119,10 @@ def read_address(url: URL) -> Address:
         password=url.password,
         open_socket=open_socket,
         has_moved=has_moved,
+        follow=_follow_nothing,
+        pauses=lambda: iter(_PAUSES),
+        nodes=nodes,
+        open_node=partial(_open_tcp, timeouts=timeouts, tls=tls),
         look_after=look_after,
         socket_timeout=socket_timeout,
         log_commits=_number(url, "log_commits", 10_000),
@@ -122,7 +144,31 @@ def _database(url: URL) -> str:
     return name or option
 
 
-def _host_port(host: str, port: int) -> str:
+def _nodes(url: URL) -> tuple[Node, ...]:
+    """Return the nodes of a cluster that a URL names. Raise InterfaceError for options that can't be used with it."""
+    if _choice(url, "cluster", ("off", "on")) == "off":
+        if "nodes" in url.options:
+            raise InterfaceError(f"the ROME URL {url} names several hosts: for a cluster, add cluster=on")
+        return ()
+    if url.store == "unix":
+        raise InterfaceError(f"option 'cluster' of the ROME URL {url} needs hosts: rome+redis://a:7000,b:7000/NAME")
+    for option in ("sentinel_service", "lock_keys"):
+        if option in url.options:
+            raise InterfaceError(f"option {option!r} of the ROME URL {url} can't be used with cluster=on")
+    return ((url.host or "localhost", url.port or 6379), *_hosts(url, "nodes", 6379))
+
+
+def _hosts(url: URL, option: str, port: int | None = None) -> Iterator[Node]:
+    """Yield the hosts and ports that an option lists. `port`: of a host without one; None: each needs one."""
+    for item in filter(None, url.options.get(option, "").split(",")):
+        found = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(\d+))?", item)
+        if found is None or not (found[2] or port):
+            raise InterfaceError(f"option {option!r} of the ROME URL {url} is not host:port,host:port…: {item!r}")
+        yield found[1].strip("[]"), int(found[2] or port or 0)
+
+
+def host_port(host: str, port: int) -> str:
+    """Return a host and a port as they are written."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -251,6 +297,10 @@ def _open_unix(path: str, timeouts: _Timeouts) -> socket.socket:
     return opened
 
 
+def _follow_nothing(_error: ResponseError, _opened: socket.socket) -> None:
+    return
+
+
 def _never(_opened: socket.socket) -> bool:
     return False
 
@@ -265,11 +315,7 @@ class _Sentinels:
         if url.store == "unix":
             raise InterfaceError(f"option 'sentinel_service' of the ROME URL {url} needs a host")
         hosts = [(url.host or "localhost", url.port or 26379)]
-        for item in filter(None, url.options.get("sentinels", "").split(",")):
-            host, _, port = item.rpartition(":")
-            if not host or not port.isdigit():
-                raise InterfaceError(f"option 'sentinels' of the ROME URL {url} is not host:port,host:port…: {item!r}")
-            hosts.append((host, int(port)))
+        hosts += _hosts(url, "sentinels")
         self._sentinel = Sentinel(  # type: ignore[no-untyped-call]
             hosts, socket_timeout=timeouts.socket, socket_connect_timeout=timeouts.connect
         )

@@ -13,8 +13,8 @@
 --
 -- ARGV  format, token, header, seen, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
---                 write, B 1 for a step of a commit in pieces, I4 lengths of the four lists, owner
---                 of row locks
+--                 write, and 2 more in a cluster, B 1 for a step of a commit in pieces, I4 lengths
+--                 of the four lists, owner of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
 --       checks    head: I8 since, c1 demand (see Demand; l: not locked), I4 number of keys, I4 number of ranges, s:SPACE; then the
 --                 keys, and begin and end of the ranges
@@ -171,7 +171,7 @@ end
 -- Permission to write.
 local token, staged, step = ARGV[2], PREFIX .. 'staged:' .. ARGV[2], nil
 local most_commits, most_bytes, look, steps = unpack_struct('>I8I8BB', ARGV[3])
-if look == 1 then
+if look % 2 == 1 then
     local values, order, log, history = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'k:r0', PREFIX .. 'history'
     local counters, heads = PREFIX .. 'counters', PREFIX .. 'heads'
     local refusal = check_permission({
@@ -310,6 +310,9 @@ if held and not refusal then
 end
 if refusal then
     if step then
+        if look >= 2 then
+            call('EXISTS', META, PREFIX .. 'refused:' .. token, staged) -- see below
+        end
         call('HSET', META, 'pending', '')
         call('SET', PREFIX .. 'refused:' .. token, cmsgpack.pack(refusal), 'PX', REFUSAL_MS)
         call('UNLINK', staged)
@@ -444,6 +447,29 @@ if is_last then
             end
             log_bytes, horizon, trimmed = log_bytes - its_size, horizon + 1, trimmed + 1
         end
+    end
+end
+
+-- A cluster may be moving the database to another node, key by key. Then a command fails if one of its keys is not here,
+-- even if it does not exist. That must happen before the first write.
+if look >= 2 then
+    local keys = {META, PREFIX .. 'heads', PREFIX .. 'history'}
+    keys[#keys + 1] = step and staged or nil
+    keys[#keys + 1] = counters and PREFIX .. 'counters'
+    for _, log in ipairs(logs) do
+        keys[#keys + 1], keys[#keys + 2] = log[1], log[8]
+        keys[#keys + 1] = log[6] and PREFIX .. 'v:' .. log[7]
+    end
+    for _, command in ipairs(commands) do
+        keys[#keys + 1] = command[2]
+    end
+    for space in pairs(touched or {}) do
+        keys[#keys + 1], keys[#keys + 2] = PREFIX .. 'k:' .. space, PREFIX .. 'v:' .. space
+    end
+    for _, list in ipairs({keys, unlinked}) do
+        chunks(#list, function(first, last)
+            call('EXISTS', unpack(list, first, last))
+        end)
     end
 end
 

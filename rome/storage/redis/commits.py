@@ -43,7 +43,7 @@ class Commits:
         self._address = address
         self._horizon = horizon
         self._catch_up = catch_up
-        self.limits = Limits(address.log_commits, address.log_bytes)
+        self.limits = Limits(address.log_commits, address.log_bytes, bool(address.nodes))
         self.permission_seen = False
         """True when a script has seen that the user may write."""
 

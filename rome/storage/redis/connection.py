@@ -8,6 +8,7 @@
               round trip. If the server answers NOSCRIPT, the round is sent again with all scripts in full.
     timeouts  a server has `socket_timeout` for its reply, and longer for much data. Under Sentinels, the client asks
               them every second whether there is another primary meanwhile.
+    clusters  an error that says that another node has the database, or soon will, counts as a broken connection
     retries   a connection can break at any time. A read may be repeated, and so may a commit, which has a token; so
               every round that breaks is sent again on a fresh connection. Only a server that was never reached is
               reported at once.
@@ -31,7 +32,7 @@ from redis.exceptions import ResponseError
 from rome.errors import DatabaseError, DataError, FormatError, OperationalError, StoreUnavailable
 from rome.forks import tell_in_child
 from rome.storage.redis.address import Address
-from rome.storage.redis.failures import LOST, is_forgotten_script, refused, unreachable
+from rome.storage.redis.failures import LOST, Redirected, is_forgotten_script, refused, unreachable
 from rome.storage.redis.key_types import find_other_types
 from rome.storage.redis.layout import Layout
 from rome.storage.store import Stats
@@ -41,9 +42,6 @@ Command = tuple[bytes, ...]
 
 Packed = tuple[bytes, int, Any]
 """A round: its commands as bytes, their number, and anything that its maker needs to read the replies."""
-
-_PAUSES = (0.0, 0.05, 0.25, 1.0)
-"""Seconds before each further attempt, after a connection broke."""
 
 _MOST_IDLE = 64
 _MOST_ARGUMENTS = 1_000_000
@@ -72,7 +70,8 @@ class Server:
 
     def open(self) -> None:
         """Connect once, to learn whether the server accepts us. Raise StoreUnavailable."""
-        self._idle.append(self._connect())
+        nothing = b"", 0, None
+        self.exchange(nothing, lambda: nothing)
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -164,13 +163,15 @@ class Server:
                     return replies, size, sent
             self.scripts.forget()
             if broken:
-                pauses = pauses or iter(_PAUSES)
+                pauses = pauses or self._address.pauses()
                 self._pause(pauses, lost)
             packed = pack_again(*of)
 
     def _pause(self, pauses: Iterator[float], lost: Exception | None) -> None:
         """Wait before the next attempt. Raise StoreUnavailable if there were enough of them."""
         pause = next(pauses, None)
+        if isinstance(lost, Redirected) and pause is None:
+            raise StoreUnavailable(f"{self.name}: {lost}") from lost
         if pause is None:
             raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
         self.close()
@@ -180,6 +181,8 @@ class Server:
         try:
             connection = Connection(self.open_socket(), self._address)
             connection.log_in()
+        except Redirected:
+            raise  # to be tried again
         except (*LOST, ResponseError) as error:
             raise unreachable(self.name, error) from error
         return connection
@@ -206,7 +209,7 @@ class Connection:
         """Send some commands and return their replies, errors of the server among them.
 
         Closes the connection if anything goes wrong: replies may be under way that belong to nobody. Raise OSError,
-        also if the server says that it is still loading its data.
+        also if the server says that it is still loading its data, and Redirected.
         """
         if self.errors:
             self.errors.clear()
@@ -235,6 +238,7 @@ class Connection:
             for error in self.errors:
                 if str(error).startswith("LOADING"):
                     raise ConnectionError(str(error))
+                self._address.follow(error, self._socket)
         except BaseException:
             self.close()
             raise
@@ -270,7 +274,7 @@ class Connection:
         if silent >= longest:
             raise TimeoutError(f"no reply within {longest:g} s (socket_timeout)")
         if self._address.has_moved(self._socket):
-            raise ConnectionError("the sentinels have another primary now")
+            raise ConnectionError("another server is the primary now")
 
     def close(self) -> None:
         """Close the connection, whatever its state."""

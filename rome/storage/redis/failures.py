@@ -17,6 +17,11 @@ from rome.errors import (
 LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 """The connection broke or can't be made; redis-py's errors come from its client of Sentinels."""
 
+
+class Redirected(ConnectionError):
+    """Another node of the cluster has the database, or soon will: the round is to be sent again."""
+
+
 _REFUSALS = {
     "NOAUTH": "the server asks for a password",
     "WRONGPASS": "the server refuses the user name or password",
@@ -28,7 +33,9 @@ _REFUSALS = {
     "MASTERDOWN": "the server is a replica that has lost its primary",
     "LOADING": "the server is still loading its data",
     "BUSY": "the server is busy with a script",
-    "MOVED": "the database is on another node of the cluster",
+    "MOVED": "the database is on another node of the cluster; add cluster=on to the ROME URL",
+    "ASK": "the cluster is moving the database; add cluster=on to the ROME URL",
+    "UNBLOCKED": "the server has become a replica",
     "CLUSTERDOWN": "the cluster is down",
     "TRYAGAIN": "the cluster is moving the database",
     "UNKILLABLE": "the server is busy with a script",

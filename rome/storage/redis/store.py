@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError
 from rome.fast_tuples import tuple_maker
 from rome.storage.lock_table import LockTable
-from rome.storage.redis.acl import least_rule
+from rome.storage.redis.acl import IN_CLUSTER, least_rule
 from rome.storage.redis.address import Address
 from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import Command, Server
@@ -200,7 +200,8 @@ class RedisStore:
     @property
     def least_rule(self) -> str:
         """The words of the ACL rule that a user of this database needs at least."""
-        return least_rule(self._layout.pattern)
+        rule = least_rule(self._layout.pattern)
+        return f"{rule} {IN_CLUSTER}" if self._address.nodes else rule
 
     @property
     def replicas(self) -> int:

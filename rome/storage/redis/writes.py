@@ -58,7 +58,7 @@ REFUSALS = (
 )
 """The first words of a script's reply when it refuses."""
 
-_HEADER = Struct(">QQ??4I").pack
+_HEADER = Struct(">QQB?4I").pack
 _CHECKS = Struct(">QcII").pack
 _WRITES = Struct(">II").pack
 _NUMBER = Struct(">Q").pack
@@ -67,14 +67,15 @@ _DEMANDS = {demand: demand.value for demand in Demand}
 
 
 class Limits:
-    """The limits of the log, for the headers of commits."""
+    """The limits of the log, for the headers of commits. `in_cluster`: the server is a node of a cluster."""
 
-    def __init__(self, most_commits: int, most_bytes: int) -> None:
+    def __init__(self, most_commits: int, most_bytes: int, in_cluster: bool = False) -> None:
         self._limits = most_commits, most_bytes
+        self._in_cluster = 2 * in_cluster
 
     def header(self, *counts: int, look: bool = False, step: bool = False) -> bytes:
         """Return a header: `look` checks the user's permission, `step` does a step of a commit in pieces."""
-        return _HEADER(*self._limits, look, step, *counts)
+        return _HEADER(*self._limits, look + self._in_cluster, step, *counts)
 
 
 def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:

