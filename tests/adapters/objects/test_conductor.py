@@ -4,129 +4,52 @@ import concurrent.futures
 import os
 import signal
 import subprocess
-import sys
-import threading
 import time
 from urllib.parse import urlsplit
 
 import oslo_messaging
 import pytest
-import sqlalchemy as sa
 
-import rome
 from rome.testing.servers import free_port
 from rome.verify.faults.proxy import Proxy
 from rome_objects import database, errors, process
 from rome_objects.conductor.program import main
 from rome_objects.messages import broker
 from rome_objects.options import GROUP
-from tests.adapters.objects.models import Base, Server, ServerList
+from tests.adapters.objects.cloud import CONTEXT, WORKERS, configured, create, has_begun, running, wait_until
+from tests.adapters.objects.models import Server, ServerList
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
-CONTEXT = {"user": "anna"}
-WORKERS = 2
 POOL = concurrent.futures.ThreadPoolExecutor(8)
-
-
-def wait_until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-class Cloud:
-    """A broker with a proxy, a database, and conductors that are programs."""
-
-    def __init__(self, proxy, url, file, topic):
-        self.proxy = proxy
-        self.url = url
-        self.file = file
-        self.topic = topic
-        self.program = None
-
-    def start(self):
-        """Start a conductor, unless one runs."""
-        if self.program is not None and self.program.poll() is None:
-            return self.program
-        command = [sys.executable, "-m", "rome_objects.conductor", "--config-file", str(self.file)]
-        self.program = program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        program.log = []
-        threading.Thread(target=lambda: program.log.extend(program.stderr), daemon=True).start()
-        self.wait_for_workers(WORKERS)
-        return program
-
-    def wait_for_workers(self, started):
-        """Wait until the program has started this number of workers altogether."""
-        wait_until(lambda: sum("accepts calls" in line for line in list(self.program.log)) >= started)
-
-    def workers(self):
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        found = [int(pid) for pid, parent in map(str.split, listed.splitlines()) if int(parent) == self.program.pid]
-        assert len(found) == WORKERS
-        return found
 
 
 @pytest.fixture(scope="module", params=["valkey", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 def programs(request, redis_server, tmp_path_factory):
-    broker.register()
+    """The programs, and a proxy between them and the broker."""
     if request.param == "rabbitmq":
         parts = urlsplit(request.getfixturevalue("rabbitmq"))
         target, template = parts.port or 5672, f"rabbit://{parts.username}:{parts.password}@127.0.0.1:%s{parts.path}"
     else:
         target, template = redis_server.port, "kombu+valkey://127.0.0.1:%s/0"
-    topic = f"conductor-{os.getpid()}-{time.monotonic_ns()}"
-    url = redis_server.url(topic)
-    file = tmp_path_factory.mktemp("conductor") / "conductor.conf"
-    engine = sa.create_engine(url)
-    Base.metadata.create_all(engine)
-    engine.dispose()
-    with Proxy(target) as proxy:
-        proxy.address = template % proxy.port
-        file.write_text(
-            f"[DEFAULT]\ntransport_url = {proxy.address}\n[database]\nconnection = {url}\n"
-            f"[objects]\nmodules = {Base.__module__}\ntopic = {topic}\nworkers = {WORKERS}\n"
-        )
-        cloud = Cloud(proxy, url, file, topic)
+    folder = tmp_path_factory.mktemp("conductor")
+    with Proxy(target) as proxy, running(template % proxy.port, redis_server, folder) as cloud:
+        cloud.proxy = proxy
         yield cloud
-        if cloud.program is not None:
-            cloud.program.send_signal(signal.SIGTERM)
-            cloud.program.wait(60)
-    rome.drop_database(url)
 
 
 @pytest.fixture
 def cloud(conf, programs):
     """The programs, and this process configured to call them; `set` changes its options."""
-    oslo_messaging.get_rpc_transport(conf, programs.proxy.address)
-    conf.set_override("transport_url", programs.proxy.address)
-
-    def set_options(**options):
-        for name, value in options.items():
-            conf.set_override(name, value, GROUP)
-        process.set_up(conf)
-
-    programs.set = set_options
-    programs.set(direct=False, topic=programs.topic, call_timeout=30, call_attempts=10)
-    yield programs
-    conf.clear_override("transport_url")
+    with configured(conf, programs) as set_options:
+        programs.set = set_options
+        yield programs
 
 
 @pytest.fixture
 def signals(tmp_path):
     """Two files: a method in a conductor writes the first when it has begun, and ends when the second exists."""
     return tmp_path / "begun", tmp_path / "finish"
-
-
-def has_begun(file, times=1):
-    wait_until(lambda: file.exists() and len(file.read_text().splitlines()) >= times)
-
-
-def create(name=None):
-    server = Server(CONTEXT, name=name or f"s{time.monotonic_ns()}")
-    server.create()
-    return server
 
 
 def test_calls_through_two_workers(cloud):
