@@ -23,12 +23,15 @@ import msgpack
 
 from rome.catalog.model import Table
 from rome.errors import DataError, FormatError
+from rome.packing import Packing
 from rome.storage.keys import decode
 from rome.values import STORAGE_CLASSES, SqlValue, has_surrogates
 
 Row = tuple[SqlValue, ...]
 
 _unpack = partial(msgpack.unpackb, raw=False, strict_map_key=False, use_list=False)
+_pack = Packing(use_bin_type=True, unicode_errors="strict").pack
+_pack_computed = Packing(use_bin_type=True, unicode_errors="surrogateescape").pack
 
 
 def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = False) -> bytes:
@@ -40,11 +43,9 @@ def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = Fals
         kinds = {type(value) for value in values} - STORAGE_CLASSES
         raise DataError(f"a value of type {min(kind.__name__ for kind in kinds)} can't be stored")
     try:
-        errors = "surrogateescape" if computed else "strict"
-        data: bytes = msgpack.packb((schema, *values), use_bin_type=True, unicode_errors=errors)
+        return (_pack_computed if computed else _pack)((schema, *values))
     except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
-    return data
 
 
 def decode_row(data: bytes, *, computed: bool = False) -> tuple[int, Row]:

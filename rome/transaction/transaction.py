@@ -482,14 +482,14 @@ class Transaction:
         locked = self.row_locks.rows if self.row_locks is not None else {}
         if not rows and not self.schema_changed and not locked:
             return None
+        allocated: Mapping[tuple[int, int], bool] = self._sequences.allocated if self._sequences is not None else {}
+        explicit_ids = self.write_set.explicit_ids(rows, allocated)
         builder = BatchBuilder(
             self.initial_catalog, self.catalog, self.entries, self.row_cache, self.newest_read_version
         )
         builder.write_rows(rows)
         if locked:
             builder.write_locked_rows(locked, only_check=not rows and not self.schema_changed)
-        allocated: Mapping[tuple[int, int], bool] = self._sequences.allocated if self._sequences is not None else {}
-        explicit_ids = self.write_set.explicit_ids(rows, allocated)
         if explicit_ids:
             builder.advance_sequences(explicit_ids)
         if self.schema_changed:

@@ -81,6 +81,8 @@ class _Pending(Exception):
 _NEW = _State(0, 0, Point(0, b"", b"", b""), is_pending=False)
 
 _fetched = tuple_maker(Fetched)
+_point = tuple_maker(Point)
+_state = tuple_maker(_State)
 
 _PAGE = 500
 """Commits of the log that `changes` reads in one round."""
@@ -341,8 +343,8 @@ class RedisStore:
         except (TypeError, struct.error) as error:
             key = self._layout.meta.decode(errors="backslashreplace")
             raise FormatError(f"the state in key {key} on {self._address.server} does not decode: {error}") from error
-        point = Point(catalog, incarnation, digest, catalog_digest if catalog else b"")
-        state = _State(version, horizon, point, bool(pending))
+        point = _point((catalog, incarnation, digest, catalog_digest if catalog else b""))
+        state = _state((version, horizon, point, bool(pending)))
         self._last_state = meta, state
         return state
 

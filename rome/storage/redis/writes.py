@@ -16,8 +16,6 @@ from itertools import chain
 from struct import Struct
 from typing import Any
 
-import msgpack
-
 from rome.errors import (
     Conflict,
     DatabaseError,
@@ -27,6 +25,7 @@ from rome.errors import (
     OperationalError,
     StoreUnavailable,
 )
+from rome.packing import Packing
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
@@ -62,7 +61,9 @@ _HEADER = Struct(">QQB?4I").pack
 _CHECKS = Struct(">QcII").pack
 _WRITES = Struct(">II").pack
 _NUMBER = Struct(">Q").pack
+_pack = Packing(use_bin_type=False).pack
 _NO_KEYS: dict[bytes, None] = {}
+_NO_VALUES: dict[bytes, bytes | None] = {}
 _DEMANDS = {demand: demand.value for demand in Demand}
 
 
@@ -91,13 +92,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     for (space, since, demand), (keys, bounds) in checks.items():
         lists += check_list(space, since, demand, keys, bounds)
     for space, values in writes.items():
-        new = fresh.get(space, _NO_KEYS)
-        puts: Mapping[bytes, Any] = {**new, **values} if new else values  # the new keys first
-        deletions: list[bytes] = []
-        if None in values.values():
-            deletions = [key for key, value in values.items() if value is None]
-            puts = {key: value for key, value in puts.items() if value is not None}
-        lists += write_list(space, puts, deletions, len(new))
+        lists += _writes_to(space, values, fresh.get(space, _NO_KEYS))
     drops = list(dict.fromkeys(batch.drops))
     lists += rest_of(drops, batch.advances)
     size = sum(map(len, lists))
@@ -108,6 +103,17 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
             return []
     header = limits.header(len(checks), len(writes), len(drops), len(batch.advances), look=look) + batch.owner
     return [FORMAT_DIGITS, batch.token, header, seen_of(batch.seen), *lists]
+
+
+def _writes_to(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]) -> list[bytes]:
+    """Return the arguments for writes to a space. `new`: the keys of puts that must be new."""
+    if new and len(new) < len(values):
+        values = {**new, **values}  # the new keys first
+    deletions: list[bytes] = []
+    if None in values.values():
+        deletions = [key for key, value in values.items() if value is None]
+        values = {key: value for key, value in values.items() if value is not None}
+    return write_list(space, values, deletions, len(new))
 
 
 def writes_of(batch: Batch) -> Writes:
@@ -136,22 +142,27 @@ def lock_list(space: bytes, keys: Sequence[bytes]) -> list[bytes]:
     return [_CHECKS(0, b"l", len(keys), 0) + b"s:" + space, *keys]
 
 
-def write_list(space: bytes, puts: Mapping[bytes, bytes], deletions: Sequence[bytes], new: int = 0) -> list[bytes]:
+def write_list(
+    space: bytes, puts: Mapping[bytes, bytes | None], deletions: Sequence[bytes], new: int = 0
+) -> list[bytes]:
     """Return the arguments for writes to a space. `new`: the number of puts, the first, whose keys must be new."""
-    head, keys = _WRITES(new, len(puts)) + b"s:" + space, pack_list([*puts, *deletions])
-    return [head, keys] if holds_entries(space) else [head, keys, pack_list(puts.values())]
+    lists = [_WRITES(new, len(puts)) + b"s:" + space, _pack([*puts, *deletions])]
+    if not holds_entries(space):
+        lists.append(_pack([*puts.values()]))
+    return lists
 
 
 def pack_list(items: Iterable[bytes]) -> bytes:
     """Return bytes as a msgpack array of strings, which the server's Lua decodes."""
-    packed: bytes = msgpack.packb(list(items), use_bin_type=False)
-    return packed
+    return _pack([*items])
 
 
-def rest_of(drops: Sequence[bytes], advances: Mapping[bytes, int]) -> Iterable[bytes]:
+def rest_of(drops: Sequence[bytes], advances: Mapping[bytes, int]) -> list[bytes]:
     """Return the arguments for dropped spaces and for counters."""
-    yield from (b"s:" + space for space in drops)
-    yield from chain.from_iterable((counter, b"%d" % value) for counter, value in advances.items())
+    if not (drops or advances):
+        return []
+    numbers = [(counter, b"%d" % value) for counter, value in advances.items()]
+    return [*(b"s:" + space for space in drops), *chain.from_iterable(numbers)]
 
 
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
@@ -234,18 +245,23 @@ def grouped(checks: Iterable[Check], writes: Writes) -> tuple[Groups, Fresh]:
     """
     groups: Groups = {}
     fresh: Fresh = {}
+    no_keys = Demand.NO_KEYS
     for space, begin, end, since, demand in checks:
         is_key = end == begin + b"\0"
-        if is_key and demand is Demand.NO_KEYS and space in writes and writes[space].get(begin) is not None:
-            fresh.setdefault(space, {})[begin] = None
+        if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:
+            if space in fresh:
+                fresh[space][begin] = None
+            else:
+                fresh[space] = {begin: None}
             continue
         common = space, since, demand
-        if common not in groups:
-            groups[common] = [], []
+        group = groups.get(common)
+        if group is None:
+            group = groups[common] = [], []
         if is_key:
-            groups[common][0].append(begin)
+            group[0].append(begin)
         else:
-            groups[common][1].extend((begin, end))
+            group[1].extend((begin, end))
     return groups, fresh
 
 

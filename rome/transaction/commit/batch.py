@@ -92,9 +92,12 @@ class BatchBuilder:
                 self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
                 self._checks.append(check_of((space, key, key + b"\0", cached.version, Demand.UNWRITTEN)))
-            before = None if old is None or cached is None else migrate_row(old, cached.table, table)
-            after = None if final.row is None else migrate_row(final.row, final.table, table)
-            self._write_entries(table, key, before, after)
+            after = final.row
+            if cached is not None and old is not None and cached.table is not table:
+                old = migrate_row(old, cached.table, table)
+            if after is not None and final.table is not table:
+                after = migrate_row(after, final.table, table)
+            self._write_entries(table, key, old, after)
             written.add(table_id)
         for table_id in written:
             self._check_definition(self._tables[table_id])

@@ -53,12 +53,15 @@ class ReadSet:
                     row = request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
                     self._since.setdefault(row, self.version)
 
-    def checks(self) -> Iterator[Check]:
-        """Yield the checks for commit."""
-        for (space, begin, end, demand), since in self._since.items():
-            yield check_of((space, begin, end, since, demand))
+    def checks(self) -> list[Check]:
+        """Return the checks for commit."""
+        found = [
+            check_of((space, begin, end, since, demand)) for (space, begin, end, demand), since in self._since.items()
+        ]
         for name, since in self._definitions.items():
-            yield check_of((CATALOG, *key_range(catalog_key(name)), since, Demand.UNWRITTEN))
+            key = catalog_key(name)
+            found.append(check_of((CATALOG, key, key + b"\0", since, Demand.UNWRITTEN)))
+        return found
 
     def _add(self, request: Request, demand: Demand) -> None:
         for space, begin, end in ranges_of(request):

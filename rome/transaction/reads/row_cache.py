@@ -238,7 +238,10 @@ class RowCache:
 
     def _put(self, table: Table, version: int, keys: Sequence[bytes], rows: Sequence[Row | None]) -> None:
         cached = self._rows.setdefault(table.id, {})
-        cached.update(zip(keys, map(_cached_row, zip(repeat(version), repeat(table), rows)), strict=True))
+        if len(keys) == 1:
+            cached[keys[0]] = _cached_row((version, table, rows[0]))
+        else:
+            cached.update(zip(keys, map(_cached_row, zip(repeat(version), repeat(table), rows)), strict=True))
         self._not_loaded.setdefault(table.id, {}).update(dict.fromkeys(keys, True))
         self._forgettable.setdefault(table.id, []).extend(keys)
 
@@ -287,7 +290,7 @@ class RowCache:
             self._index_rows(table.id)
         cached = self._rows.setdefault(table.id, {})
         if key not in cached:
-            self.undo_log.set(cached, key, CachedRow(UNREAD, table, None))
+            self.undo_log.set(cached, key, _cached_row((UNREAD, table, None)))
         self.undo_log.set(self._loaded.setdefault(table.id, {}), key, True)
 
     def migrate(self, table: Table) -> None:

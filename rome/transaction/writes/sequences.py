@@ -75,8 +75,7 @@ class Sequences:
         reserved = self._reserved.get(table_id)
         while True:
             rowid = reserved.popleft() if reserved else self._take(table_id, 1)[0]
-            row = cached.get(rowid_key(rowid))
-            if rowid not in self._explicit.get(table_id, ()) and (row is None or row.values is None):
+            if self._is_free(table_id, rowid, cached):
                 self.allocated[table_id, rowid] = True
                 self._since_mark.append((table_id, rowid))
                 return rowid
@@ -86,13 +85,19 @@ class Sequences:
         reserved = self._reserved.get(table_id)
         while reserved:
             rowid = reserved.popleft()
-            row = cached.get(rowid_key(rowid))
-            if rowid not in self._explicit.get(table_id, ()) and (row is None or row.values is None):
+            if self._is_free(table_id, rowid, cached):
                 self.allocated[table_id, rowid] = True
                 self._since_mark.append((table_id, rowid))
                 return rowid
             self.skipped += 1
         raise SequenceExhausted(table_id)
+
+    def _is_free(self, table_id: int, rowid: int, cached: Mapping[bytes, CachedRow]) -> bool:
+        """Return False if a row is known to have this id, or to get it explicitly."""
+        if self._explicit and rowid in self._explicit.get(table_id, ()):
+            return False
+        row = cached.get(rowid_key(rowid)) if cached else None
+        return row is None or row.values is None
 
     def reserve(self, table_id: int, count: int) -> None:
         """Have at least `count` ids reserved: a round trip if this process has too few."""
@@ -125,7 +130,8 @@ class Sequences:
         """Let the next round trip draw as many ids as are missing. In vain if ids are taken in blocks."""
         if self._counters.in_blocks or not count:
             return
-        self._announced[table_id] = max(count, self._announced.get(table_id, 0))
+        if count > self._announced.get(table_id, 0):
+            self._announced[table_id] = count
         if self._first_table is None:
             self._first_table = table_id
             for other, number in self._counters.companions.get(table_id, {}).items():
@@ -230,6 +236,8 @@ class Sequences:
 
     def release(self, *, allocated: bool) -> None:
         """Release, at the end of the transaction, the reserved ids, and if `allocated` also the allocated ones."""
+        if not self._counters.in_blocks:
+            return  # nothing is given back
         unused = [(table_id, rowid) for table_id, rowids in self._reserved.items() for rowid in rowids]
         for table_id, rowid in sorted([*unused, *(self.allocated if allocated else ())], reverse=True):
             self._counters.give_back(row_counter(table_id), rowid)
