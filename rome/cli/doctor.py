@@ -89,6 +89,8 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
         return
     info = dict(line.split(":", 1) for line in info_reply.decode().splitlines() if ":" in line)
     product = "Valkey" if "valkey_version" in info else "Redis"
+    if info.get("cluster_enabled") == "1":
+        yield from _of_node(store)
     yield Diagnosis("ok", "server", f"{product} {info.get('valkey_version', info['redis_version'])}, {info['role']}")
     yield _eviction(_setting(policy), info)
     yield _durability(_setting(append), _setting(fsync), _setting(save))
@@ -102,6 +104,29 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
         difference = int(now[0]) + int(now[1]) / 1e6 - began - took / 2
         verdict = "ok" if abs(difference) < 1 + took else "note"
         yield Diagnosis(verdict, "clock", f"{difference:+.3f} s from this machine's", "TTLs of locks use the server's")
+
+
+def _of_node(store: RedisStore) -> Iterator[Diagnosis]:
+    """Yield what a node says about its cluster and the slot of the database."""
+    asked = store.ask_server((b"CLUSTER", b"INFO"), (b"CLUSTER", b"NODES"))
+    if any(isinstance(reply, ResponseError) for reply in asked):
+        yield Diagnosis("note", "cluster", "unknown", "the user may not ask")
+        return
+    info, nodes = (reply.decode().splitlines() for reply in asked)
+    numbers = dict(line.split(":", 1) for line in info if ":" in line)
+    state = f"{numbers['cluster_state']}, {numbers['cluster_slots_ok']} of 16384 slots, {len(nodes)} nodes"
+    if numbers["cluster_state"] == "ok" and numbers["cluster_slots_ok"] == "16384":
+        yield Diagnosis("ok", "cluster", state)
+    else:
+        meaning = "databases in the other slots can't be used: valkey-cli --cluster check HOST:PORT"
+        yield Diagnosis("bad", "cluster", state, meaning)
+    _, address, _, *rest = next(line for line in nodes if "myself" in line).split()
+    moving = any(word.startswith(f"[{store.slot}-") for word in rest)
+    meaning = "it is being moved; if that was interrupted: valkey-cli --cluster fix HOST:PORT" if moving else ""
+    yield Diagnosis("note", "node", f"{address.partition('@')[0]}, slot {store.slot}", meaning)
+    if not store.in_cluster:
+        meaning = "add cluster=on to the URL, else nobody follows the database to another node"
+        yield Diagnosis("note", "cluster=on", "missing", meaning)
 
 
 def _replicas(connected: int, waited_for: int) -> Diagnosis:

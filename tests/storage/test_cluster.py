@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -126,6 +127,29 @@ def test_copies_by_sqlalchemy(cluster: FaultyCluster, connection: Connection) ->
     with closing(rome.connect(target)) as copy:
         assert total(copy) == 45
     rome.drop_database(target)
+
+
+def test_the_doctor(cluster: FaultyCluster, connection: Connection) -> None:
+    found = findings(cluster.url("app"))
+    holder = cluster.primary_of("app")
+    assert found["cluster"] == {**found["cluster"], "verdict": "ok", "value": "ok, 16384 of 16384 slots, 6 nodes"}
+    assert found["node"]["value"] == f"127.0.0.1:{holder.port}, slot {slot_of('app')}"
+    assert "+cluster|slots" in found["least permissions"]["value"]
+    connection.execute("DELETE FROM t WHERE id = 9")
+    connection.commit()  # a move refuses to read keys that do not exist, and only the second commit makes the history
+    target = cluster.another_primary("app")
+    cluster.begin_move("app", target)
+    found = findings(f"rome+redis://127.0.0.1:{holder.port}/app")
+    assert "it is being moved" in found["node"]["meaning"]
+    assert "add cluster=on to the URL" in found["cluster=on"]["meaning"]
+    for node in (target, holder):
+        node.execute("CLUSTER", "SETSLOT", str(slot_of("app")), "STABLE")
+
+
+def findings(url: str) -> dict[str, dict[str, str]]:
+    """Return the findings of `rome doctor` by name."""
+    result = CliRunner().invoke(main, ["doctor", "--json", url])
+    return {each["name"]: each for each in json.loads(result.output)}
 
 
 # ── a database that moves ─────────────────────────────────────────────────────────────────────────────────────────

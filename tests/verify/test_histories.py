@@ -88,6 +88,18 @@ def test_no_anomalies_under_faults(workload: str) -> None:
     assert report.faults["client killed"]
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.server
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_no_anomalies_on_a_cluster_that_fails_over_and_moves_slots(workload: str) -> None:
+    options = RunOptions("rome+redis://a/history?cluster=on", workload, transactions=300, processes=3, faults=9)
+    report = run(options)
+    assert report.findings == []
+    assert report.outcomes[Outcome.COMMITTED] >= 300
+    for fault in ("failover", "slot moved at once", "slot moved key by key", "node added, which gets the slot"):
+        assert report.faults[f"cluster: {fault}"] == 1
+
+
 def test_the_command() -> None:
     arguments = ["rome+memory:///command", "--transactions", "60", "--processes", "2"]
     result = CliRunner().invoke(main, arguments)

@@ -114,8 +114,9 @@ class Cluster:
 
     def has_moved(self, opened: socket.socket) -> bool:
         """Return True if the other nodes say that the slot has another node than the one of a socket."""
-        node = self._connected[opened]
-        self._ask_last(node)
+        node = self._connected.get(opened)
+        if node is not None:
+            self._ask_last(node)
         try:
             self._primary = self._learn()
         except DatabaseError:

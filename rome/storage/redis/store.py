@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
+from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError
@@ -203,12 +204,22 @@ class RedisStore:
     def least_rule(self) -> str:
         """The words of the ACL rule that a user of this database needs at least."""
         rule = least_rule(self._layout.pattern)
-        return f"{rule} {IN_CLUSTER}" if self._address.nodes else rule
+        return f"{rule} {IN_CLUSTER}" if self.in_cluster else rule
 
     @property
     def replicas(self) -> int:
         """The number of replicas that each commit waits for."""
         return self._address.replicas
+
+    @property
+    def slot(self) -> int:
+        """The slot of a cluster that the database is in."""
+        return int(key_slot(self._layout.meta))
+
+    @property
+    def in_cluster(self) -> bool:
+        """True if the URL has cluster=on."""
+        return bool(self._address.nodes)
 
     def ask_server(self, *commands: Command) -> list[Any]:
         """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from rome.verify.faults.cluster import FaultyCluster
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer
 
@@ -92,6 +93,29 @@ def server_faults(server: FaultyServer, proxy: Proxy) -> Kinds:
         "server a read-only replica": demote,
         "scripts flushed": server.flush_scripts,
         "all connections cut": proxy.cut_all,
+    }
+
+
+def cluster_faults(cluster: FaultyCluster, database: str) -> Kinds:
+    """Return the faults of the cluster that has a database. None of them loses an acknowledged commit."""
+
+    def pause() -> None:
+        primary = cluster.primary_of(database)
+        primary.hang()
+        time.sleep(_DURATION)
+        primary.resume()
+
+    def move_by_keys() -> None:
+        cluster.move_by_keys(database, cluster.another_primary(database))
+
+    return {
+        "cluster: failover": lambda: cluster.fail_over(database),
+        "cluster: slot moved at once": lambda: cluster.move(database, cluster.another_primary(database)),
+        "cluster: slot moved key by key": move_by_keys,
+        "cluster: node added, which gets the slot": lambda: cluster.move(database, cluster.add_node()),
+        "cluster: primary hung": pause,
+        "scripts flushed": lambda: cluster.primary_of(database).flush_scripts(),
+        "all connections cut": lambda: cluster.primary_of(database).cut_connections(),
     }
 
 

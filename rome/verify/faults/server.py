@@ -97,6 +97,10 @@ class FaultyServer:
         """Let the server forget its cached scripts."""
         self.execute("SCRIPT", "FLUSH")
 
+    def cut_connections(self) -> None:
+        """Cut the connections of all clients that are no replicas."""
+        self.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
     def execute(self, *command: str | bytes) -> Any:
         """Run a command and return its reply."""
         with closing(self.admin) as client:

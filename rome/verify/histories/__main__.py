@@ -51,7 +51,8 @@ _SHOWN = 10
     default=0,
     show_default=True,
     type=click.IntRange(0),
-    help="Faults to inject; for Redis, on a temporary server, because it is killed; for a file, into the clients.",
+    help="Faults to inject; for Redis, on a temporary server, because it is killed, or on a temporary cluster; "
+    "for a file, into the clients.",
 )
 @click.option("--defect", type=click.Choice(list(DEFECTS)), help="Give the store a defect, which must be found.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")

@@ -15,8 +15,9 @@ from rome.dbapi import connect
 from rome.errors import InterfaceError
 from rome.testing.check import check_database
 from rome.url import parse_url
+from rome.verify.faults.cluster import faulty_cluster
 from rome.verify.faults.commits import FaultRates
-from rome.verify.faults.injector import FaultInjector, Kinds, client_faults, server_faults
+from rome.verify.faults.injector import FaultInjector, Kinds, client_faults, cluster_faults, server_faults
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import faulty_server
 from rome.verify.histories.history import Finding, Outcome
@@ -70,7 +71,8 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
     """Run a workload in a database that must be empty, and check the history. The database is empty again afterwards.
 
     With faults on Redis or Valkey the database is on a temporary server, whatever the URL says, because that server
-    is killed. Raises InterfaceError if the database is not empty, InternalError if a worker fails.
+    is killed; or on a temporary cluster, if the URL has cluster=on. Raises InterfaceError if the database is not empty,
+    InternalError if a worker fails.
     """
     with tempfile.TemporaryDirectory(prefix="rome-history-") as name:
         folder = Path(name)
@@ -85,6 +87,8 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
         if parse_url(options.url).store == "file":
             pool = _pool(options, options.url, folder, None)
             return _run_with_faults(options, options.url, pool, {}, progress)
+        if "cluster" in parse_url(options.url).options:
+            return _run_on_faulty_cluster(options, folder, progress)
         return _run_on_faulty_server(options, folder, progress)
 
 
@@ -102,6 +106,13 @@ def _run_on_faulty_server(options: RunOptions, folder: Path, progress: Progress)
         report = _run_with_faults(options, url, pool, server_faults(server, proxy), progress)
         report.faults.update({f"connection cut {place} a request": count for place, count in proxy.cuts.items()})
         return report
+
+
+def _run_on_faulty_cluster(options: RunOptions, folder: Path, progress: Progress) -> Report:
+    with faulty_cluster() as cluster:
+        url = cluster.url("history")
+        pool = _pool(options, url, folder, _CLIENT_FAULTS)
+        return _run_with_faults(options, url, pool, cluster_faults(cluster, "history"), progress)
 
 
 def _run_with_faults(options: RunOptions, url: str, pool: WorkerPool, more: Kinds, progress: Progress) -> Report:
