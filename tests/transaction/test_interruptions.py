@@ -71,10 +71,12 @@ def url(store_url: str) -> Iterator[str]:
     rome.drop_database(store_url)
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.server)])
+@pytest.fixture(params=["memory", "file", pytest.param("redis", marks=pytest.mark.server)])
 def store_url(request: pytest.FixtureRequest) -> str:
     if request.param == "memory":
         return "rome+memory:///interruptions"
+    if request.param == "file":
+        return f"rome+file://{request.getfixturevalue('tmp_path')}/interruptions.rome?durability=normal"
     url: str = request.getfixturevalue("redis_server").url("interruptions")
     return url
 

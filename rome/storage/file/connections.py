@@ -65,3 +65,12 @@ class Connections:
         """Let connections be opened again."""
         if self._is_held:
             self._lock.release()
+
+
+def end_transaction(connection: apsw.Connection) -> None:
+    """End a transaction that has written nothing, or that is not to be committed, if one is open.
+
+    Also called before a transaction begins: a signal handler may have raised an exception when the last one was to end.
+    """
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

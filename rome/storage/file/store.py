@@ -12,7 +12,7 @@ import msgpack
 
 from rome.errors import InterfaceError
 from rome.storage.file import writes
-from rome.storage.file.connections import Connections
+from rome.storage.file.connections import Connections, end_transaction
 from rome.storage.file.failures import error_of
 from rome.storage.file.locks import FileLocks
 from rome.storage.file.place import Settings
@@ -126,11 +126,12 @@ class FileStore:
         try:
             connection = readers.take()
             try:
-                connection.execute("BEGIN")
+                end_transaction(connection)
                 try:
+                    connection.execute("BEGIN")
                     return read(connection)
                 finally:
-                    connection.execute("COMMIT")
+                    end_transaction(connection)
             finally:
                 readers.idle.append(connection)
         except apsw.Error as error:

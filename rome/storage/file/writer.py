@@ -19,7 +19,7 @@ import apsw
 
 from rome.errors import Error
 from rome.forks import new_lock, tell_in_child
-from rome.storage.file.connections import Connections
+from rome.storage.file.connections import Connections, end_transaction
 from rome.storage.file.failures import error_of, no_lock
 from rome.storage.file.tables import connect, create
 
@@ -58,9 +58,15 @@ class Writer:
         """
         job = _Job(apply, durable)
         self._queue.append(job)
-        with self._turn:
-            if not job.done:
-                self._run_queue()
+        try:
+            with self._turn:
+                if not job.done:
+                    self._run_queue()
+        except BaseException:
+            # A signal handler has raised. The caller goes on, so the write must be over by now, applied or not.
+            with self._turn, suppress(ValueError):
+                self._queue.remove(job)
+            raise
         if job.error is not None:
             raise job.error
         return cast("_T", job.result)
@@ -136,8 +142,9 @@ class Writer:
             job.done = True
 
     def _apply(self, connection: apsw.Connection, jobs: Sequence[_Job]) -> None:
-        connection.execute("BEGIN IMMEDIATE")
+        end_transaction(connection)
         try:
+            connection.execute("BEGIN IMMEDIATE")
             for job in jobs:
                 job.error = None
                 try:
@@ -146,9 +153,7 @@ class Writer:
                     job.error = error
             connection.execute("COMMIT")
         except BaseException:
-            # Some errors of SQLite have rolled back already.
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            end_transaction(connection)  # some errors of SQLite have ended it already
             raise
 
     @contextmanager
