@@ -5,7 +5,8 @@ Modules
     sends rounds of commands and runs scripts;
     `layout` names the keys of a database; `reads` packs the rounds of fetches, `past` reads the log; `writes` packs
     batches for commit.lua, `pieces` large ones, `commits` sends them, and `replication` waits for replicas; `store`
-    implements the contract, `locks` the lock table; `failures` makes ROME's errors.
+    implements the contract, `locks` the lock table; `replica_reads` lets replicas answer fetches, as new as `freshness`
+    demands, of the `nearest`; `failures` makes ROME's errors.
 
 Layout
     A space of values is a hash, with a sorted set of its keys for their order; a space of entries is a sorted set. All
@@ -64,7 +65,8 @@ Requirements
 Options of the URL
     `db` (the number of Redis's database, 0), `database` (ROME's, if the path does not name it), `socket_timeout` and
     `connect_timeout` in seconds, `log_commits` and `log_bytes` (the bounds of the log), `sentinel_service` and
-    `sentinels` (host:port,host:port…), and `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` for
+    `sentinels` (host:port,host:port…), `replicas` and `replicas_timeout` (`replication`), `read_from`, `replica` and
+    `staleness` (`replica_reads`), and `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` for
     rome+rediss://.
 """
 
@@ -72,6 +74,7 @@ from __future__ import annotations
 
 from rome.storage.redis.address import OPTIONS, read_address
 from rome.storage.redis.cluster import on_cluster
+from rome.storage.redis.replica_reads import ReplicaReads
 from rome.storage.redis.store import RedisStore
 from rome.storage.registry import takes_options
 from rome.url import URL
@@ -82,7 +85,8 @@ __all__ = ["RedisStore", "open_redis", "upgrade_redis"]
 @takes_options(*OPTIONS)
 def open_redis(url: URL) -> RedisStore:
     """Return the store of a rome+redis, rome+rediss or rome+unix URL. Raise InterfaceError, StoreUnavailable."""
-    return RedisStore(on_cluster(read_address(url)))
+    address = on_cluster(read_address(url))
+    return RedisStore(address) if address.open_replica is None else ReplicaReads(address)
 
 
 def upgrade_redis(url: URL) -> int:

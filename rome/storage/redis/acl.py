@@ -14,8 +14,8 @@ _COMMANDS = """
 COPYING = "+copy +dump +restore"
 """For copies of databases, in addition."""
 
-IN_CLUSTER = "+cluster|slots"
-"""What the user of a cluster needs besides."""
+IN_CLUSTER = "+cluster|slots +readonly"
+"""What the user of a cluster needs besides; the last one for reads at replicas."""
 
 SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"
 """For locks that are shared with python-redis-lock, in addition."""

@@ -2,7 +2,7 @@
 
 A socket is TCP, TCP with TLS (`rome+rediss://`), or a Unix socket (`rome+unix://`). With the option `sentinel_service`
 the URL names Sentinels, and each new socket goes to the primary that they know at that time. With `cluster=on` it names
-nodes of a cluster (see `cluster`).
+nodes of a cluster (see `cluster`). With `read_from=replica` there is a second address, of the replicas (`replica_of`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -20,17 +20,18 @@ from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
+from rome.storage.redis.nearest import Nearest, Node
 from rome.url import URL
 
 OpenSocket = Callable[[], socket.socket]
 HasMoved = Callable[[socket.socket], bool]
 Follow = Callable[[ResponseError, socket.socket], None]
-Node = tuple[str, int]
-"""The host and the port of a node of a cluster."""
 
 _LOOK_AFTER = 1.0
 
 _PAUSES = (0.0, 0.05, 0.25, 1.0)
+_PAUSES_OF_REPLICA = (0.0,)
+"""The primary answers instead."""
 
 OPTIONS = (
     "cluster",
@@ -41,6 +42,8 @@ OPTIONS = (
     "log_bytes",
     "log_commits",
     "nodes",
+    "read_from",
+    "replica",
     "replicas",
     "replicas_timeout",
     "sentinel_service",
@@ -50,6 +53,7 @@ OPTIONS = (
     "ssl_cert_reqs",
     "ssl_certfile",
     "ssl_keyfile",
+    "staleness",
 )
 
 
@@ -86,6 +90,12 @@ class Address:
     """The number of replicas that a commit waits for."""
     replicas_timeout: float
     """Seconds that it waits for them at most."""
+    is_replica: bool
+    """True if the server is a replica."""
+    open_replica: OpenSocket | None
+    """Opens a socket to the nearest replica, as `open_socket` does; None if the primary answers all reads."""
+    staleness: float
+    """Seconds by which answers of a replica may be late."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +117,9 @@ def read_address(url: URL) -> Address:
         server = host_port(url.host or "localhost", url.port or 6379)
         open_socket = partial(_open_tcp, url.host or "localhost", url.port or 6379, timeouts, tls)
     has_moved: HasMoved = _never
-    if "sentinel_service" in url.options:
-        sentinels = _Sentinels(url, timeouts, tls)
+    open_node = partial(_open_tcp, timeouts=timeouts, tls=tls)
+    sentinels = _Sentinels(url, timeouts, tls) if "sentinel_service" in url.options else None
+    if sentinels is not None:
         open_socket, has_moved = sentinels.open_socket, sentinels.have_another
         server = f"{url.options['sentinel_service']} (sentinels {server})"
     return Address(
@@ -122,7 +133,7 @@ def read_address(url: URL) -> Address:
         follow=_follow_nothing,
         pauses=lambda: iter(_PAUSES),
         nodes=nodes,
-        open_node=partial(_open_tcp, timeouts=timeouts, tls=tls),
+        open_node=open_node,
         look_after=look_after,
         socket_timeout=socket_timeout,
         log_commits=_number(url, "log_commits", 10_000),
@@ -130,7 +141,50 @@ def read_address(url: URL) -> Address:
         shares_locks=_choice(url, "lock_keys", ("rome", "python-redis-lock")) == "python-redis-lock",
         replicas=_number(url, "replicas", 0, least=0),
         replicas_timeout=_replicas_timeout(url, socket_timeout),
+        is_replica=False,
+        open_replica=_replica_opener(url, sentinels, nodes, open_node),
+        staleness=_seconds(url, "staleness", 1.0),
     )
+
+
+def replica_of(address: Address) -> Address:
+    """Return the address of the replicas of one that has some."""
+    assert address.open_replica is not None
+    return replace(
+        address,
+        server=f"a replica of {address.server}",
+        open_socket=address.open_replica,
+        has_moved=_never,
+        pauses=lambda: iter(_PAUSES_OF_REPLICA),
+        replicas=0,
+        is_replica=True,
+        open_replica=None,
+    )
+
+
+def _replica_opener(
+    url: URL, sentinels: _Sentinels | None, nodes: tuple[Node, ...], open_node: Callable[[str, int], socket.socket]
+) -> OpenSocket | None:
+    """Return a function that opens a socket to the nearest replica; None if reads go to the primary.
+
+    `nodes`: of a cluster, which knows by itself which of them are replicas.
+    """
+    named = tuple(_hosts(url, "replica"))
+    if _choice(url, "read_from", ("primary", "replica")) == "primary":
+        for option in ("replica", "staleness"):
+            if option in url.options:
+                raise InterfaceError(f"option {option!r} of the ROME URL {url} needs read_from=replica")
+        return None
+    if named and nodes:
+        raise InterfaceError(f"option 'replica' of the ROME URL {url} can't be used with cluster=on: it knows them")
+    if named or nodes:
+        return Nearest(lambda: named or nodes, open_node).open_socket
+    if sentinels is None:
+        raise InterfaceError(
+            f"option 'read_from' of the ROME URL {url} needs replica=host:port, or Sentinels or a cluster, which know "
+            "the replicas"
+        )
+    return Nearest(sentinels.replicas, open_node).open_socket
 
 
 def _database(url: URL) -> str:
@@ -338,6 +392,11 @@ class _Sentinels:
             return self._primary() != self._primaries[opened]
         except (OSError, RedisError):
             return False  # they know none, or do not answer
+
+    def replicas(self) -> Sequence[Node]:
+        """Return the replicas that the Sentinels can reach. Raise as `open_socket` does."""
+        found: Sequence[Node] = self._sentinel.discover_slaves(self._service)  # type: ignore[no-untyped-call]
+        return found
 
     def _primary(self) -> tuple[str, int]:
         found: tuple[str, int] = self._sentinel.discover_master(self._service)  # type: ignore[no-untyped-call]

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -34,10 +34,11 @@ from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, InterfaceError, StoreUnavailable
-from rome.storage.redis.address import Address, Node, host_port
+from rome.storage.redis.address import Address, host_port
 from rome.storage.redis.connection import Connection, pack
 from rome.storage.redis.failures import LOST, Redirected, refused
 from rome.storage.redis.layout import Layout
+from rome.storage.redis.nearest import Nearest, Node
 
 _PATIENCE = 30.0
 """Seconds for which a round is tried."""
@@ -69,6 +70,7 @@ def on_cluster(address: Address) -> Address:
         has_moved=cluster.has_moved,
         follow=cluster.follow,
         pauses=_pauses,
+        open_replica=address.open_replica and Nearest(cluster.replicas, address.open_node).open_socket,
     )
 
 
@@ -94,6 +96,8 @@ class Cluster:
         """The nodes that are known, in the order in which they are asked."""
         self._primary: Node | None = None
         """The node that has the slot, as far as this client knows."""
+        self._replicas: Sequence[Node] = ()
+        """Its replicas."""
         self._connected: WeakKeyDictionary[socket.socket, Node] = WeakKeyDictionary()
         """The node that each socket is connected to."""
 
@@ -111,6 +115,11 @@ class Cluster:
             raise Redirected(f"node {host_port(*node)}, which has the database, can't be reached: {error}") from error
         self._connected[opened] = node
         return opened
+
+    def replicas(self) -> Sequence[Node]:
+        """Return the replicas of the node that has the slot. Raise as `open_socket` does."""
+        self._primary = self._learn()
+        return self._replicas
 
     def has_moved(self, opened: socket.socket) -> bool:
         """Return True if the other nodes say that the slot has another node than the one of a socket."""
@@ -175,8 +184,9 @@ class Cluster:
             known = [each for each in self._nodes if each in heard]
             self._nodes = tuple(dict.fromkeys([*known, *heard]))
             self._ask_last(node)  # if its answer is of no use, another node is asked the next time
-            for (first, last, *_), (primary, *_) in zip(slots, found, strict=True):
+            for (first, last, *_), (primary, *replicas) in zip(slots, found, strict=True):
                 if first <= self._slot <= last:
+                    self._replicas = replicas
                     return primary
             raise StoreUnavailable(f"{self.name}: {self._unserved()}")
         raise StoreUnavailable(

@@ -254,6 +254,8 @@ class Connection:
             commands.append((b"AUTH", *(word.encode() for word in login)))
         if address.db:
             commands.append((b"SELECT", b"%d" % address.db))
+        if address.is_replica and address.nodes:
+            commands.append((b"READONLY",))  # else a replica of a cluster sends its clients to the primary
         # For CLIENT LIST. Older servers and strict ACLs refuse it, and that does no harm.
         commands.append((b"CLIENT", b"SETINFO", b"LIB-NAME", b"rome"))
         *needed, _ = self.exchange(pack(commands), len(commands))

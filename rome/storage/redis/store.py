@@ -94,9 +94,9 @@ class RedisStore:
 
     is_shared = True
 
-    def __init__(self, address: Address) -> None:
-        """Connect. Raise StoreUnavailable."""
-        self.stats = Stats()
+    def __init__(self, address: Address, stats: Stats | None = None) -> None:
+        """Connect. `stats`: those to count in, if there are some. Raise StoreUnavailable."""
+        self.stats = Stats() if stats is None else stats
         self._address = address
         self._layout = Layout(address.database)
         self._server = Server(address, self.stats)
