@@ -24,6 +24,7 @@ _COMMANDS = {
     "locks": "rome.cli.locks:locks",
     "shell": "rome.cli.shell.command:shell",
     "tables": "rome.cli.tables:tables",
+    "top": "rome.cli.top:top",
     "upgrade": "rome.cli.upgrade:upgrade",
     "watch": "rome.cli.watch:watch",
 }

@@ -87,6 +87,12 @@ def release_database(database: Database) -> None:
         database.store.close()
 
 
+def known_databases() -> list[Database]:
+    """Return the databases that this process has open, or had open a short time ago."""
+    with _databases_lock:
+        return [*_databases.values(), *_idle.values()]
+
+
 def abandon_database(database: Database) -> None:
     """Let what `open_database` returned be released later. For finalizers, which may run while a lock is held."""
     _abandoned.append(database)

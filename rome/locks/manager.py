@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from rome import events
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import InterfaceError, LockLost, LockTimeout, OperationalError
@@ -111,7 +113,7 @@ class LockManager:
             raise
 
     def _wait(self, hold: Hold, name: bytes, ticket: Any, seconds: float) -> None:
-        hold.waits_for = name
+        hold.waits_for, began = name, time.perf_counter()
         try:
             if not hold.is_interrupted:
                 self._table.wait(name, ticket, seconds)
@@ -119,6 +121,7 @@ class LockManager:
                 raise OperationalError(f"interrupted while waiting for {hold.what}")
         finally:
             hold.waits_for = None
+            events.report(events.LockWaited(time.perf_counter() - began))
 
     def interrupt(self, hold: Hold) -> None:
         """Let `take`, if another thread waits in it for this hold, raise OperationalError. Raise StoreUnavailable."""

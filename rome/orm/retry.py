@@ -31,6 +31,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from sqlalchemy import orm
 from sqlalchemy.exc import InvalidRequestError
 
+from rome import events
 from rome.errors import Conflict, IntegrityError, SnapshotTooOld
 
 _P = ParamSpec("_P")
@@ -182,6 +183,7 @@ def _repeat(attempt: Callable[[], _R], attempts: int, base_ms: float, cap_ms: fl
             if done >= attempts:
                 error.add_note(f"rome.orm.retry gave up after {done} attempt{'s' if done > 1 else ''}")
                 raise
+        events.report(events.Retried())
         _sleep(random.uniform(0, limit_ms) / 1000)  # noqa: S311 - no secret
     raise AssertionError("pauses do not end")
 

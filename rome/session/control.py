@@ -60,7 +60,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from threading import get_ident
 
-from rome import forks
+from rome import events, forks
 from rome.database.database import Database
 from rome.errors import (
     Conflict,
@@ -71,6 +71,7 @@ from rome.errors import (
     OperationalError,
     ProgrammingError,
 )
+from rome.fast_tuples import tuple_maker
 from rome.locks.manager import Lock
 from rome.session.databases import run_database_statement
 from rome.session.ddl import change_schema
@@ -100,6 +101,8 @@ _MAX_REPLAY_ROWS = 10_000
 """Rows of results and of parameters; a longer transaction is not replayed."""
 _STATEMENT_ROWS = 10
 """The rows that each statement counts as, because it must run again."""
+
+_statement_ended = tuple_maker(events.StatementEnded)
 
 ReplayStep = tuple[Statement, str, Sequence[Parameters], Result]
 """A statement, its text, its sets of parameters, and the result that the application got."""
@@ -205,9 +208,9 @@ class TransactionControl:
                 result = self._run_control(statement, sql, parameter_sets)
                 if result is not None:
                     return result
-            if self._slow_ms is None:
+            if self._slow_ms is None and not events.observers:
                 return self._run_in_transaction(statement, sql, parameter_sets)
-            return self._run_timed(self._slow_ms, statement, sql, parameter_sets)
+            return self._run_observed(statement, sql, parameter_sets)
         except Error:
             self.busy_thread = None
             raise
@@ -230,16 +233,28 @@ class TransactionControl:
             )
         return None
 
-    def _run_timed(
-        self, slow_ms: float, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
-    ) -> Result:
-        began = time.perf_counter()
+    def _run_observed(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
+        """Run a statement, log it if it is slow, and report it to the observers."""
+        counts = self.database.store.stats.of_thread()
+        rounds, began = counts[0], time.perf_counter()
+        rows = 0
+        failure: type[BaseException] | None = None
         try:
-            return self._run_in_transaction(statement, sql, parameter_sets)
+            result = self._run_in_transaction(statement, sql, parameter_sets)
+            rows = len(result.rows) or max(0, result.rowcount)
+            return result
+        except BaseException as error:
+            failure = type(error)
+            raise
         finally:
-            took = (time.perf_counter() - began) * 1000
-            if took > slow_ms:
-                log_slow(self.transaction, statement, sql, parameter_sets[0], took)
+            took = time.perf_counter() - began
+            if events.observers:
+                rounds = counts[0] - rounds
+                event = _statement_ended((self.database.url, statement.verb, sql, took, rounds, rows, failure))
+                for observer in events.observers:
+                    observer(event)
+            if self._slow_ms is not None and took * 1000 > self._slow_ms:
+                log_slow(self.transaction, statement, sql, parameter_sets[0], took * 1000)
 
     def _run_in_transaction(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
         transaction = self.transaction
@@ -368,7 +383,7 @@ class TransactionControl:
             raise  # of a deferred foreign key: the transaction is still open
         except Conflict:
             try:
-                if not (self._may_replay(transaction) and self._replay(transaction)):
+                if not (self._may_replay(transaction) and self._replay_reported(transaction)):
                     raise
             finally:
                 self._finish()
@@ -473,6 +488,15 @@ class TransactionControl:
         is_recorded = self.is_deterministic and not self._replay_log.is_disabled
         is_guarded = transaction.guards if self._replay_log.omits_reads else transaction.is_guarded
         return is_recorded and not (is_guarded or transaction.sequences.id_collision)
+
+    def _replay_reported(self, refused: Transaction) -> bool:
+        """Replay a refused transaction, and report it. Return True if that committed."""
+        is_committed = False
+        try:
+            is_committed = self._replay(refused)
+            return is_committed
+        finally:
+            events.report(events.ReplayEnded(self.database.url, is_committed))
 
     def _replay(self, refused: Transaction) -> bool:
         """Run the statements of a refused transaction again, at the newest version. Return True if that committed.

@@ -32,6 +32,7 @@ from rome.forks import new_lock, new_rlock
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
 from rome.storage.memory_locks import MemoryLocks
+from rome.storage.notes import LocalNotes
 from rome.storage.registry import takes_options
 from rome.storage.store import (
     CATALOG,
@@ -174,6 +175,10 @@ class MemoryStore:
         """Return the lock table that all stores of this name share."""
         return self._database.locks
 
+    def notes(self) -> LocalNotes:
+        """Return the notes of this process."""
+        return self._database.notes
+
     def close(self) -> None:
         """Do nothing: a store holds no resources, and the database stays."""
 
@@ -248,6 +253,7 @@ class _Database:
         self.counters: dict[bytes, int] = {}
         self._spaces: dict[bytes, SortedDict] = {}
         self.locks = MemoryLocks(self._next_lock_token)
+        self.notes = LocalNotes()
         self._reset(_Snapshot(_NONE, _NONE, {}, {}))
 
     def allocate(self, counter: bytes, count: int) -> int:

@@ -42,14 +42,17 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from threading import get_ident
 from typing import Any, NamedTuple, Protocol
 
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock
 from rome.storage.lock_table import LockTable
+from rome.storage.notes import Notes
 
 LAST = b"\xff"
 """Sorts after every key: the end of a space."""
@@ -286,29 +289,49 @@ class Committed(NamedTuple):
     changes: tuple[Change, ...]
 
 
+class _OfThread(threading.local):
+    """The counts of the present thread: rounds, commands, rows, bytes."""
+
+    def __init__(self, new: Callable[[], list[int]]) -> None:
+        # Python calls this in each thread that looks at the object.
+        self.counts = new()
+
+
 class Stats:
-    """Exact counts of a store's work, for EXPLAIN and for tests of round trips. Threads may count at the same time."""
+    """Exact counts of a store's work, for EXPLAIN, metrics and tests of round trips. Threads may count at once."""
 
     def __init__(self) -> None:
-        self._counts = (0, 0, 0, 0)
-        self._pending: list[tuple[int, int, int, int]] = []
-        """Additions that are not in `_counts` yet: appending takes no lock."""
+        self._by_thread: dict[int, list[int]] = {}
+        self._ended = [0, 0, 0, 0]
+        """The counts of threads that have ended, and whose numbers others have now."""
         self._lock = new_lock()
+        self._local = _OfThread(self._new_counts)
+
+    def _new_counts(self) -> list[int]:
+        counts = [0, 0, 0, 0]
+        with self._lock:
+            former = self._by_thread.get(get_ident(), counts)
+            self._ended = [*map(sum, zip(self._ended, former, strict=True))]
+            self._by_thread[get_ident()] = counts
+        return counts
 
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
-        """Add to the counts."""
-        self._pending.append((rounds, commands, rows, bytes))
-        if len(self._pending) > _MOST_PENDING:
-            self.snapshot()
+        """Add to the counts. Takes no lock: each thread has its own."""
+        counts = self._local.counts
+        counts[0] += rounds
+        counts[1] += commands
+        counts[2] += rows
+        counts[3] += bytes
+
+    def of_thread(self) -> Sequence[int]:
+        """Return (rounds, commands, rows, bytes) of the present thread: a list that goes on counting."""
+        return self._local.counts
 
     def snapshot(self) -> tuple[int, int, int, int]:
-        """Return (rounds, commands, rows, bytes)."""
+        """Return (rounds, commands, rows, bytes) of all threads."""
         with self._lock:
-            new = self._pending[:]
-            del self._pending[: len(new)]
-            rounds, commands, rows, size = map(sum, zip(self._counts, *new, strict=True))
-            self._counts = rounds, commands, rows, size
-            return self._counts
+            rounds, commands, rows, size = map(sum, zip(self._ended, *self._by_thread.values(), strict=True))
+            return rounds, commands, rows, size
 
     @property
     def rounds(self) -> int:
@@ -329,9 +352,6 @@ class Stats:
     def bytes(self) -> int:
         """The number of bytes sent and received."""
         return self.snapshot()[3]
-
-
-_MOST_PENDING = 1000
 
 
 class Store(Protocol):
@@ -388,6 +408,10 @@ class Store(Protocol):
         from rome.storage.commit_locks import CommitLocks
 
         return CommitLocks(self)
+
+    def notes(self) -> Notes | None:
+        """Return the notes of the processes that use the database. The default, None: there is no place for them."""
+        return None
 
     def close(self) -> None:
         """Release connections. The database stays."""

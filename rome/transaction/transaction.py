@@ -32,11 +32,13 @@ from __future__ import annotations
 
 import enum
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
+from rome import events
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
@@ -510,6 +512,22 @@ class Transaction:
         return None
 
     def _send(self, batch: Batch) -> int:
+        """Commit a batch, and report it. Return its version. Raise as `_send_translated`."""
+        if not events.observers:
+            return self._send_translated(batch)
+        failure: type[BaseException] | None = None
+        began = time.perf_counter()
+        try:
+            return self._send_translated(batch)
+        except BaseException as error:
+            failure = type(error)
+            raise
+        finally:
+            took = time.perf_counter() - began
+            size = sum(len(key) + len(value or b"") for _, key, value in batch.writes)
+            events.report(events.CommitEnded(self.database.url, took, len(batch.writes), size, failure))
+
+    def _send_translated(self, batch: Batch) -> int:
         """Commit a batch. Return its version. Raise Conflict, HistoryLost, LockLost, StoreUnavailable."""
         try:
             return self._send_when_unlocked(batch)

@@ -15,6 +15,7 @@ from rome.storage.file import writes
 from rome.storage.file.connections import Connections, end_transaction
 from rome.storage.file.failures import error_of
 from rome.storage.file.locks import FileLocks
+from rome.storage.file.notes import FileNotes
 from rome.storage.file.place import Settings
 from rome.storage.file.reads import answer, extend_tail, read_log, read_state, state_at
 from rome.storage.file.tables import CLEAR
@@ -114,6 +115,10 @@ class FileStore:
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
         return FileLocks(self._writer, self._read)
+
+    def notes(self) -> FileNotes:
+        """Return the notes of the processes that have the file open."""
+        return FileNotes(self._settings.path)
 
     def close(self) -> None:
         """Close the file. A store that is used again opens it again."""

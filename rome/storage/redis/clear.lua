@@ -8,7 +8,7 @@ refusal = pending_refusal(redis.call('HGET', META, 'pending'), state)
 if refusal then
     return refusal
 end
-local keys = {META, PREFIX .. 'heads', PREFIX .. 'counters', PREFIX .. 'locks', PREFIX .. 'history'}
+local keys = {META, PREFIX .. 'heads', PREFIX .. 'counters', PREFIX .. 'locks', PREFIX .. 'history', PREFIX .. 'processes'}
 for _, field in ipairs(redis.call('HKEYS', META)) do
     if string.sub(field, 1, 2) == 's:' then
         for _, kind in ipairs({'s:', 'o:', 'k:', 'v:'}) do

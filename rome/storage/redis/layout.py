@@ -30,6 +30,7 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on 
     staged:TOKEN  hash    the pieces of a commit by number: 1, 2, … write, 0, -1, … check (pieces.py)
     refused:TOKEN string  why a commit in pieces was refused, for ten minutes
     locks         hash    name → its holder and deadline (lock.lua)
+    processes     hash    process → the note that it has left (notes.py); no part of the database's contents
     wake:NAME     stream  releases of a lock that has waiters; it expires after a minute
 
 All numbers are big-endian. msgpack has strings (raw) for bytes, which the server's Lua decodes.
@@ -72,6 +73,7 @@ class Layout:
         self.locks = self._prefix + b"locks"
         self.heads = self._prefix + b"heads"
         self.history = self._prefix + b"history"
+        self.processes = self._prefix + b"processes"
         self.values = self._prefix + b"s:"
         self.order = self._prefix + b"o:"
         self.keys_log = self._prefix + b"k:"

@@ -29,6 +29,7 @@ from rome.storage.redis.layout import (
     version_of,
 )
 from rome.storage.redis.locks import RedisLocks
+from rome.storage.redis.notes import RedisNotes
 from rome.storage.redis.past import (
     Apart,
     commits_of,
@@ -220,6 +221,10 @@ class RedisStore:
     def in_cluster(self) -> bool:
         """True if the URL has cluster=on."""
         return bool(self._address.nodes)
+
+    def notes(self) -> RedisNotes:
+        """Return the notes of the processes that use the database."""
+        return RedisNotes(self._server, self._layout.processes)
 
     def ask_server(self, *commands: Command) -> list[Any]:
         """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""

@@ -1,0 +1,193 @@
+"""`rome.metrics`: what is counted, and what that costs."""
+
+import cProfile
+import os
+import pstats
+import threading
+import time
+
+import pytest
+from sqlalchemy import text
+
+import rome
+from rome import events, metrics
+from rome.errors import Conflict
+from rome.metrics.measurements import (
+    COMMIT_KEYS,
+    COMMITS,
+    LOCK_WAITS,
+    REPLAYS,
+    RETRIES,
+    ROWS,
+    STATEMENT_ROUNDS,
+    STATEMENTS,
+)
+from rome.metrics.recorder import _MOST_STATEMENTS, OTHERS
+
+
+@pytest.fixture(autouse=True)
+def _stopped():
+    yield
+    metrics.stop()
+
+
+@pytest.fixture
+def table(url):
+    with rome.connect(url) as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)")
+        connection.execute("INSERT INTO t VALUES (1, 1), (2, 2)")
+    connection.close()
+    return url
+
+
+def test_nothing_is_observed_before_it_is_asked_for():
+    assert events.observers == ()
+
+
+def test_statements_and_commits(table):
+    recorder = metrics.record()
+    connection = rome.connect(table)
+    connection.execute("SELECT * FROM t ORDER BY id").fetchall()
+    connection.execute("UPDATE t SET n = 7 WHERE id = 1")
+    connection.commit()
+    with pytest.raises(rome.Connection.OperationalError):
+        connection.execute("SELECT * FROM nothing")
+    connection.close()
+    assert recorder.count(STATEMENTS, table, "select", "done") == 1
+    assert recorder.count(STATEMENTS, table, "select", "OperationalError") == 1
+    assert recorder.count(ROWS, table) == 3
+    assert recorder.count(COMMITS, table, "committed") == 1
+    assert recorder.histograms[COMMIT_KEYS][table,].total == 1
+    assert recorder.histograms[STATEMENT_ROUNDS][table, "update"].buckets[:2] == [1, 0]
+    totals = recorder.statements(table)["UPDATE t SET n = 7 WHERE id = 1"]
+    assert (totals.count, totals.errors, totals.rows) == (1, 0, 1)
+    assert totals.seconds == totals.longest > 0
+
+
+def test_rounds_of_a_statement_are_those_of_its_thread(table):
+    recorder = metrics.record()
+    connection = rome.connect(table)
+    other = rome.connect(table, isolation_level="AUTOCOMMIT")
+
+    def disturb():
+        thread = threading.Thread(target=lambda: [other.execute("SELECT * FROM t") for _ in range(9)])
+        thread.start()
+        thread.join()
+        return 1
+
+    connection.create_function("disturb", 0, disturb, deterministic=True)
+    sql = "SELECT disturb(), n FROM t WHERE id = 1 AND disturb() = 1"
+    connection.execute(sql).fetchall()
+    assert recorder.statements(table)[sql].rounds == 1
+
+
+def test_conflicts_and_replays(table):
+    recorder = metrics.record()
+    one, other = rome.connect(table), rome.connect(table)
+    for sql in ("UPDATE t SET n = n + 1 WHERE id = 1", "UPDATE t SET n = 9 WHERE id = (SELECT min(id) FROM t)"):
+        for connection in (one, other):
+            connection.execute(sql)
+        one.commit()
+        other.commit()
+    one.execute("SELECT n FROM t WHERE id = 2").fetchall()
+    one.execute("UPDATE t SET n = 5 WHERE id = 2")
+    with other:
+        other.execute("UPDATE t SET n = 6 WHERE id = 2")
+    with pytest.raises(Conflict):
+        one.commit()
+    assert recorder.count(COMMITS, table, "conflict") >= 2
+    assert recorder.count(REPLAYS, table, "committed") >= 1
+    assert recorder.count(REPLAYS, table, "refused") == 1
+    one.close()
+    other.close()
+
+
+def test_retries(url):
+    from rome.orm import Session, run_transaction
+
+    recorder = metrics.record()
+    tries = []
+
+    def work(session):
+        session.execute(text("SELECT 1"))
+        tries.append(1)
+        if len(tries) < 3:
+            raise Conflict("made up")
+
+    run_transaction(lambda: Session(url=url), work, base_ms=0)
+    assert recorder.count(RETRIES) == 2
+
+
+def test_lock_waits(table):
+    recorder = metrics.record()
+    sql = "SELECT * FROM t WHERE id = 1 FOR UPDATE"
+    holder, waiter = rome.connect(table), rome.connect(table, lock_timeout=300)
+    holder.execute(sql)
+    thread = threading.Thread(target=waiter.execute, args=(sql,))
+    thread.start()
+    transaction = None
+    while transaction is None or transaction.row_locks is None or transaction.row_locks._hold.waits_for is None:
+        transaction = waiter._control.transaction
+        time.sleep(0.01)
+    holder.rollback()
+    thread.join()
+    assert sum(recorder.histograms[LOCK_WAITS][()].buckets) >= 1
+    waiter.close()
+    holder.close()
+
+
+def test_texts_are_bounded():
+    url = "rome+memory:///many_texts"
+    recorder = metrics.record()
+    connection = rome.connect(url)
+    for number in range(_MOST_STATEMENTS + 100):
+        connection.execute(f"SELECT {number}")
+    statements = recorder.statements(url)
+    assert len(statements) <= _MOST_STATEMENTS
+    assert statements[OTHERS].count > 100
+    assert sum(each.count for each in statements.values()) == _MOST_STATEMENTS + 100
+    connection.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_counts_from_zero(table):
+    recorder = metrics.record()
+    connection = rome.connect(table)
+    connection.execute("SELECT * FROM t").fetchall()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(recorder.count(STATEMENTS)))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert recorder.count(STATEMENTS) == 1
+    connection.close()
+
+
+def test_stopping_stops():
+    recorder = metrics.record()
+    assert metrics.record() is recorder
+    metrics.stop()
+    assert events.observers == ()
+    assert metrics.record() is not recorder
+
+
+def test_a_hot_get_makes_few_calls_more():
+    connection = rome.connect("rome+memory:///hot_get")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO t VALUES (1)")
+    connection.commit()
+
+    def calls():
+        profile = cProfile.Profile()
+        for count in (50, 200):
+            if count == 200:
+                profile.enable()
+            for _ in range(count):
+                connection.execute("SELECT * FROM t WHERE id = ?", (1,)).fetchall()
+                connection.commit()
+        profile.disable()
+        return pstats.Stats(profile).total_calls / 200
+
+    without = calls()
+    metrics.record()
+    assert calls() - without < 11
+    connection.close()
