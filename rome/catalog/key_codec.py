@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
-from rome.storage.keys import encode, encode_int, entry, prefix_end
+from rome.storage.keys import encode, encode_each, encode_int, entries_of, entry, prefix_end
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
 from rome.values import SqlValue, collate
 
@@ -60,11 +60,23 @@ class KeyCodec:
         """Return values that are equal exactly where their keys are."""
         return values if self.collations is None else tuple(map(collate, values, self.collations))
 
+    def encode_each(self, rows: Iterable[Row]) -> list[bytes]:
+        """Return the key of each of many stored rows."""
+        return self.encode_values(list(map(self.take, rows)))
+
+    def encode_values(self, values: Sequence[tuple[SqlValue, ...]]) -> list[bytes]:
+        """Return the key of the values of each of many rows."""
+        return encode_each(values) if self.collations is None else list(map(self._encode_collated, values))
+
     def _encode_collated(self, values: Row) -> bytes:
         return encode(map(collate, values, self.collations or ()))
 
     def get(self, key: bytes) -> Request:
         """Return the request for the rows that have a key, all columns of it."""
+        raise NotImplementedError
+
+    def get_all(self, keys: Sequence[bytes]) -> Request:
+        """Return the request for the rows that have one of some keys."""
         raise NotImplementedError
 
     def prefix(self, prefix: bytes) -> Request:
@@ -90,6 +102,10 @@ class RowKeyCodec(KeyCodec):
         """Return the request for the row with this key."""
         return _get((self.space, (key,)))
 
+    def get_all(self, keys: Sequence[bytes]) -> Request:
+        """Return the request for the rows with these keys."""
+        return _get((self.space, tuple(keys)))
+
     def prefix(self, prefix: bytes) -> Request:
         """Return the request for the rows whose keys begin with the elements of a prefix."""
         return _range((self.space, prefix, prefix_end(prefix), None, False))
@@ -112,9 +128,17 @@ class IndexKeyCodec(KeyCodec):
         """Return the entry of a row. Only for an index that is not computed."""
         return entry(self.encode(self.take(row)), row_key)
 
+    def entries(self, rows: Iterable[Row], row_keys: Sequence[bytes]) -> list[bytes]:
+        """Return the entry of each of many rows. Only for an index that is not computed."""
+        return entries_of(self.encode_each(rows), row_keys)
+
     def get(self, key: bytes) -> Request:
         """Return the request for the rows that have a key of the index, all columns of it."""
         return _lookup((self.space, self.rows, ((key, prefix_end(key)),), None, False))
+
+    def get_all(self, keys: Sequence[bytes]) -> Request:
+        """Return the request for the rows that have one of some keys of the index."""
+        return _lookup((self.space, self.rows, tuple([(key, prefix_end(key)) for key in keys]), None, False))
 
     def prefix(self, prefix: bytes) -> Request:
         """Return the request for the rows whose entries begin with the elements of a prefix."""

@@ -15,7 +15,7 @@ table to another. Bytes that are no row raise FormatError, which names the table
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 
@@ -46,6 +46,22 @@ def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = Fals
         return (_pack_computed if computed else _pack)((schema, *values))
     except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
+
+
+def encode_rows(schema: int, rows: Iterable[Row]) -> list[bytes]:
+    """Return the bytes of many rows, as `encode_row` does one by one. Raise DataError."""
+    pack = msgpack.Packer(use_bin_type=True).pack
+    classes: set[type] = set()
+    found = []
+    try:
+        for row in rows:
+            classes.update(map(type, row))
+            found.append(pack((schema, *row)))
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"a row holds a value that can't be stored: {error}") from error
+    if not classes <= STORAGE_CLASSES:
+        raise DataError(f"a value of type {min(kind.__name__ for kind in classes - STORAGE_CLASSES)} can't be stored")
+    return found
 
 
 def decode_row(data: bytes, *, computed: bool = False) -> tuple[int, Row]:

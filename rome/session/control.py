@@ -301,6 +301,7 @@ class TransactionControl:
         self, transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
     ) -> Result:
         """Run a statement that is not a plain SELECT or DML statement."""
+        transaction.settle()
         if statement.kind is StatementKind.DDL:
             return change_schema(transaction, statement, sql, parameter_sets[0])
         if statement.kind is StatementKind.EXPLAIN:

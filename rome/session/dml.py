@@ -101,6 +101,7 @@ class _Change:
     def run(self) -> Result:
         """Run the statement until nothing more has to be fetched for it. Return its result, or raise its error."""
         transaction = self._transaction
+        transaction.settle()
         self._announce_ids()
         fetch(transaction, self._plan, self._parameter_sets, self._needed_by_values)
         transaction.ensure_snapshot()

@@ -11,27 +11,19 @@ statements see them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from operator import itemgetter
 
 from rome.catalog.key_codec import rowid_key
 from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
+from rome.session.bulk_insert import insert_rows
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.transaction.constraints.table_keys import KeyProbe
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
-
-
-class _NewRow(NamedTuple):
-    """A row to insert, its id if that is given, and the keys to probe."""
-
-    row: Row
-    rowid: int | None
-    keys: list[KeyProbe]
-    parents: list[KeyProbe]
 
 
 def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result | None:
@@ -42,7 +34,9 @@ def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence
     point = point_plan_for(transaction, plan)
     try:
         if type(point) is PointInsert:
-            return _insert(transaction, plan, point, parameter_sets)
+            if len(parameter_sets) == 1:
+                return _insert(transaction, plan, point, parameter_sets[0])
+            return _insert_many(transaction, plan, point, parameter_sets)
         if type(point) is PointUpdate:
             return _update(transaction, point, parameter_sets)
     except (NeedsWorkspace, DataError):
@@ -53,7 +47,9 @@ def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence
 def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointUpdate | None:
     """Return how to run a plan without the workspace; None if it cannot, or if the transaction must not now."""
     workspace = transaction.workspace
-    if transaction.savepoints or transaction.schema_changed or workspace.temporary or workspace.changes:
+    if transaction.savepoints or transaction.schema_changed or transaction.only_workspace:
+        return None
+    if workspace.temporary or workspace.changes:
         return None
     if not plan.point_plan:
         plan.point_plan.append(point_plan(plan, transaction.catalog))
@@ -61,70 +57,56 @@ def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointU
     return found
 
 
-def _insert(
-    transaction: Transaction, plan: Plan, point: PointInsert, parameter_sets: Sequence[Parameters]
-) -> Result | None:
-    new_rows = [_new_row(point, parameters, transaction.foreign_keys) for parameters in parameter_sets]
-    requests = [probe.request for new in new_rows for probe in new.keys + new.parents]
+def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters: Parameters) -> Result | None:
+    """Insert the row of one set of parameters."""
+    row, rowid = point.row(parameters)
+    keys = point.key_probes(row, rowid)
+    parents = point.parent_probes(row) if transaction.foreign_keys else []
+    requests = [probe.request for probe in keys + parents]
     sequences, table = transaction.sequences, point.table
-    needed = 0
-    if table.counted:
-        given = [new.rowid for new in new_rows if new.rowid is not None]
-        if given:
-            sequences.note_explicit(table.id, given)
-        needed = len(new_rows) - len(given)
-        sequences.announce(table.id, needed)
+    if rowid is not None:
+        sequences.note_explicit(table.id, (rowid,))
+    elif table.counted:
+        sequences.announce(table.id, 1)
     if requests:
         transaction.fetch(requests)
     transaction.ensure_snapshot()
-    if len(new_rows) > 1:
-        sequences.reserve(table.id, needed)
-    taken: set[tuple[bytes, bytes]] = set()
-    for new in new_rows:
-        for probe in new.keys:
-            place = probe.codec.space, probe.key
-            if place in taken or _exists(transaction, probe):
-                return None
-            taken.add(place)
-        for probe in new.parents:
-            if not _exists(transaction, probe):
-                return None
-    sequences.mark()
-    try:
-        writes = [_row_write(transaction, point, new) for new in new_rows]
-    except NeedsWorkspace:
-        sequences.roll_back_to_mark()
+    if any(_exists(transaction, probe) for probe in keys) or not all(_exists(transaction, probe) for probe in parents):
         return None
-    if len(new_rows) > 1:
-        sequences.release_surplus()
-    transaction.note_constraint_reads(requests)
-    transaction.record_point_writes(writes, taken)
-    places = point.returned
-    returned = [tuple([write.new[at] for at in places]) for write in writes if write.new] if places else []
-    return Result(returned, plan.description or None, len(new_rows), transaction.workspace.last_rowid)
-
-
-def _new_row(point: PointInsert, parameters: Parameters, foreign_keys: bool) -> _NewRow:
-    row, rowid = point.row(parameters)
-    return _NewRow(row, rowid, point.key_probes(row, rowid), point.parent_probes(row) if foreign_keys else [])
-
-
-def _row_write(transaction: Transaction, point: PointInsert, new: _NewRow) -> RowWrite:
-    """Return the write of a new row, with an id from the sequence if it needs one. Raise NeedsWorkspace."""
-    table, row, rowid = point.table, new.row, new.rowid
+    sequences.mark()
     if table.counted and rowid is None:
         rowid = transaction.allocate_id(table.id)
         key = rowid_key(rowid)
         row = point.with_rowid(row, rowid)
     else:
-        key = new.keys[0].key
-    return RowWrite(table, None, None, key, row, 1 if rowid is None else rowid, point.encoded(row))
+        key = keys[0].key
+    try:
+        write = RowWrite(table, None, None, key, row, 1 if rowid is None else rowid, point.encoded(row))
+    except NeedsWorkspace:
+        sequences.roll_back_to_mark()
+        return None
+    transaction.note_constraint_reads(requests)
+    transaction.record_point_writes([write], {(probe.codec.space, probe.key) for probe in keys})
+    places = point.returned
+    returned = [tuple([row[at] for at in places])] if places else []
+    return Result(returned, plan.description or None, 1, transaction.workspace.last_rowid)
+
+
+def _insert_many(
+    transaction: Transaction, plan: Plan, point: PointInsert, parameter_sets: Sequence[Parameters]
+) -> Result | None:
+    """Insert the rows of several sets of parameters."""
+    rows = insert_rows(transaction, point, point.values_by_column(parameter_sets), last_changes=1)
+    if rows is None:
+        return None
+    returned = list(zip(*[map(itemgetter(at), rows) for at in point.returned], strict=True))
+    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
 
 
 def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
     """Return True if a row has this key now."""
     codec, key, request = probe
-    if (codec.space, key) in transaction.write_set.taken_keys:
+    if transaction.is_taken(codec.space, key):
         return True
     rows = transaction.row_cache.rows((request,))
     # Lookups of other indexes that have answered the request may have brought more rows than it asks for.

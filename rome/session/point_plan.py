@@ -17,8 +17,9 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
+from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Catalog, Column, Table
-from rome.catalog.rows import encode_row
+from rome.catalog.rows import encode_row, encode_rows
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace, NotConvertible
 from rome.folding import fold_name
@@ -36,7 +37,7 @@ from rome.transaction.constraints.table_keys import (
     unique_key_probe,
 )
 from rome.transaction.reads.row_cache import TableRequest
-from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, convert_to_store
+from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, SqlValue, convert_to_store
 
 _MAX_ROW_BYTES = 100_000_000
 """A longer row may be longer than SQLite admits."""
@@ -91,6 +92,14 @@ class StoredValues:
         except NotConvertible:
             raise NeedsWorkspace from None
 
+    def columns_of(self, parameter_sets: Sequence[Parameters]) -> list[Sequence[SqlValue]]:
+        """Return the stored values of each column, for many sets of parameters. Raise NeedsWorkspace."""
+        if set(map(type, parameter_sets)) != {tuple} or set(map(len, parameter_sets)) != {self._parameter_count}:
+            raise NeedsWorkspace
+        given: list[Sequence[SqlValue]] = list(zip(*parameter_sets, strict=True))
+        given += [[value] * len(parameter_sets) for value in self._constants]
+        return stored_columns(self._take(given)[:-1], self._columns)
+
     def _decide(self, types: tuple[type, ...]) -> bool | None:
         unchanged: bool | None = True
         for kind, column in zip(types, self._columns, strict=True):
@@ -103,6 +112,28 @@ class StoredValues:
         if len(self._unchanged) < _MAX_TYPE_COMBINATIONS:
             self._unchanged[types] = unchanged
         return unchanged
+
+
+def stored_columns(values: Sequence[Sequence[SqlValue]], columns: Sequence[Column]) -> list[Sequence[SqlValue]]:
+    """Return the values that columns store of the given ones, column by column.
+
+    Raise NeedsWorkspace if only SQLite knows them, or refuses one.
+    """
+    return list(map(_stored_column, values, columns))
+
+
+def _stored_column(values: Sequence[SqlValue], column: Column) -> Sequence[SqlValue]:
+    types = set(map(type, values))
+    if type(None) in types:
+        if column.not_null:
+            raise NeedsWorkspace
+        types.discard(type(None))
+    if types <= STORED_UNCHANGED[column.affinity]:
+        return values
+    try:
+        return [convert_to_store(value, column.affinity) for value in values]
+    except NotConvertible:
+        raise NeedsWorkspace from None
 
 
 # ── plans ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,8 +155,42 @@ class PointWrite:
             raise NeedsWorkspace
         return data
 
+    def encoded_rows(self, rows: Sequence[Row]) -> list[bytes]:
+        """Return many rows as the store holds them. Raise NeedsWorkspace as `encoded` does."""
+        try:
+            data = encode_rows(self.table.schema, rows)
+        except DataError:
+            raise NeedsWorkspace from None
+        if data and max(map(len, data)) > _MAX_ROW_BYTES:
+            raise NeedsWorkspace
+        return data
 
-class PointInsert(PointWrite):
+
+class RowInsert(PointWrite):
+    """A statement that inserts rows of a table. `parents`: its foreign keys, each of a unique key."""
+
+    def __init__(self, table: Table, parents: Sequence[Reference]) -> None:
+        super().__init__(table)
+        self.parents = parents
+        self.rowid_place = table.position[fold_name(table.rowid_alias)] if table.rowid_alias else None
+        # NULL in the rowid alias stands for the next id.
+        self.columns = [
+            replace(each, not_null=False) if at == self.rowid_place else each for at, each in enumerate(table.stored)
+        ]
+        self._keys = unique_codecs(table)
+        self._unique = self._keys[1:] if table.key else self._keys
+
+    def unique_codecs(self, *, has_row_key: bool) -> Sequence[KeyCodec]:
+        """Return the codecs of the keys that a new row takes; that of its row key only if it is given."""
+        return self._keys if has_row_key or not self.table.counted else self._unique
+
+    def with_rowids(self, columns: list[Sequence[SqlValue]], rowids: Sequence[int]) -> list[Row] | None:
+        """Return rows, given by column, with ids from the sequence; None if the rows have no column for these."""
+        at = self.rowid_place
+        return None if at is None else list(zip(*columns[:at], rowids, *columns[at + 1 :], strict=True))
+
+
+class PointInsert(RowInsert):
     """An INSERT of one row."""
 
     def __init__(
@@ -137,50 +202,46 @@ class PointInsert(PointWrite):
         rowid_source: Source | None,
         parameter_count: int,
     ) -> None:
-        """`parents`: the foreign keys of the table, each of a unique key. `returned`: the places of the columns of
-        RETURNING; `rowid_source`: of the value for a hidden rowid.
-        """
-        super().__init__(table)
-        self._rowid_place = table.position[fold_name(table.rowid_alias)] if table.rowid_alias else None
-        # NULL in the rowid alias stands for the next id.
-        columns = [
-            replace(each, not_null=False) if at == self._rowid_place else each for at, each in enumerate(table.stored)
-        ]
-        self._values = StoredValues(sources, columns, parameter_count)
+        """`returned`: the places of the columns of RETURNING; `rowid_source`: of the value for a hidden rowid."""
+        super().__init__(table, parents)
+        self._values = StoredValues(sources, self.columns, parameter_count)
         self._rowid = StoredValues([rowid_source], [_ANY], parameter_count) if rowid_source is not None else None
-        self._keys = unique_codecs(table)
-        self._unique = self._keys[1:] if table.key else self._keys
-        self._parents = parents
         self.returned = returned
 
     def row(self, parameters: Parameters) -> tuple[Row, int | None]:
         """Return the row, and its id if it is given. Raise NeedsWorkspace."""
         row = self._values.of(parameters)
         rowid = None
-        if self._rowid_place is not None:
-            rowid = row[self._rowid_place]
+        if self.rowid_place is not None:
+            rowid = row[self.rowid_place]
         elif self._rowid is not None:
             (rowid,) = self._rowid.of(parameters)
         if rowid is not None and (type(rowid) is not int or self._rowid is not None):
             raise NeedsWorkspace
         return row, rowid
 
+    def values_by_column(self, parameter_sets: Sequence[Parameters]) -> list[Sequence[SqlValue]]:
+        """Return the stored values of each column, for many sets of parameters. Raise NeedsWorkspace."""
+        if self._rowid is not None and set(*self._rowid.columns_of(parameter_sets)) != {None}:
+            raise NeedsWorkspace
+        return self._values.columns_of(parameter_sets)
+
     def key_probes(self, row: Row, rowid: int | None) -> list[KeyProbe]:
         """Return the probes of the unique keys that a row takes. The first is the row key, unless an id is missing."""
-        codecs = self._unique if rowid is None and self.table.counted else self._keys
+        codecs = self.unique_codecs(has_row_key=rowid is not None)
         return [probe for codec in codecs if (probe := unique_key_probe(self.table, codec, codec.take(row)))]
 
     def parent_probes(self, row: Row) -> list[KeyProbe]:
         """Return the probes of the parents that a row refers to. Raise NeedsWorkspace."""
         try:
-            found = [each.parent_probe(values) for each in self._parents if (values := each.child_values(row))]
+            found = [each.parent_probe(values) for each in self.parents if (values := each.child_values(row))]
         except NotConvertible:
             raise NeedsWorkspace from None
         return [probe for probe in found if probe is not None]
 
     def with_rowid(self, row: Row, rowid: int) -> Row:
         """Return the row with an id from the sequence."""
-        at = self._rowid_place
+        at = self.rowid_place
         return row if at is None else (*row[:at], rowid, *row[at + 1 :])
 
 

@@ -36,7 +36,7 @@ from rome.session.topn import fetch_topn
 from rome.sql.planner.bind import bind_count
 from rome.sql.planner.read_plan import Step
 from rome.sql.rewrite.counter_ids import original_trigger
-from rome.sql.syntax.statement import Statement
+from rome.sql.syntax.statement import Statement, StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.transaction.reads.row_cache import table_request
@@ -77,10 +77,19 @@ def run(transaction: Transaction, statement: Statement, sql: str, parameter_sets
 def run_once(transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
     """Run a statement as `run` does. Raise CatalogChanged, with nothing done, if its plan's catalog is outdated."""
     plan = plan_of(transaction, statement, sql, parameter_sets[0])
+    if transaction.blocks and _may_see_blocks(transaction, plan):
+        transaction.settle()
     if not statement.changes_rows:
         return _read(transaction, plan, parameter_sets)
     result = run_point_dml(transaction, plan, parameter_sets)
     return change(transaction, plan, parameter_sets) if result is None else result
+
+
+def _may_see_blocks(transaction: Transaction, plan: Plan) -> bool:
+    """Return True if a statement may read or change rows that are in blocks. An INSERT asks for the keys of its own."""
+    is_insert = plan.statement.kind is StatementKind.INSERT
+    changed = (plan.target,) if plan.target is not None and not is_insert else ()
+    return plan.reads_schema or transaction.has_blocks((*plan.tables, *changed))
 
 
 def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
@@ -169,6 +178,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
             pass  # a value that only SQLite knows how to treat
     if not fetched.is_for_workspace:
         fetch(transaction, plan, parameter_sets)
+    transaction.settle()
     load_workspace(transaction, plan)
     result = merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
     return result._replace(rows=_with_original_triggers(result.rows)) if plan.reads_schema else result

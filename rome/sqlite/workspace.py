@@ -247,12 +247,21 @@ class Workspace:
         self._cursor.executemany(f"DELETE FROM main.{quoted(table.name)} WHERE {where}", keys)
 
     def defer_row(self, table: Table, row: Row, rowid: int | None) -> None:
-        """Keep a row that was changed, or inserted with this rowid, without SQLite, until it is needed here."""
+        """Keep a row that was changed, or inserted with this rowid, without SQLite, until it is needed here.
+
+        `count_changes` counts it.
+        """
         self._deferred_rows.append((table, row if table.key else (rowid, *row)))
-        if rowid is not None:
-            self.last_rowid = rowid
-        self.last_changes = 1
-        self._changes_not_counted -= 1
+
+    def count_changes(self, total: int, last: int, last_rowid: int | None) -> None:
+        """Let SQL's functions count changes that were made without SQLite.
+
+        `total`: how many in all; `last`: by the last statement; `last_rowid`: of the last new row, if there is one.
+        """
+        if last_rowid is not None:
+            self.last_rowid = last_rowid
+        self.last_changes = last
+        self._changes_not_counted -= total
 
     def _flush_deferred(self) -> None:
         """Insert the deferred rows."""

@@ -34,7 +34,7 @@ key from the end, without parsing. Collations are applied before encoding (`rome
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from rome.errors import DataError, FormatError
 from rome.values import SqlValue
@@ -74,6 +74,26 @@ def encode(values: Iterable[SqlValue]) -> bytes:
     return key
 
 
+def encode_each(rows: Sequence[tuple[SqlValue, ...]]) -> list[bytes]:
+    """Return the key of each of many tuples, as `encode` does one by one."""
+    if set(map(len, rows)) == {1}:
+        values = [value for (value,) in rows]
+        if set(map(type, values)) == {int}:
+            return encode_ints(values)  # type: ignore[arg-type] # all are integers
+    return list(map(encode, rows))
+
+
+def encode_ints(values: Sequence[int]) -> list[bytes]:
+    """Return the key of each of many integers. Raise DataError if one does not fit into 64 bits."""
+    if not values or min(values) <= 0:
+        return list(map(encode_int, values))
+    size = (max(values).bit_length() + 7) >> 3
+    if size > 8 or size != (min(values).bit_length() + 7) >> 3:
+        return list(map(encode_int, values))
+    code = bytes((_ZERO + size,))
+    return [code + value.to_bytes(size, "big") + b"\0" for value in values]
+
+
 def decode(key: bytes) -> tuple[SqlValue, ...]:
     """Return the values of a key: a float without a fraction as an integer, NaN as None.
 
@@ -100,6 +120,15 @@ def entry(columns: bytes, row_key: bytes) -> bytes:
     if len(row_key) > _LONGEST_ROW_KEY:
         raise DataError(f"a primary key of {len(row_key)} bytes is too long for an index; at most {_LONGEST_ROW_KEY}")
     return columns + row_key + _length.pack(len(row_key))
+
+
+def entries_of(columns: Iterable[bytes], row_keys: Sequence[bytes]) -> list[bytes]:
+    """Return the index entry of each of many encoded columns and row keys, as `entry` does one by one."""
+    lengths = set(map(len, row_keys))
+    if len(lengths) != 1 or max(lengths) > _LONGEST_ROW_KEY:
+        return list(map(entry, columns, row_keys))
+    end = _length.pack(lengths.pop())
+    return [prefix + key + end for prefix, key in zip(columns, row_keys, strict=True)]
 
 
 def row_keys_of(entries: Collection[bytes]) -> list[bytes]:

@@ -20,6 +20,7 @@ The parts
     reads/row_cache      rows that were fetched; which of them are in the workspace
     reads/read_set       key ranges that commit checks
     writes/write_set     rows that were written
+    writes/row_block     many rows that one statement has written
     writes/sequences     ids that were allocated for new rows
     row_locks            rows that SELECT … FOR UPDATE has locked
     constraints          the keys that UNIQUE and FOREIGN KEY need, which violation it was
@@ -54,6 +55,7 @@ from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import ReadSet
 from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
 from rome.transaction.row_locks import RowKey, RowLocks, row_of
+from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import Sequences
 from rome.transaction.writes.write_set import RowWrite, WriteSet, row_writes
 
@@ -103,6 +105,10 @@ class Transaction:
     has_writes = False
     """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
     write_set = _NO_WRITES
+    blocks: Sequence[RowBlock] = ()
+    """Rows that are not in the write set yet (see `writes.row_block`)."""
+    only_workspace = False
+    """True if the workspace must run all changes from now on, because rows are deleted in it."""
     savepoints: Sequence[Savepoint] = ()
     guards: Sequence[Guard] = ()
     row_locks: RowLocks | None = None
@@ -185,6 +191,7 @@ class Transaction:
         Except under READ COMMITTED, only for a transaction that has changed nothing, and whose reads the application
         has not seen.
         """
+        self.settle()
         self.row_cache.forget_unchanged(self.catalog.by_id, self.write_set.written)
         self._earlier_digests = self._earlier_digests or {}
         if self.version is not None:
@@ -299,7 +306,7 @@ class Transaction:
         if 0 < fetched.catalog_version <= self.initial_catalog.version:
             # Catalog versions only grow: the server has lost the one that we had.
             self.database.forget()
-        if self.write_set or self.schema_changed or (self.savepoints and self.workspace.temporary):
+        if self.write_set or self.blocks or self.schema_changed or (self.savepoints and self.workspace.temporary):
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         self.workspace.end(keep=self.workspace.temporary)
         self.row_cache = RowCache(self.workspace)
@@ -346,16 +353,64 @@ class Transaction:
             self._writable().record(writes)
             self._note_written(writes)
 
-    def record_point_writes(self, writes: Sequence[RowWrite], taken: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    def record_point_writes(
+        self, writes: Sequence[RowWrite], taken: Iterable[tuple[bytes, bytes]] = (), *, are_counted: bool = False
+    ) -> None:
         """Add rows to the write set that were written without the workspace, each by an execution of its own.
 
         The workspace gets them when something runs there. `taken`: the unique keys of the new rows, by space.
+        `are_counted`: SQL's functions have counted the changes already.
         """
+        if self.blocks and self.has_blocks([write.table for write in writes]):
+            self.settle()
         self._writable().record_point_writes(writes, taken)
         for table, _, old, _, row, rowid, _ in writes:
             assert row is not None
             self.workspace.defer_row(table, row, rowid if old is None else None)
+        if not are_counted:
+            self.workspace.count_changes(len(writes), 1, rowid if old is None else None)
         self._note_written(writes)
+
+    def record_block(self, block: RowBlock, total: int, last: int) -> None:
+        """Add the rows of a block, which were written without the workspace.
+
+        SQL counts `total` changed rows, `last` of them by the last execution of the statement.
+        """
+        if block.keys:
+            self.blocks = [*self.blocks, block]
+            self.has_writes = True
+            explicit_id = block.explicit_id
+            if explicit_id is not None:
+                self.database.counters.skip(row_counter(block.table.id), explicit_id)
+            if self.write_set.has_written((block.table,)):
+                self.settle()
+        self.workspace.count_changes(total, last, block.rowids[-1] if block.rowids else None)
+
+    def has_blocks(self, tables: Iterable[Table]) -> bool:
+        """Return True if there is a block of rows of one of these tables."""
+        if not self.blocks:
+            return False
+        written = {block.table.id for block in self.blocks}
+        return any(table.id in written for table in tables)
+
+    def settle(self) -> None:
+        """Write the rows of blocks one by one: before anything but a commit or a statement about other tables."""
+        blocks, self.blocks = self.blocks, ()
+        for block in blocks:
+            writes = list(block.writes())
+            if block.news is None:
+                self._writable().record(writes)
+                self.row_cache.note_deleted(block.table, block.keys)
+                self.only_workspace = True
+            else:
+                taken = [(space, key) for space, keys in block.taken.items() for key in keys]
+                self.record_point_writes(writes, taken, are_counted=True)
+
+    def is_taken(self, space: bytes, key: bytes) -> bool:
+        """Return True if a row that was inserted without the workspace has this row key, or key of a unique index."""
+        if (space, key) in self.write_set.taken_keys:
+            return True
+        return any(key in block.taken_keys(space) for block in self.blocks)
 
     def _writable(self) -> WriteSet:
         if self.write_set is _NO_WRITES:
@@ -373,13 +428,17 @@ class Transaction:
                 self.sequences.note_explicit(table.id, (rowid,))
                 self.database.counters.skip(row_counter(table.id), rowid)
 
-    def has_changed(self, tables: Iterable[Table]) -> bool:
+    def has_changed(self, tables: Sequence[Table]) -> bool:
         """Return True if the transaction has changed rows of one of these tables, or the schema."""
-        return self.schema_changed or self.write_set.has_written(tables)
+        return self.schema_changed or self.write_set.has_written(tables) or self.has_blocks(tables)
 
     def allocate_id(self, table_id: int) -> int:
         """Return the next id of a table's sequence: a round trip if this process has none left."""
         return self.sequences.allocate(table_id, self.row_cache.rows_by_key(table_id))
+
+    def allocate_ids(self, table_id: int, count: int) -> list[int]:
+        """Return the next ids of a table's sequence: a round trip if this process has too few left."""
+        return self.sequences.allocate_many(table_id, count, self.row_cache.rows_by_key(table_id))
 
     def take_reserved_id(self, table_id: int) -> int:
         """Return the next id that was reserved for the running statement. Raise SequenceExhausted."""
@@ -407,6 +466,7 @@ class Transaction:
 
     def mark(self, name: str) -> Savepoint:
         """Open a savepoint in the workspace. Return it."""
+        self.settle()
         self.workspace.begin()
         self.sequences.mark()
         workspace = self.workspace.open_savepoint(name)
@@ -482,7 +542,7 @@ class Transaction:
         fences = [guard.check() for guard in self.guards]
         rows = self.write_set.final_rows() if self.has_writes else {}
         locked = self.row_locks.rows if self.row_locks is not None else {}
-        if not rows and not self.schema_changed and not locked:
+        if not rows and not self.blocks and not self.schema_changed and not locked:
             return None
         allocated: Mapping[tuple[int, int], bool] = self._sequences.allocated if self._sequences is not None else {}
         explicit_ids = self.write_set.explicit_ids(rows, allocated)
@@ -490,8 +550,13 @@ class Transaction:
             self.initial_catalog, self.catalog, self.entries, self.row_cache, self.newest_read_version
         )
         builder.write_rows(rows)
+        for block in self.blocks:
+            builder.write_block(block)
         if locked:
-            builder.write_locked_rows(locked, only_check=not rows and not self.schema_changed)
+            builder.write_locked_rows(locked, only_check=not (rows or self.blocks or self.schema_changed))
+        for block in self.blocks:
+            if block.explicit_id is not None:
+                explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))
         if explicit_ids:
             builder.advance_sequences(explicit_ids)
         if self.schema_changed:

@@ -16,14 +16,15 @@ of the rows that it writes, so that they can be undone like those of a later com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, chain
 
+from rome.storage.columns import WritesBySpace
 from rome.storage.redis import writes as bounds
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.redis.writes import (
     Limits,
-    Writes,
     check_list,
     grouped,
     lock_list,
@@ -35,34 +36,34 @@ from rome.storage.redis.writes import (
 from rome.storage.store import Batch, holds_rows
 
 
-def write_pieces(batch: Batch, writes: Writes, limits: Limits) -> Iterator[bytes]:
+def write_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that write; the last one has everything that is done once."""
     for space, values in writes.items():
         # In key order: the server finds its place in a sorted set faster.
         for part in _parts(sorted(values), values):
             puts = {key: value for key in part if (value := values[key]) is not None}
-            deletions = [key for key in part if values[key] is None]
+            deletions = [key for key in part if key not in puts] if len(puts) < len(part) else []
             yield _piece(batch, limits.header(0, 1, 0, 0), b"", write_list(space, puts, deletions))
     drops = list(dict.fromkeys(batch.drops))
     lists = [*chain.from_iterable(write_list(space, {}, ()) for space in writes), *rest_of(drops, batch.advances)]
     yield _piece(batch, limits.header(0, len(writes), len(drops), len(batch.advances)), b"", lists)
 
 
-def check_pieces(batch: Batch, writes: Writes, limits: Limits) -> Iterator[bytes]:
+def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that check, also that no row to be written is locked by others.
 
     The first one checks the versions that the batch depends on.
     """
     seen = seen_of(batch.seen)
     size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
-    for (space, since, demand), (keys, ranges) in grouped(batch.checks, {})[0].items():
+    for (space, since, demand), (keys, ranges) in grouped(batch, {})[0].items():
         for at in range(0, max(len(keys), len(ranges)), size):
-            part = check_list(space, since, demand, keys[at : at + size], ranges[at : at + size])
-            yield _piece(batch, limits.header(1, 0, 0, 0), seen, part)
+            checks = check_list(space, since, demand, keys[at : at + size], ranges[at : at + size])
+            yield _piece(batch, limits.header(1, 0, 0, 0), seen, checks)
             seen = b""
     for space, values in writes.items():
         if holds_rows(space):
-            for part in _parts(list(values), dict.fromkeys(values)):
+            for part in _parts(list(values), {}):
                 yield _piece(batch, limits.header(1, 0, 0, 0) + batch.owner, seen, lock_list(space, part))
                 seen = b""
     if seen:
@@ -73,15 +74,12 @@ def _piece(batch: Batch, header: bytes, seen: bytes, lists: Sequence[bytes]) -> 
     return pack_list([FORMAT_DIGITS, batch.token, header, seen, *lists])
 
 
-def _parts(keys: Sequence[bytes], values: dict[bytes, bytes | None]) -> Iterator[list[bytes]]:
-    """Cut keys into parts within the bounds."""
-    part: list[bytes] = []
-    size = 0
-    for key in keys:
-        part.append(key)
-        size += len(key) + len(values[key] or b"")
-        if size > bounds.MOST_BYTES or len(part) == bounds.MOST_KEYS:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+def _parts(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
+    """Cut keys, with their values if they have any, into parts within the bounds."""
+    sizes = list(accumulate([len(key) + len(values.get(key) or b"") for key in keys]))
+    at = before = 0
+    while at < len(keys):
+        # The part ends with the key that exceeds the bound.
+        end = min(bisect_right(sizes, before + bounds.MOST_BYTES, at) + 1, at + bounds.MOST_KEYS, len(keys))
+        yield keys[at:end]
+        at, before = end, sizes[end - 1]

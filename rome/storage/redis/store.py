@@ -15,6 +15,7 @@ from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError
 from rome.fast_tuples import tuple_maker
+from rome.storage.columns import Checks, KeyChecks
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.acl import IN_CLUSTER, least_rule
 from rome.storage.redis.address import Address
@@ -44,7 +45,7 @@ from rome.storage.redis.past import (
 )
 from rome.storage.redis.reads import Rounds, Since, rows_in
 from rome.storage.redis.replication import Replication
-from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
+from rome.storage.redis.writes import REFUSALS, arguments_of, checks_of, error_of, other_format, written_since
 from rome.storage.store import (
     Batch,
     Check,
@@ -388,9 +389,20 @@ class RedisStore:
         state = self._ask((), None)[0]
         seen = dict(batch.seen)
         checks: list[Check] = []
+        checks_of_keys: list[KeyChecks] = []
         by_since: dict[int, list[Check]] = {}
-        for check in batch.checks:
-            if check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version:
+
+        def is_left(check: Check | KeyChecks) -> bool:
+            return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
+
+        single, of_keys = checks_of(batch)
+        for each in of_keys:
+            if is_left(each):
+                checks_of_keys.append(each)
+            else:
+                single = [*single, *Checks((), (each,))]
+        for check in single:
+            if is_left(check):
                 checks.append(check)
             else:
                 by_since.setdefault(check.since, []).append(check)
@@ -404,7 +416,7 @@ class RedisStore:
             self._validate(mine, tail, version)
             seen[version] = newest_digest or b""
             checks += [check._replace(since=version) for check in mine]
-        return replace(batch, checks=checks, seen=seen)
+        return replace(batch, checks=Checks(checks, checks_of_keys), seen=seen)
 
     def _read_tail(self, spaces: Sequence[bytes], tail: Tail, is_kept: bool) -> Present:
         """Extend a tail for some spaces to the newest version."""

@@ -26,6 +26,7 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.packing import Packing
+from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
 
@@ -33,8 +34,6 @@ Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 """Space, version, demand → keys, and begin and end of ranges."""
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
-Writes = dict[bytes, dict[bytes, bytes | None]]
-"""Space → key → value; None to delete it."""
 
 MOST_KEYS = 4000
 MOST_BYTES = 1024 * 1024
@@ -87,7 +86,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     if len(batch.writes) + len(batch.checks) > LARGE * MOST_KEYS and batch.writes:
         return []
     writes = writes_of(batch)
-    checks, fresh = grouped(batch.checks, writes)
+    checks, fresh = grouped(batch, writes)
     lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
         lists += check_list(space, since, demand, keys, bounds)
@@ -98,7 +97,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     size = sum(map(len, lists))
     if size > LARGE * MOST_BYTES and batch.writes:
         # A batch that has little besides one large value gains nothing by pieces.
-        longest = max(len(value or b"") for _, _, value in batch.writes)
+        longest = max(len(value or b"") for values in writes.values() for value in values.values())
         if size > 2 * longest:
             return []
     header = limits.header(len(checks), len(writes), len(drops), len(batch.advances), look=look) + batch.owner
@@ -116,15 +115,22 @@ def _writes_to(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes,
     return write_list(space, values, deletions, len(new))
 
 
-def writes_of(batch: Batch) -> Writes:
+def writes_of(batch: Batch) -> WritesBySpace:
     """Return the writes by space. A key that is written twice gets its last value."""
-    writes: Writes = {}
+    if type(batch.writes) is Writes:
+        return batch.writes.by_space
+    writes: WritesBySpace = {}
     for space, key, value in batch.writes:
         if space in writes:
             writes[space][key] = value
         else:
             writes[space] = {key: value}
     return writes
+
+
+def checks_of(batch: Batch) -> tuple[Sequence[Check], Sequence[KeyChecks]]:
+    """Return the checks that are given one by one, and those that are given by key."""
+    return (batch.checks.single, batch.checks.of_keys) if type(batch.checks) is Checks else (batch.checks, ())
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
@@ -238,15 +244,16 @@ def other_format(digits: bytes, server: str, database: str) -> FormatError:
     )
 
 
-def grouped(checks: Iterable[Check], writes: Writes) -> tuple[Groups, Fresh]:
-    """Group checks by space, version and demand, keys and ranges apart.
+def grouped(batch: Batch, writes: WritesBySpace) -> tuple[Groups, Fresh]:
+    """Group the checks of a batch by space, version and demand, keys and ranges apart.
 
     Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.
     """
     groups: Groups = {}
     fresh: Fresh = {}
     no_keys = Demand.NO_KEYS
-    for space, begin, end, since, demand in checks:
+    single, of_keys = checks_of(batch)
+    for space, begin, end, since, demand in single:
         is_key = end == begin + b"\0"
         if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:
             if space in fresh:
@@ -262,6 +269,11 @@ def grouped(checks: Iterable[Check], writes: Writes) -> tuple[Groups, Fresh]:
             group[0].append(begin)
         else:
             group[1].extend((begin, end))
+    for space, keys, since, demand in of_keys:
+        if demand is no_keys and None not in map(writes.get(space, {}).get, keys):
+            fresh.setdefault(space, {}).update(dict.fromkeys(keys))
+        else:
+            groups.setdefault((space, since, demand), ([], []))[0].extend(keys)
     return groups, fresh
 
 

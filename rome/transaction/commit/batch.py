@@ -23,10 +23,14 @@ a new foreign key that refers to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress, repeat
+from operator import ne
 
 from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_user_version
+from rome.catalog.key_codec import IndexKeyCodec
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import LAST_COUNTED, row_counter
@@ -35,11 +39,13 @@ from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
+from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode
 from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
+from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.write_set import FinalRow
 from rome.values import is_identical
 
@@ -47,6 +53,9 @@ TABLE_IDS = b"n"
 """The space of the ids that tables and indexes have, or had: so that none gets the id of another, even if a server that
 has lost commits allocates numbers of a counter again.
 """
+
+_MANY = 1000
+"""With more checks, a batch is kept by column."""
 
 _write = tuple_maker(Write)
 
@@ -65,8 +74,9 @@ class BatchBuilder:
         self._tables = catalog.by_id
         self._old_tables = base.by_id
         self._final_rows: Mapping[tuple[int, bytes], FinalRow] = {}
-        self._writes: dict[tuple[bytes, bytes], bytes | None] = {}
+        self._writes: WritesBySpace = defaultdict(dict)
         self._checks: list[Check] = []
+        self._checks_of_keys: list[KeyChecks] = []
         self._drops: list[bytes] = []
         self._advances: dict[bytes, int] = {}
 
@@ -87,7 +97,7 @@ class BatchBuilder:
             data = final.data
             if data is None and final.row is not None:
                 data = encode_row(final.table.schema, final.row, computed=final.table.has_stored_generated)
-            self._writes[space, key] = data
+            self._writes[space][key] = data
             if cached is None or cached.version == UNREAD:
                 self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
@@ -102,6 +112,37 @@ class BatchBuilder:
         for table_id in written:
             self._check_definition(self._tables[table_id])
 
+    def write_block(self, block: RowBlock) -> None:
+        """Write many rows of a table, and their index entries, column by column.
+
+        Nothing else may write rows of the table, and its definition must be the one that the transaction began with.
+        """
+        table, keys, since = block.table, block.keys, block.since
+        space = rows_space(table.id)
+        self._writes[space].update(zip(keys, block.data or repeat(None), strict=False))
+        if since == UNREAD:
+            checks = KeyChecks(space, keys, self._version, Demand.NO_KEYS)
+        else:
+            checks = KeyChecks(space, keys, since, Demand.UNWRITTEN)
+        self._checks_of_keys.append(checks)
+        for index in table.indexes:
+            self._write_entries_of_block(table.index_codecs[index.id], keys, block.olds, block.news)
+        self._check_definition(table)
+
+    def _write_entries_of_block(
+        self, codec: IndexKeyCodec, keys: Sequence[bytes], olds: Sequence[Row] | None, news: Sequence[Row] | None
+    ) -> None:
+        if olds is not None and news is not None:
+            # Equal values have equal keys.
+            is_changed = list(map(ne, map(codec.take, olds), map(codec.take, news)))
+            keys = list(compress(keys, is_changed))
+            olds, news = list(compress(olds, is_changed)), list(compress(news, is_changed))
+        writes = self._writes[codec.space]
+        if olds:
+            writes.update(dict.fromkeys(codec.entries(olds, keys)))
+        if news:
+            writes.update(dict.fromkeys(codec.entries(news, keys), b""))
+
     def write_locked_rows(self, locked: Mapping[tuple[int, bytes], CachedRow | None], only_check: bool) -> None:
         """Write the rows of row locks as they are, unless they are written anyway, so that others find them written.
 
@@ -113,10 +154,10 @@ class BatchBuilder:
             if table is None or cached is None or cached.values is None or cached.version == UNREAD:
                 continue
             self._checks.append(Check(space, *key_range(key), cached.version))
-            if (space, key) in self._writes:
+            if key in self._writes[space]:
                 continue
             if not only_check:
-                self._writes[space, key] = encode_row(
+                self._writes[space][key] = encode_row(
                     cached.table.schema, cached.values, computed=cached.table.has_stored_generated
                 )
             self._check_definition(table)
@@ -143,9 +184,9 @@ class BatchBuilder:
             return
         space = index_space(index.id)
         if old is not None:
-            self._writes[space, old] = None
+            self._writes[space][old] = None
         if new is not None:
-            self._writes[space, new] = b""
+            self._writes[space][new] = b""
 
     def _check_definition(self, table: Table) -> None:
         """Check that nobody has changed the table's definition. That of a new table is checked as it is written."""
@@ -181,7 +222,7 @@ class BatchBuilder:
                 if isinstance(item, SchemaObject) and item.type == "trigger":
                     self._write_table_of(item)
         if self._base.user_version != self._catalog.user_version:
-            self._writes[CATALOG, USER_VERSION] = encode_user_version(self._catalog.user_version)
+            self._writes[CATALOG][USER_VERSION] = encode_user_version(self._catalog.user_version)
         for table_id, table in self._old_tables.items():
             if table_id not in self._tables:
                 self._drops.append(rows_space(table_id))
@@ -199,13 +240,13 @@ class BatchBuilder:
         return {**catalog.tables, **catalog.objects}
 
     def _write_catalog(self, name: str, item: Table | SchemaObject | None) -> None:
-        self._writes[CATALOG, catalog_key(name)] = None if item is None else encode_object(item)
+        self._writes[CATALOG][catalog_key(name)] = None if item is None else encode_object(item)
 
     def _claim_ids(self) -> None:
         """Check that no table or index has, or ever had, the ids of the new ones."""
         for number in sorted(self._catalog.ids - self._base.ids):
             key = encode((number,))
-            self._writes[TABLE_IDS, key] = b""
+            self._writes[TABLE_IDS][key] = b""
             self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
 
     def _write_table_of(self, trigger: SchemaObject) -> None:
@@ -248,15 +289,22 @@ class BatchBuilder:
     def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
         """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
         checks = list(dict.fromkeys([*self._checks, *reads]))
-        writes = [_write((*place, value)) for place, value in self._writes.items()]
-        return Batch(token, checks, writes, self._advances, self._drops, digests_of(checks, read_digests))
+        seen = digests_of([*checks, *self._checks_of_keys], read_digests)
+        if self._checks_of_keys or len(checks) > _MANY:
+            by_space = {space: values for space, values in self._writes.items() if values}
+            of_keys = Checks(checks, self._checks_of_keys)
+            return Batch(token, of_keys, Writes(by_space), self._advances, self._drops, seen)
+        writes = [
+            _write((space, key, value)) for space, values in self._writes.items() for key, value in values.items()
+        ]
+        return Batch(token, checks, writes, self._advances, self._drops, seen)
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """Return the catalog after the batch was committed as `version`, the next one after the read version."""
         return replace(self._catalog, version=version, digest=digest)
 
 
-def digests_of(checks: Iterable[Check], read_digests: Mapping[int, bytes]) -> dict[int, bytes]:
+def digests_of(checks: Iterable[Check | KeyChecks], read_digests: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
     versions = {check.since for check in checks if check.demand is not Demand.NO_KEYS}
     return {version: read_digests[version] for version in sorted(versions) if version}

@@ -293,6 +293,15 @@ class RowCache:
             self.undo_log.set(cached, key, _cached_row((UNREAD, table, None)))
         self.undo_log.set(self._loaded.setdefault(table.id, {}), key, True)
 
+    def note_deleted(self, table: Table, keys: Sequence[bytes]) -> None:
+        """Note that the rows with these keys, which were read, are deleted, and not to be in the workspace."""
+        self._index_rows(table.id)
+        loaded = self._loaded.setdefault(table.id, {})
+        gone = [key for key in keys if key in loaded]
+        if gone:
+            self._workspace.unload(table, map(decode, gone))
+        self.undo_log.set_all(loaded, [key for key in keys if key not in loaded], True)
+
     def migrate(self, table: Table) -> None:
         """Lay out the cached rows of a table for its present definition."""
         self._index_rows(table.id)

@@ -1,0 +1,123 @@
+"""Insert many rows at once without the workspace: those of `executemany`, and those of INSERT … SELECT.
+
+Values are kept by column. The unique keys that the rows take, and their parents, are fetched together, and checked at
+commit, as for a row that is inserted alone (`rome.session.point_dml`). If a key is taken or a parent is missing, the
+statement runs in the workspace, so that SQLite raises the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+
+from rome.catalog.key_codec import KeyCodec
+from rome.catalog.model import Table
+from rome.fallback import NeedsWorkspace, NotConvertible
+from rome.session.point_plan import RowInsert
+from rome.sqlite.workspace import Row
+from rome.storage.keys import encode_ints
+from rome.storage.store import Request
+from rome.transaction.reads.row_cache import UNREAD, TableRequest
+from rome.transaction.transaction import Transaction
+from rome.transaction.writes.row_block import RowBlock
+from rome.values import SqlValue
+
+_REQUEST_KEYS = 1000
+"""The keys of one request: so many keep the server from others for about a millisecond."""
+
+
+class _Probes:
+    """Keys of one unique key of a table: those that new rows take, or those of their parents."""
+
+    def __init__(self, table: Table, codec: KeyCodec, keys: Set[bytes]) -> None:
+        self.codec = codec
+        self.keys = keys
+        self.requests = [TableRequest(table, request) for request in _requests(codec, sorted(keys))]
+
+    def missing(self, transaction: Transaction) -> Set[bytes]:
+        """Return the keys that no row has now."""
+        codec = self.codec
+        # Lookups may have brought more rows than they ask for.
+        found = {codec.encode_unique(codec.take(row)) for row in transaction.row_cache.rows(self.requests)}
+        return {key for key in self.keys - found if not transaction.is_taken(codec.space, key)}
+
+
+def insert_rows(
+    transaction: Transaction, insert: RowInsert, columns: list[Sequence[SqlValue]], last_changes: int | None = None
+) -> list[Row] | None:
+    """Insert rows, given by the stored values of each column. Return them; None, with nothing done, if SQLite must.
+
+    A row without an id gets the next one. `last_changes`: SQL's changes() after it, if not all of the rows. Raise
+    NeedsWorkspace as None is returned, and CatalogChanged.
+    """
+    table, rows = insert.table, list(zip(*columns, strict=True))
+    given = _given_ids(insert, columns)
+    if given and len(given) < len(rows):
+        raise NeedsWorkspace  # some ids are given, others come from the sequence
+    taken = [_Probes(table, codec, _distinct(codec, rows)) for codec in insert.unique_codecs(has_row_key=bool(given))]
+    parents = list(_parents(insert, rows)) if transaction.foreign_keys else []
+    is_drawn = table.counted is not None and not given
+    if given:
+        transaction.sequences.note_explicit(table.id, given)
+    if is_drawn:
+        transaction.sequences.announce(table.id, len(rows))
+    transaction.fetch([request for probes in (*taken, *parents) for request in probes.requests])
+    transaction.ensure_snapshot()
+    if any(len(probes.missing(transaction)) < len(probes.keys) for probes in taken):
+        return None
+    if any(probes.missing(transaction) for probes in parents):
+        return None
+    rowids: Sequence[int] | None = given or None
+    transaction.sequences.mark()
+    try:
+        if is_drawn:
+            rowids = transaction.allocate_ids(table.id, len(rows))
+            rows = insert.with_rowids(columns, rowids) or rows
+        data = insert.encoded_rows(rows)
+    except NeedsWorkspace:
+        transaction.sequences.roll_back_to_mark()
+        return None
+    keys = table.row_codec.encode_each(rows) if rowids is None else encode_ints(rowids)
+    unique = [probes for probes in taken if probes.codec is not table.row_codec]
+    for probes in (*unique, *parents):  # commit checks the rows' own keys anyway
+        transaction.note_constraint_reads(probes.requests)
+    since = UNREAD if is_drawn else transaction.version or 0
+    block = RowBlock(table, keys, None, rows, data, since, rowids, {each.codec.space: each.keys for each in unique})
+    transaction.record_block(block, len(rows), len(rows) if last_changes is None else last_changes)
+    return rows
+
+
+def _given_ids(insert: RowInsert, columns: Sequence[Sequence[SqlValue]]) -> list[int]:
+    """Return the ids that are given. Raise NeedsWorkspace if SQLite has to convert one."""
+    at = insert.rowid_place
+    given = [value for value in columns[at] if value is not None] if at is not None else []
+    ids = [value for value in given if type(value) is int]
+    if len(ids) < len(given):
+        raise NeedsWorkspace
+    return ids
+
+
+def _distinct(codec: KeyCodec, rows: Sequence[Row]) -> Set[bytes]:
+    """Return the keys of rows; rows with a NULL have none. Raise NeedsWorkspace if two rows have the same key."""
+    taken = [values for values in map(codec.take, rows) if None not in values]
+    keys = set(codec.encode_values(taken))
+    if len(keys) < len(taken):
+        raise NeedsWorkspace
+    return keys
+
+
+def _parents(insert: RowInsert, rows: Sequence[Row]) -> Iterator[_Probes]:
+    """Yield the keys of the rows' parents, of each foreign key. Raise NeedsWorkspace if SQLite has to convert one."""
+    for reference in insert.parents:
+        values = {values for row in rows if (values := reference.child_values(row))}
+        try:
+            probes = [probe for each in values if (probe := reference.parent_probe(each)) is not None]
+        except NotConvertible:
+            raise NeedsWorkspace from None
+        if probes and reference.parent is not None:
+            yield _Probes(reference.parent, probes[0].codec, {probe.key for probe in probes})
+
+
+def _requests(codec: KeyCodec, keys: Sequence[bytes]) -> Iterator[Request]:
+    """Yield requests for the rows that have these keys."""
+    for at in range(0, len(keys), _REQUEST_KEYS):
+        yield codec.get_all(keys[at : at + _REQUEST_KEYS])

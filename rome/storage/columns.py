@@ -1,0 +1,79 @@
+r"""The checks and writes of a batch, kept by column: a transaction of 100,000 rows makes no tuple for each.
+
+To a store, both are sequences like any other, whose items are made while they are read. A store that sends the keys on
+in lists takes them as they are (`Writes.by_space`, `Checks.of_keys`).
+
+    Writes({b"r1": {key1: value1, key2: value2}, b"i2": {entry1: b""}})
+        Write(b"r1", key1, value1), Write(b"r1", key2, value2), Write(b"i2", entry1, b"")
+
+    Checks([], [KeyChecks(b"r1", [key1, key2], 7, UNWRITTEN)])
+        Check(b"r1", key1, key1 + b"\\0", 7, UNWRITTEN), Check(b"r1", key2, key2 + b"\\0", 7, UNWRITTEN)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeVar, overload
+
+from rome.fast_tuples import tuple_maker
+from rome.storage.store import Check, Demand, Write
+
+WritesBySpace = dict[bytes, dict[bytes, bytes | None]]
+"""Space → key → value; None to delete the key."""
+
+T = TypeVar("T")
+
+_write = tuple_maker(Write)
+_check = tuple_maker(Check)
+
+
+class _MadeWhileRead(Sequence[T]):
+    """A sequence whose items are made while they are read: it is to be read from the first to the last."""
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[T]: ...
+    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+        return list(self)[at]
+
+
+class Writes(_MadeWhileRead[Write]):
+    """The writes of a batch."""
+
+    def __init__(self, by_space: WritesBySpace) -> None:
+        self.by_space = by_space
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_space.values()))
+
+    def __iter__(self) -> Iterator[Write]:
+        for space, values in self.by_space.items():
+            for key, value in values.items():
+                yield _write((space, key, value))
+
+
+class KeyChecks(NamedTuple):
+    """Checks of single keys of one space that demand the same of each, since the same version."""
+
+    space: bytes
+    keys: Sequence[bytes]
+    since: int
+    demand: Demand
+
+
+class Checks(_MadeWhileRead[Check]):
+    """The checks of a batch: some one by one, the others by key."""
+
+    def __init__(self, single: Sequence[Check], of_keys: Sequence[KeyChecks]) -> None:
+        self.single = single
+        self.of_keys = of_keys
+
+    def __len__(self) -> int:
+        return len(self.single) + sum(len(each.keys) for each in self.of_keys)
+
+    def __iter__(self) -> Iterator[Check]:
+        yield from self.single
+        for space, keys, since, demand in self.of_keys:
+            for key in keys:
+                yield _check((space, key, key + b"\0", since, demand))

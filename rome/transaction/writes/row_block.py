@@ -1,0 +1,74 @@
+"""Row blocks: many rows of a table that one statement has written, kept by column until something asks for one of them.
+
+A statement that writes 50,000 rows is mostly followed by COMMIT, or by others of the same kind. So its rows stay
+together: commit makes the batch of them column by column (`rome.transaction.commit.batch`). Before a statement that may
+read or write one of them, the transaction is *settled*: each row becomes a `RowWrite` of its own, as if it had been
+written alone (`rome.transaction.transaction.Transaction.settle`).
+
+    INSERT INTO t (a) VALUES (?)     with 3 sets of parameters
+
+    table t, keys (k1, k2, k3), olds None, news ((1, 'a'), (2, 'b'), (3, 'c')), since UNREAD
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
+
+from rome.catalog.model import Table
+from rome.fast_tuples import tuple_maker
+from rome.sqlite.workspace import Row
+from rome.transaction.reads.row_cache import UNREAD
+from rome.transaction.writes.write_set import RowWrite
+
+_row_write = tuple_maker(RowWrite)
+
+
+@dataclass(frozen=True)
+class RowBlock:
+    """Rows that were inserted (`olds` is None), updated, or deleted (`news` is None), without SQLite."""
+
+    table: Table
+    keys: Sequence[bytes]
+    olds: Sequence[Row] | None
+    news: Sequence[Row] | None
+    data: Sequence[bytes] | None
+    """The new rows as the store will hold them."""
+    since: int
+    """The version that the rows were read at; UNREAD for new rows whose ids came from the table's sequence."""
+    rowids: Sequence[int] | None = None
+    """The ids of new rows of a table with a sequence."""
+    taken: Mapping[bytes, Set[bytes]] = field(default_factory=dict)
+    """By space: the keys of unique indexes that new rows have taken."""
+
+    @property
+    def explicit_id(self) -> int | None:
+        """The greatest id that was given, and did not come from the sequence."""
+        return max(self.rowids) if self.rowids and self.since != UNREAD else None
+
+    def taken_keys(self, space: bytes) -> Set[bytes]:
+        """Return the keys that new rows have taken in a space of rows or of a unique index."""
+        if space == self.table.row_codec.space and self.olds is None:
+            return self._key_set
+        return self.taken.get(space, frozenset())
+
+    @cached_property
+    def _key_set(self) -> Set[bytes]:
+        return frozenset(self.keys)
+
+    def writes(self) -> Iterator[RowWrite]:
+        """Yield the write of each row."""
+        nothing = repeat(None)
+        old_keys = nothing if self.olds is None else self.keys
+        new_keys = nothing if self.news is None else self.keys
+        columns = (
+            old_keys,
+            self.olds or nothing,
+            new_keys,
+            self.news or nothing,
+            self.rowids or repeat(1 if self.olds is None else 0),
+            self.data or nothing,
+        )
+        return map(_row_write, zip(repeat(self.table, len(self.keys)), *columns, strict=False))

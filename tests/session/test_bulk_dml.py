@@ -1,0 +1,160 @@
+"""Statements that change many rows at once: without the workspace they do what the workspace, and SQLite, does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import rome
+from rome.session import run as run_module
+from rome.testing import check_database
+
+NUMBER = itertools.count()
+
+SCHEMA = [
+    "CREATE TABLE p (id INTEGER PRIMARY KEY, u TEXT UNIQUE COLLATE NOCASE, n INT, r REAL)",
+    "CREATE INDEX p_n ON p (n, r)",
+    "CREATE TABLE c (id INTEGER PRIMARY KEY, p INT REFERENCES p, u TEXT, t TEXT DEFAULT 'x')",
+    "CREATE TABLE k (a TEXT NOT NULL, b INT NOT NULL, v NUMERIC, PRIMARY KEY (a, b))",
+    "CREATE INDEX k_v ON k (v)",
+    "CREATE TABLE h (v, n INT)",
+    "CREATE TABLE g (id INTEGER PRIMARY KEY, n INT, m INT AS (n + 1) STORED, CHECK (n < 100))",
+    "CREATE TABLE l (id INTEGER PRIMARY KEY, n INT)",
+    "CREATE TRIGGER t AFTER UPDATE ON l BEGIN INSERT INTO h (v, n) VALUES (old.n, new.n); END",
+    "CREATE TABLE d (id INTEGER PRIMARY KEY, p INT REFERENCES p ON DELETE CASCADE)",
+]
+TABLES = ("p", "c", "k", "h", "g", "l", "d")
+
+SMALL = st.integers(1, 4)
+NUMBERS = st.sampled_from([0, 1, 2, 3, None, -1, 2**40, 1.0, 2.5])
+TEXTS = st.sampled_from(["a", "A", "b", "c", "1", "", None, 5, b"x"])
+
+STATEMENTS: list[tuple[Any, ...]] = [
+    ("INSERT INTO p (u, n, r) VALUES (?, ?, ?)", TEXTS, NUMBERS, NUMBERS),
+    ("INSERT INTO p (u, n) VALUES (NULL, ?) RETURNING n, id", NUMBERS),
+    ("INSERT INTO p (id, u) VALUES (?, ?)", st.integers(1, 30), TEXTS),
+    ("INSERT INTO c (p, u) VALUES (?, ?)", SMALL, TEXTS),
+    ("INSERT INTO k VALUES (?, ?, ?)", TEXTS, st.integers(0, 9), NUMBERS),
+    ("INSERT INTO h (v, n) VALUES (?, ?)", TEXTS, NUMBERS),
+    ("INSERT INTO g (n) VALUES (?)", NUMBERS),
+    ("INSERT INTO l (n) VALUES (?)", NUMBERS),
+    ("INSERT INTO d (p) VALUES (?)", SMALL),
+    ("UPDATE p SET n = n + 1",),
+    ("UPDATE p SET n = ?, r = n WHERE n > ?", NUMBERS, NUMBERS),
+    ("UPDATE p SET r = n * 2, n = coalesce(n, ?) WHERE id > ?", NUMBERS, SMALL),
+    ("UPDATE p SET u = ?", TEXTS),
+    ("UPDATE p SET n = (SELECT count(*) FROM c WHERE c.p = p.id)",),
+    ("UPDATE p SET n = 1 WHERE id IN (SELECT p FROM c)",),
+    ("UPDATE p SET n = 7 WHERE n = ? RETURNING id", NUMBERS),
+    ("UPDATE p AS q SET n = q.n WHERE q.id = ?", SMALL),
+    ("UPDATE OR IGNORE p SET n = 3 WHERE n = 2",),
+    ("UPDATE c SET t = u || 'y', u = upper(t)",),
+    ("UPDATE c SET t = CASE WHEN p > ? THEN 'big' ELSE t END", SMALL),
+    ("UPDATE k SET v = v + ? WHERE b < ?", NUMBERS, SMALL),
+    ("UPDATE k SET b = b + 10",),
+    ("UPDATE h SET n = ?", NUMBERS),
+    ("UPDATE g SET n = n + 40",),
+    ("UPDATE l SET n = n + 1",),
+    ("UPDATE d SET p = ?", SMALL),
+    ("DELETE FROM p WHERE n = ?", NUMBERS),
+    ("DELETE FROM p",),
+    ("DELETE FROM c WHERE p > ?", SMALL),
+    ("DELETE FROM c",),
+    ("DELETE FROM k WHERE a = ? OR v IS NULL", TEXTS),
+    ("DELETE FROM k",),
+    ("DELETE FROM h WHERE n > ?", NUMBERS),
+    ("DELETE FROM g",),
+    ("DELETE FROM d WHERE id NOT IN (SELECT id FROM p)",),
+    ("INSERT INTO c (p, u) SELECT id, u FROM p",),
+    ("INSERT INTO c (u, p) SELECT u, id + ? FROM p ORDER BY id DESC", st.sampled_from([0, 0, 1])),
+    ("INSERT INTO p (n, r) SELECT n, r FROM p WHERE n > ?", NUMBERS),
+    ("INSERT INTO p (u, n) SELECT u || 'x', n FROM p WHERE u > ?", TEXTS),
+    ("INSERT INTO p SELECT id + 50, u, n, r FROM p WHERE u IS NULL",),
+    ("INSERT INTO k SELECT u, id, n FROM p WHERE u IS NOT NULL",),
+    ("INSERT INTO k (a, b) SELECT u, count(*) FROM c WHERE u > '' GROUP BY u",),
+    ("INSERT INTO h SELECT v, b FROM k",),
+    ("INSERT INTO h (n) SELECT n FROM h LIMIT 3",),
+    ("INSERT INTO g (n) SELECT n FROM p",),
+    ("INSERT INTO c (p) SELECT p FROM d RETURNING id",),
+    ("INSERT OR IGNORE INTO p (id) SELECT p FROM c",),
+    ("SELECT * FROM p ORDER BY id",),
+    ("SELECT p.n, c.t FROM p JOIN c ON c.p = p.id ORDER BY c.id",),
+    ("SELECT changes(), total_changes() > 0",),
+    ("SELECT a, v FROM k ORDER BY a, b",),
+    ("SAVEPOINT s",),
+    ("ROLLBACK TO s",),
+    ("RELEASE s",),
+    ("COMMIT",),
+    ("COMMIT",),
+    ("ROLLBACK",),
+]
+
+Step = tuple[str, list[tuple[Any, ...]]]
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    """A statement and its sets of parameters."""
+    sql, *kinds = draw(st.sampled_from(STATEMENTS))
+    count = draw(st.sampled_from([1, 2, 5])) if sql.startswith("INSERT") and "VALUES" in sql else 1
+    return sql, [tuple(draw(kind) for kind in kinds) for _ in range(count)]
+
+
+def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
+    """Return what an application sees of a statement."""
+    try:
+        cursor = connection.executemany(sql, rows) if len(rows) > 1 else connection.execute(sql, rows[0])
+        names = [column[0] for column in cursor.description] if cursor.description else None
+        return repr(cursor.fetchall()), names, cursor.rowcount
+    except rome.dbapi.Error as error:
+        return type(error).__name__, str(error)
+
+
+@contextmanager
+def workspace_only() -> Iterator[None]:
+    """Within, all changes are made in the workspace."""
+    with mock.patch.object(run_module, "run_point_dml", return_value=None):
+        yield
+
+
+@pytest.mark.slow
+@settings(max_examples=250, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(steps(), min_size=5, max_size=40),
+    st.sampled_from(["SNAPSHOT", "READ COMMITTED", "SERIALIZABLE", "AUTOCOMMIT"]),
+)
+def test_as_in_the_workspace(script: list[Step], level: str) -> None:
+    """Two databases, of which one changes everything in the workspace."""
+    number = next(NUMBER)
+    urls = [f"rome+memory:///bulk{number}", f"rome+memory:///bulk_workspace{number}"]
+    direct, indirect = (rome.connect(url, isolation_level=level) for url in urls)
+    for connection in (direct, indirect):
+        for sql in SCHEMA:
+            connection.execute(sql)
+        connection.executemany("INSERT INTO p (u, n, r) VALUES (?, ?, ?)", [("a", 1, 1), ("b", 2, None), (None, 3, 0)])
+        connection.executemany("INSERT INTO c (p, u) VALUES (?, ?)", [(1, "a"), (2, None)])
+        connection.commit()
+    for sql, rows in script:
+        ours = outcome(direct, sql, rows)
+        with workspace_only():
+            assert ours == outcome(indirect, sql, rows), (sql, rows)
+        assert direct.in_transaction == indirect.in_transaction
+        if sql == "COMMIT":
+            assert check_database(urls[0]) == check_database(urls[1]) == []
+    for end in ("COMMIT", "ROLLBACK"):
+        for table in TABLES:
+            select = f"SELECT * FROM {table}", [()]
+            assert outcome(direct, *select) == outcome(indirect, *select)
+        outcome(direct, end, [()])
+        outcome(indirect, end, [()])
+    assert check_database(urls[0]) == []
+    for connection, url in zip((direct, indirect), urls, strict=True):
+        connection.close()
+        rome.drop_database(url)
