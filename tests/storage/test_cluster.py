@@ -15,7 +15,7 @@ from click.testing import CliRunner
 import rome
 from rome.cli.main import main
 from rome.dbapi import Connection
-from rome.errors import InterfaceError, StoreUnavailable
+from rome.errors import HistoryLost, InterfaceError, NotReplicated, StoreUnavailable
 from rome.locks import LockManager
 from rome.storage.redis import cluster as client
 from rome.testing import check_database, clone_database
@@ -198,7 +198,7 @@ class Load:
                     connection.execute("UPDATE t SET n = n + 1 WHERE id = ?", (number,))
                     connection.commit()
                     self.acknowledged[number] += 1
-                except StoreUnavailable:
+                except (StoreUnavailable, HistoryLost, NotReplicated):
                     connection.rollback()
                     self.unknown += 1
 
@@ -275,23 +275,20 @@ def _insert(url: str, rows: list[tuple[Any, ...]]) -> None:
 
 
 def test_a_primary_is_killed_under_load() -> None:
-    """Its replica takes its place. What it had not replicated may be lost, and is reported as lost."""
+    """Its replica takes its place. It has what was acknowledged, because commits wait for it."""
     with faulty_cluster(cluster_node_timeout="1500") as cluster:
         url = cluster.url("app")
         filled(url).close()
-        with Load(url) as load:
+        with Load(cluster.url("app", "&replicas=1")) as load:
             load.progress()
             former = cluster.primary_of("app")
             (replica,) = cluster.replicas_of(former)
             former.kill()
-            load.progress()
-            assert cluster.primary_of("app") is replica
+            wait_until(lambda: cluster.primary_of("app") is replica)
             former.start()
             wait_until(lambda: cluster.replicas_of(replica) == [former])
             load.progress()
-        with closing(rome.connect(url)) as connection:
-            assert total(connection) > 45
-        assert check_database(url) == []
+        load.check()
 
 
 def test_a_primary_that_hangs() -> None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
 from urllib.parse import quote
 
 from redis.crc import key_slot
+from redis.exceptions import ResponseError
 
 from rome.storage.redis.layout import Layout
 from rome.verify.faults.server import FaultyServer, wait_until
 
 _SLOTS = 16384
+_TRIES = 5
 
 
 class FaultyCluster:
@@ -55,10 +57,14 @@ class FaultyCluster:
         return node
 
     def primary_of(self, database: str) -> FaultyServer:
-        """Return the node that says that it has the slot of a database."""
-        return next(
-            node for node in self.nodes if node.is_alive and _holder(node, slot_of(database)) == self.id_of(node)
-        )
+        """Return the node that says that it has the slot of a database. Wait while a failover is under way."""
+        slot = slot_of(database)
+
+        def holders() -> list[FaultyServer]:
+            return [node for node in self.nodes if node.is_alive and _holder(node, slot) == self.id_of(node)]
+
+        wait_until(lambda: bool(holders()))
+        return holders()[0]
 
     def replicas_of(self, primary: FaultyServer) -> list[FaultyServer]:
         """Return the replicas of a node that are connected to it."""
@@ -67,11 +73,21 @@ class FaultyCluster:
         return [node for node in self.nodes if node.port in ports]
 
     def fail_over(self, database: str) -> None:
-        """Let a replica of the node that has a database take its place; no write is lost."""
+        """Let a replica of the node that has a database take its place; no write is lost.
+
+        If the node has no replica, because it was added, the database moves to one that has before.
+        """
         former = self.primary_of(database)
+        if not self.replicas_of(former):
+            former = next(node for node in self.nodes if node.is_alive and self.replicas_of(node))
+            self.move(database, former)
         replica = self.replicas_of(former)[0]
-        replica.execute("CLUSTER", "FAILOVER")
-        wait_until(lambda: self._agree_on(database, replica))
+        for _ in range(_TRIES):
+            with suppress(ResponseError, TimeoutError):  # the replica gives up if it does not catch up within 5 s
+                replica.execute("CLUSTER", "FAILOVER")
+                wait_until(lambda: self._agree_on(database, replica), seconds=10)
+                return
+        raise TimeoutError(f"no replica of the node at port {former.port} took its place")
 
     def move(self, database: str, target: FaultyServer) -> None:
         """Move the slot of a database to another primary, all keys at once."""
@@ -103,8 +119,9 @@ class FaultyCluster:
     def end_move(self, database: str, source: FaultyServer, target: FaultyServer) -> None:
         """Assign the slot, whose keys have been moved."""
         slot, name = str(slot_of(database)), self.id_of(target)
-        for node in (target, source):
-            node.execute("CLUSTER", "SETSLOT", slot, "NODE", name)
+        target.execute("CLUSTER", "SETSLOT", slot, "NODE", name)
+        with suppress(ResponseError):  # a node without slots becomes a replica
+            source.execute("CLUSTER", "SETSLOT", slot, "NODE", name)
         wait_until(lambda: self._agree_on(database, target))
 
     def another_primary(self, database: str) -> FaultyServer:
