@@ -94,6 +94,40 @@ def affinity_of(declared: str) -> Affinity:
     return Affinity.NUMERIC
 
 
+def comparison_affinity(one: Affinity | None, other: Affinity | None) -> Affinity | None:
+    """Return the affinity by which a comparison converts its operands: NUMERIC, TEXT, or None.
+
+    `one`, `other`: those of the operands; None for an expression that has none. See SQLite's `sqlite3CompareAffinity`.
+    """
+    if one is not None and other is not None:
+        return Affinity.NUMERIC if not NUMERIC_AFFINITIES.isdisjoint((one, other)) else None
+    return applied_affinity(one or other)
+
+
+def applied_affinity(affinity: Affinity | None) -> Affinity | None:
+    """Return the affinity by which values are converted that are compared with one: NUMERIC, TEXT, or None."""
+    if affinity is None or affinity is Affinity.BLOB:
+        return None
+    return Affinity.NUMERIC if affinity in NUMERIC_AFFINITIES else Affinity.TEXT
+
+
+def are_compared_unconverted(one: Affinity, other: Affinity) -> bool:
+    """Return True if columns of these affinities hold what comparisons take them for: none is converted."""
+    return one is other or (one in NUMERIC_AFFINITIES and other in NUMERIC_AFFINITIES)
+
+
+def has_one_key(source: Affinity, target: Affinity) -> bool:
+    """Return True if a value of a column, converted for another one, is the only key that equals it there.
+
+    Else equal values of `target` may have several keys: the texts of one number, for example.
+    """
+    if target in NUMERIC_AFFINITIES:
+        return True
+    if target is Affinity.TEXT:
+        return source in (Affinity.TEXT, Affinity.BLOB)
+    return source is target
+
+
 # ── conversions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _NUMBER = re.compile(

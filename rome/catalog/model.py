@@ -13,7 +13,7 @@ from typing import cast
 
 from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns
 from rome.folding import fold_name
-from rome.values import NUMERIC_AFFINITIES, Affinity, SqlValue
+from rome.values import Affinity, SqlValue, are_compared_unconverted, has_one_key
 
 
 @dataclass(frozen=True)
@@ -271,12 +271,12 @@ class Catalog:
 
 def compares_unconverted(one: Column, other: Column) -> bool:
     """Return True if SQLite compares the columns without a conversion: a predicate on one then holds for the other."""
-    return _are_binary(one, other) and _are_alike(one.affinity, other.affinity)
+    return _are_binary(one, other) and are_compared_unconverted(one.affinity, other.affinity)
 
 
 def makes_lookup_keys(source: Column, target: Column) -> bool:
     """Return True if a value of `source`, converted for `target`, is the key of all values that equal it."""
-    return _are_binary(source, target) and _converts_to_keys(source.affinity, target.affinity)
+    return _are_binary(source, target) and has_one_key(source.affinity, target.affinity)
 
 
 def finds_children(parent: Column, child: Column) -> bool:
@@ -284,21 +284,8 @@ def finds_children(parent: Column, child: Column) -> bool:
 
     The collations of the index are another matter.
     """
-    return _converts_to_keys(parent.affinity, child.affinity)
+    return has_one_key(parent.affinity, child.affinity)
 
 
 def _are_binary(one: Column, other: Column) -> bool:
     return one.collation == other.collation == "BINARY"
-
-
-def _are_alike(one: Affinity, other: Affinity) -> bool:
-    return one is other or (one in NUMERIC_AFFINITIES and other in NUMERIC_AFFINITIES)
-
-
-def _converts_to_keys(source: Affinity, target: Affinity) -> bool:
-    """Return True unless equal values of `target` may have several keys: the texts of one number, for example."""
-    if target in NUMERIC_AFFINITIES:
-        return True
-    if target is Affinity.TEXT:
-        return source in (Affinity.TEXT, Affinity.BLOB)
-    return source is target

@@ -31,6 +31,7 @@ from rome.cli.options import DatabaseURL, json_option, url_argument
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
 from rome.database.counters import row_counter
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.storage.keys import decode
 from rome.storage.store import rows_space
@@ -141,7 +142,7 @@ def _schema(url: str) -> list[list[str]]:
 def _rows_of(database: Opened, table: Table) -> Iterator[Record]:
     """Yield the records of a table's rows, with their hidden rowids."""
     written = [column for column in table.stored if not column.generated]
-    places = [table.position[column.name.lower()] for column in written]
+    places = [table.position[fold_name(column.name)] for column in written]
     hidden = [] if table.key or table.rowid_name is None else [table.rowid_name]
     columns = [*hidden, *(column.name for column in written)]
     for page in database.pages(rows_space(table.id)):

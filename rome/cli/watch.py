@@ -16,6 +16,7 @@ from rome.cli.values import jsonable, printable, shown, to_json
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import FormatError, SnapshotTooOld
+from rome.folding import fold_name
 from rome.storage.store import CATALOG, Committed, rows_space
 from rome.url import parse_url
 from rome.values import is_identical
@@ -63,7 +64,7 @@ def watch(
         while True:
             for change in changes_after(database, version):
                 version = max(version, change.version)
-                if table is None or change.table.name.lower() == table.lower():
+                if table is None or fold_name(change.table.name) == fold_name(table):
                     _write(change, as_json)
             if ends is not None and time.monotonic() >= ends:
                 return

@@ -30,7 +30,7 @@ from functools import cached_property
 from typing import Any
 
 from rome.catalog.model import Table
-from rome.values import NUMERIC_AFFINITIES, Affinity, SqlValue
+from rome.values import Affinity, SqlValue
 
 Classes = frozenset[type]
 NO_IDS: frozenset[int] = frozenset()
@@ -261,24 +261,6 @@ class Exists(BooleanExpr):
 
     def _infer_type(self) -> ExprType:
         return _NOT_NULL
-
-
-def comparison_affinity(left: BoundExpr, right: BoundExpr) -> str | None:
-    """Return what a comparison converts its operands to: "numeric", "text", or None.
-
-    See SQLite's `sqlite3CompareAffinity`.
-    """
-    one, two = left.type.affinity, right.type.affinity
-    if one is not None and two is not None:
-        return "numeric" if one in NUMERIC_AFFINITIES or two in NUMERIC_AFFINITIES else None
-    return affinity_class(one or two)
-
-
-def affinity_class(affinity: Affinity | None) -> str | None:
-    """Return the conversion that an affinity stands for: "numeric", "text", or None."""
-    if affinity is None or affinity is Affinity.BLOB:
-        return None
-    return "numeric" if affinity in NUMERIC_AFFINITIES else "text"
 
 
 # ── subqueries and aggregates ─────────────────────────────────────────────────────────────────────────────────────────

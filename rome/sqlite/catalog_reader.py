@@ -11,7 +11,6 @@ indexes and columns, and the schema numbers of rows. A renamed column keeps its 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -186,7 +185,6 @@ class _TableReader:
         old = self.old.by_name.get(self._old_name(fold_name(name))) if self.old else None
         used = [cid for cids in self.old.schemas.values() for cid in cids] if self.old else []
         used += [column.cid for column in self.old.columns] if self.old else []
-        declared = re.sub(r"\s*GENERATED ALWAYS\s*$", "", declared, flags=re.IGNORECASE)
         return Column(
             name=name,
             cid=old.cid if old else (max(used, default=-1) + 1 if self.old else row[0]),

@@ -13,7 +13,8 @@ SCHEMA = """
 CREATE TABLE artist (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL);
 CREATE TABLE album (id INTEGER PRIMARY KEY, artist INTEGER REFERENCES artist, price NUMERIC(10, 2), at DATETIME);
 CREATE TABLE listed (list TEXT NOT NULL, album INTEGER NOT NULL REFERENCES album, PRIMARY KEY (list, album));
-CREATE TABLE person (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES person);
+CREATE TABLE person (id INTEGER PRIMARY KEY, boss INTEGER REFERENCES person, state TEXT DEFAULT 'it''s',
+    age INT DEFAULT -1, code TEXT DEFAULT (lower('X')));
 CREATE TABLE loose (a, b BLOB);
 CREATE INDEX album_artist ON album (artist);
 CREATE VIEW dear AS SELECT * FROM album WHERE price > 5;
@@ -33,7 +34,7 @@ def source(tmp_path):
         albums = [(number, number % 25 + 1, number / 4, "2020-01-02 03:04:05.000000") for number in range(1, 201)]
         connection.executemany("INSERT INTO album VALUES (?, ?, ?, ?)", albums)
         connection.executemany("INSERT INTO listed VALUES (?, ?)", [(f"list {n % 7}", n) for n in range(1, 101)])
-        connection.execute("INSERT INTO person VALUES (1, 2), (2, NULL), (3, 1)")
+        connection.execute("INSERT INTO person (id, boss) VALUES (1, 2), (2, NULL), (3, 1)")
         connection.execute("INSERT INTO loose VALUES (1.5, x'00ff'), (NULL, 'text')")
     connection.close()
     return path
@@ -119,8 +120,11 @@ def test_converted_copy(run, source, url, monkeypatch):
     ended = run("copy", "--json", "--tables", "artist,album,listed,person", source, url)
     assert not any(each["differs"] for each in ended.json["tables"])
     assert "views are not copied between these databases: dear" in ended.json["notes"]
+    assert "the default of person.code is not copied: lower('X')" in ended.json["notes"]
     run("check", url)
     with rome.connect(url) as connection:
+        connection.execute("INSERT INTO person (id) VALUES (9)")
+        assert connection.execute("SELECT state, age, code FROM person WHERE id = 9").fetchone() == ("it's", -1, None)
         connection.execute("INSERT INTO artist (id, name) VALUES (99, 'parent')")
         with pytest.raises(rome.dbapi.IntegrityError):
             connection.execute("INSERT INTO album (artist) VALUES (100)")

@@ -43,6 +43,19 @@ def test_there_and_back(run, towns, other, dumped):
     connection.close()
 
 
+def test_names_with_capital_letters_beyond_ascii(run, towns, other, tmp_path):
+    """Only ASCII letters have two cases in SQLite's names."""
+    with rome.connect(towns) as connection:
+        connection.execute('CREATE TABLE Ärea ("Ä" TEXT, ä TEXT)')
+        connection.execute("INSERT INTO Ärea VALUES ('one', 'two')")
+    connection.close()
+    run("dump", towns, tmp_path / "names.dump")
+    run("load", tmp_path / "names.dump", other)
+    with rome.connect(other) as connection:
+        assert connection.execute("SELECT Ä, ä FROM Ärea").fetchall() == [("one", "two")]
+    connection.close()
+
+
 def test_existing_files_and_databases_stay(run, towns, dumped):
     before = dumped.read_bytes()
     assert "exists; --force replaces it" in run("dump", towns, dumped, code=1).err

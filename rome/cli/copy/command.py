@@ -21,6 +21,7 @@ from rome.cli.formats import write_rows
 from rome.cli.options import json_option
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
+from rome.folding import fold_name
 
 
 @click.command()
@@ -51,7 +52,7 @@ def copy(
     (--resume). Each table is verified at the end by its number of rows and a checksum; the exit code is 3 if one
     differs.
     """
-    only = {name.strip().lower() for name in tables.split(",")} if tables else set()
+    only = {fold_name(name.strip()) for name in tables.split(",")} if tables else set()
     try:
         with engine_of(source).connect() as first, engine_of(target).connect() as second:
             plan = _planned(first, second, only)
@@ -77,7 +78,7 @@ def _planned(source: Connection, target: Connection, only: set[str]) -> CopyPlan
     else:
         plan = plan_converted(source, target, only)
     source.rollback()
-    missing = only - {each.name.lower() for each in plan.tables}
+    missing = only - {fold_name(each.name) for each in plan.tables}
     if missing:
         raise CommandFailure(f"no such table in the source: {', '.join(sorted(missing))}", "NoSuchTable")
     return plan

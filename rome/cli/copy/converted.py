@@ -7,7 +7,6 @@ database becomes text, an array becomes JSON, and a time with a zone becomes UTC
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from typing import Any
 
@@ -30,14 +29,14 @@ from sqlalchemy.types import String, TypeEngine
 
 from rome.cli.copy.databases import is_native
 from rome.cli.copy.plan import CopyPlan, TableCopy
-
-_SIMPLE = re.compile(r"^(?:'(?:[^']|'')*'|-?[\d.]+|true|false|CURRENT_\w+)(?=$|::)", re.IGNORECASE)
+from rome.folding import fold_name
+from rome.sql.syntax.tokens import TokenKind, TokenReader
 
 
 def plan_converted(source: Connection, target: Connection, only: Collection[str]) -> CopyPlan:
     """Return the plan of a copy between databases of different dialects."""
     reflected, made = MetaData(), MetaData()
-    names = [name for name in inspect(source).get_table_names() if not only or name.lower() in only]
+    names = [name for name in inspect(source).get_table_names() if not only or fold_name(name) in only]
     reflected.reflect(source, only=names, resolve_fks=False)
     notes: list[str] = []
     tables = [table for table in reflected.sorted_tables if table.name in names]
@@ -72,9 +71,9 @@ def _convert(table: Table, notes: list[str]) -> None:
         default = column.server_default
         column.server_default = None
         if isinstance(default, DefaultClause):
-            match = _SIMPLE.match(str(default.arg).replace("now()", "CURRENT_TIMESTAMP"))
-            if match:
-                column.server_default = DefaultClause(text(match.group()))
+            constant = _constant_of(str(default.arg).replace("now()", "CURRENT_TIMESTAMP"))
+            if constant:
+                column.server_default = DefaultClause(text(constant))
             elif "nextval" not in str(default.arg):
                 notes.append(f"the default of {table.name}.{column.name} is not copied: {default.arg}")
     for constraint in [each for each in table.constraints if isinstance(each, CheckConstraint)]:
@@ -84,6 +83,18 @@ def _convert(table: Table, notes: list[str]) -> None:
         if len(index.expressions) != len(index.columns) or _is_partial(index):
             table.indexes.discard(index)
             notes.append(f"the index {index.name} of {table.name} is not copied: it is partial or has expressions")
+
+
+def _constant_of(default: str) -> str:
+    """Return the constant or the present time that a default is, without a cast (`'x'::text`); "" for any other."""
+    reader = TokenReader(default)
+    is_negative = reader.take("-")
+    token, word = reader.token, reader.token.word()
+    is_constant = token.kind is TokenKind.NUMBER or (
+        not is_negative and (token.kind is TokenKind.STRING or word in ("TRUE", "FALSE") or word.startswith("CURRENT_"))
+    )
+    is_whole = reader.at + 1 == len(reader.tokens) or default.startswith("::", token.end)
+    return default[: token.end].strip() if is_constant and is_whole else ""
 
 
 def _is_partial(index: Any) -> bool:

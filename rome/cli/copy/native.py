@@ -10,6 +10,7 @@ from sqlalchemy.types import NullType
 
 from rome.cli.copy.plan import CopyPlan, TableCopy
 from rome.database.counters import row_counter
+from rome.folding import fold_name, upper_name
 from rome.sql.syntax.tokens import quoted
 
 SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql IS NOT NULL AND substr(name, 1, 7) <> 'sqlite_'"
@@ -21,9 +22,9 @@ def plan_native(source: Connection, only: Collection[str]) -> CopyPlan:
     items = [(kind, name, table, sql) for kind, name, table, sql in source.exec_driver_sql(SCHEMA)]
     inspector = inspect(source)
     names = [name for name, _ in inspector.get_sorted_table_and_fkc_names() if name]
-    wanted = [name for name in names if not only or name.lower() in only]
+    wanted = [name for name in names if not only or fold_name(name) in only]
     tables = [_table_copy(source, name) for name in wanted]
-    kept = [item for item in items if not only or item[2].lower() in only]
+    kept = [item for item in items if not only or fold_name(item[2]) in only]
     first = [item for kind in ("table", "index") for item in kept if item[0] == kind]
     last = [item for kind in ("view", "trigger") for item in kept if item[0] == kind]
     counters = _counters_of(source, wanted)
@@ -37,9 +38,9 @@ def plan_native(source: Connection, only: Collection[str]) -> CopyPlan:
 
 def _run(target: Connection, items: Collection[tuple[str, str, str, str]]) -> None:
     """Run the statements of objects that the target does not have."""
-    present = {name.lower() for (name,) in target.exec_driver_sql("SELECT name FROM sqlite_master")}
+    present = {fold_name(name) for (name,) in target.exec_driver_sql("SELECT name FROM sqlite_master")}
     for _, name, _, sql in items:
-        if name.lower() not in present:
+        if fold_name(name) not in present:
             target.exec_driver_sql(sql)
 
 
@@ -47,10 +48,10 @@ def _table_copy(source: Connection, name: str) -> TableCopy:
     info = list(source.exec_driver_sql(f"PRAGMA table_xinfo({quoted(name)})"))
     columns = [column for _, column, _, _, _, _, hidden in info if not hidden]
     keyed = sorted((place, column, kind, not_null) for _, column, kind, not_null, _, place, _ in info if place)
-    alias = len(keyed) == 1 and keyed[0][2].upper() == "INTEGER"
+    alias = len(keyed) == 1 and upper_name(keyed[0][2]) == "INTEGER"
     key = tuple(column for _, column, _, _ in keyed)
     if not key or not (alias or all(not_null for *_, not_null in keyed)):
-        key = (next(each for each in ("rowid", "oid", "_rowid_") if each not in map(str.lower, columns)),)
+        key = (next(each for each in ("rowid", "oid", "_rowid_") if each not in map(fold_name, columns)),)
         columns = [*key, *columns]
     return TableCopy(_untyped(name, columns), _untyped(name, columns), key)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 import apsw
@@ -12,13 +11,11 @@ from prompt_toolkit.document import Document
 from rome.cli.formats import MODES
 from rome.cli.shell.dot_commands import NAMES
 from rome.cli.shell.session import ShellSession
-from rome.folding import fold_name
-from rome.sql.syntax.tokens import names, quoted
+from rome.folding import fold_name, upper_name
+from rome.sql.syntax.tokens import TokenKind, names, quoted, tokenize
 
-_WORD = re.compile(r"[\w.]+$")
-_PLAIN = re.compile(r"[A-Za-z_]\w*$")
-_KEYWORDS = sorted(keyword.upper() for keyword in apsw.keywords)
-_OF_TABLES = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+[\w]*$", re.IGNORECASE)
+_KEYWORDS = sorted(map(upper_name, apsw.keywords))
+_BEFORE_TABLES = frozenset({"FROM", "JOIN", "INTO", "UPDATE", "TABLE"})
 
 
 class SqlCompleter(Completer):
@@ -30,28 +27,27 @@ class SqlCompleter(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         """Yield the completions: tables after FROM, INTO …, else columns, tables and keywords."""
         text = document.text_before_cursor
-        match = _WORD.search(text)
-        word = match.group() if match else ""
+        word, before = _last_word(text)
         if not word and not complete_event.completion_requested:
             return
-        for candidate in dict.fromkeys(self._candidates(text, word)):
-            if candidate.lower().startswith(word.lower()):
+        for candidate in dict.fromkeys(self._candidates(text, word, before)):
+            if fold_name(candidate).startswith(fold_name(word)):
                 yield Completion(candidate, -len(word))
 
-    def _candidates(self, text: str, word: str) -> Iterator[str]:
+    def _candidates(self, text: str, word: str, before: str) -> Iterator[str]:
         if text.lstrip().startswith("."):
             yield from self._of_dot_command(text)
             return
         catalog = self._session.known_catalog
         views = [item.name for item in catalog.objects.values() if item.type == "view"]
         tables = sorted([table.name for table in catalog.tables.values()] + views)
-        if _OF_TABLES.search(text):
+        prefix, dot, _ = word.rpartition(".")
+        if before in _BEFORE_TABLES and not dot:
             yield from map(_named, tables)
             return
-        prefix, dot, _ = word.rpartition(".")
         mentioned = names(text)
         for table in catalog.tables.values():
-            if dot and table.name.lower() == prefix.lower():
+            if dot and fold_name(table.name) == fold_name(prefix):
                 yield from (f"{prefix}.{_named(column.name)}" for column in table.columns)
             elif not dot and fold_name(table.name) in mentioned:
                 yield from (_named(column.name) for column in table.columns)
@@ -71,6 +67,17 @@ class SqlCompleter(Completer):
             yield from sorted(table.name for table in self._session.known_catalog.tables.values())
 
 
+def _last_word(text: str) -> tuple[str, str]:
+    """Return the word at the end of a text, with what is before its point, and the keyword before it."""
+    tokens = tokenize(text)
+    start, at = len(text), len(tokens)
+    while at and tokens[at - 1].end == start and (tokens[at - 1].kind is TokenKind.WORD or tokens[at - 1].is_op(".")):
+        at -= 1
+        start = tokens[at].start
+    return text[start:], tokens[at - 1].word() if at else ""
+
+
 def _named(name: str) -> str:
     """Return a name as SQL needs it."""
-    return name if _PLAIN.match(name) and name.upper() not in _KEYWORDS else quoted(name)
+    is_plain = [(token.kind, token.text) for token in tokenize(name)] == [(TokenKind.WORD, name)]
+    return name if is_plain and upper_name(name) not in _KEYWORDS else quoted(name)

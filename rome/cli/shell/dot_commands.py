@@ -13,6 +13,7 @@ import click
 from rome.cli.formats import MODES, write_rows
 from rome.cli.shell.session import ShellSession
 from rome.cli.values import printable
+from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 
 _BATCH = 1000
@@ -151,7 +152,7 @@ def _dump(session: ShellSession, table: str = "") -> None:
         raise ValueError(f"no such table: {table}")
     click.echo("PRAGMA foreign_keys = off;\nBEGIN;")
     for each in catalog.tables.values():
-        if table and each.name.lower() != table.lower():
+        if table and fold_name(each.name) != fold_name(table):
             continue
         click.echo(f"{each.sql};")
         columns = ", ".join(quoted(column.name) for column in each.columns if not column.generated)
@@ -159,7 +160,7 @@ def _dump(session: ShellSession, table: str = "") -> None:
         for (values,) in session.execute(f"SELECT {texts} FROM {quoted(each.name)}").fetchall():
             click.echo(f"INSERT INTO {quoted(each.name)} ({columns}) VALUES ({values!s});")
     for item in catalog.objects.values():
-        if item.sql and (not table or item.table.lower() == table.lower()):
+        if item.sql and (not table or fold_name(item.table) == fold_name(table)):
             click.echo(f"{item.sql};")
     click.echo("COMMIT;")
 

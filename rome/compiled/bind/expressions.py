@@ -49,11 +49,11 @@ from rome.compiled.ir import (
     Parameter,
     Query,
     ScalarSubquery,
-    comparison_affinity,
     members_of,
 )
 from rome.fallback import UnsupportedConstruct
 from rome.sql.analysis.scopes import Scope
+from rome.values import comparison_affinity
 
 _COMPARISONS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -235,7 +235,8 @@ class ExpressionBinder(FunctionBinder):
         if left.type.collation is None and right.type.collation not in (None, "BINARY"):
             raise UnsupportedConstruct("IN of a query with a collation of its own")
         *_, last = members_of(query)  # SQLite takes the affinity of the last member
-        if comparison_affinity(left, right) != comparison_affinity(left, last.outputs[0].expr):
+        own, of_last = left.type.affinity, last.outputs[0].expr.type.affinity
+        if comparison_affinity(own, right.type.affinity) != comparison_affinity(own, of_last):
             raise UnsupportedConstruct("IN of a UNION of columns with different affinities")
         return InQuery(left, query)
 

@@ -53,12 +53,10 @@ from rome.compiled.ir import (
     Query,
     ScalarSubquery,
     Slot,
-    affinity_class,
-    comparison_affinity,
 )
 from rome.compiled.runtime import values
 from rome.fallback import UnsupportedConstruct, UnsupportedValue
-from rome.values import NUMERIC_AFFINITIES, Affinity
+from rome.values import Affinity, applied_affinity, comparison_affinity
 
 RowNames = dict[int, str]
 """The id of a FROM item → the code of its row, where that is not simply its variable `r…`."""
@@ -264,14 +262,14 @@ class ExpressionWriter:
         """Return the left operand of IN and the code of the `Members` on its right, both converted and folded."""
         if isinstance(expr, InQuery):
             right = expr.query.outputs[0].expr
-            affinity, collation = comparison_affinity(expr.operand, right), _collation(expr.operand, right)
+            affinity, collation = _affinity(expr.operand, right), _collation(expr.operand, right)
             listed = self.queries.column(expr.query, rows)
             conversion = _conversion(right, affinity)
             left = self._operand(expr.operand, affinity, collation, rows)
         else:
-            affinity, collation = affinity_class(expr.operand.type.affinity), expr.operand.type.collation or "BINARY"
+            affinity, collation = applied_affinity(expr.operand.type.affinity), expr.operand.type.collation or "BINARY"
             listed = "()" if expr.placeholder is None else self.program.placeholder(expr.placeholder, is_list=True)
-            conversion = {"numeric": "as_number", "text": "as_text"}.get(affinity or "")
+            conversion = _CONVERSIONS.get(affinity)
             left = self._operand(expr.operand, None, collation, rows)
         steps = [step for step in (conversion, FOLDS.get(collation)) if step is not None]
         code = f"members({', '.join([listed, *steps])})"
@@ -282,7 +280,7 @@ class ExpressionWriter:
     def _in_rows_value(self, expr: InRows, rows: RowNames) -> str:
         steps, lefts = [], []
         for one, other in zip(expr.operands, expr.rows[0], strict=True):
-            affinity, collation = comparison_affinity(one, other), _collation(one, other)
+            affinity, collation = _affinity(one, other), _collation(one, other)
             applied = [step for step in (_conversion(other, affinity), FOLDS.get(collation)) if step is not None]
             steps.append(tuple_code(applied))
             lefts.append(self._operand(one, affinity, collation, rows).code)
@@ -300,10 +298,10 @@ class ExpressionWriter:
 
     def operands(self, left: BoundExpr, right: BoundExpr, rows: RowNames) -> tuple[Operand, Operand]:
         """Return both operands of a comparison, converted to its affinity and folded by its collation."""
-        affinity, collation = comparison_affinity(left, right), _collation(left, right)
+        affinity, collation = _affinity(left, right), _collation(left, right)
         return self._operand(left, affinity, collation, rows), self._operand(right, affinity, collation, rows)
 
-    def _operand(self, expr: BoundExpr, affinity: str | None, collation: str, rows: RowNames) -> Operand:
+    def _operand(self, expr: BoundExpr, affinity: Affinity | None, collation: str, rows: RowNames) -> Operand:
         steps = [step for step in (_conversion(expr, affinity), FOLDS.get(collation)) if step is not None]
         if isinstance(expr, Constant):
             return self._constant_operand(expr, steps)
@@ -333,20 +331,25 @@ def tuple_code(codes: Sequence[str]) -> str:
     return f"({', '.join(codes)}{',' if len(codes) == 1 else ''})"
 
 
-def _conversion(expr: BoundExpr, affinity: str | None) -> str | None:
+def _conversion(expr: BoundExpr, affinity: Affinity | None) -> str | None:
     """Return the runtime function that converts an operand; None if its values need no conversion."""
-    if affinity == "numeric":
-        is_number = isinstance(expr, BooleanExpr) or (isinstance(expr, Arithmetic) and expr.op != "concat")
-        return None if is_number or expr.type.affinity in NUMERIC_AFFINITIES else "as_number"
-    if affinity == "text":
-        return None if expr.type.affinity is Affinity.TEXT else "as_text"
-    return None
+    if applied_affinity(expr.type.affinity) is affinity:
+        return None
+    is_number = isinstance(expr, BooleanExpr) or (isinstance(expr, Arithmetic) and expr.op != "concat")
+    return None if is_number and affinity is Affinity.NUMERIC else _CONVERSIONS.get(affinity)
+
+
+def _affinity(left: BoundExpr, right: BoundExpr) -> Affinity | None:
+    return comparison_affinity(left.type.affinity, right.type.affinity)
 
 
 def _collation(left: BoundExpr, right: BoundExpr) -> str:
     """Return the collation of a comparison: that of the left operand, else of the right one."""
     return left.type.collation or right.type.collation or "BINARY"
 
+
+_CONVERSIONS: dict[Affinity | None, str] = {Affinity.NUMERIC: "as_number", Affinity.TEXT: "as_text"}
+"""The runtime functions that convert the operands of a comparison."""
 
 _VALUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]] = {
     ColumnExpr: ExpressionWriter._column,

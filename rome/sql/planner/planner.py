@@ -88,5 +88,6 @@ def plan_reads(
     )
     plan = ReadPlan(basis, analysis.parsed, full_scans=tuple(full_scans))
     for step in STEPS:
-        plan = step(plan, given)
+        if step is not plan_topn or given.topn is not None:
+            plan = step(plan, given)
     return plan

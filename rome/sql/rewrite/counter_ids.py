@@ -25,7 +25,6 @@ The keys of new rows must be known before the statement runs, so that the rows t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -105,19 +104,31 @@ def trigger_with_counter_ids(sql: str, catalog: Catalog, function_of_table: Call
             splices.extend(_splices(insert, table, function_of_table(table), is_in_trigger=True))
         reader.skip_to(";")
         reader.take(";")
-    return _apply(sql, [_marked(sql, splice) for splice in splices])
+    # A trigger has no DEFAULT VALUES, so nothing of its text is replaced.
+    return _apply(sql, [splice._replace(text=_BEGIN + splice.text + _END) for splice in splices])
 
 
-_MARKED = re.compile(r"/\*rome<\*/.*?/\*rome>(.*?)\*/", re.DOTALL)
-
-
-def _marked(sql: str, splice: Splice) -> Splice:
-    return splice._replace(text=f"/*rome<*/{splice.text}/*rome>{sql[splice.start : splice.end]}*/")
+_BEGIN, _END = "/*rome<*/", "/*rome>*/"
+"""The comments around what is inserted into a trigger."""
 
 
 def original_trigger(sql: str) -> str:
     """Return the text of a trigger as it was before `trigger_with_counter_ids`."""
-    return _MARKED.sub(r"\1", sql) if "/*rome<*/" in sql else sql
+    if _BEGIN not in sql:
+        return sql
+    kept: list[str] = []
+    at = end = 0
+    begin = -1
+    for token in tokenize(sql):
+        # What is between two tokens is spaces and comments.
+        closing = sql.find(_END, end, token.start) if begin >= 0 else -1
+        if closing >= 0:
+            kept.append(sql[at:begin])
+            at, begin = closing + len(_END), -1
+        if begin < 0:
+            begin = sql.rfind(_BEGIN, max(at, end), token.start)
+        end = token.end
+    return "".join(kept) + sql[at:]
 
 
 def insert_value_rows(sql: str, table: Table) -> ValueRows | None:

@@ -6,7 +6,12 @@ import apsw
 import pytest
 
 from rome.catalog.model import Table
-from rome.sql.rewrite.counter_ids import insert_value_rows, trigger_with_counter_ids, with_counter_ids
+from rome.sql.rewrite.counter_ids import (
+    insert_value_rows,
+    original_trigger,
+    trigger_with_counter_ids,
+    with_counter_ids,
+)
 from rome.sql.syntax.operands import Const, Param
 from tests.sql.schema import catalog_from, catalog_of, open_sqlite
 
@@ -95,6 +100,23 @@ def test_trigger(sqlite: apsw.Connection) -> None:
     sqlite.execute("INSERT INTO s VALUES (9, 'nine')")
     assert sqlite.execute("SELECT rowid, * FROM h").fetchall() == [(101, 9, ";")]
     assert sqlite.execute("SELECT * FROM t").fetchall() == [(102, 9, "dflt")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "INSERT INTO h VALUES (new.x, 1)",
+        "INSERT INTO h /* a */ VALUES /* b */ (1, 2), (3, /*c*/ 4)",
+        "INSERT INTO t (a) SELECT x FROM s; INSERT INTO h SELECT * FROM s",
+        "INSERT INTO h VALUES ('/*rome<*/', '/*rome>*/'); INSERT INTO h VALUES ('/*rome<*/x/*rome>*/', 2)",
+        "REPLACE INTO t (id, a) VALUES (NULL, '--')",
+    ],
+)
+def test_the_original_text_of_a_trigger(body: str) -> None:
+    sql = f"CREATE TRIGGER r AFTER INSERT ON s BEGIN {body}; END"
+    changed = trigger_with_counter_ids(sql, catalog_from(DDL), next_of)
+    assert "next" in changed
+    assert original_trigger(changed) == sql
 
 
 def test_a_trigger_without_inserts_is_left_alone() -> None:
