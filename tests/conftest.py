@@ -31,6 +31,7 @@ settings.load_profile("rome")
 # rome.orm, and the declarative models of these tests, need SQLAlchemy 2.0.
 collect_ignore = [
     "architecture",
+    "asyncio",
     "session/test_explain.py",
     "orm",
     "verify/test_increments.py",

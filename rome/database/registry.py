@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict, deque
 from weakref import WeakValueDictionary
 
+from rome import waits
 from rome.catalog.codec import USER_VERSION, encode_user_version
 from rome.database.database import Database
 from rome.errors import InterfaceError
@@ -48,20 +49,26 @@ def open_database(url: URL) -> Database:
             opening = _opening[key] = new_lock()
         database = _use(key, None)
     if database is None:
-        with opening:
-            with _databases_lock:
-                database = _use(key, None)
-            if database is None:
-                opened = Database(key, open_store(_of_store(key)))
-                with _databases_lock:
-                    database = _use(key, opened)
-    assert database is not None
+        database = waits.call(_open, key, opening, discard=release_database)
     if database.users == 1:  # at the same time as others, it is of no use to ask twice
         try:
             database.store.fetch([])
         except BaseException:
             release_database(database)
             raise
+    return database
+
+
+def _open(key: URL, opening: threading.Lock) -> Database:
+    """Open a database, unless another thread has done so when it is our turn."""
+    with opening:
+        with _databases_lock:
+            database = _use(key, None)
+        if database is None:
+            opened = Database(key, open_store(_of_store(key)))
+            with _databases_lock:
+                database = _use(key, opened)
+    assert database is not None
     return database
 
 

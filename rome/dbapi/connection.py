@@ -89,7 +89,7 @@ def _number(name: str, unit: str, value: Any) -> float:
 
 
 class Connection:
-    """A PEP 249 connection. At most one transaction is open on it. Not for use by two threads at once."""
+    """A PEP 249 connection. At most one transaction is open on it. Not for use by two threads or tasks at once."""
 
     Warning = errors.Warning
     Error = errors.Error
@@ -295,7 +295,7 @@ class Cursor:
         self._rows, self.description, self.rowcount, lastrowid = result
         if lastrowid is not None:
             self.lastrowid = lastrowid
-        self._control.busy_thread = None
+        self._control.runner = None
 
     def fetchone(self) -> Row | None:
         """Return the next row, or None."""

@@ -45,6 +45,8 @@ class RomeDialect(NamedConstraints):
     returns_native_bytes = True
     statement_compiler = RomeCompiler
     type_compiler_cls = RomeTypeCompiler
+    async_class = "RomeAsyncDialect"
+    """The name of the class for asyncio."""
     default_database: str | None = None
     """The database for a server's URL that names none. None: a connection is to no database, and can create one."""
     colspecs = {**SQLiteDialect.colspecs, types.Numeric: RomeNumeric, types.Float: types.Float}
@@ -77,6 +79,12 @@ class RomeDialect(NamedConstraints):
         """Return this class. SQLAlchemy, and oslo.db through it, call this each time they resolve a ROME URL."""
         plugins.register()
         return cls
+
+    @classmethod
+    def get_async_dialect_cls(cls, url: URL) -> type[RomeDialect]:
+        """Return the class for `create_async_engine`."""
+        plugins.register()
+        return cast("type[RomeDialect]", getattr(import_module("rome.dialect.asynchronous"), cls.async_class))
 
     @classmethod
     def load_provisioning(cls) -> None:

@@ -35,6 +35,7 @@ class SqliteRomeDialect(RomeDialect):
     """ROME's dialect under the name of SQLite's."""
 
     name = "sqlite"
+    async_class = "SqliteRomeAsyncDialect"
     supports_statement_cache = True
     names_constraints = False
     favor_returning_over_lastrowid = False  # an INSERT of one row returns no rows on SQLite

@@ -18,7 +18,7 @@ Guarantees
       (`connection.fence(lock)`, `rome.orm.fence` for sessions) commits only if no later holder has overtaken the token.
       So a holder that is paused past its TTL, even within its commit, gets LockLost when it wakes. A guarded
       transaction must also read at least all that former holders have committed, else it is refused with Conflict.
-    * Re-entrance: a thread that holds a lock takes it again without waiting and without a round trip.
+    * Re-entrance: a thread or task that holds a lock takes it again without waiting and without a round trip.
     * Waiting follows events where the engine has them (Redis, Valkey: a blocking read; memory: a condition variable). A
       dead waiter blocks nobody.
     * LockTimeout and LockLost are OperationalErrors that name the lock. LockTimeout is raised after `timeout` seconds,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from rome import events
+from rome import events, waits
 from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.errors import InterfaceError, LockLost, LockTimeout, OperationalError
@@ -53,6 +53,7 @@ class LockManager:
         self._table = self.store.lock_table()
         self._renewer = Renewer(self._table)
         self._of_thread = threading.local()
+        self._of_tasks: weakref.WeakKeyDictionary[Any, dict[str, tuple[Hold, int]]] = weakref.WeakKeyDictionary()
 
     def lock(self, name: str, ttl: float = TTL, timeout: float | None = None) -> Lock:
         """Return the lock of a name, not yet taken: to be used in a `with` statement, or by its methods.
@@ -154,7 +155,10 @@ class LockManager:
 
     @property
     def entered(self) -> dict[str, tuple[Hold, int]]:
-        """By name: the hold of the present thread, and how many times the thread has taken it."""
+        """By name: the hold of the present thread or task, and how many times it has taken it."""
+        task = waits.current_task()
+        if task is not None:
+            return self._of_tasks.setdefault(task, {})
         entered: dict[str, tuple[Hold, int]] | None = getattr(self._of_thread, "entered", None)
         if entered is None:
             entered = self._of_thread.entered = {}
@@ -162,7 +166,7 @@ class LockManager:
 
 
 class Lock:
-    """A named lock. A thread that holds it may take it again, also through another Lock of the same manager."""
+    """A named lock. The thread or task that holds it may take it again, also by another Lock of the same manager."""
 
     def __init__(self, manager: LockManager, name: str, ttl: float, timeout: float | None) -> None:
         """Use `LockManager.lock`, which checks the arguments."""
@@ -176,8 +180,8 @@ class Lock:
     def acquire(self) -> Lock:
         """Take the lock, in one round trip if it is free, and return it. Raise LockTimeout, StoreUnavailable.
 
-        If the thread holds it already, only count: `release` must be called as often. Raise LockLost if it was lost
-        since it was taken first.
+        If the thread or task holds it already, only count: `release` must be called as often. Raise LockLost if it was
+        lost since it was taken first.
         """
         entered = self._manager.entered
         hold, times = entered.get(self.name, (None, 0))

@@ -22,7 +22,6 @@ from __future__ import annotations
 import functools
 import inspect
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -31,7 +30,7 @@ from typing import Any, ParamSpec, TypeVar, overload
 from sqlalchemy import orm
 from sqlalchemy.exc import InvalidRequestError
 
-from rome import events
+from rome import events, waits
 from rome.errors import Conflict, IntegrityError, SnapshotTooOld
 
 _P = ParamSpec("_P")
@@ -205,4 +204,4 @@ def _inside_retry() -> Iterator[None]:
         _retrying.reset(token)
 
 
-_sleep = time.sleep
+_sleep = waits.sleep

@@ -45,7 +45,7 @@ A conflict inside a savepoint
 Interrupted statements
     A signal handler may raise an exception at any point of a statement (KeyboardInterrupt, a timeout), and leave the
     transaction and the workspace in any state. No handler of ours can mend that reliably: it may be interrupted, too.
-    So whatever runs says so first (`busy_thread`) and takes that back as its last step, or when it raises one of ROME's
+    So whatever runs says so first (`runner`) and takes that back as its last step, or when it raises one of ROME's
     errors. If the next call finds it set, the former one was interrupted: the transaction and the workspace are thrown
     away, and each further statement raises OperationalError until the application rolls back or commits.
 """
@@ -58,9 +58,9 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from threading import get_ident
+from typing import Any
 
-from rome import events, forks
+from rome import events, forks, waits
 from rome.database.database import Database
 from rome.errors import (
     Conflict,
@@ -153,8 +153,11 @@ class TransactionControl:
     """The workspace of a connection, and the transaction that is open on it."""
 
     is_closed = False
-    busy_thread: int | None = None
-    """The thread that runs a statement, a commit or a rollback now; or that ran one until it was interrupted."""
+    runner: Any = None
+    """The thread, or the greenlet of a task, that runs a statement, a commit or a rollback now (`waits.current`).
+
+    Or that ran one until it was interrupted.
+    """
     _is_autocommitted = False
     """True if the statement that runs, or ran last, is a transaction of its own."""
     _repeated: Result | None = None
@@ -191,15 +194,15 @@ class TransactionControl:
     def run(self, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
         """Run one statement, once for each set of parameters. Return its results together. Raise PEP 249's errors.
 
-        The caller resets `busy_thread` when it has taken the results.
+        The caller resets `runner` when it has taken the results.
         """
         if self.is_closed:
             raise closed_error()
-        if self.busy_thread is not None:
+        if self.runner is not None:
             self._recover()
         if forks.fork_is_under_way:
             forks.wait_for_fork()
-        self.busy_thread = get_ident()
+        self.runner = waits.current()
         try:
             statement = classify(sql)
             if self.settings.query_only and is_write(statement, sql):
@@ -212,7 +215,7 @@ class TransactionControl:
                 return self._run_in_transaction(statement, sql, parameter_sets)
             return self._run_observed(statement, sql, parameter_sets)
         except Error:
-            self.busy_thread = None
+            self.runner = None
             raise
 
     def _run_control(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result | None:
@@ -235,7 +238,7 @@ class TransactionControl:
 
     def _run_observed(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
         """Run a statement, log it if it is slow, and report it to the observers."""
-        counts = self.database.store.stats.of_thread()
+        counts = self.database.store.stats.of_caller()
         rounds, began = counts[0], time.perf_counter()
         rows = 0
         failure: type[BaseException] | None = None
@@ -361,15 +364,15 @@ class TransactionControl:
         """Write what the transaction changed. Raise Conflict, with nothing written, if a replay does not help."""
         if self.is_closed:
             raise closed_error()
-        if self.busy_thread is not None:
+        if self.runner is not None:
             self._recover()
-        self.busy_thread = get_ident()
+        self.runner = waits.current()
         try:
             self._commit()
         except Error:
-            self.busy_thread = None
+            self.runner = None
             raise
-        self.busy_thread = None
+        self.runner = None
 
     def _commit(self) -> None:
         transaction = self.transaction
@@ -398,11 +401,11 @@ class TransactionControl:
         """Discard what the transaction changed."""
         if self.is_closed:
             raise closed_error()
-        if self.busy_thread is not None:
+        if self.runner is not None:
             self._recover()
-        self.busy_thread = get_ident()
+        self.runner = waits.current()
         self._rollback()
-        self.busy_thread = None
+        self.runner = None
 
     def _rollback(self) -> None:
         self._doomed_by = None
@@ -436,11 +439,12 @@ class TransactionControl:
     def _recover(self) -> None:
         """Throw away what an interrupted statement, commit or rollback has left.
 
-        Raise ProgrammingError if it still runs, in another thread.
+        Raise ProgrammingError if it still runs, in another thread or task.
         """
         if self._still_runs():
-            if self.busy_thread != get_ident():
-                raise ProgrammingError("the connection is used by another thread now; open one for each thread")
+            if self.runner != waits.current():
+                other = "task" if waits.in_task() else "thread"
+                raise ProgrammingError(f"the connection is used by another {other} now; open one for each {other}")
             return  # a function of the application that a statement calls
         interrupted, left = self.transaction, self.workspace
         if interrupted is not None:
@@ -455,14 +459,13 @@ class TransactionControl:
                 + (" (the temporary tables are lost)" if left.temporary else "")
             )
         self.transaction = None
-        self.busy_thread = None
+        self.runner = None
         with suppress(Error, *SQLITE_ERRORS):
             left.close()
 
     def _still_runs(self) -> bool:
-        """Return True if the statement, commit or rollback that `busy_thread` is about has not been left."""
-        thread = self.busy_thread
-        frame = sys._getframe(3) if thread == get_ident() else sys._current_frames().get(thread or 0)
+        """Return True if the statement, commit or rollback that `runner` is about has not been left."""
+        frame = sys._getframe(3) if self.runner == waits.current() else waits.frame_of(self.runner)
         while frame is not None:
             if frame.f_code in _RUNNING and frame.f_locals.get("self") is self:
                 return True
@@ -480,7 +483,7 @@ class TransactionControl:
         """Have nothing half done, before anything but a statement. Raise ProgrammingError if it is closed or in use."""
         if self.is_closed:
             raise closed_error()
-        if self.busy_thread is not None:
+        if self.runner is not None:
             self._recover()
 
     # ── replay ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -88,10 +88,10 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
     lines = list(_described(transaction, statement, sql, parameters))
     if analyze:
         stats = transaction.database.store.stats
-        before, began = tuple(stats.of_thread()), time.perf_counter()
+        before, began = tuple(stats.of_caller()), time.perf_counter()
         result = run(transaction, statement, sql, [parameters])
         took = time.perf_counter() - began
-        rounds, commands, rows, size = (now - then for now, then in zip(stats.of_thread(), before, strict=True))
+        rounds, commands, rows, size = (now - then for now, then in zip(stats.of_caller(), before, strict=True))
         # It may have been planned again: with other statistics, or for a newer schema.
         lines = list(_described(transaction, statement, sql, parameters))
         count = result.rowcount if statement.kind in WRITES else len(result.rows)

@@ -9,13 +9,13 @@ A free lock takes one round trip to take and one to release; to overtake one tak
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
+from rome import waits
 from rome.errors import Conflict, FormatError, SnapshotTooOld
 from rome.forks import new_lock
 from rome.storage.lock_table import Attempt, Holder, LockState, now
@@ -129,7 +129,7 @@ class CommitLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Sleep for a quarter of the time that the record has been seen already."""
-        time.sleep(min(seconds, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, ticket / 4))))
+        waits.sleep(min(seconds, max(_SHORTEST_PAUSE, min(_LONGEST_PAUSE, ticket / 4))))
 
     def holders(self) -> list[Holder]:
         """Return the names that have a record. One that this process sees for the first time has its whole TTL left."""

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from rome import waits
 from rome.forks import new_rlock, tell_in_child
 from rome.storage.lock_table import Attempt, Holder, LockState, now
 
@@ -68,6 +69,9 @@ class MemoryLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when anything was released since the attempt that gave the ticket, at the latest after `seconds`."""
+        if waits.in_task():
+            waits.poll(lambda: self._releases != ticket, seconds)
+            return
         with self.mutex:
             self._changed.wait_for(lambda: self._releases != ticket, seconds)
 

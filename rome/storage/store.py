@@ -48,7 +48,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import get_ident
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
+from rome import waits
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock
 from rome.storage.lock_table import LockTable
@@ -306,6 +308,8 @@ class Stats:
         """The counts of threads that have ended, and whose numbers others have now."""
         self._lock = new_lock()
         self._local = _OfThread(self._new_counts)
+        self._by_task: WeakKeyDictionary[Any, list[int]] = WeakKeyDictionary()
+        """By the greenlet of a task that has asked for its own counts."""
 
     def _new_counts(self) -> list[int]:
         counts = [0, 0, 0, 0]
@@ -322,10 +326,14 @@ class Stats:
         counts[1] += commands
         counts[2] += rows
         counts[3] += bytes
+        if waits.tasks is not None and self._by_task and waits.in_task():
+            own = self._by_task.get(waits.current(), counts)
+            if own is not counts:
+                own[:] = [own[0] + rounds, own[1] + commands, own[2] + rows, own[3] + bytes]
 
-    def of_thread(self) -> Sequence[int]:
-        """Return (rounds, commands, rows, bytes) of the present thread: a list that goes on counting."""
-        return self._local.counts
+    def of_caller(self) -> Sequence[int]:
+        """Return (rounds, commands, rows, bytes) of the present thread or task: a list that goes on counting."""
+        return self._by_task.setdefault(waits.current(), [0, 0, 0, 0]) if waits.in_task() else self._local.counts
 
     def snapshot(self) -> tuple[int, int, int, int]:
         """Return (rounds, commands, rows, bytes) of all threads."""

@@ -51,6 +51,7 @@ LAYERS = (
     ("rome.folding", "names and texts in one case, as SQLite folds them"),
     ("rome.fallback", "the exceptions by which a fast path leaves a statement to a slower one"),
     ("rome.errors", "PEP 249's errors"),
+    ("rome.waits", "how a thread waits, and how a task of an event loop does"),
     ("rome.forks", "the locks, and what a forked child makes anew"),
 )
 

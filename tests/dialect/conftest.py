@@ -2,13 +2,15 @@
 
 The plugin changes how tests are collected and run, so the suite has its own configuration (`setup.cfg` in this folder,
 which loads the plugin) and runs separately: `scripts/dialect-suite` or `pytest tests/dialect`. A run of all of ROME's
-tests ignores this folder.
+tests ignores this folder. With `--asyncio`, the suite runs in tasks, on the dialects for asyncio.
 """
 
 from pathlib import Path
 
 import pytest
 from sqlalchemy.dialects import registry
+
+from rome.dialect import RomeDialect
 
 HERE = Path(__file__).parent
 
@@ -20,3 +22,12 @@ registry.register("sqlite.rome", "rome.dialect", "SqliteRomeDialect")
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     return True if config.rootpath != HERE else None
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--asyncio", action="store_true", help="run on the dialects for asyncio")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--asyncio"):
+        RomeDialect.get_dialect_cls = RomeDialect.get_async_dialect_cls

@@ -1,6 +1,7 @@
 """SQLAlchemy's tests for dialects.
 
-Two of them use a second schema without a requirement for it. They are overridden to use only the default schema.
+Two of them use a second schema without a requirement for it. They are overridden to use only the default schema. One
+knows the cursors of SQLAlchemy's own dialects only.
 """
 
 from sqlalchemy import MetaData, inspect, testing
@@ -22,3 +23,8 @@ class ComponentReflectionTestExtra(suite.ComponentReflectionTestExtra):
     @testing.fixture
     def use_schema_fixture(self):
         return None
+
+
+class ServerSideCursorsTest(suite.ServerSideCursorsTest):
+    def _is_server_side(self, cursor):
+        return cursor.server_side

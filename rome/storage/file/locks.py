@@ -5,12 +5,13 @@ Deadlines are of a clock that starts again when the machine boots (`rome.storage
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import apsw
 
+from rome import waits
 from rome.storage.file.reads import deadline_of, holder_of, read_state
 from rome.storage.file.writer import Writer
 from rome.storage.file.writes import allocate
@@ -20,9 +21,6 @@ _T = TypeVar("_T")
 
 _TOKENS = b"locks"
 """The counter of the fencing tokens."""
-
-_SHORTEST_PAUSE = 0.001
-_LONGEST_PAUSE = 0.02
 
 _ALL = "SELECT name, owner, deadline, ttl FROM locks ORDER BY name"
 _HOLD = "REPLACE INTO locks VALUES (?, ?, ?, ?)"
@@ -81,15 +79,12 @@ class FileLocks:
 
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when the owner that blocked the attempt does not hold the name any more, or after `seconds`."""
-        end = time.monotonic() + seconds
-        pause = _SHORTEST_PAUSE
         blocker, wakes = ticket
-        while self._wakes == wakes and self._read(lambda connection: holder_of(connection, name)[0]) == blocker:
-            left = end - time.monotonic()
-            if left <= 0:
-                return
-            time.sleep(min(pause, left))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+
+        def is_over() -> bool:
+            return bool(self._wakes != wakes or self._read(partial(holder_of, name=name))[0] != blocker)
+
+        waits.poll(is_over, seconds)
 
     def holders(self) -> list[Holder]:
         """Return the names whose TTL has not passed, in the order of names."""

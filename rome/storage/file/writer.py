@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 import apsw
 
+from rome import waits
 from rome.errors import Error
 from rome.forks import new_lock, tell_in_child
 from rome.storage.file.connections import Connections, end_transaction
@@ -59,6 +60,19 @@ class Writer:
         job = _Job(apply, durable)
         self._queue.append(job)
         try:
+            waits.call(self._take_turn, job)  # it waits for other writers and for the disk
+        except BaseException:
+            # If the task was cancelled, a write that has not begun must not be done later.
+            with suppress(ValueError):
+                self._queue.remove(job)
+            raise
+        if job.error is not None:
+            raise job.error
+        return cast("_T", job.result)
+
+    def _take_turn(self, job: _Job) -> None:
+        """Do what is in the queue, unless another thread has done this job when it is our turn."""
+        try:
             with self._turn:
                 if not job.done:
                     self._run_queue()
@@ -67,9 +81,6 @@ class Writer:
             with self._turn, suppress(ValueError):
                 self._queue.remove(job)
             raise
-        if job.error is not None:
-            raise job.error
-        return cast("_T", job.result)
 
     def __del__(self) -> None:
         self._close_lock()

@@ -3,7 +3,8 @@
     round     the commands that are sent at once; their replies come back in one round trip
     pool      idle connections on a stack: the one used last is taken first, so that few stay in use and the server
               drops the others when they grow old. `append` and `pop` of a list are atomic, so threads and green threads
-              need no lock. After a fork the child forgets its parent's connections.
+              need no lock. The tasks of an event loop have connections of their own, which only they can wait for
+              (`rome.storage.awaited_socket`). After a fork the child forgets its parent's connections.
     scripts   sent in full (EVAL) the first time and by their hash (EVALSHA) from then on, so that loading one costs no
               round trip. If the server answers NOSCRIPT, the round is sent again with all scripts in full.
     timeouts  a server has `socket_timeout` for its reply, and longer for much data. Under Sentinels, the client asks
@@ -19,18 +20,21 @@ for each command. The protocol is RESP2.
 
 from __future__ import annotations
 
+import asyncio
 import socket
-import time
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
+from rome import waits
 from rome.errors import DatabaseError, DataError, FormatError, OperationalError, StoreUnavailable
 from rome.forks import tell_in_child
+from rome.storage.awaited_socket import AwaitedSocket
 from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, Redirected, is_forgotten_script, refused, unreachable
 from rome.storage.redis.key_types import find_other_types
@@ -56,7 +60,7 @@ _UNFINISHED = object()
 
 
 class Server:
-    """Sends rounds of commands to a server. Threads share it."""
+    """Sends rounds of commands to a server. Threads and tasks share it."""
 
     def __init__(self, address: Address, stats: Stats) -> None:
         self.name = address.server
@@ -66,6 +70,7 @@ class Server:
         self._address = address
         self._stats = stats
         self._idle: list[Connection] = []
+        self._idle_of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, list[Connection]] = WeakKeyDictionary()
         tell_in_child(self)
 
     def open(self) -> None:
@@ -75,9 +80,15 @@ class Server:
 
     def close(self) -> None:
         """Close the idle connections."""
-        idle, self._idle = self._idle, []
-        for connection in idle:
-            connection.close()
+        for idle in (self._idle, *self._idle_of_loops.values()):
+            while idle:
+                idle.pop().close()
+
+    def _idle_connections(self) -> list[Connection]:
+        """Return the idle connections that the caller may use."""
+        if not waits.in_task():
+            return self._idle
+        return self._idle_of_loops.setdefault(asyncio.get_running_loop(), [])
 
     def round(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one round trip and return their replies, errors of the server among them.
@@ -141,8 +152,9 @@ class Server:
             broken = False
             sent += 1
             try:
+                idle = self._idle if waits.tasks is None else self._idle_connections()
                 try:
-                    connection = self._idle.pop()
+                    connection = idle.pop()
                 except IndexError:
                     connection = self._connect()
                 replies = connection.exchange(data, count)
@@ -155,8 +167,8 @@ class Server:
             else:
                 size = len(data) + connection.received
                 is_forgotten = connection.errors and any(map(is_forgotten_script, connection.errors))
-                if len(self._idle) < _MOST_IDLE:
-                    self._idle.append(connection)
+                if len(idle) < _MOST_IDLE:
+                    idle.append(connection)
                 else:
                     connection.close()
                 if not is_forgotten:
@@ -175,11 +187,11 @@ class Server:
         if pause is None:
             raise StoreUnavailable(f"the connection to {self.name} was lost for good: {lost}") from lost
         self.close()
-        time.sleep(pause)
+        waits.sleep(pause)
 
     def _connect(self) -> Connection:
         try:
-            connection = Connection(self.open_socket(), self._address)
+            connection = Connection(waits.call(self.open_socket, discard=socket.socket.close), self._address)
             connection.log_in()
         except Redirected:
             raise  # to be tried again
@@ -190,17 +202,19 @@ class Server:
     def begin_child(self) -> None:
         """Forget the idle connections, in a child of fork: their sockets belong to the parent."""
         self._idle = []
+        self._idle_of_loops = WeakKeyDictionary()
 
 
 class Connection:
-    """A connection that one thread may use at a time."""
+    """A connection that one thread, or one task of an event loop, may use at a time."""
 
     def __init__(self, opened: socket.socket, address: Address) -> None:
         self.errors: list[ResponseError] = []
         """Those among the last replies that are errors."""
         self.received = 0
         """The bytes of the last replies."""
-        self._socket = opened
+        self._opened = opened
+        self._socket = AwaitedSocket(opened) if waits.in_task() else opened
         self._address = address
         self._buffer = bytearray(_BUFFER)
         self._reader = Reader(replyError=self._error, notEnoughData=_UNFINISHED)
@@ -238,7 +252,7 @@ class Connection:
             for error in self.errors:
                 if str(error).startswith("LOADING"):
                     raise ConnectionError(str(error))
-                self._address.follow(error, self._socket)
+                self._address.follow(error, self._opened)
         except BaseException:
             self.close()
             raise
@@ -275,7 +289,7 @@ class Connection:
         longest = self._address.socket_timeout * (1 + size // _PIECE)
         if silent >= longest:
             raise TimeoutError(f"no reply within {longest:g} s (socket_timeout)")
-        if self._address.has_moved(self._socket):
+        if waits.call(self._address.has_moved, self._opened):
             raise ConnectionError("another server is the primary now")
 
     def close(self) -> None:

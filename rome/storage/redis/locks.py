@@ -19,13 +19,13 @@ is put back, the TTL of a lock begins anew when the first waiter asks for it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from struct import Struct
 from typing import Any
 
 from redis.exceptions import ResponseError
 
+from rome import waits
 from rome.errors import FormatError
 from rome.storage.lock_table import Attempt, Holder, LockState
 from rome.storage.redis.address import Address
@@ -74,7 +74,7 @@ class RedisLocks:
     def wait(self, name: bytes, ticket: Any, seconds: float) -> None:
         """Return when the name was released since the attempt that gave the ticket, at the latest after `seconds`."""
         if ticket == _OUTSIDE:
-            time.sleep(min(seconds, _OUTSIDE_PAUSE))
+            waits.sleep(min(seconds, _OUTSIDE_PAUSE))
             return
         longest = min(_LONGEST_WAIT, self._address.socket_timeout / 2)
         milliseconds = max(1, int(min(seconds, longest) * 1000))

@@ -19,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+from rome import waits
 from rome.errors import Conflict, NotReplicated, SnapshotTooOld, StoreUnavailable
 from rome.forks import new_lock
 from rome.storage.lock_table import Attempt, LockTable
@@ -107,7 +108,7 @@ class ReplicaReads(RedisStore):
         for pause in _PAUSES:
             if freshness.suffices(fetched, least):
                 break
-            time.sleep(pause)
+            waits.sleep(pause)
             if replica.version() >= least:
                 fetched = replica.fetch(requests)
         suffices = freshness.suffices(fetched, least)
@@ -124,6 +125,9 @@ class ReplicaReads(RedisStore):
             return None  # another replica may answer now, which has not reached the version
 
     def _opened(self) -> RedisStore:
+        return self._replica or waits.call(self._open)
+
+    def _open(self) -> RedisStore:
         with self._opening:
             if self._replica is None:
                 self._replica = RedisStore(replica_of(self._address), self.stats)
