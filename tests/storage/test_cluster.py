@@ -251,6 +251,29 @@ def test_a_commit_writes_nothing_while_some_of_its_keys_are_elsewhere(
     assert check_database(url) == []
 
 
+def test_reads_at_the_node_that_a_database_is_moving_to(
+    cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All keys have been moved, and the move is not ended. A commit is a script, and waits."""
+    connection.execute("UPDATE t SET n = 14 WHERE id = 4")
+    connection.commit()
+    connection.execute("UPDATE t SET n = 19 WHERE id = 9")
+    target = cluster.another_primary("app")
+    source = cluster.begin_move("app", target)
+    while cluster.move_keys("app", source, target, 1):
+        pass
+    with closing(rome.connect(cluster.url("app"))) as other:
+        assert total(other) == 55
+        assert other.execute("SELECT id FROM t WHERE n = 14").fetchall() == [(4,)]
+    with monkeypatch.context() as patched:
+        patched.setattr(client, "_PATIENCE", 0.0)
+        with pytest.raises(StoreUnavailable, match="is moving slot"):
+            connection.commit()
+    connection.rollback()
+    cluster.end_move("app", source, target)
+    assert total(connection) == 55
+
+
 def test_a_commit_in_pieces_while_the_database_moves(
     cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:

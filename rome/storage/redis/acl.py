@@ -14,7 +14,7 @@ _COMMANDS = """
 COPYING = "+copy +dump +restore"
 """For copies of databases, in addition."""
 
-IN_CLUSTER = "+cluster|slots +readonly"
+IN_CLUSTER = "+cluster|slots +asking +readonly"
 """What the user of a cluster needs besides; the last one for reads at replicas."""
 
 SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"

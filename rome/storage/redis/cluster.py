@@ -1,24 +1,25 @@
 """A cluster of Redis or Valkey servers: which node has a database, and how its clients follow it to another node.
 
-slot        all keys of a database have one hash tag, so they are in one slot, and one node has all of them. Another
-            database is in another slot, probably on another node. So a store needs connections to one node only.
-learn       the client asks the nodes that it knows, one after another (CLUSTER SLOTS), at its start and whenever
-            it has lost the node. It remembers all nodes that it hears of, so those of the URL may be replaced.
-follow      an error that says that the database is, or soon will be, on another node counts as a broken connection:
-            the round is sent again where the database is. A commit has its token, so it is applied once
+slot      all keys of a database have one hash tag, so they are in one slot, and one node has all of them. Another
+          database is in another slot, probably on another node. So a store needs connections to one node only
+learn     the client asks the nodes that it knows, one after another (CLUSTER SLOTS), at its start and whenever it has
+          lost the node. It remembers all nodes that it hears of, so those of the URL may be replaced
+follow    an error that says that the database is, or soon will be, on another node counts as a broken connection: the
+          round is sent again where the database is. A commit has its token, so it is applied once
 
-    MOVED         the slot has another node: learn which one
-    READONLY      the node has become a replica: learn which one is the primary
-    CLUSTERDOWN   the node does not know, until a failover is over: learn, and try again
-    ASK           the node is moving the slot, key by key, and the key has been moved
-    TRYAGAIN      …and some of the keys of a command have been moved, others not
+              MOVED         the slot has another node: learn which one
+              READONLY      the node has become a replica: learn which one is the primary
+              CLUSTERDOWN   the node does not know, until a failover is over: learn, and try again
+              ASK           the node is moving the slot, key by key, and the key has been moved
+              TRYAGAIN      …and some of the keys of a command have been moved, others not
 
-slots that move   Valkey 9 and Redis 8.4 move a slot at once; then MOVED is all that clients see. Older servers, and
-            `valkey-cli --cluster reshard`, move one key after another. A script uses keys that it finds in others,
-            so it can run only where all of them are. Therefore the client waits until all keys have been moved.
-            A commit must not stop halfway because a key is gone: it asks for all of its keys before it writes
-            (commit.lua). Reads fail as a whole, for a MULTI is refused if one of its commands is.
-patience    a round is tried for half a minute: a failover takes `cluster-node-timeout` (15 s) and a little longer
+move      Valkey 9 can move a slot at once (CLUSTER MIGRATESLOTS); then MOVED is all that clients see. Older servers move
+          one key after another (CLUSTER SETSLOT, MIGRATE), and any new key goes to the new node. A MULTI is served by a node that has all of its
+          keys, also by the one that the slot is moving to (ASKING), and refused as a whole by others. A script uses
+          keys that the server does not know before, so it runs only at the node that has the slot, or waits until the
+          move is over. It must not stop halfway because a key is gone: a commit asks for all of its keys before it
+          writes (commit.lua); the other scripts may be run again
+patience  a round is tried for half a minute: a failover takes `cluster-node-timeout` (15 s) and a little longer
 """
 
 from __future__ import annotations
@@ -145,7 +146,8 @@ class Cluster:
                 self._ask_first(_node_of(rest[1], node))
         elif word not in _WAIT and _NOT_HERE not in text:
             return
-        raise Redirected(self._sentence(word, text))
+        asked = _node_of(rest[1], node) if word == "ASK" else None
+        raise Redirected(self._sentence(word, text), asked)
 
     def _sentence(self, word: str, text: str) -> str:
         if word == "MOVED":

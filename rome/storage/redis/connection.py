@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -57,6 +58,8 @@ _BUFFER = 64 * 1024
 _PIECE = 1024 * 1024
 """Bytes that are sent within one timeout, and after which the server has one more timeout for its reply."""
 _UNFINISHED = object()
+_ASKING = b"*1\r\n$6\r\nASKING\r\n"
+_MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
 
 class Server:
@@ -159,6 +162,9 @@ class Server:
                     connection = self._connect()
                 replies = connection.exchange(data, count)
             except LOST as error:
+                found = self._ask(error, data, count)
+                if found is not None:
+                    return found, len(data), sent
                 lost, broken = error, True
             except StoreUnavailable as error:
                 if lost is None:
@@ -178,6 +184,21 @@ class Server:
                 pauses = pauses or self._address.pauses()
                 self._pause(pauses, lost)
             packed = pack_again(*of)
+
+    def _ask(self, error: Exception, data: bytes, count: int) -> list[Any] | None:
+        """Return the replies of the node that a slot is moving to; None if there is none, or it lacks some of the keys.
+
+        A script is not sent there: it would take keys that have not been moved for missing ones.
+        """
+        if not isinstance(error, Redirected) or error.asked is None or not _names_keys(data, count):
+            return None
+        try:
+            with closing(Connection(self._address.open_node(*error.asked), self._address)) as connection:
+                connection.log_in()
+                _, *replies = connection.exchange(_ASKING + data, count + 1)
+        except (*LOST, ResponseError):
+            return None
+        return None if any(map(is_forgotten_script, connection.errors)) else replies
 
     def _pause(self, pauses: Iterator[float], lost: Exception | None) -> None:
         """Wait before the next attempt. Raise StoreUnavailable if there were enough of them."""
@@ -300,6 +321,11 @@ class Connection:
         error = ResponseError(text)
         self.errors.append(error)
         return error
+
+
+def _names_keys(data: bytes, count: int) -> bool:
+    """Return True if the server knows all keys of a round before it runs it, and serves all of it or nothing."""
+    return data.startswith(_MULTI) or (count == 1 and b"EVAL" not in data[:16])
 
 
 def pack(commands: Sequence[Command]) -> bytes:

@@ -19,7 +19,14 @@ LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 
 
 class Redirected(ConnectionError):
-    """Another node of the cluster has the database, or soon will: the round is to be sent again."""
+    """Another node of the cluster has the database, or soon will: the round is to be sent again.
+
+    `asked`: the host and the port of the node that a key has been moved to, while the node still has the others.
+    """
+
+    def __init__(self, message: str, asked: tuple[str, int] | None = None) -> None:
+        super().__init__(message)
+        self.asked = asked
 
 
 _REFUSALS = {
