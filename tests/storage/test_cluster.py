@@ -152,6 +152,19 @@ def findings(url: str) -> dict[str, dict[str, str]]:
     return {each["name"]: each for each in json.loads(result.output)}
 
 
+def test_the_documented_permissions_suffice(cluster: FaultyCluster, connection: Connection) -> None:
+    rule = connection.database.store.least_rule  # type: ignore[attr-defined]
+    for node in cluster.nodes:
+        node.execute("ACL", "SETUSER", "app", "on", ">pw", *rule.split())
+    url = cluster.url("app").replace("//", "//app:pw@")
+    with closing(rome.connect(url)) as other:
+        other.execute("UPDATE t SET n = 0")
+        other.commit()
+        cluster.fail_over("app")
+        cluster.move_by_keys("app", cluster.another_primary("app"))
+        assert total(other) == 0
+
+
 # ── a database that moves ─────────────────────────────────────────────────────────────────────────────────────────
 
 

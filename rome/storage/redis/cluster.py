@@ -13,12 +13,12 @@ follow    an error that says that the database is, or soon will be, on another n
               ASK           the node is moving the slot, key by key, and the key has been moved
               TRYAGAIN      …and some of the keys of a command have been moved, others not
 
-move      Valkey 9 can move a slot at once (CLUSTER MIGRATESLOTS); then MOVED is all that clients see. Older servers move
-          one key after another (CLUSTER SETSLOT, MIGRATE), and any new key goes to the new node. A MULTI is served by a node that has all of its
-          keys, also by the one that the slot is moving to (ASKING), and refused as a whole by others. A script uses
-          keys that the server does not know before, so it runs only at the node that has the slot, or waits until the
-          move is over. It must not stop halfway because a key is gone: a commit asks for all of its keys before it
-          writes (commit.lua); the other scripts may be run again
+move      Valkey 9 can move a slot at once (CLUSTER MIGRATESLOTS); then MOVED is all that clients see. Older servers
+          move one key after another (CLUSTER SETSLOT, MIGRATE), and a new key belongs to the new node at once. A MULTI
+          is served by a node that has all of its keys, also by the new one (ASKING), and refused as a whole by others.
+          A script uses keys that the server does not know before, so it runs only at the node that has the slot, or
+          waits until the move is over. It must not stop halfway because a key is gone: a commit asks for all of its
+          keys before it writes (commit.lua); the other scripts may be run again
 patience  a round is tried for half a minute: a failover takes `cluster-node-timeout` (15 s) and a little longer
 """
 
