@@ -234,6 +234,26 @@ def test_moves_under_load(cluster: FaultyCluster, connection: Connection) -> Non
     load.check()
 
 
+@pytest.mark.parametrize("move", [FaultyCluster.move, FaultyCluster.move_by_keys])
+def test_a_lock_is_waited_for_while_the_database_moves(
+    cluster: FaultyCluster, connection: Connection, move: Callable[[FaultyCluster, str, FaultyServer], None]
+) -> None:
+    url = cluster.url("app")
+    order: list[str] = []
+    with closing(LockManager(url)) as locks:
+        held = locks.lock("job")
+        held.acquire()
+        waiter = threading.Thread(target=_append_when_held, args=(url, order))
+        waiter.start()
+        wait_until(lambda: cluster.primary_of("app").execute("INFO", "clients")["blocked_clients"] > 0)
+        move(cluster, "app", cluster.another_primary("app"))
+        assert held.held
+        order.append("first")
+        held.release()
+        waiter.join()
+    assert order == ["first", "second"]
+
+
 def test_a_commit_writes_nothing_while_some_of_its_keys_are_elsewhere(
     cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
