@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 import rome
 from rome.cli.main import main
@@ -21,6 +24,7 @@ from rome.storage.redis import cluster as client
 from rome.testing import check_database, clone_database
 from rome.testing.servers import own_valkey_server
 from rome.testing.store_suite import StoreSuite
+from rome.url import with_one_host
 from rome.verify.faults.cluster import FaultyCluster, faulty_cluster, slot_of
 from rome.verify.faults.server import FaultyServer, wait_until
 
@@ -232,6 +236,29 @@ def test_moves_under_load(cluster: FaultyCluster, connection: Connection) -> Non
         load.progress()
     assert load.unknown == 0
     load.check()
+
+
+def test_tasks_follow_a_database(cluster: FaultyCluster, connection: Connection) -> None:
+    url = with_one_host(cluster.url("app"))
+
+    async def add(engine: AsyncEngine, row: int, done: list[int]) -> None:
+        for _ in range(60):
+            async with engine.begin() as session:
+                await session.execute(text("UPDATE t SET n = n + 1 WHERE id = :row"), {"row": row})
+            done.append(row)
+
+    async def run() -> None:
+        engine = create_async_engine(url)
+        done: list[int] = []
+        tasks = [asyncio.create_task(add(engine, row, done)) for row in range(3)]
+        for move in (cluster.move, cluster.move_by_keys):
+            target = await asyncio.to_thread(cluster.another_primary, "app")
+            await asyncio.to_thread(move, "app", target)
+        await asyncio.gather(*tasks)
+        await engine.dispose()
+
+    asyncio.run(run())
+    assert total(connection) == 45 + 3 * 60
 
 
 @pytest.mark.parametrize("move", [FaultyCluster.move, FaultyCluster.move_by_keys])

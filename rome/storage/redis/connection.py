@@ -193,7 +193,8 @@ class Server:
         if not isinstance(error, Redirected) or error.asked is None or not _names_keys(data, count):
             return None
         try:
-            with closing(Connection(self._address.open_node(*error.asked), self._address)) as connection:
+            opened = waits.call(self._address.open_node, *error.asked, discard=socket.socket.close)
+            with closing(Connection(opened, self._address)) as connection:
                 connection.log_in()
                 _, *replies = connection.exchange(_ASKING + data, count + 1)
         except (*LOST, ResponseError):
