@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Executable
     from sqlalchemy.orm import Session
 
-__all__ = ["Connection", "connect", "drop_database", "explain"]
+__all__ = ["Connection", "connect", "drop_database", "explain", "session_token"]
 
 
 def drop_database(url: str) -> None:
@@ -27,6 +27,16 @@ def drop_database(url: str) -> None:
     Raises InterfaceError for an invalid URL and OperationalError if the store can't be reached.
     """
     _registry.drop_database(parse_url(url))
+
+
+def session_token(bind: Engine | _SQLAlchemyConnection | Session) -> str:
+    """Return a token of what this process has committed to a database, for `rome_after` in another process.
+
+    A transaction there with `execution_options(rome_after=token)` sees these commits, however stale its reads may be.
+    """
+    from rome.dialect.read_bound import session_token as token_of_bind
+
+    return token_of_bind(bind)
 
 
 def explain(statement: Executable, bind: Engine | _SQLAlchemyConnection | Session, *, analyze: bool = False) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from rome.cache.bound import NEWEST
+from rome.cache.cached import CachedReads
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.database.counters import Counters
@@ -19,9 +21,11 @@ _CATALOGS = 8
 class Database:
     """One database in a store. The connections of a process to the same URL share it (`rome.database.registry`)."""
 
-    def __init__(self, url: URL, store: Store) -> None:
+    def __init__(self, url: URL, store: Store, cached: CachedReads | None = None) -> None:
+        """`cached`: the reads of transactions, if they may be stale."""
         self.url = url
         self.store = store
+        self.cached = cached
         self.counters = Counters(store, in_blocks=not store.is_shared or url.options.get("ids") == "blocks")
         self._lock = new_lock()
         self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
@@ -31,6 +35,12 @@ class Database:
         self.incarnation = b""
         self.replays = 0
         self.users = 0
+        self.committed = 0
+        """The version of this process's last commit."""
+
+    def fetch_newest(self) -> Fetched:
+        """Return the newest version. Later reads do not go back before it."""
+        return self.store.fetch([]) if self.cached is None else self.cached.fetch([], read_bound=NEWEST)
 
     def catalog(self, seen: Fetched) -> Catalog:
         """Return the catalog of a fetched version, the newest one: a round trip if it is not cached.
@@ -73,5 +83,7 @@ class Database:
             self._catalogs = OrderedDict({b"": Catalog()})
             self.plans.clear()
             self.newest = Catalog()
+        if self.cached is not None:
+            self.cached.forget()
         self.counters.forget()
         self.statistics.forget()

@@ -8,6 +8,8 @@ from collections import OrderedDict, deque
 from weakref import WeakValueDictionary
 
 from rome import waits
+from rome.cache.cached import CachedReads
+from rome.cache.options import CACHE_OPTIONS, cache_options
 from rome.catalog.codec import USER_VERSION, encode_user_version
 from rome.database.database import Database
 from rome.errors import InterfaceError
@@ -21,8 +23,11 @@ _MOST_IDLE = 32
 CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
 """URL options of the connection, not of the store."""
 
-DATABASE_OPTIONS = frozenset({"ids"})
+DATABASE_OPTIONS = frozenset({"ids", *CACHE_OPTIONS})
 """URL options of what the connections of a process share, not of the store."""
+
+REPLICA_OPTIONS = frozenset({"read_from", "replica", "staleness"})
+"""URL options by which a store reads from replicas."""
 
 _databases: dict[URL, Database] = {}
 _idle: OrderedDict[URL, Database] = OrderedDict()
@@ -65,11 +70,24 @@ def _open(key: URL, opening: threading.Lock) -> Database:
         with _databases_lock:
             database = _use(key, None)
         if database is None:
-            opened = Database(key, open_store(_of_store(key)))
+            opened = _opened(key)
             with _databases_lock:
                 database = _use(key, opened)
     assert database is not None
     return database
+
+
+def _opened(url: URL) -> Database:
+    """Open a store, and the cache of its database if the URL wants one."""
+    options, of_store = cache_options(url), _of_store(url)
+    store = open_store(of_store)
+    if options is None:
+        return Database(url, store)
+    # What replicas have may be behind by `staleness`, too, so the cache is brought up to date from the primary.
+    primary = open_store(_without(of_store, REPLICA_OPTIONS))
+    return Database(
+        url, store, CachedReads(store, primary, options, may_be_replica=url.options.get("read_from") == "replica")
+    )
 
 
 def _use(key: URL, opened: Database | None) -> Database | None:
@@ -91,6 +109,8 @@ def release_database(database: Database) -> None:
             while len(_idle) > _MOST_IDLE:
                 _idle.popitem(last=False)
     if is_idle:  # or was, a moment ago: a store that is used again opens what it needs
+        if database.cached is not None:
+            database.cached.close()
         database.store.close()
 
 
@@ -154,7 +174,8 @@ def _of_store(url: URL) -> URL:
         raise InterfaceError(
             f"option 'ids' of the ROME URL {url} is neither ordered nor blocks: {url.options['ids']!r}"
         )
-    return _without(url, DATABASE_OPTIONS)
+    options = DATABASE_OPTIONS - {"staleness"} if url.options.get("read_from") == "replica" else DATABASE_OPTIONS
+    return _without(url, options)
 
 
 def _without(url: URL, names: frozenset[str]) -> URL:

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from rome import errors
+from rome.cache.bound import ReadBound
 from rome.database.database import Database
 from rome.database.registry import CONNECTION_OPTIONS, abandon_database, open_database, release_database
 from rome.errors import DataError, InterfaceError, ProgrammingError
@@ -149,6 +150,15 @@ class Connection:
     def foreign_keys(self, on: bool) -> None:
         if self._control.transaction is None:
             self._control.settings.foreign_keys = on
+
+    @property
+    def read_bound(self) -> ReadBound:
+        """How fresh the next transaction reads if the URL has `staleness`, or the next statement (READ COMMITTED)."""
+        return self._control.read_bound
+
+    @read_bound.setter
+    def read_bound(self, wanted: ReadBound) -> None:
+        self._control.read_bound = wanted
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 

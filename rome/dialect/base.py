@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
-from rome.dialect import compat14, isolation, plugins
+from rome.dialect import compat14, isolation, plugins, read_bound
 from rome.dialect.constraint_reflection import NamedConstraints
 from rome.dialect.numeric import RomeNumeric
 from rome.dialect.stmt_compiler import RomeCompiler
@@ -95,6 +95,8 @@ class RomeDialect(NamedConstraints):
         """Return the arguments of `rome.connect`. Raises InterfaceError for a URL that is not one of ROME's."""
         parsed = parse_url(url.render_as_string(hide_password=False))
         self._note_store(parsed.store)
+        if "staleness" in parsed.options:
+            read_bound.take_options(self)
         if not parsed.database:
             name = self._own_database(url) if parsed.store == "memory" else self.default_database
             self._names_no_database = name is None

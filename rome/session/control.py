@@ -61,6 +61,7 @@ from dataclasses import replace
 from typing import Any
 
 from rome import events, forks, waits
+from rome.cache.bound import DEFAULT, NEWEST, ReadBound
 from rome.database.database import Database
 from rome.errors import (
     Conflict,
@@ -184,6 +185,7 @@ class TransactionControl:
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""
         self.transaction: Transaction | None = None
+        self._read_bound = DEFAULT
         self._slow_ms = slow_ms
         self._index_entries = IndexEntries()
         self._doomed_by: OperationalError | None = None
@@ -343,11 +345,23 @@ class TransactionControl:
             if self._doomed_by is not None:
                 raise self._doomed_by
             self.transaction = self._new_transaction()
+            self.transaction.read_bound = self._read_bound
             self._replay_log = ReplayLog()
             if self.isolation is Isolation.READ_COMMITTED:
                 self._replay_log.omits_reads = True
             self.is_begun_by_savepoint = False
         return self.transaction
+
+    @property
+    def read_bound(self) -> ReadBound:
+        """How fresh the next read version is to be, if the database has a cache."""
+        return self._read_bound
+
+    @read_bound.setter
+    def read_bound(self, wanted: ReadBound) -> None:
+        self._read_bound = wanted
+        if self.transaction is not None:
+            self.transaction.read_bound = wanted
 
     def _new_transaction(self) -> Transaction:
         settings = self.settings
@@ -512,6 +526,7 @@ class TransactionControl:
         for _ in range(_REPLAYS_OF_WRITES if self._replay_log.omits_reads else _REPLAYS):
             self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
             again = self._new_transaction()
+            again.read_bound = NEWEST
             again.take_locks_of(last)
             self.transaction = last = again
             again.sequences.reuse(refused.sequences.uncertain)

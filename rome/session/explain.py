@@ -88,6 +88,8 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
     lines = list(_described(transaction, statement, sql, parameters))
     if analyze:
         stats = transaction.database.store.stats
+        cached = transaction.database.cached
+        asked = (0, 0) if cached is None else (cached.stats.hits, cached.stats.misses)
         before, began = tuple(stats.of_caller()), time.perf_counter()
         result = run(transaction, statement, sql, [parameters])
         took = time.perf_counter() - began
@@ -99,6 +101,9 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
             f"actual rows: {count:,}, round trips: {rounds:,}, commands: {commands:,}, rows fetched: {rows:,}, "
             f"bytes: {size:,}, time: {took * 1000:.2f} ms"
         )
+        if cached is not None:
+            hits, misses = cached.stats.hits - asked[0], cached.stats.misses - asked[1]
+            lines.append(f"requests answered by the cache: {hits:,} of {hits + misses:,}, age: {cached.age:.3f} s")
     return Result([(line,) for line in lines], _DESCRIPTION, -1)
 
 

@@ -113,7 +113,7 @@ class PlanFetch:
             return [rows(requests[number]) for number in self.reads.by_table_ref]
         found = {number: rows(requests[number]) for number in self.reads.by_table_ref}
         for number in self.reads.backward:
-            found[number].reverse()
+            found[number] = found[number][::-1]  # the list may be shared with other transactions
         return list(found.values())
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
+from rome.cache.bound import NEWEST
 from rome.compiled.compile import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
@@ -103,6 +104,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
         except OperationalError as error:
             # A newer schema than the one we know may have what is missing.
             had_snapshot = transaction.version is not None
+            transaction.read_bound = NEWEST
             transaction.ensure_snapshot()
             may_be_later = had_snapshot and str(error).startswith("no such table")
             if not may_be_later or not transaction.add_later_tables(names(sql)):

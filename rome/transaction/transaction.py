@@ -40,6 +40,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rome import events
+from rome.cache.bound import DEFAULT, NEWEST, ReadBound
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
 from rome.database.database import Database
@@ -117,6 +118,8 @@ class Transaction:
     """Of rows that others had locked when this transaction was to be committed."""
     not_replicated: NotReplicated | None = None
     """What the store has reported of the commit, which is applied."""
+    read_bound = DEFAULT
+    """Of the read version, if the database has a cache."""
     _read_set: ReadSet | None = None
     _sequences: Sequences | None = None
     _earlier_digests: dict[int, bytes] | None = None
@@ -210,7 +213,7 @@ class Transaction:
 
         They are empty as of the read version. One round trip, and one more if the newest catalog is not cached.
         """
-        newest = self.database.catalog(self.database.store.fetch([], None))
+        newest = self.database.catalog(self.database.fetch_newest())
         extended = self.initial_catalog.with_tables_of(newest, mentioned)
         if extended is self.initial_catalog or self.schema_changed:
             return False
@@ -248,12 +251,22 @@ class Transaction:
     def _ask_store(self, requests: list[Request]) -> Fetched:
         """Fetch from the store, and draw along the ids that were announced."""
         store, sequences = self.database.store, self._sequences
+        cached = self.database.cached
         draws = sequences.draws() if sequences is not None else ()
-        if sequences is None or not draws:
+        if cached is not None:
+            fetched = cached.fetch(requests, self.version, draws, self._wanted_bound())
+        elif draws:
+            fetched = store.fetch(requests, self.version, draws)
+        else:
             return store.fetch(requests, self.version)
-        fetched = store.fetch(requests, self.version, draws)
-        sequences.add_drawn(draws, fetched.drawn)
+        if sequences is not None and draws:
+            sequences.add_drawn(draws, fetched.drawn)
         return fetched
+
+    def _wanted_bound(self) -> ReadBound:
+        """Return how fresh the read version must be. Who holds locks sees what their former holders wrote."""
+        is_locked = self.is_guarded or self.commit_locks is not None
+        return NEWEST if is_locked else self.read_bound
 
     def note_constraint_reads(self, requests: Iterable[TableRequest]) -> None:
         """Let commit check, at every level, that what these requests found at the read version is still there.
@@ -567,7 +580,7 @@ class Transaction:
         batch = builder.build(os.urandom(16), [*reads, *fences], self.read_digests)
         if not batch.writes and not batch.drops and not locked:
             return None
-        version = self._send(batch)
+        version = self.database.committed = self._send(batch)
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)
         # If others have committed in between, our catalog lacks their schema changes.
@@ -614,10 +627,11 @@ class Transaction:
 
         Raise LockTimeout, or Conflict if waiting for a lock might be a deadlock.
         """
+        store = self.database.cached or self.database.store
         while True:
             locks = self.row_locks or self.commit_locks
             try:
-                return self.database.store.commit(batch if locks is None else replace(batch, owner=locks.owner))
+                return store.commit(batch if locks is None else replace(batch, owner=locks.owner))
             except KeysLocked as locked:
                 rows = [row for row in map(row_of, locked.names) if row is not None]
                 tables = self.tables_of(rows)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 IMPORTS_INSIDE_FUNCTIONS: dict[tuple[str, str], str] = {
     ("rome", "rome.dialect.explain"): "the driver must work where SQLAlchemy is not used",
+    ("rome", "rome.dialect.read_bound"): "the same",
     ("rome.dialect.base", "rome"): "SQLAlchemy imports a dialect before it asks for its driver",
     ("rome.dialect.base", "rome.dbapi"): "the same",
     ("rome.storage.store", "rome.storage.commit_locks"): "the default of the contract is made of the contract",

@@ -26,6 +26,7 @@ LAYERS = (
     ("rome.transaction", "parts of a transaction that its reads and writes share"),
     ("rome.locks", "locks with fencing tokens"),
     ("rome.database", "what the connections of a process share for one database"),
+    ("rome.cache", "the rows that a process keeps, and the follower that keeps them the newest"),
     ("rome.plan", "a statement's plan: normalize, analyze, plan reads, compile; the plan cache"),
     ("rome.compiled.compile", "the compiled evaluator: SQL to a Python function"),
     ("rome.compiled.codegen", "operators as Python source"),

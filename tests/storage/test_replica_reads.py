@@ -318,7 +318,6 @@ def test_async_readers_of_oslo_db(connection: Connection, url: str, replica: Fau
         ("read_from=replica", "needs replica=host:port, or Sentinels or a cluster"),
         ("read_from=replica&replica=localhost:1&cluster=on", "'replica' .* can't be used with cluster=on"),
         ("replica=localhost:1", "'replica' .* needs read_from=replica"),
-        ("staleness=3", "'staleness' .* needs read_from=replica"),
         ("read_from=backup", "'read_from' .* is not one of primary, replica"),
         ("read_from=replica&replica=localhost", "'replica' .* is not host:port"),
         ("read_from=replica&replica=localhost:1&staleness=-1", "'staleness' .* is not a number of seconds"),

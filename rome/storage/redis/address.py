@@ -171,9 +171,8 @@ def _replica_opener(
     """
     named = tuple(_hosts(url, "replica"))
     if _choice(url, "read_from", ("primary", "replica")) == "primary":
-        for option in ("replica", "staleness"):
-            if option in url.options:
-                raise InterfaceError(f"option {option!r} of the ROME URL {url} needs read_from=replica")
+        if "replica" in url.options:
+            raise InterfaceError(f"option 'replica' of the ROME URL {url} needs read_from=replica")
         return None
     if named and nodes:
         raise InterfaceError(f"option 'replica' of the ROME URL {url} can't be used with cluster=on: it knows them")

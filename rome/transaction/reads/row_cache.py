@@ -25,6 +25,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from rome.cache.contents import SHARED
 from rome.catalog.model import Table
 from rome.catalog.rows import migrate_row, read_rows
 from rome.fast_tuples import tuple_maker
@@ -201,8 +202,7 @@ class RowCache:
             if self._rows.get(table.id):
                 self._add(each, fetched.version, keys, values)
             else:
-                rows = read_rows(table, keys, values)
-                found = _in_key_order(each, keys, rows)
+                rows, found = _decoded(each, answer, keys, values)
                 self._raw[table.id] = _raw_result((table, request, fetched.version, keys, rows, found))
 
     def _index_rows(self, table_id: int) -> None:
@@ -399,6 +399,22 @@ class RowCache:
             self._workspace.unload(table, map(decode, gone))
             for key in gone:
                 self.undo_log.delete(loaded, key)
+
+
+def _decoded(
+    each: TableRequest, answer: Any, keys: Sequence[bytes], values: Sequence[bytes | None]
+) -> tuple[Sequence[Row | None], list[Row]]:
+    """Return the rows of an answer, and those that exist in key order. A shared answer keeps them."""
+    table = each.table
+    is_shared = isinstance(answer, SHARED)
+    if is_shared and answer.derived is not None and answer.derived[0] is table:
+        _, rows, found = answer.derived
+        return rows, found
+    rows = read_rows(table, keys, values)
+    found = _in_key_order(each, keys, rows)
+    if is_shared:
+        answer.derived = table, rows, found
+    return rows, found
 
 
 def _in_key_order(each: TableRequest, keys: Sequence[bytes], rows: Sequence[Row | None]) -> list[Row]:

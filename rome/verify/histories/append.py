@@ -8,6 +8,7 @@ new ones after some transactions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rome.dbapi import Connection
@@ -41,11 +42,24 @@ class AppendWorkload:
             operation = context.rng.choice((_append, _append, _read_by_id, _read_by_name, _read_range))
             operation(connection, context, key)
 
-    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
+    def check(
+        self, records: Sequence[Record], connection: Connection, level: str, staleness: float
+    ) -> Iterable[Finding]:
         """Return the anomalies that the level forbids."""
         final = {key: _values(items) for key, items in rows(connection, "SELECT id, items FROM lists")}
         transactions = [
-            Transaction(each.name, tuple(map(_operation, each.operations)), each.outcome, each.begin, each.end)
+            _as_of_snapshot(
+                Transaction(
+                    each.name,
+                    tuple(map(_operation, each.operations)),
+                    each.outcome,
+                    each.begin,
+                    each.end,
+                    each.name.partition(".")[0],
+                ),
+                level,
+                staleness,
+            )
             for each in records
         ]
         yield from check_history(History(transactions, _with_empty(final, transactions)), level)
@@ -86,6 +100,16 @@ def _values(items: str) -> tuple[int, ...]:
 def _operation(recorded: Sequence[Any]) -> Operation:
     key, content = recorded
     return Append(key, content) if isinstance(content, int) else Read(key, tuple(content))
+
+
+def _as_of_snapshot(transaction: Transaction, level: str, staleness: float) -> Transaction:
+    """Return a transaction that may have read behind with the earliest begin that its reads may have had.
+
+    One that writes under SERIALIZABLE is validated as of its commit.
+    """
+    if level == "SERIALIZABLE" and transaction.appends:
+        return transaction
+    return replace(transaction, begin=transaction.begin - round(staleness * 1e9))
 
 
 def _with_empty(final: dict[int, tuple[int, ...]], transactions: Iterable[Transaction]) -> dict[int, tuple[int, ...]]:

@@ -37,7 +37,9 @@ class BankWorkload:
             connection.execute("INSERT INTO transfers VALUES (?, ?, ?, ?)", (number, source, target, amount))
             context.operations.append(("transfer", number))
 
-    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
+    def check(
+        self, records: Sequence[Record], connection: Connection, level: str, staleness: float
+    ) -> Iterable[Finding]:
         """Check the totals that audits saw, each transfer, and the final balances."""
         total = ACCOUNTS * INITIAL
         transfers = rows(connection, "SELECT id, source, target, amount FROM transfers")

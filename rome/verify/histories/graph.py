@@ -68,6 +68,7 @@ def _edges(
             if following < len(chain):
                 yield number, chain[following], EdgeKind.RW
     yield from _real_time(transactions)
+    yield from _sessions(transactions)
 
 
 def external_reads(transaction: Transaction) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -104,6 +105,16 @@ def _real_time(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, 
             heapq.heappush(running, (each.end, number))
         else:
             del before[number]
+
+
+def _sessions(transactions: Sequence[Transaction]) -> Iterator[tuple[int, int, EdgeKind]]:
+    """Yield an edge to each transaction from the one that its client has committed last."""
+    last: dict[str, int] = {}
+    for number, each in enumerate(transactions):
+        if each.client in last:
+            yield last[each.client], number, EdgeKind.RT
+        if each.client and each.outcome is Outcome.COMMITTED:
+            last[each.client] = number
 
 
 def only(graph: Graph, kinds: EdgeKind) -> list[list[int]]:

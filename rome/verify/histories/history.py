@@ -41,7 +41,8 @@ class Outcome(enum.Enum):
 class Transaction:
     """One transaction: its operations in order, its outcome, and its begin and end on a clock that all clients share.
 
-    `name` identifies it in reports. With an unknown outcome `end` has no meaning.
+    `name` identifies it in reports. With an unknown outcome `end` has no meaning. The transactions of one `client` did
+    not overlap, and are in order in a history; "" is no client.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Transaction:
     outcome: Outcome = Outcome.COMMITTED
     begin: int = 0
     end: int = 0
+    client: str = ""
 
     @property
     def appends(self) -> list[Append]:

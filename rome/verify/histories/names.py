@@ -29,7 +29,9 @@ class NamesWorkload:
         name = f"n{context.rng.randrange(POOL)}"
         context.rng.choice((_claim, _release, _add_child))(connection, context, name)
 
-    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
+    def check(
+        self, records: Sequence[Record], connection: Connection, level: str, staleness: float
+    ) -> Iterable[Finding]:
         """Check the final tables, the fate of each claim, and the times during which claims were certainly held."""
         held = rows(connection, "SELECT name, claim FROM names")
         present = {claim for _, claim in held}

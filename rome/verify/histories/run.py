@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import rome
+from rome.cache.options import CACHE_OPTIONS, cache_options
 from rome.dbapi import connect
 from rome.errors import InterfaceError
 from rome.testing.check import check_database
@@ -52,6 +53,12 @@ class RunOptions:
     defect: str | None = None
 
     @property
+    def staleness(self) -> float:
+        """The seconds that transactions may read behind."""
+        options = cache_options(parse_url(self.url))
+        return options.staleness if options else 0.0
+
+    @property
     def in_memory(self) -> bool:
         """True if the database is in this process, so that the workers are threads."""
         return parse_url(self.url).store == "memory"
@@ -76,20 +83,28 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
     """
     with tempfile.TemporaryDirectory(prefix="rome-history-") as name:
         folder = Path(name)
+        plain = _with_options(options.url, cache=False)  # the tables are made, and read in the end, without a cache
         if options.in_memory:
             lost = options.faults / (3 * options.transactions)
             pool = _pool(options, options.url, folder, FaultRates(lost=lost) if lost else None)
             pool.task = replace(pool.task, interrupted=0.0)  # a signal reaches the main thread only
-            return _run_and_check(options, options.url, lambda: pool.run_threads(progress))
+            return _run_and_check(options, plain, lambda: pool.run_threads(progress))
         if not options.faults:
             pool = _pool(options, options.url, folder, None)
-            return _run_and_check(options, options.url, lambda: pool.run_processes(progress))
+            return _run_and_check(options, plain, lambda: pool.run_processes(progress))
         if parse_url(options.url).store == "file":
             pool = _pool(options, options.url, folder, None)
-            return _run_with_faults(options, options.url, pool, {}, progress)
+            return _run_with_faults(options, plain, pool, {}, progress)
         if "cluster" in parse_url(options.url).options:
             return _run_on_faulty_cluster(options, folder, progress)
         return _run_on_faulty_server(options, folder, progress)
+
+
+def _with_options(url: str, *, cache: bool) -> str:
+    """Return a URL with its options of the cache only, or with all others."""
+    address, _, query = url.partition("?")
+    kept = [each for each in query.split("&") if each and (each.partition("=")[0] in CACHE_OPTIONS) is cache]
+    return address + "?" * bool(kept) + "&".join(kept)
 
 
 def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None) -> WorkerPool:
@@ -101,7 +116,8 @@ def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None
 
 def _run_on_faulty_server(options: RunOptions, folder: Path, progress: Progress) -> Report:
     with faulty_server(folder / "server") as server, Proxy(server.port, _CUT, options.seed) as proxy:
-        pool = _pool(options, f"rome+redis://127.0.0.1:{proxy.port}/history", folder, _CLIENT_FAULTS)
+        query = _with_options(options.url, cache=True).partition("?")[2]
+        pool = _pool(options, f"rome+redis://127.0.0.1:{proxy.port}/history?{query}", folder, _CLIENT_FAULTS)
         url = f"rome+redis://127.0.0.1:{server.port}/history"
         report = _run_with_faults(options, url, pool, server_faults(server, proxy), progress)
         report.faults.update({f"connection cut {place} a request": count for place, count in proxy.cuts.items()})
@@ -167,7 +183,7 @@ def _tables(url: str, workload: str) -> Iterator[None]:
 
 def _check(options: RunOptions, url: str, records: Sequence[Record]) -> Iterator[Finding]:
     connection = connect(url)
-    yield from WORKLOADS[options.workload].check(records, connection, options.level)
+    yield from WORKLOADS[options.workload].check(records, connection, options.level, options.staleness)
     connection.close()
     for fault in check_database(url):
         yield Finding("index", fault)

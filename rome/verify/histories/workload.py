@@ -66,8 +66,13 @@ class Workload(Protocol):
     def run_statements(self, connection: Connection, context: TransactionContext) -> None:
         """Run the statements of one transaction. An error aborts the transaction."""
 
-    def check(self, records: Sequence[Record], connection: Connection, level: str) -> Iterable[Finding]:
-        """Return what is wrong with the records and with the final content of the tables."""
+    def check(
+        self, records: Sequence[Record], connection: Connection, level: str, staleness: float
+    ) -> Iterable[Finding]:
+        """Return what is wrong with the records and with the final content of the tables.
+
+        `staleness`: the seconds that transactions may have read behind.
+        """
 
 
 class Log:

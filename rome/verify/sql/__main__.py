@@ -38,7 +38,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: %(default)s)")
     parser.add_argument("--most", type=int, default=10, help="stop after so many differences (default: %(default)s)")
     options = parser.parse_args()
-    store = options.store if options.store.endswith("/") else options.store + "/"
+    address, mark, query = options.store.partition("?")
+    store = (address if address.endswith("/") else address + "/") + mark + query
     first = options.seed if options.seed is not None else int(time.time()) % 10**9
     return _run(options, store, first)
 

@@ -33,8 +33,9 @@ class Player:
     """Plays a script on a ROME database of its own."""
 
     def __init__(self, store: str, level: str) -> None:
-        """`store`: the URL of a store, without a database's name."""
-        self.url = f"{store}fuzz{os.getpid()}x{next(_NUMBERS)}"
+        """`store`: the URL of a store, without a database's name; options may follow."""
+        address, mark, options = store.partition("?")
+        self.url = f"{address}fuzz{os.getpid()}x{next(_NUMBERS)}{mark}{options}"
         self._level = level
         self._connections: dict[int, rome.Connection] = {}
 

@@ -1,0 +1,1 @@
+"""The cache of a process: reads that are at most `staleness` seconds behind."""
