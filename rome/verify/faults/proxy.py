@@ -1,5 +1,7 @@
 """A TCP proxy for a Redis or Valkey server that cuts connections at requests which run a script, as commits do.
 
+It also parts the server from those who reach it through the proxy, as a broken network does.
+
 before    the request does not reach the server
 in        the server receives half of the request
 after     the server executes the request and the response is lost
@@ -44,10 +46,12 @@ class Proxy:
     port: int = 0
     cuts: Counter[str] = field(default_factory=Counter)
     _armed: list[str] = field(default_factory=list)
+    _flows: threading.Event = field(default_factory=threading.Event)
     _pairs: list[_Pair] = field(default_factory=list)
 
     def __enter__(self) -> Proxy:
         self._rng = random.Random(self.seed)  # noqa: S311 - no secret
+        self._flows.set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -58,10 +62,19 @@ class Proxy:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.cut_all()
+        self.join()
 
     def cut_next(self, *places: str) -> None:
         """Cut the connections of the next scripts at these places, one place for each script."""
         self._armed.extend(places)
+
+    def part(self) -> None:
+        """Let nothing pass, in both directions; what is sent meanwhile waits."""
+        self._flows.clear()
+
+    def join(self) -> None:
+        """Let everything pass again."""
+        self._flows.set()
 
     def cut_all(self) -> None:
         """Cut all open connections."""
@@ -75,6 +88,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self._flows.wait()
             try:
                 server = socket.create_connection(("127.0.0.1", self.target), timeout=5)
             except OSError:
@@ -91,6 +105,7 @@ class Proxy:
     def _forward(self, pair: _Pair) -> None:
         with contextlib.suppress(OSError):
             while data := pair.client.recv(1 << 16):
+                self._flows.wait()
                 place = self._place(data)
                 if place == "before":
                     break
@@ -104,6 +119,7 @@ class Proxy:
     def _backward(self, pair: _Pair) -> None:
         with contextlib.suppress(OSError):
             while data := pair.server.recv(1 << 16):
+                self._flows.wait()
                 if pair.drop_response:
                     break
                 pair.client.sendall(data)
