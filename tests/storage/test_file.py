@@ -281,3 +281,119 @@ def test_a_transaction_that_is_older_than_the_log(path):
             store.commit(Batch(uuid.uuid4().bytes, [check], [put(b"c")]))
     with pytest.raises(HistoryLost):
         store.commit(Batch(b"lost", writes=[put(b"c")], seen={100: seen[101]}))
+
+
+# ── numbers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+IDS = [(b"ids", 1)]
+
+
+def draw(store):
+    return store.fetch([], draws=IDS).drawn[0]
+
+
+def test_a_draw_writes_no_transaction(path, store):
+    """But the first one, and one of a hundred."""
+    draw(store)
+    wal = Path(f"{path}-wal")
+    before = wal.stat().st_size
+    assert [draw(store) for _ in range(90)] == list(range(2, 92))
+    assert wal.stat().st_size == before
+    assert [draw(store) for _ in range(20)] == list(range(92, 112))
+    assert wal.stat().st_size > before
+    assert store.peek(b"ids") == 112
+
+
+def test_numbers_go_on_in_another_store(path, store):
+    assert [draw(store), draw(store)] == [1, 2]
+    other = open_file(path)
+    assert [draw(other), draw(store), draw(other)] == [3, 4, 5]
+    store.close()
+    other.close()
+    assert draw(store) == 6
+    other.close()
+
+
+def test_numbers_of_processes_are_in_order(path, store):
+    draw(store)
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        found = pool.map(draw_many, [str(path)] * 8)
+    assert all(each == sorted(each) for each in found)
+    assert sorted(number for each in found for number in each) == list(range(2, 8 * 200 + 2))
+    assert draw(store) == 8 * 200 + 2
+
+
+def draw_many(path):
+    store = open_file(path)
+    try:
+        return [draw(store) for _ in range(200)]
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage of another program", None])
+def test_numbers_after_a_crash_of_the_machine(path, store, content, monkeypatch):
+    """Some are skipped, and none comes twice."""
+    used = [draw(store) for _ in range(3)]
+    store.close()
+    ids = Path(f"{path}-ids")
+    if content is None:
+        monkeypatch.setattr("rome.storage.file.numbers._boot", lambda: "another boot")
+        store = open_file(path)
+    else:
+        ids.write_bytes(content)
+    found = draw(store)
+    assert max(used) < found <= 101
+    assert draw(store) == found + 1
+    store.close()
+
+
+def test_numbers_where_the_system_does_not_tell_its_boot(path, monkeypatch):
+    """Each draw is written to the database."""
+    monkeypatch.setattr("rome.storage.file.numbers._boot", lambda: "")
+    store = open_file(path)
+    assert [draw(store) for _ in range(3)] == [1, 2, 3]
+    store.close()
+    Path(f"{path}-ids").unlink()
+    store = open_file(path)
+    assert draw(store) == 4
+    store.close()
+
+
+def test_numbers_of_a_database_that_was_restored(path, store, tmp_path):
+    """Its limits are others than those of the small file beside it."""
+    draw(store)
+    backup = tmp_path / "backup.rome"
+    newer = open_file(backup)
+    newer.advance(b"ids", 1000)
+    store.close()
+    newer.close()
+    path.write_bytes(backup.read_bytes())
+    assert draw(store) == 1001
+    store.close()
+
+
+def test_numbers_of_a_copy(path, store, tmp_path):
+    """They go on where those of the source are."""
+    draw(store)
+    copy = open_file(tmp_path / "copy.rome")
+    copy.copy_from(store)
+    assert (copy.peek(b"ids"), draw(copy), draw(store)) == (2, 2, 2)
+    copy.close()
+
+
+def test_numbers_of_a_cleared_database(path, store):
+    draw(store)
+    store.clear()
+    assert draw(store) == 1
+
+
+def test_a_token_that_is_old(path, store):
+    """There is no index of the tokens: it is looked for after the versions that the batch depends on."""
+    batch = Batch(b"token", [Check(ROWS, b"a", b"b", 0)], [put(b"a", b"1")])
+    first = store.commit(batch)
+    for number in range(20):
+        commit(store, put(b"%d" % number, b""))
+    assert store.commit(batch) == first
+    assert store.commit(Batch(b"token")) == first

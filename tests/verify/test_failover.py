@@ -1,4 +1,4 @@
-"""Failovers by Sentinels, while clients commit: what is lost, what is doubled, and what clients are told."""
+"""Failovers by Sentinels, while clients commit: what is lost, what is doubled, and what clients get."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """The durable store of one machine: a database is one file, without a server. Each file is an SQLite database.
 
 Modules
-    `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools the readers;
+    `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools connections;
     `writer` runs writes, one process at a time, many threads with one sync; `reads` answers requests; `writes` applies
-    a batch; `store` implements the contract, `locks` the lock table; `failures` makes ROME's errors; `upgrade` changes
-    a file of an older format.
+    a batch; `store` implements the contract, `locks` the lock table, and `numbers` draws the numbers of counters;
+    `failures` makes ROME's errors; `upgrade` changes a file of an older format.
 
 Layout
     All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
@@ -24,12 +24,14 @@ Commits
 Durability
     `durability=full` (the default) syncs the write-ahead log at each commit: an acknowledged commit survives a crash of
     the machine, if the disk keeps what it has synced. `durability=normal` does not sync commits: they survive SIGKILL
-    of any process, but a crash of the machine or a power cut loses the last ones; the file stays consistent. Sequences
-    and locks are never synced by themselves; the next synced commit also makes them durable.
+    of any process, but a crash of the machine or a power cut loses the last ones; the file stays consistent. Counters
+    and locks are never synced by themselves; the next synced commit also makes them durable. After a crash of the
+    machine, up to 100 numbers of each counter are skipped (`numbers`).
 
 Files
-    `NAME-wal` and `NAME-shm` are SQLite's. They exist while the file is open, and after a crash. `NAME-lock` stays. A
-    backup by `cp` needs all stores closed; SQLite's `.backup` and `VACUUM INTO` work at any time.
+    `NAME-wal` and `NAME-shm` are SQLite's. They exist while the file is open, and after a crash. `NAME-lock` and
+    `NAME-ids` stay; without the latter, numbers are skipped. A backup by `cp` needs all stores closed; SQLite's
+    `.backup` and `VACUUM INTO` work at any time.
 
 Processes that fork
     An open SQLite file must not be carried across a fork. All connections are closed before a fork and opened again

@@ -1,4 +1,4 @@
-"""The readers of a file: a stack of idle SQLite connections, which a fork closes first.
+"""The connections to a file: a stack of idle SQLite connections, which a fork closes first.
 
 SQLite keeps the locks of an open file in the process's memory, and a forked child would believe that it holds its
 parent's. So each pool closes its connections before a fork, and waits for those in use; reads are short. Parent and

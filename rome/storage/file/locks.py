@@ -14,13 +14,11 @@ import apsw
 from rome import waits
 from rome.storage.file.reads import deadline_of, holder_of, read_state
 from rome.storage.file.writer import Writer
-from rome.storage.file.writes import allocate
+from rome.storage.file.writes import next_token
 from rome.storage.lock_table import Attempt, Holder, LockState, now
 
 _T = TypeVar("_T")
 
-_TOKENS = b"locks"
-"""The counter of the fencing tokens."""
 
 _ALL = "SELECT name, owner, deadline, ttl FROM locks ORDER BY name"
 _HOLD = "REPLACE INTO locks VALUES (?, ?, ?, ?)"
@@ -51,7 +49,7 @@ class FileLocks:
                     continue
                 states.append(LockState.GRANTED if holder in (b"", owner) else LockState.OVERTOOK)
                 connection.execute(_HOLD, (name, owner, now() + ttl, ttl))
-            token, version = allocate(connection, _TOKENS, 1), read_state(connection)[0]
+            token, version = next_token(connection), read_state(connection)[0]
             return Attempt(tuple(states), token, version, left, (blocker, self._wakes))
 
         return self._writer.run(take, durable=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,15 +12,15 @@ import msgpack
 
 from rome.errors import InterfaceError
 from rome.storage.file import writes
-from rome.storage.file.connections import Connections, end_transaction
+from rome.storage.file.connections import end_transaction
 from rome.storage.file.failures import error_of
 from rome.storage.file.locks import FileLocks
 from rome.storage.file.notes import FileNotes
+from rome.storage.file.numbers import Numbers
 from rome.storage.file.place import Settings
 from rome.storage.file.reads import answer, extend_tail, read_log, read_state, state_at
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
-from rome.storage.file.writes import last_number
 from rome.storage.lock_table import LockTable
 from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store, next_digest
 from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
@@ -42,7 +42,7 @@ class FileStore:
         self.stats = Stats()
         self._settings = settings
         self._writer = Writer(settings.path)
-        self._readers = Connections(self._writer.connect)
+        self._numbers = Numbers(settings.path, self._writer)
         self._tails = Tails()
         self._read(read_state)
 
@@ -52,7 +52,7 @@ class FileStore:
         Raise SnapshotTooOld, FormatError, StoreUnavailable.
         """
         if draws:
-            return self.fetch(requests, at)._replace(drawn=self._writer.run(partial(_draw, draws), durable=False))
+            return self.fetch(requests, at)._replace(drawn=self._numbers.draw(draws))
         if at is not None:
             return self._fetch_at(requests, at)
         state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
@@ -67,24 +67,26 @@ class FileStore:
         self.stats.add(rounds=1, commands=1, bytes=sum(len(key) + len(value or b"") for _, key, value in batch.writes))
         settings = self._settings
         return self._writer.run(
-            lambda connection: writes.commit(connection, batch, settings.log_commits, settings.log_bytes),
+            lambda connection: writes.commit(
+                connection, batch, settings.log_commits, settings.log_bytes, self._numbers.advance
+            ),
             settings.durable and bool(batch.writes or batch.drops),
         )
 
     def allocate(self, counter: bytes, n: int) -> int:
         """Take `n` consecutive numbers of a counter; return the first of them."""
         self.stats.add(rounds=1, commands=1)
-        return self._writer.run(lambda connection: writes.allocate(connection, counter, n), durable=False)
+        return self._numbers.draw([(counter, n)])[0]
 
     def peek(self, counter: bytes) -> int:
         """Return the first number that `allocate` would take of a counter."""
         self.stats.add(rounds=1, commands=1)
-        return self._read(lambda connection: last_number(connection, counter)) + 1
+        return self._read(self._numbers.last_of).get(counter, 0) + 1
 
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
         self.stats.add(rounds=1, commands=1)
-        self._writer.run(lambda connection: writes.advance(connection, {counter: value}), durable=False)
+        self._writer.run(lambda connection: self._numbers.advance(connection, {counter: value}), durable=False)
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
@@ -98,7 +100,12 @@ class FileStore:
     def clear(self) -> None:
         """Remove the database. The file stays, as small as a new one, because others may have it open."""
         self.stats.add(rounds=1, commands=1)
-        self._writer.run(lambda connection: connection.execute(CLEAR).fetchall(), self._settings.durable)
+
+        def clear(connection: apsw.Connection) -> None:
+            connection.execute(CLEAR).fetchall()
+            self._numbers.forget()
+
+        self._writer.run(clear, self._settings.durable)
         self._writer.shrink()
 
     def copy_from(self, source: Store) -> None:
@@ -106,7 +113,12 @@ class FileStore:
         if not isinstance(source, FileStore):
             raise InterfaceError(f"a database in a file can't be a copy of one in a {type(source).__name__}")
         self.stats.add(rounds=1, commands=1)
-        source._read(lambda read: self._writer.run(partial(_copy, read), self._settings.durable))
+
+        def copy(read: apsw.Connection) -> None:
+            last = source._numbers.last_of(read)
+            self._writer.run(partial(_copy, read, last), self._settings.durable)
+
+        source._read(copy)
 
     def digest_after(self, digest: bytes, token: bytes) -> bytes:
         """Return the digest of the version that a commit makes."""
@@ -122,14 +134,14 @@ class FileStore:
 
     def close(self) -> None:
         """Close the file. A store that is used again opens it again."""
-        self._readers.close()
         self._writer.close()
+        self._numbers.close()
 
     def _read(self, read: Callable[[apsw.Connection], _T]) -> _T:
         """Call a function in a read transaction."""
-        readers = self._readers
+        connections = self._writer.connections
         try:
-            connection = readers.take()
+            connection = connections.take()
             try:
                 end_transaction(connection)
                 try:
@@ -138,7 +150,7 @@ class FileStore:
                 finally:
                     end_transaction(connection)
             finally:
-                readers.idle.append(connection)
+                connections.idle.append(connection)
         except apsw.Error as error:
             raise error_of(self._settings.path, error) from error
 
@@ -184,17 +196,13 @@ class FileStore:
         return self._read(read)
 
 
-def _draw(draws: Sequence[Draw], connection: apsw.Connection) -> list[int]:
-    return [writes.allocate(connection, counter, count) for counter, count in draws]
-
-
-def _copy(source: apsw.Connection, target: apsw.Connection) -> None:
-    """Copy the newest version of a file, without dropped spaces, in transactions of both."""
+def _copy(source: apsw.Connection, last: Mapping[bytes, int], target: apsw.Connection) -> None:
+    """Copy the newest version of a file, without dropped spaces, in transactions of both. `last`: of the counters."""
     if read_state(target)[0] or target.execute("SELECT count(*) FROM counters").get:
         raise InterfaceError("the database to copy into is not empty")
     version, catalog, _, incarnation, *digests = read_state(source)
     target.executemany("INSERT INTO pairs VALUES (?, ?, ?)", source.execute("SELECT * FROM pairs"))
-    target.executemany("INSERT INTO counters VALUES (?, ?)", source.execute("SELECT * FROM counters"))
+    target.executemany("INSERT INTO counters VALUES (?, ?)", list(last.items()))
     for (packed,) in source.execute("SELECT drops FROM log WHERE drops IS NOT NULL"):
         writes.free(target, msgpack.unpackb(packed))
     target.execute("INSERT INTO written SELECT DISTINCT space, ? FROM pairs", (version,))

@@ -4,19 +4,23 @@
     log        version → catalog (the last version that wrote to it), written (bytes of all changes so far),
                incarnation, catalog_digest, digest; token; drops (msgpack: spaces); changes (msgpack: space, its
                changes, space, …; the changes of a space are msgpack by themselves: keys, old values, new values)
-    counters   name → last allocated number
+    counters   name → the greatest number that may have been drawn (see `numbers`)
     written    space → last version that wrote to it, of the commits that have left the log
     digests    version → digest, of the last 131,072 versions that have left the log
     locks      name → owner, deadline, ttl (seconds of `rome.storage.lock_table.now`)
 
 The newest row of the log is the state of the database. Its oldest row is the horizon: the oldest version that can be
-read, for which no changes are needed; a new database has the row of version 0. So a commit changes two pages of
-the file besides those of its keys: the end of the log, and the index of the tokens.
+read, for which no changes are needed; a new database has the row of version 0. So a commit changes one page of the file
+besides those of its keys: the end of the log. There is no index of the tokens: a token is looked for in the commits
+after the versions that its batch depends on, and mostly there are none.
 
 SQLite's `application_id` marks a file of ROME, and its `user_version` has the number of the format.
 """
 
 from __future__ import annotations
+
+import os
+from contextlib import suppress
 
 import apsw
 
@@ -36,7 +40,6 @@ _CREATE = f"""
         version INTEGER PRIMARY KEY, catalog INTEGER, written INTEGER, incarnation BLOB, catalog_digest BLOB,
         digest BLOB, token BLOB, drops BLOB, changes BLOB
     );
-    CREATE INDEX log_tokens ON log (token);
     CREATE TABLE digests (version INTEGER PRIMARY KEY, digest BLOB);
     CREATE TABLE locks (name BLOB PRIMARY KEY, owner BLOB, deadline REAL, ttl REAL) WITHOUT ROWID;
     INSERT INTO log VALUES (0, 0, 0, x'', x'', x'', NULL, NULL, NULL);
@@ -79,6 +82,8 @@ def create(path: str) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
         with connection:
             connection.execute(_CREATE)
+        with suppress(FileNotFoundError):
+            os.truncate(f"{path}-ids", 0)  # of a database that was removed
     finally:
         connection.close()
 

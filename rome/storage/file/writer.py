@@ -46,7 +46,8 @@ class Writer:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock_file: int | None = None
-        self._connections = Connections(self.connect)
+        self.connections = Connections(self.connect)
+        """For readers too: what a connection has written it need not read again."""
         self._queue: deque[_Job] = deque()
         self._turn = new_lock()
         tell_in_child(self)
@@ -99,17 +100,17 @@ class Writer:
 
     def shrink(self) -> None:
         """Give free pages back to the file system, unless somebody is reading; readers do not wait."""
-        connection = self._connections.take()
+        connection = self.connections.take()
         try:
             with self._turn, self._file_lock(), suppress(apsw.BusyError, apsw.LockedError):
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         finally:
-            self._connections.idle.append(connection)
+            self.connections.idle.append(connection)
 
     def close(self) -> None:
         """Close the files."""
-        self._connections.close()
+        self.connections.close()
         with self._turn:
             self._close_lock()
 
@@ -138,7 +139,7 @@ class Writer:
 
     def _run_jobs(self, jobs: Sequence[_Job]) -> None:
         """Apply writes in one transaction. If this raises an error, none of them was applied."""
-        connections = self._connections
+        connections = self.connections
         try:
             connection = connections.take()
             try:

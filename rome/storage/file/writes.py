@@ -6,12 +6,12 @@ Everything that can be refused is checked first: the token, the digests, the che
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import apsw
 import msgpack
 
-from rome.errors import KeysLocked, OperationalError
+from rome.errors import KeysLocked, SnapshotTooOld
 from rome.storage.file.reads import State, extend_tail, first_key, holder_of, read_horizon, read_state, values_of
 from rome.storage.store import (
     CATALOG,
@@ -26,52 +26,47 @@ from rome.storage.store import (
 )
 from rome.storage.tails import Tail
 
+Advance = Callable[[apsw.Connection, Mapping[bytes, int]], None]
+
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
 _DIGEST = "SELECT digest FROM log WHERE version = ? UNION ALL SELECT digest FROM digests WHERE version = ? LIMIT 1"
 _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
-_ADVANCE = "INSERT INTO counters VALUES (?, ?) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)"
+_DONE = "SELECT version FROM log WHERE version > ? AND token = ?"
 _ANY_LOCK = "SELECT 1 FROM locks LIMIT 1"
 _LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GONE = "SELECT version, written, digest, drops, changes FROM log ORDER BY version"
 
-_GREATEST = 2**63 - 1
-"""The greatest number of a counter."""
+_TOKENS = b"locks"
+"""The counter of the fencing tokens."""
 
 _MOST_SLACK = 64
 """The log is trimmed when it has so many commits too many, or a hundredth of its bound."""
 
 
-def allocate(connection: apsw.Connection, counter: bytes, n: int) -> int:
-    """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
-    last = last_number(connection, counter)
-    if last > _GREATEST - n:
-        raise OperationalError(f"the counter {counter!r} is used up")
-    connection.execute("REPLACE INTO counters VALUES (?, ?)", (counter, last + n))
+def next_token(connection: apsw.Connection) -> int:
+    """Return the next fencing token of locks."""
+    last: int = connection.execute("SELECT value FROM counters WHERE name = ?", (_TOKENS,)).get or 0
+    connection.execute("REPLACE INTO counters VALUES (?, ?)", (_TOKENS, last + 1))
     return last + 1
 
 
-def last_number(connection: apsw.Connection, counter: bytes) -> int:
-    """Return the last number that was allocated of a counter."""
-    last: int = connection.execute("SELECT value FROM counters WHERE name = ?", (counter,)).get or 0
-    return last
-
-
-def advance(connection: apsw.Connection, advances: Mapping[bytes, int]) -> None:
-    """Advance counters."""
-    connection.executemany(_ADVANCE, list(advances.items()))
-
-
-def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int) -> int:
-    """Validate and apply a batch; return its version. Raise as `Store.commit` does."""
-    done: int | None = connection.execute("SELECT version FROM log WHERE token = ?", (batch.token,)).get
+def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int, advance: Advance) -> int:
+    """Validate and apply a batch; return its version. `advance` advances counters. Raise as `Store.commit` does."""
+    done = _version_of(connection, batch.token, _known_before(batch))
     if done is not None:
         return done
     state = read_state(connection)
     newest = state[0]
-    for version, digest in batch.seen.items():
-        if digest != _digest_of(connection, version, newest):
-            raise history_lost(version)
+    try:
+        for version, digest in batch.seen.items():
+            if digest != _digest_of(connection, version, newest):
+                raise history_lost(version)
+    except SnapshotTooOld:
+        done = _version_of(connection, batch.token, 0)
+        if done is None:
+            raise
+        return done
     _validate(connection, batch.checks, state)
     if connection.execute(_ANY_LOCK).get is not None:
         held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
@@ -90,6 +85,17 @@ def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
     names = [(space,) for space in spaces]
     connection.executemany("DELETE FROM pairs WHERE space = ?", names)
     connection.executemany("DELETE FROM written WHERE space = ?", names)
+
+
+def _version_of(connection: apsw.Connection, token: bytes, after: int) -> int | None:
+    """Return the version of a commit, if it is in the log after another version."""
+    version: int | None = connection.execute(_DONE, (after, token)).get
+    return version
+
+
+def _known_before(batch: Batch) -> int:
+    """Return a version that there was before the batch was made, so that its token can only be in the log after it."""
+    return max((*batch.seen, *(check.since for check in batch.checks)), default=0)
 
 
 def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
@@ -150,7 +156,8 @@ def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits
         catalog, catalog_digest = version, digest
     changes = [field for space, columns in lists.items() for field in (space, msgpack.packb(columns))]
     connection.executemany(_PUT, [(*key, value) for key, value in values.items() if value is not None])
-    connection.executemany(_DELETE, [key for key, value in values.items() if value is None])
+    if None in values.values():
+        connection.executemany(_DELETE, [key for key, value in values.items() if value is None])
     drops = msgpack.packb(list(batch.drops)) if batch.drops else None
     new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
     connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(changes)))

@@ -1,0 +1,203 @@
+"""The numbers of a file's counters, in a small file beside it (`NAME-ids`), so that to draw one needs no transaction.
+
+The table `counters` has, of each counter, a limit: the greatest number that may have been drawn. The small file has the
+last number that was drawn. A number below the limit is drawn by changing the small file, under a `flock` of its own, so
+no draw waits for the sync of a commit. When the limit is reached, a write of the database raises it by 100. The next
+commit that is synced takes it along; so no row has a number above the limit that the disk has.
+
+    the process is killed           the small file is as it was before the draw or after it
+    the machine crashes             the small file is of another boot, and does not count: numbers go on after the
+                                    limit, and some are skipped
+    the database is restored        the limits of the small file are others than those of the table, when a process
+                                    opens it: numbers go on after both
+
+Whoever takes the lock of writers and the lock of the small file takes that of writers first.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from struct import Struct
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import apsw
+import msgpack
+
+from rome.errors import OperationalError
+from rome.forks import new_lock, tell_in_child
+from rome.storage.file.failures import no_lock
+from rome.storage.file.writer import Writer
+from rome.storage.store import Draw
+
+_GREATEST = 2**63 - 1
+"""The greatest number of a counter."""
+
+_RESERVED = 100
+"""Numbers by which a limit is raised."""
+
+_HEAD = Struct(">II")
+"""Of the small file: the checksum and the length of what follows, the boot and what is known by counter as msgpack."""
+
+_LIMIT = "SELECT value FROM counters WHERE name = ?"
+_LIMITS = "SELECT name, value FROM counters"
+_RAISE = "REPLACE INTO counters VALUES (?, ?)"
+
+
+def _boot() -> str:
+    """Return what names this run of the machine; nothing where the operating system does not tell it."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return ""
+
+
+class _Known(NamedTuple):
+    """Of a counter: the last number that was drawn, and the limit."""
+
+    last: int
+    limit: int
+
+
+class Numbers:
+    """The counters of one file. Threads share it."""
+
+    def __init__(self, path: str, writer: Writer) -> None:
+        self._path = path
+        self._writer = writer
+        self._boot = _boot()
+        self._reserved = _RESERVED if self._boot else 0
+        self._file: int | None = None
+        self._lock = new_lock()
+        self._is_checked = False
+        tell_in_child(self)
+
+    def draw(self, draws: Sequence[Draw]) -> list[int]:
+        """Take numbers of counters; return the first of each. Raise OperationalError if a counter is used up."""
+        if not self._is_checked:
+            self._writer.run(self._check, durable=False)
+            self._is_checked = True
+        while True:
+            with self._held() as file:
+                known = self._read(file)
+                wanting = [each for each in draws if not _has(known, *each)]
+                if not wanting:
+                    firsts = []
+                    for counter, count in draws:
+                        last, limit = known[counter]
+                        known[counter] = _Known(last + count, limit)
+                        firsts.append(last + 1)
+                    self._write(file, known)
+                    return firsts
+            self._writer.run(partial(self._reserve, wanting), durable=False)
+
+    def last_of(self, connection: apsw.Connection) -> dict[bytes, int]:
+        """Return the last number of each counter, in a transaction that only reads."""
+        with self._held() as file:
+            known = self._read(file)
+        return {name: known[name].last if name in known else limit for name, limit in _limits_of(connection).items()}
+
+    def advance(self, connection: apsw.Connection, advances: Mapping[bytes, int]) -> None:
+        """Let later numbers be greater than these, in a transaction of the writer."""
+        with self._held() as file:
+            known = self._read(file)
+            for counter, value in advances.items():
+                last, limit = known.get(counter) or _limit_of(connection, counter)
+                if value > limit:
+                    limit = value
+                    connection.execute(_RAISE, (counter, limit))
+                known[counter] = _Known(max(last, value), limit)
+            self._write(file, known)
+
+    def forget(self) -> None:
+        """Let the numbers begin after the limits of the table, in a transaction of the writer."""
+        with self._held() as file:
+            self._write(file, {})
+
+    def close(self) -> None:
+        """Close the small file. It is checked again when it is opened."""
+        with self._lock:
+            self.begin_child()
+
+    def begin_child(self) -> None:
+        """Close the small file of the parent, whose lock parent and child would share."""
+        self._is_checked = False
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _check(self, connection: apsw.Connection) -> None:
+        """Begin after both limits where that of the small file is another one than the table's."""
+        limits = _limits_of(connection)
+        with self._held() as file:
+            known = self._read(file)
+            for counter, each in known.items():
+                limit = limits.get(counter, 0)
+                if limit != each.limit:
+                    known[counter] = _Known(max(limit, each.limit), max(limit, each.limit))
+            self._write(file, known)
+
+    def _reserve(self, draws: Sequence[Draw], connection: apsw.Connection) -> None:
+        """Raise the limits of counters for draws. Raise OperationalError."""
+        with self._held() as file:
+            known = self._read(file)
+            raised: dict[bytes, _Known] = {}
+            for counter, count in draws:
+                if _has(known, counter, count):
+                    continue  # by now
+                start = _limit_of(connection, counter)
+                last, limit = max(known.get(counter, start), start, key=lambda each: each.limit)
+                if last > _GREATEST - count:
+                    raise OperationalError(f"the counter {counter!r} is used up")
+                raised[counter] = _Known(last, min(max(limit + self._reserved, last + count), _GREATEST))
+            connection.executemany(_RAISE, [(counter, limit) for counter, (_, limit) in raised.items()])
+            self._write(file, {**known, **raised})
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        """Hold the lock of the small file, and open it if necessary. Raise StoreUnavailable."""
+        with self._lock:
+            if self._file is None:
+                try:
+                    self._file = os.open(f"{self._path}-ids", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                except OSError as error:
+                    raise no_lock(self._path, error) from error
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX)
+                yield self._file
+            finally:
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+
+    def _read(self, file: int) -> dict[bytes, _Known]:
+        """Return what the small file knows: nothing if it is damaged, or of another boot."""
+        data = os.pread(file, os.fstat(file).st_size, 0)
+        if len(data) < _HEAD.size:
+            return {}
+        checksum, length = _HEAD.unpack_from(data)
+        packed = data[_HEAD.size : _HEAD.size + length]
+        if len(packed) != length or crc32(packed) != checksum:
+            return {}
+        boot, known = msgpack.unpackb(packed)
+        return {name: _Known(*each) for name, each in known.items()} if boot == self._boot else {}
+
+    def _write(self, file: int, known: Mapping[bytes, _Known]) -> None:
+        packed = msgpack.packb((self._boot, {name: tuple(each) for name, each in known.items()}))
+        os.pwrite(file, _HEAD.pack(crc32(packed), len(packed)) + packed, 0)
+
+
+def _has(known: Mapping[bytes, _Known], counter: bytes, count: int) -> bool:
+    return counter in known and known[counter].last + count <= known[counter].limit
+
+
+def _limit_of(connection: apsw.Connection, counter: bytes) -> _Known:
+    limit: int = connection.execute(_LIMIT, (counter,)).get or 0
+    return _Known(limit, limit)
+
+
+def _limits_of(connection: apsw.Connection) -> dict[bytes, int]:
+    rows: list[Any] = connection.execute(_LIMITS).fetchall()
+    return dict(rows)
