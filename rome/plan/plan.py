@@ -48,7 +48,8 @@ class Plan:
     they are known before it runs. `unlimited`, `unlimited_sql`: a function and a text for the query block of the Top-N
     plan (`reads.topn`) without its LIMIT and OFFSET. `members`: if they are there, `reads` and `compiled` are those of
     one member of a UNION ALL, and hold for each with its own parameters. `point_plan`: how to run an INSERT or UPDATE
-    by key without SQLite, put there by `rome.session.point_dml` at the first execution.
+    by key without SQLite, put there by `rome.session.point_dml` at the first execution; `bulk_plan`: the same of
+    `rome.session.bulk_plan`.
     """
 
     statement: Statement
@@ -66,6 +67,7 @@ class Plan:
     expected_ids: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By table id: how many ids the last execution allocated, if the text does not determine it. A hint only."""
     point_plan: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    bulk_plan: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     @cached_property
     def point_step(self) -> Step | None:

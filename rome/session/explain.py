@@ -20,7 +20,8 @@ EXPLAIN ANALYZE answers
 The grammar of these lines:
 
     plan        verb, evaluator; then `nothing to fetch`, a count, or rounds; ANALYZE adds the actual numbers
-    evaluator   compiled                 by a Python function over the fetched rows
+    evaluator   compiled                 by a Python function over the fetched rows: also the rows that an UPDATE, a
+                                         DELETE or an INSERT … SELECT changes
                 SQLite: reason           in the workspace; the reason why it is not compiled
                 point write              an INSERT or UPDATE by key, without SQLite
     count       count from source        the store counts, nothing is fetched
@@ -52,6 +53,7 @@ from dataclasses import dataclass
 from rome.compiled.compile import Compiled
 from rome.errors import Error
 from rome.plan.plan import Plan
+from rome.session.bulk_plan import bulk_plan_for
 from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run, with_current_catalog
 from rome.session.topn import initial_batch_size
@@ -110,9 +112,8 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
 def _described(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Iterator[str]:
     """Yield the lines of a statement's plan."""
     plan = plan_of(transaction, statement, sql, parameters)
-    is_point_write = statement.kind in WRITES and point_plan_for(transaction, plan) is not None
     members = "" if plan.members is None else f", for each of {len(plan.members.sources)} equal members"
-    yield f"{_verb(plan)}, {'point write' if is_point_write else _evaluator(plan)}{members}"
+    yield f"{_verb(plan)}, {_evaluator(transaction, plan, sql, parameters)}{members}"
     if plan.reads.count_step:
         yield plan.reads.count_step.describe_count()
         return
@@ -136,7 +137,13 @@ def _verb(plan: Plan) -> str:
     return "SELECT" if plan.statement.kind is StatementKind.SELECT else plan.statement.verb.upper()
 
 
-def _evaluator(plan: Plan) -> str:
+def _evaluator(transaction: Transaction, plan: Plan, sql: str, parameters: Parameters) -> str:
+    if plan.statement.kind in WRITES:
+        if point_plan_for(transaction, plan) is not None:
+            return "point write"
+        bulk = bulk_plan_for(transaction, plan, sql)
+        if bulk is not None:
+            plan = plan_of(transaction, bulk.select, bulk.source.sql, parameters)
     return "compiled" if isinstance(plan.compiled, Compiled) else f"SQLite: {plan.compiled.reason}"
 
 

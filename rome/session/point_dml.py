@@ -46,15 +46,20 @@ def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence
 
 def point_plan_for(transaction: Transaction, plan: Plan) -> PointInsert | PointUpdate | None:
     """Return how to run a plan without the workspace; None if it cannot, or if the transaction must not now."""
-    workspace = transaction.workspace
-    if transaction.savepoints or transaction.schema_changed or transaction.only_workspace:
-        return None
-    if workspace.temporary or workspace.changes:
+    if must_use_workspace(transaction):
         return None
     if not plan.point_plan:
         plan.point_plan.append(point_plan(plan, transaction.catalog))
     found: PointInsert | PointUpdate | None = plan.point_plan[0]
     return found
+
+
+def must_use_workspace(transaction: Transaction) -> bool:
+    """Return True if a transaction must make all changes in the workspace now."""
+    if transaction.savepoints or transaction.schema_changed or transaction.only_workspace:
+        return True
+    workspace = transaction.workspace
+    return workspace.temporary or bool(workspace.changes)
 
 
 def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters: Parameters) -> Result | None:

@@ -286,7 +286,7 @@ def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None
     table, statement = plan.target, plan.statement
     if table is None or statement.on_conflict or statement.has_upsert or plan.reads.full_scans:
         return None
-    if not _is_simple(table, catalog):
+    if not is_simple(table, catalog):
         return None
     if statement.kind is StatementKind.INSERT:
         return _insert(plan, table, catalog)
@@ -295,7 +295,7 @@ def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None
     return None
 
 
-def _is_simple(table: Table, catalog: Catalog) -> bool:
+def is_simple(table: Table, catalog: Catalog) -> bool:
     """Return True if writing a row of the table takes nothing that only SQLite can do."""
     if (
         table.without_rowid

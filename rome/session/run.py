@@ -1,7 +1,8 @@
 """Run one statement in a transaction: plan it, fetch a superset of the rows that it needs, evaluate it exactly.
 
     SELECT    fetch what the access paths ask for → evaluate, compiled or in the workspace
-    INSERT, UPDATE, DELETE    → `point_dml`, else `dml`: the same with constraint reads; changes go to the write set
+    INSERT, UPDATE, DELETE    → `point_dml`, else `bulk_dml`, else `dml`: the same with constraint reads; changes go to
+                              the write set
 
 Five functions in order lead from text to rows: `run`, `plan_of`, `Transaction.fetch`, `RowCache.add`, and
 `Compiled.run` or `Workspace.run`.
@@ -21,6 +22,7 @@ Schema changes of other transactions
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import ParamSpec, TypeVar
 
 from rome.cache.bound import NEWEST
@@ -30,6 +32,8 @@ from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker
 from rome.plan.plan import Plan
 from rome.plan.prepare import prepare
+from rome.session.bulk_dml import write_rows
+from rome.session.bulk_plan import bulk_plan_for
 from rome.session.dml import change
 from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.session.point_dml import run_point_dml
@@ -83,6 +87,8 @@ def run_once(transaction: Transaction, statement: Statement, sql: str, parameter
     if not statement.changes_rows:
         return _read(transaction, plan, parameter_sets)
     result = run_point_dml(transaction, plan, parameter_sets)
+    if result is None and len(parameter_sets) == 1:
+        result = run_bulk_dml(transaction, plan, sql, parameter_sets[0])
     return change(transaction, plan, parameter_sets) if result is None else result
 
 
@@ -115,6 +121,26 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     if plan.reads_schema:
         transaction.ensure_snapshot()
     return plan
+
+
+def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Parameters) -> Result | None:
+    """Run a statement that changes rows without the workspace. Return None, with nothing done, if that is not possible.
+
+    Raise CatalogChanged.
+    """
+    bulk = bulk_plan_for(transaction, plan, sql)
+    if bulk is None:
+        return None
+    select = plan_of(transaction, bulk.select, bulk.source.sql, parameters)
+    if not isinstance(select.compiled, Compiled) or transaction.has_changed((bulk.table, *select.tables)):
+        return None
+    fetched = fetch(transaction, select, [parameters])
+    transaction.ensure_snapshot()
+    try:
+        found = [select.compiled.run(fetched.rows(at), each) for at, each in enumerate(fetched.parameter_sets)]
+    except UnsupportedValue:
+        return None
+    return write_rows(transaction, bulk, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
 
 
 # ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -56,7 +56,7 @@ def test_plan_for(url: str) -> None:
     ]
     before = connection.stats.rounds
     plan = lines(connection, "explain plan for DELETE FROM tags WHERE server_id = 1")
-    assert plan[:2] == ["DELETE, SQLite: data-modifying statement", "round 1"]
+    assert plan[:2] == ["DELETE, compiled", "round 1"]
     assert connection.stats.rounds == before
     assert lines(connection, "EXPLAIN PLAN FOR UPDATE servers SET name = ? WHERE id = ?", "new", 1)[0] == (
         "UPDATE, SQLite: data-modifying statement"  # of a UNIQUE column

@@ -155,7 +155,10 @@ def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
 @contextmanager
 def workspace_only() -> Iterator[None]:
     """Within, all changes are made in the workspace."""
-    with mock.patch.object(run_module, "run_point_dml", return_value=None):
+    with (
+        mock.patch.object(run_module, "run_point_dml", return_value=None),
+        mock.patch.object(run_module, "run_bulk_dml", return_value=None),
+    ):
         yield
 
 

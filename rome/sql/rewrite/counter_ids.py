@@ -136,9 +136,7 @@ def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
     insert = read_insert(sql)
     if insert is None or insert.row_source is RowSource.SELECT:
         return None
-    omitted = {fold_name(column.name): _default(column) for column in table.columns}
-    if table.counted is not None:
-        omitted[fold_name(table.counted)] = Const(None)
+    omitted = omitted_values(table)
     if insert.row_source is RowSource.DEFAULT:
         return ValueRows((omitted,), insert)
     columns = insert.columns or tuple(fold_name(name) for name in _insertable_columns(table))
@@ -149,6 +147,14 @@ def insert_value_rows(sql: str, table: Table) -> ValueRows | None:
         return None
     params = number_parameters(insert.tokens)
     return ValueRows(tuple([_row(insert.tokens, columns, row, params, omitted) for row in insert.values]), insert)
+
+
+def omitted_values(table: Table) -> dict[str, Source | None]:
+    """Return the source of what each column gets that an INSERT gives no value."""
+    omitted = {fold_name(column.name): _default(column) for column in table.columns}
+    if table.counted is not None:
+        omitted[fold_name(table.counted)] = Const(None)
+    return omitted
 
 
 def _row(

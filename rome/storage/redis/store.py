@@ -45,7 +45,7 @@ from rome.storage.redis.past import (
 )
 from rome.storage.redis.reads import Rounds, Since, rows_in
 from rome.storage.redis.replication import Replication
-from rome.storage.redis.writes import REFUSALS, arguments_of, checks_of, error_of, other_format, written_since
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
 from rome.storage.store import (
     Batch,
     Check,
@@ -389,19 +389,16 @@ class RedisStore:
         state = self._ask((), None)[0]
         seen = dict(batch.seen)
         checks: list[Check] = []
-        checks_of_keys: list[KeyChecks] = []
         by_since: dict[int, list[Check]] = {}
 
         def is_left(check: Check | KeyChecks) -> bool:
             return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
 
-        single, of_keys = checks_of(batch)
-        for each in of_keys:
-            if is_left(each):
-                checks_of_keys.append(each)
-            else:
-                single = [*single, *Checks((), (each,))]
-        for check in single:
+        of_keys = batch.checks.of_keys if isinstance(batch.checks, Checks) else ()
+        checks_of_keys = [each for each in of_keys if is_left(each)]
+        # Others have committed since: look at each key.
+        moved = Checks((), [each for each in of_keys if not is_left(each)])
+        for check in (*(batch.checks.single if isinstance(batch.checks, Checks) else batch.checks), *moved):
             if is_left(check):
                 checks.append(check)
             else:

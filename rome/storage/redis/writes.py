@@ -26,9 +26,9 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.packing import Packing
-from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
+from rome.storage.columns import Checks, Writes, WritesBySpace
 from rome.storage.redis.layout import FORMAT_DIGITS
-from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Check, Demand, history_lost, holds_entries, too_old
+from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_lost, holds_entries, too_old
 
 Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
 """Space, version, demand → keys, and begin and end of ranges."""
@@ -126,11 +126,6 @@ def writes_of(batch: Batch) -> WritesBySpace:
         else:
             writes[space] = {key: value}
     return writes
-
-
-def checks_of(batch: Batch) -> tuple[Sequence[Check], Sequence[KeyChecks]]:
-    """Return the checks that are given one by one, and those that are given by key."""
-    return (batch.checks.single, batch.checks.of_keys) if type(batch.checks) is Checks else (batch.checks, ())
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
@@ -252,7 +247,8 @@ def grouped(batch: Batch, writes: WritesBySpace) -> tuple[Groups, Fresh]:
     groups: Groups = {}
     fresh: Fresh = {}
     no_keys = Demand.NO_KEYS
-    single, of_keys = checks_of(batch)
+    checks = batch.checks
+    single, of_keys = (checks.single, checks.of_keys) if type(checks) is Checks else (checks, ())
     for space, begin, end, since, demand in single:
         is_key = end == begin + b"\0"
         if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:
