@@ -11,6 +11,7 @@ import rome
 from rome.errors import InterfaceError
 from rome.testing.servers import RedisServer
 from rome.verify.histories.__main__ import main
+from rome.verify.histories.cache_defects import CACHE_DEFECTS
 from rome.verify.histories.checker import FORBIDDEN
 from rome.verify.histories.defects import DEFECTS
 from rome.verify.histories.history import Outcome
@@ -63,6 +64,22 @@ def test_each_defect_is_found(defect: str) -> None:
     assert kinds
     if defect == "no-read-validation":
         assert kinds <= {"G2", "G2-realtime"}
+
+
+@pytest.mark.parametrize("level", ["SNAPSHOT", "SERIALIZABLE"])
+@pytest.mark.parametrize("workload", WORKLOADS)
+def test_no_anomalies_of_processes_that_read_behind(redis_server: RedisServer, workload: str, level: str) -> None:
+    url = redis_server.url("behind") + "?staleness=0.5"
+    assert run(RunOptions(url, workload, level, transactions=300, processes=3)).findings == []
+
+
+@pytest.mark.parametrize("defect", CACHE_DEFECTS)
+def test_each_defect_of_a_cache_is_found(defect: str, tmp_path: Path) -> None:
+    url = f"rome+file://{tmp_path}/defect.rome?durability=normal&staleness=0.05"
+    for seed in range(5):
+        if run(RunOptions(url, "append", transactions=600, seed=seed, defect=defect)).findings:
+            return
+    raise AssertionError("not found")
 
 
 def test_a_defect_is_found_in_processes(redis_server: RedisServer) -> None:

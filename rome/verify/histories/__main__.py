@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from rome.errors import Error
+from rome.verify.histories.cache_defects import CACHE_DEFECTS
 from rome.verify.histories.checker import FORBIDDEN
 from rome.verify.histories.defects import DEFECTS
 from rome.verify.histories.history import Outcome
@@ -54,7 +55,11 @@ _SHOWN = 10
     help="Faults to inject; for Redis, on a temporary server, because it is killed, or on a temporary cluster; "
     "for a file, into the clients.",
 )
-@click.option("--defect", type=click.Choice(list(DEFECTS)), help="Give the store a defect, which must be found.")
+@click.option(
+    "--defect",
+    type=click.Choice([*DEFECTS, *CACHE_DEFECTS]),
+    help="Give the store, or the cache of a URL with staleness, a defect, which must be found.",
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random numbers.")
 def main(
     url: str,

@@ -62,7 +62,7 @@ class WorkerPool:
         tallies = self._tallies = Tallies([0] * self.size, [0] * self.size)
         # The threads share one store, so it is modified once and stays open meanwhile.
         connection = connect(self.task.url)
-        self.task.modify(connection.database.store)
+        self.task.modify(connection.database.store, connection.database.cached)
         self.task = replace(self.task, defect=None, faults=None)
         tasks = [self._next_task(slot) for slot in range(self.size)]
         threads = [threading.Thread(target=record_errors, args=(task, tallies), daemon=True) for task in tasks]

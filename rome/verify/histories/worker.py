@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from rome.cache.cached import CachedReads
 from rome.dbapi import Connection, connect
 from rome.errors import Conflict, DatabaseError, IntegrityError, SnapshotTooOld, StoreUnavailable
 from rome.storage.store import Store
 from rome.verify.faults.commits import FaultRates
 from rome.verify.histories.append import AppendWorkload
 from rome.verify.histories.bank import BankWorkload
-from rome.verify.histories.defects import add_defect
+from rome.verify.histories.cache_defects import add_cache_defect
+from rome.verify.histories.defects import DEFECTS, add_defect
 from rome.verify.histories.history import Outcome
 from rome.verify.histories.names import NamesWorkload
 from rome.verify.histories.workload import Log, TransactionContext, Workload
@@ -65,10 +67,12 @@ class Task:
         """The file for the traceback of a worker that failed."""
         return self.folder / f"w{self.worker}.error"
 
-    def modify(self, store: Store) -> None:
-        """Give a store the task's defect, and inject the task's faults into its commits."""
-        if self.defect:
+    def modify(self, store: Store, cached: CachedReads | None) -> None:
+        """Give a store or a cache the task's defect, and inject the task's faults into the store's commits."""
+        if self.defect in DEFECTS:
             add_defect(store, self.defect)
+        elif self.defect is not None and cached is not None:
+            add_cache_defect(cached, self.defect)
         if self.faults:
             self.faults.install(store, random.Random(f"{self.seed} {self.worker} faults"))  # noqa: S311 - no secret
 
@@ -121,7 +125,7 @@ def run_worker(task: Task, tallies: Tallies) -> None:
     rng = random.Random(f"{task.seed} {task.worker}")  # noqa: S311 - no secret
     log = Log(task.log)
     connection = _connect(task)
-    task.modify(connection.database.store)
+    task.modify(connection.database.store, connection.database.cached)
     interruptions = Interruptions(task.interrupted, random.Random(f"{task.seed} {task.worker} signals"))  # noqa: S311
     before = tallies.interrupted[task.slot]
     number = 0
