@@ -14,14 +14,17 @@ import rome
 from rome.cli.failures import failures_as_sentences
 
 _COMMANDS = {
+    "bench": "rome.cli.bench:bench",
     "check": "rome.cli.check:check",
     "copy": "rome.cli.copy.command:copy",
+    "demo": "rome.cli.checkout:demo",
     "doctor": "rome.cli.doctor:doctor",
     "dump": "rome.cli.dump:dump",
     "explain": "rome.cli.explain:explain",
     "keys": "rome.cli.keys:keys",
     "load": "rome.cli.dump:load",
     "locks": "rome.cli.locks:locks",
+    "purge": "rome.cli.purge:purge",
     "shell": "rome.cli.shell.command:shell",
     "tables": "rome.cli.tables:tables",
     "top": "rome.cli.top:top",
