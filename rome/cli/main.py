@@ -16,20 +16,21 @@ from rome.cli.failures import failures_as_sentences
 _COMMANDS = {
     "bench": "rome.cli.bench:bench",
     "check": "rome.cli.check:check",
+    "console": "rome.cli.console.command:console",
     "copy": "rome.cli.copy.command:copy",
     "demo": "rome.cli.checkout:demo",
     "doctor": "rome.cli.doctor:doctor",
     "dump": "rome.cli.dump:dump",
-    "explain": "rome.cli.explain:explain",
-    "keys": "rome.cli.keys:keys",
+    "explain": "rome.cli.inspect.explain:explain",
+    "keys": "rome.cli.inspect.keys:keys",
     "load": "rome.cli.dump:load",
-    "locks": "rome.cli.locks:locks",
+    "locks": "rome.cli.inspect.locks:locks",
     "purge": "rome.cli.purge:purge",
     "shell": "rome.cli.shell.command:shell",
-    "tables": "rome.cli.tables:tables",
-    "top": "rome.cli.top:top",
+    "tables": "rome.cli.inspect.tables:tables",
+    "top": "rome.cli.live.top:top",
     "upgrade": "rome.cli.upgrade:upgrade",
-    "watch": "rome.cli.watch:watch",
+    "watch": "rome.cli.live.watch:watch",
 }
 
 

@@ -53,7 +53,7 @@ class Moment(click.ParamType[datetime]):
 
 
 @dataclass
-class _Counts:
+class _PurgeCounts:
     """The rows of a table that were purged, and the keys of those that are kept because others refer to them."""
 
     purged: int = 0
@@ -144,7 +144,7 @@ class _Purge:
     def __init__(
         self, connection: rome.Connection, catalog: Catalog, column: str, before: str, batch: int, is_dry: bool
     ) -> None:
-        self.counts: dict[str, _Counts] = {}
+        self.counts: dict[str, _PurgeCounts] = {}
         self._connection = connection
         self._catalog = catalog
         self._column = column
@@ -156,7 +156,7 @@ class _Purge:
 
     def purge_table(self, table: Table, advance: Any) -> int:
         """Purge the rows of a table, page by page. Return their number. Raise KeyboardInterrupt between two pages."""
-        counts = self.counts.setdefault(table.name, _Counts())
+        counts = self.counts.setdefault(table.name, _PurgeCounts())
         counts.kept.clear()
         counts.kept_by.clear()
         before, last = counts.purged, None

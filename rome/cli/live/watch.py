@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -84,8 +84,13 @@ def changes_after(database: Database, version: int) -> Iterator[WatchedChange]:
         return
     seen = database.store.fetch([], commits[-1].version)
     catalog = database.catalog(seen)
-    spaces = {rows_space(table.id): table for table in catalog.tables.values()}
     _announce_schema_changes(commits, catalog)
+    yield from row_changes(commits, catalog)
+
+
+def row_changes(commits: Iterable[Committed], catalog: Catalog) -> Iterator[WatchedChange]:
+    """Yield the changes of rows that commits have made, as far as the catalog has their tables."""
+    spaces = {rows_space(table.id): table for table in catalog.tables.values()}
     for version, changes in commits:
         for space, key, old, new in changes:
             if space in spaces and not old is new is None:
@@ -99,8 +104,8 @@ def _announce_schema_changes(commits: Sequence[Committed], catalog: Catalog) -> 
 
 
 def _write(change: WatchedChange, as_json: bool) -> None:
-    old, new = _decoded(change, change.old), _decoded(change, change.new)
     if as_json:
+        old, new = decoded(change, change.old), decoded(change, change.new)
         sides = {
             side: row and {column: jsonable(value) for column, value in row.items()}
             for side, row in (("old", old), ("new", new))
@@ -109,18 +114,23 @@ def _write(change: WatchedChange, as_json: bool) -> None:
         click.echo(to_json({**head, **sides}, indent=None))
         return
     colour = {"INSERT": "green", "UPDATE": "yellow", "DELETE": "red"}[change.verb]
-    name = printable(change.table.name)
+    click.echo(
+        f"{change.version} {click.style(change.verb, fg=colour)} {printable(change.table.name)} {summary(change)}"
+    )
+
+
+def summary(change: WatchedChange) -> str:
+    """Return the values of a new or deleted row, or what has changed in one, as one line."""
+    old, new = decoded(change, change.old), decoded(change, change.new)
     if old is not None and new is not None:
         key = ", ".join(f"{each}={shown(new.get(each))}" for each in change.table.key)
         changed = [column for column, value in new.items() if not is_identical((old.get(column),), (value,))]
         text = ", ".join(f"{column}: {shown(old.get(column))} → {shown(new[column])}" for column in changed)
-        text = f"({key}) {text}" if key else text
-    else:
-        text = ", ".join(f"{n}={shown(value)}" for n, value in (new or old or {}).items())
-    click.echo(f"{change.version} {click.style(change.verb, fg=colour)} {name} {text}")
+        return f"({key}) {text}" if key else text
+    return ", ".join(f"{name}={shown(value)}" for name, value in (new or old or {}).items())
 
 
-def _decoded(change: WatchedChange, data: bytes | None) -> dict[str, Any] | None:
+def decoded(change: WatchedChange, data: bytes | None) -> dict[str, Any] | None:
     """Return a row by its columns; its bytes, if it does not decode under the newest schema."""
     if data is None:
         return None

@@ -27,7 +27,7 @@ def locks(url: str, as_json: bool) -> None:
     times in their TTL. Nobody else can take a lock before its TTL has passed.
     """
     with opened(url) as database:
-        found = [_described(holder, database.catalog) for holder in database.store.lock_table().holders()]
+        found = [described(holder, database.catalog) for holder in database.store.lock_table().holders()]
     if as_json:
         click.echo(to_json(found))
     elif not found:
@@ -37,7 +37,7 @@ def locks(url: str, as_json: bool) -> None:
         write_rows(columns, [(each["lock"], each["owner"], each["seconds left"]) for each in found])
 
 
-def _described(holder: Holder, catalog: Catalog) -> dict[str, Any]:
+def described(holder: Holder, catalog: Catalog) -> dict[str, Any]:
     """Return what a held name locks, for people (`lock`) and for programs."""
     owner = {"owner": printable(holder.owner.decode("utf-8", "replace")), "seconds left": round(holder.left, 1)}
     row = row_of(holder.name)

@@ -29,7 +29,7 @@ def tables(url: str, exact: bool, as_json: bool) -> None:
     and last rows of each table, unless all of them are read with --exact.
     """
     with opened(url) as database:
-        found = [_described(database, table, exact) for table in database.catalog.tables.values()]
+        found = [described(database, table, exact) for table in database.catalog.tables.values()]
         views = [item.name for item in database.catalog.objects.values() if item.type == "view"]
     found.sort(key=lambda each: str(each["table"]))
     if as_json:
@@ -57,7 +57,8 @@ def tables(url: str, exact: bool, as_json: bool) -> None:
         click.echo("Bytes are estimates; --exact counts them.", err=True)
 
 
-def _described(database: Opened, table: Table, exact: bool) -> dict[str, Any]:
+def described(database: Opened, table: Table, exact: bool) -> dict[str, Any]:
+    """Return a table's rows, bytes, key and indexes; bytes are estimated unless `exact`."""
     rows, size = _measured(database, rows_space(table.id), exact)
     return {
         "table": table.name,

@@ -10,9 +10,9 @@ import click
 from rome.catalog.model import Index, Table
 from rome.catalog.rows import decode_row, read_row
 from rome.cli.failures import CommandFailure
+from rome.cli.inspect.tables import name_of
 from rome.cli.opened import Opened, opened
 from rome.cli.options import json_option, url_argument
-from rome.cli.tables import name_of
 from rome.cli.values import jsonable, shown, to_json
 from rome.errors import FormatError
 from rome.storage.keys import decode, row_key_of

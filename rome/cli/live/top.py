@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from rome.cli.activity import Activity, between, look
 from rome.cli.formats import table_lines, terminal_width
+from rome.cli.live.activity import Activity, between, look
 from rome.cli.options import json_option, url_argument
 from rome.cli.values import printable, to_json
 from rome.database.registry import open_database, release_database

@@ -1,0 +1,27 @@
+"""The server of the console."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+
+import click
+import uvicorn
+
+from rome.cli.console.app import make_app
+from rome.cli.failures import CommandFailure
+
+
+def serve(urls: Sequence[str], host: str, port: int, token: str, write: bool) -> None:
+    """Serve the console until Ctrl-C. Raise CommandFailure if the port is taken, OperationalError for a database."""
+    app = make_app(urls, token, write=write, host=host)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listening = socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise CommandFailure(f"can't listen on {host} port {port}: {error.strerror}; --port names another") from error
+    name = f"[{host}]" if ":" in host else host
+    click.echo(f"http://{name}:{listening.getsockname()[1]}/?token={token}")
+    click.echo("Ctrl-C ends the console.", err=True)
+    config = uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=1)
+    uvicorn.Server(config).run([listening])
