@@ -46,7 +46,8 @@ class DatabaseURL(_URLType):
         except InterfaceError as error:
             self.fail(str(error), param, ctx)
         if self._must_exist and text.startswith("rome+file:"):
-            path = Path(unquote(urlsplit(text).path))
+            parts = urlsplit(text)
+            path = Path(unquote(parts.path.lstrip("/") if parts.netloc == "." else parts.path))
             if not path.exists():
                 self.fail(f"no such file: {path}", param, ctx)
         return text

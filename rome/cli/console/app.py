@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 import rome
 from rome.catalog.model import Catalog
 from rome.cli.console import commits
-from rome.cli.console.guard import Guard, form_value, read_form
+from rome.cli.console.guard import TokenGuard, form_value, read_form
 from rome.cli.console.plan_svg import draw_plan
 from rome.cli.console.queries import PAGE, Found, RowsWanted, read_rows, run_sql
 from rome.cli.console.schema_svg import draw_schema
@@ -122,7 +122,7 @@ def make_app(urls: Sequence[str], token: str, *, write: bool, host: str = "127.0
             route("/{at:int}/tables/{name:path}", _rows),
             Mount("/static", StaticFiles(directory=_HERE / "static")),
         ],
-        middleware=[Middleware(Guard, token=token, host=host)],
+        middleware=[Middleware(TokenGuard, token=token, host=host)],
         exception_handlers={
             HTTPException: lambda request, error: _failed(console, request, error),
             Error: lambda request, error: _failed(console, request, error),

@@ -32,7 +32,7 @@ _HEADERS = {
 _Next = Callable[[Request], Awaitable[Response]]
 
 
-class Guard(BaseHTTPMiddleware):
+class TokenGuard(BaseHTTPMiddleware):
     """Refuses requests without the token, for other hosts, and forms of other sites."""
 
     def __init__(self, app: ASGIApp, token: str, host: str) -> None:

@@ -21,7 +21,7 @@ def draw_plan(lines: Sequence[str]) -> str:
     parts: list[str] = []
     y = 10.0
     for title, steps in groups:
-        height = _LINE * (len(steps) + 1) + 12
+        height = _LINE * (len(steps) + 1.0) + 12
         parts.append(f'<rect x="10" y="{y:.0f}" width="{box:.0f}" height="{height:.0f}" rx="6"/>')
         parts.append(f'<text class="name" x="22" y="{y + _LINE - 3:.0f}">{escape(title)}</text>')
         for at, step in enumerate(steps):
@@ -31,10 +31,10 @@ def draw_plan(lines: Sequence[str]) -> str:
         y += height + 26
     parts.append(f'<rect class="evaluator" x="10" y="{y:.0f}" width="{box:.0f}" height="34" rx="6"/>')
     parts.append(f'<text class="name" x="22" y="{y + 22:.0f}">{escape(lines[0])}</text>')
-    height = y + 46
+    bottom = y + 46
     head = (
-        f'<svg class="plan" xmlns="http://www.w3.org/2000/svg" width="{box + 20:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {box + 20:.0f} {height:.0f}" role="img" aria-label="The plan of the statement">'
+        f'<svg class="plan" xmlns="http://www.w3.org/2000/svg" width="{box + 20:.0f}" height="{bottom:.0f}" '
+        f'viewBox="0 0 {box + 20:.0f} {bottom:.0f}" role="img" aria-label="The plan of the statement">'
     )
     return "".join([head, *parts, "</svg>"])
 

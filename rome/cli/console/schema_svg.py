@@ -71,7 +71,7 @@ def _placed(levels: Sequence[Sequence[Table]]) -> list[_Box]:
             height = _LINE * (len(table.columns) + 1) + 14
             if y > 10 and y + height > _HIGHEST:
                 x, y, widest = x + widest + _GAP_X / 2, 10.0, 0.0
-            width = max(len(table.name) + 2, *(len(column.name) + 5 for column in table.columns)) * _CHARACTER + 20
+            width = max(len(table.name) + 2, *(len(column.name) + 7 for column in table.columns)) * _CHARACTER + 20
             boxes.append(_Box(table, x, y, width, height))
             y, widest = y + height + _GAP_Y, max(widest, width)
         x += widest + _GAP_X
@@ -121,7 +121,7 @@ def _drawn(box: _Box, link: str) -> str:
     for at, column in enumerate(table.columns):
         name, line = fold_name(column.name), y + _LINE * (at + 2) + 6
         marks = [("PK", name in keyed), ("FK", name in children), ("U", name in unique and name not in keyed)]
-        mark = next((text for text, holds in marks if holds), "")
+        mark = " ".join(text for text, holds in marks if holds)
         parts.append(f'<text x="{x + 10}" y="{line}">{escape(printable(column.name))}</text>')
         if mark:
             parts.append(f'<text class="mark" x="{right - 8}" y="{line}">{mark}</text>')
