@@ -94,10 +94,10 @@ def read_rows(url: str, table: Table, wanted: RowsWanted) -> tuple[str, Found]:
 
 
 def _run(connection: rome.Connection, sql: str, parameters: Sequence[Any], most: int) -> Found:
-    rounds, began = connection.stats.of_thread()[0], time.perf_counter()
+    rounds, began = connection.stats.of_caller()[0], time.perf_counter()
     cursor = connection.execute(sql, parameters)
     rows = cursor.fetchmany(most + 1)
     took = (time.perf_counter() - began) * 1000
-    rounds = connection.stats.of_thread()[0] - rounds
+    rounds = connection.stats.of_caller()[0] - rounds
     columns = [column[0] for column in cursor.description or ()]
     return Found(columns, rows[:most], len(rows) > most, cursor.rowcount, took, rounds)
