@@ -201,7 +201,10 @@ def _nodes(url: URL) -> tuple[Node, ...]:
     """Return the nodes of a cluster that a URL names. Raise InterfaceError for options that can't be used with it."""
     if _choice(url, "cluster", ("off", "on")) == "off":
         if "nodes" in url.options:
-            raise InterfaceError(f"the ROME URL {url} names several hosts: for a cluster, add cluster=on")
+            raise InterfaceError(
+                f"the ROME URL {url} names several hosts: for a cluster, add cluster=on; name Sentinels in the "
+                "option sentinels"
+            )
         return ()
     if url.store == "unix":
         raise InterfaceError(f"option 'cluster' of the ROME URL {url} needs hosts: rome+redis://a:7000,b:7000/NAME")
