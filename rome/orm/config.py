@@ -17,7 +17,9 @@ The URL is looked up in this order:
        host = 127.0.0.1
        port = 6379
 
-   which means rome+redis://127.0.0.1:6379/rome.
+   which means rome+redis://127.0.0.1:6379/rome;
+4. without any of them, the file `app.rome` in the directory that was the current one when it was first needed. This is
+   logged as a warning, for it may not be what was meant.
 
 All sessions and threads of a process share one engine for each URL, because the engine owns the connection pool and its
 caches. A forked child starts without engines, so it shares no socket with its parent.
@@ -25,9 +27,11 @@ caches. A forked child starts without engines, so it shares no socket with its p
 
 from __future__ import annotations
 
+import logging
 import os
 from configparser import ConfigParser
 from configparser import Error as ConfigError
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import URL, Engine, create_engine, make_url
@@ -39,26 +43,41 @@ from rome.forks import call_in_child, new_lock
 FILES = ("rome.conf", "~/.rome.conf", "/etc/rome/rome.conf")
 """The configuration files to look for if ROME_CONF is not set."""
 
+DEFAULT_FILE = "app.rome"
+"""The file of the database if none is configured."""
+
 LEGACY_DATABASE = "rome"
 """The database of a legacy configuration."""
 
+_logger = logging.getLogger("rome.orm")
 _lock = new_lock()
 _engines: dict[URL, Engine] = {}
 """URL → the engine of this process. Guarded by `_lock`."""
 
 
 def find_url() -> str:
-    """Return the URL from the environment or the configuration file. Raises InterfaceError if there is none."""
+    """Return the URL from the environment or the configuration file, else that of a file in the current directory.
+
+    Raises InterfaceError for a configuration file that can't be used.
+    """
     url = os.environ.get("ROME_URL")
     if url:
         return url
     path = _find_file()
-    if path is None:
-        raise InterfaceError(
-            "no database URL: pass Session(url=...), set ROME_URL in the environment, or write `url = ...` under "
-            f"[rome] in the file that ROME_CONF names or in one of {', '.join(FILES)}"
-        )
-    return read_url(path)
+    return _default_url() if path is None else read_url(path)
+
+
+@cache
+def _default_url() -> str:
+    """Return the URL of the file that is used without configuration, and log it."""
+    path = Path(DEFAULT_FILE).resolve()
+    _logger.warning(
+        "no database URL, so the database is the file %s: pass Session(url=...), set ROME_URL in the environment, or "
+        "write `url = ...` under [rome] in the file that ROME_CONF names or in one of %s",
+        path,
+        ", ".join(FILES),
+    )
+    return str(rome.url.URL(store="file", database=str(path)[1:]))
 
 
 def read_url(path: Path) -> str:

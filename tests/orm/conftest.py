@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 import rome
-from rome.orm import dispose_engines, engine_for
+from rome.orm import config, dispose_engines, engine_for
 from tests.orm.models import Base
 
 
@@ -16,6 +16,7 @@ def _no_configuration(monkeypatch, tmp_path):
     monkeypatch.delenv("ROME_CONF", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
+    config._default_url.cache_clear()
     yield
     dispose_engines()
 

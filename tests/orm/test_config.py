@@ -4,7 +4,7 @@ import os
 import threading
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from rome.errors import InterfaceError
 from rome.orm import Session, dispose_engines, engine_for, find_url
@@ -48,11 +48,21 @@ def test_rome_conf_names_the_file(monkeypatch, tmp_path):
     assert find_url() == "rome+redis://user:100%25@localhost/app"
 
 
-def test_without_a_url_the_error_names_the_ways_to_set_one():
-    with pytest.raises(InterfaceError) as raised:
-        Session()
-    for way in ("Session(url=", "ROME_URL", "ROME_CONF", "rome.conf", "[rome]"):
-        assert way in str(raised.value)
+def test_without_a_url_it_is_a_file(caplog, monkeypatch, tmp_path):
+    """It stays the same one; the warning names the file, and the ways to set a URL."""
+    with Session() as session:
+        session.execute(text("CREATE TABLE t (n INT)"))
+        session.execute(text("INSERT INTO t VALUES (7)"))
+        session.commit()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    dispose_engines()
+    with Session() as session:
+        assert session.scalar(text("SELECT n FROM t")) == 7
+    assert find_url() == f"rome+file://{tmp_path}/app.rome"
+    (record,) = caplog.records
+    for way in (str(tmp_path / "app.rome"), "Session(url=", "ROME_URL", "ROME_CONF", "rome.conf", "[rome]"):
+        assert way in record.getMessage()
 
 
 @pytest.mark.parametrize(
