@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, func, insert, select, tuple_
+from sqlalchemy import Connection, Dialect, Table, and_, func, insert, select, tuple_
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import JSON, Text
+from sqlalchemy.types import JSON, NullType, Text
 
+import rome
+from rome.cli.copy.bulk import loader_for
 from rome.cli.copy.plan import TableCopy, ordered_by
 from rome.cli.failures import CommandFailure
 
 Row = tuple[Any, ...]
+
+_STORED = frozenset({type(None), int, float, str, bytes})
+"""Types whose values are the same in all databases."""
 
 
 def copied_batches(copy: TableCopy, source: Connection, target: Connection, size: int) -> Iterator[int]:
@@ -27,16 +32,31 @@ def copied_batches(copy: TableCopy, source: Connection, target: Connection, size
     if not copy.key:  # nobody knows how far an interrupted copy came
         target.execute(copy.target.delete())
         target.commit()
-    statement = insert(copy.target)
-    names = [column.name for column in copy.target.columns]
+    write = _writer(copy.target, target)
     for batch in batches(copy.source, copy.key, source, size, last):
-        rows = [dict(zip(names, _stored(copy.target, row), strict=True)) for row in batch]
         try:
-            target.execute(statement, rows)
-            target.commit()
+            write(batch)
         except (TypeError, ValueError) as error:  # of a driver or a type of SQLAlchemy
             raise CommandFailure(f"table {copy.name}: the target can't store a row: {error}") from error
         yield len(batch)
+
+
+def _writer(table: Table, target: Connection) -> Callable[[Sequence[Row]], None]:
+    """Return the function that writes rows to a table, and commits them."""
+    names = [column.name for column in table.columns]
+    convert = _converter(table)
+    driver = target.connection.dbapi_connection
+    loader = loader_for(driver, table.name, names) if isinstance(driver, rome.Connection) else None
+    if loader is not None:
+        load, bind = loader.write, _binder(table, target.dialect)
+        return lambda rows: load(map(bind, map(convert, rows)))
+    statement = insert(table)
+
+    def write(rows: Sequence[Row]) -> None:
+        target.execute(statement, [dict(zip(names, convert(row), strict=True)) for row in rows])
+        target.commit()
+
+    return write
 
 
 def count(table: Table, connection: Connection) -> int:
@@ -69,7 +89,7 @@ def batches(
     query = query.order_by(*terms).limit(size)
     while True:
         after = query if last is None else query.where(_after(table, key, terms, last))
-        rows = [tuple(row) for row in connection.execute(after)]
+        rows = [*map(tuple, connection.execute(after))]
         connection.rollback()
         if rows:
             yield rows
@@ -85,12 +105,21 @@ def _after(table: Table, key: Sequence[str], terms: Sequence[ColumnElement[Any]]
     return tuple_(*terms) > tuple_(*last, types=[table.c[name].type for name in key])
 
 
-def _stored(table: Table, row: Row) -> Row:
-    """Return a row as the target's types take it."""
-    return tuple(
-        converted(value, isinstance(column.type, Text) and not isinstance(column.type, JSON))
-        for column, value in zip(table.columns, row, strict=True)
-    )
+def _converter(table: Table) -> Callable[[Row], Row]:
+    """Return the function that makes rows what the target's types take."""
+    if all(isinstance(column.type, NullType) for column in table.columns):
+        return lambda row: row  # stored values, as they are
+    texts = [isinstance(column.type, Text) and not isinstance(column.type, JSON) for column in table.columns]
+    return lambda row: tuple(map(converted, row, texts))
+
+
+def _binder(table: Table, dialect: Dialect) -> Callable[[Row], Row]:
+    """Return the function that makes of values what SQLAlchemy would pass to the driver."""
+    found: list[Any] = [column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.columns]
+    if not any(found):
+        return lambda row: row
+    processors = [process or (lambda value: value) for process in found]
+    return lambda row: tuple([process(value) for process, value in zip(processors, row, strict=True)])
 
 
 def converted(value: Any, is_text: bool) -> Any:
@@ -100,6 +129,11 @@ def converted(value: Any, is_text: bool) -> Any:
     if isinstance(value, dt.datetime) and value.tzinfo is not None:
         return value.astimezone(dt.UTC).replace(tzinfo=None)
     return str(value) if is_text and value is not None and not isinstance(value, (str, bytes)) else value
+
+
+def canonical_row(row: Row) -> Row:
+    """Return a row whose `repr` is the same for equal rows of both databases."""
+    return row if _STORED.issuperset(map(type, row)) else tuple(map(canonical, row))
 
 
 def canonical(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, Table
 
-from rome.cli.copy.rows import batches, canonical
+from rome.cli.copy.rows import batches, canonical_row
 
 _MODULUS = 2**64
 
@@ -27,7 +27,7 @@ def checksum_of(
     rows = total = 0
     for batch in batches(table, key, connection, size):
         for row in batch:
-            data = repr(tuple(map(canonical, row))).encode("utf-8", "surrogatepass")
+            data = repr(canonical_row(row)).encode("utf-8", "surrogatepass")
             total += int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
         rows += len(batch)
         advance(len(batch))
