@@ -129,3 +129,14 @@ def test_converted_copy(run, source, url, monkeypatch):
         with pytest.raises(rome.dbapi.IntegrityError):
             connection.execute("INSERT INTO album (artist) VALUES (100)")
     connection.close()
+
+
+def test_the_path_of_a_rome_file_is_not_taken_for_an_sqlite_file(run, tmp_path):
+    first, second = tmp_path / "first.rome", tmp_path / "second.rome"
+    with rome.connect(f"rome+file://{first}") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(5)])
+    connection.close()
+    assert run("copy", "--json", first, second).json["tables"][0]["rows"] == 5
+    assert run("copy", "--json", "--resume", first, second).json["tables"][0]["copied"] == 0
+    assert "no faults" in run("check", second).out

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from rome.cli.copy.converted import plan_converted
-from rome.cli.copy.databases import engine_of, is_native
+from rome.cli.copy.databases import engine_of, is_native, read_one_state
 from rome.cli.copy.native import plan_native
 from rome.cli.copy.plan import CopyPlan
 from rome.cli.copy.rows import copied_batches, count
@@ -47,14 +47,14 @@ def copy(
 ) -> None:
     """Copy a database to another one: to ROME, back, or between stores.
 
-    SOURCE and TARGET are ROME URLs, URLs of SQLAlchemy (postgresql+psycopg://…, sqlite:///…) or paths. Nobody should
-    write to the source meanwhile. The target must not have the tables, except for the rest of an interrupted copy
-    (--resume). Each table is verified at the end by its number of rows and a checksum; the exit code is 3 if one
-    differs.
+    SOURCE and TARGET are ROME URLs, URLs of SQLAlchemy (postgresql+psycopg://…, sqlite:///…) or paths. PostgreSQL
+    and MySQL are read as of one moment; nobody should write to other sources meanwhile. The target must not have
+    the tables, except for the rest of an interrupted copy (--resume). Each table is verified at the end by its
+    number of rows and a checksum; the exit code is 3 if one differs.
     """
     only = {fold_name(name.strip()) for name in tables.split(",")} if tables else set()
     try:
-        with engine_of(source).connect() as first, engine_of(target).connect() as second:
+        with read_one_state(engine_of(source).connect()) as first, engine_of(target).connect() as second:
             plan = _planned(first, second, only)
             if dry_run:
                 report = [{"table": each.name, "rows": count(each.source, first)} for each in plan.tables]

@@ -13,9 +13,11 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     JSON,
+    BigInteger,
     CheckConstraint,
     Connection,
     ForeignKeyConstraint,
+    Integer,
     MetaData,
     Table,
     Text,
@@ -28,6 +30,7 @@ from sqlalchemy.schema import AddConstraint, DefaultClause
 from sqlalchemy.types import String, TypeEngine
 
 from rome.cli.copy.databases import is_native
+from rome.cli.copy.mysql import fit_types, is_mysql
 from rome.cli.copy.plan import CopyPlan, TableCopy
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import TokenKind, TokenReader
@@ -41,7 +44,12 @@ def plan_converted(source: Connection, target: Connection, only: Collection[str]
     notes: list[str] = []
     tables = [table for table in reflected.sorted_tables if table.name in names]
     for table in tables:
-        _convert(table.to_metadata(made), notes)
+        copied = table.to_metadata(made)
+        _convert(copied, notes)
+        if is_native(source.engine):
+            _widen_integers(copied)
+        if is_mysql(target):
+            fit_types(copied, notes)
     foreign_keys = [] if is_native(target.engine) else _take_foreign_keys(made)
     views = inspect(source).get_view_names()
     if views:
@@ -95,6 +103,13 @@ def _constant_of(default: str) -> str:
     )
     is_whole = reader.at + 1 == len(reader.tokens) or default.startswith("::", token.end)
     return default[: token.end].strip() if is_constant and is_whole else ""
+
+
+def _widen_integers(table: Table) -> None:
+    """Let the columns that are INTEGER in SQLite's dialect have 64 bits, as they have there."""
+    for column in table.columns:
+        if type(column.type) is Integer:
+            column.type = BigInteger()
 
 
 def _is_partial(index: Any) -> bool:

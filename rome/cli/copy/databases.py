@@ -5,15 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
 
 from rome.cli.failures import CommandFailure
 from rome.cli.options import as_rome_url
+from rome.storage.file.tables import APPLICATION_ID
 from rome.url import with_one_host
 
 _NATIVE = frozenset({"rome", "sqlite"})
+_WITH_SNAPSHOTS = frozenset({"postgresql", "mysql", "mariadb"})
+"""Databases whose transactions may read one state for hours, without holding up those that write."""
+_ONE_STATE = "rome_reads_one_state"
 
 
 def engine_of(text: str) -> Engine:
@@ -37,6 +41,19 @@ def engine_of(text: str) -> Engine:
     return engine
 
 
+def read_one_state(connection: Connection) -> Connection:
+    """Let a source that can do it answer from one state until it is closed. Return the connection."""
+    if connection.dialect.name not in _WITH_SNAPSHOTS:
+        return connection
+    return connection.execution_options(isolation_level="REPEATABLE READ", **{_ONE_STATE: True})
+
+
+def end_reading(connection: Connection) -> None:
+    """End the transaction in which a batch was read, unless the connection reads one state."""
+    if not connection.get_execution_options().get(_ONE_STATE):
+        connection.rollback()
+
+
 def _switch_foreign_keys_off(connection: Any, _: object) -> None:
     connection.foreign_keys = False
 
@@ -47,8 +64,11 @@ def is_native(engine: Engine) -> bool:
 
 
 def _is_sqlite(path: Path) -> bool:
+    """Return True for a file of SQLite that is not a database of ROME, which is also one."""
     try:
         with path.open("rb") as file:
-            return file.read(15) == b"SQLite format 3"
+            head = file.read(100)
     except OSError:
         return False
+    # https://www.sqlite.org/fileformat.html, section 1.3: the application id is at offset 68.
+    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") != APPLICATION_ID

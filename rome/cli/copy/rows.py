@@ -17,6 +17,7 @@ from sqlalchemy.types import JSON, NullType, Text
 
 import rome
 from rome.cli.copy.bulk import loader_for
+from rome.cli.copy.databases import end_reading
 from rome.cli.copy.plan import TableCopy, ordered_by
 from rome.cli.failures import CommandFailure
 
@@ -62,7 +63,7 @@ def _writer(table: Table, target: Connection) -> Callable[[Sequence[Row]], None]
 def count(table: Table, connection: Connection) -> int:
     """Return the number of a table's rows."""
     number = connection.execute(select(func.count()).select_from(table)).scalar_one()
-    connection.rollback()
+    end_reading(connection)
     return int(number)
 
 
@@ -70,7 +71,7 @@ def last_key(table: Table, key: Sequence[str], connection: Connection) -> Row | 
     """Return the greatest key; None if there is no row."""
     order = [term.desc() for term in ordered_by(table, key, connection.dialect.name)]
     row = connection.execute(select(*(table.c[name] for name in key)).order_by(*order).limit(1)).first()
-    connection.rollback()
+    end_reading(connection)
     return None if row is None else tuple(row)
 
 
@@ -90,7 +91,7 @@ def batches(
     while True:
         after = query if last is None else query.where(_after(table, key, terms, last))
         rows = [*map(tuple, connection.execute(after))]
-        connection.rollback()
+        end_reading(connection)
         if rows:
             yield rows
         if len(rows) < size:

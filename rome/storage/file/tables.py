@@ -27,7 +27,7 @@ import apsw
 from rome.storage.file.failures import foreign, other_format
 from rome.storage.store import FORMAT
 
-_APPLICATION = int.from_bytes(b"ROME", "big")
+APPLICATION_ID = int.from_bytes(b"ROME", "big")
 
 _BUSY_MILLISECONDS = 10_000
 """How long SQLite waits if another program locks the file, or while a crashed process's log is recovered."""
@@ -43,7 +43,7 @@ _CREATE = f"""
     CREATE TABLE digests (version INTEGER PRIMARY KEY, digest BLOB);
     CREATE TABLE locks (name BLOB PRIMARY KEY, owner BLOB, deadline REAL, ttl REAL) WITHOUT ROWID;
     INSERT INTO log VALUES (0, 0, 0, x'', x'', x'', NULL, NULL, NULL);
-    PRAGMA application_id = {_APPLICATION};
+    PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT};
 """
 
@@ -91,7 +91,7 @@ def create(path: str) -> None:
 def read_format(path: str, connection: apsw.Connection) -> int:
     """Return the format of a file. Raise FormatError for a file that ROME did not write."""
     application, number = _marks(connection)
-    if application != _APPLICATION:
+    if application != APPLICATION_ID:
         raise foreign(path)
     return number
 
