@@ -67,7 +67,8 @@ def run_cases(size: Size, only: str, backends: str, console: Console) -> dict[st
         ]
         command += ["-p", "no:xdist", "-p", "no:cacheprovider", "--benchmark-json", str(path)]
         command += ["--passes", str(size.passes), "--rounds", str(size.rounds), "--scale", str(size.scale)]
-        command += ["--backends", backends, *(["-k", only] if only else [])]
+        # As one argument: pytest would take an empty one for the folder, and load the tests' conftest.py.
+        command += [f"--backends={backends}", *(["-k", only] if only else [])]
         # pytest-benchmark measures nothing if it finds the variables of pytest-xdist.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         environment |= {"PYTHONPATH": str(Path(__file__).parents[1]), "COLUMNS": "200"}
