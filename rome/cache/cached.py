@@ -22,8 +22,11 @@ from rome.cache.follower import Follower
 from rome.cache.options import CacheOptions
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock, tell_in_child
-from rome.storage.store import CATALOG, Batch, Draw, Fetched, Request, Store, history_lost
+from rome.storage.store import CATALOG, AwaitsCommits, Batch, Draw, Fetched, Request, Store, history_lost
 from rome.storage.tails import Point
+
+_MOST_AWAITED = 1000
+"""Spaces whose commits wake the follower; those of others are seen at the next interval."""
 
 
 class CacheStats:
@@ -192,6 +195,19 @@ class CachedReads:
 
     # ── following ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def await_commit(self, seconds: float) -> bool:
+        """Wait for a commit that concerns the contents. Return False at once if the store can't. Raise its errors."""
+        with self._lock:
+            version, spaces = self._contents.version, self._contents.spaces
+        if version is None or not spaces or not isinstance(self._followed, AwaitsCommits):
+            return False
+        self._followed.await_commit(version, spaces[:_MOST_AWAITED], seconds)
+        return True
+
+    def release(self) -> None:
+        """Close the connections of the follower, which has ended."""
+        self._followed.close()
+
     def follow(self) -> None:
         """Bring the contents to the newest version. Raise StoreUnavailable and other errors of the store."""
         began = time.monotonic()
@@ -241,7 +257,7 @@ class CachedReads:
     def close(self) -> None:
         """Stop following, and forget everything. A cache that is used again begins anew."""
         self._follower.stop()
-        self._followed.close()
+        self.release()
         self._forget()
 
     def forget(self) -> None:

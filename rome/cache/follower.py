@@ -1,6 +1,7 @@
 """The thread that keeps a cache's contents the newest.
 
-It asks the store for the newest version again and again, and applies the commits since the last one. It begins with the
+It asks the store for the newest version again and again, and applies the commits since the last one. Where the engine
+can wait for a commit (`AwaitsCommits`), it asks as soon as there is one. It begins with the
 first read, and ends when nobody has read for a while, so that an idle process leaves the server in peace. It blocks no
 reader: a reader that finds the contents too old asks the store itself.
 """
@@ -35,6 +36,12 @@ class Following(Protocol):
     def follow(self) -> None:
         """Apply the commits since the last time. Raise the errors of the store."""
 
+    def await_commit(self, seconds: float) -> bool:
+        """Wait for a commit, at most some seconds. Return False at once if that is not possible."""
+
+    def release(self) -> None:
+        """Close the connections that were made for following."""
+
 
 class Follower:
     """Follows the commits of a store for one cache."""
@@ -45,8 +52,8 @@ class Follower:
         """Seconds between two rounds if nothing wakes it."""
         self._starting = new_lock()
         self._wake = threading.Event()
-        self._stopped = False
         self._thread: threading.Thread | None = None
+        """The thread that runs, or has ended; another one that is still there ends soon."""
         self._last_use = 0.0
 
     def start(self) -> None:
@@ -54,7 +61,6 @@ class Follower:
         self._last_use = time.monotonic()
         with self._starting:
             if self._thread is None or not self._thread.is_alive():
-                self._stopped = False
                 self._thread = threading.Thread(target=self._run, name="rome cache", daemon=True)
                 self._thread.start()
 
@@ -67,26 +73,30 @@ class Follower:
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread. It does not use the store any more when this returns, unless the store does not answer."""
-        self._stopped = True
+        """Let the thread end. It may still wait for a commit, and closes its connection then."""
+        self._thread = None
         self._wake.set()
-        thread, self._thread = self._thread, None
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(_LONGEST_PAUSE)
 
     def _run(self) -> None:
         pause = self._interval
-        while not self._stopped and time.monotonic() - self._last_use < _IDLE:
+        this = threading.current_thread()
+        while self._thread is this and time.monotonic() - self._last_use < _IDLE:
             reads = self._reads()
             if reads is None:
                 return
+            waited = False
             try:
                 reads.follow()
                 pause = self._interval
+                waited = not self._wake.is_set() and reads.await_commit(pause)
             except Error as error:
                 _LOG.debug("the cache can't follow its store: %s", error)
                 pause = min(max(2 * pause, 0.1), _LONGEST_PAUSE)
             del reads
-            self._wake.wait(pause)
+            if not waited:
+                self._wake.wait(pause)
             self._wake.clear()
             time.sleep(_SHORTEST)
+        reads = self._reads()
+        if reads is not None:
+            reads.release()

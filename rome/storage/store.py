@@ -47,7 +47,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from threading import get_ident
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
 
 from rome import waits
@@ -423,3 +423,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release connections. The database stays."""
+
+
+@runtime_checkable
+class AwaitsCommits(Protocol):
+    """A store that can wait for commits. Others are asked again and again."""
+
+    def await_commit(self, since: int, spaces: Sequence[bytes], seconds: float) -> None:
+        """Wait until a commit after version `since` has written to one of the spaces, at the latest for some seconds.
+
+        It may return earlier. `spaces` has at least one.
+        """

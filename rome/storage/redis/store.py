@@ -87,6 +87,9 @@ _fetched = tuple_maker(Fetched)
 _point = tuple_maker(Point)
 _state = tuple_maker(_State)
 
+_LAST_PIECE = 2**64 - 1
+"""After all pieces of a version, in the ids of the log's entries."""
+
 _PAGE = 500
 """Commits of the log that `changes` reads in one round."""
 
@@ -197,6 +200,14 @@ class RedisStore:
     def upgrade(self) -> int:
         """Bring the database to this format; return the format that it had. Raise FormatError."""
         return int(self._run("upgrade"))
+
+    def await_commit(self, since: int, spaces: Sequence[bytes], seconds: float) -> None:
+        """Wait for a new entry in the logs of some spaces: an XREAD that blocks."""
+        milliseconds = max(1, int(min(seconds, self._address.socket_timeout / 2) * 1000))
+        names = [self._layout.keys_log + space for space in spaces]
+        head = (b"XREAD", b"COUNT", b"1", b"BLOCK", b"%d" % milliseconds, b"STREAMS")
+        (reply,) = self._server.round([(*head, *names, *[b"%d-%d" % (since, _LAST_PIECE)] * len(names))])
+        self._checked(reply)
 
     def lock_table(self) -> LockTable:
         """Return the lock table of the database."""
