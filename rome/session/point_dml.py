@@ -21,6 +21,7 @@ from rome.plan.plan import Plan
 from rome.session.bulk_insert import insert_rows
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
+from rome.storage.store import Get
 from rome.transaction.constraints.table_keys import KeyProbe
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.write_set import RowWrite
@@ -76,8 +77,12 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     if requests:
         transaction.fetch(requests)
     transaction.ensure_snapshot()
-    if any(_exists(transaction, probe) for probe in keys) or not all(_exists(transaction, probe) for probe in parents):
-        return None
+    for probe in keys:
+        if _exists(transaction, probe):
+            return None
+    for probe in parents:
+        if not _exists(transaction, probe):
+            return None
     sequences.mark()
     if table.counted and rowid is None:
         rowid = transaction.allocate_id(table.id)
@@ -114,8 +119,10 @@ def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
     if transaction.is_taken(codec.space, key):
         return True
     rows = transaction.row_cache.rows((request,))
+    if not rows or type(request.request) is Get:
+        return bool(rows)
     # Lookups of other indexes that have answered the request may have brought more rows than it asks for.
-    return bool(rows) and any(codec.encode_unique(codec.take(row)) == key for row in rows)
+    return any(codec.encode_unique(codec.take(row)) == key for row in rows)
 
 
 def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:

@@ -34,7 +34,7 @@ from __future__ import annotations
 import enum
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
@@ -105,6 +105,8 @@ class Transaction:
     """True if the catalog has tables that were created after the read version."""
     has_writes = False
     """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
+    has_explicit_ids = False
+    """True if an id of a new row was given explicitly. After a ROLLBACK TO it may be True without one."""
     write_set = _NO_WRITES
     blocks: Sequence[RowBlock] = ()
     """Rows that are not in the write set yet (see `writes.row_block`)."""
@@ -377,12 +379,17 @@ class Transaction:
         if self.blocks and self.has_blocks([write.table for write in writes]):
             self.settle()
         self._writable().record_point_writes(writes, taken)
+        workspace, row_cache = self.workspace, self.row_cache
         for table, _, old, _, row, rowid, _ in writes:
             assert row is not None
-            self.workspace.defer_row(table, row, rowid if old is None else None)
+            workspace.defer_row(table, row, rowid if old is None else None)
         if not are_counted:
-            self.workspace.count_changes(len(writes), 1, rowid if old is None else None)
-        self._note_written(writes)
+            workspace.count_changes(len(writes), 1, rowid if old is None else None)
+        for table, _, old, key, _, rowid, _ in writes:
+            assert key is not None
+            row_cache.note_written(table, key)
+            if old is None:
+                self._note_id(table, rowid)
 
     def record_block(self, block: RowBlock, total: int, last: int) -> None:
         """Add the rows of a block, which were written without the workspace.
@@ -432,14 +439,19 @@ class Transaction:
         return self.write_set
 
     def _note_written(self, writes: Sequence[RowWrite]) -> None:
-        """Note the keys in the row cache. Ids that were given explicitly move the sequences of this process on."""
+        """Note the keys in the row cache, and the ids."""
         for table, old_key, _, new_key, _, rowid, _ in writes:
-            if new_key is None:
-                continue
-            self.row_cache.note_written(table, new_key)
-            if old_key != new_key and table.counted and (table.id, rowid) not in self.sequences.allocated:
-                self.sequences.note_explicit(table.id, (rowid,))
-                self.database.counters.skip(row_counter(table.id), rowid)
+            if new_key is not None:
+                self.row_cache.note_written(table, new_key)
+                if old_key != new_key:
+                    self._note_id(table, rowid)
+
+    def _note_id(self, table: Table, rowid: int) -> None:
+        """Note the id of a new row. One that was given explicitly moves the sequences of this process on."""
+        if table.counted and (table.id, rowid) not in self.sequences.allocated:
+            self.has_explicit_ids = True
+            self.sequences.note_explicit(table.id, (rowid,))
+            self.database.counters.skip(row_counter(table.id), rowid)
 
     def has_changed(self, tables: Sequence[Table]) -> bool:
         """Return True if the transaction has changed rows of one of these tables, or the schema."""
@@ -554,11 +566,13 @@ class Transaction:
         """Send the batch, if there is anything to write. Return the new catalog if the schema was changed."""
         fences = [guard.check() for guard in self.guards]
         rows = self.write_set.final_rows() if self.has_writes else {}
+        has_rows = any(rows.values())
         locked = self.row_locks.rows if self.row_locks is not None else {}
-        if not rows and not self.blocks and not self.schema_changed and not locked:
+        if not has_rows and not self.blocks and not self.schema_changed and not locked:
             return None
-        allocated: Mapping[tuple[int, int], bool] = self._sequences.allocated if self._sequences is not None else {}
-        explicit_ids = self.write_set.explicit_ids(rows, allocated)
+        explicit_ids: dict[int, int] = {}
+        if self.has_explicit_ids:
+            explicit_ids = self.write_set.explicit_ids(self.sequences.allocated)
         builder = BatchBuilder(
             self.initial_catalog, self.catalog, self.entries, self.row_cache, self.newest_read_version
         )
@@ -566,7 +580,7 @@ class Transaction:
         for block in self.blocks:
             builder.write_block(block)
         if locked:
-            builder.write_locked_rows(locked, only_check=not (rows or self.blocks or self.schema_changed))
+            builder.write_locked_rows(locked, only_check=not (has_rows or self.blocks or self.schema_changed))
         for block in self.blocks:
             if block.explicit_id is not None:
                 explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))

@@ -83,9 +83,9 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
 
     `look`: check the user's permission to write.
     """
-    if len(batch.writes) + len(batch.checks) > LARGE * MOST_KEYS and batch.writes:
-        return []
     writes = writes_of(batch)
+    if writes and sum(map(len, writes.values())) + len(batch.checks) > LARGE * MOST_KEYS:
+        return []
     checks, fresh = grouped(batch, writes)
     lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
@@ -95,7 +95,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     drops = list(dict.fromkeys(batch.drops))
     lists += rest_of(drops, batch.advances)
     size = sum(map(len, lists))
-    if size > LARGE * MOST_BYTES and batch.writes:
+    if size > LARGE * MOST_BYTES and writes:
         # A batch that has little besides one large value gains nothing by pieces.
         longest = max(len(value or b"") for values in writes.values() for value in values.values())
         if size > 2 * longest:
@@ -147,10 +147,9 @@ def write_list(
     space: bytes, puts: Mapping[bytes, bytes | None], deletions: Sequence[bytes], new: int = 0
 ) -> list[bytes]:
     """Return the arguments for writes to a space. `new`: the number of puts, the first, whose keys must be new."""
-    lists = [_WRITES(new, len(puts)) + b"s:" + space, _pack([*puts, *deletions])]
-    if not holds_entries(space):
-        lists.append(_pack([*puts.values()]))
-    return lists
+    has_values = not holds_entries(space)
+    head, keys = _WRITES(new, len(puts)) + b"s:" + space, _pack([*puts, *deletions])
+    return [head, keys, _pack([*puts.values()])] if has_values else [head, keys]
 
 
 def pack_list(items: Iterable[bytes]) -> bytes:

@@ -35,13 +35,12 @@ from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
 from rome.database.counters import LAST_COUNTED, row_counter
 from rome.errors import Conflict, LockLost, OperationalError
-from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
 from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode
-from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, Write, index_space, rows_space
+from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, index_space, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
@@ -53,11 +52,6 @@ TABLE_IDS = b"n"
 """The space of the ids that tables and indexes have, or had: so that none gets the id of another, even if a server that
 has lost commits allocates numbers of a counter again.
 """
-
-_MANY = 1000
-"""With more checks, a batch is kept by column."""
-
-_write = tuple_maker(Write)
 
 
 class BatchBuilder:
@@ -73,44 +67,58 @@ class BatchBuilder:
         self._version = version
         self._tables = catalog.by_id
         self._old_tables = base.by_id
-        self._final_rows: Mapping[tuple[int, bytes], FinalRow] = {}
+        self._final_rows: Mapping[int, Mapping[bytes, FinalRow]] = {}
         self._writes: WritesBySpace = defaultdict(dict)
         self._checks: list[Check] = []
         self._checks_of_keys: list[KeyChecks] = []
         self._drops: list[bytes] = []
         self._advances: dict[bytes, int] = {}
 
-    def write_rows(self, final_rows: Mapping[tuple[int, bytes], FinalRow]) -> None:
+    def write_rows(self, final_rows: Mapping[int, Mapping[bytes, FinalRow]]) -> None:
         """Write rows, by table id and key, and their index entries. Leave out tables that the transaction dropped."""
         self._final_rows = final_rows
-        written: set[int] = set()
-        for (table_id, key), final in final_rows.items():
+        for table_id, rows in final_rows.items():
             table = self._tables.get(table_id)
-            if table is None:
+            if table is not None and rows and self._write_rows_of(table, rows):
+                self._check_definition(table)
+
+    def _write_rows_of(self, table: Table, rows: Mapping[bytes, FinalRow]) -> bool:
+        """Write rows of a table by key. Return False if all are as they were."""
+        space, indexes = rows_space(table.id), self._kept_indexes(table)
+        cached_rows, checks = self._row_cache.rows_by_key(table.id), self._checks
+        writes: dict[bytes, bytes | None] = {}
+        for key, (written_table, after, encoded) in rows.items():
+            cached = cached_rows.get(key)
+            before = cached.values if cached else None
+            is_same_table = cached is None or cached.table is written_table
+            if is_same_table and before == after and _is_unchanged(before, after):
                 continue
-            cached = self._row_cache.rows_by_key(table_id).get(key)
-            old = cached.values if cached else None
-            is_same_table = cached is None or cached.table is final.table
-            if is_same_table and old == final.row and _is_unchanged(old, final.row):
-                continue
-            space = rows_space(table_id)
-            data = final.data
-            if data is None and final.row is not None:
-                data = encode_row(final.table.schema, final.row, computed=final.table.has_stored_generated)
-            self._writes[space][key] = data
+            data, new = encoded, after
+            if data is None and after is not None:
+                data = encode_row(written_table.schema, after, computed=written_table.has_stored_generated)
+            writes[key] = data
             if cached is None or cached.version == UNREAD:
-                self._checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
+                checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
             else:
-                self._checks.append(check_of((space, key, key + b"\0", cached.version, Demand.UNWRITTEN)))
-            after = final.row
-            if cached is not None and old is not None and cached.table is not table:
-                old = migrate_row(old, cached.table, table)
-            if after is not None and final.table is not table:
-                after = migrate_row(after, final.table, table)
-            self._write_entries(table, key, old, after)
-            written.add(table_id)
-        for table_id in written:
-            self._check_definition(self._tables[table_id])
+                checks.append(check_of((space, key, key + b"\0", cached.version, Demand.UNWRITTEN)))
+                if before is not None and cached.table is not table:
+                    before = migrate_row(before, cached.table, table)
+            if new is not None and written_table is not table:
+                new = migrate_row(new, written_table, table)
+            for index in indexes:
+                self._write_entry(table, index, key, before, new)
+        if not writes:
+            return False
+        self._writes[space] = writes
+        return True
+
+    def _kept_indexes(self, table: Table) -> Sequence[Index]:
+        """Return the indexes that a table had before. A new index is filled as a whole."""
+        base = self._old_tables.get(table.id)
+        if base is table or base is None:
+            return table.indexes
+        old_ids = {index.id for index in base.indexes}
+        return [index for index in table.indexes if index.id in old_ids]
 
     def write_block(self, block: RowBlock) -> None:
         """Write many rows of a table, and their index entries, column by column.
@@ -137,11 +145,10 @@ class BatchBuilder:
             is_changed = list(map(ne, map(codec.take, olds), map(codec.take, news)))
             keys = list(compress(keys, is_changed))
             olds, news = list(compress(olds, is_changed)), list(compress(news, is_changed))
-        writes = self._writes[codec.space]
         if olds:
-            writes.update(dict.fromkeys(codec.entries(olds, keys)))
+            self._writes[codec.space].update(dict.fromkeys(codec.entries(olds, keys)))
         if news:
-            writes.update(dict.fromkeys(codec.entries(news, keys), b""))
+            self._writes[codec.space].update(dict.fromkeys(codec.entries(news, keys), b""))
 
     def write_locked_rows(self, locked: Mapping[tuple[int, bytes], CachedRow | None], only_check: bool) -> None:
         """Write the rows of row locks as they are, unless they are written anyway, so that others find them written.
@@ -154,24 +161,13 @@ class BatchBuilder:
             if table is None or cached is None or cached.values is None or cached.version == UNREAD:
                 continue
             self._checks.append(Check(space, *key_range(key), cached.version))
-            if key in self._writes[space]:
+            if key in self._writes.get(space, ()):
                 continue
             if not only_check:
                 self._writes[space][key] = encode_row(
                     cached.table.schema, cached.values, computed=cached.table.has_stored_generated
                 )
             self._check_definition(table)
-
-    def _write_entries(self, table: Table, key: bytes, before: Row | None, after: Row | None) -> None:
-        base = self._old_tables.get(table.id)
-        if base is table or base is None:
-            indexes = table.indexes
-        else:
-            # A new index is filled as a whole.
-            old_ids = {index.id for index in base.indexes}
-            indexes = tuple(index for index in table.indexes if index.id in old_ids)
-        for index in indexes:
-            self._write_entry(table, index, key, before, after)
 
     def _write_entry(self, table: Table, index: Index, key: bytes, before: Row | None, after: Row | None) -> None:
         if before is not None and after is not None and not index.computed:
@@ -277,27 +273,23 @@ class BatchBuilder:
 
     def _present_rows(self, table: Table) -> Iterable[tuple[bytes, Row]]:
         """Yield every row of the table after this transaction. The statement that made the index has fetched them."""
+        final_rows = self._final_rows.get(table.id, {})
         for key, cached in self._row_cache.rows_by_key(table.id).items():
-            if cached.values is not None and (table.id, key) not in self._final_rows:
+            if cached.values is not None and key not in final_rows:
                 yield key, migrate_row(cached.values, cached.table, table)
-        for (table_id, key), final in self._final_rows.items():
-            if table_id == table.id and final.row is not None:
+        for key, final in final_rows.items():
+            if final.row is not None:
                 yield key, migrate_row(final.row, final.table, table)
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
         """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
-        checks = list(dict.fromkeys([*self._checks, *reads]))
-        seen = digests_of([*checks, *self._checks_of_keys], read_digests)
-        if self._checks_of_keys or len(checks) > _MANY:
-            by_space = {space: values for space, values in self._writes.items() if values}
-            of_keys = Checks(checks, self._checks_of_keys)
-            return Batch(token, of_keys, Writes(by_space), self._advances, self._drops, seen)
-        writes = [
-            _write((space, key, value)) for space, values in self._writes.items() for key, value in values.items()
-        ]
-        return Batch(token, checks, writes, self._advances, self._drops, seen)
+        checks: Sequence[Check] = list(dict.fromkeys([*self._checks, *reads]))
+        seen = digests_of((*checks, *self._checks_of_keys), read_digests)
+        if self._checks_of_keys:
+            checks = Checks(checks, self._checks_of_keys)
+        return Batch(token, checks, Writes(self._writes), self._advances, self._drops, seen)
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """Return the catalog after the batch was committed as `version`, the next one after the read version."""
@@ -306,6 +298,8 @@ class BatchBuilder:
 
 def digests_of(checks: Iterable[Check | KeyChecks], read_digests: Mapping[int, bytes]) -> dict[int, bytes]:
     """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
+    if len(read_digests) == 1 and 0 not in read_digests:
+        return dict(read_digests)
     versions = {check.since for check in checks if check.demand is not Demand.NO_KEYS}
     return {version: read_digests[version] for version in sorted(versions) if version}
 

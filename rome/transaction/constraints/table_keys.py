@@ -110,10 +110,12 @@ class Reference:
         if self.parent is None or codec is None:
             return None
         given = tuple(
-            values[at]
-            if type(values[at]) in COMPARED_UNCHANGED[column.affinity]
-            else convert(values[at], column.affinity)
-            for at, column in self._of_codec
+            [
+                values[at]
+                if type(values[at]) in COMPARED_UNCHANGED[column.affinity]
+                else convert(values[at], column.affinity)
+                for at, column in self._of_codec
+            ]
         )
         return unique_key_probe(self.parent, codec, given)
 

@@ -231,20 +231,17 @@ class WriteSet:
             if final is not None and final.row is not None:
                 yield final.row
 
-    def final_rows(self) -> dict[tuple[int, bytes], FinalRow]:
+    def final_rows(self) -> Mapping[int, Mapping[bytes, FinalRow]]:
         """Return the last state of every written key, by table id and row key."""
-        return {(table_id, key): row for table_id, final in self._final.items() for key, row in final.items()}
+        return self._final
 
-    def explicit_ids(self, keys: Container[tuple[int, bytes]], allocated: Container[tuple[int, int]]) -> dict[int, int]:
-        """Return by table id the greatest id of a new row that was not allocated from the table's sequence.
-
-        Only rows with these `keys` (of `final_rows`) count.
-        """
+    def explicit_ids(self, allocated: Container[tuple[int, int]]) -> dict[int, int]:
+        """Return by table id the greatest id of a new row that was not allocated from the table's sequence."""
         greatest: dict[int, int] = {}
         for table, old_key, _, new_key, _, rowid, _ in self._writes:
             if new_key is None or new_key == old_key or not table.counted:
                 continue
-            if (table.id, rowid) not in allocated and (table.id, new_key) in keys:
+            if (table.id, rowid) not in allocated:
                 greatest[table.id] = max(greatest.get(table.id, 0), rowid)
         return greatest
 
