@@ -261,6 +261,35 @@ def test_tasks_follow_a_database(cluster: FaultyCluster, connection: Connection)
     assert total(connection) == 45 + 3 * 60
 
 
+def test_replicas_do_not_leave_out_keys_that_have_been_moved(
+    cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica of a primary whose keys are being moved: its clients wait, as those of the primary."""
+    connection.execute("DELETE FROM t WHERE id = 9")
+    connection.commit()
+    target = cluster.another_primary("app")
+    with closing(rome.connect(cluster.url("app", "&read_from=replica&staleness=1000"))) as other:
+        assert total(other) == 36
+        source = cluster.begin_move("app", target)
+        cluster.move_keys("app", source, target, 4)
+        with monkeypatch.context() as patched:
+            patched.setattr(client, "_PATIENCE", 0.0)
+            with pytest.raises(StoreUnavailable, match="is moving slot"):
+                other.execute("SELECT * FROM t WHERE id = 5").fetchall()
+        other.rollback()
+        cluster.move_keys("app", source, target, 1000)
+        cluster.end_move("app", source, target)
+        assert total(other) == 36
+
+
+def test_replicas_that_would_leave_out_keys_are_not_read(
+    cluster: FaultyCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rome.storage.redis.connection._KNOWS_MOVES", b"return false")  # as on Redis 7
+    message = error_of(cluster.url("app", "&read_from=replica"))
+    assert message.startswith("read_from=replica can't be used in a cluster of these servers")
+
+
 @pytest.mark.parametrize("move", [FaultyCluster.move, FaultyCluster.move_by_keys])
 def test_a_lock_is_waited_for_while_the_database_moves(
     cluster: FaultyCluster, connection: Connection, move: Callable[[FaultyCluster, str, FaultyServer], None]

@@ -33,7 +33,14 @@ from hiredis import Reader, pack_command
 from redis.exceptions import ResponseError
 
 from rome import waits
-from rome.errors import DatabaseError, DataError, FormatError, OperationalError, StoreUnavailable
+from rome.errors import (
+    DatabaseError,
+    DataError,
+    FormatError,
+    InterfaceError,
+    OperationalError,
+    StoreUnavailable,
+)
 from rome.forks import tell_in_child
 from rome.storage.awaited_socket import AwaitedSocket
 from rome.storage.redis.address import Address
@@ -58,6 +65,8 @@ _BUFFER = 64 * 1024
 _PIECE = 1024 * 1024
 """Bytes that are sent within one timeout, and after which the server has one more timeout for its reply."""
 _UNFINISHED = object()
+_KNOWS_MOVES = b"local it = rawget(_G, 'server'); return ((it and it.VALKEY_VERSION_NUM) or 0) >= 8 * 65536"
+"""A script: whether a replica knows which keys have been moved to another node (ASK)."""
 _ASKING = b"*1\r\n$6\r\nASKING\r\n"
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
 
@@ -282,7 +291,9 @@ class Connection:
         return replies
 
     def log_in(self) -> None:
-        """Authenticate and select the server's database. Raise ResponseError if the server refuses, OSError."""
+        """Authenticate and select the server's database. Raise ResponseError if the server refuses, OSError,
+        InterfaceError.
+        """
         address = self._address
         commands: list[Command] = []
         if address.user or address.password:
@@ -290,8 +301,9 @@ class Connection:
             commands.append((b"AUTH", *(word.encode() for word in login)))
         if address.db:
             commands.append((b"SELECT", b"%d" % address.db))
-        if address.is_replica and address.nodes:
-            commands.append((b"READONLY",))  # else a replica of a cluster sends its clients to the primary
+        in_cluster = address.is_replica and bool(address.nodes)
+        if in_cluster:  # without READONLY, a replica sends its clients to the primary
+            commands += [(b"READONLY",), (b"EVAL", _KNOWS_MOVES, b"0")]
         # For CLIENT LIST. Older servers and strict ACLs refuse it, and that does no harm.
         commands.append((b"CLIENT", b"SETINFO", b"LIB-NAME", b"rome"))
         *needed, _ = self.exchange(pack(commands), len(commands))
@@ -299,6 +311,12 @@ class Connection:
             if isinstance(reply, ResponseError):
                 self.close()
                 raise reply
+        if in_cluster and not needed[-1]:
+            self.close()
+            raise InterfaceError(
+                "read_from=replica can't be used in a cluster of these servers: while keys are moved to another node, "
+                "their replicas leave them out of their answers; Valkey 8 and newer do not"
+            )
 
     def _send_pieces(self, data: bytes) -> None:
         """Send much data. The timeout of a socket is that of a whole call, so each piece has its own."""
