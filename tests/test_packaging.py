@@ -1,10 +1,17 @@
 """The entry points and packages of setup.cfg."""
 
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
 from configparser import ConfigParser
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+import rome
 
 ROOT = Path(__file__).parent.parent
 
@@ -30,3 +37,44 @@ def test_entry_points_exist(target):
 def test_every_folder_is_a_package():
     folders = {path.parent for path in (ROOT / "rome").rglob("*.py")}
     assert not [folder for folder in folders if not (folder / "__init__.py").exists()]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder with a wheel and an sdist, made of a copy of the sources."""
+    pytest.importorskip("build")
+    folder = tmp_path_factory.mktemp("built")
+    ignored = shutil.ignore_patterns(".git", ".venv*", "build", "*.egg-info", "__pycache__", "*.rome")
+    shutil.copytree(ROOT, folder / "sources", ignore=ignored)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(folder / "sources")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_wheel_has_all_files_of_its_packages(built):
+    (wheel,) = built.glob("*.whl")
+    there = set(zipfile.ZipFile(wheel).namelist())
+    kinds = ("*.py", "*.lua", "*.sample", "*.html", "*.css", "*.js", "*.svg", "py.typed")
+    for base in (ROOT, ROOT / "adapters"):
+        for package in ("rome", "rome_discovery", "rome_objects"):
+            paths = [path for kind in kinds for path in (base / package).rglob(kind)]
+            assert not [path for path in paths if path.relative_to(base).as_posix() not in there]
+
+
+@pytest.mark.slow
+def test_the_sdist_has_what_its_tests_need(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for folder in ("benchmarks", "docs", "examples", "rome", "scripts", "tests"):
+        ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"}
+        assert not {name for name in ours if "__pycache__" not in name} - names
+    assert {"CHANGELOG.rst", "README.rst", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml"} <= names
+
+
+def test_the_version_is_in_one_place():
+    setup = ConfigParser(interpolation=None, delimiters=("=",))
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    assert setup["metadata"]["version"] == "attr: rome.__version__"
+    assert f"{rome.__version__}" in (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
