@@ -76,6 +76,7 @@ def _of_database(database: Opened) -> Iterator[Diagnosis]:
 
 def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
     yield Diagnosis("note", "least permissions", store.least_rule, "of a user: ACL SETUSER NAME on >PASSWORD …")
+    yield _permissions(store.lacking_permissions())
     began = time.time()
     info_reply, policy, append, fsync, save, now, user = store.ask_server(
         (b"INFO",),
@@ -164,6 +165,15 @@ def _durability(append: str | None, fsync: str | None, save: str | None) -> Diag
     if fsync == "always":
         return Diagnosis("ok", "durability", "appendonly, appendfsync always", "a commit is on disk when it returns")
     return Diagnosis("note", "durability", f"appendonly, appendfsync {fsync}", "a crash can lose the last second(s)")
+
+
+def _permissions(lacking: list[str] | None) -> Diagnosis:
+    if lacking is None:
+        return Diagnosis("note", "permissions", "unknown", "the server is too old to tell them")
+    if lacking:
+        meaning = "statements or commits will be refused; give the user the least permissions"
+        return Diagnosis("bad", "permissions", f"lacking: {', '.join(lacking)}", meaning)
+    return Diagnosis("ok", "permissions", "all that statements, transactions and locks need")
 
 
 def _user(user: Any) -> Diagnosis:

@@ -1,10 +1,14 @@
 """`rome watch` and `rome doctor`."""
 
+import contextlib
 import json
 import os
 
+import redis
+
 import rome
 from rome.cli.doctor import _durability, _eviction
+from rome.storage.redis.acl import least_rule
 from rome.testing.servers import LEAST_PERMISSIONS
 
 
@@ -63,3 +67,21 @@ def test_settings_that_endanger_data():
     assert _durability("no", "everysec", "3600 1").verdict == "note"
     assert _durability("yes", "everysec", "").verdict == "note"
     assert _durability("yes", "always", "").verdict == "ok"
+
+
+def test_permissions_that_a_user_lacks(run, redis_server):
+    name = "doctor_acl"
+    rule = least_rule(f"{{rome:{name}}}:*")
+    host, port = redis_server.host, redis_server.port
+    with contextlib.closing(redis.Redis.from_url(f"redis://{redis_server.admin_login}{host}:{port}/")) as client:
+        for user, more in (("doctor_full", ""), ("doctor_less", "-hset -xadd")):
+            client.execute_command("ACL", "SETUSER", user, "on", ">pw", *rule.split(), *more.split())
+        found = {}
+        for user, code in (("doctor_full", 0), ("doctor_less", 3)):
+            url = f"rome+redis://{user}:pw@{host}:{port}/{name}"
+            findings = run("doctor", "--json", url, code=code).json
+            found[user] = {each["name"]: each for each in findings}["permissions"]
+        client.execute_command("ACL", "DELUSER", "doctor_full", "doctor_less")
+    assert found["doctor_full"]["verdict"] == "ok"
+    assert found["doctor_less"]["verdict"] == "bad"
+    assert found["doctor_less"]["value"] == "lacking: hset, xadd"

@@ -24,3 +24,33 @@ SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"
 def least_rule(keys: str) -> str:
     """Return the words of the rule, after the user's name and password. `keys`: a pattern as `Layout.pattern`."""
     return " ".join(["resetkeys", f"~{keys}", "resetchannels", "-@all", *_COMMANDS.split()])
+
+
+_SAMPLES = """
+    hget KEY f, hmget KEY f, hgetall KEY, hkeys KEY, hset KEY f v, hdel KEY f, hincrby KEY f 1, hlen KEY
+    zrange KEY 0 1, zrangebylex KEY - +, zlexcount KEY - +, zmscore KEY m, zadd KEY 0 m, zrem KEY m
+    xrange KEY - +, xrevrange KEY + -, xadd KEY * f v, xtrim KEY MAXLEN 1, rpush KEY v, lrange KEY 0 1, ltrim KEY 0 1
+    getrange KEY 0 1, setrange KEY 0 v, get KEY, set KEY v, type KEY, unlink KEY, exists KEY, persist KEY, pexpire KEY 1
+"""
+"""An invocation of each command that is about keys. `lacking` asks whether the user may run them; none is run."""
+
+_LACKING = b"""
+if not redis.acl_check_cmd then return false end
+local lacking = {}
+for _, line in ipairs(ARGV) do
+    local words = {}
+    for word in string.gmatch(line, '%S+') do words[#words + 1] = word == 'KEY' and KEYS[1] or word end
+    local is_known, is_allowed = pcall(redis.acl_check_cmd, unpack(words))
+    if is_known and not is_allowed then lacking[#lacking + 1] = words[1] end
+end
+return lacking
+"""
+
+
+def lacking_command(key: bytes) -> tuple[bytes, ...]:
+    """Return the command whose reply is the list of the commands that the user may not run on a key.
+
+    The reply is nil where the server can't tell it: before Redis 7.
+    """
+    lines = [line.strip().encode() for line in _SAMPLES.replace("\n", ",").split(",") if line.strip()]
+    return (b"EVAL", _LACKING, b"1", key, *lines)

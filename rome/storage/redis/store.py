@@ -17,7 +17,7 @@ from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupported
 from rome.fast_tuples import tuple_maker
 from rome.storage.columns import Checks, KeyChecks
 from rome.storage.lock_table import LockTable
-from rome.storage.redis.acl import IN_CLUSTER, least_rule
+from rome.storage.redis.acl import IN_CLUSTER, lacking_command, least_rule
 from rome.storage.redis.address import Address
 from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import Command, Server
@@ -237,6 +237,13 @@ class RedisStore:
     def notes(self) -> RedisNotes:
         """Return the notes of the processes that use the database."""
         return RedisNotes(self._server, self._layout.processes)
+
+    def lacking_permissions(self) -> list[str] | None:
+        """Return the commands that the user may not run on the database's keys; None if the server can't tell it."""
+        (reply,) = self._server.round([lacking_command(self._layout.meta)])
+        if isinstance(reply, ResponseError):
+            return ["eval"] if "NOPERM" in str(reply) else None
+        return None if reply is None else [name.decode() for name in reply]
 
     def ask_server(self, *commands: Command) -> list[Any]:
         """Return the server's replies to commands about itself, errors among them. Raise StoreUnavailable."""
