@@ -11,39 +11,17 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
 
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Engine, create_engine, select, update
-from sqlalchemy.orm import Session, joinedload
+from sqlalchemy import Engine, create_engine, update
+from sqlalchemy.orm import Session
 
+from benchmarks import cases
+from benchmarks.cases import Work
 from benchmarks.schema import Server, Tag, database
 
-SERVERS = 200
-
-
-def get(session: Session) -> None:
-    session.get(Server, 3)
-
-
-def unique(session: Session) -> None:
-    session.scalars(select(Server).where(Server.uuid == "00000018-0000-0000-0000-000000000000")).one()
-
-
-def index(session: Session) -> None:
-    session.scalars(select(Server).where(Server.project == "project 1")).all()
-
-
-def collections(session: Session) -> None:
-    session.get(Server, 3, options=[joinedload(Server.tags), joinedload(Server.addresses)])
-
-
-def change(session: Session) -> None:
-    server = session.get(Server, 3)
-    assert server is not None
-    server.note = "changed"
-    session.commit()
+SERVERS = 400
 
 
 def insert(session: Session) -> None:
@@ -57,23 +35,23 @@ def parent_and_children(session: Session) -> None:
 
 
 def bulk(session: Session) -> None:
-    session.execute(update(Server).where(Server.project == "project 1").values(state="gone"))
+    session.execute(update(Server).where(Server.project == "project 3").values(state="gone"))
     session.commit()
 
 
-WORKLOADS: list[tuple[str, str, Callable[[Session], None]]] = [
-    ("get by primary key, and end the transaction", "3", get),
-    ("get by unique column, and end the transaction", "3", unique),
-    ("index lookup of 100 rows", "3", index),
-    ("parent with two joined collections, key known", "3", collections),
-    ("get, change, commit", "4", change),
+WORKLOADS: list[tuple[str, str, Work]] = [
+    ("get by primary key, and end the transaction", "3", cases.get),
+    ("get by unique column, and end the transaction", "3", cases.by_unique_column),
+    ("index lookup of 100 rows", "3", cases.hundred_by_index),
+    ("parent with two joined collections, key known", "3", cases.joined_collections),
+    ("get, change, commit", "4", cases.update_and_commit),
     ("insert with unique columns, commit", "3", insert),
     ("parent and its children in one commit", "5", parent_and_children),
     ("bulk UPDATE of 100 rows, commit", "3", bulk),
 ]
 
 
-def rounds(engine: Engine, workload: Callable[[Session], None]) -> int:
+def rounds(engine: Engine, workload: Work) -> int:
     """Return the number of round trips with an open connection and cached plans."""
     connection = engine.raw_connection()
     driver = connection.driver_connection
@@ -93,7 +71,14 @@ def rounds(engine: Engine, workload: Callable[[Session], None]) -> int:
 
 def _read_before(engine: Engine) -> None:
     """Let the process keep what the workloads read."""
-    for workload in (get, unique, index, collections, get):
+    for workload in (
+        cases.get,
+        cases.by_unique_column,
+        cases.hundred_by_index,
+        cases.joined_collections,
+        cases.get,
+        cases.update_and_commit,
+    ):
         with Session(engine) as session:
             workload(session)
         time.sleep(0.1)  # the cache's follower begins with the first read
