@@ -24,7 +24,7 @@ from rome import waits
 from rome.dbapi.connection import Connection, Cursor
 from rome.dialect.base import RomeDialect
 from rome.dialect.sqlite_name import SqliteRomeDialect
-from rome.dialect.tasks import give_way
+from rome.dialect.tasks import run_and_give_way
 
 
 class TaskCursor(Cursor):
@@ -66,18 +66,15 @@ class RomeAsyncDialect(RomeDialect):
 
     def do_execute(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Run a statement, in a task."""
-        give_way()
-        super().do_execute(cursor, statement, parameters, context)
+        run_and_give_way(super().do_execute, cursor, statement, parameters, context)
 
     def do_executemany(self, cursor: Any, statement: str, parameters: Any, context: Any = None) -> None:
         """Run a statement for several sets of parameters, in a task."""
-        give_way()
-        super().do_executemany(cursor, statement, parameters, context)
+        run_and_give_way(super().do_executemany, cursor, statement, parameters, context)
 
     def do_commit(self, dbapi_connection: Any) -> None:
         """Commit, in a task."""
-        give_way()
-        super().do_commit(dbapi_connection)
+        run_and_give_way(super().do_commit, dbapi_connection)
 
     def do_terminate(self, dbapi_connection: Any) -> None:
         """Close a connection that SQLAlchemy discards. The garbage collector, which is no task, only drops it."""

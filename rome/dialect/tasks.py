@@ -24,6 +24,16 @@ except ImportError as error:
 _T = TypeVar("_T")
 
 
+_waits = 0
+"""How often tasks have waited."""
+
+
+def _wait_for(awaitable: Awaitable[_T]) -> _T:
+    global _waits
+    _waits += 1
+    return await_only(awaitable)
+
+
 class AsyncioTasks:
     """Tasks whose greenlet was started by SQLAlchemy."""
 
@@ -38,15 +48,15 @@ class AsyncioTasks:
 
     def wait_for(self, awaitable: Awaitable[_T]) -> _T:
         """Let the task that calls await; return the result. Raise CancelledError."""
-        return await_only(awaitable)
+        return _wait_for(awaitable)
 
     def sleep(self, seconds: float) -> None:
         """Let the task that calls pause."""
-        await_only(asyncio.sleep(seconds))
+        _wait_for(asyncio.sleep(seconds))
 
     def call(self, function: Callable[..., _T], arguments: tuple[Any, ...], discard: Callable[[_T], object]) -> _T:
         """Call a function in a thread of the event loop's executor; return its result. Raise CancelledError."""
-        return await_only(_in_thread(partial(function, *arguments), discard))
+        return _wait_for(_in_thread(partial(function, *arguments), discard))
 
 
 async def _in_thread(function: Callable[[], _T], discard: Callable[[_T], object]) -> _T:
@@ -63,12 +73,17 @@ def _discard(discard: Callable[[_T], object], ended: asyncio.Future[_T]) -> None
         discard(ended.result())
 
 
-def give_way() -> None:
-    """Let the other tasks run, and the one that calls be cancelled.
+def run_and_give_way(function: Callable[..., object], *arguments: Any) -> None:
+    """Call a function in a task. If it has not waited, let other tasks run, and this one be cancelled.
 
     Raise sqlalchemy.exc.MissingGreenlet for a caller that is not a task: it would block the event loop.
     """
-    await_only(asyncio.sleep(0))
+    if not waits.in_task():
+        await_only(asyncio.sleep(0))
+    before = _waits
+    function(*arguments)
+    if before == _waits:  # while others wait, this task does not run
+        _wait_for(asyncio.sleep(0))
 
 
 waits.use_tasks(AsyncioTasks())

@@ -25,6 +25,9 @@ class AwaitedSocket:
         self._loop = weakref.ref(asyncio.get_running_loop())
         self._is_watched = False
         self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Looks at the clock when the timeout of a wait may be over: one timer for many waits."""
+        self._deadline = 0.0
         self._may_have_more = False
         """True if more may have arrived than the last call has returned."""
         opened.setblocking(False)
@@ -70,6 +73,8 @@ class AwaitedSocket:
             self._close()
 
     def _close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._stop_watching()
         self._socket.close()
 
@@ -96,13 +101,23 @@ class AwaitedSocket:
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         """Wait until the event loop sees what it was asked to watch for. Raise TimeoutError."""
         waiter = self._waiter = loop.create_future()
-        timer = None if self._timeout is None else loop.call_later(self._timeout, _expire, waiter)
+        if self._timeout is not None:
+            self._deadline = loop.time() + self._timeout
+            if self._timer is None:
+                self._timer = loop.call_at(self._deadline, self._look_at_clock, loop)
         try:
             waits.wait_for(waiter)
         finally:
             self._waiter = None
-            if timer is not None:
-                timer.cancel()
+
+    def _look_at_clock(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._waiter is None:
+            return
+        if loop.time() < self._deadline:
+            self._timer = loop.call_at(self._deadline, self._look_at_clock, loop)
+        elif not self._waiter.done():
+            self._waiter.set_exception(TimeoutError("timed out"))
 
     def _wake(self) -> None:
         if self._waiter is None:
@@ -115,8 +130,3 @@ class AwaitedSocket:
         if self._is_watched and loop is not None:
             loop.remove_reader(self._file)
         self._is_watched = False
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError("timed out"))
