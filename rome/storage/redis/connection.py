@@ -26,6 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from hashlib import sha1
 from importlib.resources import files
+from operator import methodcaller
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -69,6 +70,8 @@ _KNOWS_MOVES = b"local it = rawget(_G, 'server'); return ((it and it.VALKEY_VERS
 """A script: whether a replica knows which keys have been moved to another node (ASK)."""
 _ASKING = b"*1\r\n$6\r\nASKING\r\n"
 _MULTI = b"*1\r\n$5\r\nMULTI\r\n"
+_CLOSE = methodcaller("close")
+"""Closes a socket. The class of eventlet's sockets has no such attribute; its instances do."""
 
 
 class Server:
@@ -202,7 +205,7 @@ class Server:
         if not isinstance(error, Redirected) or error.asked is None or not _names_keys(data, count):
             return None
         try:
-            opened = waits.call(self._address.open_node, *error.asked, discard=socket.socket.close)
+            opened = waits.call(self._address.open_node, *error.asked, discard=_CLOSE)
             with closing(Connection(opened, self._address)) as connection:
                 connection.log_in()
                 _, *replies = connection.exchange(_ASKING + data, count + 1)
@@ -222,7 +225,7 @@ class Server:
 
     def _connect(self) -> Connection:
         try:
-            connection = Connection(waits.call(self.open_socket, discard=socket.socket.close), self._address)
+            connection = Connection(waits.call(self.open_socket, discard=_CLOSE), self._address)
             connection.log_in()
         except Redirected:
             raise  # to be tried again
