@@ -150,7 +150,10 @@ def _eviction(policy: str | None, info: dict[str, str]) -> Diagnosis:
         return Diagnosis("note", "maxmemory-policy", "unknown", "it must be noeviction")
     if policy == "noeviction":
         return Diagnosis("ok", "maxmemory-policy", policy, "a full server refuses commits and loses nothing")
-    return Diagnosis("bad", "maxmemory-policy", policy, "eviction of keys corrupts the database; set noeviction")
+    if int(info.get("evicted_keys", 0)):
+        number = f"{int(info['evicted_keys']):,} keys evicted"
+        return Diagnosis("bad", "maxmemory-policy", f"{policy}, {number}", "set noeviction, and run `rome check`")
+    return Diagnosis("bad", "maxmemory-policy", policy, "a full server evicts parts of the database; set noeviction")
 
 
 def _durability(append: str | None, fsync: str | None, save: str | None) -> Diagnosis:

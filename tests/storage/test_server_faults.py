@@ -17,7 +17,7 @@ from redis.exceptions import RedisError, ResponseError
 
 import rome
 from rome.dbapi import Connection
-from rome.errors import FormatError, StoreUnavailable
+from rome.errors import StoreUnavailable
 from rome.storage.redis.failures import refused
 from rome.testing import check_database, clone_database
 from rome.testing.child_processes import forget, kill_at_exit
@@ -141,21 +141,6 @@ def test_the_protocol_is_resp2_whatever_others_speak(server: RedisServer, connec
 
 
 # ── a server that lacks what was written ──────────────────────────────────────────────────────────────────────────
-
-
-def test_rows_that_the_server_has_evicted(server: RedisServer, admin: Any, connection: Connection) -> None:
-    """An index entry whose row is missing is an error, not an empty answer."""
-    (rows,) = admin.keys("{rome:app}:s:r*")
-    admin.delete(rows)
-    with closing(rome.connect(server.url("app"))) as other:
-        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
-            other.execute("SELECT * FROM t WHERE n = 3").fetchall()
-        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
-            other.execute("SELECT id FROM t WHERE n BETWEEN 2 AND 7 ORDER BY n LIMIT 2").fetchall()
-        with pytest.raises(FormatError, match=r"row with key .*missing.*evicted"):
-            other.execute("SELECT * FROM t WHERE id > 3").fetchall()
-    with pytest.raises(FormatError, match="evicted"):
-        check_database(server.url("app"))
 
 
 def test_the_server_is_restarted_in_the_midst_of_commits(tmp_path: Path) -> None:

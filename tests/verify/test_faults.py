@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import multiprocessing
 import os
 import signal
@@ -16,6 +15,7 @@ import pytest
 
 import rome
 from rome.errors import Conflict, StoreUnavailable
+from rome.storage.redis.connection import text_of
 from rome.testing import check_database
 from rome.testing.child_processes import guarded
 from rome.verify.faults.commits import STEPS, lose_responses
@@ -270,8 +270,8 @@ def test_commits_do_not_depend_on_clocks(direct: str, monkeypatch: pytest.Monkey
         second.commit()
     monkeypatch.undo()
     assert values(direct) == [1, 1]
-    for name in ("common.lua", "commit.lua", "counter.lua", "rows.lua"):
-        script = importlib.resources.files("rome.storage.redis").joinpath(name).read_text()
+    for name in ("commit", "counter", "rows"):
+        script = text_of(name)
         assert "'TIME'" not in script
         assert "EXPIRE" not in script
     first.close()

@@ -6,7 +6,7 @@ Modules
     `layout` names the keys of a database; `reads` packs the rounds of fetches, `past` reads the log; `writes` packs
     batches for commit.lua, `pieces` large ones, `commits` sends them, and `replication` waits for replicas; `store`
     implements the contract, `locks` the lock table; `replica_reads` lets replicas answer fetches, as new as `freshness`
-    demands, of the `nearest`; `failures` makes ROME's errors.
+    demands, of the `nearest`; `presence` notices evicted keys, `failures` makes ROME's errors.
 
 Layout
     A space of values is a hash, with a sorted set of its keys for their order; a space of entries is a sorted set. All
@@ -51,7 +51,8 @@ Commits
     database is one packed field of the meta hash; the versions that last wrote to the spaces, and the tokens, are other
     fields of the same hash. A commit reads all of them in one command and writes them in another. An insert of a row
     with a UNIQUE column and two indexes takes the server half of the instructions that it took with fields of their
-    own. A stream for each space costs it a sixth more than one stream of all did.
+    own. A stream for each space, the mark of a commit under way and the check for evicted keys
+    together take 18 % more instructions for such an insert, and 11 % for an update by key.
 
     The script computes the digest of the new version from the digest before and the token. A read gets the newest
     version's digest from the state, and an older version's from the history, a string of the last 131,072 digests,

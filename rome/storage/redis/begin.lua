@@ -1,6 +1,10 @@
 -- Begin a commit in pieces, which are staged: nobody else commits until it is done or refused (see pieces.py).
 -- ARGV: format, token, number of pieces that check, of those that write. Returns {'step'}, or the version if the commit was applied, or a refusal.
 
+-- include common
+-- include check_permission
+-- include pending
+
 local token, staged = ARGV[2], PREFIX .. 'staged:' .. ARGV[2]
 local known = redis.call('HMGET', META, 'state', 'format', '+' .. token, 'pending')
 local refusal = other_format(known[2], known[1]) or pending_refusal(known[4], known[1])

@@ -1,5 +1,11 @@
 -- Remove the database. ARGV: format.
 
+-- include common
+-- include chunks
+-- include read_state
+-- include check_permission
+-- include pending
+
 local state, refusal = read_state()
 if refusal then
     return refusal

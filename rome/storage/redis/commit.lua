@@ -6,16 +6,22 @@
 -- same (the user loses a permission between two commits), rows may be ahead of the state: readers find the mark and
 -- undo them, for old values are logged before they are replaced, and the next writer restores them (repair.lua).
 --
--- Costs: a command takes 4000 instructions of the server or more; a string that is passed or made, a function that is
--- defined and a table that grows about 1000 each. So numbers are packed in the heads of lists; keys and values are
--- passed, and logged, as they are packed (msgpack, in C); the versions of spaces and tokens are fields of the meta hash
--- like the state, read by one command and written by one; and the log is trimmed many commits at a time.
+-- Redis removes a hash or a sorted set that gets empty. So the field of a space in the meta hash says whether the space
+-- has keys (see presence.py), and what the server has evicted is not made anew: a key of a space that should be there is
+-- an error, and the log begins anew if a part of it is missing.
 --
--- ARGV  format, token, header, seen, then four lists (writes.py makes them; all numbers are big-endian):
+-- Costs: a command takes 4000 instructions of the server or more; a number that is passed to one 2000; a string that is
+-- passed or made and a table that grows about 1000 each, a function that is defined some hundreds. So numbers are
+-- packed in the heads of lists; keys and values are passed, and logged, as they are packed (msgpack, in C); the head of
+-- the log comes ready from the client; the versions of spaces and tokens are fields of the meta hash like the state,
+-- read by one command and written by one; and the log is trimmed many commits at a time.
+--
+-- ARGV  format, token, header, seen, head, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
 --                 write, and 2 more in a cluster, B 1 for a step of a commit in pieces, I4 lengths
 --                 of the four lists, owner of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
+--       head      that of the log without its size (see layout.py)
 --       checks    head: I8 since, c1 demand (see Demand; l: not locked), I4 number of keys, I4 number of ranges, s:SPACE; then the
 --                 keys, and begin and end of the ranges
 --       writes    head: I4 number of puts of keys that must be new, I4 number of all puts, s:SPACE; then the keys,
@@ -32,7 +38,11 @@ local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
 local MOST_DIGESTS = 131072 -- former versions whose digests are kept: more than the log has, for they are small
 local MOST_INLINE = 1024 -- bytes of old and new values that are logged together with the keys
 local MOST_SCANNED = 65536 -- bytes of the log that a commit searches for conflicts, a few milliseconds
+local NOTHING = '\145\194' -- one old value that did not exist, as msgpack has it: [false]
 local REFUSAL_MS = 600000 -- how long the refusal of a commit in pieces is kept for the client
+
+-- include common
+-- include pending
 
 local call, pack, unpack_struct, sub = redis.call, struct.pack, struct.unpack, string.sub
 
@@ -51,14 +61,6 @@ local function send(command, key, list, first, last)
     return answers
 end
 
--- Return the refusal if a key has another type than this one (and exists).
-local function other_type(key, wanted)
-    local found = call('TYPE', key).ok
-    if found ~= wanted and found ~= 'none' then
-        return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. wanted)
-    end
-end
-
 local function holds_entries(space)
     return string.byte(space, 3) == 105 -- i
 end
@@ -68,113 +70,23 @@ local function values_of(space, keys, first, last)
     return send(holds_entries(space) and 'ZMSCORE' or 'HMGET', PREFIX .. space, keys, first, last)
 end
 
--- Return the refusal if a key of a check's range exists (demand NO_KEYS).
-local function taken(args, check)
-    local space = check.space
-    if check.ranges > check.keys then
-        local found = values_of(space, args, check.keys, check.ranges - 1)
-        for i = 1, check.ranges - check.keys do
-            if found[i] then
-                return {'taken', space, args[check.keys + i - 1]}
-            end
-        end
-    end
-    local order = PREFIX .. (holds_entries(space) and space or 'o:' .. sub(space, 3))
-    for i = check.ranges, check.stop - 1, 2 do
-        local found = call('ZRANGEBYLEX', order, '[' .. args[i], '(' .. args[i + 1], 'LIMIT', 0, 1)
-        if found[1] then
-            return {'taken', space, found[1]}
-        end
-    end
-end
-
--- Return the refusal if the commits in the log fail a check. `written_since`: space → checks that it was written since.
--- `all`: search the whole log, however long it is.
-local function conflict(args, written_since, all)
-    -- Return true if a key is in the range of a check.
-    local function guards(check, key)
-        if not check.set then
-            check.set = {}
-            for i = check.keys, check.ranges - 1 do
-                check.set[args[i]] = true
-            end
-        end
-        if check.set[key] then
-            return true
-        end
-        for i = check.ranges, check.stop - 1, 2 do
-            if not less(key, args[i]) and less(key, args[i + 1]) then
-                return true
-            end
-        end
-        return false
-    end
-
-    -- Return true if a write fails a check. Only the first write of the key after the check's version counts.
-    -- `was_there`: the key existed before it.
-    local function forbids(check, key, was_there)
-        if check.demand == 'u' then
-            return true
-        end
-        check.seen = check.seen or {}
-        if check.seen[key] then
-            return false
-        end
-        check.seen[key] = true
-        return was_there ~= (values_of(check.space, {key}, 1, 1)[1] and true or false)
-    end
-
-    local function conflict_in(checks, version, fields)
-        local olds = fields[6]
-        local flags = sub(olds, 1, 1) < '2' and olds
-        olds = flags or cmsgpack.unpack(olds)
-        for i, key in ipairs(cmsgpack.unpack(fields[2])) do
-            for _, check in ipairs(checks) do
-                if version > check.since and guards(check, key) then
-                    local was_there = olds[i] and true or false
-                    if flags then
-                        was_there = sub(flags, i, i) == '1'
-                    end
-                    if forbids(check, key, was_there) then
-                        return {'conflict', check.space, key, digits(check.since)}
-                    end
-                end
-            end
-        end
-    end
-
-    local scanned = 0
-    for space, checks in pairs(written_since) do
-        local since = checks[1].since
-        for _, check in ipairs(checks) do
-            since = math.min(since, check.since)
-        end
-        local from = digits(since + 1)
-        while from do
-            local entries = call('XRANGE', PREFIX .. 'k:' .. sub(space, 3), from, '+', 'COUNT', 20)
-            for _, entry in ipairs(entries) do
-                local fields = entry[2]
-                scanned = scanned + #fields[2] + #fields[6] + #fields[8]
-                if scanned > MOST_SCANNED and not all then
-                    return {'behind'}
-                end
-                local refusal = conflict_in(checks, tonumber(string.match(entry[1], '%d+')), fields)
-                if refusal then
-                    return refusal
-                end
-            end
-            from = entries[20] and '(' .. entries[20][1]
-        end
-    end
-end
-
 -- Permission to write.
 local token, staged, step = ARGV[2], PREFIX .. 'staged:' .. ARGV[2], nil
 local most_commits, most_bytes, look, steps = unpack_struct('>I8I8BB', ARGV[3])
 if look % 2 == 1 then
     local values, order, log, history = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'k:r0', PREFIX .. 'history'
     local counters, heads = PREFIX .. 'counters', PREFIX .. 'heads'
+    -- include check_permission
+    -- Return the refusal if a key has another type than this one (and exists).
+    local function other_type(key, wanted)
+        local found = call('TYPE', key).ok
+        if found ~= wanted and found ~= 'none' then
+            return redis.error_reply('WRONGTYPE ' .. key .. ' is a ' .. found .. ', not a ' .. wanted)
+        end
+    end
+
     local refusal = check_permission({
+        {'EXISTS', values, order},
         {'HGET', values, 'a'}, {'HMGET', values, 'a'}, {'HSET', values, 'a', 'b'}, {'HDEL', values, 'a'},
         {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'}, {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'},
         {'TYPE', order}, {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'}, {'UNLINK', values, order},
@@ -204,7 +116,7 @@ end
 local check_count, write_count, drop_count, advance_count = unpack_struct('>I4I4I4I4', args[3], 19)
 
 -- Read the state, the token's version, whether there are row locks, and the last versions of the checked spaces.
-local token_field, at, checks = '+' .. token, 5, {}
+local token_field, at, checks = '+' .. token, 6, {}
 local fields = {'state', 'format', token_field, 'pending', 'locked', nil, nil, nil}
 for i = 1, check_count do
     local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', args[at])
@@ -226,6 +138,9 @@ local version, horizon, log_bytes = numbers_of(state)
 refusal = steps == 0 and pending_refusal(pending, state)
 if refusal then
     return refusal
+end
+if not state and not step and call('EXISTS', PREFIX .. 'heads', PREFIX .. 'history', PREFIX .. 's:c') > 0 then
+    return redis.error_reply('MISSING ' .. META)
 end
 if step and step.is_lost then
     -- Another program has removed the pieces.
@@ -272,7 +187,7 @@ for pos = 1, #seen, 16 do
     end
     if its_version < version then
         local place = its_version % MOST_DIGESTS * 24
-        its_digest = call('GETRANGE', PREFIX .. 'history', place, place + 7)
+        its_digest = call('GETRANGE', PREFIX .. 'history', digits(place), digits(place + 7))
     end
     if its_version > version or its_digest ~= sub(seen, pos + 8, pos + 15) then
         refusal = {'lost', digits(its_version)}
@@ -281,16 +196,18 @@ for pos = 1, #seen, 16 do
 end
 
 -- Validate the checks. Most pass because their space was not written since.
-local written_since = nil
+-- `needed`: keys of spaces that must exist if the meta hash says so.
+local written_since, needed = nil, {}
 for i, check in ipairs(refusal and {} or checks) do
     local since, written = check.since, known[i + 5]
     if check.demand == 'n' then
+        -- include taken
         refusal = taken(args, check)
         if refusal then
             break
         end
     elseif check.demand == 'l' then
-        -- Of a commit in pieces: the keys of rows that it will write.
+        -- Of a commit in pieces: a space that it will write, and the keys of its rows.
         if find_locks then
             find_locks(check.space, args, check.keys, check.ranges - 1)
         end
@@ -299,12 +216,122 @@ for i, check in ipairs(refusal and {} or checks) do
             refusal = {since < horizon and 'too old' or 'lost', digits(since)}
             break
         end
+        check.written = written and unpack_struct('>I8', written)
         written_since = written_since or {}
         written_since[check.space] = written_since[check.space] or {}
         table.insert(written_since[check.space], check)
     end
+    if (check.demand == 'n' or check.demand == 'l') and #(written or '') == FILLED then
+        needed[#needed + 1] = PREFIX .. check.space
+        if not holds_entries(check.space) then
+            needed[#needed + 1] = PREFIX .. 'o:' .. sub(check.space, 3)
+        end
+    end
 end
-refusal = refusal or (written_since and conflict(args, written_since, step))
+if written_since and not refusal then
+    -- include conflict
+    refusal = conflict(args, written_since, step)
+end
+
+-- Read the old values of the keys to be written. `logs`: the entries of the log. `commands`: the writes to be sent at
+-- the end. `present`: the fields of the meta hash to be set. `emptied`: the places in it of spaces that got no keys.
+version = version + 1
+local packed_version, is_last = pack('>I8', version), not step or step.number == step.count
+local entry_id = step and digits(version) .. '-' .. step.number or digits(version)
+local logs, commands, writes_catalog, size, emptied = {}, {}, false, step and step.size or #token, nil
+local filled = packed_version .. '\1'
+local present, presents = {token_field, packed_version, 'state', '', 'pending', '', nil, nil, nil, nil, nil, nil}, 6
+for _ = 1, refusal and 0 or write_count do
+    local new, puts, pos = unpack_struct('>I4I4', args[at])
+    local space, packed_keys, packed_values = sub(args[at], pos), args[at + 1], ''
+    local name, entries, keys, values = sub(space, 3), holds_entries(space), cmsgpack.unpack(packed_keys), nil
+    local count, hash, log = #keys, PREFIX .. space, PREFIX .. 'k:' .. name
+    local order = entries and hash or PREFIX .. 'o:' .. name
+    at = at + 2
+    if not entries then
+        packed_values, at = args[at], at + 1
+        values = cmsgpack.unpack(packed_values)
+    end
+    if count > 0 then
+        local olds, fresh, there = values_of(space, keys, 1, count), nil, false
+        if find_locks and not step and sub(space, 3, 3) == 'r' then
+            find_locks(space, keys, 1, count)
+        end
+        for i = 1, puts do
+            if not olds[i] then
+                if fresh then
+                    fresh[#fresh + 1] = '0'
+                    fresh[#fresh + 1] = keys[i]
+                else
+                    fresh = {'ZADD', order, '0', keys[i]}
+                end
+            elseif i <= new then
+                return {'taken', space, keys[i]}
+            else
+                there = true
+            end
+        end
+        if not step and not there and not olds[count] then
+            needed[#needed + 1] = hash
+        end
+        if not entries and (fresh or count > puts) then
+            local found = call('TYPE', order).ok
+            if found == 'none' and not step then
+                needed[#needed + 1] = order
+            elseif found ~= 'zset' and found ~= 'none' then
+                return redis.error_reply('WRONGTYPE ' .. order .. ' is a ' .. found .. ', not a zset')
+            end
+        end
+        local packed_olds, apart = count == 1 and not olds[1] and NOTHING or cmsgpack.pack(olds), nil
+        size = size + #packed_keys + #packed_olds + #packed_values
+        if not entries and #packed_olds + #packed_values > MOST_INLINE then
+            -- Log the values apart, and of the old ones only whether they existed.
+            local flags = {}
+            for i = 1, count do
+                flags[i] = olds[i] and '1' or '0'
+            end
+            apart, packed_olds, packed_values = {packed_olds, packed_values}, table.concat(flags), ''
+        end
+        logs[#logs + 1] = {log, puts == 1 and '1' or digits(puts), packed_keys, packed_olds, packed_values, apart, name, order, keys, puts}
+        if puts > 0 and not entries then
+            local pairs = {'HSET', hash, keys[1], values[1]}
+            for i = 2, puts do
+                pairs[2 * i + 1], pairs[2 * i + 2] = keys[i], values[i]
+            end
+            commands[#commands + 1] = pairs
+        end
+        commands[#commands + 1] = fresh
+        if count > puts then
+            local ordered, removed = {'ZREM', order}, {'HDEL', hash}
+            for i = puts + 1, count do
+                ordered[i - puts + 2], removed[i - puts + 2] = keys[i], keys[i]
+            end
+            commands[#commands + 1] = ordered
+            commands[#commands + 1] = not entries and removed or nil
+        end
+    end
+    present[presents + 1], present[presents + 2] = space, filled
+    presents = presents + 2
+    if puts == 0 then
+        emptied = emptied or {}
+        emptied[#emptied + 1] = presents
+    end
+    writes_catalog = writes_catalog or space == 's:c'
+end
+
+-- The server may have evicted hashes and sorted sets of which nothing was found.
+for first = 1, #needed, CHUNK do
+    local last = math.min(first + CHUNK - 1, #needed)
+    if not refusal and call('EXISTS', unpack(needed, first, last)) <= last - first then
+        for i = first, last do
+            local field = 's:' .. sub(needed[i], #PREFIX + 3)
+            if call('EXISTS', needed[i]) == 0 and #(call('HGET', META, field) or '') == FILLED then
+                refusal = redis.error_reply('MISSING ' .. needed[i])
+                break
+            end
+        end
+    end
+end
 if held and not refusal then
     refusal = {'locked', unpack(held, 1, math.min(#held, CHUNK))}
 end
@@ -319,85 +346,10 @@ if refusal then
     end
     return refusal
 end
-
--- Read the old values of the keys to be written. `logs`: the entries of the log. `commands`: the writes to be sent at
--- the end. `present`: the fields of the meta hash to be set.
-version = version + 1
-local packed_version, is_last = pack('>I8', version), not step or step.number == step.count
-local entry_id = digits(version) .. '-' .. (step and step.number or 0)
-local logs, commands, writes_catalog, size, spaces = {}, {}, false, step and step.size or #token, {}
-local present, presents = {token_field, packed_version, 'state', '', 'pending', '', nil, nil, nil, nil, nil, nil}, 6
-for _ = 1, write_count do
-    local new, puts, pos = unpack_struct('>I4I4', args[at])
-    local space, packed_keys, packed_values = sub(args[at], pos), args[at + 1], ''
-    local name, entries, keys, values = sub(space, 3), holds_entries(space), cmsgpack.unpack(packed_keys), nil
-    local count, hash, log = #keys, PREFIX .. space, PREFIX .. 'k:' .. name
-    local order = entries and hash or PREFIX .. 'o:' .. name
-    at = at + 2
-    if not entries then
-        packed_values, at = args[at], at + 1
-        values = cmsgpack.unpack(packed_values)
-    end
-    if count > 0 then
-        local olds, fresh = values_of(space, keys, 1, count), nil
-        if find_locks and not step and sub(space, 3, 3) == 'r' then
-            find_locks(space, keys, 1, count)
-        end
-        for i = 1, puts do
-            if not olds[i] then
-                if fresh then
-                    fresh[#fresh + 1] = '0'
-                    fresh[#fresh + 1] = keys[i]
-                else
-                    fresh = {'0', keys[i]}
-                end
-            elseif i <= new then
-                return {'taken', space, keys[i]}
-            end
-        end
-        refusal = not entries and (fresh or count > puts) and other_type(order, 'zset')
-        if refusal then
-            return refusal
-        end
-        local packed_olds, apart = cmsgpack.pack(olds), nil
-        size = size + #packed_keys + #packed_olds + #packed_values
-        if not entries and #packed_olds + #packed_values > MOST_INLINE then
-            -- Log the values apart, and of the old ones only whether they existed.
-            local flags = {}
-            for i = 1, count do
-                flags[i] = olds[i] and '1' or '0'
-            end
-            apart, packed_olds, packed_values = {packed_olds, packed_values}, table.concat(flags), ''
-        end
-        logs[#logs + 1] = {log, packed_keys, digits(puts), packed_olds, packed_values, apart, name, order, keys, puts}
-        if puts > 0 and not entries then
-            local pairs = {}
-            for i = 1, puts do
-                pairs[2 * i - 1], pairs[2 * i] = keys[i], values[i]
-            end
-            commands[#commands + 1] = {'HSET', hash, pairs, 1, 2 * puts}
-        end
-        if fresh then
-            commands[#commands + 1] = {'ZADD', order, fresh, 1, #fresh}
-        end
-        if count > puts then
-            commands[#commands + 1] = {'ZREM', order, keys, puts + 1, count}
-            if not entries then
-                commands[#commands + 1] = {'HDEL', hash, keys, puts + 1, count}
-            end
-        end
-    end
-    spaces[#spaces + 1] = pack('>I4c0', #space, space)
-    present[presents + 1], present[presents + 2] = space, packed_version
-    presents = presents + 2
-    writes_catalog = writes_catalog or space == 's:c'
-end
-if held then
-    return {'locked', unpack(held, 1, math.min(#held, CHUNK))}
-end
 local drops, advances = at, at + drop_count
 local counters = nil
 for i = advances, advances + 2 * advance_count - 1, 2 do
+    -- include is_ahead
     if is_ahead(args[i], args[i + 1]) then
         counters = counters or {}
         counters[#counters + 1], counters[#counters + 2] = args[i], args[i + 1]
@@ -410,20 +362,18 @@ if not step and write_count + drop_count == 0 then
     return version - 1
 end
 
--- Make the head of the log, with the spaces that were written and those that were dropped. If the log is too long,
--- remove the oldest commits, their tokens and the spaces that they dropped. Several at a time, so the log may be a
--- little longer than its limit. The newest commit stays, so that its token is known.
-local head, trimmed, gone, unlinked, touched = nil, 0, nil, nil, nil
+-- Make the head of the log. If the log is too long, remove the oldest commits, their tokens and the spaces that they
+-- dropped. Several at a time, so the log may be a little longer than its limit. The newest commit stays, so that its
+-- token is known.
+local first_horizon, head, trimmed, gone, unlinked, touched = horizon, nil, 0, nil, nil, nil
 if is_last then
-    local dropped = ''
     for i = drops, advances - 1 do
         for _, key in ipairs({PREFIX .. args[i], PREFIX .. 'o:' .. sub(args[i], 3)}) do
             local used = redis.pcall('MEMORY', 'USAGE', key)
             size = size + (type(used) == 'number' and used or 0)
         end
-        dropped = dropped .. pack('>I4c0', #args[i], args[i])
     end
-    head = pack('>dI4c0I4', size, #token, token, #spaces) .. table.concat(spaces) .. dropped
+    head = pack('>d', size) .. args[5]
     log_bytes = log_bytes + size
     if version - horizon > most_commits + math.min(most_commits / 100, MOST_TRIMMED) or log_bytes > most_bytes then
         gone, unlinked, touched = {}, {}, {}
@@ -453,9 +403,13 @@ end
 -- A cluster may be moving the database to another node, key by key. Then a command fails if one of its keys is not here,
 -- even if it does not exist. That must happen before the first write.
 if look >= 2 then
+    -- include chunks
     local keys = {META, PREFIX .. 'heads', PREFIX .. 'history'}
     keys[#keys + 1] = step and staged or nil
-    keys[#keys + 1] = counters and PREFIX .. 'counters'
+    keys[#keys + 1] = (counters or not state) and PREFIX .. 'counters' or nil
+    for _, place in ipairs(emptied or {}) do
+        keys[#keys + 1] = PREFIX .. present[place - 1]
+    end
     for _, log in ipairs(logs) do
         keys[#keys + 1], keys[#keys + 2] = log[1], log[8]
         keys[#keys + 1] = log[6] and PREFIX .. 'v:' .. log[7]
@@ -480,33 +434,61 @@ if not step then
         return marked
     end
 end
-if is_last then
-    call('RPUSH', PREFIX .. 'heads', head)
-end
+local begins_anew = is_last and call('RPUSH', PREFIX .. 'heads', head) ~= version - first_horizon
 for _, log in ipairs(logs) do
-    local added = redis.pcall('XADD', log[1], entry_id, 'k', log[2], 'p', log[3], 'o', log[4], 'v', log[5])
+    local added = redis.pcall('XADD', log[1], 'NOMKSTREAM', entry_id, log[2], log[3], log[4], log[5])
+    if not added then
+        -- The space was never written before, or the server has evicted its log.
+        local written = call('HGET', META, 's:' .. log[7])
+        begins_anew = begins_anew or (written and unpack_struct('>I8', written) > first_horizon)
+        added = redis.pcall('XADD', log[1], entry_id, log[2], log[3], log[4], log[5])
+    end
     if not (type(added) == 'table' and added.err) then
         if log[6] then
-            call('XADD', PREFIX .. 'v:' .. log[7], entry_id, 'o', log[6][1], 'v', log[6][2])
+            call('XADD', PREFIX .. 'v:' .. log[7], entry_id, log[6][1], log[6][2])
         end
     elseif step and string.find(added.err, 'equal or smaller', 1, true) then
         -- The step was stopped halfway. It has logged the old values; some of the writes may have been done.
-        local all = {}
+        local all = {'ZADD', log[8]}
         for i = 1, log[10] do
-            all[2 * i - 1], all[2 * i] = '0', log[9][i]
+            all[2 * i + 1], all[2 * i + 2] = '0', log[9][i]
         end
-        if log[10] > 0 then
-            commands[#commands + 1] = {'ZADD', log[8], all, 1, #all}
-        end
+        commands[#commands + 1] = log[10] > 0 and all or nil
     else
         return added
     end
 end
+if begins_anew and state then
+    -- A part of the log is missing: versions before this commit can't be read any more. Their tokens stay; they do no
+    -- harm.
+    horizon, trimmed = version - 1, 0
+    if is_last then
+        call('LTRIM', PREFIX .. 'heads', -1, -1)
+        log_bytes = size
+    end
+    call('HSET', META, 'state', sub(state, 1, 8) .. pack('>I8', horizon) .. sub(state, 17))
+end
 if counters then
     send('HSET', PREFIX .. 'counters', counters, 1, #counters)
 end
-for _, command in ipairs(commands) do
-    send(unpack(command, 1, 5))
+for i = 1, #commands do
+    local command = commands[i]
+    local last = #command
+    if last < CHUNK then
+        call(unpack(command))
+    else
+        send(command[1], command[2], command, 3, last)
+    end
+end
+for _, place in ipairs(emptied or {}) do
+    local space = present[place - 1]
+    if redis.pcall('EXISTS', PREFIX .. space) ~= 1 then -- a cluster that moves the database refuses it
+        present[place] = packed_version
+        if not is_last then
+            -- A later step may find it empty.
+            call('HSET', META, space, sub(call('HGET', META, space) or '', 1, 8))
+        end
+    end
 end
 if not is_last then
     call('HSET', META, 'pending', pack('>i4I4I8', step.number + 1, step.count, size) .. token)
@@ -533,11 +515,13 @@ if writes_catalog then
 end
 present[4] = packed_version .. pack('>I8I8', horizon, log_bytes) .. after .. next
 if state then
-    local place = (version - 1) % MOST_DIGESTS * 24
+    local place = digits((version - 1) % MOST_DIGESTS * 24)
     call('SETRANGE', PREFIX .. 'history', place, digest .. sub(state, 25, 32) .. sub(state, 41, 48))
 else
     present[presents + 1], present[presents + 2] = 'format', ARGV[1]
-    presents = presents + 2
+    present[presents + 3], present[presents + 4] = 'counters', '1'
+    presents = presents + 4
+    call('HSET', PREFIX .. 'counters', '', '1')
 end
 if step then
     call('UNLINK', staged)

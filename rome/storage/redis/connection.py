@@ -21,6 +21,7 @@ for each command. The protocol is RESP2.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -46,8 +47,8 @@ from rome.forks import tell_in_child
 from rome.storage.awaited_socket import AwaitedSocket
 from rome.storage.redis.address import Address
 from rome.storage.redis.failures import LOST, Redirected, is_forgotten_script, refused, unreachable
-from rome.storage.redis.key_types import find_other_types
 from rome.storage.redis.layout import Layout
+from rome.storage.redis.presence import find_other_types
 from rome.storage.store import Stats
 
 Command = tuple[bytes, ...]
@@ -383,6 +384,9 @@ def _check_lengths(command: Command, size: int) -> None:
         )
 
 
+_SCRIPTS = ("begin", "clear", "commit", "copy", "count", "counter", "lock", "repair", "rows", "upgrade")
+
+
 class Scripts:
     """ROME's Lua scripts, and which of them the server is believed to know.
 
@@ -394,7 +398,7 @@ class Scripts:
 
     def call(self, script: str, keys: Sequence[bytes], *arguments: bytes) -> Command:
         """Return the command that runs a script."""
-        text, digest = _SCRIPTS[script]
+        text, digest = _TEXTS[script]
         if script in self._known:
             return (b"EVALSHA", digest, b"%d" % len(keys), *keys, *arguments)
         self._known.add(script)
@@ -405,14 +409,18 @@ class Scripts:
         self._known.clear()
 
 
-def _load(*names: str) -> tuple[bytes, bytes]:
+def text_of(script: str) -> str:
+    """Return the text of a script. A line `-- include NAME` stands for the text of NAME.lua.
+
+    So a function that is used in one branch is defined there, and costs nothing elsewhere.
+    """
+    text = files(__package__).joinpath(f"{script}.lua").read_text(encoding="utf-8")
+    return re.sub(r"^ *-- include (\w+)$", lambda line: text_of(line[1]), text, flags=re.MULTILINE)
+
+
+def _with_digest(text: bytes) -> tuple[bytes, bytes]:
     """Return a script's text and the hash that the server knows it by."""
-    folder = files(__package__)
-    text = b"\n".join(folder.joinpath(name + ".lua").read_bytes() for name in names)
     return text, sha1(text, usedforsecurity=False).hexdigest().encode()
 
 
-_SCRIPTS = {
-    **{script: _load("common", script) for script in ("count", "counter", "lock", "repair", "rows", "upgrade")},
-    **{script: _load("common", "pending", script) for script in ("begin", "clear", "commit", "copy")},
-}
+_TEXTS = {script: _with_digest(text_of(script).encode()) for script in _SCRIPTS}

@@ -2,6 +2,11 @@
 -- name of that database's meta hash and its incarnation.
 -- Without them returns {state, DUMP of the counters, spaces, for each space: DUMP of its values, DUMP of its order}.
 
+-- include common
+-- include read_state
+-- include check_permission
+-- include pending
+
 local state, refusal = read_state()
 refusal = refusal or pending_refusal(redis.call('HGET', META, 'pending'), state)
 if refusal then
@@ -45,10 +50,16 @@ copy('counters')
 for _, space in ipairs(spaces) do
     copy('s:' .. space)
     copy('o:' .. space)
-    redis.call('HSET', ARGV[2], 's:' .. space, string.sub(state, 1, 8))
+    local field = redis.call('HGET', META, 's:' .. space)
+    if #field == FILLED and redis.call('EXISTS', PREFIX .. 's:' .. space) == 0 then
+        return redis.error_reply('MISSING ' .. PREFIX .. 's:' .. space)
+    end
+    redis.call('HSET', ARGV[2], 's:' .. space, string.sub(state, 1, 8) .. string.sub(field, 9))
 end
 if state then
     local version, _, _, catalog = numbers_of(state)
     local its_state = struct.pack('>I8I8I8I8', version, version, 0, catalog) .. ARGV[3] .. string.sub(state, 41)
     redis.call('HSET', ARGV[2], 'state', its_state, 'format', ARGV[1])
+    redis.call('HSET', string.sub(ARGV[2], 1, -5) .. 'counters', '', '1')
+    redis.call('HSET', ARGV[2], 'counters', '1')
 end

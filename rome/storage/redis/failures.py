@@ -13,6 +13,7 @@ from rome.errors import (
     OperationalError,
     StoreUnavailable,
 )
+from rome.storage.redis.presence import missing_key
 
 LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 """The connection broke or can't be made; redis-py's errors come from its client of Sentinels."""
@@ -65,6 +66,8 @@ def refused(server: str, error: Exception) -> DatabaseError:
         return StoreUnavailable(f"{_REFUSALS[word]}: {server}: {text}")
     if "Script killed by user" in text:
         return StoreUnavailable(f"an administrator has stopped the script before it wrote anything: {server}: {text}")
+    if word == "MISSING":
+        return missing_key(text.partition(" ")[2].encode(), server)
     if word == "CROSSSLOT":
         return NotSupportedError(f"two databases of a cluster can't be reached together: {server}: {text}")
     if "max number of clients" in text:

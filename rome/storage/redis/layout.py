@@ -9,22 +9,25 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on 
                           pending   missing, empty, or of a commit in pieces (pieces.py): the numbers of the next and
                                     of the last piece, 4 bytes each, the bytes of the log so far, 8 bytes, the token. Or
                                     `!`: a mark that commit.lua was stopped halfway, and rows may be ahead of the state
-                          s:SPACE   the last version that wrote to a space, 8 bytes; one field for each space
+                          s:SPACE   the last version that wrote to a space, 8 bytes, and 1 if the space has keys;
+                                    one field for each space
                           +TOKEN    the version of each commit in the log, 8 bytes
+                          counters  is there if `counters` has its mark
                           locked    is there while there are row locks: commits then look for them in `locks`
     s:SPACE       hash    the values of a space, by key; of a space of entries: a sorted set, all scores 0
     o:SPACE       zset    the keys of a space of values, all scores 0: its order
-    counters      hash    counter → the last number that was allocated
+    counters      hash    counter → the last number that was allocated; and the field ``, a mark: if it is missing, the
+                          server has evicted them
     heads         list    of each commit in the log, oldest first: its size in bytes, a float; the length of its token,
                           4 bytes, the token; the number of spaces it wrote, 4 bytes; s:SPACE of each, and then of each
                           space that it dropped, after 4 bytes of its length
     k:SPACE       stream  entry VERSION-PIECE (0 of a commit in one piece): what the commit wrote to the space
-                          k   the keys, a msgpack array: those that were put, then those that were deleted
-                          p   the number of puts, in digits
-                          o   the old values, a msgpack array, false where a key did not exist; or, if the values are
+                          1.  the number of puts, in digits
+                          2.  the keys, a msgpack array: those that were put, then those that were deleted
+                          3.  the old values, a msgpack array, false where a key did not exist; or, if the values are
                               logged apart, `1` for each key that existed and `0` for the others
-                          v   the new values of the puts, a msgpack array; empty in a space of entries, or if apart
-    v:SPACE       stream  entry VERSION-PIECE: o and v of large commits. Readers mostly need the keys only
+                          4.  the new values of the puts, a msgpack array; empty in a space of entries, or if apart
+    v:SPACE       stream  entry VERSION-PIECE: old and new values of large commits. Readers mostly need the keys only
     history       string  of each of the last 131072 versions before the newest, at its version modulo 131072: digest,
                           the catalog's version and its digest, 8 bytes each
     staged:TOKEN  hash    the pieces of a commit by number: 1, 2, … write, 0, -1, … check (pieces.py)
@@ -51,6 +54,12 @@ from rome.storage.store import FORMAT, MOST_DIGESTS
 
 FORMAT_DIGITS = b"%d" % FORMAT
 """The number of the format, as the meta hash and the arguments of scripts have it."""
+
+COUNTERS_FIELD = b"counters"
+"""The field of the meta hash that says that the counters have their mark."""
+
+COUNTERS_MARK = b""
+"""A field of the hash of counters. If it is missing, the counters began anew."""
 
 LogEntry = tuple[bytes, Sequence[bytes]]
 """An entry of a stream: its id, and its fields and values alternately."""
@@ -157,7 +166,7 @@ class Logged(NamedTuple):
 
 def read_logged(fields: Sequence[bytes]) -> Logged:
     """Return an entry of a space's log. Raise ValueError for one that ROME did not write."""
-    _, packed_keys, _, puts, _, packed_olds, _, packed_news = fields
+    puts, packed_keys, packed_olds, packed_news = fields
     keys = _unpack(packed_keys)
     if packed_olds[:1] in (b"0", b"1"):
         return Logged(keys, int(puts), [flag == 49 for flag in packed_olds], [], True)
@@ -172,7 +181,7 @@ def read_olds(packed: bytes) -> list[bytes | None]:
 
 def read_apart(fields: Sequence[bytes]) -> tuple[list[bytes | None], list[bytes]]:
     """Return the old values and the values of the puts of an entry of a space's values."""
-    _, packed_olds, _, packed_news = fields
+    packed_olds, packed_news = fields
     return read_olds(packed_olds), _unpack(packed_news)
 
 

@@ -10,6 +10,10 @@
 -- A named lock that is shared with python-redis-lock has that package's keys too: the string lock:NAME is its owner, and
 -- a release pushes one element to the list lock-signal:NAME, where that package's waiters are.
 
+-- include common
+-- include read_state
+-- include check_permission
+
 local CONTENDED, OVERTOOK = 1, 2
 local HEAD = 25 -- bytes before the owner
 local FIRST = 8 -- of the names in ARGV

@@ -16,7 +16,7 @@ from rome.storage.redis.layout import (
     undecodable,
     version_of,
 )
-from rome.storage.store import Change, Committed, Count, Get, Lookup, Range, Request, Scan, holds_entries
+from rome.storage.store import Change, Committed, Count, Get, Lookup, Range, Request, Scan, holds_entries, too_old
 from rome.storage.tails import Tail
 
 
@@ -138,17 +138,24 @@ def read_heads(layout: Layout, heads: Sequence[bytes], first: int) -> dict[int, 
 def read_changes(
     layout: Layout, written: Mapping[int, Sequence[bytes]], logs: Mapping[bytes, tuple[Sequence[LogEntry], Any]]
 ) -> list[Committed]:
-    """Return commits. `written`: their spaces; `logs`: by space the entries of both of its parts. Raise FormatError."""
+    """Return commits. `written`: their spaces; `logs`: by space the entries of both of its parts.
+
+    Raise FormatError; SnapshotTooOld if a log lacks one of the commits.
+    """
     changes: dict[int, list[Change]] = {version: [] for version in written}
+    missing = {(version, space) for version, spaces in written.items() for space in spaces}
     for space, (entries, values) in logs.items():
         apart = dict(values)
         for entry_id, fields in entries:
             try:
                 version = version_of(entry_id)
                 if version in changes:
+                    missing.discard((version, space))
                     changes[version] += _changes(space, fields, apart.get(entry_id))
             except (ValueError, TypeError) as error:
                 raise undecodable(layout.keys_log + space, entry_id) from error
+    if missing:
+        raise too_old(min(version for version, _ in missing) - 1)
     return [Committed(version, tuple(its_changes)) for version, its_changes in changes.items()]
 
 

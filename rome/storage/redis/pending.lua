@@ -1,5 +1,3 @@
--- Shared code of the scripts that must not run in the middle of a commit. It follows common.lua.
-
 -- Return the refusal if a commit in pieces is under way, or one was stopped halfway. `pending`: a field of the meta hash.
 local function pending_refusal(pending, state)
     if pending == '!' then

@@ -27,6 +27,7 @@ from rome.storage.redis.writes import (
     Limits,
     check_list,
     grouped,
+    head_of,
     lock_list,
     pack_list,
     rest_of,
@@ -43,10 +44,11 @@ def write_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
         for part in _parts(sorted(values), values):
             puts = {key: value for key in part if (value := values[key]) is not None}
             deletions = [key for key in part if key not in puts] if len(puts) < len(part) else []
-            yield _piece(batch, limits.header(0, 1, 0, 0), b"", write_list(space, puts, deletions))
+            yield _piece(batch, limits.header(0, 1, 0, 0), b"", b"", write_list(space, puts, deletions))
     drops = list(dict.fromkeys(batch.drops))
     lists = [*chain.from_iterable(write_list(space, {}, ()) for space in writes), *rest_of(drops, batch.advances)]
-    yield _piece(batch, limits.header(0, len(writes), len(drops), len(batch.advances)), b"", lists)
+    header = limits.header(0, len(writes), len(drops), len(batch.advances))
+    yield _piece(batch, header, b"", head_of(batch.token, writes, drops), lists)
 
 
 def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
@@ -59,19 +61,19 @@ def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
     for (space, since, demand), (keys, ranges) in grouped(batch, {})[0].items():
         for at in range(0, max(len(keys), len(ranges)), size):
             checks = check_list(space, since, demand, keys[at : at + size], ranges[at : at + size])
-            yield _piece(batch, limits.header(1, 0, 0, 0), seen, checks)
+            yield _piece(batch, limits.header(1, 0, 0, 0), seen, b"", checks)
             seen = b""
     for space, values in writes.items():
-        if holds_rows(space):
-            for part in _parts(list(values), {}):
-                yield _piece(batch, limits.header(1, 0, 0, 0) + batch.owner, seen, lock_list(space, part))
-                seen = b""
+        # Other spaces than those of rows have no locks, but must not be evicted either.
+        for part in _parts(list(values) if holds_rows(space) else [b""], {}):
+            yield _piece(batch, limits.header(1, 0, 0, 0) + batch.owner, seen, b"", lock_list(space, part))
+            seen = b""
     if seen:
-        yield _piece(batch, limits.header(0, 0, 0, 0), seen, ())
+        yield _piece(batch, limits.header(0, 0, 0, 0), seen, b"", ())
 
 
-def _piece(batch: Batch, header: bytes, seen: bytes, lists: Sequence[bytes]) -> bytes:
-    return pack_list([FORMAT_DIGITS, batch.token, header, seen, *lists])
+def _piece(batch: Batch, header: bytes, seen: bytes, head: bytes, lists: Sequence[bytes]) -> bytes:
+    return pack_list([FORMAT_DIGITS, batch.token, header, seen, head, *lists])
 
 
 def _parts(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:

@@ -11,6 +11,11 @@ second needs what the first finds; the script rows.lua does both on the server.
 
 A round is a MULTI of the state of the database (a part of the meta hash), the requests and, at an older version, the
 log since then of the spaces that they read. So all of it is from one version.
+
+Redis removes a hash or a sorted set that gets empty, so a space that the server has evicted looks like an empty one.
+The field of a space in the meta hash tells them apart: it says whether the space has keys. Each round asks for the
+fields of the spaces that native commands read, and how many of their hashes and sorted sets exist; rows.lua asks itself
+if it finds nothing.
 """
 
 from __future__ import annotations
@@ -21,15 +26,21 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.errors import FormatError
+from rome.fast_tuples import tuple_maker
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
-from rome.storage.redis.layout import FORMAT_DIGITS, Layout, history_bounds
+from rome.storage.redis.layout import COUNTERS_FIELD, COUNTERS_MARK, FORMAT_DIGITS, Layout, history_bounds
 from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
 """Makes the answer of a reply."""
 
+_MULTI = pack([(b"MULTI",)])
 _EXEC = pack([(b"EXEC",)])
+
+
+Watched = dict[bytes, bytes]
+"""Names of hashes and sorted sets that a round reads → the fields of their spaces in the meta hash."""
 
 
 class Since(NamedTuple):
@@ -39,6 +50,27 @@ class Since(NamedTuple):
     spaces: list[tuple[bytes, int]]
 
 
+class Asked(NamedTuple):
+    """What the maker of a round needs to read its replies.
+
+    `readers`: for each request and draw; None where the reply is the answer. `watched`: in the order of their fields.
+    """
+
+    readers: list[Read | None]
+    watched: Watched
+
+
+_asked = tuple_maker(Asked)
+
+
+class _Fields(dict[bytes, bytes]):
+    """By space: the packed name of its field in the meta hash."""
+
+    def __missing__(self, space: bytes) -> bytes:
+        field = self[space] = _argument(b"s:" + space)
+        return field
+
+
 class Rounds:
     """Packs the rounds of fetches from one database."""
 
@@ -46,52 +78,73 @@ class Rounds:
         self._layout = layout
         self._scripts = scripts
         self.read_state: Command = (b"HMGET", layout.meta, b"state", b"format", b"pending")
-        self._state_only: Packed = pack([self.read_state]), 1, []
-        self._begin = pack([(b"MULTI",), self.read_state])
+        self._state_only: Packed = pack([self.read_state]), 1, Asked([], {})
+        self._meta = pack_one((layout.meta, b"state", b"format", b"pending")).partition(b"\r\n")[2]
         self._nothing: Command = (b"EXISTS", layout.meta)
-        self._heads: dict[bytes, bytes] = {}
-        """By space of values: the beginning of the packed command that gets one key."""
+        self._heads: dict[bytes, tuple[bytes, bytes, bytes]] = {}
+        """By space of values: the beginning of the packed command that gets one key, and what is watched then."""
+        self._fields = _Fields()
 
     def pack(self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()) -> Packed:
-        """Return the round that fetches requests, with a reader for each reply; None where the reply is the answer.
+        """Return the round that fetches requests, and `Asked`.
 
-        An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, one for each
-        request and draw and, if `since` is given, the record of its version in the history and the log of each of its
-        spaces.
+        An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, how many of
+        the watched keys exist (if some are watched), one reply for each request and draw, with draws the mark of the
+        counters and, if `since` is given, the record of its version in the history and the log of each of its spaces.
+        The state ends with the fields of the watched keys, of the counters with draws, and of the spaces of `since`.
         """
-        asked = [self._begin]
+        commands = []
         readers: list[Read | None] = []
+        watched: Watched = {}
         for request in requests:
             if type(request) is Get and len(request.keys) == 1:
                 # Most requests are of this kind: the head of the command is packed once for each space.
                 space, (key,) = request
                 head = self._heads.get(space) or self._head(space)
-                if head:
-                    asked.append(b"%b$%d\r\n%b\r\n" % (head, len(key), key))
+                if head[0]:
+                    commands.append(b"%b$%d\r\n%b\r\n" % (head[0], len(key), key))
                     readers.append(None)
+                    watched[head[1]] = head[2]
                     continue
             command, read = self._command(request)
-            asked.append(pack_one(command))
+            commands.append(pack_one(command))
             readers.append(read)
-        for counter, count in draws:
-            asked.append(pack_one((b"HINCRBY", self._layout.counters, counter, b"%d" % count)))
-            readers.append(partial(_first_number, count))
+            self._watch(request, watched)
+        fields = list(watched.values())
+        layout = self._layout
+        if draws:
+            for counter, count in draws:
+                commands.append(pack_one((b"HINCRBY", layout.counters, counter, b"%d" % count)))
+                readers.append(partial(_first_number, count))
+            commands.append(pack_one((b"HGET", layout.counters, COUNTERS_MARK)))
+            fields.append(_argument(COUNTERS_FIELD))
         if since is not None:
-            layout = self._layout
-            asked.append(pack_one((b"GETRANGE", layout.history, *history_bounds(since.version))))
+            commands.append(pack_one((b"GETRANGE", layout.history, *history_bounds(since.version))))
             for space, until in since.spaces:
-                asked.append(pack_one((b"XRANGE", layout.keys_log + space, b"%d" % (until + 1), b"+")))
-        elif not readers:
+                commands.append(pack_one((b"XRANGE", layout.keys_log + space, b"%d" % (until + 1), b"+")))
+                fields.append(self._fields[space])
+        elif not commands:
             return self._state_only
-        asked.append(_EXEC)
-        return b"".join(asked), len(asked) + 1, readers
+        state = b"*%d\r\n$5\r\nHMGET\r\n%b%b" % (5 + len(fields), self._meta, b"".join(fields))
+        exists = b"*%d\r\n$6\r\nEXISTS\r\n%b" % (1 + len(watched), b"".join(watched)) if watched else b""
+        data = b"".join((_MULTI, state, exists, *commands, _EXEC))
+        return data, len(commands) + (4 if watched else 3), _asked((readers, watched))
 
-    def _head(self, space: bytes) -> bytes:
+    def _head(self, space: bytes) -> tuple[bytes, bytes, bytes]:
         if holds_entries(space):
-            return b""
-        name = self._layout.values + space
-        head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n" % (len(name), name)
+            return b"", b"", b""
+        name = _argument(self._layout.values + space)
+        head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n" + name, name, self._fields[space]
         return head
+
+    def _watch(self, request: Request, watched: Watched) -> None:
+        """Add the hash or sorted set that a request reads; rows.lua watches its own."""
+        if isinstance(request, Lookup) or (isinstance(request, Range) and not holds_entries(request.space)):
+            return
+        if isinstance(request, Count):
+            watched[_argument(self._counted(request.space))] = self._fields[request.space]
+        elif not isinstance(request, Get) or request.keys:
+            watched[_argument(self._layout.values + request.space)] = self._fields[request.space]
 
     def _command(self, request: Request) -> tuple[Command, Read | None]:
         if isinstance(request, Get):
@@ -147,11 +200,20 @@ class Rounds:
 
     def _count(self, request: Count) -> tuple[Command, Read | None]:
         space, ranges = request
-        name = self._layout.values + space if holds_entries(space) else self._layout.order + space
+        name = self._counted(space)
         if len(ranges) == 1:
             ((begin, end),) = ranges
             return (b"ZLEXCOUNT", name, b"[" + begin, b"(" + end), None
         return self._scripts.call("count", (self._layout.meta, name), FORMAT_DIGITS, *chain(*ranges)), None
+
+    def _counted(self, space: bytes) -> bytes:
+        """Return the name of the sorted set of a space's keys."""
+        return (self._layout.values if holds_entries(space) else self._layout.order) + space
+
+
+def _argument(word: bytes) -> bytes:
+    """Return a packed word of a command."""
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 def rows_in(answer: Any) -> int:

@@ -2,6 +2,11 @@
 -- version without changes of it. ARGV: format. Returns {'repaired'}, or a refusal.
 -- The log begins anew, because the commit may have trimmed it.
 
+-- include common
+-- include chunks
+-- include read_state
+-- include check_permission
+
 local state, refusal = read_state()
 if refusal then
     return refusal
@@ -20,10 +25,10 @@ end
 -- Return the keys of a space and their old values; nil if they were not logged completely, so nothing was replaced.
 local function olds_of(name)
     local fields = logged('k:' .. name)
-    local olds = fields and fields[6]
+    local olds = fields and fields[3]
     if fields and string.sub(olds, 1, 1) < '2' then
         local apart = logged('v:' .. name)
-        olds = apart and apart[2]
+        olds = apart and apart[1]
     end
     if olds then
         return cmsgpack.unpack(fields[2]), cmsgpack.unpack(olds)

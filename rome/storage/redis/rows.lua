@@ -2,6 +2,9 @@
 -- ARGV: format, 'keys' or 'entries', 'forward' or 'reverse', limit or -1, then begin and end of each range in the order
 -- in which they are read. Returns {keys or entries, rows}; a row that is missing is nil.
 
+-- include common
+-- include chunks
+
 local found = {}
 local left = tonumber(ARGV[4])
 local reverse = ARGV[3] == 'reverse'
@@ -27,6 +30,13 @@ for i = 5, #ARGV, 2 do
     end
 end
 
+if #found == 0 and redis.call('EXISTS', KEYS[2]) == 0 then
+    -- Its space is empty, or the server has evicted it (see presence.py).
+    local known = redis.call('HMGET', META, 's:' .. string.sub(KEYS[2], #PREFIX + 3), 'pending')
+    if #(known[1] or '') == FILLED and (known[2] or '') == '' then
+        return redis.error_reply('MISSING ' .. KEYS[2])
+    end
+end
 local keys = found
 if ARGV[2] == 'entries' then
     keys = {}

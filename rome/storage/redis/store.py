@@ -22,6 +22,8 @@ from rome.storage.redis.address import Address
 from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.layout import (
+    COUNTERS_FIELD,
+    COUNTERS_MARK,
     FORMAT_DIGITS,
     STATE,
     Layout,
@@ -43,7 +45,8 @@ from rome.storage.redis.past import (
     with_values,
     without_counts,
 )
-from rome.storage.redis.reads import Rounds, Since, rows_in
+from rome.storage.redis.presence import Presence, demand_logs, missing_key
+from rome.storage.redis.reads import Asked, Rounds, Since, rows_in
 from rome.storage.redis.replication import Replication
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
 from rome.storage.store import (
@@ -107,6 +110,7 @@ class RedisStore:
         self._server = Server(address, self.stats)
         self._rounds = Rounds(self._layout, self._server.scripts)
         self._commits = Commits(self._server, self._layout, address, self._read_horizon, self._catch_up)
+        self._presence = Presence(self._server.round, self._layout, address.server)
         self._tails = Tails()
         self._last_state: tuple[Any, _State] = (None, _NEW)
         """The reply of the last round that differed, and what it says."""
@@ -161,8 +165,14 @@ class RedisStore:
 
     def peek(self, counter: bytes) -> int:
         """Return the first number that `allocate` would take of a counter."""
-        (last,) = self._server.round([(b"HGET", self._layout.counters, counter)])
-        return int(self._checked(last) or 0) + 1
+        layout = self._layout
+        found, is_marked = self._server.round(
+            [(b"HMGET", layout.counters, counter, COUNTERS_MARK), (b"HGET", layout.meta, COUNTERS_FIELD)]
+        )
+        last, mark = self._checked(found)
+        if self._checked(is_marked) and mark is None:
+            raise missing_key(layout.counters, self._address.server)
+        return int(last or 0) + 1
 
     def advance(self, counter: bytes, value: int) -> None:
         """Advance a counter, so that numbers allocated from now on are greater than `value`."""
@@ -320,6 +330,8 @@ class RedisStore:
             digest = point.digest if seen[0] == version else b""
         elif seen[0] == 0:
             digest, point = b"", Point(0, point.incarnation, b"", b"")
+        elif not record:
+            raise history_lost(seen[0])  # the server has evicted the history
         else:
             digest, catalog, catalog_digest = read_record(record)
             point = Point(catalog, point.incarnation, digest, catalog_digest if catalog else b"")
@@ -350,26 +362,41 @@ class RedisStore:
             if type(rest) is ResponseError:
                 self._raise_first(replies)
             meta = rest.pop(0)
+        asked: Asked = packed[2]
+        fields: list[Any] = []
+        exists = 0
+        if type(meta) is list and len(meta) > 3:
+            fields = meta[3:]
+            del meta[3:]
+            exists = self._checked(rest.pop(0)) if asked.watched else 0
         # Mostly the state has not changed since the round before.
         last, state = self._last_state
         if meta != last:
             state = self._read_state(meta)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
+        readers = asked.readers
+        has_mark = not draws or rest.pop(len(readers)) is not None
+        # A commit that is under way may have removed keys; it changes the fields when it is done.
+        if (exists < len(asked.watched) or not has_mark) and not state.is_pending:
+            self._presence.demand(asked.watched, fields, exists, has_mark)
         rows = 0
-        readers = packed[2]
         answers = rest[: len(readers)]
         for place, read in enumerate(readers):
             answer = answers[place] if read is None else read(answers[place])
             answers[place] = answer
             rows += len(answer) - answer.count(None) if type(answer) is list else rows_in(answer)
         self.stats.add(1, len(replies), rows, size)
-        return state, answers, rest[len(readers) :]
+        logs = rest[len(readers) :]
+        if since is not None and since.spaces:
+            demand_logs(since.spaces, fields[-len(since.spaces) :], logs[1:])
+        return state, answers, logs
 
     def _read_state(self, meta: Any) -> _State:
         """Return the state that the meta hash has. Raise FormatError if the database is of another format."""
         data, number, pending = self._checked(meta)
         if number is None:
+            self._presence.demand_new()
             return _NEW._replace(is_pending=bool(pending))
         try:
             if number != FORMAT_DIGITS:
@@ -472,7 +499,10 @@ class RedisStore:
             (heads,), state = self._read_log(since, (b"LRANGE", layout.heads, *bounds))
             if state.horizon == horizon:
                 break
-        written = read_heads(layout, heads[: state.version - since], since + 1)
+        expected = min(state.version - since, _PAGE)
+        if len(heads) < expected:
+            raise too_old(since)  # the server has evicted the heads
+        written = read_heads(layout, heads[:expected], since + 1)
         if not written:
             return []
         spaces = list(dict.fromkeys(space for its_spaces in written.values() for space in its_spaces))
@@ -519,13 +549,15 @@ class RedisStore:
         layout = self._layout
         commands: list[Command] = [(b"RESTORE", layout.counters, b"0", counters, b"REPLACE")] if counters else []
         for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
-            commands.append((b"HSET", layout.meta, b"s:" + space, state[:8]))
+            commands.append((b"HSET", layout.meta, b"s:" + space, state[:8] + (b"\1" if values else b"")))
             for name, dump in ((layout.values + space, values), (layout.order + space, order)):
                 if dump is not None:
                     commands.append((b"RESTORE", name, b"0", dump, b"REPLACE"))
         if state:
             its_state = state_of_copy(state, os.urandom(8))
-            commands.append((b"HSET", layout.meta, b"state", its_state, b"format", FORMAT_DIGITS))
+            commands.append((b"HSET", layout.counters, COUNTERS_MARK, b"1"))
+            fields = (b"state", its_state, b"format", FORMAT_DIGITS, COUNTERS_FIELD, b"1")
+            commands.append((b"HSET", layout.meta, *fields))
         try:
             for command in commands:
                 (reply,) = self._server.round([command])

@@ -2,6 +2,10 @@
 -- Snapshots of before can't be read any more: the log begins anew. The format is written by one command, before what
 -- only the former one needs is removed; so a script that is stopped has done nothing, or leaves unused keys.
 
+-- include common
+-- include chunks
+-- include check_permission
+
 local OLD, RECORDS = '2', 131072
 
 local found = redis.call('HMGET', META, 'state', 'format')

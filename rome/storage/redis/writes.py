@@ -11,7 +11,7 @@ The keys and the values of a space are one argument each, a msgpack array, which
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from struct import Struct
 from typing import Any
@@ -60,6 +60,7 @@ _HEADER = Struct(">QQB?4I").pack
 _CHECKS = Struct(">QcII").pack
 _WRITES = Struct(">II").pack
 _NUMBER = Struct(">Q").pack
+_LENGTH = Struct(">I").pack
 _pack = Packing(use_bin_type=False).pack
 _NO_KEYS: dict[bytes, None] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
@@ -101,7 +102,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
         if size > 2 * longest:
             return []
     header = limits.header(len(checks), len(writes), len(drops), len(batch.advances), look=look) + batch.owner
-    return [FORMAT_DIGITS, batch.token, header, seen_of(batch.seen), *lists]
+    return [FORMAT_DIGITS, batch.token, header, seen_of(batch.seen), head_of(batch.token, writes, drops), *lists]
 
 
 def _writes_to(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]) -> list[bytes]:
@@ -130,7 +131,18 @@ def writes_of(batch: Batch) -> WritesBySpace:
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
     """Return the argument with the versions and digests that a batch depends on."""
-    return b"".join([_NUMBER(version) + digest for version, digest in seen.items()])
+    data = b""
+    for version, digest in seen.items():
+        data += _NUMBER(version) + digest
+    return data
+
+
+def head_of(token: bytes, written: Collection[bytes], dropped: Iterable[bytes]) -> bytes:
+    """Return the head of a commit in the log, without its size."""
+    parts = [_LENGTH(len(token)), token, _LENGTH(len(written))]
+    for space in chain(written, dropped):
+        parts += (_LENGTH(len(space) + 2), b"s:", space)
+    return b"".join(parts)
 
 
 def check_list(space: bytes, since: int, demand: Demand, keys: Sequence[bytes], bounds: Sequence[bytes]) -> list[bytes]:

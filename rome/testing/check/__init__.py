@@ -25,7 +25,8 @@ __all__ = ["Fault", "check_database", "find_faults", "repair_entries"]
 def check_database(url: str) -> list[str]:
     """Check the newest version of a database. Return a list of faults, one sentence each.
 
-    Foreign keys are left out: connections need not enforce them.
+    Foreign keys are left out: connections need not enforce them. Raise FormatError if the state of the database or its
+    schema is missing.
     """
     database = open_database(parse_url(url))
     try:

@@ -35,13 +35,22 @@ def find_faults(
     for table in catalog.tables.values():
         rows = read_rows_of(store, table, version)
         yield from rows.faults
-        for index in table.indexes:
-            yield from entry_faults(store, table, index, rows, entries, version)
-        if foreign_keys:
-            yield from reference_faults(store, catalog, table, rows, version)
-        yield from _counter_faults(store, table, rows)
+        if not rows.are_missing:
+            for index in table.indexes:
+                yield from _reported("index", table, entry_faults(store, table, index, rows, entries, version))
+            if foreign_keys:
+                yield from _reported("foreign key", table, reference_faults(store, catalog, table, rows, version))
+            yield from _reported("counter", table, _counter_faults(store, table, rows))
         progress(table.name)
     yield from log_faults(store, version)
+
+
+def _reported(kind: str, table: Table, faults: Iterator[Fault]) -> Iterator[Fault]:
+    """Yield faults, and one of a kind in the place of a FormatError, which is raised where keys are missing."""
+    try:
+        yield from faults
+    except FormatError as error:
+        yield Fault(kind, table.name, str(error))
 
 
 def _counter_faults(store: Store, table: Table, rows: StoredRows) -> Iterator[Fault]:

@@ -37,7 +37,8 @@ def log_faults(store: Store, version: int) -> Iterator[Fault]:
             yield Fault("log", "", f"the log ends with version {expected - 1}, but the newest version is {version}")
         past = store.fetch([Scan(CATALOG)], oldest)
         decode_catalog(past.catalog_version, zip(*past.answers[0], strict=True), past.catalog_digest)
-    except SnapshotTooOld:  # commits have moved it on meanwhile
-        return
+    except SnapshotTooOld as error:
+        if oldest_version(store, version) == oldest:  # commits have not moved it on meanwhile
+            yield Fault("log", "", f"the log lacks commits after version {oldest}: {error}")
     except FormatError as error:
         yield Fault("log", "", str(error))

@@ -20,14 +20,21 @@ class StoredRows:
     values: dict[bytes, Row] = field(default_factory=dict)
     broken: set[bytes] = field(default_factory=set)
     faults: list[Fault] = field(default_factory=list)
+    are_missing: bool = False
+    """True if they can't be read at all, so that nothing can be compared with them."""
 
 
 def read_rows_of(store: Store, table: Table, version: int) -> StoredRows:
     """Read all rows of a table, and check each of them and its key."""
     space = rows_space(table.id)
-    found, number = store.fetch([Scan(space), Count(space, ((b"", LAST),))], version).answers
-    stored = dict(zip(*found, strict=True))
     rows = StoredRows()
+    try:
+        (found,) = store.fetch([Scan(space)], version).answers
+    except FormatError as error:
+        rows.faults.append(Fault("row", table.name, str(error)))
+        rows.are_missing = True
+        return rows
+    stored = dict(zip(*found, strict=True))
     for key, data in stored.items():
         try:
             row = read_row(table, key, data)
@@ -41,8 +48,7 @@ def read_rows_of(store: Store, table: Table, version: int) -> StoredRows:
             rows.faults.append(Fault("key", table.name, f"the row {row} has the key {key!r} instead of {expected!r}"))
             continue
         rows.values[key] = row
-    if number != len(stored):
-        rows.faults += _order_faults(store, table, stored, version)
+    rows.faults += _order_faults(store, table, stored, version)
     return rows
 
 
@@ -56,7 +62,15 @@ def _rowid(key: bytes) -> bytes:
 
 def _order_faults(store: Store, table: Table, stored: Mapping[bytes, bytes], version: int) -> Iterator[Fault]:
     """Yield the differences of the keys in their order from the rows."""
-    (pairs,) = store.fetch([Range(rows_space(table.id))], version).answers
+    space = rows_space(table.id)
+    try:
+        (number,) = store.fetch([Count(space, ((b"", LAST),))], version).answers
+        if number == len(stored):
+            return
+        (pairs,) = store.fetch([Range(space)], version).answers
+    except FormatError as error:
+        yield Fault("key", table.name, str(error))
+        return
     ordered = {key for key, _ in pairs}
     for key in sorted(stored.keys() - ordered):
         yield Fault("key", table.name, f"the row with the key {key!r} is missing in the order of the keys")
