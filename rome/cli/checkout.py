@@ -35,12 +35,12 @@ def run_module(name: str, arguments: Sequence[str]) -> int:
     return ended.returncode
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
 def demo(ctx: click.Context, arguments: tuple[str, ...]) -> None:
     """Run the demonstration: a small cloud control plane in plain SQLAlchemy.
 
-    `rome demo --help` shows its options.
+    `rome demo -- --help` shows its options.
     """
     ctx.exit(run_module("examples.control_plane", arguments))
