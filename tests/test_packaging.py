@@ -78,3 +78,16 @@ def test_the_version_is_in_one_place():
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     assert setup["metadata"]["version"] == "attr: rome.__version__"
     assert f"{rome.__version__}" in (ROOT / "CHANGELOG.rst").read_text(encoding="utf-8")
+
+
+def test_the_command_needs_no_package_of_an_extra():
+    script = (
+        "import sys\n"
+        "for name in ('redis', 'hiredis', 'starlette', 'uvicorn', 'jinja2', 'prometheus_client', 'opentelemetry'):\n"
+        "    sys.modules[name] = None\n"
+        "from rome.cli.main import main\n"
+        "main(['--help'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "doctor" in ended.stdout

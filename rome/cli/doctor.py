@@ -5,19 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from statistics import median
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from redis.exceptions import ResponseError
 
 import rome
 from rome.cli.failures import FAULTS
-from rome.cli.opened import Opened, opened
+from rome.cli.opened import Opened, as_redis, opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.values import printable, to_json
-from rome.storage.redis.store import RedisStore
 from rome.storage.store import FORMAT
 from rome.testing.check.log import oldest_version
+
+if TYPE_CHECKING:
+    from rome.storage.redis.store import RedisStore
 
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "bad": ("✗", "red")}
 
@@ -42,8 +43,9 @@ def doctor(ctx: click.Context, url: str, as_json: bool) -> None:
     """
     with opened(url) as database:
         findings = [*_of_database(database)]
-        if isinstance(database.store, RedisStore):
-            findings += _of_redis(database.store)
+        redis = as_redis(database.store)
+        if redis is not None:
+            findings += _of_redis(redis)
     if as_json:
         click.echo(to_json([finding._asdict() for finding in findings]))
     else:
@@ -85,7 +87,7 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
         (b"ACL", b"WHOAMI"),
     )
     took = time.time() - began
-    if isinstance(info_reply, ResponseError):
+    if isinstance(info_reply, Exception):
         yield Diagnosis("note", "server", f"INFO is refused: {info_reply}", "the user needs the command to be examined")
         return
     info = dict(line.split(":", 1) for line in info_reply.decode().splitlines() if ":" in line)
@@ -110,7 +112,7 @@ def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:
 def _of_node(store: RedisStore) -> Iterator[Diagnosis]:
     """Yield what a node says about its cluster and the slot of the database."""
     asked = store.ask_server((b"CLUSTER", b"INFO"), (b"CLUSTER", b"NODES"))
-    if any(isinstance(reply, ResponseError) for reply in asked):
+    if any(isinstance(reply, Exception) for reply in asked):
         yield Diagnosis("note", "cluster", "unknown", "the user may not ask")
         return
     info, nodes = (reply.decode().splitlines() for reply in asked)

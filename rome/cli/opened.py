@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
 
 from rome.catalog.model import Catalog, Table
 from rome.cli.failures import CommandFailure
@@ -12,7 +13,15 @@ from rome.database.registry import open_database, release_database
 from rome.storage.store import LAST, Range, Store
 from rome.url import URL, parse_url
 
+if TYPE_CHECKING:
+    from rome.storage.redis.store import RedisStore
+
 _PAGE = 1000
+
+
+def as_redis(store: Store) -> RedisStore | None:
+    """Return a store on Redis or Valkey; None if it is another one. It does not need the package redis."""
+    return cast("RedisStore", store) if type(store).__module__.startswith("rome.storage.redis.") else None
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-from redis.exceptions import ResponseError
+from typing import TYPE_CHECKING, Any
 
 from rome.catalog.model import Catalog
+from rome.cli.opened import as_redis
 from rome.database.database import Database
 from rome.errors import SnapshotTooOld
 from rome.metrics.publisher import ProcessNote, read_notes
 from rome.metrics.recorder import StatementTotals
-from rome.storage.redis.store import RedisStore
 from rome.storage.store import Committed, rows_space
+
+if TYPE_CHECKING:
+    from rome.storage.redis.store import RedisStore
 
 ServerValues = dict[str, int]
 
@@ -64,7 +65,8 @@ class Activity:
 def look(database: Database) -> Look:
     """Look at a database. Raise StoreUnavailable."""
     store = database.store
-    server = _server_values(store) if isinstance(store, RedisStore) else {}
+    redis = as_redis(store)
+    server = {} if redis is None else _server_values(redis)
     return Look(time.monotonic(), store.version(), read_notes(store), server)
 
 
@@ -121,7 +123,7 @@ def _counts_since(before: ProcessNote | None, now: ProcessNote) -> dict[str, flo
 
 def _server_values(store: RedisStore) -> ServerValues:
     reply: Any = store.ask_server((b"INFO",))[0]
-    if isinstance(reply, ResponseError):
+    if isinstance(reply, Exception):
         return {}
     info = dict(line.split(":", 1) for line in reply.decode().splitlines() if ":" in line)
     return {
