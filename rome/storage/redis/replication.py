@@ -86,6 +86,8 @@ class Replication:
         """
         if type(received) is int and received >= self._address.replicas:
             return version
+        # It may be no primary any more: new connections ask the Sentinels which one is.
+        self._server.close()
         address = self._address
         count = received if type(received) is int else 0
         reason = f" ({received})" if isinstance(received, ResponseError) else ""

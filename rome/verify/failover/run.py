@@ -50,7 +50,7 @@ def _hang(group: SentinelGroup, former: int, _clients: Sequence[Client]) -> None
 def _part(group: SentinelGroup, former: int, clients: Sequence[Client]) -> None:
     group.proxies[former].part()
     group.wait_for_another(former)
-    _wait_for_commits([clients[-1]])
+    _wait_for_commits([clients[-1]], _applied)
     group.proxies[former].join()
 
 
@@ -65,10 +65,12 @@ def run_failover(fault: str, replicas: int = 0, clients: int = 4) -> Losses:
         with closing(connect(group.url(_DATABASE))) as connection:
             connection.execute("CREATE TABLE rows_of_clients (id INTEGER PRIMARY KEY, client INT, serial INT)")
             connection.commit()
-        former = group.primary
         asking = [Client(group.url(_DATABASE, options), number) for number in range(clients)]
+        _wait_for_commits(asking)
+        # Known as late as possible: on a busy machine, the Sentinels may have found a reason of their own to change it.
+        former = group.primary
         beside = [Client(group.url_of(former, _DATABASE, options), clients)] if fault == "partition" else []
-        _wait_for_commits([*asking, *beside])
+        _wait_for_commits(beside)
         FAULTS[fault](group, former, [*asking, *beside])
         for client in beside:
             client.stop()
@@ -81,13 +83,15 @@ def run_failover(fault: str, replicas: int = 0, clients: int = 4) -> Losses:
         return _compared([*asking, *beside], Counter(found), check_database(group.url(_DATABASE)))
 
 
-def _wait_for_commits(clients: Sequence[Client]) -> None:
-    """Wait until each client has made some more commits, acknowledged or not safe."""
-    before = {client.number: _made(client) for client in clients}
-    wait_until(lambda: all(_made(client) - before[client.number] >= _COMMITS for client in clients))
+def _wait_for_commits(
+    clients: Sequence[Client], count: Callable[[Client], int] = lambda each: len(each.acknowledged)
+) -> None:
+    """Wait until each client has made some more commits: those that `count` counts."""
+    before = {client.number: count(client) for client in clients}
+    wait_until(lambda: all(count(client) - before[client.number] >= _COMMITS for client in clients))
 
 
-def _made(client: Client) -> int:
+def _applied(client: Client) -> int:
     # A commit that waits for replicas in vain takes the whole timeout: it counts for more.
     return len(client.acknowledged) + _COMMITS // 4 * len(client.not_replicated)
 
