@@ -26,8 +26,8 @@ class Relay:
         """Forward one connection until both sides have ended it."""
         upstream_reader, upstream_writer = await asyncio.open_connection(self._host, self._port)
         talk = _Talk()
-        # asyncio's streams log an error for a cancelled handler.
-        with suppress(asyncio.CancelledError):
+        # asyncio's streams log an error for a cancelled handler, and for a client that is gone.
+        with suppress(asyncio.CancelledError, ConnectionError):
             await asyncio.gather(
                 self._forward(reader, upstream_writer, talk, of_client=True),
                 self._forward(upstream_reader, writer, talk, of_client=False),

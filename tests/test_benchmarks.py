@@ -8,11 +8,13 @@ from click.testing import CliRunner
 from sqlalchemy import create_engine, text
 
 import rome
-from benchmarks import bench, servers
+from benchmarks import bench, servers, wan
+from benchmarks.backends import BACKENDS, Opened
 from benchmarks.delay import delayed, relayed
 from benchmarks.plans import workspace_only
 from benchmarks.report.compare import changes
 from benchmarks.report.page import write_page
+from benchmarks.schema import fill
 
 
 def test_comparison_with_servers(url, monkeypatch, capsys, tmp_path):
@@ -132,3 +134,15 @@ def test_page_of_everything(tmp_path):
     slower = {**result, "cases": [{**row, "microseconds": [2 * each for each in row["microseconds"]]} for row in cases]}
     assert "get, ROME on Valkey: 100 → 200 µs, 100% slower" in list(changes(result, slower))
     assert list(changes(result, result)) == ["no case changed beyond the noise"]
+
+
+@pytest.mark.slow
+def test_sites_at_a_distance(redis_server):
+    url = redis_server.url("sites")
+    engine = create_engine(url)
+    fill(engine, wan.SERVERS, children=False)
+    engine.dispose()
+    opened = Opened(BACKENDS[0], engine, url, lambda work: work())
+    cells = wan.measure(opened, {"staleness": "1"}, [0.0, 1.0], 0.9, 0.5)
+    assert len(cells) == 6
+    rome.drop_database(url)

@@ -1,0 +1,147 @@
+"""A database used from several sites at a distance: ROME with and without `staleness`, and SQL servers.
+
+    python -m benchmarks.wan [--seconds N] [--staleness SECONDS] [--delays MS,MS,MS]
+
+Each site is a process whose connections go through a relay on loopback, which makes each round trip take so much
+longer. Every site runs the same mix of transactions on rows that all sites share, one after another:
+
+    keystone    96 of 100 read: by key, by a unique column, 100 rows by an index; the others change a row
+    nova        70 of 100 read the same; the others change a row
+
+The table has what a site got: transactions a second, percentiles, the share of commits that were refused (and were run
+again), and round trips for each transaction, those of a cache's follower among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Engine, create_engine, make_url, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from benchmarks.backends import BACKENDS, RELAXED, Backend, Opened, open_backend, set_durability
+from benchmarks.delay import relayed
+from benchmarks.schema import Server, fill
+
+SERVERS = 2000
+MIXES = {"keystone": 0.96, "nova": 0.70}
+"""The share of the transactions that read."""
+_WANTED = ("ROME on Valkey", "PostgreSQL, psycopg", "MariaDB, PyMySQL")
+
+_context = multiprocessing.get_context("spawn")
+
+
+class Site(NamedTuple):
+    """What one site does. `url` leads through its relay."""
+
+    url: str
+    reads: float
+    seconds: float
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """The milliseconds of each transaction, and how many commits were refused."""
+
+    took: list[float]
+    refused: int
+
+
+def work(site: Site) -> Outcome:
+    """Run transactions for a time, after some that do not count."""
+    chooser = random.Random(site.seed)
+    engine = create_engine(site.url)
+    set_durability(engine, RELAXED)
+    for _ in range(10):
+        _transaction(engine, chooser, reads=True)
+    took: list[float] = []
+    refused = 0
+    end = time.monotonic() + site.seconds
+    while time.monotonic() < end:
+        reads = chooser.random() < site.reads
+        began = time.perf_counter()
+        while True:
+            try:
+                _transaction(engine, chooser, reads)
+                break
+            except DBAPIError:  # a conflict, or a deadlock of a SQL server
+                refused += 1
+        took.append((time.perf_counter() - began) * 1000)
+    engine.dispose()
+    return Outcome(took, refused)
+
+
+def _transaction(engine: Engine, chooser: random.Random, reads: bool) -> None:
+    # Few rows are read often, as in services.
+    number = min(SERVERS, 1 + int(chooser.expovariate(10 / SERVERS)))
+    with Session(engine) as session, session.begin():
+        if not reads:
+            server = session.get_one(Server, number)
+            server.note = f"changed {chooser.random()}"
+            return
+        kind = chooser.randrange(3)
+        if kind == 0:
+            session.get_one(Server, number)
+        elif kind == 1:
+            session.scalars(select(Server).where(Server.uuid == f"{number:08d}-0000-0000-0000-000000000000")).one()
+        else:
+            session.scalars(select(Server).where(Server.project == f"project {number // 100}")).all()
+
+
+def measure(opened: Opened, options: dict[str, str], delays: list[float], reads: float, seconds: float) -> list[str]:
+    """Return the cells of a row of the table: what the sites got together."""
+    with ExitStack() as stack:
+        relays = [stack.enter_context(relayed(opened.url, delay)) for delay in delays]
+        urls = [make_url(relay.url).update_query_dict(options).render_as_string(False) for relay in relays]
+        with _context.Pool(len(urls)) as pool:
+            found = pool.map(work, [Site(url, reads, seconds, seed) for seed, url in enumerate(urls)], chunksize=1)
+        rounds = sum(relay.round_trips for relay in relays)
+    took = sorted(each for outcome in found for each in outcome.took)
+    refused = sum(outcome.refused for outcome in found)
+    percentiles = [f"{took[len(took) * share // 100]:.1f}" for share in (50, 90, 99)]
+    per_site = "/".join(f"{len(outcome.took) / seconds:.0f}" for outcome in found)
+    return [per_site, *percentiles, f"{100 * refused / len(took):.2f} %", f"{rounds / len(took):.2f}"]
+
+
+@contextmanager
+def _filled(backend: Backend) -> Iterator[Opened]:
+    with open_backend(backend) as opened:
+        fill(opened.engine, SERVERS, children=False)
+        yield opened
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks.wan", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each measurement (default: %(default)s)")
+    parser.add_argument("--staleness", type=float, default=1.0, help="seconds (default: %(default)s)")
+    parser.add_argument("--delays", default="20,50,100", help="milliseconds a round trip, of each site (%(default)s)")
+    options = parser.parse_args()
+    delays = [float(each) for each in options.delays.split(",")]
+    console = Console()
+    table = Table("mix", "database", "a second, by site", "median ms", "90 %", "99 %", "refused", "round trips")
+    for backend in (each for each in BACKENDS if each.name in _WANTED):
+        try:
+            with _filled(backend) as opened:
+                variants: dict[str, dict[str, str]] = {backend.name: {}}
+                if backend.kind == "rome":
+                    variants[f"{backend.name}, staleness={options.staleness:g}"] = {"staleness": str(options.staleness)}
+                for name, query in variants.items():
+                    for mix, reads in MIXES.items():
+                        console.print(f"{name}, {mix} …", style="dim")
+                        table.add_row(mix, name, *measure(opened, query, delays, reads, options.seconds))
+        except LookupError as missing:
+            console.print(f"{backend.name} is missing: {missing}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
