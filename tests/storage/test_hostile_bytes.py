@@ -200,7 +200,7 @@ def change_string(admin: Any, key: bytes, rng: random.Random) -> None:
 def change_stream(admin: Any, key: bytes, rng: random.Random) -> None:
     (entry_id, fields), *_ = admin.xrevrange(key)
     admin.xdel(key, entry_id)
-    last = int(entry_id.partition(b"-")[0]) + rng.randrange(2)
+    last = int(entry_id.partition(b"-")[0]) + rng.choice((0, 1, 1000))
     admin.xadd(key, {name: mutated(value, rng) for name, value in fields.items()}, id=f"{last}-{rng.randrange(1, 3)}")
 
 
@@ -253,6 +253,7 @@ def test_any_bytes_in_any_key_of_redis(
             except Exception as error:
                 error.add_note(f"{key!r}")
                 raise
+            assert not [error for error in errors if "unexpected answer" in str(error)]
             if how is replace_by_other_type and not key.startswith((b"{rome:app}:o:", b"{rome:app}:wake")):
                 assert any(isinstance(error, FormatError) and key.decode() in str(error) for error in errors), (
                     key,

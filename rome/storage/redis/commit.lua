@@ -444,8 +444,10 @@ for _, log in ipairs(logs) do
         added = redis.pcall('XADD', log[1], entry_id, log[2], log[3], log[4], log[5])
     end
     if not (type(added) == 'table' and added.err) then
-        if log[6] then
-            call('XADD', PREFIX .. 'v:' .. log[7], entry_id, log[6][1], log[6][2])
+        local values = PREFIX .. 'v:' .. log[7]
+        added = log[6] and redis.pcall('XADD', values, entry_id, log[6][1], log[6][2])
+        if type(added) == 'table' and added.err then
+            return redis.error_reply('AHEAD ' .. values)
         end
     elseif step and string.find(added.err, 'equal or smaller', 1, true) then
         -- The step was stopped halfway. It has logged the old values; some of the writes may have been done.
@@ -454,6 +456,8 @@ for _, log in ipairs(logs) do
             all[2 * i + 1], all[2 * i + 2] = '0', log[9][i]
         end
         commands[#commands + 1] = log[10] > 0 and all or nil
+    elseif string.find(added.err, 'equal or smaller', 1, true) then
+        return redis.error_reply('AHEAD ' .. log[1])
     else
         return added
     end

@@ -68,6 +68,11 @@ def refused(server: str, error: Exception) -> DatabaseError:
         return StoreUnavailable(f"an administrator has stopped the script before it wrote anything: {server}: {text}")
     if word == "MISSING":
         return missing_key(text.partition(" ")[2].encode(), server)
+    if word == "AHEAD":
+        return FormatError(
+            f"key {text.partition(' ')[2]} on {server} has a log entry of a version that the database has not reached: "
+            "another program has written it, or the state is an older one; restore the database"
+        )
     if word == "CROSSSLOT":
         return NotSupportedError(f"two databases of a cluster can't be reached together: {server}: {text}")
     if "max number of clients" in text:
@@ -76,7 +81,7 @@ def refused(server: str, error: Exception) -> DatabaseError:
         return OperationalError(f"a counter is used up: {server}: {text}")
     if "not an integer" in text:
         return FormatError(f"a number in the database's key counters does not decode: {server}: {text}")
-    if "data string too short" in text:
+    if "data string too short" in text or "Invalid stream ID" in text:
         return FormatError(
             f"the state in the database's key meta, or its keys trim or locks, do not decode: {server}: {text}"
         )
