@@ -16,6 +16,9 @@ from rome_objects.errors import ObjectError
 from rome_objects.options import register_opts
 from rome_objects.services.service import Service
 
+_LONGEST_NAP = 0.5
+"""Seconds that the main thread sleeps at once. A signal that another thread receives does not wake it."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run a service until SIGTERM or SIGINT. Return the exit status."""
@@ -34,7 +37,8 @@ def run(arguments: Sequence[str]) -> int:
         print(f"rome-service: {error}", file=sys.stderr)  # noqa: T201
         return 1
     logging.getLogger(__name__).info("service %s on %s accepts calls", service.topic, service.host)
-    ended.wait()
+    while not ended.wait(_LONGEST_NAP):
+        pass
     service.stop()
     return 0
 
