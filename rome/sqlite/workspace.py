@@ -285,6 +285,8 @@ class Workspace:
         before = self.sqlite.total_changes()
         try:
             self._cursor.executemany(sql, rows)
+        except apsw.InterruptError as error:
+            raise translate(error) from error
         except apsw.Error as error:
             raise InternalError(f"a stored row of {table.name} does not fit its table: {error}") from error
         self._changes_not_counted += self.sqlite.total_changes() - before

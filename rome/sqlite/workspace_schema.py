@@ -22,6 +22,7 @@ from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION, trigger_with_counter_ids
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names, quoted
+from rome.sqlite.errors import translate
 
 
 class WorkspaceSchema:
@@ -169,6 +170,8 @@ class WorkspaceSchema:
             raise FormatError(f"the catalog's definition of {name} is not a single CREATE statement")
         try:
             self.sqlite.execute(sql)
+        except apsw.InterruptError as error:
+            raise translate(error) from error
         except apsw.Error as error:
             raise InternalError(f"the catalog's definition of {name} is refused by SQLite: {error}") from error
         self.created[name] = kind
