@@ -65,8 +65,8 @@ CHILDREN = Table(
 def server(request):
     """An engine of a server with both tables, 60 parents and 120 children."""
     variable, default = SERVERS[request.param]
-    engine = create_engine(os.environ.get(variable, default))
     try:
+        engine = create_engine(os.environ.get(variable, default))
         METADATA.drop_all(engine)
         METADATA.create_all(engine)
     except (SQLAlchemyError, ModuleNotFoundError) as error:

@@ -111,7 +111,7 @@ def test_the_outcome_is_reported_unknown_if_it_has_left_the_log(
         connection = rome.connect(f"{proxied(proxy, direct)}?log_commits=5")
         connection.execute(sql)
         proxy.cut_next("after")
-        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", busy_moment)
+        monkeypatch.setattr("rome.waits.sleep", busy_moment)
         with pytest.raises(StoreUnavailable, match="too short to tell"):
             connection.commit()
         connection.close()

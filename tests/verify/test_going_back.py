@@ -284,7 +284,7 @@ def test_a_response_that_is_lost_together_with_its_commit(
         writer = rome.connect(scene.url(1, proxy.port))
         writer.execute("UPDATE t SET v = v + 10 WHERE id = 2")
         proxy.cut_next("after")
-        monkeypatch.setattr("rome.storage.redis.connection.time.sleep", lose_commits)
+        monkeypatch.setattr("rome.waits.sleep", lose_commits)
         if outcome is None:
             writer.commit()
         else:
