@@ -44,7 +44,7 @@ _GENERATED = "<"
 
 
 class Cost(NamedTuple):
-    """What one execution of a case takes."""
+    """The cost of one execution of a case."""
 
     instructions: int
     calls: int

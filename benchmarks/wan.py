@@ -41,7 +41,7 @@ _context = multiprocessing.get_context("spawn")
 
 
 class Site(NamedTuple):
-    """What one site does. `url` leads through its relay."""
+    """The work of one site. `url` leads through its relay."""
 
     url: str
     reads: float

@@ -1,9 +1,9 @@
 """The thread that keeps a cache's contents the newest.
 
 It asks the store for the newest version again and again, and applies the commits since the last one. Where the engine
-can wait for a commit (`AwaitsCommits`), it asks as soon as there is one. It begins with the
-first read, and ends when nobody has read for a while, so that an idle process leaves the server in peace. It blocks no
-reader: a reader that finds the contents too old asks the store itself.
+can wait for a commit (`AwaitsCommits`), it asks as soon as there is one. It begins with the first read, and ends when
+nobody has read for a while, so that an idle process leaves the server in peace. It blocks no reader: one that finds the
+contents too old asks the store itself.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SHORTEST = 0.005
 
 
 class Following(Protocol):
-    """What follows the commits of a store."""
+    """An object that follows the commits of a store."""
 
     staleness: float
 

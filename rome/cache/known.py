@@ -1,4 +1,4 @@
-"""What a cache knows of one space: values of keys, and key ranges whose keys are all known.
+"""The known part of one space: values of keys, and key ranges whose keys are all known.
 
 A key is in one of these states:
 
@@ -26,7 +26,7 @@ UNKNOWN = b"\xffunknown"
 
 VALUE_BYTES = 200
 KEY_BYTES = 100
-"""What Python needs for a value, or a key, beside its bytes: dictionary entry, objects, order."""
+"""The memory of a value, or a key, beside its bytes: dictionary entry, objects, order."""
 
 _MOST_RECENT = 2000
 """The changed keys of a space that are remembered with their version."""
