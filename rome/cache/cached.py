@@ -23,7 +23,7 @@ from rome.cache.options import CacheOptions
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock, tell_in_child
 from rome.storage.store import CATALOG, AwaitsCommits, Batch, Draw, Fetched, Request, Store, history_lost
-from rome.storage.tails import Point
+from rome.storage.tails import Point, point_of
 
 _MOST_AWAITED = 1000
 """Spaces whose commits wake the follower; those of others are seen at the next interval."""
@@ -93,7 +93,7 @@ class CachedReads:
             return self._ask_newest(requests, draws, read_bound)
         found = self._find(requests, version)
         if found is None:
-            return self._ask(requests, at, draws)
+            return self._ask_newest(requests, draws, read_bound) if at is None else self._ask(requests, at, draws)
         answers = found.answers
         missing = [place for place, answer in enumerate(answers) if answer is MISSING]
         self.stats.hits += len(answers) - len(missing)
@@ -212,7 +212,7 @@ class CachedReads:
         """Bring the contents to the newest version. Raise StoreUnavailable and other errors of the store."""
         began = time.monotonic()
         newest = self._followed.fetch([])
-        point = _point_of(newest)
+        point = point_of(newest)
         with self._lock:
             version = self._contents.version
             known = None if version is None else self._contents.point(version)
@@ -236,14 +236,14 @@ class CachedReads:
             return False
         # The server may have lost commits, and given their versions again, since the first round.
         if len(commits) != newest.version - version or not (
-            self._is_past(version, known) and self._is_past(newest.version, _point_of(newest))
+            self._is_past(version, known) and self._is_past(newest.version, point_of(newest))
         ):
             return False
         with self._lock:
             present = self._contents.version or 0
             if present < newest.version:
                 later = [each for each in commits if each.version > present]
-                self._contents.advance(later, newest.version, _point_of(newest))
+                self._contents.advance(later, newest.version, point_of(newest))
         return True
 
     def _is_past(self, version: int, known: Point) -> bool:
@@ -275,7 +275,3 @@ class CachedReads:
             self._heard = 0.0
             self._floor = 0
             self._contents.clear()
-
-
-def _point_of(fetched: Fetched) -> Point:
-    return Point(fetched.catalog_version, fetched.incarnation, fetched.digest, fetched.catalog_digest)

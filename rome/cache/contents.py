@@ -1,4 +1,4 @@
-"""What a process knows of a database at one version: the contents of its cache.
+"""The contents of a cache: the known part of a database, at one version.
 
 It answers requests from what is known, learns the answers of the store, and goes on to later versions by the log's
 commits. Answers are *shared*: the same request gets the same object until one of its keys changes, and what a reader
@@ -36,13 +36,13 @@ from rome.storage.store import (
     Write,
     holds_entries,
 )
-from rome.storage.tails import Point, spaces_of
+from rome.storage.tails import Point, point_of, spaces_of
 
 _MOST_EARLY = 100
 _MOST_POINTS = 1000
 _MOST_COUNTS = 1000
 _SHARED_BYTES = 500
-"""What a shared answer needs beside its rows."""
+"""The memory of a shared answer beside its rows."""
 _DECODED = 4
 """How many times the bytes of a row its decoded values need, as an estimate."""
 
@@ -217,7 +217,7 @@ class Contents:
             if len(self._early) < _MOST_EARLY:
                 self._early.append((requests, fetched))
             return fetched.answers
-        self._keep_point(fetched.version, _point_of(fetched))
+        self._keep_point(fetched.version, point_of(fetched))
         answers = [
             self._learn(request, answer, fetched.version)
             for request, answer in zip(requests, fetched.answers, strict=True)
@@ -387,10 +387,6 @@ def _ranges_of(request: Request) -> Sequence[KeyRange]:
 
 def _is_of_one_key(request: Request) -> bool:
     return isinstance(request, Get) and len(request.keys) == 1
-
-
-def _point_of(fetched: Fetched) -> Point:
-    return Point(fetched.catalog_version, fetched.incarnation, fetched.digest, fetched.catalog_digest)
 
 
 _ANSWERS: dict[type[Request], Callable[[Contents, Any], Any]] = {

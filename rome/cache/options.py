@@ -22,6 +22,11 @@ class CacheOptions(NamedTuple):
     most_bytes: int
 
 
+def reads_replicas(url: URL) -> bool:
+    """Return True if replicas may answer the reads of a URL's store."""
+    return url.options.get("read_from") == "replica"
+
+
 def cache_options(url: URL) -> CacheOptions | None:
     """Return the options of the cache; None if the URL wants none. Raise InterfaceError for a wrong value."""
     text = url.options.get("staleness")
@@ -38,7 +43,7 @@ def cache_options(url: URL) -> CacheOptions | None:
     if not (math.isfinite(staleness) and staleness >= 0):
         raise InterfaceError(f"option 'staleness' of the ROME URL {url} is not a number of seconds: {text!r}")
     most_bytes = _bytes_of(url, url.options["cache"]) if "cache" in url.options else _DEFAULT_BYTES
-    reads_replicas_only = url.options.get("read_from") == "replica" and "cache" not in url.options
+    reads_replicas_only = reads_replicas(url) and "cache" not in url.options
     return CacheOptions(staleness, most_bytes) if staleness and not reads_replicas_only else None
 
 

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from rome import waits
 from rome.cache.cached import CachedReads
-from rome.cache.options import CACHE_OPTIONS, cache_options
+from rome.cache.options import CACHE_OPTIONS, cache_options, reads_replicas
 from rome.catalog.codec import USER_VERSION, encode_user_version
 from rome.database.database import Database
 from rome.errors import InterfaceError
@@ -85,9 +85,7 @@ def _opened(url: URL) -> Database:
         return Database(url, store)
     # What replicas have may be behind by `staleness`, too, so the cache is brought up to date from the primary.
     primary = open_store(_without(of_store, REPLICA_OPTIONS))
-    return Database(
-        url, store, CachedReads(store, primary, options, may_be_replica=url.options.get("read_from") == "replica")
-    )
+    return Database(url, store, CachedReads(store, primary, options, may_be_replica=reads_replicas(url)))
 
 
 def _use(key: URL, opened: Database | None) -> Database | None:
@@ -174,7 +172,7 @@ def _of_store(url: URL) -> URL:
         raise InterfaceError(
             f"option 'ids' of the ROME URL {url} is neither ordered nor blocks: {url.options['ids']!r}"
         )
-    options = DATABASE_OPTIONS - {"staleness"} if url.options.get("read_from") == "replica" else DATABASE_OPTIONS
+    options = DATABASE_OPTIONS - {"staleness"} if reads_replicas(url) else DATABASE_OPTIONS
     return _without(url, options)
 
 

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from rome.errors import HistoryLost
 from rome.forks import new_lock
-from rome.storage.store import KeyRange, Lookup, Request, history_lost
+from rome.storage.store import Fetched, KeyRange, Lookup, Request, history_lost
 
 _MOST_TAILS = 64
 _MOST_KEYS = 1_000_000
@@ -40,6 +40,11 @@ class Point(NamedTuple):
     incarnation: bytes
     digest: bytes
     catalog_digest: bytes
+
+
+def point_of(fetched: Fetched) -> Point:
+    """Return the digests and the catalog's version of a fetched version."""
+    return Point(fetched.catalog_version, fetched.incarnation, fetched.digest, fetched.catalog_digest)
 
 
 class ChangedHistory(HistoryLost):
