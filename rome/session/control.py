@@ -464,7 +464,7 @@ class TransactionControl:
         if interrupted is not None:
             interrupted.release_locks()
         self.workspace = self._new_workspace()
-        self.workspace.last_rowid, self.workspace.last_changes = left.last_rowid, left.last_changes
+        self.workspace.take_back(left.counters())
         self._index_entries = IndexEntries()
         if interrupted is not None and not self._is_autocommitted:
             self._doomed_by = OperationalError(
@@ -524,7 +524,7 @@ class TransactionControl:
         """
         last = refused
         for _ in range(_REPLAYS_OF_WRITES if self._replay_log.omits_reads else _REPLAYS):
-            self.workspace.last_rowid, self.workspace.last_changes = refused.change_counters
+            self.workspace.take_back(refused.counters)
             again = self._new_transaction()
             again.read_bound = NEWEST
             again.take_locks_of(last)

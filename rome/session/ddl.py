@@ -32,6 +32,7 @@ from rome.sql.syntax.tokens import names, quoted
 from rome.sqlite.catalog_reader import Renames, read_catalog
 from rome.sqlite.errors import translated
 from rome.sqlite.pragmas import check_pragma, pragma_of_function
+from rome.sqlite.stored_rows import rows_of
 from rome.sqlite.workspace import Parameters, Result
 from rome.sqlite.workspace_schema import counter_call
 from rome.storage.store import Range, rows_space
@@ -183,7 +184,7 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
     workspace, sequences = transaction.workspace, transaction.sequences
     needed_keys = NeededKeys(transaction.catalog, transaction.entries, transaction.foreign_keys, sequences.allocated)
     while True:
-        compared = workspace.compared_tables
+        compared, counters = workspace.recorder.compared_tables, workspace.counters()
         trial = _try(transaction, change, sql, parameters)
         needed = list(needed_keys.of_writes(trial.writes, workspace.deferred_violations))
         missing = transaction.row_cache.missing(needed)
@@ -194,9 +195,10 @@ def _run(transaction: Transaction, change: SchemaChange, sql: str, parameters: P
         wanted = 0 if exhausted is None else sequences.wanted(exhausted)
         transaction.roll_back_to(trial.savepoint)
         workspace.release(_SAVEPOINT)
+        workspace.take_back(counters)
         if exhausted is not None:
             sequences.reserve_more(exhausted, wanted)
-        elif error is not None and not missing and workspace.compared_tables == compared:
+        elif error is not None and not missing and workspace.recorder.compared_tables == compared:
             sequences.release_surplus()
             raise error
         transaction.fetch(missing)
@@ -267,5 +269,5 @@ def _record_selected_rows(transaction: Transaction, change: SchemaChange) -> Non
     table = transaction.catalog.table(change.name)
     if table is None or transaction.write_set.has_written((table,)):
         return
-    rows = transaction.workspace.rows_of(table)
+    rows = rows_of(transaction.workspace.sqlite, table)
     transaction.record([RowWrite(table, None, None, rowid_key(rowid), row, rowid) for rowid, row in rows.values()])

@@ -31,6 +31,7 @@ from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
+from rome.sqlite.stored_rows import row_of
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.storage.keys import decode
 from rome.transaction.constraints.needed_keys import NeededKeys
@@ -111,6 +112,10 @@ class _Change:
         sets = len(self._parameter_sets)
         while True:
             run = self._run(sets, is_deferred)
+            if self._workspace.recorder.has_unseen:
+                self._undo(run.savepoint, is_deferred)
+                needed = self._needed_when_watched(sets, is_deferred)
+                run = self._run(sets, is_deferred)._replace(needed=needed)
             missing = transaction.row_cache.missing(run.needed)
             # A single row that lacks its parent is refused before it is recorded: look at it with the check deferred.
             is_hidden = not was_deferred and is_of_foreign_key(run.error)
@@ -122,18 +127,30 @@ class _Change:
             was_deferred = was_deferred or is_deferred
             transaction.fetch(missing)
 
-    def _run(self, sets: int, defer_foreign_keys: bool) -> _Run:
+    def _needed_when_watched(self, sets: int, defer_foreign_keys: bool) -> list[TableRequest]:
+        """Run the statement and undo it. Return what it needs, also for rows that it makes and takes back."""
+        try:
+            run = self._run(sets, defer_foreign_keys, is_watched=True)
+            self._undo(run.savepoint, defer_foreign_keys)
+        finally:
+            self._workspace.recorder.unwatch()
+        return run.needed
+
+    def _run(self, sets: int, defer_foreign_keys: bool, *, is_watched: bool = False) -> _Run:
         """Run the statement under a savepoint, with as many ids as it takes.
 
         `sets`: for so many sets of parameters. With the check deferred, those after the one that failed must not run.
         """
         transaction, workspace = self._transaction, self._workspace
         while True:
-            compared = workspace.compared_tables
+            compared = workspace.recorder.compared_tables
             transaction.load_all_into_workspace()
-            counters = workspace.last_rowid, workspace.last_changes
+            self._counters = workspace.counters()
             savepoint = transaction.mark(_SAVEPOINT)
             self._reserve_ids()
+            workspace.recorder.has_unseen = False
+            if is_watched:
+                workspace.recorder.watch()
             violated = workspace.deferred_violations
             results: list[Result] = []
             error: Error | None = None
@@ -146,15 +163,13 @@ class _Change:
             except SequenceExhausted as exhausted:
                 wanted = transaction.sequences.wanted(exhausted.table_id)
                 self._undo(savepoint, defer_foreign_keys)
-                workspace.last_rowid, workspace.last_changes = counters
                 transaction.sequences.reserve_more(exhausted.table_id, wanted)
                 self._plan.expected_ids.setdefault(exhausted.table_id, 1)
                 continue
             except Error as raised:
                 error = raised
-                if workspace.compared_tables != compared and workspace.sqlite.in_transaction:
+                if workspace.recorder.compared_tables != compared and workspace.sqlite.in_transaction:
                     self._undo(savepoint, defer_foreign_keys)
-                    workspace.last_rowid, workspace.last_changes = counters
                     continue
             if not workspace.sqlite.in_transaction:
                 transaction.sequences.release_surplus()
@@ -170,6 +185,7 @@ class _Change:
             self._workspace.run("PRAGMA defer_foreign_keys = OFF", ())
         self._transaction.roll_back_to(savepoint)
         self._workspace.release(_SAVEPOINT)
+        self._workspace.take_back(self._counters)
 
     def _finish(self, run: _Run) -> Result:
         """Keep what the statement did, or undo it and raise its error."""
@@ -207,7 +223,7 @@ class _Change:
                     first.setdefault((table.id, key), (table, row, rowid))
         kept = []
         for (_, key), (table, old, rowid) in first.items():
-            new = self._workspace.row_of(table, decode(key))
+            new = row_of(self._workspace.sqlite, table, decode(key))
             if old != new if old is None or new is None else not is_identical(old, new):
                 kept.append(
                     RowWrite(table, None if old is None else key, old, None if new is None else key, new, rowid)
@@ -227,11 +243,9 @@ class _Change:
         """Return the error of a run; that of a foreign key or a CHECK with what SQLite leaves out."""
         error = run.error
         if is_of_foreign_key(error):
-            counters = self._workspace.last_rowid, self._workspace.last_changes
             again = self._run(run.sets, defer_foreign_keys=True)
             described = foreign_key_error(self._workspace, self._transaction.catalog, again.writes)
             self._undo(again.savepoint, foreign_keys_are_deferred=True)
-            self._workspace.last_rowid, self._workspace.last_changes = counters
         elif isinstance(error, IntegrityError) and self._plan.target is not None:
             described = check_error(error, [self._plan.target, *self._transaction.catalog.tables.values()])
         else:

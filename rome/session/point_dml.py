@@ -60,7 +60,7 @@ def must_use_workspace(transaction: Transaction) -> bool:
     if transaction.savepoints or transaction.schema_changed or transaction.only_workspace:
         return True
     workspace = transaction.workspace
-    return workspace.temporary or bool(workspace.changes)
+    return workspace.temporary or bool(workspace.recorder.changes)
 
 
 def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters: Parameters) -> Result | None:

@@ -25,8 +25,9 @@ class ComputedColumns:
             for term in terms
         ]
         self._width = len(terms)
-        self.sql = ", ".join([*selected, *types])
-        """The columns, and after them the types of those that are computed."""
+        self.terms = [*selected, *types]
+        """The SQL of the columns, and after them of the types of those that are computed."""
+        self.sql = ", ".join(self.terms)
 
     def read(self, selected: Row) -> Row:
         """Return the values of the columns of a row that `sql` has selected."""

@@ -9,10 +9,7 @@ What it holds
 
 Loaded rows and changes
     `load` inserts fetched rows while triggers and foreign keys are off and changes are not recorded. The changes of
-    statements are recorded by SQLite's preupdate hook: one `RowChange` a row, cascades and triggers included. (SQLite's
-    session extension would merge the changes of a row by itself, but costs four times as much for a transaction with
-    one UPDATE.) The hook can't read virtual generated columns, and generated texts that are not UTF-8; tables with such
-    are compared before and after the statement.
+    statements are recorded (`rome.sqlite.change_recorder`).
 
 Deferred rows
     Some changes of single rows need no SQLite (`rome.session.point_dml`). Their rows are deferred (`defer_row`), and
@@ -42,27 +39,15 @@ from rome.errors import IntegrityError, InternalError
 from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION
 from rome.sql.syntax.tokens import quoted
-from rome.sqlite.computed_texts import ComputedColumns
+from rome.sqlite.change_recorder import ChangeRecorder
 from rome.sqlite.errors import SQLITE_ERRORS, translate
 from rome.sqlite.workspace_schema import WorkspaceSchema
 from rome.values import SqlValue
 
 Parameters = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row = tuple[SqlValue, ...]
-
-
-class RowChange(NamedTuple):
-    """A row that a statement changed.
-
-    `old` and `new` are whole rows in column order; None if the row was inserted or deleted. The rowids identify rows
-    of tables without a key.
-    """
-
-    table: str
-    old: Row | None
-    new: Row | None
-    old_rowid: int
-    new_rowid: int
+Counters = tuple[int, int, int]
+"""last_insert_rowid(), changes() and total_changes() of SQL."""
 
 
 class Result(NamedTuple):
@@ -95,34 +80,20 @@ class Workspace:
             "changes": (partial(Workspace._sql_changes, this), 0),
             "total_changes": (partial(Workspace._sql_total_changes, this), 0),
         }
-        self._hook = partial(Workspace._preupdate_hook, this)
         for name, (function, arguments) in functions.items():
             self.sqlite.create_scalar_function(name, function, arguments)
-        self.changes: list[RowChange] = []
-        """The recorded changes of the transaction."""
         self.temporary = False
         """True if temporary tables, views or triggers may exist."""
         self.last_rowid = 0
         """SQL's last_insert_rowid()."""
         self.last_changes = 0
         """SQL's changes(): the number of rows that the last statement changed."""
-        self._changes_not_counted = 0
+        self.changes_not_counted = 0
         """The changes in SQLite's count that SQL's total_changes() leaves out, less the deferred ones."""
         self._total_before_statement = 0
         self._deferred_rows: list[tuple[Table, Row]] = []
         self._tables_with_rows: set[str] = set()
-        self.compared_tables: tuple[Table, ...] = ()
-        """The tables that the preupdate hook can't read.
-
-        It finds out while a statement runs that a generated text is not UTF-8: if this has changed after an error, then
-        the statement must be undone, and run again.
-        """
-        self._touched: dict[tuple[int, int], int] = {}
-        """By table id and rowid: how often the running statement changed a row of a compared table.
-
-        A row that was deleted or inserted counts twice.
-        """
-        self._is_recording = False
+        self.recorder = ChangeRecorder(self.sqlite, self.schema, self._tables_with_rows)
         self._options = {_TRIGGERS: 1, _FOREIGN_KEYS: 0}
         self.sqlite.config(_FOREIGN_KEYS, 0)
         self._insert_statements: dict[tuple[str, str], str] = {}
@@ -149,7 +120,7 @@ class Workspace:
     def _forget_statements(self) -> None:
         self._insert_statements.clear()
         self._descriptions.clear()
-        self.compared_tables = tuple([table for table in self.schema.catalog.tables.values() if table.has_virtual])
+        self.recorder.use_catalog()
 
     def is_temporary(self, name: str) -> bool:
         """Return True if something in the temporary schema has this name."""
@@ -171,7 +142,7 @@ class Workspace:
         `base`: the catalog that the transaction began with, where its DDL is rolled back. SQLite may have rolled the
         transaction back by itself already (ON CONFLICT ROLLBACK).
         """
-        self.changes.clear()
+        self.recorder.changes.clear()
         self._deferred_rows.clear()
         if self.sqlite.in_transaction:
             if keep:
@@ -193,22 +164,24 @@ class Workspace:
         """Delete every row of the catalog's tables."""
         self._set_option(_TRIGGERS, 0)
         self._set_option(_FOREIGN_KEYS, 0)
-        self._record_changes(False)
+        self.recorder.record(False)
+        before = self.sqlite.total_changes()
         for name in self._tables_with_rows:
             if name in self.schema.created:
                 self._cursor.execute(f"DELETE FROM main.{quoted(name)}")
+        self.changes_not_counted += self.sqlite.total_changes() - before
 
     def open_savepoint(self, name: str) -> tuple[int, int]:
         """Open a savepoint; return what `rollback_to` needs besides its name."""
         if self._deferred_rows:
             self._flush_deferred()
         self._cursor.execute(f"SAVEPOINT {quoted(name)}")
-        return len(self.changes), len(self.schema.created_in_transaction)
+        return len(self.recorder.changes), len(self.schema.created_in_transaction)
 
     def rollback_to(self, name: str, mark: tuple[int, int]) -> None:
         """Undo everything since the savepoint, which stays open."""
         self._cursor.execute(f"ROLLBACK TO {quoted(name)}")
-        del self.changes[mark[0] :]
+        del self.recorder.changes[mark[0] :]
         self.schema.forget_created(mark[1])
 
     def release(self, name: str) -> None:
@@ -241,10 +214,12 @@ class Workspace:
             self._flush_deferred()
         columns = table.key or (table.rowid_name or "rowid",)
         where = " AND ".join([f"{quoted(column)} IS ?" for column in columns])
-        self._record_changes(False)
+        self.recorder.record(False)
         self._set_option(_FOREIGN_KEYS, 0)
         self._set_option(_TRIGGERS, 0)
+        before = self.sqlite.total_changes()
         self._cursor.executemany(f"DELETE FROM main.{quoted(table.name)} WHERE {where}", keys)
+        self.changes_not_counted += self.sqlite.total_changes() - before
 
     def defer_row(self, table: Table, row: Row, rowid: int | None) -> None:
         """Keep a row that was changed, or inserted with this rowid, without SQLite, until it is needed here.
@@ -261,7 +236,16 @@ class Workspace:
         if last_rowid is not None:
             self.last_rowid = last_rowid
         self.last_changes = last
-        self._changes_not_counted -= total
+        self.changes_not_counted -= total
+
+    def counters(self) -> Counters:
+        """Return what SQL's functions say of the changes until now."""
+        return self.last_rowid, self.last_changes, self.sqlite.total_changes() - self.changes_not_counted
+
+    def take_back(self, counters: Counters) -> None:
+        """Let SQL's functions say what they said before, after changes that were undone."""
+        self.last_rowid, self.last_changes, total = counters
+        self.changes_not_counted = self.sqlite.total_changes() - total
 
     def _flush_deferred(self) -> None:
         """Insert the deferred rows."""
@@ -278,7 +262,7 @@ class Workspace:
         sql = self._insert_statements.get((table.name, verb))
         if sql is None:
             sql = self._insert_statements[table.name, verb] = _insert_statement(table, verb)
-        self._record_changes(False)
+        self.recorder.record(False)
         self._set_option(_FOREIGN_KEYS, 0)
         if self.temporary or fold_name(table.name) in self.schema.catalog.triggers:
             self._set_option(_TRIGGERS, 0)
@@ -289,25 +273,7 @@ class Workspace:
             raise translate(error) from error
         except apsw.Error as error:
             raise InternalError(f"a stored row of {table.name} does not fit its table: {error}") from error
-        self._changes_not_counted += self.sqlite.total_changes() - before
-
-    def rows_of(self, table: Table) -> dict[Row, tuple[int, Row]]:
-        """Return every row of a table: its key (or rowid) → its rowid (0 without one) and its values."""
-        key = [quoted(column) for column in table.key] or [table.rowid_name or ""]
-        columns = _stored_columns(table)
-        cursor = self.sqlite.execute(
-            f"SELECT {table.rowid_name or 0}, {', '.join(key)}, {columns.sql} FROM main.{quoted(table.name)}"
-        )
-        width = 1 + len(key)
-        return {row[1:width]: (row[0], columns.read(row[width:])) for row in cursor}
-
-    def row_of(self, table: Table, key: Row) -> Row | None:
-        """Return the row of a key (or a rowid, in tables without one) as it is now; None if there is none."""
-        where = " AND ".join([f"{quoted(column)} IS ?" for column in table.key or (table.rowid_name or "rowid",)])
-        columns = _stored_columns(table)
-        cursor = self.sqlite.execute(f"SELECT {columns.sql} FROM main.{quoted(table.name)} WHERE {where}", key)
-        row: Any = cursor.fetchone()
-        return None if row is None else columns.read(row)
+        self.changes_not_counted += self.sqlite.total_changes() - before
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -324,13 +290,15 @@ class Workspace:
         """
         if self._deferred_rows:
             self._flush_deferred()
-        self._record_changes(record)
+        self.recorder.record(record)
         self._set_option(_TRIGGERS, 1)
         self._set_option(_FOREIGN_KEYS, int(foreign_keys))
         if self.sqlite.last_insert_rowid() != self.last_rowid:
             self.sqlite.set_last_insert_rowid(self.last_rowid)
         before = self._total_before_statement = self.sqlite.total_changes()
-        compared = self._rows_to_compare() if record and self.compared_tables else ()
+        recorder = self.recorder
+        compared = recorder.rows_to_compare() if record and recorder.compared_tables else []
+        has_failed = True
         try:
             description = self._descriptions.get(sql)
             if description is None:
@@ -338,6 +306,7 @@ class Workspace:
             else:
                 rows = self._cursor.execute(sql, parameters).fetchall()
                 result = Result(rows, description or None, *self._counts(before))
+            has_failed = False
         except IntegrityError:  # of ROME's own, raised by a function
             self.last_changes = self.sqlite.changes()
             raise
@@ -349,13 +318,12 @@ class Workspace:
         finally:
             self.last_rowid = self.sqlite.last_insert_rowid()
             if compared and self.sqlite.in_transaction:  # a failed statement, too: OR FAIL keeps what it has done
-                for table, old_rows in compared:
-                    self._record_differences(table, old_rows)
+                recorder.record_differences(compared, has_failed)
         return result
 
     def _counts(self, before: int) -> tuple[int, int | None]:
         """Return the rowcount and the lastrowid of a statement that has run."""
-        if self._is_recording:
+        if self.recorder.is_recording:
             self.last_changes = self.sqlite.changes() if self.sqlite.total_changes() != before else 0
             return self.last_changes, self.sqlite.last_insert_rowid()
         return -1, None
@@ -421,63 +389,7 @@ class Workspace:
 
     def _sql_total_changes(self) -> int:
         """Return SQL's total_changes()."""
-        return self.sqlite.total_changes() - self._changes_not_counted
-
-    # ── recording changes ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _record_changes(self, on: bool) -> None:
-        """Switch the recording of changes on or off."""
-        if self._is_recording != on:
-            self.sqlite.preupdate_hook(self._hook if on else None)
-            self._is_recording = on
-
-    def _preupdate_hook(self, update: apsw.PreUpdate) -> None:
-        if update.database_name != "main":
-            return
-        name = update.table_name
-        table = self.schema.catalog.tables.get(fold_name(name))
-        self._tables_with_rows.add(fold_name(name))
-        if table is not None and table in self.compared_tables:
-            self._note_touched(table, update)
-            return
-        try:
-            self.changes.append(RowChange(name, update.old, update.new, update.rowid, update.rowid_new))
-        except UnicodeDecodeError:
-            if table is not None and table.has_stored_generated:
-                self.compared_tables += (table,)
-            raise
-
-    def _note_touched(self, table: Table, update: apsw.PreUpdate) -> None:
-        is_update = update.op == "UPDATE" and update.rowid == update.rowid_new
-        for rowid in {update.rowid, update.rowid_new} if table.rowid_name else (0,):
-            times = self._touched.get((table.id, rowid), 0)
-            self._touched[table.id, rowid] = times + (1 if is_update else 2)
-
-    def _rows_to_compare(self) -> list[tuple[Table, dict[Row, tuple[int, Row]]]]:
-        """Return the rows of the tables that the hook can't read, as they are before a statement."""
-        self._touched.clear()
-        created = self.schema.created
-        return [(table, self.rows_of(table)) for table in self.compared_tables if fold_name(table.name) in created]
-
-    def _record_differences(self, table: Table, before: dict[Row, tuple[int, Row]]) -> None:
-        """Record the differences between the rows of a table before a statement and now.
-
-        Foreign keys also follow what leaves no difference. A row that was changed once is recorded as updated, also if
-        it is the same. One that was changed several times may have had another key meanwhile: it is recorded as deleted
-        and inserted. Without a rowid, the changes of any row count for all of them.
-        """
-        after = self.rows_of(table) if self.sqlite.table_exists("main", table.name) else {}
-        for key, (rowid, row) in before.items():
-            if key not in after:
-                self.changes.append(RowChange(table.name, row, None, rowid, rowid))
-        for key, (rowid, row) in after.items():
-            old = before[key][1] if key in before else None
-            times = self._touched.get((table.id, rowid), 0)
-            if old is not None and times > 1:
-                self.changes.append(RowChange(table.name, old, None, rowid, rowid))
-                self.changes.append(RowChange(table.name, None, row, rowid, rowid))
-            elif old is None or times:
-                self.changes.append(RowChange(table.name, old, row, rowid, rowid))
+        return self.sqlite.total_changes() - self.changes_not_counted
 
 
 def merge_results(results: Sequence[Result]) -> Result:
@@ -496,12 +408,6 @@ def merge_results(results: Sequence[Result]) -> Result:
 def _description(columns: Iterable[Any]) -> tuple[tuple[Any, ...], ...]:
     """Return PEP 249's description of result columns, given as pairs of name and declared type."""
     return tuple([(name, None, None, None, None, None, None) for name, *_ in columns])
-
-
-def _stored_columns(table: Table) -> ComputedColumns:
-    """Return the columns of a table's stored rows."""
-    computed = {quoted(column.name) for column in table.stored if column.generated}
-    return ComputedColumns([quoted(column.name) for column in table.stored], computed)
 
 
 def _insert_statement(table: Table, verb: str) -> str:

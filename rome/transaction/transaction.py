@@ -145,8 +145,9 @@ class Transaction:
         self.lock_timeout = lock_timeout
         self.catalog = self.initial_catalog = database.newest
         self.row_cache = RowCache(workspace)
-        self.change_counters = workspace.last_rowid, workspace.last_changes
-        """last_insert_rowid() and changes() at the beginning of the transaction, for a replay."""
+        total = workspace.sqlite.total_changes() - workspace.changes_not_counted
+        self.counters = workspace.last_rowid, workspace.last_changes, total
+        """`Workspace.counters` at the beginning of the transaction, for a replay. Not its call, which costs more."""
         if workspace.schema.catalog is not self.catalog:
             workspace.use(self.catalog)
 
@@ -360,7 +361,7 @@ class Transaction:
 
     def pending(self, savepoint: Savepoint) -> list[RowWrite]:
         """Return what the workspace has recorded since a savepoint. It is not in the write set yet."""
-        return row_writes(self.catalog, self.workspace.changes[savepoint.workspace[0] :])
+        return row_writes(self.catalog, self.workspace.recorder.changes[savepoint.workspace[0] :])
 
     def record(self, writes: Sequence[RowWrite]) -> None:
         """Add rows to the write set that the workspace has written."""

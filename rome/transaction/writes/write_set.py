@@ -31,7 +31,8 @@ from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import migrate_row
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
-from rome.sqlite.workspace import Row, RowChange
+from rome.sqlite.change_recorder import RowChange
+from rome.sqlite.workspace import Row
 from rome.storage.keys import row_keys_of
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request
 
