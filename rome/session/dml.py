@@ -243,6 +243,7 @@ class _Change:
         """Return the error of a run; that of a foreign key or a CHECK with what SQLite leaves out."""
         error = run.error
         if is_of_foreign_key(error):
+            self._transaction.roll_back_to(run.savepoint)  # executemany: the sets before the one that has failed
             again = self._run(run.sets, defer_foreign_keys=True)
             described = foreign_key_error(self._workspace, self._transaction.catalog, again.writes)
             self._undo(again.savepoint, foreign_keys_are_deferred=True)

@@ -190,3 +190,13 @@ def test_no_set_of_parameters_runs_after_the_one_that_violates_a_foreign_key(url
     with pytest.raises(IntegrityError, match="FOREIGN KEY"):
         connection.executemany("INSERT INTO c VALUES (?, ?)", [("a", 7), ("a", 1)])
     assert connection.execute("SELECT id FROM p").fetchall() == [(1,)]
+
+
+@pytest.mark.parametrize("clause", ["", "ON CONFLICT ROLLBACK"])
+def test_a_foreign_key_that_one_of_several_sets_of_parameters_violates_is_named(url: str, clause: str) -> None:
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE p (id INTEGER PRIMARY KEY)")
+    connection.execute(f"CREATE TABLE c (id INTEGER PRIMARY KEY {clause}, p CONSTRAINT of_p REFERENCES p)")
+    with pytest.raises(IntegrityError, match="FOREIGN KEY") as caught:
+        connection.executemany("INSERT INTO c VALUES (?, ?)", [(1, None), (2, 7), (3, 1)])
+    assert (caught.value.table, caught.value.constraint) == ("c", "of_p")

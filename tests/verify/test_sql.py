@@ -27,7 +27,8 @@ def scripts():
 
 def _step(line: str) -> Step:
     second = line.startswith("@2 ")
-    return Step(line.removeprefix("@2 "), connection=int(second), ordered=" ORDER BY " in line)
+    sql, locks, clause = line.removeprefix("@2 ").partition(" FOR UPDATE")
+    return Step(sql, connection=int(second), ordered=" ORDER BY " in line, locking=locks + clause)
 
 
 @pytest.mark.parametrize("script", list(scripts()))

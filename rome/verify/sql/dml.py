@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from rome.values import SqlValue
+from rome.verify.sql.derived_dml import common, in_common, insert_select, subquery_value, update_from
 from rome.verify.sql.queries import condition, key_condition
 from rome.verify.sql.schema import Relation, Schema
 from rome.verify.sql.script import Step
@@ -25,12 +26,14 @@ def change(random: Random, schema: Schema) -> Step | None:
         return None
     table = random.choice(schema.tables)
     draw = random.random()
-    if random.random() < 0.03:
+    if random.random() < 0.05:
         return _many_by_key(random, table)
+    if draw < 0.09:
+        return _insert_select(random, schema, table)
     if draw < 0.5:
-        return _insert_select(random, schema, table) if draw < 0.05 else _insert(random, table)
-    if draw < 0.58:
-        return _update_from(random, schema, table)
+        return _insert(random, table)
+    if draw < 0.56:
+        return None if _is_partial(schema, table, "") else update_from(random, schema, table)
     return _update(random, schema, table) if draw < 0.8 else _delete(random, schema, table)
 
 
@@ -96,15 +99,12 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
 
 
 def _insert_select(random: Random, schema: Schema, table: Relation) -> Step | None:
-    source = random.choice(schema.tables)
-    columns = [column for column in table.written if column.is_key or random.random() < 0.7]
-    if not columns or schema.fails or table.is_strict:
-        return None
-    terms = [f"s.{random.choice(source.columns).name}" for _ in columns]
-    if columns[0].is_key and source.key:
-        terms[0] = f"s.{source.key[0].name} + 20"
-    listed = ", ".join(column.name for column in columns)
-    return Step(f"INSERT INTO {table.name} ({listed}) SELECT {', '.join(terms)} FROM {source.name} s")
+    if random.random() < 0.5:
+        return insert_select(random, schema, table, "", "")
+    action = random.choice(_OR)
+    arguments = Arguments(random, share=0.0)
+    upsert = "" if action else _upsert(random, table, arguments)
+    return insert_select(random, schema, table, action, upsert + _returning(random, table, 0.15))
 
 
 def _is_partial(schema: Schema, table: Relation, action: str) -> bool:
@@ -128,38 +128,22 @@ def _update(random: Random, schema: Schema, table: Relation) -> Step | None:
         return None
     action = random.choice(_OR)
     arguments = Arguments(random)
-    common = "" if _is_partial(schema, table, action) else _common(random, schema, arguments)
+    with_ = "" if _is_partial(schema, table, action) else common(random, schema, arguments)
     assigned = []
     for column in random.sample(table.written, min(len(table.written), random.choice((1, 1, 2)))):
-        if column.name not in table.unique and random.random() < 0.3:
+        if column.name not in table.unique and random.random() < 0.08:
+            assigned.append(f"{column.name} = {subquery_value(random, schema, table)}")
+        elif column.name not in table.unique and random.random() < 0.3:
             other = random.choice(table.columns).name
             assigned.append(f"{column.name} = {random.choice((other, f'{other} + 1', f'coalesce({other}, 1)'))}")
         elif column.name in table.unique and random.random() < 0.3:
             assigned.append(f"{column.name} = {column.name} + 100")
         else:
             assigned.append(f"{column.name} = {arguments(_given(random, table, column.name, column.type))}")
-    where = _where(random, schema, table, action, arguments) if not common else _in_common(random, table)
+    where = _where(random, schema, table, action, arguments) if not with_ else in_common(random, table)
     returning = _returning(random, table, 0.1)
     return Step(
-        f"{common}UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
-        parameters=(tuple(arguments.values),),
-    )
-
-
-def _update_from(random: Random, schema: Schema, table: Relation) -> Step | None:
-    """Return an UPDATE … FROM. Each row meets at most one of the other table's, which is found by its integer key."""
-    others = [relation for relation in schema.tables if relation.has_integer_key]
-    free = [column.name for column in table.written if column.name not in table.unique]
-    if not others or not free or _is_partial(schema, table, ""):
-        return None
-    other = random.choice(others)
-    arguments = Arguments(random)
-    where = f"{table.name}.{random.choice(table.columns).name} = s.{other.key[0].name}"
-    if random.random() < 0.5:
-        where += f" AND {condition(random, schema, other, 's', arguments, 1)}"
-    given = random.choice(other.columns).name
-    return Step(
-        f"UPDATE {table.name} SET {random.choice(free)} = s.{given} FROM {other.name} s WHERE {where}",
+        f"{with_}UPDATE {action}{table.name} SET {', '.join(assigned)} WHERE {where}{returning}",
         parameters=(tuple(arguments.values),),
     )
 
@@ -168,23 +152,10 @@ def _delete(random: Random, schema: Schema, table: Relation) -> Step:
     arguments = Arguments(random)
     if random.random() < 0.1 and not schema.fails:
         return Step(f"DELETE FROM {table.name}")
-    common = "" if _is_partial(schema, table, "") else _common(random, schema, arguments)
-    where = _where(random, schema, table, "", arguments) if not common else _in_common(random, table)
-    sql = f"{common}DELETE FROM {table.name} WHERE {where}{_returning(random, table, 0.1)}"
+    with_ = "" if _is_partial(schema, table, "") else common(random, schema, arguments)
+    where = _where(random, schema, table, "", arguments) if not with_ else in_common(random, table)
+    sql = f"{with_}DELETE FROM {table.name} WHERE {where}{_returning(random, table, 0.1)}"
     return Step(sql, parameters=(tuple(arguments.values),))
-
-
-def _common(random: Random, schema: Schema, arguments: Arguments) -> str:
-    """Return a WITH clause for a few statements."""
-    if random.random() > 0.08:
-        return ""
-    source = random.choice(schema.relations)
-    where = condition(random, schema, source, "s", arguments, 1)
-    return f"WITH q (n) AS (SELECT s.{random.choice(source.columns).name} FROM {source.name} s WHERE {where}) "
-
-
-def _in_common(random: Random, table: Relation) -> str:
-    return f"{table.name}.{random.choice(table.columns).name} IN (SELECT q.n FROM q)"
 
 
 def _many_by_key(random: Random, table: Relation) -> Step | None:
@@ -193,7 +164,12 @@ def _many_by_key(random: Random, table: Relation) -> Step | None:
         return None
     column = random.choice(table.written)
     where = " AND ".join(f"{key.name} = ?" for key in table.key)
-    keys = [tuple(_given(random, table, key.name, key.type) for key in table.key) for _ in range(random.randint(1, 3))]
+    keys = [
+        random.choice(table.present)
+        if table.present and random.random() < 0.8
+        else tuple(_given(random, table, key.name, key.type) for key in table.key)
+        for _ in range(random.randint(1, 3))
+    ]
     if random.random() < 0.3:
         return Step(f"DELETE FROM {table.name} WHERE {where}", parameters=tuple(keys), many=True)
     given = tuple((_given(random, table, column.name, column.type), *key) for key in keys)

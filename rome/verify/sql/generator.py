@@ -8,7 +8,7 @@ from random import Random
 from rome.verify.sql.ddl import create_index, create_table, schema_changes
 from rome.verify.sql.dml import change
 from rome.verify.sql.oracle import Oracle
-from rome.verify.sql.queries import query
+from rome.verify.sql.queries import query, with_lock
 from rome.verify.sql.schema import read_schema
 from rome.verify.sql.script import RECONNECT, Outcome, Script, Step
 
@@ -73,8 +73,17 @@ class _Writer:
             self._change_schema()
         elif draw < 0.7:
             self._add(change(self.random, read_schema(self.oracle.sqlite)))
+        elif draw < 0.73 and self.written[-1].is_change and self.written[-1].connection == self.connection:
+            self._add(Step("SELECT last_insert_rowid(), changes()"))
         else:
-            self._add(query(self.random, read_schema(self.oracle.sqlite)))
+            self._query()
+
+    def _query(self) -> None:
+        schema = read_schema(self.oracle.sqlite)
+        step = query(self.random, schema)
+        if step is not None and self.random.random() < 0.15:
+            step = with_lock(self.random, schema, step)
+        self._add(step)
 
     def _change_schema(self) -> None:
         """Change the schema, perhaps under a savepoint, and rolled back after a change of rows."""

@@ -23,13 +23,22 @@ class Oracle:
         """`level`: the isolation level. Under AUTOCOMMIT no transaction is opened."""
         self.sqlite = apsw.Connection(":memory:")
         self.sqlite.execute("PRAGMA foreign_keys = ON")
+        self.sqlite.execute("CREATE TEMP TABLE rome_none (n)")
         self._begins = level != "AUTOCOMMIT"
+        self._connection = 0
+        self._last_rowids: dict[int, int] = {}
 
     def run(self, step: Step) -> Outcome:
         """Run one step."""
+        if step.connection != self._connection:
+            self._last_rowids[self._connection] = self.sqlite.last_insert_rowid()
+            self._connection = step.connection
+            self._forget_changes()
         if step.sql == RECONNECT:
             if self.sqlite.in_transaction:
                 self.sqlite.execute("ROLLBACK")
+            self._last_rowids.pop(self._connection, None)
+            self._forget_changes()
             return Outcome()
         try:
             with translated():
@@ -41,6 +50,11 @@ class Oracle:
                 # SQLite does not always undo what a refused ALTER TABLE has done to its own copy of the schema.
                 self.sqlite.execute("PRAGMA writable_schema = RESET")
             return Outcome(error=described(error))
+
+    def _forget_changes(self) -> None:
+        """Let last_insert_rowid() be that of the connection, and changes() that of a new one."""
+        self.sqlite.set_last_insert_rowid(self._last_rowids.get(self._connection, 0))
+        self.sqlite.execute("DELETE FROM temp.rome_none")
 
     def is_unsound(self) -> bool:
         """Return whether SQLite has committed rows that violate its foreign keys.

@@ -53,7 +53,7 @@ class Player:
             cursor = (
                 connection.executemany(step.sql, step.parameters)
                 if step.many
-                else connection.execute(step.sql, step.parameters[0])
+                else connection.execute(step.sql + step.locking, step.parameters[0])
             )
             return Outcome(tuple(cursor.fetchall()), cursor.rowcount)
         except Exception as error:  # whatever is raised is the outcome

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from random import Random
 
 from rome.verify.sql.schema import Relation, Schema
@@ -12,10 +14,13 @@ _COMPARISONS = ("=", "=", "=", "<", ">", "<=", ">=", "<>", "IS", "IS NOT")
 
 
 def key_condition(random: Random, table: Relation, arguments: Arguments) -> str:
-    """Return a condition that at most one row fulfils."""
-    return " AND ".join(
-        f"{column.name} = {arguments(random.choice((1, 2, 3, 4, 5, 'a', 'b')))}" for column in table.key
-    )
+    """Return a condition that at most one row fulfils: often one that is there."""
+    if table.present and random.random() < 0.6:
+        given = random.choice(table.present)
+    else:
+        given = tuple(random.choice((1, 2, 3, 4, 5, "a", "b")) for _ in table.key)
+    pairs = zip(table.key, given, strict=True)
+    return " AND ".join(f"{column.name} = {arguments(value)}" for column, value in pairs)
 
 
 def condition(random: Random, schema: Schema, table: Relation, name: str, arguments: Arguments, depth: int = 0) -> str:
@@ -98,9 +103,12 @@ def query(random: Random, schema: Schema) -> Step | None:
         _recursive,
         _scalar,
         _compound,
+        _first_by_key,
     )
-    sql = random.choice(makers)(random, schema, table, arguments)
-    sql, ordered = _paged(random, sql, arguments)
+    maker = random.choice(makers)
+    sql, ordered = maker(random, schema, table, arguments), maker in (_compound, _first_by_key)
+    if not ordered:
+        sql, ordered = _paged(random, sql, arguments)
     return Step(sql, parameters=(tuple(arguments.values),), ordered=ordered)
 
 
@@ -206,6 +214,32 @@ def _compound(random: Random, schema: Schema, table: Relation, arguments: Argume
     return f" {random.choice(('UNION', 'UNION ALL', 'INTERSECT', 'EXCEPT'))} ".join(terms) + " ORDER BY 1"
 
 
+def _first_by_key(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
+    """Return a page of a table, in an order that ends with its integer key."""
+    keyed = [each for each in schema.tables if each.has_integer_key]
+    if not keyed:
+        return "SELECT 1"
+    table = random.choice(keyed)
+    columns, where = _columns(random, table, "q"), condition(random, schema, table, "q", arguments, 1)
+    direction = random.choice(("", "", " DESC"))
+    terms = [f"q.{table.key[0].name}{direction}"]
+    if random.random() < 0.4:
+        terms.insert(0, f"q.{random.choice(table.columns).name}{random.choice((direction, '', ' DESC'))}")
+    page = f"LIMIT {arguments(random.randint(1, 4))}"
+    if random.random() < 0.3:
+        page += f" OFFSET {arguments(random.randint(0, 3))}"
+    return f"SELECT {columns} FROM {table.name} q WHERE {where} ORDER BY {', '.join(terms)} {page}"
+
+
+def with_lock(random: Random, schema: Schema, step: Step) -> Step:
+    """Return a SELECT with a locking clause. SKIP LOCKED goes only with rows of a table."""
+    clauses = ["UPDATE", "UPDATE", "UPDATE NOWAIT", "SHARE"]
+    of_table = re.match(r"SELECT [\w., ]+ FROM (\w+)( q)? WHERE ", step.sql)
+    if of_table and of_table[1] in {table.name for table in schema.tables} and " UNION" not in step.sql:
+        clauses += ["UPDATE SKIP LOCKED"] * 2
+    return replace(step, locking=f" FOR {random.choice(clauses)}")
+
+
 def _windowed(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
     by = ", ".join(column.name for column in table.columns)
     where = condition(random, schema, table, "q", arguments)
@@ -226,8 +260,6 @@ def _from_subquery(random: Random, schema: Schema, table: Relation, arguments: A
 
 def _paged(random: Random, sql: str, arguments: Arguments) -> tuple[str, bool]:
     """Return a SELECT with ORDER BY all of its columns, perhaps with LIMIT; and whether its order is total."""
-    if sql.endswith(" ORDER BY 1"):
-        return sql, True
     if random.random() < 0.6 or sql.startswith("WITH"):
         return sql, False
     head = sql.partition(" FROM ")[0].removeprefix("SELECT ")

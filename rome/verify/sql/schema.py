@@ -7,6 +7,10 @@ from typing import Any
 
 import apsw
 
+from rome.values import SqlValue
+
+_PRESENT = 6
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -32,6 +36,8 @@ class Relation:
     """The columns of the primary key and of each unique index without an expression or a predicate."""
     partial_keys: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     """The columns and the predicate of each unique index with a predicate."""
+    present: list[tuple[SqlValue, ...]] = field(default_factory=list)
+    """The primary keys of a few rows."""
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Columns of foreign keys → parent's table and column."""
 
@@ -113,6 +119,9 @@ def _relation(sqlite: apsw.Connection, kind: str, name: str, sql: str) -> Relati
             relation.unique.add(column)
     if not relation.is_view:
         _read_indexes(sqlite, relation)
+        if relation.key:
+            listed = ", ".join(column.name for column in relation.key)
+            relation.present = sqlite.execute(f'SELECT {listed} FROM "{name}" LIMIT {_PRESENT}').fetchall()
         keys: Any = sqlite.execute(f'PRAGMA foreign_key_list("{name}")').fetchall()
         for _, _, parent, child_column, parent_column, *_ in keys:
             relation.parents[child_column] = (parent, parent_column or "")

@@ -23,11 +23,18 @@ class Step:
     many: bool = False
     ordered: bool = False
     """Whether ORDER BY makes the order of the result total."""
+    locking: str = ""
+    """A locking clause, which SQLite does not know: it comes after the text."""
+
+    @property
+    def is_change(self) -> bool:
+        """Return whether the statement changes rows."""
+        return self.sql.startswith(("INSERT", "REPLACE", "UPDATE", "DELETE"))
 
     def __str__(self) -> str:
         prefix = f"@{self.connection + 1} " if self.connection else ""
         shown = f"    {list(self.parameters)!r}" if self.many else f"    {self.parameters[0]!r}"
-        return f"{prefix}{self.sql}{shown if self.many or self.parameters[0] else ''}"
+        return f"{prefix}{self.sql}{self.locking}{shown if self.many or self.parameters[0] else ''}"
 
 
 @dataclass(frozen=True, slots=True)

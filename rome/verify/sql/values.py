@@ -38,10 +38,11 @@ def literal(given: SqlValue) -> str:
 class Arguments:
     """Collects the parameters of a statement while its text is written."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, share: float | None = None) -> None:
+        """`share`: how many of the values become placeholders."""
         self._random = random
         self.values: list[SqlValue] = []
-        self._share = random.choice((0.0, 0.5, 1.0))
+        self._share = random.choice((0.0, 0.5, 1.0)) if share is None else share
 
     def __call__(self, given: SqlValue) -> str:
         """Return a value as a placeholder or as a literal."""
