@@ -36,6 +36,10 @@ _T = TypeVar("_T")
 RELAXED, SYNCED = "relaxed", "synced"
 
 
+class Missing(Exception):
+    """A database can't be measured here; the message is the reason."""
+
+
 @dataclass(frozen=True)
 class Backend:
     """A database with a driver. `kind`: rome, server or embedded (a SQL engine within the process)."""
@@ -75,6 +79,8 @@ BACKENDS = [
     Backend("SQLite memory", "embedded", "sqlite+memory://"),
 ]
 
+NAMES = {backend.name: backend for backend in BACKENDS}
+
 
 @dataclass(frozen=True)
 class Opened:
@@ -94,9 +100,9 @@ class Opened:
 
 @contextmanager
 def open_backend(backend: Backend, durability: str = RELAXED) -> Iterator[Opened]:
-    """Open a new, empty database. Raise LookupError with the reason if it can't be had here."""
+    """Open a new, empty database. Raise Missing with the reason if it can't be had here."""
     if backend.missing:
-        raise LookupError(backend.missing)
+        raise Missing(backend.missing)
     with ExitStack() as stack:
         url = stack.enter_context(_place(backend, durability))
         engine, call = stack.enter_context(_engine(backend, url, durability))
@@ -171,7 +177,7 @@ def _server_database(url: URL, name: str, durability: str) -> Iterator[str]:
     drivers = {"postgresql": ("psycopg", "psycopg2"), "mysql": ("pymysql", "MySQLdb")}[url.get_backend_name()]
     driver = next((each for each in drivers if find_spec(each)), None)
     if driver is None:
-        raise LookupError(f"no driver of {', '.join(drivers)} is installed, to create a database with")
+        raise Missing(f"no driver of {', '.join(drivers)} is installed, to create a database with")
     scheme = f"{url.get_backend_name()}+{driver.replace('MySQLdb', 'mysqldb')}"
     database = "postgres" if url.get_backend_name() == "postgresql" else None
     server = url.set(drivername=scheme, database=database)
@@ -181,9 +187,7 @@ def _server_database(url: URL, name: str, durability: str) -> Iterator[str]:
             connection.execute(text(f"CREATE DATABASE {name}"))
             flush = _flush_of_mysql(connection, durability) if database is None else None
     except SQLAlchemyError as error:
-        raise LookupError(
-            f"no server at {url.host}:{url.port}: {str(error.__cause__ or error).splitlines()[0]}"
-        ) from error
+        raise Missing(f"no server at {url.host}:{url.port}: {str(error.__cause__ or error).splitlines()[0]}") from error
     try:
         yield url.set(database=name).render_as_string(hide_password=False)
     finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -15,15 +14,14 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
 
-from benchmarks.backends import BACKENDS, Backend, Opened, open_backend
+from benchmarks.about import about
+from benchmarks.backends import BACKENDS, Backend, Missing, Opened, open_backend
 from benchmarks.cases import make_sides
 from benchmarks.concurrency import throughput
 from benchmarks.growth import bytes_of_rows, growth
@@ -31,8 +29,8 @@ from benchmarks.network import latencies, round_trips
 from benchmarks.report.compare import changes
 from benchmarks.report.page import write_page
 from benchmarks.schema import fill
-
-PACKAGES = ("sqlalchemy", "redis", "hiredis", "sqlglot", "apsw", "psycopg", "psycopg2-binary", "asyncpg", "mysqlclient")
+from benchmarks.services import round_trips as service_round_trips
+from benchmarks.services.functions import SERVICES
 
 
 @dataclass(frozen=True)
@@ -47,26 +45,32 @@ class Size:
     seconds: float
     rows: tuple[int, ...]
     servers: int
+    of_services: tuple[int, ...]
+    """How many instances and images services have."""
 
 
-QUICK = Size(1, 3, 0.3, (10.0,), (1, 4), 1.5, (1_000, 10_000), 2_000)
-FULL = Size(3, 5, 1.0, (1.0, 10.0, 50.0), (1, 2, 4, 8), 5.0, (1_000, 10_000, 100_000, 1_000_000), 10_000)
+QUICK = Size(1, 3, 0.3, (10.0,), (1, 4), 1.5, (1_000, 10_000), 2_000, (1_000,))
+FULL = Size(
+    *(3, 5, 1.0, (1.0, 10.0, 50.0), (1, 2, 4, 8), 5.0),
+    *((1_000, 10_000, 100_000, 1_000_000), 10_000, (100, 1_000, 10_000)),
+)
 
 
-def run_cases(size: Size, only: str, backends: str, console: Console) -> dict[str, Any]:
-    """Run `benchmarks/test_cases.py` by pytest-benchmark. Return its JSON."""
+def run_cases(module: str, size: Size, only: str, backends: str, console: Console) -> dict[str, Any]:
+    """Run the cases of a module by pytest-benchmark. Return its JSON."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "cases.json")
         command = [
             sys.executable,
             "-m",
             "pytest",
-            str(Path(__file__).parent / "test_cases.py"),
+            str(Path(__file__).parent / f"{module}.py"),
             "-v",
             "--benchmark-only",
         ]
         command += ["-p", "no:xdist", "-p", "no:cacheprovider", "--benchmark-json", str(path)]
         command += ["--passes", str(size.passes), "--rounds", str(size.rounds), "--scale", str(size.scale)]
+        command += ["--sizes", ",".join(map(str, size.of_services))]
         # As one argument: pytest would take an empty one for the folder, and load the tests' conftest.py.
         command += [f"--backends={backends}", *(["-k", only] if only else [])]
         # pytest-benchmark measures nothing if it finds the variables of pytest-xdist.
@@ -84,7 +88,7 @@ def run_cases(size: Size, only: str, backends: str, console: Console) -> dict[st
 
 def _noted(line: str, note: Callable[[str], None]) -> str:
     """Show which case was measured last. Return the line."""
-    if "test_case[" in line and "%]" in line:
+    if "::test_" in line and "%]" in line:
         name = line.partition("[")[2].rpartition("]")[0].rpartition("]")[0]
         note(f"{line.rstrip()[-6:-1].strip(' []')} {name}")
     return line
@@ -96,7 +100,7 @@ def cases_of(found: dict[str, Any]) -> list[dict[str, Any]]:
     for each in found["benchmarks"]:
         info = each["extra_info"]
         key = info["group"], info["case"], info["backend"], info["durability"]
-        fields = {name: info[name] for name in ("group", "case", "backend", "kind", "durability")}
+        fields = {name: value for name, value in info.items() if name != "times"}
         row = rows.setdefault(key, {**fields, "microseconds": []})
         row["microseconds"] += [seconds / info["times"] * 1e6 for seconds in each["stats"]["data"]]
     return list(rows.values())
@@ -111,7 +115,7 @@ def measure_rest(size: Size, wanted: list[Backend], note: Callable[[str], None])
                 continue
             try:
                 opened.append(stack.enter_context(open_backend(backend)))
-            except LookupError:
+            except Missing:
                 continue
             note(f"filling {backend.name}")
             fill(opened[-1].engine, 1000)
@@ -129,36 +133,9 @@ def measure_rest(size: Size, wanted: list[Backend], note: Callable[[str], None])
     return result
 
 
-def about(found: dict[str, Any], quick: bool) -> dict[str, Any]:
-    """Return what the report says of machine, versions and date."""
-    import rome
-
-    missing = {backend.name: backend.missing for backend in BACKENDS if backend.missing}
-    machine = found.get("machine_info", {})
-    return {
-        "date": datetime.now(UTC).isoformat(timespec="minutes"),
-        "quick": quick,
-        "rome": rome.__version__,
-        "commit": (found.get("commit_info") or {}).get("id", "")[:12],
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "processor": machine.get("cpu", {}).get("brand_raw", platform.processor()),
-        "cores": os.cpu_count(),
-        "load": round(os.getloadavg()[0], 1),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "missing": missing,
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except ImportError:
-        return "not installed"
-
-
 @click.command()
 @click.option("--quick", is_flag=True, help="Measure less: a few minutes.")
+@click.option("--services", is_flag=True, help="Also the functions of Nova's and Glance's database APIs.")
 @click.option("--only", default="", metavar="PATTERN", help="Only cases whose name matches (pytest -k); nothing else.")
 @click.option("--backends", default="", metavar="NAMES", help="Only databases whose name contains one of these parts.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), default=Path("build/benchmarks.json"))
@@ -168,22 +145,36 @@ def _version(package: str) -> str:
     "--show", type=click.Path(exists=True, path_type=Path), help="Measure nothing; make the page of this JSON."
 )
 def main(
-    quick: bool, only: str, backends: str, json_path: Path, html_path: Path, compare: Path | None, show: Path | None
+    quick: bool,
+    services: bool,
+    only: str,
+    backends: str,
+    json_path: Path,
+    html_path: Path,
+    compare: Path | None,
+    show: Path | None,
 ) -> None:
     """Compare ROME with SQL databases, and write a report."""
     console = Console()
     if show is not None:
         result = json.loads(show.read_text(encoding="utf-8"))
     else:
+        lacking = [reason for each in SERVICES if services and (reason := each.missing)]
+        if lacking:
+            raise click.UsageError("; ".join(lacking))
         began = time.monotonic()
         size = QUICK if quick else FULL
-        found = run_cases(size, only, backends, console)
-        result = {"about": about(found, quick), "cases": cases_of(found)}
+        found = run_cases("test_cases", size, only, backends, console)
+        result = {"about": about(found, quick, services), "cases": cases_of(found)}
+        if services:
+            result["services"] = cases_of(run_cases("test_services", size, only, backends, console))
         if not only:
             parts = [part for part in backends.split(",") if part]
             wanted = [each for each in BACKENDS if not parts or any(part in each.name for part in parts)]
             with console.status("network") as status:
                 result |= measure_rest(size, wanted, status.update)
+                if services:
+                    result["service_round_trips"] = service_round_trips.round_trips(wanted, 100, status.update)
         result["about"]["minutes"] = round((time.monotonic() - began) / 60, 1)
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(result, indent=1), encoding="utf-8")

@@ -7,13 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from benchmarks.backends import BACKENDS, Opened, open_backend
+from benchmarks.backends import NAMES, Missing, Opened, open_backend
 from benchmarks.cases import make_sides
 from benchmarks.schema import fill
 
 SERVERS = 1000
-
-NAMES = {backend.name: backend for backend in BACKENDS}
 
 
 class Databases:
@@ -36,7 +34,7 @@ class Databases:
     def _open(self, name: str, durability: str) -> Opened | str:
         try:
             opened = self._stack.enter_context(open_backend(NAMES[name], durability))
-        except LookupError as error:
+        except Missing as error:
             return str(error.args[0])
         opened.run(lambda: fill(opened.engine, SERVERS))
         opened.run(lambda: make_sides(opened.engine))
@@ -61,15 +59,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--passes", type=int, default=3, help="how often each case is measured on each database")
     group.addoption("--rounds", type=int, default=5, help="measured rounds of a pass")
     group.addoption("--scale", type=float, default=1.0, help="factor of how often a case runs in a round")
+    group.addoption("--sizes", default="1000", help="how many instances and images services have, divided by commas")
     group.addoption("--backends", default="", help="names of databases, or parts of them, divided by commas")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Measure each case on one database after the other, and all of that several times: noise then hits all alike."""
-    from benchmarks.test_cases import measurements
-
     config = metafunc.config
     wanted = [part for part in config.getoption("--backends").split(",") if part]
     names = [name for name in NAMES if not wanted or any(part in name for part in wanted)]
-    found = measurements(names, config.getoption("--passes"))
-    metafunc.parametrize("measurement", found, ids=str)
+    metafunc.parametrize("measurement", metafunc.module.measurements(names, config), ids=str)

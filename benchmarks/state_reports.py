@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from oslo_config import cfg
 
 import rome
-from benchmarks import services
+from benchmarks import state_report_objects as services
 from rome_objects import process
 from rome_objects.messages import broker
 from rome_objects.options import GROUP, register_opts

@@ -29,7 +29,7 @@ class Measurement(NamedTuple):
         return f"{self.case.group}: {self.case.name} | {self.backend} | {self.durability} | {self.number}"
 
 
-def measurements(backends: Sequence[str], passes: int) -> list[Measurement]:
+def measurements(backends: Sequence[str], config: pytest.Config) -> list[Measurement]:
     """Return what is to be measured, in order. Only commits are measured with synced commits too."""
     classes = [(case, durability) for case in CASES for durability in (RELAXED, SYNCED)]
     wanted = [
@@ -37,7 +37,7 @@ def measurements(backends: Sequence[str], passes: int) -> list[Measurement]:
     ]
     return [
         Measurement(case, durability, number, backend)
-        for number, (case, durability), backend in product(range(passes), wanted, backends)
+        for number, (case, durability), backend in product(range(config.getoption("--passes")), wanted, backends)
         if durability == RELAXED or "memory" not in backend
     ]
 

@@ -28,7 +28,7 @@ from sqlalchemy import Engine, create_engine, make_url, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from benchmarks.backends import BACKENDS, RELAXED, Backend, Opened, open_backend, set_durability
+from benchmarks.backends import BACKENDS, RELAXED, Backend, Missing, Opened, open_backend, set_durability
 from benchmarks.delay import relayed
 from benchmarks.schema import Server, fill
 
@@ -138,7 +138,7 @@ def main() -> None:
                     for mix, reads in MIXES.items():
                         console.print(f"{name}, {mix} …", style="dim")
                         table.add_row(mix, name, *measure(opened, query, delays, reads, options.seconds))
-        except LookupError as missing:
+        except Missing as missing:
             console.print(f"{backend.name} is missing: {missing}")
     console.print(table)
 

@@ -1,6 +1,7 @@
 """The benchmarks run. Their measurements are not tested."""
 
 import json
+import re
 import time
 
 import pytest
@@ -110,11 +111,16 @@ def test_page_of_everything(tmp_path):
         "processor": "",
         "load": 0.0,
         "packages": {"a": "1"},
+        "settings": {"Valkey": {"appendfsync": "everysec"}},
         "missing": {"MariaDB, PyMySQL": "no <driver>"},
     }
     rest = {
         "round_trips": [{"case": "get", "backend": "ROME on Valkey", "round_trips": 1.0}],
-        "latency": [{"case": "get", "backend": "ROME on Valkey", "kind": "rome", "delay": 10.0, "milliseconds": 11.0}],
+        "latency": [
+            {"case": "get", "backend": backend, "kind": kind, "delay": delay, "milliseconds": time * delay}
+            for delay in (10.0, 50.0)
+            for backend, kind, time in (("ROME on Valkey", "rome", 1.0), ("PostgreSQL, psycopg", "server", 3.0))
+        ],
         "concurrency": [
             {"backend": name, "processes": 2, "per_second": 100.0, "median": 1.0, "p99": 2.0, "conflicts": 0.01}
             for name in ("ROME on Valkey", "SQLite file")
@@ -124,6 +130,25 @@ def test_page_of_everything(tmp_path):
             for rows in (10, 100, 1000)
         ],
         "bytes": [{"backend": "ROME on Valkey", "bytes": 700.0}],
+        "services": [
+            {
+                "group": f"Nova, {size}",
+                "case": "service_update",
+                "backend": backend,
+                "kind": kind,
+                "durability": "relaxed",
+                "service": "Nova",
+                "size": size,
+                "request": "heartbeat",
+                "microseconds": [time],
+            }
+            for size in (100, 200)
+            for backend, kind, time in (
+                ("ROME on Valkey", "rome", 100.0),
+                ("PostgreSQL, psycopg", "server", 1.0 * size),
+            )
+        ],
+        "service_round_trips": [{"case": "service_update", "backend": "ROME on Valkey", "round_trips": 2.5}],
     }
     result = {"about": about, "cases": cases, **rest}
     verdict = write_page(result, tmp_path / "page.html")
@@ -131,6 +156,9 @@ def test_page_of_everything(tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "no &lt;driver&gt;" in page
     assert "1.00 %" in page
+    assert "in 1 of 1 cases with 10 ms a round trip; geometric mean of the ratios 3.00" in page
+    assert "ROME on Valkey: faster than the fastest competitor in 1 of 2 service functions" in page
+    assert re.search(r"service_update.*>1\.00\s*<td.*>2\.00", page)
     slower = {**result, "cases": [{**row, "microseconds": [2 * each for each in row["microseconds"]]} for row in cases]}
     assert "get, ROME on Valkey: 100 → 200 µs, 100% slower" in list(changes(result, slower))
     assert list(changes(result, result)) == ["no case changed beyond the noise"]

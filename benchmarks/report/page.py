@@ -9,48 +9,52 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from benchmarks.report.functions import function_tables
 from benchmarks.report.plots import lines, ratio_bars
-from benchmarks.report.ratios import Ratio, Verdict, median, ratios, verdicts
+from benchmarks.report.ratios import Ratio, Verdict, median, ratios, title, verdicts
 
 Row = dict[str, Any]
 
 
 def write_page(result: dict[str, Any], path: Path) -> str:
     """Write the page. Return the verdict as text."""
-    found = ratios(result["cases"])
-    judged = verdicts(found)
+    found, services = ratios(result["cases"]), result.get("services", [])
+    judged, of_services = verdicts(found, "cases"), ratios(services)
+    delayed = _delayed(result.get("latency", []))
+    every_verdict = [*judged, *verdicts(of_services, "service functions")]
+    for delay, own in delayed:
+        every_verdict += verdicts(own, f"cases with {delay:g} ms a round trip")
     environment = Environment(
         loader=PackageLoader("benchmarks", "report"), autoescape=select_autoescape(), undefined=StrictUndefined
     )
     environment.filters.update(number=_number)
     text = environment.get_template("page.html").render(
         about=result["about"],
-        verdicts=judged,
+        verdicts=every_verdict,
         bars=[(each, Markup(_bars(found, each))) for each in judged],
         tables=list(_tables(result["cases"])),
+        functions=list(function_tables(services, of_services)),
+        function_times=list(_tables(services)),
+        function_trips=_pivot(result.get("service_round_trips", []), "round_trips"),
         trips=_pivot(result.get("round_trips", []), "round_trips"),
         latency=[
             (delay, _pivot([row for row in result["latency"] if row["delay"] == delay], "milliseconds"))
             for delay in sorted({row["delay"] for row in result.get("latency", [])})
         ],
+        delayed=Markup(_ratios_by_delay(delayed)),
         concurrency=result.get("concurrency", []),
         throughput=Markup(_throughput(result.get("concurrency", []))),
         growth=[(case, Markup(_growth(rows))) for case, rows in _by(result.get("growth", []), "case")],
         bytes=result.get("bytes", []),
     )
     path.write_text(text, encoding="utf-8")
-    return "\n".join(map(str, judged)) or "nothing was compared"
+    return "\n".join(map(str, every_verdict)) or "nothing was compared"
 
 
 def _bars(found: Iterable[Ratio], judged: Verdict) -> str:
     own = [each for each in found if each.rome == judged.rome]
     own.sort(key=lambda each: -each.ratio)
-    return ratio_bars([(_title(each.case, each.group, each.durability), each.ratio, each.competitor) for each in own])
-
-
-def _title(case: str, group: str, durability: str) -> str:
-    name = case if group == "ORM" else f"{group}: {case}"
-    return name if durability == "relaxed" else f"{name}, synced"
+    return ratio_bars([(each.title, each.ratio, each.spread, each.competitor) for each in own])
 
 
 def _tables(cases: Iterable[Row]) -> Iterable[tuple[str, list[str], list[tuple[str, list[tuple[float, bool] | None]]]]]:
@@ -62,7 +66,7 @@ def _tables(cases: Iterable[Row]) -> Iterable[tuple[str, list[str], list[tuple[s
             times = {row["backend"]: median(row) for row in same}
             fastest = min(times.values())
             cells = [(times[each], times[each] == fastest) if each in times else None for each in backends]
-            lines_of_table.append((_title(case, group, "relaxed"), cells))
+            lines_of_table.append((title(group, case), cells))
         yield durability, backends, lines_of_table
 
 
@@ -88,6 +92,22 @@ def _pivot(rows: Iterable[Row], field: str) -> tuple[list[str], list[tuple[str, 
         table.setdefault(row["case"], {})[row["backend"]] = row[field]
         backends[row["backend"]] = None
     return list(backends), [(case, [values.get(each) for each in backends]) for case, values in table.items()]
+
+
+def _delayed(rows: Iterable[Row]) -> list[tuple[float, list[Ratio]]]:
+    """Return the ratios with each delay of a round trip."""
+    timed = [
+        {**row, "group": "ORM", "durability": "relaxed", "microseconds": [row["milliseconds"] * 1000]} for row in rows
+    ]
+    return [(delay, ratios(own)) for delay, own in sorted(_by(timed, "delay"), key=lambda each: each[0])]
+
+
+def _ratios_by_delay(delayed: Iterable[tuple[float, list[Ratio]]]) -> str:
+    series: dict[str, list[tuple[float, float]]] = {}
+    for delay, own in delayed:
+        for each in own:
+            series.setdefault(each.case, []).append((delay, each.ratio))
+    return lines(series, "milliseconds a round trip", "ratio to the fastest competitor", log_y=False)
 
 
 def _throughput(rows: Iterable[Row]) -> str:

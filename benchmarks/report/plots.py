@@ -14,20 +14,25 @@ _COLOURS = ("#0b6e4f", "#2f6fb3", "#b3541e", "#7a4fa3", "#8a8a00", "#a8324a", "#
 Points = Sequence[tuple[float, float]]
 
 
-def ratio_bars(rows: Sequence[tuple[str, float, str]]) -> str:
-    """Return bars of ratios on a logarithmic axis: to the right of 1 ROME is faster. A row is label, ratio and note."""
-    most = max([2.0, *(max(ratio, 1 / ratio) for _, ratio, _ in rows)])
+def ratio_bars(rows: Sequence[tuple[str, float, tuple[float, float], str]]) -> str:
+    """Return bars of ratios on a logarithmic axis: to the right of 1 ROME is faster.
+
+    A row is label, ratio, the ends of the line that shows how the ratio spreads, and note.
+    """
+    most = max([2.0, *(max(each, 1 / each) for _, ratio, spread, _ in rows for each in (ratio, *spread))])
     half = (WIDTH - _LABEL - 150) / 2
     middle = _LABEL + half
     parts = []
-    for place, (label, ratio, note) in enumerate(rows):
+    for place, (label, ratio, spread, note) in enumerate(rows):
         top = place * _BAR + 26
         length = abs(math.log(ratio)) / math.log(most) * half
         left = middle if ratio >= 1 else middle - length
+        low, high = (middle + math.log(each) / math.log(most) * half for each in spread)
         kind = "win" if ratio >= 1 else "loss"
         parts.append(f'<text x="{_LABEL - 8}" y="{top + 14}" class="label">{escape(label)}</text>')
         parts.append(f'<rect x="{left:.1f}" y="{top + 3}" width="{max(length, 1):.1f}" height="14" class="{kind}"/>')
-        edge = middle + length + 6 if ratio >= 1 else middle + 6
+        parts.append(f'<line x1="{low:.1f}" y1="{top + 10}" x2="{high:.1f}" y2="{top + 10}" class="axis"/>')
+        edge = max(middle, middle + length if ratio >= 1 else middle, high) + 6
         parts.append(
             f'<text x="{edge:.1f}" y="{top + 14}" class="value">{ratio:.2f} <tspan class="note">{escape(note)}'
         )

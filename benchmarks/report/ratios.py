@@ -28,11 +28,24 @@ class Ratio:
     ours: float
     theirs: float
     competitor: str
+    spread: tuple[float, float]
+    """The ratio of the quartiles: the competitor's lower one to ROME's upper one, and the reverse."""
 
     @property
     def ratio(self) -> float:
         """The competitor's time divided by ROME's."""
         return self.theirs / self.ours
+
+    @property
+    def title(self) -> str:
+        """The case with its group, and its durability if it is not the usual one."""
+        name = title(self.group, self.case)
+        return name if self.durability == "relaxed" else f"{name}, {self.durability}"
+
+
+def title(group: str, case: str) -> str:
+    """Return the name of a case with its group."""
+    return case if group == "ORM" else f"{group}: {case}"
 
 
 def ratios(cases: Iterable[dict[str, Any]]) -> list[Ratio]:
@@ -47,7 +60,9 @@ def ratios(cases: Iterable[dict[str, Any]]) -> list[Ratio]:
             if same:
                 fastest = min(same, key=median)
                 place = row["group"], row["case"], row["durability"]
-                found.append(Ratio(rome, *place, median(row), median(fastest), fastest["backend"]))
+                (low, high), (their_low, their_high) = quartiles(row), quartiles(fastest)
+                spread = their_low / high, their_high / low
+                found.append(Ratio(rome, *place, median(row), median(fastest), fastest["backend"], spread))
     return found
 
 
@@ -60,11 +75,21 @@ def median(row: dict[str, Any]) -> float:
     return statistics.median(row["microseconds"])
 
 
+def quartiles(row: dict[str, Any]) -> tuple[float, float]:
+    """Return the lower and the upper quartile of a row's microseconds."""
+    times = row["microseconds"]
+    if len(times) < 2:
+        return times[0], times[0]
+    low, _, high = statistics.quantiles(times, n=4)
+    return low, high
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The distribution of the ratios of one database of ROME."""
 
     rome: str
+    what: str
     cases: int
     faster: int
     geometric_mean: float
@@ -74,14 +99,14 @@ class Verdict:
 
     def __str__(self) -> str:
         return (
-            f"{self.rome}: faster than the fastest competitor in {self.faster} of {self.cases} cases; geometric mean "
-            f"of the ratios {self.geometric_mean:.2f}, median {self.median:.2f}, best {self.best.ratio:.2f} "
-            f"({self.best.case}), worst {self.worst.ratio:.2f} ({self.worst.case})"
+            f"{self.rome}: faster than the fastest competitor in {self.faster} of {self.cases} {self.what}; "
+            f"geometric mean of the ratios {self.geometric_mean:.2f}, median {self.median:.2f}, "
+            f"best {self.best.ratio:.2f} ({self.best.title}), worst {self.worst.ratio:.2f} ({self.worst.title})"
         )
 
 
-def verdicts(found: Iterable[Ratio]) -> list[Verdict]:
-    """Return the verdict for each database of ROME."""
+def verdicts(found: Iterable[Ratio], what: str) -> list[Verdict]:
+    """Return the verdict for each database of ROME. `what`: was compared."""
     result = []
     for rome in COMPETITORS:
         own = [each for each in found if each.rome == rome]
@@ -90,5 +115,5 @@ def verdicts(found: Iterable[Ratio]) -> list[Verdict]:
             best, worst = max(own, key=lambda each: each.ratio), min(own, key=lambda each: each.ratio)
             mean = statistics.geometric_mean(values)
             faster = sum(value > 1 for value in values)
-            result.append(Verdict(rome, len(own), faster, mean, statistics.median(values), best, worst))
+            result.append(Verdict(rome, what, len(own), faster, mean, statistics.median(values), best, worst))
     return result

@@ -1,0 +1,51 @@
+"""Count the round trips of each function of a service, on the wire: with each driver of a server, and with ROME."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from benchmarks.backends import Backend, Missing
+from benchmarks.delay import Relay, relayed
+from benchmarks.services.functions import SERVICES, Api, Function, Service, usable
+from benchmarks.services.place import api_on, filled
+
+_WARM_UP, _TIMES = 3, 4
+
+Row = dict[str, Any]
+
+
+def round_trips(backends: Sequence[Backend], size: int, note: Callable[[str], None]) -> list[Row]:
+    """Return how many round trips each function takes on each database behind a socket."""
+    found = []
+    networked = [each for each in backends if usable(each) and (each.kind == "server" or each.url == "valkey")]
+    for service in (each for each in SERVICES if each.missing is None):
+        for backend in networked:
+            note(f"round trips of {service.name} on {backend.name}")
+            found += _of(service, backend, size)
+    return found
+
+
+def _of(service: Service, backend: Backend, size: int) -> list[Row]:
+    try:
+        with (
+            filled(service, size, backend) as opened,
+            relayed(opened.url) as relay,
+            api_on(service, size, relay.url) as api,
+            api.in_use(),
+        ):
+            return [
+                {"case": function.name, "backend": backend.name, "round_trips": _count(function, api, relay)}
+                for function in service.functions
+            ]
+    except Missing:
+        return []  # the page says why
+
+
+def _count(function: Function, api: Api, relay: Relay) -> float:
+    for _ in range(_WARM_UP):
+        function.call(api)
+    before = relay.round_trips
+    for _ in range(_TIMES):
+        function.call(api)
+    return (relay.round_trips - before) / _TIMES
