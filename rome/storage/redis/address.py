@@ -20,6 +20,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
+from rome.storage.redis.failures import Redirected
 from rome.storage.redis.nearest import Nearest, Node
 from rome.url import URL
 
@@ -71,7 +72,7 @@ class Address:
     has_moved: HasMoved
     """Return True if Sentinels, or a cluster, know another primary than the one that a socket is connected to."""
     follow: Follow
-    """Raise Redirected if an error that came from a socket says that another node has the database."""
+    """Raise Redirected if an error that came from a socket says that another server has the database."""
     pauses: Callable[[], Iterator[float]]
     """Returns the seconds before each further attempt, after a connection broke."""
     nodes: tuple[Node, ...]
@@ -117,10 +118,11 @@ def read_address(url: URL) -> Address:
         server = host_port(url.host or "localhost", url.port or 6379)
         open_socket = partial(_open_tcp, url.host or "localhost", url.port or 6379, timeouts, tls)
     has_moved: HasMoved = _never
+    follow: Follow = _follow_nothing
     open_node = partial(_open_tcp, timeouts=timeouts, tls=tls)
     sentinels = _Sentinels(url, timeouts, tls) if "sentinel_service" in url.options else None
     if sentinels is not None:
-        open_socket, has_moved = sentinels.open_socket, sentinels.have_another
+        open_socket, has_moved, follow = sentinels.open_socket, sentinels.have_another, sentinels.follow
         server = f"{url.options['sentinel_service']} (sentinels {server})"
     return Address(
         database=_database(url),
@@ -130,7 +132,7 @@ def read_address(url: URL) -> Address:
         password=url.password,
         open_socket=open_socket,
         has_moved=has_moved,
-        follow=_follow_nothing,
+        follow=follow,
         pauses=lambda: iter(_PAUSES),
         nodes=nodes,
         open_node=open_node,
@@ -394,6 +396,16 @@ class _Sentinels:
             return self._primary() != self._primaries[opened]
         except (OSError, RedisError):
             return False  # they know none, or do not answer
+
+    def follow(self, error: ResponseError, _opened: socket.socket) -> None:
+        """Raise Redirected if an error says that the server is a replica; ask another Sentinel next.
+
+        Sentinels learn of a failover one after the other: the first may have named the former primary.
+        """
+        if str(error).startswith(("READONLY", "UNBLOCKED")):
+            known = self._sentinel.sentinels
+            known[:] = known[1:] + known[:1]
+            raise Redirected(f"the server that a sentinel took for the primary is a replica: {error}")
 
     def replicas(self) -> Sequence[Node]:
         """Return the replicas that the Sentinels can reach. Raise as `open_socket` does."""

@@ -20,7 +20,7 @@ LOST = (OSError, redis_errors.ConnectionError, redis_errors.TimeoutError)
 
 
 class Redirected(ConnectionError):
-    """Another node of the cluster has the database, or soon will: the round is to be sent again.
+    """Another server has the database, or soon will: the round is to be sent again. Sentinels or a cluster know it.
 
     `asked`: the host and the port of the node that a key has been moved to, while the node still has the others.
     """

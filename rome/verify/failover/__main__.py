@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from itertools import product
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from rome.verify.failover import FAULTS, run_failover
+from rome.verify.faults.sentinels import sentinel_group
 
 
 @click.command()
@@ -23,9 +25,9 @@ def main(fault: tuple[str, ...], replicas: tuple[int, ...], clients: int) -> Non
     """
     table = Table("fault", "N", "ok", "lost", "unsafe", "lost", "unknown", "lost", "doubled", "s")
     failed = False
-    for name in fault or FAULTS:
-        for number in replicas:
-            found = run_failover(name, number, clients)
+    with sentinel_group() as group:
+        for name, number in product(fault or FAULTS, replicas):
+            found = run_failover(group, name, number, clients)
             rows = (found.acknowledged, found.acknowledged_lost, found.not_replicated, found.not_replicated_lost)
             more = (found.unknown, found.unknown_lost, found.doubled)
             table.add_row(name, *map(str, (number, *rows, *more)), f"{found.seconds:.1f}")

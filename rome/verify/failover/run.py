@@ -8,10 +8,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from rome.database.registry import drop_database
 from rome.dbapi import connect
 from rome.testing import check_database
+from rome.url import parse_url
 from rome.verify.failover.client import Client, Row
-from rome.verify.faults.sentinels import SentinelGroup, sentinel_group
+from rome.verify.faults.sentinels import SentinelGroup
 from rome.verify.faults.server import wait_until
 
 _DATABASE = "failover"
@@ -58,29 +60,29 @@ _Fault = Callable[[SentinelGroup, int, Sequence[Client]], None]
 FAULTS: dict[str, _Fault] = {"kill": _kill, "hang": _hang, "partition": _part}
 
 
-def run_failover(fault: str, replicas: int = 0, clients: int = 4) -> Losses:
+def run_failover(group: SentinelGroup, fault: str, replicas: int = 0, clients: int = 4) -> Losses:
     """Let the primary fail while clients commit. `replicas`: the option of their URLs. Raise TimeoutError."""
     options = f"&replicas={replicas}&replicas_timeout=0.5" if replicas else ""
-    with sentinel_group() as group:
-        with closing(connect(group.url(_DATABASE))) as connection:
-            connection.execute("CREATE TABLE rows_of_clients (id INTEGER PRIMARY KEY, client INT, serial INT)")
-            connection.commit()
-        asking = [Client(group.url(_DATABASE, options), number) for number in range(clients)]
-        _wait_for_commits(asking)
-        # Known as late as possible: on a busy machine, the Sentinels may have found a reason of their own to change it.
-        former = group.primary
-        beside = [Client(group.url_of(former, _DATABASE, options), clients)] if fault == "partition" else []
-        _wait_for_commits(beside)
-        FAULTS[fault](group, former, [*asking, *beside])
-        for client in beside:
-            client.stop()
-        _wait_for_commits(asking)
-        for client in asking:
-            client.stop()
-        group.wait_until_whole()
-        with closing(connect(group.url(_DATABASE))) as connection:
-            found: list[Any] = connection.execute("SELECT client, serial FROM rows_of_clients").fetchall()
-        return _compared([*asking, *beside], Counter(found), check_database(group.url(_DATABASE)))
+    drop_database(parse_url(group.url(_DATABASE)))
+    with closing(connect(group.url(_DATABASE))) as connection:
+        connection.execute("CREATE TABLE rows_of_clients (id INTEGER PRIMARY KEY, client INT, serial INT)")
+        connection.commit()
+    asking = [Client(group.url(_DATABASE, options), number) for number in range(clients)]
+    _wait_for_commits(asking)
+    # Known as late as possible: on a busy machine, the Sentinels may have found a reason of their own to change it.
+    former = group.primary
+    beside = [Client(group.url_of(former, _DATABASE, options), clients)] if fault == "partition" else []
+    _wait_for_commits(beside)
+    FAULTS[fault](group, former, [*asking, *beside])
+    for client in beside:
+        client.stop()
+    _wait_for_commits(asking)
+    for client in asking:
+        client.stop()
+    group.wait_until_whole()
+    with closing(connect(group.url(_DATABASE))) as connection:
+        found: list[Any] = connection.execute("SELECT client, serial FROM rows_of_clients").fetchall()
+    return _compared([*asking, *beside], Counter(found), check_database(group.url(_DATABASE)))
 
 
 def _wait_for_commits(

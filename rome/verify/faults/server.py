@@ -19,6 +19,9 @@ from rome.testing.servers import free_port, start_guarded
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
 """The configuration with which an acknowledged write survives SIGKILL of the server."""
 
+_AT_ONCE = {"repl-diskless-sync-delay": "0"}
+"""A replica is sent the data at once. By default, a server waits five seconds for other replicas."""
+
 _TRIES = 5
 
 
@@ -45,7 +48,7 @@ class FaultyServer:
         self.bus_port = free_port()
         """The port at which the other nodes of a cluster reach this one."""
         bus = {"cluster-port": str(self.bus_port)} if "cluster-enabled" in directives else {}
-        self._server = ValkeyServer(port=self.port, data_dir=folder, config={**directives, **bus})
+        self._server = ValkeyServer(port=self.port, data_dir=folder, config={**_AT_ONCE, **directives, **bus})
         self._pid = 0
         self.start()
 
