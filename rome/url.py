@@ -12,6 +12,7 @@ without a path a memory database.
 
     sqlite+rome://localhost:6379/DATABASE    as rome://…, for SQLAlchemy's dialect of the name `sqlite`
     sqlite+rome:///app.db                    a file, relative as in SQLite's URLs; with a fourth slash it is absolute
+    rome+redis://…?dialect=sqlite            the same, for programs that take a text with `sqlite` for a path
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from rome.errors import InterfaceError
 
 SQLITE_SCHEME = "sqlite+rome"
 """The scheme of URLs for SQLAlchemy's dialect whose name is `sqlite`."""
+
+DIALECT = "dialect"
+"""The option for the name of SQLAlchemy's dialect."""
+DIALECTS = ("rome", "sqlite")
 
 _SECRET = re.compile("(?:pass|pwd|secret|token|auth)", re.IGNORECASE)
 """In the name of an option: no store of ROME takes a secret there, but people try."""
@@ -95,6 +100,8 @@ def parse_url(text: str) -> URL:
         if name in options:
             raise InterfaceError(f"the ROME URL has option {name!r} twice; remove one")
         options[name] = value
+    if options.pop(DIALECT, DIALECTS[0]) not in DIALECTS:
+        raise InterfaceError(f"option {DIALECT!r} of the ROME URL {_shown(text)!r} is none of {', '.join(DIALECTS)}")
     database = unquote(parts.path[1:])
     host = unquote(parts.hostname) if parts.hostname else None
     if is_named_sqlite and database == ":memory:":

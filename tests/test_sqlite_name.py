@@ -71,6 +71,19 @@ def test_a_host_is_a_server(redis_server):
     rome.drop_database(url)
 
 
+def test_the_name_is_an_option_of_other_urls():
+    name = f"name{next(NUMBER)}"
+    engine = sa.create_engine(f"rome+memory:///{name}?dialect=sqlite&foreign_keys=on")
+    assert (engine.dialect.name, type(engine.dialect)) == ("sqlite", SqliteRomeDialect)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (a)")
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    assert sa.inspect(sa.create_engine(f"rome+memory:///{name}")).get_table_names() == ["t"]
+    assert sa.create_engine("sqlite+rome://?dialect=rome").dialect.name == "sqlite"
+    with pytest.raises(rome.errors.InterfaceError, match=r"option 'dialect' .* is none of rome, sqlite"):
+        sa.create_engine("rome+memory://?dialect=mysql").connect()
+
+
 @pytest.mark.parametrize("url", ["sqlite+rome://", "sqlite+rome:///:memory:"])
 def test_memory_is_private(url):
     engine, other = sa.create_engine(url), sa.create_engine(url)

@@ -26,7 +26,7 @@ from rome.dialect.constraint_reflection import NamedConstraints
 from rome.dialect.numeric import RomeNumeric
 from rome.dialect.stmt_compiler import RomeCompiler
 from rome.dialect.type_compiler import RomeTypeCompiler, select_variant
-from rome.url import parse_url
+from rome.url import DIALECT, parse_url
 
 _private_names = itertools.count(1)
 _abandoned: deque[URL] = deque()
@@ -76,15 +76,23 @@ class RomeDialect(NamedConstraints):
 
     @classmethod
     def get_dialect_cls(cls, url: URL) -> type[RomeDialect]:
-        """Return this class. SQLAlchemy, and oslo.db through it, call this each time they resolve a ROME URL."""
+        """Return the class of the dialect. SQLAlchemy, and oslo.db, call this each time they resolve a ROME URL."""
         plugins.register()
-        return cls
+        return cls._class_for(url)
 
     @classmethod
     def get_async_dialect_cls(cls, url: URL) -> type[RomeDialect]:
         """Return the class for `create_async_engine`."""
         plugins.register()
-        return cast("type[RomeDialect]", getattr(import_module("rome.dialect.asynchronous"), cls.async_class))
+        name = cls._class_for(url).async_class
+        return cast("type[RomeDialect]", getattr(import_module("rome.dialect.asynchronous"), name))
+
+    @classmethod
+    def _class_for(cls, url: URL) -> type[RomeDialect]:
+        """Return the class with the name that the URL asks for."""
+        if url.query.get(DIALECT) == "sqlite":
+            return cast("type[RomeDialect]", import_module("rome.dialect.sqlite_name").SqliteRomeDialect)
+        return cls
 
     @classmethod
     def load_provisioning(cls) -> None:

@@ -10,6 +10,9 @@ that know SQLite and not ROME work with this dialect. SQL, types, isolation leve
 * Constraints that were declared without a name have none in reflection.
 * `create_engine(connect_args=…)` takes the arguments of the sqlite3 module.
 * The path of a file is relative with three slashes and absolute with four.
+
+Programs that take a URL which begins with `sqlite` for the path of a file have this dialect by the option
+`dialect=sqlite` of a `rome+…` URL.
 """
 
 from __future__ import annotations

@@ -62,11 +62,18 @@ def test_the_schema_is_changed_and_reflected(run: Run) -> None:
     run(work)
 
 
-@pytest.mark.parametrize("scheme", ["rome+memory:///names", "sqlite+rome:///names?store=memory"])
-def test_the_url_is_that_of_create_engine(scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("rome+memory:///names", "rome"),
+        ("sqlite+rome:///names?store=memory", "sqlite"),
+        ("rome+memory:///names?dialect=sqlite", "sqlite"),
+    ],
+)
+def test_the_url_is_that_of_create_engine(url: str, name: str) -> None:
     async def work() -> None:
-        engine = create_async_engine(scheme)
-        assert engine.dialect.name == scheme.partition("+")[0]
+        engine = create_async_engine(url)
+        assert engine.dialect.name == name
         assert isinstance(engine.pool, AsyncAdaptedQueuePool)
         async with engine.connect() as connection:
             assert await connection.scalar(text("SELECT 1")) == 1
