@@ -17,6 +17,8 @@ tasks share, and the holder could never go on.
     frame_of        the innermost frame of somebody else
     current_task    the task itself, which has one greenlet after the other
 
+A coroutine calls such code by `spawn`, which starts a greenlet for it.
+
 The module knows neither greenlets nor event loops. `use_tasks` is called by the dialect for asyncio.
 """
 
@@ -25,6 +27,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from threading import get_ident
 from types import FrameType
 from typing import Any, Protocol, TypeVar
@@ -43,6 +46,9 @@ class Tasks(Protocol):
 
     def task(self) -> object:
         """Return the task of the greenlet that calls."""
+
+    async def spawn(self, function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:
+        """Call a function in a greenlet of the task that awaits this; return its result."""
 
     def wait_for(self, awaitable: Awaitable[_T]) -> _T:
         """Let the task that calls wait for an awaitable; return its result."""
@@ -76,6 +82,14 @@ def in_task() -> bool:
 def current_task() -> object | None:
     """Return the task that calls; None if the caller is a thread."""
     return tasks.task() if tasks is not None and tasks.greenlet() is not None else None
+
+
+async def spawn(function: Callable[..., _T], *arguments: Any) -> _T:
+    """Call a function that may wait, in the task that awaits this; return its result, or raise its exception."""
+    if tasks is None:
+        import_module("rome.dialect.tasks")
+    assert tasks is not None
+    return await tasks.spawn(function, arguments)
 
 
 def frame_of(other: Any) -> FrameType | None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from rome import waits
 
@@ -45,6 +45,10 @@ class AsyncioTasks:
     def task(self) -> object:
         """Return the task that calls."""
         return asyncio.current_task()
+
+    async def spawn(self, function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:
+        """Call a function in a greenlet of the task that awaits this; return its result."""
+        return await greenlet_spawn(function, *arguments)
 
     def wait_for(self, awaitable: Awaitable[_T]) -> _T:
         """Let the task that calls await; return the result. Raise CancelledError."""

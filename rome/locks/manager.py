@@ -56,7 +56,7 @@ class LockManager:
         self._of_tasks: weakref.WeakKeyDictionary[Any, dict[str, tuple[Hold, int]]] = weakref.WeakKeyDictionary()
 
     def lock(self, name: str, ttl: float = TTL, timeout: float | None = None) -> Lock:
-        """Return the lock of a name, not yet taken: to be used in a `with` statement, or by its methods.
+        """Return the lock of a name, not yet taken: for a `with` or `async with` statement, or to use its methods.
 
         `ttl`: seconds after which others may take it if this process does not renew it any more, because it is dead or
         paused. `timeout`: seconds to wait for it; 0 to try once, None to wait without limit.
@@ -267,6 +267,16 @@ class Lock:
             if error is None:
                 raise
             error.add_note(f"in addition: {trouble}")
+
+    async def __aenter__(self) -> Lock:
+        """Take the lock as `acquire` does; other tasks run meanwhile."""
+        return await waits.spawn(self.acquire)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Release the lock as the end of a `with` block does; other tasks run meanwhile."""
+        await waits.spawn(self.__exit__, kind, error, traceback)
 
     def __repr__(self) -> str:
         return f"<Lock {self.name!r}, {'held' if self.held else 'not held'}>"
