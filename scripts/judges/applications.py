@@ -1,7 +1,13 @@
-"""The applications that are judged: their packages, and the names of ROME's dialect that they can be used with."""
+"""The applications that are judged: their packages, and the URLs of ROME that they can be used with."""
 
 from dataclasses import dataclass
 
+URLS = {
+    "rome": "rome+redis://{server}/{name}",
+    "sqlite": "sqlite+rome://{server}/{name}",
+    "option": "rome+redis://{server}/{name}?dialect=sqlite",
+}
+"""The forms of URLs."""
 DIALECTS = ("rome", "sqlite")
 
 
@@ -14,10 +20,14 @@ class Application:
 
 
 APPLICATIONS = {
+    "airflow": Application(("apache-airflow",), dialects=("option",)),
     "apscheduler": Application(("apscheduler>=3.11,<4", "sqlalchemy")),
     "celery": Application(("celery[pytest]", "sqlalchemy")),
     "continuum": Application(("sqlalchemy-continuum",)),
+    "fastapi": Application(("sqlmodel", "fastapi", "httpx", "aiosqlite", "sqlalchemy[asyncio]")),
     "flask_migrate": Application(("flask-migrate",)),
+    "jupyterhub": Application(("jupyterhub",)),
+    "mlflow": Application(("mlflow",), dialects=("sqlite",)),
     "optuna": Application(("optuna",)),
     "pandas": Application(("pandas",)),
     "sqlalchemy_utils": Application(

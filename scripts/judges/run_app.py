@@ -10,11 +10,9 @@ import tempfile
 from importlib import import_module
 from pathlib import Path
 
-from applications import APPLICATIONS
+from applications import APPLICATIONS, URLS
 
 from rome.testing.servers import valkey_server
-
-URLS = {"rome": "rome+redis://{server}/{name}", "sqlite": "sqlite+rome://{server}/{name}"}
 
 
 def main() -> None:

@@ -93,4 +93,42 @@ SERVICES = {
         etc="etc",
         keep=True,
     ),
+    "ironic": Service(
+        ("ironic==39.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("ironic.tests.unit.db",),
+        etc="etc",
+    ),
+    "heat": Service(
+        ("openstack-heat==27.0.1", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("heat.tests.db",),
+        etc="etc",
+        first="heat.tests.common",
+        options="dialect=sqlite",  # if it is called so, some tests turn foreign keys on
+    ),
+    "manila": Service(
+        ("manila==23.0.1", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("manila.tests.db",),
+        etc="etc",
+        options="foreign_keys=off",  # rows of its tests refer to rows that do not exist
+    ),
+    "octavia": Service(
+        ("octavia==19.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("octavia.tests.functional.db",),
+        etc="etc",
+    ),
+    "barbican": Service(
+        ("barbican==23.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("barbican.tests.model",),
+        etc="etc",
+    ),
+    "designate": Service(
+        ("designate==23.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("designate.tests.functional.test_storage",),
+        etc="etc",
+    ),
+    "neutron": Service(
+        ("neutron==29.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("neutron.tests.unit.db", "neutron.tests.unit.objects"),
+        etc="etc",
+    ),
 }
