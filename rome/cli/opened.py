@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from rome.catalog.model import Catalog, Table
 from rome.cli.failures import CommandFailure
+from rome.database.database import Database
 from rome.database.registry import open_database, release_database
 from rome.storage.store import LAST, Range, Store
 from rome.url import URL, parse_url
@@ -41,11 +42,13 @@ class Opened:
             raise CommandFailure(f"no such table: {name}; tables of {self.url}: {known}", "NoSuchTable")
         return table
 
-    def pages(self, space: bytes, limit: int | None = None) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Yield the keys and values of a space in key order, page by page, up to a limit. Raise SnapshotTooOld."""
-        begin, left = b"", limit
+    def pages(
+        self, space: bytes, limit: int | None = None, begin: bytes = b"", page_size: int = _PAGE
+    ) -> Iterator[list[tuple[bytes, bytes]]]:
+        """Yield the keys and values of a space from a key on, page by page, up to a limit. Raise SnapshotTooOld."""
+        left = limit
         while left is None or left > 0:
-            size = _PAGE if left is None else min(_PAGE, left)
+            size = page_size if left is None else min(page_size, left)
             request = Range(space, begin, LAST, size)
             (page,) = self.store.fetch([request], self.version).answers
             if page:
@@ -56,13 +59,17 @@ class Opened:
             left = None if left is None else left - size
 
 
+def newest(database: Database) -> Opened:
+    """Return a database at its newest version. Raise StoreUnavailable, FormatError."""
+    seen = database.store.fetch([])
+    return Opened(database.url, database.store, seen.version, database.catalog(seen))
+
+
 @contextmanager
 def opened(url: str) -> Iterator[Opened]:
     """Open a database at its newest version, for the length of the block. Raise StoreUnavailable, FormatError."""
-    parsed = parse_url(url)
-    database = open_database(parsed)
+    database = open_database(parse_url(url))
     try:
-        seen = database.store.fetch([])
-        yield Opened(parsed, database.store, seen.version, database.catalog(seen))
+        yield newest(database)
     finally:
         release_database(database)

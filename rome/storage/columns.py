@@ -8,6 +8,8 @@ in lists takes them as they are (`Writes.by_space`, `Checks.of_keys`).
 
     Checks([], [KeyChecks(b"r1", [key1, key2], 7, UNWRITTEN)])
         Check(b"r1", key1, key1 + b"\\0", 7, UNWRITTEN), Check(b"r1", key2, key2 + b"\\0", 7, UNWRITTEN)
+
+`writes_of` and `checks_of` return the writes and checks of any batch in this form.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar, overload
 
 from rome.fast_tuples import tuple_maker
-from rome.storage.store import Check, Demand, Write
+from rome.storage.store import Batch, Check, Demand, Write
 
 WritesBySpace = dict[bytes, dict[bytes, bytes | None]]
 """Space → key → value; None to delete the key."""
@@ -77,3 +79,28 @@ class Checks(_MadeWhileRead[Check]):
         for space, keys, since, demand in self.of_keys:
             for key in keys:
                 yield _check((space, key, key + b"\0", since, demand))
+
+
+def writes_of(batch: Batch) -> WritesBySpace:
+    """Return the writes by space. A key that is written twice gets its last value."""
+    if type(batch.writes) is Writes:
+        return batch.writes.by_space
+    writes: WritesBySpace = {}
+    for space, key, value in batch.writes:
+        if space in writes:
+            writes[space][key] = value
+        else:
+            writes[space] = {key: value}
+    return writes
+
+
+def size_of(batch: Batch) -> int:
+    """Return the bytes of the keys and values that a batch writes."""
+    writes = writes_of(batch).values()
+    return sum(sum(map(len, values)) + sum(map(len, filter(None, values.values()))) for values in writes)
+
+
+def checks_of(batch: Batch) -> tuple[Sequence[Check], Sequence[KeyChecks]]:
+    """Return the single checks, and those by key."""
+    checks = batch.checks
+    return (checks.single, checks.of_keys) if type(checks) is Checks else (checks, ())

@@ -97,9 +97,9 @@ def test_what_statements_refuse_is_refused(run, source, url, row, error, message
     connection = rome.connect(url)
     loader = loader_for(connection, "a", ("id", "name", "n"))
     with pytest.raises(error, match=message):
-        loader.write([(20, "fine", 1), row])
+        loader.commit(loader.encode([(20, "fine", 1), row]))
     assert contents(url) == before
-    loader.write([(20, "fine", 1)])
+    loader.commit(loader.encode([(20, "fine", 1)]))
     assert connection.execute("SELECT twice FROM a WHERE id = 20").fetchone() == (2,)
     connection.close()
 
@@ -109,9 +109,9 @@ def test_a_duplicate_within_a_batch(run, source, url):
     connection = rome.connect(url)
     loader = loader_for(connection, "b", ("x", "y", "note"))
     with pytest.raises(IntegrityError, match="UNIQUE"):
-        loader.write([("new", 1, None), ("new", 1, None)])
+        loader.commit(loader.encode([("new", 1, None), ("new", 1, None)]))
     with pytest.raises(IntegrityError, match="NOT NULL"):
-        loader.write([(None, 1, None)])
+        loader.commit(loader.encode([(None, 1, None)]))
     connection.close()
 
 
@@ -122,6 +122,6 @@ def test_a_schema_that_changes_meanwhile(run, source, url):
     other.execute("ALTER TABLE c ADD COLUMN more TEXT NOT NULL DEFAULT 'x'")
     other.commit()
     with pytest.raises(CommandFailure, match="was changed during the copy"):
-        loader.write([(50, "late")])
+        loader.commit(loader.encode([(50, "late")]))
     other.close()
     connection.close()

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -27,10 +27,22 @@ from rome.errors import Conflict
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translated
-from rome.storage.keys import encode, prefix_end
-from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, Write, rows_space
+from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
+from rome.storage.keys import encode_ints, prefix_end
+from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, rows_space
 
 Row = tuple[Any, ...]
+
+
+class Encoded(NamedTuple):
+    """Rows as bytes."""
+
+    keys: Sequence[bytes]
+    writes: WritesBySpace
+    unique: Sequence[tuple[bytes, bytes]]
+    """Of each unique key: the space of its index, and the prefix of its entries."""
+    greatest: int
+    """The greatest id."""
 
 
 class BulkLoader:
@@ -44,24 +56,49 @@ class BulkLoader:
         self._scratch.execute(table.sql)
         marks = ", ".join("?" * len(columns))
         self._insert = f"INSERT INTO {quoted(table.name)} ({', '.join(map(quoted, columns))}) VALUES ({marks})"
-        stored = ", ".join(quoted(column.name) for column in table.stored)
-        rowid = "0" if table.without_rowid else table.rowid_name or "0"
-        self._select = f"SELECT {rowid}, {stored} FROM {quoted(table.name)}"
+        stored = [column.name for column in table.stored]
+        self._has_hidden_rowid = not table.key
+        made = [table.rowid_name, *stored] if not table.key and table.rowid_name else stored
+        self._select = f"SELECT {', '.join(map(quoted, made))} FROM {quoted(table.name)}"
         self._delete = f"DELETE FROM {quoted(table.name)}"
+        self._id_place = made.index(table.counted) if table.counted else None
 
-    def write(self, rows: Iterable[Row]) -> None:
-        """Write rows as one commit. Raise IntegrityError, StoreUnavailable; CommandFailure if a row exists."""
+    def encode(self, rows: Iterable[Row]) -> Encoded:
+        """Return rows as bytes. Raise IntegrityError."""
         with translated(), self._scratch:
             self._scratch.executemany(self._insert, rows)
             made = self._scratch.execute(self._select).fetchall()
             self._scratch.execute(self._delete)
-        seen = self._database.store.fetch([])
-        table = self._table
-        if self._database.catalog(seen).table(table.name) != table:
+        table, place = self._table, self._id_place
+        ids: list[Any] = [] if place is None else [row[place] for row in made]
+        if self._has_hidden_rowid:
+            made = [row[1:] for row in made]
+            keys = encode_ints(ids)
+        else:
+            keys = table.row_codec.encode_each(made)
+        if table.has_stored_generated:
+            data = [encode_row(table.schema, row, computed=True) for row in made]
+        else:
+            data = encode_rows(table.schema, made)
+        writes: WritesBySpace = {rows_space(table.id): dict(zip(keys, data, strict=True))}
+        unique: list[tuple[bytes, bytes]] = []
+        for index in table.indexes:
+            codec = table.index_codecs[index.id]
+            writes[codec.space] = dict.fromkeys(codec.entries(made, keys), b"")
+            if index.unique:
+                prefixes = [codec.encode_unique(codec.take(row)) for row in made]
+                unique += [(codec.space, prefix) for prefix in prefixes if prefix is not None]
+        return Encoded(keys, writes, unique, max(ids, default=0))
+
+    def commit(self, encoded: Encoded) -> None:
+        """Write encoded rows as one commit. Raise StoreUnavailable; CommandFailure if a row exists."""
+        database, table = self._database, self._table
+        seen = database.store.fetch([])
+        if database.catalog(seen).table(table.name) != table:
             raise CommandFailure(f"the definition of {table.name} was changed during the copy", "Conflict")
-        batch = self._batch(made, seen)
+        batch = self._batch(encoded, seen)
         try:
-            self._database.store.commit(batch)
+            database.store.commit(batch)
         except Conflict as error:
             raise CommandFailure(
                 f"table {table.name}: somebody else writes to the target, and has one of the keys already; nothing of "
@@ -69,37 +106,20 @@ class BulkLoader:
                 "Conflict",
             ) from error
         for counter, value in batch.advances.items():
-            self._database.counters.skip(counter, value)
-            self._database.counters.advanced(counter, value)
+            database.counters.skip(counter, value)
+            database.counters.advanced(counter, value)
 
-    def _batch(self, made: Sequence[Row], seen: Fetched) -> Batch:
-        table, codec = self._table, self._table.row_codec
-        rows = [row[1:] for row in made]
-        keys = codec.encode_each(rows) if codec.columns else [encode((row[0],)) for row in made]
-        if table.has_stored_generated:
-            data = [encode_row(table.schema, row, computed=True) for row in rows]
-        else:
-            data = encode_rows(table.schema, rows)
-        space, version = rows_space(table.id), seen.version
-        writes = [Write(space, key, value) for key, value in zip(keys, data, strict=True)]
-        checks = [Check(space, key, key + b"\0", version, Demand.NO_KEYS) for key in keys]
-        for index in table.indexes:
-            entries = table.index_codecs[index.id]
-            writes += [Write(entries.space, each, b"") for each in entries.entries(rows, keys)]
-            if index.unique:
-                prefixes = [entries.encode_unique(entries.take(row)) for row in rows]
-                checks += [
-                    Check(entries.space, prefix, prefix_end(prefix), version, Demand.NO_KEYS)
-                    for prefix in prefixes
-                    if prefix is not None
-                ]
+    def _batch(self, encoded: Encoded, seen: Fetched) -> Batch:
+        table, version = self._table, seen.version
         definition = catalog_key(table.name)
-        checks.append(Check(CATALOG, definition, definition + b"\0", version))
-        advances = {}
-        greatest = max((row[0] for row in made), default=0)
-        if table.counted and 0 < greatest < LAST_COUNTED:
-            advances[row_counter(table.id)] = greatest
-        return Batch(os.urandom(16), checks, writes, advances, seen={version: seen.digest} if version else {})
+        single = [Check(CATALOG, definition, definition + b"\0", version)]
+        single += [
+            Check(space, prefix, prefix_end(prefix), version, Demand.NO_KEYS) for space, prefix in encoded.unique
+        ]
+        of_keys = [KeyChecks(rows_space(table.id), encoded.keys, version, Demand.NO_KEYS)]
+        advances = {row_counter(table.id): encoded.greatest} if 0 < encoded.greatest < LAST_COUNTED else {}
+        known = {version: seen.digest} if version else {}
+        return Batch(os.urandom(16), Checks(single, of_keys), Writes(encoded.writes), advances, seen=known)
 
 
 def loader_for(connection: rome.Connection, name: str, columns: Sequence[str]) -> BulkLoader | None:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 import click
+from rich.progress import Progress
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
 from rome.cli.copy.converted import plan_converted
-from rome.cli.copy.databases import engine_of, is_native, read_one_state
+from rome.cli.copy.databases import Side, is_native, opened_source, opened_target
 from rome.cli.copy.native import plan_native
-from rome.cli.copy.plan import CopyPlan
-from rome.cli.copy.rows import copied_batches, count
-from rome.cli.copy.verify import checksum_of
+from rome.cli.copy.plan import CopyPlan, TableCopy
+from rome.cli.copy.rows import copied_batches
+from rome.cli.copy.verify import Checksum
 from rome.cli.failures import FAULTS, CommandFailure, Interrupted
 from rome.cli.formats import write_rows
 from rome.cli.options import json_option
@@ -54,12 +54,12 @@ def copy(
     """
     only = {fold_name(name.strip()) for name in tables.split(",")} if tables else set()
     try:
-        with read_one_state(engine_of(source).connect()) as first, engine_of(target).connect() as second:
+        with opened_source(source) as first, opened_target(target) as second:
             plan = _planned(first, second, only)
             if dry_run:
-                report = [{"table": each.name, "rows": count(each.source, first)} for each in plan.tables]
+                report = [{"table": each.name, "rows": first.count(each.source)} for each in plan.tables]
             else:
-                _demand_target(second, plan, resume)
+                _demand_target(second.connection, plan, resume)
                 report = _copied(plan, first, second, batch, verify=not no_verify)
     except SQLAlchemyError as error:
         raise CommandFailure(str(getattr(error, "orig", None) or error), type(error).__name__) from error
@@ -72,12 +72,13 @@ def copy(
         ctx.exit(FAULTS)
 
 
-def _planned(source: Connection, target: Connection, only: set[str]) -> CopyPlan:
-    if is_native(source.engine) and is_native(target.engine):
-        plan = plan_native(source, only)
+def _planned(source: Side, target: Side, only: set[str]) -> CopyPlan:
+    first, second = source.connection, target.connection
+    if is_native(first.engine) and is_native(second.engine):
+        plan = plan_native(first, only)
     else:
-        plan = plan_converted(source, target, only)
-    source.rollback()
+        plan = plan_converted(first, second, only)
+    source.check_schema()
     missing = only - {fold_name(each.name) for each in plan.tables}
     if missing:
         raise CommandFailure(f"no such table in the source: {', '.join(sorted(missing))}", "NoSuchTable")
@@ -95,32 +96,46 @@ def _demand_target(target: Connection, plan: CopyPlan, resume: bool) -> None:
         )
 
 
-def _copied(plan: CopyPlan, source: Connection, target: Connection, size: int, *, verify: bool) -> list[dict[str, Any]]:
+def _copied(plan: CopyPlan, source: Side, target: Side, size: int, *, verify: bool) -> list[dict[str, Any]]:
     """Copy schema and rows. Return a report of each table."""
-    plan.create(target)
-    target.commit()
-    totals = {each.name: count(each.source, source) for each in plan.tables}
-    report: list[dict[str, Any]] = []
+    plan.create(target.connection)
+    target.connection.commit()
+    totals = {each.name: source.count(each.source) for each in plan.tables}
     with progress_bar() as bar:
-        for each in plan.tables:
-            already, began, copied = (count(each.target, target) if each.key else 0), time.perf_counter(), 0
-            task = bar.add_task(printable(each.name), total=totals[each.name], completed=already)
-            for rows in copied_batches(each, source, target, size):
-                copied += rows
-                bar.update(task, advance=rows)
-            took = time.perf_counter() - began
-            speed = round(copied / took) if copied else 0
-            report.append({"table": each.name, "rows": totals[each.name], "copied": copied, "rows/s": speed})
-        plan.finish(target)
-        target.commit()
+        report = [_copied_table(each, source, target, size, totals[each.name], bar, verify) for each in plan.tables]
+        plan.finish(target.connection)
+        target.connection.commit()
         if verify:
             for each, entry in zip(plan.tables, report, strict=True):
-                task = bar.add_task(f"verifying {printable(each.name)}", total=2 * totals[each.name])
-                advance = partial(bar.advance, task)
-                ours = checksum_of(each.source, each.key, source, size, advance)
-                theirs = checksum_of(each.target, each.key, target, size, advance)
+                task = bar.add_task(f"verifying {printable(each.name)}", total=totals[each.name])
+                ours, theirs = entry.pop("sum"), Checksum()
+                for rows in target.batches(each.target, each.key, size):
+                    theirs.add(rows)
+                    bar.advance(task, len(rows))
                 entry.update(checksum=ours.digest, differs=ours != theirs)
     return report
+
+
+def _copied_table(
+    copy: TableCopy, source: Side, target: Side, size: int, total: int, bar: Progress, verify: bool
+) -> dict[str, Any]:
+    """Copy the rows of a table that the target does not have. Return a report, with the checksum of the source."""
+    last = target.last_key(copy.target, copy.key) if copy.key else None
+    target.connection.rollback()
+    already, copied, checksum = (target.count(copy.target) if last else 0), 0, Checksum()
+    task = bar.add_task(printable(copy.name), total=total, completed=already)
+    began = time.perf_counter()
+    for rows in copied_batches(copy, source, target, size, last):
+        copied += len(rows)
+        bar.advance(task, len(rows))
+        if verify and last is None:
+            checksum.add(rows)
+    took = time.perf_counter() - began
+    report = {"table": copy.name, "rows": total, "copied": copied, "rows/s": round(copied / took) if copied else 0}
+    if verify and last is not None:  # the rows before them were read by an earlier copy
+        for rows in source.batches(copy.source, copy.key, size):
+            checksum.add(rows)
+    return {**report, "sum": checksum} if verify else report
 
 
 def _write(report: list[dict[str, Any]], notes: list[str], as_json: bool) -> None:

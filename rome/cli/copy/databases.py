@@ -1,15 +1,24 @@
-"""The databases of a copy as SQLAlchemy engines."""
+"""The databases of a copy: SQLAlchemy connections, and the rows of their tables."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, and_, create_engine, event, func, select, tuple_
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import NullPool
+from sqlalchemy.sql.elements import ColumnElement
 
+import rome
+from rome.cli.copy.plan import ordered_by
+from rome.cli.copy.stored import StoredRows, stored_rows_of
+from rome.cli.copy.values import Row, Rows, binder
 from rome.cli.failures import CommandFailure
+from rome.cli.opened import Opened, newest
 from rome.cli.options import as_rome_url
 from rome.storage.file.tables import APPLICATION_ID
 from rome.url import with_one_host
@@ -17,7 +26,6 @@ from rome.url import with_one_host
 _NATIVE = frozenset({"rome", "sqlite"})
 _WITH_SNAPSHOTS = frozenset({"postgresql", "mysql", "mariadb"})
 """Databases whose transactions may read one state for hours, without holding up those that write."""
-_ONE_STATE = "rome_reads_one_state"
 
 
 def engine_of(text: str) -> Engine:
@@ -41,17 +49,88 @@ def engine_of(text: str) -> Engine:
     return engine
 
 
-def read_one_state(connection: Connection) -> Connection:
-    """Let a source that can do it answer from one state until it is closed. Return the connection."""
-    if connection.dialect.name not in _WITH_SNAPSHOTS:
-        return connection
-    return connection.execution_options(isolation_level="REPEATABLE READ", **{_ONE_STATE: True})
+@dataclass(frozen=True)
+class Side:
+    """The source or the target of a copy. `state`: what all reads of a ROME database see, if they see one version."""
+
+    connection: Connection
+    state: Opened | None = None
+
+    @property
+    def rome(self) -> rome.Connection | None:
+        """The driver's connection, if this is a ROME database."""
+        driver = self.connection.connection.dbapi_connection
+        return driver if isinstance(driver, rome.Connection) else None
+
+    def count(self, table: Table) -> int:
+        """Return the number of a table's rows."""
+        stored = self._stored(table, ())
+        if stored is not None:
+            return stored.count()
+        return int(self.connection.execute(select(func.count()).select_from(table)).scalar_one())
+
+    def last_key(self, table: Table, key: Sequence[str]) -> Row | None:
+        """Return the greatest key; None if there is no row."""
+        order = [term.desc() for term in ordered_by(table, key, self.connection.dialect.name)]
+        query = select(*(table.c[name] for name in key)).order_by(*order).limit(1)
+        row = self.connection.execute(query).first()
+        return None if row is None else tuple(row)
+
+    def batches(self, table: Table, key: Sequence[str], size: int, last: Row | None = None) -> Iterator[Rows]:
+        """Yield the rows after a key, in the order of the key if there is one."""
+        stored = self._stored(table, key)
+        if stored is not None:
+            bound = last and binder(table, key, self.connection.dialect)([last])[0]
+            yield from stored.batches(size, bound)
+            return
+        query = select(*table.columns)
+        if key:
+            terms = ordered_by(table, key, self.connection.dialect.name)
+            query = query.order_by(*terms)
+            if last is not None:
+                query = query.where(_after(table, key, terms, last))
+        result = self.connection.execute(query, execution_options={"yield_per": size})
+        with closing(result):
+            for some in result.partitions(size):
+                yield list(map(tuple, some))
+
+    def check_schema(self) -> None:
+        """Raise CommandFailure if the schema of a ROME source is not any more that of the state."""
+        if self.state and self.rome and newest(self.rome.database).catalog.digest != self.state.catalog.digest:
+            raise CommandFailure("the schema of the source was changed just now; run the command again", "Conflict")
+
+    def _stored(self, table: Table, key: Sequence[str]) -> StoredRows | None:
+        driver = self.rome
+        if driver is None:
+            return None
+        return stored_rows_of(self.state or newest(driver.database), table, key, self.connection.dialect)
 
 
-def end_reading(connection: Connection) -> None:
-    """End the transaction in which a batch was read, unless the connection reads one state."""
-    if not connection.get_execution_options().get(_ONE_STATE):
-        connection.rollback()
+@contextmanager
+def opened_source(text: str) -> Iterator[Side]:
+    """Open a source, whose reads see one state until the end of the block."""
+    engine = engine_of(text)
+    with engine.connect() as connection:
+        if connection.dialect.name in _WITH_SNAPSHOTS:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        elif connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN")
+        driver = Side(connection).rome
+        yield Side(connection, newest(driver.database) if driver else None)
+
+
+@contextmanager
+def opened_target(text: str) -> Iterator[Side]:
+    """Open a target for the length of the block."""
+    with engine_of(text).connect() as connection:
+        yield Side(connection)
+
+
+def _after(table: Table, key: Sequence[str], terms: Sequence[ColumnElement[Any]], last: Row) -> ColumnElement[bool]:
+    """Return the condition of the rows whose key is greater than the last one."""
+    if len(terms) == 1:
+        return and_(terms[0] > last[0])
+    return tuple_(*terms) > tuple_(*last, types=[table.c[name].type for name in key])
 
 
 def _switch_foreign_keys_off(connection: Any, _: object) -> None:

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
-from sqlalchemy import Connection, Table
-
-from rome.cli.copy.rows import batches, canonical_row
+from rome.cli.copy.values import Rows, canonical_row
 
 _MODULUS = 2**64
 
 
-class Checksum(NamedTuple):
+class Checksum:
     """The number of rows, and the sum of their digests."""
 
-    rows: int
-    digest: str
+    def __init__(self) -> None:
+        self.rows = 0
+        self._total = 0
 
+    def add(self, rows: Rows) -> None:
+        """Add some rows."""
+        digest = hashlib.blake2b
+        for row in map(canonical_row, rows):
+            data = repr(row).encode("utf-8", "surrogatepass")
+            self._total += int.from_bytes(digest(data, digest_size=8).digest(), "big")
+        self.rows += len(rows)
 
-def checksum_of(
-    table: Table, key: Sequence[str], connection: Connection, size: int, advance: Callable[[int], None]
-) -> Checksum:
-    """Return the checksum of a table. `advance` is called with the size of each batch."""
-    rows = total = 0
-    for batch in batches(table, key, connection, size):
-        for row in batch:
-            data = repr(canonical_row(row)).encode("utf-8", "surrogatepass")
-            total += int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "big")
-        rows += len(batch)
-        advance(len(batch))
-    return Checksum(rows, f"{total % _MODULUS:016x}")
+    @property
+    def digest(self) -> str:
+        """The sum of the digests."""
+        return f"{self._total % _MODULUS:016x}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Checksum) and (self.rows, self.digest) == (other.rows, other.digest)
+
+    def __hash__(self) -> int:
+        return hash((self.rows, self.digest))

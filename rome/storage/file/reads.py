@@ -41,6 +41,9 @@ _HOLDER = "SELECT owner, deadline, ttl FROM locks WHERE name = ?"
 
 _ROUNDING = 1.0
 
+_FEW = 8
+"""So many keys are looked up one by one: a query for their range would cost more than it saves."""
+
 _ALL = -1
 """No LIMIT."""
 
@@ -104,6 +107,13 @@ def extend_tail(connection: apsw.Connection, tail: Tail, spaces: Sequence[bytes]
 def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) -> list[bytes | None]:
     """Return the values of keys, each with its space."""
     return [value for (value,) in connection.executemany(_VALUE, keys)]
+
+
+def old_values(connection: apsw.Connection, space: bytes, keys: Sequence[bytes]) -> list[bytes | None]:
+    """Return the values of keys of one space. If many keys lie in a range without keys, this takes one query."""
+    if len(keys) > _FEW and first_key(connection, space, min(keys), max(keys) + b"\0") is None:
+        return [None] * len(keys)
+    return values_of(connection, [(space, key) for key in keys])
 
 
 def first_key(connection: apsw.Connection, space: bytes, begin: bytes, end: bytes) -> bytes | None:

@@ -11,6 +11,7 @@ import apsw
 import msgpack
 
 from rome.errors import InterfaceError
+from rome.storage.columns import size_of
 from rome.storage.file import writes
 from rome.storage.file.connections import end_transaction
 from rome.storage.file.failures import error_of
@@ -64,7 +65,7 @@ class FileStore:
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, StoreUnavailable."""
-        self.stats.add(rounds=1, commands=1, bytes=sum(len(key) + len(value or b"") for _, key, value in batch.writes))
+        self.stats.add(rounds=1, commands=1, bytes=size_of(batch))
         settings = self._settings
         return self._writer.run(
             lambda connection: writes.commit(

@@ -12,7 +12,17 @@ import apsw
 import msgpack
 
 from rome.errors import KeysLocked, SnapshotTooOld
-from rome.storage.file.reads import State, extend_tail, first_key, holder_of, read_horizon, read_state, values_of
+from rome.storage.columns import WritesBySpace, checks_of, writes_of
+from rome.storage.file.reads import (
+    State,
+    extend_tail,
+    first_key,
+    holder_of,
+    old_values,
+    read_horizon,
+    read_state,
+    values_of,
+)
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
@@ -27,6 +37,8 @@ from rome.storage.store import (
 from rome.storage.tails import Tail
 
 Advance = Callable[[apsw.Connection, Mapping[bytes, int]], None]
+OldValues = Mapping[bytes, list[bytes | None]]
+"""Space → the values that its keys had before they are written, in their order."""
 
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
@@ -67,16 +79,18 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         if done is None:
             raise
         return done
-    _validate(connection, batch.checks, state)
+    writes = {space: values for space, values in writes_of(batch).items() if values}
+    olds = {space: old_values(connection, space, list(values)) for space, values in writes.items()}
+    _validate(connection, _unsettled(batch, writes, olds, newest), state)
     if connection.execute(_ANY_LOCK).get is not None:
         held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
         if held:
             raise KeysLocked(held)
     if batch.advances:
         advance(connection, batch.advances)
-    if not batch.writes and not batch.drops:
+    if not writes and not batch.drops:
         return newest
-    _apply(connection, batch, state, most_commits, most_bytes)
+    _apply(connection, batch, writes, olds, state, most_commits, most_bytes)
     return newest + 1
 
 
@@ -105,6 +119,25 @@ def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
     if digest is None:
         raise too_old(version)
     return digest
+
+
+def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, newest: int) -> Sequence[Check]:
+    """Return the checks of a batch without those of keys that the old values, or the newest version, show to hold."""
+    new = {space for space, values in olds.items() if values.count(None) == len(values)}
+    single, of_keys = checks_of(batch)
+    left = [
+        check
+        for check in single
+        if check.demand is not Demand.NO_KEYS
+        or check.space not in new
+        or check.begin not in writes[check.space]
+        or check.end != check.begin + b"\0"
+    ]
+    for space, keys, since, demand in of_keys:
+        holds = space in new and writes[space].keys() >= set(keys) if demand is Demand.NO_KEYS else since == newest
+        if not holds:
+            left += [Check(space, key, key + b"\0", since, demand) for key in keys]
+    return left
 
 
 def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State) -> None:
@@ -139,25 +172,28 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
                 raise conflict(check, key)
 
 
-def _apply(connection: apsw.Connection, batch: Batch, state: State, most_commits: int, most_bytes: int) -> None:
+def _apply(
+    connection: apsw.Connection,
+    batch: Batch,
+    writes: WritesBySpace,
+    olds: OldValues,
+    state: State,
+    most_commits: int,
+    most_bytes: int,
+) -> None:
     newest, catalog, written, incarnation, catalog_digest, digest = state
     version, digest = newest + 1, next_digest(digest, batch.token)
-    values = {(space, key): value for space, key, value in batch.writes}
-    keys = list(values)
-    lists: dict[bytes, tuple[list[bytes], list[bytes | None], list[bytes | None]]] = {}
-    for (space, key), old in zip(keys, values_of(connection, keys), strict=True):
-        new = values[space, key]
-        columns = lists.setdefault(space, ([], [], []))
-        columns[0].append(key)
-        columns[1].append(old)
-        columns[2].append(new)
-        written += len(space) + len(key) + len(old or b"") + len(new or b"")
-    if CATALOG in lists:
+    changes: list[bytes] = []
+    for space, values in writes.items():
+        written += len(values) * len(space) + sum(map(len, values))
+        written += sum(map(len, filter(None, values.values()))) + sum(map(len, filter(None, olds[space])))
+        changes += (space, msgpack.packb((list(values), olds[space], list(values.values()))))
+        puts = sorted((space, key, value) for key, value in values.items() if value is not None)
+        connection.executemany(_PUT, puts)
+        if len(puts) < len(values):
+            connection.executemany(_DELETE, [(space, key) for key, value in values.items() if value is None])
+    if CATALOG in writes:
         catalog, catalog_digest = version, digest
-    changes = [field for space, columns in lists.items() for field in (space, msgpack.packb(columns))]
-    connection.executemany(_PUT, [(*key, value) for key, value in values.items() if value is not None])
-    if None in values.values():
-        connection.executemany(_DELETE, [key for key, value in values.items() if value is None])
     drops = msgpack.packb(list(batch.drops)) if batch.drops else None
     new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
     connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(changes)))

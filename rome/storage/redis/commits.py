@@ -10,11 +10,12 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, HistoryLost, StoreUnavailable
+from rome.storage.columns import writes_of
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.redis.pieces import check_pieces, write_pieces
-from rome.storage.redis.writes import Limits, arguments_of, error_of, writes_of
+from rome.storage.redis.writes import Limits, arguments_of, error_of
 from rome.storage.store import Batch
 
 _STAGED_MS = b"600000"

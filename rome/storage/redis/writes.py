@@ -26,7 +26,7 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.packing import Packing
-from rome.storage.columns import Checks, Writes, WritesBySpace
+from rome.storage.columns import WritesBySpace, checks_of, writes_of
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_lost, holds_entries, too_old
 
@@ -114,19 +114,6 @@ def _writes_to(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes,
         deletions = [key for key, value in values.items() if value is None]
         values = {key: value for key, value in values.items() if value is not None}
     return write_list(space, values, deletions, len(new))
-
-
-def writes_of(batch: Batch) -> WritesBySpace:
-    """Return the writes by space. A key that is written twice gets its last value."""
-    if type(batch.writes) is Writes:
-        return batch.writes.by_space
-    writes: WritesBySpace = {}
-    for space, key, value in batch.writes:
-        if space in writes:
-            writes[space][key] = value
-        else:
-            writes[space] = {key: value}
-    return writes
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
@@ -258,8 +245,7 @@ def grouped(batch: Batch, writes: WritesBySpace) -> tuple[Groups, Fresh]:
     groups: Groups = {}
     fresh: Fresh = {}
     no_keys = Demand.NO_KEYS
-    checks = batch.checks
-    single, of_keys = (checks.single, checks.of_keys) if type(checks) is Checks else (checks, ())
+    single, of_keys = checks_of(batch)
     for space, begin, end, since, demand in single:
         is_key = end == begin + b"\0"
         if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:

@@ -118,6 +118,19 @@ class Committing(Harness):
             with pytest.raises(Conflict):
                 commit(store, checks=[Check(space, begin, end, version, Demand.NO_KEYS)])
 
+    def test_many_new_keys(self, store: Store) -> None:
+        """Of many rows that must be new, one that exists is a conflict; before and after it there may be others."""
+        keys = [b"k%02d" % number for number in range(10, 40)]
+        since = commit(store, put(b"a"), put(b"k25"), put(b"z"))
+        checks = [Check(ROWS, key, key + b"\0", since, Demand.NO_KEYS) for key in keys]
+        with pytest.raises(Conflict):
+            commit(store, *map(put, keys), checks=checks)
+        keys.remove(b"k25")
+        checks = [check for check in checks if check.begin != b"k25"]
+        assert commit(store, *map(put, keys), checks=checks) == since + 1
+        (later,) = store.changes(since)
+        assert {(change.key, change.old) for change in later.changes} == {(key, None) for key in keys}
+
     def test_many_checks(self, store: Store) -> None:
         """One of thousands of checks in a commit fails."""
         since = commit(store, put(b"k1234"))
