@@ -119,7 +119,8 @@ def test_converted_copy(run, source, url, monkeypatch):
     monkeypatch.setattr(command, "is_native", lambda engine: False)
     ended = run("copy", "--json", "--tables", "artist,album,listed,person", source, url)
     assert not any(each["differs"] for each in ended.json["tables"])
-    assert "views are not copied between these databases: dear" in ended.json["notes"]
+    assert "views are not copied with --tables: dear" in ended.json["notes"]
+    assert "triggers are not copied: note" in ended.json["notes"]
     assert "the default of person.code is not copied: lower('X')" in ended.json["notes"]
     run("check", url)
     with rome.connect(url) as connection:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 
+import rome
 from rome.cli.copy import command, rows
 from tests.versions import needs_sqlalchemy_2
 
@@ -131,6 +132,15 @@ def test_a_source_that_changes_is_read_as_of_one_moment(run, server, tmp_path, m
     assert "no faults" in run("check", tmp_path / "copy.rome").out
 
 
-def test_what_is_not_copied_is_named(run, server, tmp_path):
-    notes = run("copy", *options(), address(server), tmp_path / "copy.rome").json["notes"]
-    assert any("CHECK constraint" in note for note in notes)
+def test_a_check_is_copied(run, server, tmp_path):
+    target = tmp_path / "copy.rome"
+    notes = run("copy", *options(), address(server), target).json["notes"]
+    assert not any("positive" in note or "price" in note for note in notes)
+    with rome.connect(f"rome+file://{target}") as connection:
+        with pytest.raises(rome.dbapi.IntegrityError, match="CHECK"):
+            connection.execute(f"INSERT INTO {PARENTS.name} (id, price) VALUES (99, -1)")
+    connection.close()
+    METADATA.drop_all(server)
+    run("copy", *options(), target, address(server))
+    with server.connect() as connection, pytest.raises(SQLAlchemyError):
+        connection.execute(insert(PARENTS).values(id=99, price=-1))

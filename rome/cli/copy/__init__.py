@@ -5,7 +5,13 @@ databases   the source and the target: connections, and the rows of tables
 stored      the rows of a ROME table, read from its store
 plan        the tables in both databases, in the order of foreign keys
 native      SQLite and ROME: the schema's own statements and the stored values, unconverted
-converted   others: the reflected schema, with types that both databases have
+converted   others: the reflected schema, as far as both databases have it
+schema      what a conversion is from and to, and its notes
+columns     types, defaults, and generated columns
+constraints CHECK constraints and indexes
+views       views, and the names of what has no counterpart
+translate   expressions and SELECTs in another database's SQL
+counters    the last ids
 mysql       the types of columns that MySQL needs
 values      values on their way from one database to another
 rows        rows in batches, in the order of their key, so that an interrupted copy can go on

@@ -47,8 +47,8 @@ def copy(
 ) -> None:
     """Copy a database to another one: to ROME, back, or between stores.
 
-    SOURCE and TARGET are ROME URLs, URLs of SQLAlchemy (postgresql+psycopg://…, sqlite:///…) or paths. PostgreSQL
-    and MySQL are read as of one moment; nobody should write to other sources meanwhile. The target must not have
+    SOURCE and TARGET are ROME URLs, URLs of SQLAlchemy (postgresql+psycopg://…, sqlite:///…) or paths. The source
+    is read as of one moment; applications may go on writing to it. The target must not have
     the tables, except for the rest of an interrupted copy (--resume). Each table is verified at the end by its
     number of rows and a checksum; the exit code is 3 if one differs.
     """

@@ -15,7 +15,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 import rome
 from rome.cli.copy.plan import ordered_by
-from rome.cli.copy.stored import StoredRows, stored_rows_of
+from rome.cli.copy.stored import RowsInStore, stored_rows_of
 from rome.cli.copy.values import Row, Rows, binder
 from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, newest
@@ -99,7 +99,7 @@ class Side:
         if self.state and self.rome and newest(self.rome.database).catalog.digest != self.state.catalog.digest:
             raise CommandFailure("the schema of the source was changed just now; run the command again", "Conflict")
 
-    def _stored(self, table: Table, key: Sequence[str]) -> StoredRows | None:
+    def _stored(self, table: Table, key: Sequence[str]) -> RowsInStore | None:
         driver = self.rome
         if driver is None:
             return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from sqlalchemy import Column, Connection, MetaData, Table, inspect
 from sqlalchemy.types import NullType
 
+from rome.cli.copy.counters import counters_of, set_counters
 from rome.cli.copy.plan import CopyPlan, TableCopy
-from rome.database.counters import row_counter
 from rome.folding import fold_name, upper_name
 from rome.sql.syntax.tokens import quoted
 
@@ -27,11 +26,11 @@ def plan_native(source: Connection, only: Collection[str]) -> CopyPlan:
     kept = [item for item in items if not only or fold_name(item[2]) in only]
     first = [item for kind in ("table", "index") for item in kept if item[0] == kind]
     last = [item for kind in ("view", "trigger") for item in kept if item[0] == kind]
-    counters = _counters_of(source, wanted)
+    counters = counters_of(source, [table.source for table in tables])
 
     def finish(target: Connection) -> None:
         _run(target, last)
-        _set_counters(target, counters)
+        set_counters(target, counters, [table.target for table in tables])
 
     return CopyPlan(tables, lambda target: _run(target, first), finish)
 
@@ -59,37 +58,3 @@ def _table_copy(source: Connection, name: str) -> TableCopy:
 def _untyped(name: str, columns: Collection[str]) -> Table:
     """Return a table whose values SQLAlchemy passes as they are."""
     return Table(name, MetaData(), *(Column(column, NullType()) for column in columns))
-
-
-def _counters_of(source: Connection, names: Collection[str]) -> dict[str, int]:
-    """Return the last id that was given in each table, as far as the source knows more than its rows tell."""
-    if source.dialect.name == "rome":
-        database = _driver(source).database
-        catalog = database.catalog(database.store.fetch([]))
-        found = [catalog.table(name) for name in names]
-        return {
-            table.name: database.store.peek(row_counter(table.id)) - 1
-            for table in found
-            if table is not None and table.counted
-        }
-    if not list(source.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
-        return {}
-    return {str(name): int(last) for name, last in source.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")}
-
-
-def _set_counters(target: Connection, counters: dict[str, int]) -> None:
-    if target.dialect.name == "rome":
-        target.commit()
-        database = _driver(target).database
-        catalog = database.catalog(database.store.fetch([]))
-        for name, last in counters.items():
-            table = catalog.table(name)
-            if table is not None:
-                database.store.advance(row_counter(table.id), last)
-    elif list(target.exec_driver_sql("SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'")):
-        for name, last in counters.items():
-            target.exec_driver_sql("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = ?", (last, name))
-
-
-def _driver(connection: Connection) -> Any:
-    return connection.connection.dbapi_connection

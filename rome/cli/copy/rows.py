@@ -18,7 +18,7 @@ from rome.cli.copy.values import Row, Rows, binder, converter
 from rome.cli.failures import CommandFailure
 
 
-class _Writer(Protocol):
+class _RowWriter(Protocol):
     def write(self, rows: Rows) -> None:
         """Write rows, and commit them."""
 
@@ -43,7 +43,7 @@ def copied_batches(copy: TableCopy, source: Side, target: Side, size: int, last:
         writer.end()
 
 
-def _writer(table: Table, target: Side) -> _Writer:
+def _writer(table: Table, target: Side) -> _RowWriter:
     names = [column.name for column in table.columns]
     loader = loader_for(target.rome, table.name, names) if target.rome else None
     return _StatementWriter(table, target) if loader is None else _BulkWriter(loader, table, target)

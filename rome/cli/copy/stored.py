@@ -19,7 +19,7 @@ from rome.storage.store import LAST, Count, rows_space
 _ROWIDS = frozenset({"rowid", "oid", "_rowid_"})
 
 
-class StoredRows:
+class RowsInStore:
     """The rows of a table, with some of its columns, in the order of their keys in the store."""
 
     def __init__(self, database: Opened, stored: StoredTable, table: Table, dialect: Dialect) -> None:
@@ -46,7 +46,7 @@ class StoredRows:
             yield self._convert(self._take(keys, rows))
 
 
-def stored_rows_of(database: Opened, table: Table, key: Sequence[str], dialect: Dialect) -> StoredRows | None:
+def stored_rows_of(database: Opened, table: Table, key: Sequence[str], dialect: Dialect) -> RowsInStore | None:
     """Return the rows of a table; None if the store has not all of its columns, or has them in another order."""
     stored = database.catalog.table(table.name)
     if stored is None:
@@ -59,7 +59,7 @@ def stored_rows_of(database: Opened, table: Table, key: Sequence[str], dialect: 
     has_order = (
         not key or order == [fold_name(name) for name in stored.key] or (has_hidden_rowid and order[0] in rowids)
     )
-    return StoredRows(database, stored, table, dialect) if has_columns and has_order else None
+    return RowsInStore(database, stored, table, dialect) if has_columns and has_order else None
 
 
 def _taker(stored: StoredTable, table: Table) -> Callable[[Sequence[bytes], Sequence[Row]], Sequence[Row]]:
