@@ -136,9 +136,9 @@ def test_a_check_is_copied(run, server, tmp_path):
     target = tmp_path / "copy.rome"
     notes = run("copy", *options(), address(server), target).json["notes"]
     assert not any("positive" in note or "price" in note for note in notes)
-    with rome.connect(f"rome+file://{target}") as connection:
-        with pytest.raises(rome.dbapi.IntegrityError, match="CHECK"):
-            connection.execute(f"INSERT INTO {PARENTS.name} (id, price) VALUES (99, -1)")
+    connection = rome.connect(f"rome+file://{target}")
+    with pytest.raises(rome.dbapi.IntegrityError, match="CHECK"):
+        connection.execute(f"INSERT INTO {PARENTS.name} (id, price) VALUES (99, -1)")
     connection.close()
     METADATA.drop_all(server)
     run("copy", *options(), target, address(server))

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rome.cli.copy.translate import Untranslatable, translated
+from rome.cli.copy.translate import Kind, Untranslatable, translated
 
-TEXTS = {"state", "name"}
+KINDS = {"state": Kind.TEXT, "name": Kind.TEXT, "age": Kind.INTEGER}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,8 @@ TEXTS = {"state", "name"}
             "NOT (\"state\" IN ('x', 'y'))",
         ),
         ("postgresql", "length(name) > 2 AND lower(name) = name", 'LENGTH("name") > 2 AND LOWER("name") = "name"'),
+        ("postgresql", "(age)::integer > 60", '("age") > 60'),
+        ("postgresql", "price::integer > 60", None),
         ("postgresql", "name ~ '^a'", None),
         ("postgresql", "name < 'm'", None),
         ("postgresql", "a / 2 > 1", None),
@@ -51,6 +53,6 @@ TEXTS = {"state", "name"}
 def test_translation(source, sql, expected):
     if expected is None:
         with pytest.raises(Untranslatable):
-            translated(sql, source, "rome", TEXTS, "public")
+            translated(sql, source, "rome", KINDS, "public")
     else:
-        assert translated(sql, source, "rome", TEXTS, "public") == expected
+        assert translated(sql, source, "rome", KINDS, "public") == expected

@@ -20,7 +20,7 @@ def convert_columns(table: Table, conversion: Conversion) -> None:
         if column.identity is not None:
             column.identity = column.server_default = None
             if not column.primary_key:
-                conversion.note(f"{table.name}.{column.name} is not an identity column in the copy")
+                conversion.note(f"{table.name}.{column.name} is not an identity column in the copy: INSERT must give its value")
         elif column.computed is not None:
             _convert_computed(table, column, conversion)
         else:
@@ -36,7 +36,7 @@ def convert_columns(table: Table, conversion: Conversion) -> None:
 def _convert_type(table: Table, column: Column[Any], conversion: Conversion) -> None:
     kind = column.type
     if type(kind).__name__ == "DOMAIN":
-        if getattr(kind, "check", None):
+        if getattr(kind, "check", None) is not None:
             conversion.note(f"the CHECK constraint of {table.name}.{column.name}'s domain {kind.name} is not copied")  # type: ignore[attr-defined]
         kind = kind.data_type  # type: ignore[attr-defined]
     column.type = generic = _generic(kind)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Column, Connection, ForeignKeyConstraint, MetaData, Table, inspect
+from sqlalchemy import CheckConstraint, Column, Connection, ForeignKeyConstraint, MetaData, Table, inspect, text
 from sqlalchemy.schema import AddConstraint
 
 from rome.cli.copy.columns import convert_columns
@@ -22,6 +22,12 @@ from rome.cli.copy.plan import CopyPlan, TableCopy
 from rome.cli.copy.schema import Conversion
 from rome.cli.copy.views import create_views, note_what_is_left, translated_views
 from rome.folding import fold_name
+
+_CHECKS_OF_COLUMNS = (
+    "SELECT table_name, check_clause FROM information_schema.check_constraints "
+    "WHERE constraint_schema = database() AND level = 'Column'"
+)
+"""The CHECK constraints of MariaDB that SQLAlchemy does not reflect."""
 
 
 def plan_converted(source: Connection, target: Connection, only: Collection[str]) -> CopyPlan:
@@ -67,6 +73,10 @@ def _reflected(source: Connection, only: Collection[str], notes: list[str]) -> l
         warnings.simplefilter("always")
         reflected.reflect(source, only=names, resolve_fks=False)
     notes.extend(f"{each.message}" for each in caught)
+    if getattr(source.dialect, "is_mariadb", False):
+        for name, sql in source.exec_driver_sql(_CHECKS_OF_COLUMNS).all():
+            if name in reflected.tables:
+                reflected.tables[name].append_constraint(CheckConstraint(text(sql.replace(":", "\\:"))))
     return [table for table in reflected.sorted_tables if table.name in names]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.types import Enum, String
+from sqlalchemy.types import Integer, String, TypeEngine
 
 from rome.cli.copy.databases import is_native
-from rome.cli.copy.translate import translated
+from rome.cli.copy.translate import Kind, translated
 
 
 class Conversion:
@@ -30,8 +32,19 @@ class Conversion:
 
     def translate(self, sql: str, *tables: Table) -> str:
         """Return an expression or a SELECT on some tables in the SQL of the target. Raise Untranslatable."""
-        texts = {column.name for table in tables for column in table.columns if isinstance(column.type, (String, Enum))}
-        return translated(sql, self.source, self.target, texts, self._schema)
+        kinds: dict[str, Kind] = {}
+        for column in (column for table in tables for column in table.columns):
+            kind = _kind_of(getattr(column.type, "data_type", column.type))  # of a domain of PostgreSQL
+            same = kinds.setdefault(column.name, kind) is kind
+            if not same:
+                kinds[column.name] = Kind.TEXT if Kind.TEXT in (kind, kinds[column.name]) else Kind.OTHER
+        return translated(sql, self.source, self.target, kinds, self._schema)
+
+
+def _kind_of(kind: TypeEngine[Any]) -> Kind:
+    if isinstance(kind, String):  # an enumeration, too
+        return Kind.TEXT
+    return Kind.INTEGER if isinstance(kind, Integer) else Kind.OTHER
 
 
 def first_line(error: SQLAlchemyError) -> str:

@@ -12,7 +12,8 @@ compared for equality only, as their order depends on collations, and not at all
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import enum
+from collections.abc import Mapping
 
 import sqlglot
 from sqlglot import exp
@@ -30,36 +31,55 @@ _QUERIES = (
     exp.Alias, exp.Table, exp.TableAlias, exp.Star, exp.Subquery, exp.Exists, exp.With, exp.CTE, exp.Count, exp.Sum,
     exp.Avg, exp.Min, exp.Max,
 )  # fmt: skip
+_FUNCTIONS = frozenset({"json_valid"})
 _NUMBERS = exp.DataType.NUMERIC_TYPES
 _TEXTS = exp.DataType.TEXT_TYPES
 _ORDERING = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Between, exp.Min, exp.Max)
 _EQUALITY = (exp.EQ, exp.NEQ, exp.In, exp.Group, exp.Distinct)
 
 
+class Kind(enum.Enum):
+    """What a column holds, as far as it matters for comparisons."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    OTHER = "other"
+
+
+Kinds = Mapping[str, Kind]
+"""By the name of a column."""
+
+
 class Untranslatable(Exception):
     """The SQL has a construct that the other database does not have, or understands otherwise."""
 
 
-def translated(sql: str, source: str, target: str, texts: Collection[str], schema: str | None = None) -> str:
-    """Return an expression or a SELECT in the SQL of another dialect of SQLAlchemy. Raise Untranslatable.
+def translated(sql: str, source: str, target: str, kinds: Kinds, schema: str | None = None) -> str:
+    """Return an expression, a SELECT, or that of a CREATE VIEW, in the SQL of another dialect. Raise Untranslatable.
 
-    `texts`: the names of columns that hold texts. `schema`: the one whose name may be left out.
+    `kinds`: what the columns hold. `schema`: the one whose name may be left out.
     """
     if source not in _DIALECTS or target not in _DIALECTS:
         raise Untranslatable(f"the SQL of {source}")
     try:
-        root = exp.Paren(this=sqlglot.parse_one(sql, read=_DIALECTS[source]))
+        tree = sqlglot.parse_one(sql, read=_DIALECTS[source])
     except SqlglotError as error:
         raise Untranslatable("SQL that does not parse") from error
-    _simplify(root, texts)
+    if isinstance(tree, exp.Create):
+        if not isinstance(tree.this, exp.Table) or tree.expression is None:
+            raise Untranslatable("names of its columns")
+        tree = tree.expression
+    root = exp.Paren(this=tree)
+    _simplify(root, kinds)
     ignores_case = "mysql" in (_DIALECTS[source], _DIALECTS[target])
     for node in root.walk():
-        _check(node, texts, schema, ignores_case)
+        _check(node, kinds, schema, ignores_case)
     return str(root.this.sql(dialect=_DIALECTS[target], identify=True))
 
 
-def _check(node: exp.Expr, texts: Collection[str], schema: str | None, ignores_case: bool) -> None:
-    if not isinstance(node, (*_VALUES, *_QUERIES)):
+def _check(node: exp.Expr, kinds: Kinds, schema: str | None, ignores_case: bool) -> None:
+    is_known = isinstance(node, exp.Anonymous) and node.name.lower() in _FUNCTIONS
+    if not is_known and not isinstance(node, (*_VALUES, *_QUERIES)):
         raise Untranslatable(type(node).__name__ if not isinstance(node, exp.Anonymous) else f"{node.name}()")
     if isinstance(node, exp.Length) and node.args.get("binary"):
         raise Untranslatable("the length in bytes")
@@ -70,7 +90,7 @@ def _check(node: exp.Expr, texts: Collection[str], schema: str | None, ignores_c
             raise Untranslatable(f"a name of another schema, {node.db}")
         node.set("db", None)
         node.set("catalog", None)
-    has_texts = isinstance(node, (*_ORDERING, *_EQUALITY)) and any(_is_text(each, texts) for each in _operands(node))
+    has_texts = isinstance(node, (*_ORDERING, *_EQUALITY)) and any(_is_text(each, kinds) for each in _operands(node))
     if has_texts and isinstance(node, _ORDERING):
         raise Untranslatable("the order of texts")
     if has_texts and ignores_case:
@@ -86,17 +106,17 @@ def _operands(node: exp.Expr) -> list[exp.Expr]:
     return found
 
 
-def _is_text(node: exp.Expr, texts: Collection[str]) -> bool:
+def _is_text(node: exp.Expr, kinds: Kinds) -> bool:
     if isinstance(node, exp.Column):
-        return node.name in texts
+        return kinds.get(node.name) is Kind.TEXT
     return isinstance(node, (exp.Lower, exp.Upper)) or (isinstance(node, exp.Literal) and node.is_string)
 
 
-def _simplify(root: exp.Expr, texts: Collection[str]) -> None:
+def _simplify(root: exp.Expr, kinds: Kinds) -> None:
     """Remove what PostgreSQL adds when it stores SQL: casts, and arrays in the place of lists."""
     for node in reversed(list(root.find_all(exp.Cast, exp.EQ, exp.NEQ))):  # the inner ones first
         if isinstance(node, exp.Cast):
-            if _is_superfluous(node, texts):
+            if _is_superfluous(node, kinds):
                 node.replace(node.this)
             continue
         array = _array_of(node.expression, "ANY" if isinstance(node, exp.EQ) else "ALL")
@@ -105,13 +125,15 @@ def _simplify(root: exp.Expr, texts: Collection[str]) -> None:
             node.replace(found if isinstance(node, exp.EQ) else exp.Not(this=exp.Paren(this=found)))
 
 
-def _is_superfluous(cast: exp.Cast, texts: Collection[str]) -> bool:
+def _is_superfluous(cast: exp.Cast, kinds: Kinds) -> bool:
     operand: exp.Expr = cast.this
     while isinstance(operand, (exp.Paren, exp.Neg)):
         operand = operand.this
     if isinstance(operand, exp.Literal) and not operand.is_string:
         return cast.to.this in _NUMBERS
-    return _is_text(operand, texts) and cast.to.this in _TEXTS
+    if isinstance(operand, exp.Column) and kinds.get(operand.name) is Kind.INTEGER:
+        return cast.to.this in _NUMBERS
+    return _is_text(operand, kinds) and cast.to.this in _TEXTS
 
 
 def _array_of(node: exp.Expr, quantifier: str) -> exp.Array | None:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-import sqlglot
 from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.exc import SQLAlchemyError
-from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from rome.cli.copy.schema import Conversion, first_line
 from rome.cli.copy.translate import Untranslatable
@@ -64,23 +61,10 @@ def translated_views(
     found = {}
     for name in names:
         try:
-            found[name] = conversion.translate(_select_of(inspector.get_view_definition(name)), *tables)
+            found[name] = conversion.translate(inspector.get_view_definition(name), *tables)
         except Untranslatable as error:
             conversion.note(f"the view {name} is not copied, because of {error}")
     return found
-
-
-def _select_of(definition: str) -> str:
-    """Return the SELECT of a view's definition, which is the whole statement in SQLite."""
-    if definition.lstrip()[:6].upper() != "CREATE":
-        return definition
-    try:
-        tree = sqlglot.parse_one(definition, read="sqlite")
-    except SqlglotError as error:
-        raise Untranslatable("SQL that does not parse") from error
-    if not isinstance(tree, exp.Create) or isinstance(tree.this, exp.Schema) or tree.expression is None:
-        raise Untranslatable("names of its columns")
-    return str(tree.expression.sql(dialect="sqlite"))
 
 
 def create_views(target: Connection, views: dict[str, str], notes: list[str]) -> None:
