@@ -88,6 +88,8 @@ def dump(url: str, file: Path, force: bool, as_json: bool) -> None:
                 bar.advance(task)
             out.write(msgpack.packb(["end", sums.result(), _counters(database)]))
         partial.replace(file)
+    except OSError as error:
+        raise CommandFailure(f"{file} can't be written: {error.strerror or error}", type(error).__name__) from error
     finally:
         partial.unlink(missing_ok=True)
     _report(sums, file.stat().st_size, as_json)

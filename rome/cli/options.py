@@ -45,11 +45,9 @@ class DatabaseURL(_URLType):
             store_options(parse_url(text))
         except InterfaceError as error:
             self.fail(str(error), param, ctx)
-        if self._must_exist and text.startswith("rome+file:"):
-            parts = urlsplit(text)
-            path = Path(unquote(parts.path.lstrip("/") if parts.netloc == "." else parts.path))
-            if not path.exists():
-                self.fail(f"no such file: {path}", param, ctx)
+        path = file_of(text)
+        if self._must_exist and path is not None and not path.exists():
+            self.fail(f"no such file: {path}", param, ctx)
         return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -64,6 +62,14 @@ def as_rome_url(text: str) -> str:
     if "://" in text or text.startswith(("rome:", "rome+", "sqlite:")):
         return text
     return f"rome+file://{quote(str(Path(text).expanduser().absolute()))}"
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file that a ROME URL names; None for other stores."""
+    if not url.startswith("rome+file:"):
+        return None
+    parts = urlsplit(url)
+    return Path(unquote(parts.path.lstrip("/") if parts.netloc == "." else parts.path))
 
 
 url_argument = click.argument("url", type=DatabaseURL(), envvar="ROME_URL")

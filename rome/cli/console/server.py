@@ -10,10 +10,14 @@ import uvicorn
 
 from rome.cli.console.app import make_app
 from rome.cli.failures import CommandFailure
+from rome.cli.opened import opened
 
 
 def serve(urls: Sequence[str], host: str, port: int, token: str, write: bool) -> None:
-    """Serve the console until Ctrl-C. Raise CommandFailure if the port is taken, OperationalError for a database."""
+    """Serve the console until Ctrl-C. Raise CommandFailure if the port is taken, FormatError."""
+    for url in urls:
+        with opened(url):
+            pass  # it is a database
     app = make_app(urls, token, write=write, host=host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

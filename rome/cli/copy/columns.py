@@ -20,7 +20,7 @@ def convert_columns(table: Table, conversion: Conversion) -> None:
         if column.identity is not None:
             column.identity = column.server_default = None
             if not column.primary_key:
-                conversion.note(f"{table.name}.{column.name} is not an identity column in the copy: INSERT must give its value")
+                conversion.note(f"{table.name}.{column.name} is no identity column in the copy: INSERT must give it")
         elif column.computed is not None:
             _convert_computed(table, column, conversion)
         else:

@@ -19,7 +19,7 @@ from rome.cli.copy.stored import RowsInStore, stored_rows_of
 from rome.cli.copy.values import Row, Rows, binder
 from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, newest
-from rome.cli.options import as_rome_url
+from rome.cli.options import as_rome_url, file_of
 from rome.storage.file.tables import APPLICATION_ID
 from rome.url import with_one_host
 
@@ -110,6 +110,10 @@ class Side:
 def opened_source(text: str) -> Iterator[Side]:
     """Open a source, whose reads see one state until the end of the block."""
     engine = engine_of(text)
+    name = engine.url.database or ""
+    path = file_of(as_rome_url(text)) if engine.dialect.name == "rome" else Path(name)
+    if path is not None and is_native(engine) and not name.startswith((":", "file:")) and not path.exists():
+        raise CommandFailure(f"no such file: {path}", "FileNotFoundError")
     with engine.connect() as connection:
         if connection.dialect.name in _WITH_SNAPSHOTS:
             connection.execution_options(isolation_level="REPEATABLE READ")

@@ -11,7 +11,7 @@ import click
 
 from rome.cli.failures import CommandFailure, Interrupted
 from rome.cli.formats import MODES
-from rome.cli.options import DatabaseURL
+from rome.cli.options import DatabaseURL, json_option
 from rome.cli.shell.cancel import Cancelled
 from rome.cli.shell.dot_commands import Quit, run_input
 from rome.cli.shell.interactive import run_interactive
@@ -22,7 +22,7 @@ from rome.cli.shell.session import ShellSession, is_complete
 @click.argument("url", type=DatabaseURL(must_exist=False), envvar="ROME_URL", default="rome+memory://")
 @click.option("-c", "--command", "inputs", multiple=True, help="Run this SQL or dot command, and end.")
 @click.option("-m", "--mode", type=click.Choice(list(MODES)), help="The format of rows.  [default: table]")
-@click.option("--json", "as_json", is_flag=True, help="The same as --mode json.")
+@json_option
 @click.option("--timing", is_flag=True, help="Show the time and round trips of each statement.")
 def shell(url: str, inputs: tuple[str, ...], mode: str | None, as_json: bool, timing: bool) -> None:
     """Run SQL: at a prompt, from -c, or from a pipe.
