@@ -80,9 +80,12 @@ class Rounds:
         self.read_state: Command = (b"HMGET", layout.meta, b"state", b"format", b"pending")
         self._state_only: Packed = pack([self.read_state]), 1, Asked([], {})
         self._meta = pack_one((layout.meta, b"state", b"format", b"pending")).partition(b"\r\n")[2]
+        self._plain_beginning = self._beginning({}, ())
         self._nothing: Command = (b"EXISTS", layout.meta)
         self._heads: dict[bytes, tuple[bytes, bytes, bytes]] = {}
         """By space of values: the beginning of the packed command that gets one key, and what is watched then."""
+        self._alone: dict[bytes, tuple[bytes, Asked]] = {}
+        """By space of values: all before the key of a round that gets one key and nothing else."""
         self._fields = _Fields()
 
     def pack(self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()) -> Packed:
@@ -93,12 +96,18 @@ class Rounds:
         counters and, if `since` is given, the record of its version in the history and the log of each of its spaces.
         The state ends with the fields of the watched keys, of the counters with draws, and of the spaces of `since`.
         """
+        if len(requests) == 1 and type(requests[0]) is Get and since is None and not draws:
+            alone = self._alone.get(requests[0].space)
+            if alone is not None and len(requests[0].keys) == 1:
+                # Most rounds are of this kind.
+                (key,) = requests[0].keys
+                return b"%b$%d\r\n%b\r\n%b" % (alone[0], len(key), key, _EXEC), 5, alone[1]
         commands = []
         readers: list[Read | None] = []
         watched: Watched = {}
         for request in requests:
             if type(request) is Get and len(request.keys) == 1:
-                # Most requests are of this kind: the head of the command is packed once for each space.
+                # The head of the command is packed once for each space.
                 space, (key,) = request
                 head = self._heads.get(space) or self._head(space)
                 if head[0]:
@@ -109,7 +118,8 @@ class Rounds:
             command, read = self._command(request)
             commands.append(pack_one(command))
             readers.append(read)
-            self._watch(request, watched)
+            if type(request) is not Lookup:
+                self._watch(request, watched)
         fields = list(watched.values())
         layout = self._layout
         if draws:
@@ -125,9 +135,8 @@ class Rounds:
                 fields.append(self._fields[space])
         elif not commands:
             return self._state_only
-        state = b"*%d\r\n$5\r\nHMGET\r\n%b%b" % (5 + len(fields), self._meta, b"".join(fields))
-        exists = b"*%d\r\n$6\r\nEXISTS\r\n%b" % (1 + len(watched), b"".join(watched)) if watched else b""
-        data = b"".join((_MULTI, state, exists, *commands, _EXEC))
+        beginning = self._beginning(watched, fields) if fields else self._plain_beginning
+        data = b"".join((beginning, *commands, _EXEC))
         return data, len(commands) + (4 if watched else 3), _asked((readers, watched))
 
     def _head(self, space: bytes) -> tuple[bytes, bytes, bytes]:
@@ -135,7 +144,14 @@ class Rounds:
             return b"", b"", b""
         name = _argument(self._layout.values + space)
         head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n" + name, name, self._fields[space]
+        watched = {name: head[2]}
+        self._alone[space] = self._beginning(watched, [head[2]]) + head[0], _asked(([None], watched))
         return head
+
+    def _beginning(self, watched: Watched, fields: Sequence[bytes]) -> bytes:
+        state = b"*%d\r\n$5\r\nHMGET\r\n%b%b" % (5 + len(fields), self._meta, b"".join(fields))
+        exists = b"*%d\r\n$6\r\nEXISTS\r\n%b" % (1 + len(watched), b"".join(watched)) if watched else b""
+        return _MULTI + state + exists
 
     def _watch(self, request: Request, watched: Watched) -> None:
         """Add the hash or sorted set that a request reads; rows.lua watches its own."""
@@ -195,7 +211,7 @@ class Rounds:
         direction = b"reverse" if reverse else b"forward"
         most = b"%d" % (-1 if limit is None else limit)
         keys = (self._layout.meta, order, rows)
-        read = _read_columns if what == b"entries" else _read_pairs
+        read = tuple if what == b"entries" else _read_pairs
         return self._scripts.call("rows", keys, FORMAT_DIGITS, what, direction, most, *chain(*ranges)), read
 
     def _count(self, request: Count) -> tuple[Command, Read | None]:
@@ -252,10 +268,6 @@ def _read_entries(reply: Any) -> list[Pair]:
 
 def _read_whole(reply: Any) -> Columns:
     return reply[::2], reply[1::2]
-
-
-def _read_columns(reply: Any) -> Columns:
-    return tuple(reply)
 
 
 def _read_pairs(reply: Any) -> list[Pair]:

@@ -364,17 +364,16 @@ class RedisStore:
             meta = rest.pop(0)
         asked: Asked = packed[2]
         fields: list[Any] = []
-        exists = 0
         if type(meta) is list and len(meta) > 3:
             fields = meta[3:]
             del meta[3:]
-            exists = self._checked(rest.pop(0)) if asked.watched else 0
         # Mostly the state has not changed since the round before.
         last, state = self._last_state
         if meta != last:
             state = self._read_state(meta)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
+        exists = rest.pop(0) if asked.watched else 0
         readers = asked.readers
         has_mark = not draws or rest.pop(len(readers)) is not None
         # A commit that is under way may have removed keys; it changes the fields when it is done.
