@@ -23,10 +23,12 @@ def insert_select(random: Random, schema: Schema, table: Relation, action: str, 
         return None
     source = random.choice(sources)
     arguments = Arguments(random)
-    terms = [_term(random, source, arguments) for _ in columns]
+    terms = [_term(random, source, arguments) for _ in columns[1:]]
     if columns[0].is_key and source.key:
         shift = random.choice((0, 1, 20, 20))
-        terms[0] = f"s.{source.key[0].name} + {shift}" if shift else f"s.{source.key[0].name}"
+        terms.insert(0, f"s.{source.key[0].name} + {shift}" if shift else f"s.{source.key[0].name}")
+    else:
+        terms.insert(0, f"s.{random.choice(source.columns).name}")
     where = condition(random, schema, source, "s", arguments, 1) if random.random() < 0.5 else "1"
     order = f" ORDER BY s.{source.key[0].name}" if source in ordered else ""
     if order and random.random() < 0.3:

@@ -61,6 +61,11 @@ class Relation:
         """Return whether the primary key is an integer column: two rows never have keys that are equal to a value."""
         return len(self.key) == 1 and self.key[0].type == "INTEGER"
 
+    @property
+    def has_rowid_key(self) -> bool:
+        """Return whether the integer key is the rowid of a row."""
+        return self.has_integer_key and "WITHOUT ROWID" not in self.sql and "PRIMARY KEY DESC" not in self.sql
+
 
 @dataclass(slots=True)
 class Schema:
