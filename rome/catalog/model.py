@@ -205,6 +205,14 @@ class Catalog:
         return {parent: tuple(keys) for parent, keys in found.items()}
 
     @cached_property
+    def has_deferred_self_references(self) -> bool:
+        """True if there may be a deferred foreign key of a table that refers to this table."""
+        return any(
+            "deferr" in fold_name(table.sql) and any(fold_name(key.parent) == name for key in table.foreign_keys)
+            for name, table in self.tables.items()
+        )
+
+    @cached_property
     def by_id(self) -> dict[int, Table]:
         """The tables by their ids."""
         return {table.id: table for table in self.tables.values()}
