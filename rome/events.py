@@ -6,7 +6,7 @@ calls `report` if there are observers; without any, that is one test of an empty
     event            reported by
     StatementEnded   `rome.session.control`: statements about rows and the schema, not BEGIN, COMMIT, ROLLBACK
     CommitEnded      `rome.transaction.transaction`: commits that write
-    ReplayEnded      `rome.session.control`
+    ReplayEnded      `rome.session.replay`
     Retried          `rome.orm.retry`
     LockWaited       `rome.locks.manager`: named locks and row locks that were not free
 

@@ -13,12 +13,13 @@ from rome.database.database import Database
 from rome.database.registry import CONNECTION_OPTIONS, abandon_database, open_database, release_database
 from rome.errors import DataError, InterfaceError, ProgrammingError
 from rome.locks.manager import Lock
-from rome.session.control import TransactionControl, closed_error
+from rome.session.control import TransactionControl
+from rome.session.open_transaction import closed_error
 from rome.sql.syntax.tokens import split_script
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Stats
 from rome.transaction.row_locks import LOCK_TIMEOUT
-from rome.transaction.transaction import Isolation
+from rome.transaction.snapshot import Isolation
 from rome.url import URL, parse_url
 from rome.values import STORAGE_CLASSES
 

@@ -38,7 +38,8 @@ from rome.sqlite.workspace_schema import counter_call
 from rome.storage.store import Range, rows_space
 from rome.transaction.constraints.needed_keys import NeededKeys
 from rome.transaction.reads.row_cache import TableRequest, whole
-from rome.transaction.transaction import Savepoint, Transaction
+from rome.transaction.savepoints import Savepoint
+from rome.transaction.transaction import Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
 from rome.transaction.writes.write_set import RowWrite
 

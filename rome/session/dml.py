@@ -42,7 +42,8 @@ from rome.transaction.constraints.violations import (
     is_of_foreign_key,
 )
 from rome.transaction.reads.row_cache import TableRequest
-from rome.transaction.transaction import Savepoint, Transaction
+from rome.transaction.savepoints import Savepoint
+from rome.transaction.transaction import Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
 from rome.transaction.writes.write_set import RowWrite
 from rome.values import SqlValue, is_identical

@@ -56,7 +56,8 @@ from rome.storage.store import LAST, Batch, Check, rows_space
 from rome.transaction.commit.batch import digests_of
 from rome.transaction.reads.read_set import key_range, ranges_of
 from rome.transaction.row_locks import RowKey, RowLocks
-from rome.transaction.transaction import Isolation, Transaction
+from rome.transaction.snapshot import Isolation
+from rome.transaction.transaction import Transaction
 
 _ATTEMPTS = 10
 

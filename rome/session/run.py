@@ -45,7 +45,8 @@ from rome.sql.syntax.statement import Statement, StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
 from rome.transaction.reads.row_cache import table_request
-from rome.transaction.transaction import CatalogChanged, Isolation, Transaction
+from rome.transaction.snapshot import CatalogChanged, Isolation
+from rome.transaction.transaction import Transaction
 
 _ATTEMPTS = 3
 """The attempts to run a step, if each finds a newer catalog."""

@@ -15,6 +15,7 @@ in lists takes them as they are (`Writes.by_space`, `Checks.of_keys`).
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, TypeVar, overload
 
 from rome.fast_tuples import tuple_maker
@@ -40,11 +41,11 @@ class _MadeWhileRead(Sequence[T]):
         return list(self)[at]
 
 
+@dataclass(eq=False)
 class Writes(_MadeWhileRead[Write]):
     """The writes of a batch."""
 
-    def __init__(self, by_space: WritesBySpace) -> None:
-        self.by_space = by_space
+    by_space: WritesBySpace
 
     def __len__(self) -> int:
         return sum(map(len, self.by_space.values()))

@@ -17,6 +17,8 @@ the commit is a Conflict and nothing is written. SNAPSHOT permits write skew: tw
 other one writes may both commit. SERIALIZABLE does not.
 
 The parts
+    snapshot             its state, and what it reads
+    savepoints           SAVEPOINT, ROLLBACK TO, RELEASE
     reads/row_cache      rows that were fetched; which of them are in the workspace
     reads/read_set       key ranges that commit checks
     writes/write_set     rows that were written
@@ -25,337 +27,32 @@ The parts
     row_locks            rows that SELECT … FOR UPDATE has locked
     constraints          the keys that UNIQUE and FOREIGN KEY need, which violation it was
     commit/batch         from the write set to the batch of checks and writes
-
-A savepoint marks the workspace, the undo log of the row cache, and the write set; ROLLBACK TO takes all of them back.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from rome import events
-from rome.cache.bound import DEFAULT, NEWEST, ReadBound
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS, row_counter
-from rome.database.database import Database
-from rome.errors import Conflict, HistoryLost, InterfaceError, KeysLocked, NotReplicated, OperationalError
-from rome.folding import fold_name
-from rome.locks.manager import Guard
+from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated
 from rome.sql.syntax.statement import LockWaitPolicy
-from rome.sqlite.workspace import Workspace
-from rome.storage.store import Batch, Count, Fetched, Range, Request, history_lost, rows_space
+from rome.storage.store import Batch
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
 from rome.transaction.constraints.violations import foreign_key_error
-from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.read_set import ReadSet
-from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
 from rome.transaction.row_locks import RowKey, RowLocks, row_of
+from rome.transaction.savepoints import Savepoint, Savepoints
+from rome.transaction.snapshot import NO_WRITES, Isolation
 from rome.transaction.writes.row_block import RowBlock
-from rome.transaction.writes.sequences import Sequences
 from rome.transaction.writes.write_set import RowWrite, WriteSet, row_writes
 
 
-class Isolation(enum.Enum):
-    """The isolation levels, by the names that URLs and connections use."""
-
-    SNAPSHOT = "SNAPSHOT"
-    SERIALIZABLE = "SERIALIZABLE"
-    READ_COMMITTED = "READ COMMITTED"
-    AUTOCOMMIT = "AUTOCOMMIT"
-
-
-class CatalogChanged(Exception):
-    """The first fetch has shown a newer catalog than the one that the statement was planned under: plan it again.
-
-    It is not an error: nothing has happened yet. `rome.session.run.with_current_catalog` catches it.
-    """
-
-
-class Savepoint(NamedTuple):
-    """A savepoint, and the marks to which ROLLBACK TO takes back what goes with it."""
-
-    name: str
-    workspace: tuple[int, int]
-    undo_log: int
-    write_set: tuple[int, int]
-    catalog: Catalog
-
-
-_NO_WRITES = WriteSet()
-
-
-class Transaction:
-    """The state of one transaction over a workspace.
-
-    Most transactions only read a few rows. What those do not need is created on first use.
-    """
-
-    version: int | None = None
-    """The read version; None before the first fetch."""
-    digest = b""
-    """Of the read version: it distinguishes the version from others of the same number (see `storage.store`)."""
-    schema_changed = False
-    has_later_tables = False
-    """True if the catalog has tables that were created after the read version."""
-    has_writes = False
-    """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
-    has_explicit_ids = False
-    """True if an id of a new row was given explicitly. After a ROLLBACK TO it may be True without one."""
-    write_set = _NO_WRITES
-    blocks: Sequence[RowBlock] = ()
-    """Rows that are not in the write set yet (see `writes.row_block`)."""
-    only_workspace = False
-    """True if the workspace must run all changes from now on, because rows are deleted in it."""
-    savepoints: Sequence[Savepoint] = ()
-    guards: Sequence[Guard] = ()
-    row_locks: RowLocks | None = None
-    """Of SELECT … FOR UPDATE."""
-    commit_locks: RowLocks | None = None
-    """Of rows that others had locked when this transaction was to be committed."""
-    not_replicated: NotReplicated | None = None
-    """What the store has reported of the commit, which is applied."""
-    read_bound = DEFAULT
-    """Of the read version, if the database has a cache."""
-    _read_set: ReadSet | None = None
-    _sequences: Sequences | None = None
-    _earlier_digests: dict[int, bytes] | None = None
-    """By version: the digests of what was read before the present read version."""
-
-    def __init__(
-        self,
-        database: Database,
-        workspace: Workspace,
-        entries: IndexEntries,
-        isolation: Isolation,
-        foreign_keys: bool,
-        lock_timeout: float,
-    ) -> None:
-        """`lock_timeout`: seconds to wait for row locks of other transactions."""
-        self.database = database
-        self.workspace = workspace
-        self.entries = entries
-        self.isolation = isolation
-        self.foreign_keys = foreign_keys
-        self.lock_timeout = lock_timeout
-        self.catalog = self.initial_catalog = database.newest
-        self.row_cache = RowCache(workspace)
-        total = workspace.sqlite.total_changes() - workspace.changes_not_counted
-        self.counters = workspace.last_rowid, workspace.last_changes, total
-        """`Workspace.counters` at the beginning of the transaction, for a replay. Not its call, which costs more."""
-        if workspace.schema.catalog is not self.catalog:
-            workspace.use(self.catalog)
-
-    @property
-    def read_set(self) -> ReadSet:
-        """The key ranges that commit checks."""
-        if self._read_set is None:
-            self._read_set = ReadSet(self.version or 0)
-        return self._read_set
-
-    @property
-    def newest_read_version(self) -> int:
-        """Return the newest version that was read; 0 if none was.
-
-        Under READ COMMITTED there may be no present read version: the last statement has fetched nothing.
-        """
-        return self.version if self.version is not None else max(self._earlier_digests or (), default=0)
-
-    @property
-    def read_digests(self) -> dict[int, bytes]:
-        """The digests of all versions that were read."""
-        digests = dict(self._earlier_digests or {})
-        if self.version is not None:
-            digests[self.version] = self.digest
-        return digests
-
-    @property
-    def sequences(self) -> Sequences:
-        """The ids that were allocated for new rows."""
-        if self._sequences is None:
-            self._sequences = Sequences(self.database.counters)
-        return self._sequences
-
-    # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def next_statement(self) -> None:
-        """Begin a statement. Under READ COMMITTED it will read the newest version.
-
-        After a schema change the transaction keeps its version: commit fills new indexes from the cached rows.
-        """
-        if self.isolation is Isolation.READ_COMMITTED and self.version is not None and not self.schema_changed:
-            self.read_anew()
-
-    def read_anew(self) -> None:
-        """Forget what was read, so that the next statement reads the newest version.
-
-        Except under READ COMMITTED, only for a transaction that has changed nothing, and whose reads the application
-        has not seen.
-        """
-        self.settle()
-        self.row_cache.forget_unchanged(self.catalog.by_id, self.write_set.written)
-        self._earlier_digests = self._earlier_digests or {}
-        if self.version is not None:
-            self._earlier_digests[self.version] = self.digest
-        self.version = None
-        if self.isolation is not Isolation.READ_COMMITTED:
-            self._read_set = None
-
-    def ensure_snapshot(self) -> None:
-        """Have a read version, and its catalog: one round trip if there is none yet. Raise CatalogChanged."""
-        if self.version is None:
-            self._take_version(self._ask_store([]))
-
-    def add_later_tables(self, mentioned: Iterable[str]) -> bool:
-        """Add tables of these names that were created after the read version. Return False if there are none.
-
-        They are empty as of the read version. One round trip, and one more if the newest catalog is not cached.
-        """
-        newest = self.database.catalog(self.database.fetch_newest())
-        extended = self.initial_catalog.with_tables_of(newest, mentioned)
-        if extended is self.initial_catalog or self.schema_changed:
-            return False
-        self.catalog = self.initial_catalog = extended
-        self.has_later_tables = True
-        self.workspace.adopt(extended)
-        return True
-
-    def fetch(self, requests: Iterable[TableRequest]) -> list[TableRequest]:
-        """Fetch what is not cached of these requests: one round trip, or none. Return what was fetched.
-
-        Raise CatalogChanged.
-        """
-        missing = self.row_cache.missing(requests)
-        if missing:
-            self.row_cache.add(missing, self._fetch(missing))
-        return missing
-
-    def count(self, table: Table, request: Count) -> int:
-        """Return how many keys some ranges hold: one round trip. Raise CatalogChanged."""
-        number: int = self._fetch([TableRequest(table, request)]).answers[0]
-        return number
-
-    def _fetch(self, requests: Sequence[TableRequest]) -> Fetched:
-        try:
-            fetched = self._ask_store([*map(request_of, requests)])
-        except HistoryLost:
-            self.database.forget()
-            raise
-        self._take_version(fetched)
-        if self.isolation is Isolation.SERIALIZABLE:
-            self.read_set.note(requests, fetched)
-        return fetched
-
-    def _ask_store(self, requests: list[Request]) -> Fetched:
-        """Fetch from the store, and draw along the ids that were announced."""
-        store, sequences = self.database.store, self._sequences
-        cached = self.database.cached
-        draws = sequences.draws() if sequences is not None else ()
-        if cached is not None:
-            fetched = cached.fetch(requests, self.version, draws, self._wanted_bound())
-        elif draws:
-            fetched = store.fetch(requests, self.version, draws)
-        else:
-            return store.fetch(requests, self.version)
-        if sequences is not None and draws:
-            sequences.add_drawn(draws, fetched.drawn)
-        return fetched
-
-    def _wanted_bound(self) -> ReadBound:
-        """Return how fresh the read version must be. Who holds locks sees what their former holders wrote."""
-        is_locked = self.is_guarded or self.commit_locks is not None
-        return NEWEST if is_locked else self.read_bound
-
-    def note_constraint_reads(self, requests: Iterable[TableRequest]) -> None:
-        """Let commit check, at every level, that what these requests found at the read version is still there.
-
-        It also checks the definitions of the tables: the constraint may be gone, or mean another key.
-        """
-        for table, request in requests:
-            self.read_set.constraint(table, request)
-
-    def note_judged_rows(self, tables: Iterable[Table]) -> None:
-        """Let commit check, at every level, that these tables are unwritten: their rows allowed a schema change."""
-        for table in tables:
-            self.read_set.unwritten(Range(rows_space(table.id)))
-
-    @contextmanager
-    def rebuilding_table(self, name: str) -> Iterator[None]:
-        """Within the block, let a table be dropped and created again. The transaction must have a snapshot.
-
-        Foreign keys are not enforced. Commit checks that no other transaction has written a row of the table.
-        """
-        table = self.table(name)
-        if table is not None:
-            self.note_judged_rows((table,))
-        enforced, self.foreign_keys = self.foreign_keys, False
-        try:
-            yield
-        finally:
-            self.foreign_keys = enforced
-
-    def _take_version(self, fetched: Fetched) -> None:
-        version, _, _, incarnation, digest, catalog_digest, _ = fetched
-        if self.version is None:
-            self.version = version
-            self.digest = digest
-            if self._read_set is not None:
-                self._read_set.version = version
-            is_replaced = incarnation != self.database.incarnation and self.database.is_replaced(incarnation)
-            if is_replaced or catalog_digest != self.initial_catalog.digest:
-                self._change_catalog(fetched)
-        if digest != self.digest or (self._earlier_digests and self._differs_from_earlier(fetched)):
-            self.database.forget()
-            raise history_lost(version)
-
-    def _differs_from_earlier(self, fetched: Fetched) -> bool:
-        """Return True if a version of this number was read before, and had another digest."""
-        return (self._earlier_digests or {}).get(fetched.version, fetched.digest) != fetched.digest
-
-    def _change_catalog(self, fetched: Fetched) -> None:
-        """Go on with the newest catalog. Raise CatalogChanged, or Conflict if something was changed already."""
-        if 0 < fetched.catalog_version <= self.initial_catalog.version:
-            # Catalog versions only grow: the server has lost the one that we had.
-            self.database.forget()
-        if self.write_set or self.blocks or self.schema_changed or (self.savepoints and self.workspace.temporary):
-            raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
-        self.workspace.end(keep=self.workspace.temporary)
-        self.row_cache = RowCache(self.workspace)
-        self.catalog = self.initial_catalog = self.database.catalog(fetched)
-        self.workspace.use(self.catalog)
-        # Nothing has happened since the savepoints were opened.
-        self.savepoints = [self.mark(savepoint.name) for savepoint in self.savepoints]
-        raise CatalogChanged
-
-    def fence(self, guard: Guard, late: bool) -> None:
-        """Let a lock guard the commit.
-
-        Raise Conflict if the transaction may have missed writes of the lock's former holders. `late`: the caller has
-        made sure that it has not.
-        """
-        if not guard.guards(self.database.store):
-            raise InterfaceError(f"lock {guard.name!r} is of another database than this connection")
-        reads_one_version = self.isolation is not Isolation.READ_COMMITTED and self.version is not None
-        if reads_one_version and not late and (self.version or 0) < guard.version:
-            raise Conflict(
-                f"the transaction began before lock {guard.name!r} was taken, so it may not see what the lock's former "
-                "holders wrote; run it again, and take the lock first"
-            )
-        self.guards = (*self.guards, guard)
-
-    @property
-    def is_guarded(self) -> bool:
-        """True if locks or row locks are part of the transaction."""
-        return bool(self.guards) or self.row_locks is not None
-
-    def load_all_into_workspace(self) -> None:
-        """Put all cached rows into the workspace: for statements that may change any of them."""
-        self.row_cache.load_all_into_workspace(self.catalog.by_id)
+class Transaction(Savepoints):
+    """One transaction over a workspace: what it writes, and its commit."""
 
     # ── writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -434,7 +131,7 @@ class Transaction:
         return any(key in block.taken_keys(space) for block in self.blocks)
 
     def _writable(self) -> WriteSet:
-        if self.write_set is _NO_WRITES:
+        if self.write_set is NO_WRITES:
             self.write_set = WriteSet()
             self.has_writes = True
         return self.write_set
@@ -484,58 +181,6 @@ class Transaction:
         self.has_writes = self.schema_changed = True
         self.workspace.adopt(catalog)
 
-    def table(self, name: str) -> Table | None:
-        """Return the table of that name, as this transaction sees the schema."""
-        return self.catalog.table(name)
-
-    # ── savepoints ────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def mark(self, name: str) -> Savepoint:
-        """Open a savepoint in the workspace. Return it."""
-        self.settle()
-        self.workspace.begin()
-        self.sequences.mark()
-        workspace = self.workspace.open_savepoint(name)
-        return Savepoint(name, workspace, len(self.row_cache.undo_log), self.write_set.mark(), self.catalog)
-
-    def roll_back_to(self, savepoint: Savepoint) -> None:
-        """Undo everything since the savepoint, which stays open. Ids allocated since then are allocated again."""
-        self.sequences.roll_back_to_mark()
-        self.workspace.rollback_to(savepoint.name, savepoint.workspace)
-        self.row_cache.roll_back_to(savepoint.undo_log, savepoint.catalog.by_id)
-        self.row_cache.note_unwritten(self.write_set.roll_back_to(savepoint.write_set))
-        if self.catalog is not savepoint.catalog:
-            for table in savepoint.catalog.tables.values():
-                self.row_cache.forget_other_layouts(table)
-            self.catalog = savepoint.catalog
-            self.workspace.adopt(savepoint.catalog)
-
-    def savepoint(self, name: str) -> None:
-        """SAVEPOINT name"""
-        self.savepoints = [*self.savepoints, self.mark(name)]
-
-    def rollback_to(self, name: str) -> None:
-        """ROLLBACK TO name. Raise OperationalError if there is no such savepoint."""
-        at = self._find_savepoint(name)
-        self.roll_back_to(self.savepoints[at])
-        self.savepoints = self.savepoints[: at + 1]
-
-    def release(self, name: str) -> None:
-        """RELEASE name. Raise OperationalError if there is no such savepoint."""
-        at = self._find_savepoint(name)
-        self.workspace.release(self.savepoints[at].name)
-        self.savepoints = self.savepoints[:at]
-
-    def is_outermost(self, name: str) -> bool:
-        """Return True if RELEASE name would release all savepoints. Raise OperationalError if there is no such."""
-        return self._find_savepoint(name) == 0
-
-    def _find_savepoint(self, name: str) -> int:
-        for at in range(len(self.savepoints) - 1, -1, -1):
-            if fold_name(self.savepoints[at].name) == fold_name(name):
-                return at
-        raise OperationalError(f"no such savepoint: {name}")
-
     # ── commit and rollback ───────────────────────────────────────────────────────────────────────────────────────
 
     def commit(self) -> None:
@@ -544,7 +189,7 @@ class Transaction:
         After the IntegrityError of a deferred foreign key the transaction is still open; after other errors it is over.
         Raise NotReplicated when all is done as after other commits.
         """
-        if self.foreign_keys and self.workspace.sqlite.in_transaction and self.workspace.deferred_violations:
+        if self.foreign_keys and self.workspace.sqlite.in_transaction and self.workspace.may_not_commit:
             raise foreign_key_error(self.workspace, self.catalog, self.write_set)
         try:
             catalog = self._write()
@@ -591,10 +236,10 @@ class Transaction:
             builder.write_schema()
         if self.schema_changed or self.isolation is Isolation.SERIALIZABLE:
             builder.check_catalog()
+        if not builder.has_changes and not locked:
+            return None
         reads = self._read_set.checks() if self._read_set is not None else ()
         batch = builder.build(os.urandom(16), [*reads, *fences], self.read_digests)
-        if not batch.writes and not batch.drops and not locked:
-            return None
         version = self.database.committed = self._send(batch)
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)

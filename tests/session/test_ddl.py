@@ -184,7 +184,7 @@ def test_a_conflict_inside_a_savepoint_is_raised_until_the_transaction_is_rolled
         raise Conflict("conflict on table t")
 
     with monkeypatch.context() as patched:
-        patched.setattr("rome.session.control.run", fail)
+        patched.setattr("rome.session.open_transaction.run", fail)
         with pytest.raises(Conflict):
             one.execute("INSERT INTO t (a) VALUES (2)")
     for sql in ("ROLLBACK TO inner_one", "RELEASE inner_one", "INSERT INTO t (a) VALUES (3)"):

@@ -283,6 +283,11 @@ class BatchBuilder:
 
     # ── the batch ─────────────────────────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def has_changes(self) -> bool:
+        """True if the batch changes anything in the store."""
+        return bool(self._drops) or any(self._writes.values())
+
     def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
         """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
         checks: Sequence[Check] = list(dict.fromkeys([*self._checks, *reads]))
