@@ -1,4 +1,4 @@
-"""Who may see the pages.
+"""Access to the pages.
 
 token     in the address once; then in a cookie that scripts and other sites do not get. Or as a Bearer token.
 hosts     the Host header must name this server, so that no other site can let a browser read it (DNS rebinding)

@@ -6,7 +6,7 @@ stored      the rows of a ROME table, read from its store
 plan        the tables in both databases, in the order of foreign keys
 native      SQLite and ROME: the schema's own statements and the stored values, unconverted
 converted   others: the reflected schema, as far as both databases have it
-schema      what a conversion is from and to, and its notes
+schema      the conversion of a schema: its dialects and its notes
 columns     types, defaults, and generated columns
 constraints CHECK constraints and indexes
 views       views, and the names of what has no counterpart

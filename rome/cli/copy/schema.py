@@ -1,4 +1,4 @@
-"""What a conversion of a schema is from and to, and what is found out on the way."""
+"""The conversion of a schema: its dialects, and its notes."""
 
 from __future__ import annotations
 

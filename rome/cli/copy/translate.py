@@ -39,7 +39,7 @@ _EQUALITY = (exp.EQ, exp.NEQ, exp.In, exp.Group, exp.Distinct)
 
 
 class Kind(enum.Enum):
-    """What a column holds, as far as it matters for comparisons."""
+    """The kind of a column's values, as far as it matters for comparisons."""
 
     TEXT = "text"
     INTEGER = "integer"

@@ -1,1 +1,1 @@
-"""What is in a database: `rome tables`, `rome keys`, `rome locks`, and the plans of statements, `rome explain`."""
+"""Commands that show a database as it is: `rome tables`, `rome keys`, `rome locks`; and plans: `rome explain`."""

@@ -1,1 +1,1 @@
-"""What happens in a database: `rome watch` shows commits, `rome top` also processes and statements."""
+"""Commands that show a database in use: `rome watch` shows commits, `rome top` also processes and statements."""

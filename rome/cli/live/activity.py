@@ -1,4 +1,4 @@
-"""What happens in a database between two looks: commits from its log, statements from what processes publish.
+"""The activity in a database between two looks: commits from its log, statements from what processes publish.
 
 Other processes are seen in two ways. The log has every commit, with its tables. Statements, conflicts and connections
 are known of the processes that publish them (`rome.metrics.publish`), and of no other.
@@ -28,7 +28,7 @@ ServerValues = dict[str, int]
 
 @dataclass(frozen=True)
 class Look:
-    """What is to be seen at one moment."""
+    """The counts at one moment."""
 
     at: float
     version: int
@@ -39,7 +39,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Activity:
-    """What has happened between two looks, `seconds` apart."""
+    """The activity between two looks, `seconds` apart."""
 
     seconds: float
     version: int
