@@ -46,7 +46,7 @@ host = {host}
 topic = {prefix}{kind}
 manager = examples.fleet.{manager}
 driver = {driver}
-report_interval = 1
+report_interval = 2
 [fleet]
 prefix = {prefix}
 listen_fd = {descriptor}
@@ -102,9 +102,11 @@ class Cloud:
     def replace(self, names: Sequence[str], release: str, pin: str = "") -> None:
         """Replace processes by those of a release. The API is replaced without a gap, others are stopped first."""
         before = {name: self.running.pop(name) for name in names}
-        for name, process in before.items():
-            if name != "api":
-                _stop(process)
+        stopped = [process for name, process in before.items() if name != "api"]
+        for process in stopped:
+            process.terminate()
+        for process in stopped:
+            _stop(process)
         for name in names:
             self.start(name, release, pin)
         self.wait(*names)

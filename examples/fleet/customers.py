@@ -102,7 +102,7 @@ class Customers:
 
     def _browse(self, ended: threading.Event) -> None:
         """List all instances, again and again, until the event."""
-        while not ended.wait(0.1):
+        while not ended.wait(0.5):
             list(self._pages())
 
     def _pages(self) -> Iterator[dict[str, Any]]:
