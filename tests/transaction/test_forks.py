@@ -6,14 +6,23 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rome
+from rome import forks
+from rome.database.registry import open_database
 from rome.dbapi import Connection
 from rome.locks import LockManager
+from rome.storage.file.store import FileStore
+from rome.storage.file.writer import Writer
+from rome.testing import clone_database
+from rome.url import parse_url
 
 HANGS = 60.0
 """Seconds: a child that waits for a lock of its parent waits for ever."""
@@ -142,6 +151,8 @@ def fork_and_wait(url: str) -> int | None:
         try:
             in_child(url)
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     deadline = time.monotonic() + HANGS
@@ -197,3 +208,73 @@ sys.exit(os.waitpid(child, 0)[1])
 @pytest.mark.slow
 def test_a_child_works_whose_parent_imports_a_store() -> None:
     subprocess.run([sys.executable, "-c", IMPORTING], check=True)
+
+
+# ── files ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    """Two files, the first with a table of ten rows, to which no connection is open."""
+    urls = f"rome+file://{tmp_path}/source.rome", f"rome+file://{tmp_path}/target.rome"
+    with closing(rome.connect(urls[0])) as connection, closing(rome.connect(urls[1])):
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY AUTOINCREMENT, n INT)")
+        connection.executemany("INSERT INTO t VALUES (?, ?)", [(number, number) for number in range(10)])
+        connection.commit()
+    for url in urls:
+        open_database(parse_url(url)).store.close()
+    return urls
+
+
+@pytest.mark.parametrize("forward", [True, False], ids=["the source was opened first", "the target was opened first"])
+def test_a_child_works_whose_parent_copies_a_file(
+    files: tuple[str, str], monkeypatch: pytest.MonkeyPatch, forward: bool
+) -> None:
+    """The fork comes when the copy has opened one of the files, and is about to open the other one."""
+    source, target = files if forward else (files[1], files[0])
+    if not forward:
+        clone_database(files[0], source)
+        rome.drop_database(target)
+        for url in files:
+            open_database(parse_url(url)).store.close()
+    connect, opened = Writer.connect, threading.Event()
+
+    def connect_and_wait(writer: Writer) -> Any:
+        connection = connect(writer)
+        if not opened.is_set():
+            opened.set()
+            while not forks.fork_is_under_way:
+                time.sleep(0.001)
+            time.sleep(0.01)
+        return connection
+
+    monkeypatch.setattr(Writer, "connect", connect_and_wait)
+    copying = threading.Thread(target=clone_database, args=(source, target))
+    copying.start()
+    opened.wait()
+    assert fork_and_wait(source) == 0
+    copying.join()
+    assert fork_and_wait(target) == 0
+
+
+def test_a_fork_during_a_read_that_takes_too_long(
+    files: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The child does not use the file: it would take its parent's locks for its own."""
+    monkeypatch.setattr(forks, "_LONGEST_WAIT", 0.05)
+    store = open_database(parse_url(files[0])).store
+    assert isinstance(store, FileStore)
+    is_reading, may_end = threading.Event(), threading.Event()
+
+    def read(_connection: object) -> None:
+        is_reading.set()
+        may_end.wait()
+
+    reading = threading.Thread(target=store._read, args=(read,))
+    reading.start()
+    is_reading.wait()
+    assert fork_and_wait(files[0]) != 0
+    assert "source.rome can't be used in this process, which was forked while" in capfd.readouterr().err
+    may_end.set()
+    reading.join()
+    assert fork_and_wait(files[0]) == 0

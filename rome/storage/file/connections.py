@@ -13,20 +13,24 @@ from contextlib import suppress
 
 import apsw
 
-from rome.forks import hold_forks, new_lock
+from rome.errors import StoreUnavailable
+from rome.forks import hold_forks, new_lock, tell_in_child
 
 
 class Connections:
     """A pool of connections. `idle.append` gives back what `take` has returned."""
 
-    def __init__(self, connect: Callable[[], apsw.Connection]) -> None:
+    def __init__(self, path: str, connect: Callable[[], apsw.Connection]) -> None:
         self.idle: list[apsw.Connection] = []
+        self._path = path
         self._connect = connect
         self._opened = 0
+        self._is_inherited = False
         self._lock = new_lock()
         self._is_held = False
         """True if a fork that is under way holds the lock."""
         hold_forks(self)
+        tell_in_child(self)
 
     def take(self) -> apsw.Connection:
         """Return an idle connection, or a new one."""
@@ -37,6 +41,11 @@ class Connections:
 
     def _open(self) -> apsw.Connection:
         """Open one more connection. A fork makes it wait."""
+        if self._is_inherited:
+            raise StoreUnavailable(
+                f"{self._path} can't be used in this process, which was forked while a thread of its parent had used "
+                "the file for longer than a fork waits; fork earlier, or start processes by spawn"
+            )
         with self._lock:
             connection = self._connect()
             self._opened += 1
@@ -65,6 +74,10 @@ class Connections:
         """Let connections be opened again."""
         if self._is_held:
             self._lock.release()
+
+    def begin_child(self) -> None:
+        """Refuse the file, in a child that has inherited an open connection."""
+        self._is_inherited = self._opened > 0
 
 
 def end_transaction(connection: apsw.Connection) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from contextlib import closing
 from typing import Any, TypeVar
 
 import apsw
@@ -115,11 +115,16 @@ class FileStore:
             raise InterfaceError(f"a database in a file can't be a copy of one in a {type(source).__name__}")
         self.stats.add(rounds=1, commands=1)
 
-        def copy(read: apsw.Connection) -> None:
-            last = source._numbers.last_of(read)
-            self._writer.run(partial(_copy, read, last), self._settings.durable)
+        def copy(target: apsw.Connection) -> None:
+            # Not one of the source's pool: a fork that waits for the target's connection may have closed that pool.
+            with closing(source._writer.connect()) as read:
+                read.execute("BEGIN")
+                _copy(read, source._numbers.last_of(read), target)
 
-        source._read(copy)
+        try:
+            self._writer.run(copy, self._settings.durable)
+        except _UnreadableError as failure:
+            raise error_of(source._settings.path, failure.error) from failure
 
     def digest_after(self, digest: bytes, token: bytes) -> bytes:
         """Return the digest of the version that a commit makes."""
@@ -202,7 +207,7 @@ def _copy(source: apsw.Connection, last: Mapping[bytes, int], target: apsw.Conne
     if read_state(target)[0] or target.execute("SELECT count(*) FROM counters").get:
         raise InterfaceError("the database to copy into is not empty")
     version, catalog, _, incarnation, *digests = read_state(source)
-    target.executemany("INSERT INTO pairs VALUES (?, ?, ?)", source.execute("SELECT * FROM pairs"))
+    target.executemany("INSERT INTO pairs VALUES (?, ?, ?)", _pairs(source))
     target.executemany("INSERT INTO counters VALUES (?, ?)", list(last.items()))
     for (packed,) in source.execute("SELECT drops FROM log WHERE drops IS NOT NULL"):
         writes.free(target, msgpack.unpackb(packed))
@@ -212,6 +217,21 @@ def _copy(source: apsw.Connection, last: Mapping[bytes, int], target: apsw.Conne
         "INSERT INTO log VALUES (?, ?, 0, ?, ?, ?, NULL, NULL, NULL)",
         (version, catalog, os.urandom(8) if incarnation else b"", *digests),
     )
+
+
+class _UnreadableError(Exception):
+    """The file to copy can't be read; the error is SQLite's."""
+
+    def __init__(self, error: apsw.Error) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _pairs(source: apsw.Connection) -> Iterator[Any]:
+    try:
+        yield from source.execute("SELECT * FROM pairs")
+    except apsw.Error as error:
+        raise _UnreadableError(error) from error
 
 
 def _rows_in(answered: Any) -> int:

@@ -46,7 +46,7 @@ class Writer:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock_file: int | None = None
-        self.connections = Connections(self.connect)
+        self.connections = Connections(path, self.connect)
         """For readers too: what a connection has written it need not read again."""
         self._queue: deque[_Job] = deque()
         self._turn = new_lock()
