@@ -28,7 +28,8 @@ from sqlalchemy import (
 )
 
 _ROWS = 2000
-_RUNS = 40
+_RUNS = 80
+"""So many that both write-ahead logs have reached their full size: to write into a longer file costs a sync more."""
 
 _metadata = MetaData()
 _servers = Table(

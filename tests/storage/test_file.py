@@ -1,5 +1,6 @@
 """The file store: the conformance suite, and what is its own."""
 
+import errno
 import multiprocessing
 import os
 import resource
@@ -8,7 +9,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -154,7 +155,7 @@ def test_a_counter_is_used_up(store):
         store.allocate(b"ids", 1)
 
 
-def test_threads_that_commit_at_once_share_a_sync(path):
+def test_threads_that_commit_at_once_share_a_transaction(path):
     store = open_file(path)
     transactions = []
     run_jobs = Writer._run_jobs
@@ -174,6 +175,87 @@ def test_threads_that_commit_at_once_share_a_sync(path):
     assert sum(transactions) == 8
     assert len(transactions) < 5
     assert store.version() == len(ask(store, Range(ROWS))) == 8
+
+
+def test_a_commit_is_synced_before_it_returns(path, monkeypatch):
+    synced = count_syncs(monkeypatch)
+    for durability, expected in (("full", 2), ("normal", 0)):
+        store = open_file(path, f"?durability={durability}")
+        synced.clear()
+        assert commit(store, put(b"a"))
+        assert commit(store, put(b"b"))
+        store.allocate(b"ids", 1)
+        assert len(synced) == expected
+        store.close()
+
+
+def count_syncs(monkeypatch):
+    """Return a list that gets an item for each sync that is over."""
+    synced = []
+    fdatasync = os.fdatasync
+
+    def count(file):
+        fdatasync(file)
+        synced.append(file)
+
+    monkeypatch.setattr(os, "fdatasync", count)
+    return synced
+
+
+def test_nobody_waits_for_the_sync_of_another_process(path, store, monkeypatch):
+    commit(store, put(b"a"))
+    context = multiprocessing.get_context("spawn")
+    begun, over = threading.Event(), threading.Event()
+    monkeypatch.setattr(os, "fdatasync", lambda _: (begun.set(), over.wait(60)))
+    thread = threading.Thread(target=commit, args=(store, put(b"b")))
+    thread.start()
+    assert begun.wait(60)
+    try:
+        with context.Pool(1) as pool:
+            assert pool.apply(commit_in_process, [path]) == 3
+        assert store.version() == 3
+        assert thread.is_alive()
+    finally:
+        over.set()
+        thread.join()
+
+
+def commit_in_process(path):
+    with closing(open_file(path)) as store:
+        return commit(store, put(b"c"))
+
+
+def test_threads_that_have_written_share_the_next_sync(store, monkeypatch):
+    commit(store, put(b"a"))
+    synced = []
+    is_first_over = threading.Event()
+
+    def sync(file):
+        synced.append(file)
+        if len(synced) == 1:
+            assert is_first_over.wait(60)
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    threads = [threading.Thread(target=commit, args=(store, put(b"%d" % number))) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    while store.version() < 9:
+        time.sleep(0.001)
+    is_first_over.set()
+    for thread in threads:
+        thread.join()
+    assert len(synced) == 2
+
+
+def test_a_disk_that_fails_to_sync(path, store, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(StoreUnavailable, match=f"the commit was written, but {path}-wal can't be synced"):
+            commit(store, put(b"a"))
+    assert commit(store, put(b"b")) == 2
 
 
 def test_a_write_that_fails_does_not_disturb_those_of_other_threads(store):

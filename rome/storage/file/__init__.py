@@ -3,8 +3,8 @@
 Modules
     `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools connections;
     `writer` runs writes, one process at a time, many threads with one sync; `reads` answers requests; `writes` applies
-    a batch; `store` implements the contract, `locks` the lock table, and `numbers` draws the numbers of counters;
-    `failures` makes ROME's errors; `upgrade` changes a file of an older format.
+    a batch, and `log_sync` syncs it; `store` implements the contract, `locks` the lock table, and `numbers` draws the
+    numbers of counters; `failures` makes ROME's errors; `upgrade` changes a file of an older format.
 
 Layout
     All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
@@ -18,15 +18,15 @@ Reads
 Commits
     Writers of all processes take turns by a `flock` on the file `NAME-lock`, which queues them; SQLite's own lock makes
     them poll, and one of several writers may then wait for seconds. Threads of a process that commit at the same time
-    share one transaction of SQLite, and so one sync of the disk (group commit): see `writer`. Everything that can be
-    refused is checked before the first write of a batch.
+    share one transaction of SQLite and one sync of the disk (group commit), and no lock is held during the sync: see
+    `writer`. Everything that can be refused is checked before the first write of a batch.
 
 Durability
-    `durability=full` (the default) syncs the write-ahead log at each commit: an acknowledged commit survives a crash of
-    the machine, if the disk keeps what it has synced. `durability=normal` does not sync commits: they survive SIGKILL
-    of any process, but a crash of the machine or a power cut loses the last ones; the file stays consistent. Counters
-    and locks are never synced by themselves; the next synced commit also makes them durable. After a crash of the
-    machine, up to 100 numbers of each counter are skipped (`numbers`).
+    `durability=full` (the default) syncs the write-ahead log before a commit returns: an acknowledged commit survives a
+    crash of the machine, if the disk keeps what it has synced. `durability=normal` does not sync commits: they survive
+    SIGKILL of any process, but a crash of the machine or a power cut loses the last ones; the file stays consistent.
+    Counters and locks are never synced by themselves; the next synced commit also makes them durable. After a crash of
+    the machine, up to 100 numbers of each counter are skipped (`numbers`).
 
 Files
     `NAME-wal` and `NAME-shm` are SQLite's. They exist while the file is open, and after a crash. `NAME-lock` and

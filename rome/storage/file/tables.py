@@ -60,6 +60,7 @@ def connect(path: str) -> apsw.Connection:
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE)
     try:
         connection.set_busy_timeout(_BUSY_MILLISECONDS)
+        connection.execute("PRAGMA synchronous = NORMAL")  # `log_sync` syncs commits
         number = read_format(path, connection)
         if number != FORMAT:
             raise other_format(path, number)

@@ -1,8 +1,12 @@
 """The writers of a file: one process at a time, and the threads of a process together (group commit).
 
 A thread puts its write into a queue and waits for its turn. The thread whose turn it is applies all writes that are in
-the queue by then in one transaction of SQLite, so they share one sync of the disk; the others find theirs done. A write
-that is refused has changed nothing yet, so it does not disturb the others.
+the queue by then in one transaction of SQLite; the others find theirs done. A write that is refused has changed nothing
+yet, so it does not disturb the others.
+
+SQLite does not sync the write-ahead log at a commit: the writer syncs it when it has released its locks, before the
+write returns (`LogSync`). So the next writer, of this process or of another one, does not wait for the disk, and its
+sync may be over as soon as the one before: the disk writes the log in order.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from rome.errors import Error
 from rome.forks import new_lock, tell_in_child
 from rome.storage.file.connections import Connections, end_transaction
 from rome.storage.file.failures import error_of, no_lock
+from rome.storage.file.log_sync import LogSync
 from rome.storage.file.tables import connect, create
 
 _T = TypeVar("_T")
@@ -50,6 +55,7 @@ class Writer:
         """For readers too: what a connection has written it need not read again."""
         self._queue: deque[_Job] = deque()
         self._turn = new_lock()
+        self._log = LogSync(path)
         tell_in_child(self)
 
     def run(self, apply: Callable[[apsw.Connection], _T], durable: bool) -> _T:
@@ -77,6 +83,9 @@ class Writer:
             with self._turn:
                 if not job.done:
                     self._run_queue()
+                written = self._log.written
+            if job.durable and job.error is None:
+                self._log.sync(written)
         except BaseException:
             # A signal handler has raised. The caller goes on, so the write must be over by now, applied or not.
             with self._turn, suppress(ValueError):
@@ -144,8 +153,8 @@ class Writer:
             connection = connections.take()
             try:
                 with self._file_lock():
-                    connection.execute(_SYNCED if any(job.durable for job in jobs) else _NOT_SYNCED)
                     self._apply(connection, jobs)
+                self._log.written += 1
             finally:
                 connections.idle.append(connection)
         except apsw.Error as error:
@@ -192,7 +201,3 @@ class Writer:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
-
-
-_SYNCED = "PRAGMA synchronous = FULL"
-_NOT_SYNCED = "PRAGMA synchronous = NORMAL"

@@ -65,14 +65,15 @@ def next_token(connection: apsw.Connection) -> int:
 
 def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int, advance: Advance) -> int:
     """Validate and apply a batch; return its version. `advance` advances counters. Raise as `Store.commit` does."""
-    done = _version_of(connection, batch.token, _known_before(batch))
-    if done is not None:
-        return done
     state = read_state(connection)
     newest = state[0]
+    before = _known_before(batch)
+    done = _version_of(connection, batch.token, before) if newest > before else None
+    if done is not None:
+        return done
     try:
         for version, digest in batch.seen.items():
-            if digest != _digest_of(connection, version, newest):
+            if digest != _digest_of(connection, version, state):
                 raise history_lost(version)
     except SnapshotTooOld:
         done = _version_of(connection, batch.token, 0)
@@ -112,9 +113,12 @@ def _known_before(batch: Batch) -> int:
     return max((*batch.seen, *(check.since for check in batch.checks)), default=0)
 
 
-def _digest_of(connection: apsw.Connection, version: int, newest: int) -> bytes:
-    if version > newest:
-        raise history_lost(version)
+def _digest_of(connection: apsw.Connection, version: int, state: State) -> bytes:
+    newest, *_, newest_digest = state
+    if version >= newest:
+        if version > newest:
+            raise history_lost(version)
+        return newest_digest
     digest: bytes | None = connection.execute(_DIGEST, (version, version)).get
     if digest is None:
         raise too_old(version)
