@@ -26,11 +26,12 @@ from rome.storage.store import (
 from rome.storage.tails import Tail
 from rome.storage.undo import Columns
 
-_COLUMNS = "SELECT version, catalog, written, incarnation, catalog_digest, digest FROM log"
-_NEWEST = f"{_COLUMNS} ORDER BY version DESC LIMIT 1"
-_OLDEST = f"{_COLUMNS} ORDER BY version LIMIT 1"
-_AT = f"{_COLUMNS} WHERE version = ?"
+_COLUMNS = "SELECT version, catalog, written, incarnation, catalog_digest, digest"
+_NEWEST = f"{_COLUMNS} FROM log ORDER BY version DESC LIMIT 1"
+_OLDEST = f"{_COLUMNS} FROM log ORDER BY version LIMIT 1"
+_AT = f"{_COLUMNS} FROM log WHERE version = ?"
 _VALUE = "SELECT (SELECT value FROM pairs WHERE space = ? AND key = ?)"
+_NEWEST_AND_VALUE = f"{_COLUMNS}, ({_VALUE}) FROM log ORDER BY version DESC LIMIT 1"
 _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
 _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
@@ -55,6 +56,12 @@ def read_state(connection: apsw.Connection) -> State:
     """Return the newest version."""
     row: State = connection.execute(_NEWEST).get
     return row
+
+
+def read_state_and_value(connection: apsw.Connection, space: bytes, key: bytes) -> tuple[State, bytes | None]:
+    """Return the newest version, and the value of a key in it: one statement, which needs no transaction."""
+    *state, value = connection.execute(_NEWEST_AND_VALUE, (space, key)).get
+    return cast("State", state), value
 
 
 def read_horizon(connection: apsw.Connection) -> State:

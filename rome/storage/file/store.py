@@ -19,11 +19,11 @@ from rome.storage.file.locks import FileLocks
 from rome.storage.file.notes import FileNotes
 from rome.storage.file.numbers import Numbers
 from rome.storage.file.place import Settings
-from rome.storage.file.reads import answer, extend_tail, read_log, read_state, state_at
+from rome.storage.file.reads import State, answer, extend_tail, read_log, read_state, read_state_and_value, state_at
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
 from rome.storage.lock_table import LockTable
-from rome.storage.store import Batch, Committed, Draw, Fetched, Lookup, Request, Stats, Store, next_digest
+from rome.storage.store import Batch, Committed, Draw, Fetched, Get, Lookup, Request, Stats, Store, next_digest
 from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
 from rome.storage.undo import Present, complete, fetch_at
 
@@ -56,7 +56,7 @@ class FileStore:
             return self.fetch(requests, at)._replace(drawn=self._numbers.draw(draws))
         if at is not None:
             return self._fetch_at(requests, at)
-        state, answers = self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
+        state, answers = self._read_newest(requests)
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
                 answers[place] = complete(request, answers[place])
@@ -143,18 +143,36 @@ class FileStore:
         self._writer.close()
         self._numbers.close()
 
+    def _read_newest(self, requests: Sequence[Request]) -> tuple[State, list[Any]]:
+        """Return the newest version and its answers."""
+        request = requests[0] if len(requests) == 1 else None
+        if isinstance(request, Get) and len(request.keys) == 1:
+            space, (key,) = request
+            state, value = self._use(lambda connection: read_state_and_value(connection, space, key))
+            self.stats.add(1, 1, value is not None)
+            return state, [[value]]
+        return self._read(lambda connection: (read_state(connection), self._answer(connection, requests)))
+
     def _read(self, read: Callable[[apsw.Connection], _T]) -> _T:
         """Call a function in a read transaction."""
+
+        def transact(connection: apsw.Connection) -> _T:
+            try:
+                connection.execute("BEGIN")
+                return read(connection)
+            finally:
+                end_transaction(connection)
+
+        return self._use(transact)
+
+    def _use(self, use: Callable[[apsw.Connection], _T]) -> _T:
+        """Call a function with a connection that is in no transaction."""
         connections = self._writer.connections
         try:
             connection = connections.take()
             try:
                 end_transaction(connection)
-                try:
-                    connection.execute("BEGIN")
-                    return read(connection)
-                finally:
-                    end_transaction(connection)
+                return use(connection)
             finally:
                 connections.idle.append(connection)
         except apsw.Error as error:
