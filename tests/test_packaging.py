@@ -1,5 +1,6 @@
 """The entry points and packages of setup.cfg."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,23 @@ def test_the_sdist_has_what_its_tests_need(built):
         ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"}
         assert not {name for name in ours if "__pycache__" not in name} - names
     assert {"CHANGELOG.rst", "README.rst", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml"} <= names
+
+
+@pytest.mark.slow
+def test_the_command_runs_from_the_installed_wheel(built, tmp_path):
+    (wheel,) = built.glob("*.whl")
+    target = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "--target", str(target), str(wheel)]
+    subprocess.run(pip, check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(target)}
+    script = "CREATE TABLE t (a); SELECT count(*) FROM t"
+    for arguments in (["--help"], ["shell", str(tmp_path / "app.rome"), "-c", script]):
+        command = [sys.executable, str(target / "bin" / "rome"), *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
+        assert ended.returncode == 0, ended.stderr
+    where = [sys.executable, "-c", "import rome, rome_objects, rome_discovery; print(rome.__file__)"]
+    found = subprocess.run(where, capture_output=True, text=True, check=True, env=environment, cwd=tmp_path)
+    assert Path(found.stdout.strip()).is_relative_to(target)
 
 
 def test_the_version_is_in_one_place():
