@@ -99,10 +99,12 @@ def _make_plan(
         if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
             raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
         raise
-    normalized = normalize(sql) if needs_parse(statement, mentioned) else None
-    may_be_union = normalized is not None and statement.kind is StatementKind.SELECT and "union" in mentioned
-    members = equal_members(normalized) if may_be_union and normalized is not None else None
-    normalized = normalized if members is None else members.member
+    may_be_union = statement.kind is StatementKind.SELECT and "union" in mentioned
+    members = equal_members(sql) if may_be_union and not statement.tail else None
+    if members is not None:
+        normalized: NormalizedStatement | None = members.member
+    else:
+        normalized = normalize(sql) if needs_parse(statement, mentioned) else None
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
     full_scans = _full_scans(accesses, shape.analysis, statement, target)

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -105,8 +106,9 @@ _RUNTIME: Mapping[str, Any] = {
 """The names that generated code may use."""
 
 
+@lru_cache(maxsize=512)
 def function_of(source: str) -> GeneratedFunction:
-    """Compile the source of a program, and return its function."""
+    """Compile the source of a program, and return its function. Gets by key of most tables have the same source."""
     names: dict[str, Any] = dict(_RUNTIME)
     exec(compile(source, "<compiled statement>", "exec"), names)  # noqa: S102 - generated here, of names and constants
     function: GeneratedFunction = names["run"]

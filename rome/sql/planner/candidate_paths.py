@@ -66,12 +66,15 @@ class CandidatePaths:
         come with their counterparts that do not.
         """
         relation, table = self._relation, self._relation.table
-        groups = [_by_column(self._constant)]
-        if len(self._constant) < len(predicates):
-            groups.append(_by_column(predicates))
+        constant = _by_column(self._constant)
+        known = _by_column(predicates) if len(self._constant) < len(predicates) else None
         for order in self._orders:
-            paths = [_path(table, order, group) for group in groups]
-            yield from dict.fromkeys(path for path in paths if _narrows(path))
+            path = _path(table, order, constant)
+            if _narrows(path):
+                yield path
+            other = path if known is None else _path(table, order, known)
+            if other != path and _narrows(other):
+                yield other
         for any_of in relation.any_of:
             for order in self._orders:
                 yield from _union(table, [[order]] * len(any_of.alternatives), any_of, self._constant)

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rome.sql.syntax.operands import Const, Param, Parameters, Source
-from rome.sql.syntax.parse import PLACEHOLDER, NormalizedStatement
+from rome.sql.syntax.operands import Const, Param, Parameters, Source, literal, number_parameters
+from rome.sql.syntax.parse import NormalizedStatement, normalize_tokens
+from rome.sql.syntax.tokens import Token, tokenize
 
 FEWEST = 4
 """A statement with fewer members is compiled as a whole: it then runs in one function."""
@@ -43,80 +44,65 @@ class EqualMembers:
             return None
 
 
-def equal_members(normal: NormalizedStatement) -> EqualMembers | None:
-    """Return the members of a normalized UNION ALL, if they differ only in values; None for any other statement."""
-    members = _split(normal.words)
-    if len(members) < FEWEST or len(normal.lists) % len(members):
-        return None
-    count = len(normal.lists) // len(members)
-    first = members[0]
-    for number, words in enumerate(members):
-        if number and _numbered(words, number * count) != first:
-            return None
-    lists = [normal.lists[at : at + count] for at in range(0, len(normal.lists), count)] if count else []
-    found = _as_parameters(lists or [()] * len(members))
-    if found is None:
-        return None
-    listed = [source.index for sources in normal.lists for source in sources if isinstance(source, Param)]
-    return EqualMembers(NormalizedStatement(tuple(first), found[0]), found[1], max(listed, default=-1) + 1)
+def equal_members(sql: str) -> EqualMembers | None:
+    """Return the members of a UNION ALL, if they differ only in values; None for any other statement.
 
-
-def _split(words: Sequence[str]) -> list[list[str]]:
-    """Return the words of each member of a UNION ALL; none if the statement is no such union of SELECTs."""
-    if words[0] not in _SELECT:
-        return []
-    members: list[list[str]] = []
-    begin = depth = 0
-    for at, word in enumerate(words):
-        if word not in _MARKS:
-            continue
-        if word == "(":
-            depth += 1
-        elif word == ")":
-            depth -= 1
-        elif depth == 0:
-            if words[at + 1] not in _ALL or words[at + 2] not in _SELECT:
-                return []
-            members.append(list(words[begin:at]))
-            begin = at + 2
-    return [*members, list(words[begin:])]
-
-
-_UNION, _ALL, _SELECT = ({word, word.lower()} for word in ("UNION", "ALL", "SELECT"))
-_MARKS = {"(", ")"} | _UNION
-
-
-def _numbered(words: Sequence[str], by: int) -> list[str]:
-    """Return the words of a member with its placeholders numbered from 0."""
-    return [f"{_MARK}{int(word[len(_MARK) :]) - by}" if word[:2] == _MARK else word for word in words]
-
-
-_MARK = f":{PLACEHOLDER}"
-
-_Lists = tuple[tuple[Source, ...], ...]
-
-
-def _as_parameters(lists: Sequence[Sequence[tuple[Source, ...]]]) -> tuple[_Lists, _Lists] | None:
-    """Return the sources of a member's placeholders, and the values of its parameters for each member.
-
-    `lists`: the sources of each member's placeholders. Constants that all members share stay. None if IN lists differ
-    in length.
+    Equal members have as many tokens, so each token of the first has its counterparts at equal distances.
     """
-    member: list[tuple[Source, ...]] = []
-    values: list[list[Source]] = [[] for _ in lists]
-    count = 0
-    for of_members in zip(*lists, strict=True):
-        first = of_members[0]
-        if all(isinstance(source, Const) for source in first) and len(set(map(repr, of_members))) == 1:
-            member.append(first)
-            continue
-        if len(set(map(len, of_members))) != 1:
+    tokens = tokenize(sql)
+    length = _length_of_first(tokens)
+    distance = length + 2  # UNION ALL
+    if length * FEWEST >= len(tokens) or (len(tokens) + 2) % distance:
+        return None
+    member = normalize_tokens(tokens[:length])
+    if member is None:
+        return None
+    texts = [text for _, text, _, _ in tokens]
+    places = {place for each in member.places for place in each}
+    same = [at for at in range(distance) if len(set(texts[at::distance])) == 1]
+    if len(places.union(same)) < distance:
+        return None
+    params = number_parameters(tokens)
+    lists: list[tuple[Source, ...]] = []
+    columns: list[list[Source]] = []
+    """The values of each parameter of the member, by member."""
+    for listed in member.places:
+        found = [_sources(tokens[at::distance], range(at, len(tokens), distance), params) for at in listed]
+        if not all(found):
             return None
-        member.append(tuple(map(Param, range(count, count + len(first)))))
-        count += len(first)
-        for at, sources in enumerate(of_members):
-            values[at] += sources
-    return tuple(member), tuple(map(tuple, values))
+        if all(at in same and isinstance(column[0], Const) for at, column in zip(listed, found, strict=True)):
+            lists.append(tuple([column[0] for column in found]))
+        else:
+            lists.append(tuple(map(Param, range(len(columns), len(columns) + len(found)))))
+            columns += found
+    sources = tuple(zip(*columns, strict=True)) or ((),) * len(tokens[::distance])
+    count = max([param.index for param in params.values()], default=-1) + 1
+    return EqualMembers(NormalizedStatement(member.words, tuple(lists), member.places), sources, count)
+
+
+def _length_of_first(tokens: Sequence[Token]) -> int:
+    """Return the number of tokens before the first UNION ALL SELECT of a SELECT; all, if there is none."""
+    depth = 0
+    for at, token in enumerate(tokens):
+        if token.is_op("("):
+            depth += 1
+        elif token.is_op(")"):
+            depth -= 1
+        elif depth == 0 and token.word() == "UNION":
+            words = [each.word() for each in (tokens[0], *tokens[at + 1 : at + 3])]
+            return at if words == ["SELECT", "ALL", "SELECT"] else len(tokens)
+    return len(tokens)
+
+
+def _sources(tokens: Sequence[Token], places: Sequence[int], params: Mapping[int, Param]) -> list[Source]:
+    """Return the sources that these tokens are; none unless all are parameters, or the first is a literal.
+
+    (After a comparison or in an IN list, where the first is a literal, others may be parameters.)
+    """
+    found = [params.get(at) or literal((token,)) for at, token in zip(places, tokens, strict=True)]
+    known = [source for source in found if source is not None]
+    is_mixed = isinstance(found[0], Param) and not all(isinstance(source, Param) for source in known)
+    return [] if is_mixed or len(known) < len(found) else known
 
 
 def _value(source: Source, parameters: Any) -> Any:

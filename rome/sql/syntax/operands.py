@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from rome.catalog.model import Column
@@ -142,6 +143,8 @@ def number_parameters(tokens: Sequence[Token]) -> dict[int, Param]:
     `?` has one more than the greatest number so far, `?7` is the seventh, and a name has one number wherever it occurs.
     """
     found: dict[int, Param] = {}
+    if _PARAM not in map(itemgetter(0), tokens):
+        return found
     named: dict[str, Param] = {}
     count = 0
     for at, (kind, text, _, _) in enumerate(tokens):

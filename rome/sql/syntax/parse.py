@@ -60,6 +60,8 @@ class NormalizedStatement:
     words: tuple[str, ...]
     """The words of the text, separated by one space each."""
     lists: tuple[tuple[Source, ...], ...]
+    places: tuple[tuple[int, ...], ...]
+    """The position of each source among the tokens of the statement."""
 
     @property
     def text(self) -> str:
@@ -69,20 +71,23 @@ class NormalizedStatement:
 
 def normalize(sql: str) -> NormalizedStatement | None:
     """Return the normalized form of a text; None if SQLite's tokenizer refuses it."""
-    tokens = tokenize(sql)
-    if TokenKind.ILLEGAL in map(_kind_of, tokens):
-        return None
-    return _Normalizer(tokens).normalize()
+    return normalize_tokens(tokenize(sql))
+
+
+def normalize_tokens(tokens: Sequence[Token]) -> NormalizedStatement | None:
+    """Return the normalized form of the text that consists of these tokens."""
+    return None if TokenKind.ILLEGAL in map(_kind_of, tokens) else _Normalizer(tokens).normalize()
 
 
 _kind_of = itemgetter(0)
 
 
 class _Normalizer:
-    def __init__(self, tokens: tuple[Token, ...]) -> None:
+    def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
         self.params = number_parameters(tokens)
         self.lists: list[tuple[Source, ...]] = []
+        self.places: list[tuple[int, ...]] = []
         self.at = 0
         self.open_cases = 0
 
@@ -107,12 +112,12 @@ class _Normalizer:
                     words.append("~")
             else:
                 words += self._value(token)
-        return NormalizedStatement(tuple(words), tuple(self.lists))
+        return NormalizedStatement(tuple(words), tuple(self.lists), tuple(self.places))
 
     def _value(self, token: Token) -> Sequence[str]:
         """Return the words for a parameter, a literal or a quoted name."""
         if token.kind is TokenKind.PARAM:
-            return (self._placeholder((self.params[self.at - 1],)),)
+            return (self._placeholder((self.params[self.at - 1],), (self.at - 1,)),)
         if token.kind is TokenKind.QUOTED:
             return (quoted(token.name),)
         if token.kind is TokenKind.NUMBER:
@@ -132,7 +137,7 @@ class _Normalizer:
         elif word == "IN":
             listed = self._in_list()
             if listed is not None:
-                return "IN", "(", self._placeholder(listed), ")"
+                return "IN", "(", listed, ")"
         elif word == "CASE":
             self.open_cases += 1
         elif word == "END":
@@ -156,17 +161,18 @@ class _Normalizer:
         if value is None:
             return ()
         self.at = at + 1
-        return (self._placeholder((value,)),)
+        return (self._placeholder((value,), (at,)),)
 
     def _word(self, at: int) -> str:
         return self.tokens[at].word() if at < len(self.tokens) else ""
 
-    def _placeholder(self, sources: tuple[Source, ...]) -> str:
+    def _placeholder(self, sources: tuple[Source, ...], places: tuple[int, ...]) -> str:
         self.lists.append(sources)
+        self.places.append(places)
         return f":{PLACEHOLDER}{len(self.lists) - 1}"
 
-    def _in_list(self) -> tuple[Source, ...] | None:
-        """Step over a parenthesis that holds only parameters and literals, and return these; None for any other."""
+    def _in_list(self) -> str | None:
+        """Step over a parenthesis of only parameters and literals, and return its placeholder; None for any other."""
         at = self.at + 1
         found: list[Source] = []
         if at >= len(self.tokens) or not self.tokens[self.at].is_op("("):
@@ -178,8 +184,8 @@ class _Normalizer:
             found.append(source)
             at += 2
             if self.tokens[at - 1].is_op(")"):
-                self.at = at
-                return tuple(found)
+                first, self.at = self.at + 1, at
+                return self._placeholder(tuple(found), tuple(range(first, at, 2)))
             if not self.tokens[at - 1].is_op(","):
                 return None
         return None

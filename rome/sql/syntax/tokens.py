@@ -145,7 +145,7 @@ def _kind_of_odd(text: str) -> TokenKind:
 @lru_cache(maxsize=1024)
 def names(sql: str) -> frozenset[str]:
     """Return every word of a text that may be a name, without quotes, in lower case: a superset of what it mentions."""
-    found = [token.text if token.kind is _WORD else token.name for token in tokenize(sql) if token.kind in _NAMES]
+    found = {token.text if token.kind is _WORD else token.name for token in tokenize(sql) if token.kind in _NAMES}
     return frozenset([each.lower() for each in found] if sql.isascii() else map(ascii_lower, found))
 
 

@@ -67,6 +67,7 @@ class _RawResult(NamedTuple):
 
 _cached_row = tuple_maker(CachedRow)
 _raw_result = tuple_maker(_RawResult)
+_table_of: Callable[[Any], Table] = itemgetter(1)
 _values_of: Callable[[Any], Any] = itemgetter(2)
 table_request = tuple_maker(TableRequest)
 request_of: Callable[[TableRequest], Request] = itemgetter(1)
@@ -339,12 +340,15 @@ class RowCache:
     def _load(self, table: Table) -> None:
         cached, loaded = self._rows.get(table.id, {}), self._loaded.setdefault(table.id, {})
         not_loaded = self._not_loaded[table.id]
-        new = [key for key in not_loaded if key in cached and key not in loaded]
+        new = [key for key in not_loaded if key not in loaded] if loaded else list(not_loaded)
+        found: list[Any] = list(map(cached.get, new))
+        if not all(found):
+            new = [key for key in new if key in cached]
+            found = list(filter(None, found))
         self.undo_log.clear_mapping(not_loaded)
         self.undo_log.set_all(loaded, new, True)
-        found = list(map(cached.__getitem__, new))
         rows: list[Row] = []
-        if table.key and {id(row.table) for row in found} == {id(table)}:
+        if table.key and set(map(id, map(_table_of, found))) == {id(table)}:
             rows += filter(None, map(_values_of, found))  # no row is an empty tuple
         else:
             for key, row in zip(new, found, strict=True):
