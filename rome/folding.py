@@ -16,15 +16,18 @@ from operator import methodcaller
 _LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UPPER = {lower: upper for upper, lower in _LOWER.items()}
 
+_ANY = "surrogatepass"
+"""`bytes.lower` knows ASCII only, and takes a tenth of the time of `str.translate`."""
+
 
 def ascii_lower(text: str) -> str:
     """Return a text with its ASCII letters in lower case."""
-    return text.lower() if text.isascii() else text.translate(_LOWER)
+    return text.lower() if text.isascii() else text.encode(errors=_ANY).lower().decode(errors=_ANY)
 
 
 def ascii_upper(text: str) -> str:
     """Return a text with its ASCII letters in upper case."""
-    return text.upper() if text.isascii() else text.translate(_UPPER)
+    return text.upper() if text.isascii() else text.encode(errors=_ANY).upper().decode(errors=_ANY)
 
 
 # Names are folded everywhere, so these two have no frame of Python.

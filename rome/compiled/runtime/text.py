@@ -68,18 +68,25 @@ def _matcher(pattern: str, escape: str) -> Callable[[Any], int | None]:
 
 
 def _expression(pieces: Sequence[str]) -> str:
-    """Return the regular expression of the pieces between a pattern's wildcards.
-
-    A piece between two wildcards matches at its first place: if the rest does not match after that, it matches after no
-    later place. The atomic groups keep `re` from trying them all, which takes n**k steps for k wildcards.
-    """
+    """Return the regular expression of the pieces between a pattern's wildcards."""
     first, *rest = pieces
     if not rest:
         return first
     between, last = [piece for piece in rest[:-1] if piece], rest[-1]
     if len(between) == 1 and not last:
         return f"{first}.*{between[0]}.*"  # the same, and quicker
-    return "".join((first, *(f"(?>.*?{piece})" for piece in between), ".*", last))
+    return "".join((first, *map(_up_to, between), ".*", last))
+
+
+def _up_to(piece: str) -> str:
+    """Return the expression of all up to the first place of a piece.
+
+    If the rest does not match after that, it matches after no later place. So nothing is given back (`*+`, `(?>…)`):
+    trying all places takes n**k steps for k wildcards.
+    """
+    if not piece.strip("."):
+        return piece
+    return f"[^{piece}]*+{piece}" if len(piece.removeprefix("\\")) == 1 else f"(?>.*?{piece})"
 
 
 def _matching(expression: re.Pattern[str]) -> Callable[[Any], int | None]:
