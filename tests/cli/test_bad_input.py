@@ -12,6 +12,7 @@ import time
 import pytest
 
 import rome
+from tests.cli.terminal import Terminal
 
 FILE = "FILE"
 """Stands for a path in the arguments below."""
@@ -208,3 +209,15 @@ def test_no_terminal_at_all(database):
     script = f'"{sys.executable}" -m rome.cli shell "{database}" -c "SELECT * FROM t" | true; exit ${{PIPESTATUS[0]}}'
     ended = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("copy", "app.rome", "other.rome"), ("tables", "app.rome")])
+def test_terminal_of_40_columns(database, arguments):
+    """The report fits. The progress bar, which was on the same screen, has left nothing."""
+    terminal = Terminal(arguments, columns=40)
+    assert terminal.close() == 0
+    lines = terminal.text.splitlines()
+    assert any(line.split()[-1] == "3" or " 3 " in line for line in lines), terminal.text
+    assert all(len(line) <= 40 for line in lines)
+    assert "━" not in terminal.text

@@ -141,3 +141,70 @@ def test_the_path_of_a_rome_file_is_not_taken_for_an_sqlite_file(run, tmp_path):
     assert run("copy", "--json", first, second).json["tables"][0]["rows"] == 5
     assert run("copy", "--json", "--resume", first, second).json["tables"][0]["copied"] == 0
     assert "no faults" in run("check", second).out
+
+
+@pytest.fixture
+def disturbed(monkeypatch):
+    """A function after which each batch of a copy is followed by a change of its source."""
+
+    def disturb(change):
+        whole = command.copied_batches
+
+        def changing(*arguments):
+            for number, batch in enumerate(whole(*arguments)):
+                change(number)
+                yield batch
+
+        monkeypatch.setattr(command, "copied_batches", changing)
+
+    return disturb
+
+
+def test_a_rome_database_is_read_as_of_one_moment(run, source, url, tmp_path, disturbed):
+    run("copy", source, url)
+    connection = rome.connect(url, isolation_level="AUTOCOMMIT")
+
+    def change(number):
+        connection.execute("DELETE FROM listed WHERE album = ?", (100 - number,))
+        connection.execute("INSERT INTO album (price) VALUES (1)")
+        connection.execute("UPDATE album SET price = 1000 WHERE id = ?", (200 - number,))
+
+    disturbed(change)
+    report = run("copy", "--json", "--batch", 20, url, tmp_path / "copy.rome").json["tables"]
+    connection.close()
+    assert {each["table"]: each["rows"] for each in report}["listed"] == 100
+    assert not any(each["differs"] for each in report)
+    with rome.connect(f"rome+file://{tmp_path}/copy.rome") as copied:
+        assert copied.execute("SELECT count(*), max(price) FROM album").fetchone() == (200, 50)
+    copied.close()
+
+
+def test_an_sqlite_file_in_wal_mode_is_read_as_of_one_moment(run, source, tmp_path, disturbed):
+    connection = sqlite3.connect(source, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+
+    def change(number):
+        connection.execute("DELETE FROM listed WHERE album = ?", (100 - number,))
+        connection.execute("INSERT INTO album (price) VALUES (1)")
+
+    disturbed(change)
+    report = run("copy", "--json", "--batch", 20, source, tmp_path / "copy.rome").json["tables"]
+    connection.close()
+    assert {each["table"]: each["rows"] for each in report}["listed"] == 100
+    assert {each["table"]: each["rows"] for each in report}["album"] == 200
+    assert not any(each["differs"] for each in report)
+
+
+def test_a_rome_source_whose_log_is_too_short(run, source, tmp_path, disturbed):
+    url = f"rome+file://{tmp_path}/source.rome?log_commits=2"
+    run("copy", source, url)
+    connection = rome.connect(url, isolation_level="AUTOCOMMIT")
+
+    def change(number):
+        for _ in range(5):
+            connection.execute("UPDATE album SET price = price + 1 WHERE id = 7")
+
+    disturbed(change)
+    ended = run("copy", "--batch", 20, url, tmp_path / "copy.rome", code=1)
+    connection.close()
+    assert "log" in ended.err

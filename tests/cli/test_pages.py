@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from rome.cli.main import main
 
@@ -32,3 +33,18 @@ def test_command_and_its_options_are_described(name):
 def test_example_has_its_output(run, towns, command, output):
     arguments = [towns if each.startswith("rome+") else each for each in split(command)]
     assert run(*arguments).out == dedent(output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "incomplete", "expected"),
+    [
+        ([], "ta", {"tables"}),
+        ([], "d", {"demo", "doctor", "dump"}),
+        (["copy"], "--r", {"--resume"}),
+        (["tables"], "rome+u", {"rome+unix:///"}),
+        (["shell", "--mode"], "c", {"csv"}),
+    ],
+)
+def test_completion_in_the_users_shell(arguments, incomplete, expected):
+    completion = ShellComplete(main, {}, "rome", "_ROME_COMPLETE")
+    assert {found.value for found in completion.get_completions(arguments, incomplete)} == expected
