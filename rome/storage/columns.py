@@ -65,6 +65,10 @@ class KeyChecks(NamedTuple):
     demand: Demand
 
 
+ChecksByKind = tuple[Sequence[Check], Sequence[KeyChecks]]
+"""The single checks, and those by key."""
+
+
 class Checks(_MadeWhileRead[Check]):
     """The checks of a batch: some one by one, the others by key."""
 
@@ -101,7 +105,7 @@ def size_of(batch: Batch) -> int:
     return sum(sum(map(len, values)) + sum(map(len, filter(None, values.values()))) for values in writes)
 
 
-def checks_of(batch: Batch) -> tuple[Sequence[Check], Sequence[KeyChecks]]:
-    """Return the single checks, and those by key."""
+def checks_of(batch: Batch) -> ChecksByKind:
+    """Return the checks of a batch."""
     checks = batch.checks
     return (checks.single, checks.of_keys) if type(checks) is Checks else (checks, ())

@@ -3,6 +3,7 @@
 
 -- include common
 -- include check_permission
+-- include other_format
 -- include pending
 
 local token, staged = ARGV[2], PREFIX .. 'staged:' .. ARGV[2]

@@ -18,15 +18,15 @@
 --
 -- ARGV  format, token, header, seen, head, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
---                 write, and 2 more in a cluster, B 1 for a step of a commit in pieces, I4 lengths
---                 of the four lists, owner of row locks
+--                 write, and 2 more in a cluster, B 1 for a step of a commit in pieces, I4 lengths of the four lists;
+--                 for each check: I8 since, B demand (see Demand; l: not locked), I4 number of keys, I4 number of
+--                 ranges; for each space to write to: I4 number of puts of keys that must be new, I4 number of all
+--                 puts; owner of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
 --       head      that of the log without its size (see layout.py)
---       checks    head: I8 since, c1 demand (see Demand; l: not locked), I4 number of keys, I4 number of ranges, s:SPACE; then the
---                 keys, and begin and end of the ranges
---       writes    head: I4 number of puts of keys that must be new, I4 number of all puts, s:SPACE; then the keys,
---                 as a msgpack array: the new ones, the other puts, the deletions; then the values of the puts, as a
---                 msgpack array, but not in a space of entries
+--       checks    s:SPACE of each; then of each its keys, and begin and end of its ranges
+--       writes    s:SPACE; then the keys, as a msgpack array: the new ones, the other puts, the deletions; then the
+--                 values of the puts, as a msgpack array, but not in a space of entries
 --       drops     s:SPACE
 --       advances  counter, number
 --       A step has the header only. The other arguments are those of the next piece, which is staged on the server.
@@ -38,13 +38,15 @@ local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
 local MOST_DIGESTS = 131072 -- former versions whose digests are kept: more than the log has, for they are small
 local MOST_INLINE = 1024 -- bytes of old and new values that are logged together with the keys
 local MOST_SCANNED = 65536 -- bytes of the log that a commit searches for conflicts, a few milliseconds
+local CHECK_HEADS, CHECK_HEAD, WRITE_HEAD = 35, 17, 8 -- where those of the header begin, and their lengths
+local UNWRITTEN, NO_KEYS, LOCKED = 117, 110, 108 -- the demands u, n and l
+local ENTRIES = 105 -- i, by which the names of spaces of entries begin
 local NOTHING = '\145\194' -- one old value that did not exist, as msgpack has it: [false]
 local REFUSAL_MS = 600000 -- how long the refusal of a commit in pieces is kept for the client
 
 -- include common
--- include pending
 
-local call, pack, unpack_struct, sub = redis.call, struct.pack, struct.unpack, string.sub
+local call, pack, unpack_struct, sub, format = redis.call, struct.pack, struct.unpack, string.sub, string.format
 
 -- Send a command with the items of a list from `first` to `last`, in parts if they are many; return all replies.
 local function send(command, key, list, first, last)
@@ -59,15 +61,6 @@ local function send(command, key, list, first, last)
         end
     end
     return answers
-end
-
-local function holds_entries(space)
-    return string.byte(space, 3) == 105 -- i
-end
-
--- Return the keys of a list and, of each, its value; false if it does not exist.
-local function values_of(space, keys, first, last)
-    return send(holds_entries(space) and 'ZMSCORE' or 'HMGET', PREFIX .. space, keys, first, last)
 end
 
 -- Permission to write.
@@ -108,7 +101,7 @@ if steps == 1 then
     local pending = call('HGET', META, 'pending') or ''
     if sub(pending, 17) == token then
         local number, count, size = unpack_struct('>i4I4I8', pending)
-        local piece = call('HGET', staged, digits(number))
+        local piece = call('HGET', staged, format('%d', number))
         step = {number = number, count = count, size = size, is_lost = not piece}
         args = piece and cmsgpack.unpack(piece) or ARGV
     end
@@ -116,28 +109,31 @@ end
 local check_count, write_count, drop_count, advance_count = unpack_struct('>I4I4I4I4', args[3], 19)
 
 -- Read the state, the token's version, whether there are row locks, and the last versions of the checked spaces.
-local token_field, at, checks = '+' .. token, 6, {}
-local fields = {'state', 'format', token_field, 'pending', 'locked', nil, nil, nil}
-for i = 1, check_count do
-    local since, demand, keys, ranges, pos = unpack_struct('>I8c1I4I4', args[at])
-    local space, first = sub(args[at], pos), at + 1
-    at = first + keys + 2 * ranges
-    checks[i] = {space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at}
-    fields[i + 5] = space
+local token_field, at = '+' .. token, 6 + check_count
+local known = call('HMGET', META, 'state', 'format', 'pending', 'locked', token_field, unpack(args, 6, math.min(at - 1, CHUNK)))
+for first = CHUNK + 1, at - 1, CHUNK do
+    for i, field in ipairs(call('HMGET', META, unpack(args, first, math.min(first + CHUNK - 1, at - 1)))) do
+        known[first + i - 1] = field
+    end
 end
-local known = send('HMGET', META, fields, 1, check_count + 5)
-local state, applied, pending = known[1], known[3], known[4]
-local refusal = other_format(known[2], state)
-if refusal then
-    return refusal
+local state, pending, applied = known[1], known[3], known[5]
+if known[2] ~= ARGV[1] or not state or #state ~= 56 then
+    -- include other_format
+    local refusal = other_format(known[2], state)
+    if refusal then
+        return refusal
+    end
 end
 if applied then
     return (unpack_struct('>I8', applied))
 end
-local version, horizon, log_bytes = numbers_of(state)
-refusal = steps == 0 and pending_refusal(pending, state)
-if refusal then
-    return refusal
+local version, horizon, log_bytes = 0, 0, 0
+if state then
+    version, horizon, log_bytes = unpack_struct('>I8I8I8', state)
+end
+if steps == 0 and pending and pending ~= '' then
+    -- include pending
+    return pending_refusal(pending, state)
 end
 if not state and not step and call('EXISTS', PREFIX .. 'heads', PREFIX .. 'history', PREFIX .. 's:c') > 0 then
     return redis.error_reply('MISSING ' .. META)
@@ -145,7 +141,7 @@ end
 if step and step.is_lost then
     -- Another program has removed the pieces.
     if step.number > 1 then
-        return {'ahead', digits(version + 1)}
+        return {'ahead', format('%d', version + 1)}
     end
     call('HSET', META, 'pending', '')
     return {'unstaged'}
@@ -157,9 +153,9 @@ end
 local digest = state and sub(state, -8) or ''
 
 -- If there are row locks: a function that adds to `held` the names of those that others have on rows to be written.
-local held, find_locks = nil, nil
-if known[5] then
-    local owner = sub(args[3], 35)
+local held, find_locks, refusal = nil, nil, nil
+if known[4] then
+    local owner = sub(args[3], CHECK_HEADS + CHECK_HEAD * check_count + WRITE_HEAD * write_count)
     find_locks = function(space, keys, first, last)
         local names = {}
         for i = first, last do
@@ -182,15 +178,15 @@ for pos = 1, #seen, 16 do
     local its_version = unpack_struct('>I8', seen, pos)
     local its_digest = digest
     if version - its_version > MOST_DIGESTS then
-        refusal = {'too old', digits(its_version)}
+        refusal = {'too old', format('%d', its_version)}
         break
     end
     if its_version < version then
         local place = its_version % MOST_DIGESTS * 24
-        its_digest = call('GETRANGE', PREFIX .. 'history', digits(place), digits(place + 7))
+        its_digest = call('GETRANGE', PREFIX .. 'history', format('%d', place), format('%d', place + 7))
     end
     if its_version > version or its_digest ~= sub(seen, pos + 8, pos + 15) then
-        refusal = {'lost', digits(its_version)}
+        refusal = {'lost', format('%d', its_version)}
         break
     end
 end
@@ -198,33 +194,38 @@ end
 -- Validate the checks. Most pass because their space was not written since.
 -- `needed`: keys of spaces that must exist if the meta hash says so.
 local written_since, needed = nil, {}
-for i, check in ipairs(refusal and {} or checks) do
-    local since, written = check.since, known[i + 5]
-    if check.demand == 'n' then
+for i = 1, refusal and 0 or check_count do
+    local since, demand, keys, ranges = unpack_struct('>I8BI4I4', args[3], CHECK_HEADS + CHECK_HEAD * (i - 1))
+    local space, written = args[5 + i], known[5 + i]
+    local first = at
+    at = at + keys + 2 * ranges
+    if demand == NO_KEYS then
         -- include taken
-        refusal = taken(args, check)
+        refusal = taken(args, space, first, keys, ranges)
         if refusal then
             break
         end
-    elseif check.demand == 'l' then
+    elseif demand == LOCKED then
         -- Of a commit in pieces: a space that it will write, and the keys of its rows.
         if find_locks then
-            find_locks(check.space, args, check.keys, check.ranges - 1)
+            find_locks(space, args, first, at - 1)
         end
-    elseif since > version or (written and unpack_struct('>I8', written) > since) then
+    elseif since > version or (since < version and written and unpack_struct('>I8', written) > since) then
         if since < horizon or since > version then
-            refusal = {since < horizon and 'too old' or 'lost', digits(since)}
+            refusal = {since < horizon and 'too old' or 'lost', format('%d', since)}
             break
         end
-        check.written = written and unpack_struct('>I8', written)
         written_since = written_since or {}
-        written_since[check.space] = written_since[check.space] or {}
-        table.insert(written_since[check.space], check)
+        written_since[space] = written_since[space] or {}
+        table.insert(written_since[space], {
+            space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at,
+            written = unpack_struct('>I8', written)
+        })
     end
-    if (check.demand == 'n' or check.demand == 'l') and #(written or '') == FILLED then
-        needed[#needed + 1] = PREFIX .. check.space
-        if not holds_entries(check.space) then
-            needed[#needed + 1] = PREFIX .. 'o:' .. sub(check.space, 3)
+    if (demand == NO_KEYS or demand == LOCKED) and #(written or '') == FILLED then
+        needed[#needed + 1] = PREFIX .. space
+        if string.byte(space, 3) ~= ENTRIES then
+            needed[#needed + 1] = PREFIX .. 'o:' .. sub(space, 3)
         end
     end
 end
@@ -237,14 +238,15 @@ end
 -- the end. `present`: the fields of the meta hash to be set. `emptied`: the places in it of spaces that got no keys.
 version = version + 1
 local packed_version, is_last = pack('>I8', version), not step or step.number == step.count
-local entry_id = step and digits(version) .. '-' .. step.number or digits(version)
+local entry_id = format(step and '%d-%d' or '%d', version, step and step.number)
 local logs, commands, writes_catalog, size, emptied = {}, {}, false, step and step.size or #token, nil
 local filled = packed_version .. '\1'
 local present, presents = {token_field, packed_version, 'state', '', 'pending', '', nil, nil, nil, nil, nil, nil}, 6
-for _ = 1, refusal and 0 or write_count do
-    local new, puts, pos = unpack_struct('>I4I4', args[at])
-    local space, packed_keys, packed_values = sub(args[at], pos), args[at + 1], ''
-    local name, entries, keys, values = sub(space, 3), holds_entries(space), cmsgpack.unpack(packed_keys), nil
+local head_at = CHECK_HEADS + CHECK_HEAD * check_count
+for i = 1, refusal and 0 or write_count do
+    local new, puts = unpack_struct('>I4I4', args[3], head_at + WRITE_HEAD * (i - 1))
+    local space, packed_keys, packed_values = args[at], args[at + 1], ''
+    local name, entries, keys, values = sub(space, 3), string.byte(space, 3) == ENTRIES, cmsgpack.unpack(packed_keys), nil
     local count, hash, log = #keys, PREFIX .. space, PREFIX .. 'k:' .. name
     local order = entries and hash or PREFIX .. 'o:' .. name
     at = at + 2
@@ -253,7 +255,7 @@ for _ = 1, refusal and 0 or write_count do
         values = cmsgpack.unpack(packed_values)
     end
     if count > 0 then
-        local olds, fresh, there = values_of(space, keys, 1, count), nil, false
+        local olds, fresh, there = send(entries and 'ZMSCORE' or 'HMGET', hash, keys, 1, count), nil, false
         if find_locks and not step and sub(space, 3, 3) == 'r' then
             find_locks(space, keys, 1, count)
         end
@@ -292,7 +294,7 @@ for _ = 1, refusal and 0 or write_count do
             end
             apart, packed_olds, packed_values = {packed_olds, packed_values}, table.concat(flags), ''
         end
-        logs[#logs + 1] = {log, puts == 1 and '1' or digits(puts), packed_keys, packed_olds, packed_values, apart, name, order, keys, puts}
+        logs[#logs + 1] = {log, puts == 1 and '1' or format('%d', puts), packed_keys, packed_olds, packed_values, apart, name, order, keys, puts}
         if puts > 0 and not entries then
             local pairs = {'HSET', hash, keys[1], values[1]}
             for i = 2, puts do
@@ -505,8 +507,8 @@ if trimmed > 0 then
     send('HDEL', META, gone, 1, #gone)
     call('LTRIM', PREFIX .. 'heads', trimmed, -1)
     for space in pairs(touched) do
-        call('XTRIM', PREFIX .. 'k:' .. space, 'MINID', '~', digits(horizon + 1))
-        call('XTRIM', PREFIX .. 'v:' .. space, 'MINID', '~', digits(horizon + 1))
+        call('XTRIM', PREFIX .. 'k:' .. space, 'MINID', '~', format('%d', horizon + 1))
+        call('XTRIM', PREFIX .. 'v:' .. space, 'MINID', '~', format('%d', horizon + 1))
     end
 end
 
@@ -519,7 +521,7 @@ if writes_catalog then
 end
 present[4] = packed_version .. pack('>I8I8', horizon, log_bytes) .. after .. next
 if state then
-    local place = digits((version - 1) % MOST_DIGESTS * 24)
+    local place = format('%d', (version - 1) % MOST_DIGESTS * 24)
     call('SETRANGE', PREFIX .. 'history', place, digest .. sub(state, 25, 32) .. sub(state, 41, 48))
 else
     present[presents + 1], present[presents + 2] = 'format', ARGV[1]

@@ -1,7 +1,9 @@
 -- Return the refusal if the commits in the log fail a check. `written_since`: space → checks that it was written since.
 -- `all`: search the whole log, however long it is.
 local function conflict(args, written_since, all)
+    -- include digits
     -- include less
+    -- include values_of
 
     -- Return true if a key is in the range of a check.
     local function guards(check, key)
@@ -25,7 +27,7 @@ local function conflict(args, written_since, all)
     -- Return true if a write fails a check. Only the first write of the key after the check's version counts.
     -- `was_there`: the key existed before it.
     local function forbids(check, key, was_there)
-        if check.demand == 'u' then
+        if check.demand == UNWRITTEN then
             return true
         end
         check.seen = check.seen or {}

@@ -11,6 +11,8 @@
 -- a release pushes one element to the list lock-signal:NAME, where that package's waiters are.
 
 -- include common
+-- include digits
+-- include numbers_of
 -- include read_state
 -- include check_permission
 

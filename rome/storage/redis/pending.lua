@@ -1,3 +1,6 @@
+-- include digits
+-- include numbers_of
+
 -- Return the refusal if a commit in pieces is under way, or one was stopped halfway. `pending`: a field of the meta hash.
 local function pending_refusal(pending, state)
     if pending == '!' then

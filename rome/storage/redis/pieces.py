@@ -18,22 +18,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, chain
+from itertools import accumulate
 
-from rome.storage.columns import WritesBySpace
+from rome.storage.columns import WritesBySpace, checks_of
 from rome.storage.redis import writes as bounds
-from rome.storage.redis.layout import FORMAT_DIGITS
-from rome.storage.redis.writes import (
-    Limits,
-    check_list,
-    grouped,
-    head_of,
-    lock_list,
-    pack_list,
-    rest_of,
-    seen_of,
-    write_list,
-)
+from rome.storage.redis.writes import CommitArguments, Limits, grouped, head_of, pack, seen_of
 from rome.storage.store import Batch, holds_rows
 
 
@@ -44,11 +33,14 @@ def write_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
         for part in _parts(sorted(values), values):
             puts = {key: value for key in part if (value := values[key]) is not None}
             deletions = [key for key in part if key not in puts] if len(puts) < len(part) else []
-            yield _piece(batch, limits.header(0, 1, 0, 0), b"", b"", write_list(space, puts, deletions))
+            piece = CommitArguments(limits, batch.token)
+            piece.write(space, puts, deletions)
+            yield pack(piece.end())
     drops = list(dict.fromkeys(batch.drops))
-    lists = [*chain.from_iterable(write_list(space, {}, ()) for space in writes), *rest_of(drops, batch.advances)]
-    header = limits.header(0, len(writes), len(drops), len(batch.advances))
-    yield _piece(batch, header, b"", head_of(batch.token, writes, drops), lists)
+    piece = CommitArguments(limits, batch.token)
+    for space in writes:
+        piece.write(space, {})
+    yield pack(piece.end(b"", head_of(batch.token, writes, drops), drops, batch.advances))
 
 
 def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
@@ -58,22 +50,21 @@ def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
     """
     seen = seen_of(batch.seen)
     size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
-    for (space, since, demand), (keys, ranges) in grouped(batch, {})[0].items():
+    for (space, since, demand), (keys, ranges) in grouped(checks_of(batch), {})[0].items():
         for at in range(0, max(len(keys), len(ranges)), size):
-            checks = check_list(space, since, demand, keys[at : at + size], ranges[at : at + size])
-            yield _piece(batch, limits.header(1, 0, 0, 0), seen, b"", checks)
+            piece = CommitArguments(limits, batch.token)
+            piece.check(space, since, demand, keys[at : at + size], ranges[at : at + size])
+            yield pack(piece.end(seen))
             seen = b""
     for space, values in writes.items():
         # Other spaces than those of rows have no locks, but must not be evicted either.
         for part in _parts(list(values) if holds_rows(space) else [b""], {}):
-            yield _piece(batch, limits.header(1, 0, 0, 0) + batch.owner, seen, b"", lock_list(space, part))
+            piece = CommitArguments(limits, batch.token)
+            piece.check_unlocked(space, part)
+            yield pack(piece.end(seen, owner=batch.owner))
             seen = b""
     if seen:
-        yield _piece(batch, limits.header(0, 0, 0, 0), seen, b"", ())
-
-
-def _piece(batch: Batch, header: bytes, seen: bytes, head: bytes, lists: Sequence[bytes]) -> bytes:
-    return pack_list([FORMAT_DIGITS, batch.token, header, seen, head, *lists])
+        yield pack(CommitArguments(limits, batch.token).end(seen))
 
 
 def _parts(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:

@@ -1,3 +1,5 @@
+-- include other_format
+
 -- Return the state, and a refusal if the database has another format.
 local function read_state()
     local found = redis.call('HMGET', META, 'state', 'format')

@@ -4,6 +4,8 @@
 
 -- include common
 -- include chunks
+-- include digits
+-- include numbers_of
 -- include read_state
 -- include check_permission
 

@@ -1,16 +1,17 @@
--- Return the refusal if a key of a check's range exists (demand NO_KEYS).
-local function taken(args, check)
-    local space = check.space
-    if check.ranges > check.keys then
-        local found = values_of(space, args, check.keys, check.ranges - 1)
-        for i = 1, check.ranges - check.keys do
+-- include values_of
+
+-- Return the refusal if a key that must be new exists. Its keys begin at `first` in `args`, then come its ranges.
+local function taken(args, space, first, keys, ranges)
+    if keys > 0 then
+        local found = values_of(space, args, first, first + keys - 1)
+        for i = 1, keys do
             if found[i] then
-                return {'taken', space, args[check.keys + i - 1]}
+                return {'taken', space, args[first + i - 1]}
             end
         end
     end
-    local order = PREFIX .. (holds_entries(space) and space or 'o:' .. sub(space, 3))
-    for i = check.ranges, check.stop - 1, 2 do
+    local order = PREFIX .. (string.byte(space, 3) == ENTRIES and space or 'o:' .. sub(space, 3))
+    for i = first + keys, first + keys + 2 * ranges - 1, 2 do
         local found = call('ZRANGEBYLEX', order, '[' .. args[i], '(' .. args[i + 1], 'LIMIT', 0, 1)
         if found[1] then
             return {'taken', space, found[1]}

@@ -1,9 +1,10 @@
 r"""Pack a write batch as the arguments of commit.lua, and make errors of the script's refusals.
 
-    Check(b"r1", key, key + b"\\0", 7)      head: since 7, demand u, 1 key, 0 ranges, s:r1     key
-    Write(b"r1", key, value)               head: 0 new puts, 1 put, s:r1                      [key] [value]
+                                           in the header                          s:r1, and then
+    Check(b"r1", key, key + b"\\0", 7)      since 7, demand u, 1 key, 0 ranges     key
+    Write(b"r1", key, value)               0 new puts, 1 put                      [key] [value]
     Check(b"r1", new, …, NO_KEYS) and
-    Write(b"r1", new, value)               head: 1 new put, 2 puts, s:r1                      [new, key] [value, value]
+    Write(b"r1", new, value)               1 new put, 2 puts                      [new, key] [value, value]
 
 Checks are grouped by space, version and demand, writes by space: the cost of a script is the number of its arguments.
 The keys and the values of a space are one argument each, a msgpack array, which goes into the log as it is.
@@ -26,7 +27,7 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.packing import Packing
-from rome.storage.columns import WritesBySpace, checks_of, writes_of
+from rome.storage.columns import ChecksByKind, WritesBySpace, checks_of, writes_of
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_lost, holds_entries, too_old
 
@@ -57,12 +58,14 @@ REFUSALS = (
 """The first words of a script's reply when it refuses."""
 
 _HEADER = Struct(">QQB?4I").pack
-_CHECKS = Struct(">QcII").pack
-_WRITES = Struct(">II").pack
+_CHECK = Struct(">QcII").pack
+_WRITE = Struct(">II").pack
 _NUMBER = Struct(">Q").pack
 _LENGTH = Struct(">I").pack
-_pack = Packing(use_bin_type=False).pack
+pack = Packing(use_bin_type=False).pack
+"""Packs a list of bytes as a msgpack array of strings, which the server's Lua decodes."""
 _NO_KEYS: dict[bytes, None] = {}
+_NO_NUMBERS: dict[bytes, int] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
 _DEMANDS = {demand: demand.value for demand in Demand}
 
@@ -75,8 +78,63 @@ class Limits:
         self._in_cluster = 2 * in_cluster
 
     def header(self, *counts: int, look: bool = False, step: bool = False) -> bytes:
-        """Return a header: `look` checks the user's permission, `step` does a step of a commit in pieces."""
+        """Return where a header begins. `look`: check the permission. `step`: do a step of a commit in pieces."""
         return _HEADER(*self._limits, look + self._in_cluster, step, *counts)
+
+
+class CommitArguments:
+    """The arguments of commit.lua for a batch or a piece of one: first its checks are added, then its writes."""
+
+    def __init__(self, limits: Limits, token: bytes) -> None:
+        self._limits = limits
+        self._token = token
+        self._heads: list[bytes] = []
+        self._spaces: list[bytes] = []
+        """Those of the checks."""
+        self._writes = 0
+        self.lists: list[bytes] = []
+
+    def check(self, space: bytes, since: int, demand: Demand, keys: Sequence[bytes], bounds: Sequence[bytes]) -> None:
+        """Add checks of keys, and of ranges, whose begins and ends alternate in `bounds`."""
+        self._heads.append(_CHECK(since, _DEMANDS[demand], len(keys), len(bounds) // 2))
+        self._spaces.append(b"s:" + space)
+        self.lists += keys
+        self.lists += bounds
+
+    def check_unlocked(self, space: bytes, keys: Sequence[bytes]) -> None:
+        """Add a check that no other owner has locked rows."""
+        self._heads.append(_CHECK(0, b"l", len(keys), 0))
+        self._spaces.append(b"s:" + space)
+        self.lists += keys
+
+    def write(
+        self, space: bytes, puts: Mapping[bytes, bytes | None], deletions: Sequence[bytes] = (), new: int = 0
+    ) -> None:
+        """Add writes to a space. `new`: the number of puts, the first, whose keys must be new."""
+        self._heads.append(_WRITE(new, len(puts)))
+        self._writes += 1
+        has_values = not holds_entries(space)
+        self.lists += (b"s:" + space, pack([*puts, *deletions]))
+        if has_values:
+            self.lists.append(pack([*puts.values()]))
+
+    def end(
+        self,
+        seen: bytes = b"",
+        head: bytes = b"",
+        drops: Sequence[bytes] = (),
+        advances: Mapping[bytes, int] = _NO_NUMBERS,
+        owner: bytes = b"",
+        look: bool = False,
+    ) -> list[bytes]:
+        """Return the arguments. `drops`: the spaces to drop. `advances`: counters and what they are at least."""
+        counts = len(self._spaces), self._writes, len(drops), len(advances)
+        header = b"".join((self._limits.header(*counts, look=look), *self._heads, owner))
+        arguments = [FORMAT_DIGITS, self._token, header, seen, head, *self._spaces, *self.lists]
+        arguments += [b"s:" + space for space in drops]
+        for counter, value in advances.items():
+            arguments += (counter, b"%d" % value)
+        return arguments
 
 
 def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
@@ -84,36 +142,37 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
 
     `look`: check the user's permission to write.
     """
-    writes = writes_of(batch)
+    writes, given = writes_of(batch), checks_of(batch)
     if writes and sum(map(len, writes.values())) + len(batch.checks) > LARGE * MOST_KEYS:
         return []
-    checks, fresh = grouped(batch, writes)
-    lists: list[bytes] = []
+    checks, fresh = grouped(given, writes)
+    arguments = CommitArguments(limits, batch.token)
     for (space, since, demand), (keys, bounds) in checks.items():
-        lists += check_list(space, since, demand, keys, bounds)
+        arguments.check(space, since, demand, keys, bounds)
     for space, values in writes.items():
-        lists += _writes_to(space, values, fresh.get(space, _NO_KEYS))
-    drops = list(dict.fromkeys(batch.drops))
-    lists += rest_of(drops, batch.advances)
-    size = sum(map(len, lists))
+        _write_to(arguments, space, values, fresh.get(space, _NO_KEYS))
+    size = sum(map(len, arguments.lists))
     if size > LARGE * MOST_BYTES and writes:
         # A batch that has little besides one large value gains nothing by pieces.
         longest = max(len(value or b"") for values in writes.values() for value in values.values())
         if size > 2 * longest:
             return []
-    header = limits.header(len(checks), len(writes), len(drops), len(batch.advances), look=look) + batch.owner
-    return [FORMAT_DIGITS, batch.token, header, seen_of(batch.seen), head_of(batch.token, writes, drops), *lists]
+    drops = list(dict.fromkeys(batch.drops))
+    head = head_of(batch.token, writes, drops)
+    return arguments.end(seen_of(batch.seen), head, drops, batch.advances, batch.owner, look)
 
 
-def _writes_to(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]) -> list[bytes]:
-    """Return the arguments for writes to a space. `new`: the keys of puts that must be new."""
+def _write_to(
+    arguments: CommitArguments, space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]
+) -> None:
+    """Add the writes to a space. `new`: the keys of puts that must be new."""
     if new and len(new) < len(values):
         values = {**new, **values}  # the new keys first
     deletions: list[bytes] = []
     if None in values.values():
         deletions = [key for key, value in values.items() if value is None]
         values = {key: value for key, value in values.items() if value is not None}
-    return write_list(space, values, deletions, len(new))
+    arguments.write(space, values, deletions, len(new))
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
@@ -130,38 +189,6 @@ def head_of(token: bytes, written: Collection[bytes], dropped: Iterable[bytes]) 
     for space in chain(written, dropped):
         parts += (_LENGTH(len(space) + 2), b"s:", space)
     return b"".join(parts)
-
-
-def check_list(space: bytes, since: int, demand: Demand, keys: Sequence[bytes], bounds: Sequence[bytes]) -> list[bytes]:
-    """Return the arguments for checks of keys, and of ranges, whose begins and ends alternate in `bounds`."""
-    return [_CHECKS(since, _DEMANDS[demand], len(keys), len(bounds) // 2) + b"s:" + space, *keys, *bounds]
-
-
-def lock_list(space: bytes, keys: Sequence[bytes]) -> list[bytes]:
-    """Return the arguments for a check that no other owner has locked rows."""
-    return [_CHECKS(0, b"l", len(keys), 0) + b"s:" + space, *keys]
-
-
-def write_list(
-    space: bytes, puts: Mapping[bytes, bytes | None], deletions: Sequence[bytes], new: int = 0
-) -> list[bytes]:
-    """Return the arguments for writes to a space. `new`: the number of puts, the first, whose keys must be new."""
-    has_values = not holds_entries(space)
-    head, keys = _WRITES(new, len(puts)) + b"s:" + space, _pack([*puts, *deletions])
-    return [head, keys, _pack([*puts.values()])] if has_values else [head, keys]
-
-
-def pack_list(items: Iterable[bytes]) -> bytes:
-    """Return bytes as a msgpack array of strings, which the server's Lua decodes."""
-    return _pack([*items])
-
-
-def rest_of(drops: Sequence[bytes], advances: Mapping[bytes, int]) -> list[bytes]:
-    """Return the arguments for dropped spaces and for counters."""
-    if not (drops or advances):
-        return []
-    numbers = [(counter, b"%d" % value) for counter, value in advances.items()]
-    return [*(b"s:" + space for space in drops), *chain.from_iterable(numbers)]
 
 
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
@@ -237,15 +264,15 @@ def other_format(digits: bytes, server: str, database: str) -> FormatError:
     )
 
 
-def grouped(batch: Batch, writes: WritesBySpace) -> tuple[Groups, Fresh]:
-    """Group the checks of a batch by space, version and demand, keys and ranges apart.
+def grouped(checks: ChecksByKind, writes: WritesBySpace) -> tuple[Groups, Fresh]:
+    """Group checks by space, version and demand, keys and ranges apart.
 
     Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.
     """
     groups: Groups = {}
     fresh: Fresh = {}
     no_keys = Demand.NO_KEYS
-    single, of_keys = checks_of(batch)
+    single, of_keys = checks
     for space, begin, end, since, demand in single:
         is_key = end == begin + b"\0"
         if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:
