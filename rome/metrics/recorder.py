@@ -1,8 +1,8 @@
 """The recorder: adds events up, in this process.
 
-An event is only appended to a list when it is reported, so that the application's statement hardly waits. The lists
-are added up when somebody reads the numbers, or when they are long. The executions of one text are in one list, because
-many of them are added up by few calls.
+An event is only appended to a list when it is reported, so that the application's statement hardly waits. The list is
+added up when somebody reads the numbers, or when it is long: first it is ordered by the texts of the statements,
+because many executions of one text are added up by few calls.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
 
 from rome.events import Event, StatementEnded
 from rome.forks import new_lock, tell_in_child
@@ -25,7 +27,7 @@ _MOST_STATEMENTS = 1000
 OTHERS = "(other statements)"
 
 Labels = tuple[str, ...]
-_E = TypeVar("_E")
+_text = attrgetter("sql")
 
 
 @dataclass
@@ -82,26 +84,17 @@ class Recorder:
     """The sums of all events since it was made. It is an observer of `rome.events`."""
 
     def __init__(self) -> None:
-        self._executions: dict[str, list[StatementEnded]] = {}
-        """By text: statements that are not added up yet."""
-        self._retired: list[list[StatementEnded]] = []
-        self._others: list[Event] = []
+        self._pending: list[Event] = []
+        """Events that are not added up yet."""
         self._numbers = _Numbers()
         self._lock = new_lock()
         tell_in_child(self)
 
     def __call__(self, event: Event) -> None:
         """Take an event."""
-        if type(event) is not StatementEnded:
-            self._others.append(event)
-            is_long = len(self._others) > _MOST_PENDING
-        else:
-            pending = self._executions.get(event[2])
-            if pending is None:
-                pending = self._executions.setdefault(event[2], [])
-            pending.append(event)
-            is_long = len(pending) > _MOST_PENDING or len(self._executions) > _MOST_STATEMENTS
-        if is_long:
+        pending = self._pending
+        pending.append(event)
+        if len(pending) > _MOST_PENDING:
             self._settled()
 
     @property
@@ -127,16 +120,17 @@ class Recorder:
     def _settled(self) -> _Numbers:
         """Add the pending events. Return the numbers."""
         with self._lock:
-            for event in _taken(self._others):
-                self._add([event])
-            for pending in [*self._retired, *self._executions.values()]:
-                for alike in _grouped(_taken(pending)):
+            pending = _taken(self._pending)
+            executions = [event for event in pending if type(event) is StatementEnded]
+            if len(executions) < len(pending):
+                for event in pending:
+                    if type(event) is not StatementEnded:
+                        self._add([event])
+            executions.sort(key=_text)
+            for _, of_text in groupby(executions, _text):
+                for alike in _grouped(list(of_text)):
                     self._add(alike)
                     self._add_statement(alike)
-            self._retired = []
-            if len(self._executions) > _MOST_STATEMENTS:
-                # A thread may be about to append to one of the lists: they are looked at once more.
-                self._retired, self._executions = list(self._executions.values()), {}
             return self._numbers
 
     def _add(self, alike: Sequence[Event]) -> None:
@@ -173,11 +167,11 @@ class Recorder:
 
     def begin_child(self) -> None:
         """Forget what the parent has counted."""
-        self._executions, self._retired, self._others = {}, [], []
+        self._pending = []
         self._numbers = _Numbers()
 
 
-def _taken(pending: list[_E]) -> list[_E]:
+def _taken(pending: list[Event]) -> list[Event]:
     """Return what is in a list, and remove it; other threads append meanwhile."""
     new = pending[:]
     del pending[: len(new)]
@@ -186,8 +180,6 @@ def _taken(pending: list[_E]) -> list[_E]:
 
 def _grouped(executions: Sequence[StatementEnded]) -> Iterable[Sequence[StatementEnded]]:
     """Return the executions of one text by database and error."""
-    if not executions:
-        return ()
     urls, _, _, _, _, _, errors = zip(*executions, strict=True)
     if not any(errors) and len(set(map(id, urls))) == 1:
         return (executions,)  # by far the most frequent

@@ -30,9 +30,9 @@ Interrupted statements
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from time import perf_counter
 
 from rome import events, waits
 from rome.errors import (
@@ -86,9 +86,8 @@ class TransactionControl(OpenTransaction):
     def _run_observed(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
         """Run a statement, log it if it is slow, and report it to the observers."""
         counts = self.database.store.stats.of_caller()
-        rounds, began = counts[0], time.perf_counter()
-        rows = 0
-        failure: type[BaseException] | None = None
+        rounds, began = counts[0], perf_counter()
+        rows, failure = 0, None
         try:
             result = self._run_in_transaction(statement, sql, parameter_sets)
             rows = len(result.rows) or max(0, result.rowcount)
@@ -97,12 +96,10 @@ class TransactionControl(OpenTransaction):
             failure = type(error)
             raise
         finally:
-            took = time.perf_counter() - began
-            if events.observers:
-                rounds = counts[0] - rounds
-                event = _statement_ended((self.database.url, statement.verb, sql, took, rounds, rows, failure))
-                for observer in events.observers:
-                    observer(event)
+            took = perf_counter() - began
+            event = _statement_ended((self.database.url, statement.verb, sql, took, counts[0] - rounds, rows, failure))
+            for observer in events.observers:
+                observer(event)
             if self._slow_ms is not None and took * 1000 > self._slow_ms:
                 log_slow(self.transaction, statement, sql, parameter_sets[0], took * 1000)
 

@@ -333,7 +333,9 @@ class Stats:
 
     def of_caller(self) -> Sequence[int]:
         """Return (rounds, commands, rows, bytes) of the present thread or task: a list that goes on counting."""
-        return self._by_task.setdefault(waits.current(), [0, 0, 0, 0]) if waits.in_task() else self._local.counts
+        if waits.tasks is None or not waits.in_task():
+            return self._local.counts
+        return self._by_task.setdefault(waits.current(), [0, 0, 0, 0])
 
     def snapshot(self) -> tuple[int, int, int, int]:
         """Return (rounds, commands, rows, bytes) of all threads."""

@@ -201,4 +201,4 @@ def test_a_hot_get_makes_few_calls_more():
     """In a process of its own: where tasks of an event loop were used, each look for a task is dearer."""
     command = [sys.executable, "-c", CALLS_OF_A_HOT_GET]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert float(printed) < 13
+    assert float(printed) < 9
