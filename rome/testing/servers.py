@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from rome.errors import InterfaceError
-from rome.storage.redis.acl import COPYING, SHARED_LOCKS, least_rule
+from rome.storage.redis.acl import COPYING, IN_CLUSTER, SHARED_LOCKS, least_rule
 from rome.testing.child_processes import forget, kill_at_exit
 
 _TRIES = 5
@@ -27,7 +27,7 @@ ENVIRONMENT = "ROME_TEST_REDIS_URL"
 """The environment variable that names a server to use instead of a temporary one."""
 
 LEAST_PERMISSIONS = "ROME_TEST_LEAST_PERMISSIONS"
-"""If this environment variable is set, the URLs of `valkey_server` are of a user with the least ACL rule."""
+"""If this environment variable is set, the URLs of temporary servers are of a user with the least ACL rule."""
 
 _START_SECONDS = 60.0
 """How long a server may take to start on a busy machine."""
@@ -61,17 +61,22 @@ def valkey_server() -> Iterator[RedisServer]:
         yield _named_server(named)
         return
     with own_valkey_server() as server:
-        yield _restricted(server) if os.environ.get(LEAST_PERMISSIONS) else server
+        yield server
 
 
-def _restricted(server: RedisServer) -> RedisServer:
-    """Make a user who may do only what ROME needs, in all databases."""
+def login_of_tests() -> str:
+    """Return the part before the host in the URLs of temporary servers: empty, or that of the restricted user."""
+    return "app:pw@" if os.environ.get(LEAST_PERMISSIONS) else ""
+
+
+def make_login(host: str, port: int) -> None:
+    """Make the user of `login_of_tests` on a server: one who may do only what ROME needs, in all databases."""
     import redis
 
-    with closing(redis.Redis(server.host, server.port)) as client:
-        rule = f"on >pw {least_rule('{rome:*')} {COPYING} {SHARED_LOCKS}"
-        client.execute_command("ACL", "SETUSER", "app", *rule.split())  # type: ignore[no-untyped-call]
-    return RedisServer(server.host, server.port, login="app:pw@")
+    if login_of_tests():
+        with closing(redis.Redis(host, port)) as client:
+            rule = f"on >pw {least_rule('{rome:*')} {COPYING} {SHARED_LOCKS} {IN_CLUSTER}"
+            client.execute_command("ACL", "SETUSER", "app", *rule.split())  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -83,7 +88,8 @@ def own_valkey_server(**config: str) -> Iterator[RedisServer]:
     """
     server, pid = _start({name.replace("_", "-"): value for name, value in config.items()})
     try:
-        yield RedisServer(server.host, server.port)
+        make_login(server.host, server.port)
+        yield RedisServer(server.host, server.port, login=login_of_tests())
     finally:
         server.terminate()
         forget(pid)

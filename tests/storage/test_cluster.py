@@ -143,7 +143,7 @@ def test_the_doctor(cluster: FaultyCluster, connection: Connection) -> None:
     connection.commit()  # a move refuses to read keys that do not exist, and only the second commit makes the history
     target = cluster.another_primary("app")
     cluster.begin_move("app", target)
-    found = findings(f"rome+redis://127.0.0.1:{holder.port}/app")
+    found = findings(holder.url("app"))
     assert "it is being moved" in found["node"]["meaning"]
     assert "add cluster=on to the URL" in found["cluster=on"]["meaning"]
     for node in (target, holder):
@@ -455,8 +455,8 @@ def error_of(url: str) -> str:
 
 def test_a_url_without_the_option(cluster: FaultyCluster) -> None:
     holder, other = cluster.primary_of("app"), cluster.another_primary("app")
-    rome.connect(f"rome+redis://127.0.0.1:{holder.port}/app").close()
-    assert "add cluster=on to the ROME URL" in error_of(f"rome+redis://127.0.0.1:{other.port}/app")
+    rome.connect(holder.url("app")).close()
+    assert "add cluster=on to the ROME URL" in error_of(other.url("app"))
 
 
 def test_nodes_that_can_not_be_reached() -> None:
@@ -481,7 +481,7 @@ def test_a_slot_that_no_node_serves(monkeypatch: pytest.MonkeyPatch) -> None:
     with faulty_cluster(primaries=3, replicas=0, cluster_require_full_coverage="no") as cluster:
         for node in cluster.nodes:
             node.execute("CLUSTER", "DELSLOTS", slot)
-        for url in (cluster.url("app"), f"rome+redis://127.0.0.1:{cluster.nodes[2].port}/app?cluster=on"):
+        for url in (cluster.url("app"), cluster.nodes[2].url("app", "cluster=on")):
             assert re.search(f"no node serves slot {slot}.*run `valkey-cli --cluster fix 127.0.0.1:", error_of(url))
 
 

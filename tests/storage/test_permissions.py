@@ -4,6 +4,7 @@ import re
 import uuid
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from redis import Redis
@@ -18,6 +19,9 @@ from rome.storage.registry import open_store
 from rome.storage.store import Batch, Write
 from rome.testing import check_database
 from rome.testing.servers import own_valkey_server
+from rome.testing.store_suite.administration import Administration
+from rome.testing.store_suite.committing import Committing
+from rome.testing.store_suite.locking import Locking
 from rome.url import parse_url
 
 pytestmark = pytest.mark.server
@@ -166,6 +170,16 @@ def test_a_key_of_another_type_is_refused_before_anything_is_written(server, adm
         store.commit(batch({b"t1": 5}))
     store.close()
     assert {each: admin.dump(each) for each in admin.scan_iter()} == before
+
+
+class TestTheDocumentedUser(Committing, Locking, Administration):
+    """A part of the conformance suite. `ROME_TEST_LEAST_PERMISSIONS` runs all tests so."""
+
+    @pytest.fixture
+    def store_url(self, server, admin):
+        rule = least_rule("{rome:*")  # of all databases
+        admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", *rule.split(), *COPYING.split())
+        return lambda database: url_of(server, quote(database, safe=""))
 
 
 def test_the_documented_permissions_suffice(server, admin):

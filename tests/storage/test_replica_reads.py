@@ -55,7 +55,7 @@ def replica(servers: tuple[FaultyServer, FaultyServer]) -> Iterator[FaultyServer
 @pytest.fixture
 def url(primary: FaultyServer, replica: FaultyServer) -> Iterator[str]:
     """The URL of a database with a table, at the primary."""
-    url = f"rome+redis://127.0.0.1:{primary.port}/app"
+    url = primary.url("app")
     with closing(rome.connect(url)) as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT, name TEXT UNIQUE)")
         connection.executemany("INSERT INTO t (n, name) VALUES (?, ?)", [(0, "a"), (0, "b")])
@@ -122,7 +122,7 @@ class TestStore(StoreSuite):
     @pytest.fixture
     def store_url(self, primary: FaultyServer, replica: FaultyServer) -> Callable[[str], str]:
         options = f"read_from=replica&replica=127.0.0.1:{replica.port}&staleness=0.000001"
-        return lambda database: f"rome+redis://127.0.0.1:{primary.port}/{database}?{options}"
+        return lambda database: primary.url(database, options)
 
     @pytest.mark.skip(reason="there is one round more: the primary is asked for its version")
     def test_many_requests_are_one_round(self, filled: Store) -> None: ...
@@ -257,7 +257,7 @@ def test_no_replica_at_all(url: str) -> None:
 def test_reads_go_on_without_the_primary(tmp_path: Path) -> None:
     """For `staleness` seconds."""
     with faulty_server(tmp_path / "1", appendonly="no") as primary, replica_of(primary, tmp_path / "2") as replica:
-        url = f"rome+redis://127.0.0.1:{primary.port}/app"
+        url = primary.url("app")
         change(url, "CREATE TABLE t (n INT)", "INSERT INTO t VALUES (7)")
         attach(primary, replica)
         with (

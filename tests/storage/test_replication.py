@@ -17,6 +17,7 @@ from rome.dbapi import Connection
 from rome.errors import InterfaceError, NotReplicated
 from rome.orm import Session, run_transaction
 from rome.testing import check_database
+from rome.testing.servers import login_of_tests
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, replica_of
 
@@ -36,7 +37,7 @@ def replica(primary: FaultyServer, tmp_path: Path) -> Iterator[FaultyServer]:
 
 
 def url_of(port: int, options: str = "replicas=1&replicas_timeout=0.2") -> str:
-    return f"rome+redis://127.0.0.1:{port}/app?{options}"
+    return f"rome+redis://{login_of_tests()}127.0.0.1:{port}/app?{options}"
 
 
 def filled(url: str) -> Connection:

@@ -66,7 +66,7 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
     """The server can't save a dump, so it accepts no writes (MISCONF)."""
     with faulty_server(tmp_path, appendonly="no", save="3600 1") as server:
         (tmp_path / "dump.rdb").mkdir()
-        url = f"rome+redis://127.0.0.1:{server.port}/app"
+        url = server.url("app")
         with closing(filled(url)) as connection, closing(server.admin) as admin:
             admin.bgsave()
             wait_until(lambda: admin.info("persistence")["rdb_last_bgsave_status"] == "err")  # type: ignore[index]
@@ -143,7 +143,7 @@ def test_the_protocol_is_resp2_whatever_others_speak(server: RedisServer, connec
 
 def test_the_server_is_restarted_in_the_midst_of_commits(tmp_path: Path) -> None:
     with faulty_server(tmp_path) as server:
-        url = f"rome+redis://127.0.0.1:{server.port}/app"
+        url = server.url("app")
         filled(url).close()
         stop = threading.Event()
         acknowledged: list[int] = []
@@ -207,7 +207,7 @@ def test_a_sentinel_that_names_the_former_primary(tmp_path: Path, monkeypatch: p
         url = "rome+redis://127.0.0.1:1/app?sentinel_service=app&sentinels=127.0.0.1:2"
         with closing(filled(url)) as connection:
             assert total(connection) == 45
-        with closing(rome.connect(f"rome+redis://127.0.0.1:{primary.port}/app")) as connection:
+        with closing(rome.connect(primary.url("app"))) as connection:
             assert total(connection) == 45
         named[2] = former
         with pytest.raises(StoreUnavailable, match="that a sentinel took for the primary is a replica: READONLY"):

@@ -18,6 +18,7 @@ from rome.errors import Conflict, StoreUnavailable
 from rome.storage.redis.connection import text_of
 from rome.testing import check_database
 from rome.testing.child_processes import guarded
+from rome.testing.servers import login_of_tests
 from rome.verify.faults.commits import STEPS, lose_responses
 from rome.verify.faults.proxy import CUTS, Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, wait_until
@@ -36,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultyServer]:
 def direct(server: FaultyServer, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with two rows of equal values and an index, without a proxy."""
     name = "".join(letter for letter in request.node.name if letter.isalnum())
-    url = f"rome+redis://127.0.0.1:{server.port}/{name}"
+    url = server.url(name)
     with rome.connect(url) as connection:
         connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, v INTEGER)")
         connection.execute("CREATE INDEX t_v ON t (v)")
@@ -61,7 +62,7 @@ def add_one(connection: rome.Connection) -> None:
 
 
 def proxied(proxy: Proxy, url: str) -> str:
-    return f"rome+redis://127.0.0.1:{proxy.port}/{url.rpartition('/')[2]}"
+    return f"rome+redis://{login_of_tests()}127.0.0.1:{proxy.port}/{url.rpartition('/')[2]}"
 
 
 @pytest.mark.parametrize("place", CUTS)

@@ -14,6 +14,7 @@ import pytest
 import rome
 from rome.errors import Conflict, HistoryLost
 from rome.testing import check_database
+from rome.testing.servers import login_of_tests
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server
 
@@ -32,7 +33,8 @@ class Scene:
     name: str
 
     def url(self, process: int = 0, port: int | None = None) -> str:
-        return f"rome+redis://127.0.0.1:{port or self.server.port}/{self.name}?log_commits={1000 + process}"
+        address = f"{login_of_tests()}127.0.0.1:{port or self.server.port}"
+        return f"rome+redis://{address}/{self.name}?log_commits={1000 + process}"
 
     def connect(self, process: int = 0, isolation_level: str = "SNAPSHOT") -> rome.Connection:
         return rome.connect(self.url(process), isolation_level=isolation_level)

@@ -14,6 +14,7 @@ from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from rome.storage.redis.layout import Layout
+from rome.testing.servers import login_of_tests
 from rome.verify.faults.server import FaultyServer, wait_until
 
 _SLOTS = 16384
@@ -44,7 +45,7 @@ class FaultyCluster:
     def url(self, database: str, options: str = "") -> str:
         """Return the ROME URL of a database. It names the first two nodes."""
         hosts = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes[:2])
-        return f"rome+redis://{hosts}/{quote(database, safe='')}?cluster=on{options}"
+        return f"rome+redis://{login_of_tests()}{hosts}/{quote(database, safe='')}?cluster=on{options}"
 
     def add_node(self) -> FaultyServer:
         """Add a primary without slots. Return it when all nodes know it."""

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from rome.errors import InterfaceError
 from rome.testing.child_processes import forget, kill_at_exit
-from rome.testing.servers import free_port
+from rome.testing.servers import free_port, login_of_tests
 from rome.verify.faults.proxy import Proxy
 from rome.verify.faults.server import FaultyServer, faulty_server, follows, wait_until
 
@@ -55,11 +55,11 @@ class SentinelGroup:
         first, *others = self.sentinels
         more = ",".join(f"127.0.0.1:{port}" for port in others)
         query = f"sentinel_service={SERVICE}&sentinels={more}{options}"
-        return f"rome+redis://127.0.0.1:{first}/{quote(database, safe='')}?{query}"
+        return f"rome+redis://{login_of_tests()}127.0.0.1:{first}/{quote(database, safe='')}?{query}"
 
     def url_of(self, server: int, database: str, options: str = "") -> str:
         """Return the URL of a database at the server of a number, whatever the network."""
-        return f"rome+redis://127.0.0.1:{self.servers[server].port}/{quote(database, safe='')}?{options}"
+        return self.servers[server].url(database, options)
 
     @property
     def primary(self) -> int:

@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import redis
 
 from rome.errors import InterfaceError
 from rome.testing.child_processes import forget
-from rome.testing.servers import free_port, start_guarded
+from rome.testing.servers import free_port, login_of_tests, make_login, start_guarded
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always", "save": ""}
 """The configuration with which an acknowledged write survives SIGKILL of the server."""
@@ -71,6 +72,12 @@ class FaultyServer:
     def start(self) -> None:
         """Start the server on the data that it left."""
         self._pid = start_guarded(self._server)
+        make_login("127.0.0.1", self.port)
+
+    def url(self, database: str, options: str = "") -> str:
+        """Return the ROME URL of a database, with options of the form `a=1&b=2`."""
+        query = f"?{options}" if options else ""
+        return f"rome+redis://{login_of_tests()}127.0.0.1:{self.port}/{quote(database, safe='')}{query}"
 
     def hang(self) -> None:
         """Stop the process of the server: it accepts connections and does not answer."""

@@ -118,7 +118,7 @@ def _run_on_faulty_server(options: RunOptions, folder: Path, progress: Progress)
     with faulty_server(folder / "server") as server, Proxy(server.port, _CUT, options.seed) as proxy:
         query = _with_options(options.url, cache=True).partition("?")[2]
         pool = _pool(options, f"rome+redis://127.0.0.1:{proxy.port}/history?{query}", folder, _CLIENT_FAULTS)
-        url = f"rome+redis://127.0.0.1:{server.port}/history"
+        url = server.url("history")
         report = _run_with_faults(options, url, pool, server_faults(server, proxy), progress)
         report.faults.update({f"connection cut {place} a request": count for place, count in proxy.cuts.items()})
         return report

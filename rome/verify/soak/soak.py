@@ -46,7 +46,7 @@ def run_soak(seconds: float, processes: int) -> SoakResult:
     Raise InternalError if a client ends by itself.
     """
     with tempfile.TemporaryDirectory(prefix="rome-soak-") as folder, faulty_server(Path(folder)) as server:
-        url = f"rome+redis://127.0.0.1:{server.port}/soak"
+        url = server.url("soak")
         _fill(url)
         result = SoakResult()
         with ExitStack() as stack:
