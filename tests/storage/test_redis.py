@@ -338,6 +338,20 @@ class TestFormat:
         other.close()
         admin.delete(*keys_of(admin, store))
 
+    def test_a_log_that_is_ahead_of_the_state(self, store, url, admin):
+        """As if the state were restored from an older copy. Nothing is written."""
+        commit(store, put(b"a"))
+        state = admin.hget(store._layout.meta, "state")
+        commit(store, put(b"a", b"2"))
+        admin.hset(store._layout.meta, "state", state)
+        before = {key: admin.dump(key) for key in keys_of(admin, store)}
+        other = open_store(parse_url(url))
+        with pytest.raises(FormatError, match=r"r1 on .* a version that the database has not reached.*restore"):
+            commit(other, put(b"a", b"3"))
+        changed = {key for key in keys_of(admin, store) if before.get(key) != admin.dump(key)}
+        assert not any(b":v:" in key or b":s:" in key for key in changed)
+        other.close()
+
     def test_a_counter_that_does_not_decode(self, store, admin):
         admin.hset(store._layout.counters, "ids", "many")
         with pytest.raises(FormatError, match="counters"):

@@ -94,11 +94,14 @@ def test_rome_next_is_not_for_the_application(connection: rome.Connection) -> No
     assert connection.execute("SELECT count(*) FROM t").fetchall() == [(0,)]
 
 
-@pytest.mark.parametrize("last", [2**63 - 1, 2**63 - 2, 2**63 - 33, 2**63 - 2**32])
-def test_a_row_at_the_end_of_all_ids(url: str, last: int) -> None:
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [*((last, "") for last in (2**63 - 1, 2**63 - 2, 2**63 - 33, 2**63 - 2**32)), (2**63 - 1, "AUTOINCREMENT")],
+)
+def test_a_row_at_the_end_of_all_ids(url: str, last: int, kind: str) -> None:
     """Such an id does not use up the sequence: others and this process go on, also after it is deleted."""
     first, second = rome.connect(url), rome.connect(url)
-    first.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a INT)")
+    first.execute(f"CREATE TABLE t (id INTEGER PRIMARY KEY {kind}, a INT)")
     first.execute("INSERT INTO t (a) VALUES (1)")
     first.execute("INSERT INTO t VALUES (?, 2)", (last,))
     first.execute("INSERT INTO t (a) VALUES (3)")
