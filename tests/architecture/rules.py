@@ -16,7 +16,16 @@ from tests.architecture.layers import LAYERS, layer_of
 MODULES_PER_FOLDER = 20
 
 _DOTTED = re.compile(r"\brome(?:\.[A-Za-z_]\w*)+")
-_OF_FORKS = re.compile(r"\b(?:threading\.(?:Lock|RLock|Condition|Semaphore|BoundedSemaphore)\(\)|register_at_fork\()")
+_LOCKS = r"threading\.(?:Lock|RLock|Condition|Semaphore|BoundedSemaphore)\(\)"
+_HOMES = {
+    "rome/forks.py": (rf"\b(?:{_LOCKS}|register_at_fork\()", "a child would wait for a lock that it does not know"),
+    "rome/values.py": (r"""["'](?:CLOB|FLOA|DOUB)["']""", "it knows the affinities of types"),
+    "rome/folding.py": (r"\bstr\.(?:lower|upper|casefold)\b|\.casefold\(", "it folds names as SQLite does"),
+    "rome/storage/keys.py": (r"^def (?:encode|entry|prefix_end)\(", "it builds keys"),
+    "rome/transaction/constraints/table_keys.py": (r"def \w*orphan", "it finds orphans"),
+}
+"""The only module where a pattern occurs, and why it is the only one."""
+
 _PATH = re.compile(r"(?<![\w/.-])(?:\.\./)*((?:rome|tests|adapters|benchmarks|scripts|examples)/[\w/.-]*\w)")
 
 
@@ -68,13 +77,14 @@ def class_names() -> Iterator[str]:
         yield f"class {name} is defined once, remove it from exceptions.py"
 
 
-def locks_and_forks() -> Iterator[str]:
-    """Only rome.forks makes locks and handles forks: a child would wait for a lock that it does not know."""
-    for folder in ("rome", "adapters"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for call in _OF_FORKS.findall(path.read_text()):
-                if path != ROOT / "rome/forks.py":
-                    yield f"{path.relative_to(ROOT)} calls {call}; rome.forks has functions for that"
+def one_home() -> Iterator[str]:
+    """What must be decided in one way is in one module."""
+    for home, (pattern, reason) in _HOMES.items():
+        for folder in ("rome", "adapters"):
+            for path in sorted((ROOT / folder).rglob("*.py")):
+                name = str(path.relative_to(ROOT))
+                for found in re.findall(pattern, path.read_text(), re.MULTILINE) if name != home else ():
+                    yield f"{name} has {found}; use {home}: {reason}"
 
 
 def documented_names() -> Iterator[str]:
@@ -127,6 +137,6 @@ RULES: tuple[Callable[[], Iterator[str]], ...] = (
     imports_inside_functions,
     crowded_folders,
     class_names,
-    locks_and_forks,
+    one_home,
     documented_names,
 )

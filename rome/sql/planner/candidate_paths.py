@@ -313,4 +313,4 @@ def _has_unique_key(table: Table, columns: set[Column]) -> bool:
         not_null = [part for part in parts if part.not_null]
         if index.unique and not index.partial and len(not_null) == len(index.columns):
             keys.append(tuple(part.name for part in not_null))
-    return any(names.issuperset(map(str.lower, key)) for key in keys)
+    return any(names.issuperset(map(fold_name, key)) for key in keys)

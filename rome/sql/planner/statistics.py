@@ -127,7 +127,7 @@ class Statistics:
         if not columns:
             is_narrower = path.range_term is not None or (path.index is not None and path.index.partial)
             return self.row_count(table) * (_NARROWER if is_narrower else 1.0)
-        is_child = any(columns.issuperset(map(str.lower, key.columns)) for key in table.foreign_keys)
+        is_child = any(columns.issuperset(map(fold_name, key.columns)) for key in table.foreign_keys)
         is_part_of_unique = path.index is None or path.index.unique
         narrower = _NARROWER ** (len(columns) - 1)
         per_key = _ROWS_PER_PARENT if is_child or is_part_of_unique else _ROWS_PER_KEY * narrower

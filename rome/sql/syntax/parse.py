@@ -221,7 +221,7 @@ def parser_tokens(words: Sequence[str]) -> list[ParserToken]:
     last = ""
     for word in words:
         end = start + len(word)
-        upper = word.upper() if word.isascii() else word
+        upper = upper_name(word)
         if last in _PAIR_STARTS and (last, upper) in _PAIRS:
             text = f"{last} {upper}"
             found[-1] = ParserToken(_KEYWORDS[text], text, 1, end, found[-1].start, end - 1)
@@ -249,7 +249,7 @@ def _parts(word: str) -> tuple[tuple[TokenType, str, int], ...]:
         return (_SINGLE[":"], ":", 1), (TokenType.VAR, word[1:], length - 1)
     if first in "xX" and word[1:2] == "'":
         return ((TokenType.HEX_STRING, word[2:-1], length),)
-    upper = word.upper() if word.isascii() else word
+    upper = upper_name(word)
     if upper in _KEYWORDS:
         return ((_KEYWORDS[upper], word, length),)
     if first in _SINGLE:

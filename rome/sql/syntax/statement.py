@@ -200,7 +200,7 @@ def _has_tail(reader: TokenReader) -> bool:
 
 def _contains(reader: TokenReader, *words: str) -> bool:
     """Return True if these words follow outside of parentheses before the statement ends. The position stays."""
-    if not names(reader.sql).issuperset(map(str.lower, words)):
+    if not names(reader.sql).issuperset(map(fold_name, words)):
         return False
     start = reader.at
     found = False
