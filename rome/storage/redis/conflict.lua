@@ -57,7 +57,7 @@ local function conflict(args, written_since, all)
         end
     end
 
-    local scanned = 0
+    local scanned, page = 0, 1
     for space, checks in pairs(written_since) do
         local since, newest = checks[1].since, nil
         for _, check in ipairs(checks) do
@@ -65,7 +65,7 @@ local function conflict(args, written_since, all)
         end
         local from = digits(since + 1)
         while from do
-            local entries = call('XRANGE', PREFIX .. 'k:' .. sub(space, 3), from, '+', 'COUNT', 20)
+            local entries = call('XRANGE', PREFIX .. 'k:' .. sub(space, 3), from, '+', 'COUNT', page)
             for _, entry in ipairs(entries) do
                 local fields = entry[2]
                 scanned = scanned + #fields[2] + #fields[3] + #fields[4]
@@ -78,7 +78,8 @@ local function conflict(args, written_since, all)
                     return refusal
                 end
             end
-            from = entries[20] and '(' .. entries[20][1]
+            from = entries[page] and '(' .. entries[page][1]
+            page = math.min(2 * page, 32) -- few at first, because one may be larger than all that is searched
         end
         if newest ~= checks[1].written then
             return {'too old', digits(since)} -- the server has evicted the log of the space
