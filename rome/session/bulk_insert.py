@@ -31,7 +31,7 @@ class _Probes:
     def __init__(self, table: Table, codec: KeyCodec, keys: Set[bytes]) -> None:
         self.codec = codec
         self.keys = keys
-        self.requests = [TableRequest(table, request) for request in _requests(codec, sorted(keys))]
+        self.requests = [TableRequest(table, request) for request in requests_for(codec, sorted(keys))]
 
     def missing(self, transaction: Transaction) -> Set[bytes]:
         """Return the keys that no row has now."""
@@ -117,7 +117,7 @@ def _parents(insert: RowInsert, rows: Sequence[Row]) -> Iterator[_Probes]:
             yield _Probes(reference.parent, probes[0].codec, {probe.key for probe in probes})
 
 
-def _requests(codec: KeyCodec, keys: Sequence[bytes]) -> Iterator[Request]:
+def requests_for(codec: KeyCodec, keys: Sequence[bytes]) -> Iterator[Request]:
     """Yield requests for the rows that have these keys."""
     for at in range(0, len(keys), _REQUEST_KEYS):
         yield codec.get_all(keys[at : at + _REQUEST_KEYS])

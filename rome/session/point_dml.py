@@ -18,12 +18,14 @@ from rome.catalog.rows import migrate_row
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
-from rome.session.bulk_insert import insert_rows
+from rome.session.bulk_insert import insert_rows, requests_for
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
 from rome.storage.store import Get
 from rome.transaction.constraints.table_keys import KeyProbe
+from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Transaction
+from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.write_set import RowWrite
 
 
@@ -39,7 +41,9 @@ def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence
                 return _insert(transaction, plan, point, parameter_sets[0])
             return _insert_many(transaction, plan, point, parameter_sets)
         if type(point) is PointUpdate:
-            return _update(transaction, point, parameter_sets)
+            if len(parameter_sets) == 1:
+                return _update(transaction, point, parameter_sets)
+            return _update_many(transaction, point, parameter_sets)
     except (NeedsWorkspace, DataError):
         pass
     return None
@@ -147,3 +151,26 @@ def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequen
         writes.append(RowWrite(table, key, old, key, new, 0, point.encoded(new)))
     transaction.record_point_writes(writes)
     return Result([], None, len(parameter_sets), transaction.workspace.last_rowid)
+
+
+def _update_many(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:
+    """Update the rows of several sets of parameters."""
+    table, keys = point.table, point.keys_of(parameter_sets)
+    if len(set(keys)) < len(keys) or transaction.write_set.has_written((table,)):
+        return _update(transaction, point, parameter_sets)
+    cached = transaction.row_cache.rows_by_key(table.id)
+    missing = sorted(key for key in keys if key not in cached)
+    if missing:
+        transaction.fetch([TableRequest(table, each) for each in requests_for(table.row_codec, missing)])
+        cached = transaction.row_cache.rows_by_key(table.id)
+    transaction.ensure_snapshot()
+    olds = []
+    for key in keys:
+        row = cached.get(key)
+        if row is None or row.values is None:
+            return None  # there is no such row
+        olds.append(migrate_row(row.values, row.table, table))
+    news = point.rows(olds, parameter_sets)
+    block = RowBlock(table, keys, olds, news, point.encoded_rows(news), transaction.version or 0)
+    transaction.record_block(block, len(keys), 1)
+    return Result([], None, len(keys), transaction.workspace.last_rowid)

@@ -269,6 +269,14 @@ class PointUpdate(PointWrite):
                 raise NeedsWorkspace
         return self._codec.encode(values)
 
+    def keys_of(self, parameter_sets: Sequence[Parameters]) -> list[bytes]:
+        """Return the keys of the rows to update, for many sets of parameters. Raise NeedsWorkspace."""
+        columns = self._key_values.columns_of(parameter_sets)
+        for values, types in zip(columns, self._types, strict=True):
+            if not types >= set(map(type, values)):
+                raise NeedsWorkspace
+        return self._codec.encode_values(list(zip(*columns, strict=True)))
+
     def request(self, key: bytes) -> TableRequest:
         """Return the request for the row with a key."""
         return TableRequest(self.table, self._codec.get(key))
@@ -279,6 +287,13 @@ class PointUpdate(PointWrite):
         for place, value in zip(self._places, self._values.of(parameters), strict=True):
             row[place] = value
         return tuple(row)
+
+    def rows(self, olds: Sequence[Row], parameter_sets: Sequence[Parameters]) -> list[Row]:
+        """Return the updated rows, for many sets of parameters. Raise NeedsWorkspace."""
+        columns: list[Sequence[SqlValue]] = list(zip(*olds, strict=True))
+        for place, values in zip(self._places, self._values.columns_of(parameter_sets), strict=True):
+            columns[place] = values
+        return list(zip(*columns, strict=True))
 
 
 def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None:

@@ -57,6 +57,8 @@ STATEMENTS: list[tuple[Any, ...]] = [
     ("UPDATE p AS q SET n = q.n WHERE q.id = ?", SMALL),
     ("UPDATE OR IGNORE p SET n = 3 WHERE n = 2",),
     ("UPDATE c SET t = u || 'y', u = upper(t)",),
+    ("UPDATE p SET n = ?, r = ? WHERE id = ?", NUMBERS, NUMBERS, SMALL),
+    ("UPDATE c SET t = ? WHERE id = ?", TEXTS, SMALL),
     ("UPDATE c SET t = CASE WHEN p > ? THEN 'big' ELSE t END", SMALL),
     ("UPDATE k SET v = v + ? WHERE b < ?", NUMBERS, SMALL),
     ("UPDATE k SET b = b + 10",),
@@ -104,7 +106,7 @@ Step = tuple[str, list[tuple[Any, ...]]]
 def steps(draw: st.DrawFn) -> Step:
     """A statement and its sets of parameters."""
     sql, *kinds = draw(st.sampled_from(STATEMENTS))
-    count = draw(st.sampled_from([1, 2, 5])) if sql.startswith("INSERT") and "VALUES" in sql else 1
+    count = draw(st.sampled_from([1, 2, 5])) if "VALUES" in sql or sql.endswith("id = ?") else 1
     return sql, [tuple(draw(kind) for kind in kinds) for _ in range(count)]
 
 
@@ -173,6 +175,19 @@ def numbers(url: str) -> rome.Connection:
     connection.executemany("INSERT INTO t (k, v) VALUES (?, ?)", [(f"k{n}", n) for n in range(5000)])
     connection.commit()
     return connection
+
+
+def test_many_rows_by_key_in_few_rounds(numbers: rome.Connection, url: str) -> None:
+    before = numbers.stats.rounds
+    cursor = numbers.executemany("UPDATE t SET v = ? WHERE id = ?", [(-n, n) for n in range(1, 5001)])
+    assert cursor.rowcount == 5000
+    assert numbers.execute("SELECT min(v), max(v), changes() FROM t").fetchall() == [(-5000, -1, 1)]
+    numbers.commit()
+    # A large commit takes more: it is staged, and done step by step.
+    assert numbers.stats.rounds - before <= 25
+    assert numbers.execute("SELECT id FROM t WHERE v < -4998 ORDER BY v").fetchall() == [(5000,), (4999,)]
+    numbers.commit()
+    assert check_database(url) == []
 
 
 def test_many_rows_in_few_rounds(numbers: rome.Connection, url: str) -> None:
