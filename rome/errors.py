@@ -109,6 +109,17 @@ class KeysLocked(Conflict):
         self.names = names
 
 
+class NumbersTaken(Conflict):
+    """Numbers of a `counter` that a commit was to take have been taken by others. Nothing was applied."""
+
+    def __init__(self, counter: bytes) -> None:
+        super().__init__(
+            "conflict: ids that this transaction has used were given to others in the meantime; nothing was written, "
+            "run the transaction again"
+        )
+        self.counter = counter
+
+
 class SnapshotTooOld(OperationalError):
     """The log does not reach back to this transaction's read version any more. Run the transaction again."""
 

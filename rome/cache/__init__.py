@@ -7,5 +7,6 @@ is at most so many seconds behind the store's. What it promises is in `docs/prom
     contents    all spaces, at one version: answers requests, learns answers, applies commits, forgets
     cached      reads from the contents or from the store, and commits to the store
     follower    the thread that brings the contents up to date
+    predictions numbers for new rows, without a round trip
     options     the options of the URL
 """

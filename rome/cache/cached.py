@@ -20,6 +20,7 @@ from rome.cache.bound import DEFAULT, ReadBound
 from rome.cache.contents import MISSING, Contents
 from rome.cache.follower import Follower
 from rome.cache.options import CacheOptions
+from rome.cache.predictions import Predictions
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock, tell_in_child
 from rome.storage.store import CATALOG, AwaitsCommits, Batch, Draw, Fetched, Request, Store, history_lost
@@ -52,6 +53,7 @@ class CachedReads:
         self.stats = CacheStats()
         self._store = store
         self._contents = Contents(options.most_bytes)
+        self.predictions = Predictions()
         self._lock = new_lock()
         self._heard = 0.0
         """The time at which the contents were known to be the newest, by `time.monotonic()`."""
@@ -84,7 +86,7 @@ class CachedReads:
         draws: Sequence[Draw] = (),
         read_bound: ReadBound = DEFAULT,
     ) -> Fetched:
-        """Answer requests as `Store.fetch` does, without a round trip if the cache can.
+        """Answer requests as `Store.fetch` does, without a round trip if the cache can; then nothing is drawn.
 
         `at`: None for a version that is as fresh as `read_bound` wants. Raise what `Store.fetch` raises.
         """
@@ -98,7 +100,7 @@ class CachedReads:
         missing = [place for place, answer in enumerate(answers) if answer is MISSING]
         self.stats.hits += len(answers) - len(missing)
         self._follower.note_use()
-        if not missing and not draws:
+        if not missing:
             return found
         try:
             fetched = self._ask([requests[place] for place in missing], version, draws)
@@ -239,6 +241,7 @@ class CachedReads:
             self._is_past(version, known) and self._is_past(newest.version, point_of(newest))
         ):
             return False
+        self.predictions.note_commits(commits)
         with self._lock:
             present = self._contents.version or 0
             if present < newest.version:

@@ -30,11 +30,10 @@ from rome.cli.opened import Opened, opened
 from rome.cli.options import DatabaseURL, json_option, url_argument
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
-from rome.database.counters import row_counter
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.storage.keys import decode
-from rome.storage.store import rows_space
+from rome.storage.store import row_counter, rows_space
 
 _MAGIC = "rome dump"
 _FORMAT = 1

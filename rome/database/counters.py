@@ -8,8 +8,7 @@ in the URL.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
+from rome.cache.predictions import Predictions
 from rome.forks import new_lock, tell_in_child
 from rome.storage.store import Store
 
@@ -25,21 +24,16 @@ IDS = b"ids"
 """The name of the counter of the ids of tables and indexes."""
 
 
-@lru_cache(maxsize=10_000)
-def row_counter(table_id: int) -> bytes:
-    """Return the name of the counter of a table's sequence."""
-    return b"t%d" % table_id
-
-
 class Counters:
     """The blocks of numbers that this process has taken from the store's counters.
 
     A child process must not use its parent's blocks, so they are dropped at fork.
     """
 
-    def __init__(self, store: Store, in_blocks: bool) -> None:
-        """`in_blocks`: take ids of rows in blocks, too."""
+    def __init__(self, store: Store, in_blocks: bool, predictions: Predictions | None = None) -> None:
+        """`in_blocks`: take ids of rows in blocks, too. `predictions`: of a database with a cache."""
         self.in_blocks = in_blocks
+        self.predictions = None if in_blocks else predictions
         self.companions: dict[int, dict[int, int]] = {}
         """By the table (its id) that a transaction inserts into first: how many ids of each table it takes in all."""
         self._store = store
@@ -105,7 +99,11 @@ class Counters:
     def _allocate(self, counter: bytes, count: int, floor: int | None) -> range:
         if floor is not None:
             self._store.advance(counter, floor)
-        first = self._store.allocate(counter, count)
+        if self.predictions is None:
+            first = self._store.allocate(counter, count)
+        else:
+            drawn = self.predictions.draw([(counter, count)], lambda draws: self._store.fetch([], None, draws)).drawn
+            first = drawn[0]
         return range(first, first + count)
 
     def give_back(self, counter: bytes, number: int) -> None:
@@ -121,6 +119,8 @@ class Counters:
         """Let this process take only numbers greater than `value` from now on, unless it is at the end of all ids."""
         if value >= LAST_COUNTED:
             return
+        if self.predictions is not None:
+            self.predictions.forget(counter)
         with self._lock:
             blocks = self._blocks.get(counter, [])
             left = [range(max(block.start, value + 1), block.stop) for block in blocks if block.stop > value + 1]
@@ -145,6 +145,8 @@ class Counters:
             self._blocks.clear()
             self._floors.clear()
             self.companions.clear()
+        if self.predictions is not None:
+            self.predictions.forget_all()
 
     def begin_child(self) -> None:
         """Drop the parent's blocks."""

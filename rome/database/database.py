@@ -26,7 +26,8 @@ class Database:
         self.url = url
         self.store = store
         self.cached = cached
-        self.counters = Counters(store, in_blocks=not store.is_shared or url.options.get("ids") == "blocks")
+        in_blocks = not store.is_shared or url.options.get("ids") == "blocks"
+        self.counters = Counters(store, in_blocks, cached.predictions if cached is not None else None)
         self._lock = new_lock()
         self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
         self.plans = PlanCache()

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from rome.errors import InterfaceError, KeysLocked
+from rome.errors import InterfaceError, KeysLocked, NumbersTaken
 from rome.forks import new_lock, new_rlock
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
@@ -365,6 +365,9 @@ class _Database:
             if digest != self.digest(version):
                 raise history_lost(version)
         self._validate(batch.checks)
+        for counter, last in batch.expects.items():
+            if self.counters.get(counter, 0) != last:
+                raise NumbersTaken(counter)
         if not self.locks.is_empty:
             held = self.locks.held_by_others(batch.locks, batch.owner)
             if held:

@@ -26,7 +26,8 @@ Digests
 
 Counters
     `allocate` takes numbers of a named counter outside of any transaction; they are unique and may have gaps. A fetch
-    takes some along with its answers (`Draw`), so that the id of a new row costs no round trip of its own.
+    takes some along with its answers (`Draw`), so that the id of a new row costs no round trip of its own. A client
+    that knows which number was given last may use the next ones at once, and take them by its commit (`Batch.expects`).
 
 Round trips
     A fetch and a commit are one round trip each, where the engine allows it. `Stats` counts them.
@@ -89,6 +90,17 @@ def rows_space(table_id: int) -> bytes:
 def index_space(index_id: int) -> bytes:
     """Return the space of an index: its entries (encoded columns, then the row key) as keys without values."""
     return b"i%d" % index_id
+
+
+@lru_cache(maxsize=10_000)
+def row_counter(table_id: int) -> bytes:
+    """Return the name of the counter of the ids of a table's rows."""
+    return b"t%d" % table_id
+
+
+def counter_of_rows(space: bytes) -> bytes:
+    """Return the name of the counter of the ids of the rows in a space."""
+    return b"t" + space[1:]
 
 
 def holds_entries(space: bytes) -> bool:
@@ -268,6 +280,8 @@ class Batch:
     KeysLocked, so that writers wait: they take the lock first. Whether its TTL has passed does not matter, because
     commits depend on no clock. Engines whose lock table is the default one do not refuse.
     """
+    expects: Mapping[bytes, int] = field(default_factory=dict)
+    """Of counters to advance: the last number that each has given. If it has given others, NumbersTaken is raised."""
 
     @property
     def locks(self) -> list[bytes]:
@@ -382,7 +396,8 @@ class Store(Protocol):
         """Apply a batch, all or nothing, once per token; return the commit's version.
 
         A batch that writes nothing is validated all the same, and the newest version is returned. Raise Conflict,
-        KeysLocked, SnapshotTooOld, HistoryLost, StoreUnavailable; NotReplicated, by which the batch is applied.
+        KeysLocked, NumbersTaken, SnapshotTooOld, HistoryLost, StoreUnavailable; NotReplicated, by which the batch is
+        applied.
         """
 
     def allocate(self, counter: bytes, n: int) -> int:

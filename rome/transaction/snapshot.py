@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rome.cache.bound import DEFAULT, NEWEST, ReadBound
+from rome.cache.cached import CachedReads
 from rome.catalog.model import Table
 from rome.database.database import Database
 from rome.errors import Conflict, HistoryLost, InterfaceError, NotReplicated
 from rome.locks.manager import Guard
 from rome.sqlite.workspace import Workspace
-from rome.storage.store import Count, Fetched, Range, Request, history_lost, rows_space
+from rome.storage.store import Count, Draw, Fetched, Range, Request, history_lost, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import ReadSet
 from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
@@ -220,7 +221,7 @@ class Snapshot(ABC):
         cached = self.database.cached
         draws = sequences.draws() if sequences is not None else ()
         if cached is not None:
-            fetched = cached.fetch(requests, self.version, draws, self._wanted_bound())
+            fetched = self._ask_cache(cached, requests, draws)
         elif draws:
             fetched = store.fetch(requests, self.version, draws)
         else:
@@ -228,6 +229,20 @@ class Snapshot(ABC):
         if sequences is not None and draws:
             sequences.add_drawn(draws, fetched.drawn)
         return fetched
+
+    def _ask_cache(self, cached: CachedReads, requests: list[Request], draws: Sequence[Draw]) -> Fetched:
+        """Fetch from the cache. If it needs no round trip, predict the ids; if that is impossible, draw them."""
+        bound = self._wanted_bound()
+        if not draws:
+            return cached.fetch(requests, self.version, (), bound)
+        draw = cached.predictions.draw
+        fetched = draw(draws, lambda wider: cached.fetch(requests, self.version, wider, bound))
+        if fetched.drawn:
+            return fetched
+        predicted = self.sequences.predict(draws)
+        if predicted is None:
+            return fetched._replace(drawn=draw(draws, lambda wider: self.database.store.fetch([], None, wider)).drawn)
+        return fetched._replace(drawn=predicted)
 
     def _wanted_bound(self) -> ReadBound:
         """Return how fresh the read version must be. Who holds locks sees what their former holders wrote."""

@@ -38,10 +38,10 @@ from dataclasses import replace
 
 from rome import events
 from rome.catalog.model import Catalog, Table
-from rome.database.counters import IDS, row_counter
-from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated
+from rome.database.counters import IDS
+from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated, NumbersTaken
 from rome.sql.syntax.statement import LockWaitPolicy
-from rome.storage.store import Batch
+from rome.storage.store import Batch, row_counter
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.row_locks import RowKey, RowLocks, row_of
@@ -193,9 +193,9 @@ class Transaction(Savepoints):
             raise foreign_key_error(self.workspace, self.catalog, self.write_set)
         try:
             catalog = self._write()
-        except BaseException:
+        except BaseException as error:
             # The commit may have been applied, so the ids that it used are not released.
-            self.sequences.keep_uncertain()
+            self.sequences.keep_uncertain(is_refused=isinstance(error, Conflict))
             self.rollback()
             raise
         self.workspace.end(keep=self.workspace.temporary or self.schema_changed)
@@ -232,6 +232,8 @@ class Transaction(Savepoints):
                 explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))
         if explicit_ids:
             builder.advance_sequences(explicit_ids)
+        if self.database.cached is not None and self._sequences is not None:
+            builder.take_numbers(self._sequences.taken_by_commit())
         if self.schema_changed:
             builder.write_schema()
         if self.schema_changed or self.isolation is Isolation.SERIALIZABLE:
@@ -277,10 +279,10 @@ class Transaction(Savepoints):
             raise
         except Conflict as conflict:
             # An allocated id may be in use: given explicitly, or allocated again after the server lost commits.
-            self.sequences.note_conflict(conflict.space, conflict.key)
+            reason = self.sequences.note_conflict(conflict)
             if conflict.space == TABLE_IDS:
                 self.database.counters.drop(IDS)
-            raise described_conflict(conflict, self.catalog, [guard.name for guard in self.guards]) from conflict
+            raise described_conflict(reason, self.catalog, [guard.name for guard in self.guards]) from conflict
 
     def _send_when_unlocked(self, batch: Batch) -> int:
         """Commit a batch. If others have locked rows that it writes, take these locks first, and keep them.
@@ -292,6 +294,11 @@ class Transaction(Savepoints):
             locks = self.row_locks or self.commit_locks
             try:
                 return store.commit(batch if locks is None else replace(batch, owner=locks.owner))
+            except NumbersTaken as taken:
+                if not self.sequences.were_drawn(taken.counter):
+                    raise
+                left = {counter: last for counter, last in batch.expects.items() if counter != taken.counter}
+                batch = replace(batch, expects=left)
             except KeysLocked as locked:
                 rows = [row for row in map(row_of, locked.names) if row is not None]
                 tables = self.tables_of(rows)

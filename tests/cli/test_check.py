@@ -3,9 +3,8 @@
 import pytest
 
 import rome
-from rome.database.counters import row_counter
 from rome.database.registry import open_database, release_database
-from rome.storage.store import Batch, Range, Write, index_space, rows_space
+from rome.storage.store import Batch, Range, Write, index_space, row_counter, rows_space
 from rome.testing.check import check_database
 from rome.url import parse_url
 

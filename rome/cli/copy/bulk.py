@@ -22,14 +22,14 @@ from rome.catalog.codec import catalog_key
 from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import encode_row, encode_rows
 from rome.cli.failures import CommandFailure
-from rome.database.counters import LAST_COUNTED, row_counter
+from rome.database.counters import LAST_COUNTED
 from rome.errors import Conflict
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translated
 from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode_ints, prefix_end
-from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, rows_space
+from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, row_counter, rows_space
 
 Row = tuple[Any, ...]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, bindparam, func, select, text
 
-from rome.database.counters import row_counter
+from rome.storage.store import row_counter
 
 _HAS_SEQUENCES = "SELECT 1 FROM sqlite_master WHERE name = 'sqlite_sequence'"
 _OF_MYSQL = text(

@@ -23,13 +23,14 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from struct import Struct
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import apsw
 import msgpack
 
-from rome.errors import OperationalError
+from rome.errors import NumbersTaken, OperationalError
 from rome.forks import new_lock, tell_in_child
 from rome.storage.file.failures import no_lock
 from rome.storage.file.writer import Writer
@@ -37,6 +38,8 @@ from rome.storage.store import Draw
 
 _GREATEST = 2**63 - 1
 """The greatest number of a counter."""
+
+_NONE: Mapping[bytes, int] = MappingProxyType({})
 
 _RESERVED = 100
 """Numbers by which a limit is raised."""
@@ -103,10 +106,21 @@ class Numbers:
             known = self._read(file)
         return {name: known[name].last if name in known else limit for name, limit in _limits_of(connection).items()}
 
-    def advance(self, connection: apsw.Connection, advances: Mapping[bytes, int]) -> None:
-        """Let later numbers be greater than these, in a transaction of the writer."""
+    def advance(
+        self,
+        connection: apsw.Connection,
+        advances: Mapping[bytes, int],
+        expects: Mapping[bytes, int] = _NONE,
+    ) -> None:
+        """Let later numbers be greater than these, in a transaction of the writer.
+
+        `expects`: the last numbers that counters must have given until now. Raise NumbersTaken.
+        """
         with self._held() as file:
             known = self._read(file)
+            for counter, expected in expects.items():
+                if (known.get(counter) or _limit_of(connection, counter)).last != expected:
+                    raise NumbersTaken(counter)
             for counter, value in advances.items():
                 last, limit = known.get(counter) or _limit_of(connection, counter)
                 if value > limit:

@@ -67,10 +67,14 @@ class FileStore:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, StoreUnavailable."""
         self.stats.add(rounds=1, commands=1, bytes=size_of(batch))
         settings = self._settings
+        expects = dict(batch.expects)
+
+        def advance(connection: apsw.Connection, batch: Batch) -> None:
+            self._numbers.advance(connection, batch.advances, expects)
+            expects.clear()  # the numbers remain taken if the transaction fails and is repeated
+
         return self._writer.run(
-            lambda connection: writes.commit(
-                connection, batch, settings.log_commits, settings.log_bytes, self._numbers.advance
-            ),
+            lambda connection: writes.commit(connection, batch, settings.log_commits, settings.log_bytes, advance),
             settings.durable and bool(batch.writes or batch.drops),
         )
 

@@ -36,7 +36,7 @@ from rome.storage.store import (
 )
 from rome.storage.tails import Tail
 
-Advance = Callable[[apsw.Connection, Mapping[bytes, int]], None]
+Advance = Callable[[apsw.Connection, Batch], None]
 OldValues = Mapping[bytes, list[bytes | None]]
 """Space → the values that its keys had before they are written, in their order."""
 
@@ -64,7 +64,7 @@ def next_token(connection: apsw.Connection) -> int:
 
 
 def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int, advance: Advance) -> int:
-    """Validate and apply a batch; return its version. `advance` advances counters. Raise as `Store.commit` does."""
+    """Validate and apply a batch; return its version. `advance` advances its counters. Raise as `Store.commit` does."""
     state = read_state(connection)
     newest = state[0]
     before = _known_before(batch)
@@ -88,7 +88,7 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         if held:
             raise KeysLocked(held)
     if batch.advances:
-        advance(connection, batch.advances)
+        advance(connection, batch)
     if not writes and not batch.drops:
         return newest
     _apply(connection, batch, writes, olds, state, most_commits, most_bytes)

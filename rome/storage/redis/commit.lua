@@ -28,10 +28,10 @@
 --       writes    s:SPACE; then the keys, as a msgpack array: the new ones, the other puts, the deletions; then the
 --                 values of the puts, as a msgpack array, but not in a space of entries
 --       drops     s:SPACE
---       advances  counter, number
+--       advances  counter, number; or counter, number and the one that was given last, with a space between
 --       A step has the header only. The other arguments are those of the next piece, which is staged on the server.
 -- Returns the version, or {'step'} if a step was done and others are left, or a refusal: {'conflict', s:SPACE, key,
--- since}, {'taken', s:SPACE, key}, {'locked', name, …}, {'too old', since}, {'lost', version}, {'behind'}, {'format', number}, {'state'},
+-- since}, {'taken', s:SPACE, key}, {'locked', name, …}, {'counted', counter}, {'too old', since}, {'lost', version}, {'behind'}, {'format', number}, {'state'},
 -- {'ahead', version}, {'pending', token}, {'unstaged'}, {'forgotten'}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
@@ -337,6 +337,19 @@ end
 if held and not refusal then
     refusal = {'locked', unpack(held, 1, math.min(#held, CHUNK))}
 end
+local drops, advances = at, at + drop_count
+local counters = nil
+for i = advances, refusal and 0 or advances + 2 * advance_count - 1, 2 do
+    -- include is_ahead
+    local number, expected = string.match(args[i + 1], '(%S+) ?(.*)')
+    if expected ~= '' and (call('HGET', PREFIX .. 'counters', args[i]) or '0') ~= expected then
+        refusal = {'counted', args[i]}
+    end
+    if is_ahead(args[i], number) then
+        counters = counters or {}
+        counters[#counters + 1], counters[#counters + 2] = args[i], number
+    end
+end
 if refusal then
     if step then
         if look >= 2 then
@@ -347,15 +360,6 @@ if refusal then
         call('UNLINK', staged)
     end
     return refusal
-end
-local drops, advances = at, at + drop_count
-local counters = nil
-for i = advances, advances + 2 * advance_count - 1, 2 do
-    -- include is_ahead
-    if is_ahead(args[i], args[i + 1]) then
-        counters = counters or {}
-        counters[#counters + 1], counters[#counters + 2] = args[i], args[i + 1]
-    end
 end
 if not step and write_count + drop_count == 0 then
     if counters then

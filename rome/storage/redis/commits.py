@@ -35,15 +35,18 @@ class Commits:
         address: Address,
         horizon: Callable[[], int],
         catch_up: Callable[[Batch], Batch],
+        take_numbers: Callable[[Batch], None],
     ) -> None:
         """`horizon` asks for the oldest version of the log. `catch_up` validates the checks of a batch itself, up to a
-        recent version, and returns the batch with checks since then.
+        recent version, and returns the batch with checks since then. `take_numbers` takes the
+        numbers of a batch, or raises NumbersTaken.
         """
         self._server = server
         self._layout = layout
         self._address = address
         self._horizon = horizon
         self._catch_up = catch_up
+        self._take_numbers = take_numbers
         self.limits = Limits(address.log_commits, address.log_bytes, bool(address.nodes))
         self.permission_seen = False
         """True when a script has seen that the user may write."""
@@ -91,6 +94,7 @@ class Commits:
         (found,) = self._server.round([(b"HMGET", self._layout.meta, b"+" + token, b"pending")])
         if isinstance(found, list) and (found[0] or (found[1] or b"")[16:] == token):
             return self._finish(token), 2
+        self._take_numbers(batch)
         try:
             if not self.permission_seen:
                 # A batch that only looks.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError
+from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError, NumbersTaken
 from rome.fast_tuples import tuple_maker
 from rome.storage.columns import Checks, KeyChecks
 from rome.storage.lock_table import LockTable
@@ -109,7 +109,9 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address, self.stats)
         self._rounds = Rounds(self._layout, self._server.scripts)
-        self._commits = Commits(self._server, self._layout, address, self._read_horizon, self._catch_up)
+        self._commits = Commits(
+            self._server, self._layout, address, self._read_horizon, self._catch_up, self._take_numbers
+        )
         self._presence = Presence(self._server.round, self._layout, address.server)
         self._tails = Tails()
         self._last_state: tuple[Any, _State] = (None, _NEW)
@@ -408,6 +410,19 @@ class RedisStore:
         state = _state((version, horizon, point, bool(pending)))
         self._last_state = meta, state
         return state
+
+    def _take_numbers(self, batch: Batch) -> None:
+        """Take the numbers that a commit in pieces expects, because others may draw some between the pieces.
+
+        Raise NumbersTaken.
+        """
+        expects = batch.expects
+        for counter, last in expects.items():
+            if self.peek(counter) != last + 1:
+                raise NumbersTaken(counter)
+        for counter, last in expects.items():
+            if self.allocate(counter, batch.advances[counter] - last) != last + 1:
+                raise NumbersTaken(counter)
 
     def _read_apart(self, places: Sequence[Apart]) -> dict[Apart, dict[bytes, Any]]:
         """Return the old values that are logged apart: one round trip. Raise SnapshotTooOld if they are gone."""

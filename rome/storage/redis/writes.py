@@ -23,6 +23,7 @@ from rome.errors import (
     FormatError,
     InternalError,
     KeysLocked,
+    NumbersTaken,
     OperationalError,
     StoreUnavailable,
 )
@@ -47,6 +48,7 @@ REFUSALS = (
     b"conflict",
     b"taken",
     b"locked",
+    b"counted",
     b"too old",
     b"lost",
     b"format",
@@ -124,16 +126,21 @@ class CommitArguments:
         head: bytes = b"",
         drops: Sequence[bytes] = (),
         advances: Mapping[bytes, int] = _NO_NUMBERS,
+        expects: Mapping[bytes, int] = _NO_NUMBERS,
         owner: bytes = b"",
         look: bool = False,
     ) -> list[bytes]:
-        """Return the arguments. `drops`: the spaces to drop. `advances`: counters and what they are at least."""
+        """Return the arguments. `drops`: the spaces to drop. `advances`: counters and what they are at least.
+
+        `expects`: of these, what they must be before.
+        """
         counts = len(self._spaces), self._writes, len(drops), len(advances)
         header = b"".join((self._limits.header(*counts, look=look), *self._heads, owner))
         arguments = [FORMAT_DIGITS, self._token, header, seen, head, *self._spaces, *self.lists]
         arguments += [b"s:" + space for space in drops]
         for counter, value in advances.items():
-            arguments += (counter, b"%d" % value)
+            expected = expects.get(counter)
+            arguments += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
         return arguments
 
 
@@ -159,7 +166,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
             return []
     drops = list(dict.fromkeys(batch.drops))
     head = head_of(batch.token, writes, drops)
-    return arguments.end(seen_of(batch.seen), head, drops, batch.advances, batch.owner, look)
+    return arguments.end(seen_of(batch.seen), head, drops, batch.advances, batch.expects, batch.owner, look)
 
 
 def _write_to(
@@ -208,6 +215,8 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         )
     if kind == b"locked":
         return KeysLocked(refusal[1:])
+    if kind == b"counted":
+        return NumbersTaken(refusal[1])
     if kind == b"too old":
         return too_old(int(refusal[1]))
     if kind == b"lost":

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from rome.catalog.model import Catalog, Table
-from rome.database.counters import row_counter
 from rome.errors import FormatError
 from rome.storage.keys import decode
-from rome.storage.store import Store
+from rome.storage.store import Store, row_counter
 from rome.testing.check.entries import entry_faults
 from rome.testing.check.faults import Fault
 from rome.testing.check.log import log_faults

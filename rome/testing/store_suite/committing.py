@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rome.errors import Conflict
+from rome.errors import Conflict, NumbersTaken
 from rome.storage.store import LAST, Check, Demand, Get, Range, Store
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
 
@@ -197,6 +197,21 @@ class Committing(Harness):
         assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (11, 21)
         commit(store, advances={b"ids": 5, b"other": 2**53 + 1})
         assert (store.allocate(b"ids", 1), store.allocate(b"other", 1)) == (12, 2**53 + 2)
+
+    def test_a_commit_takes_numbers_that_were_not_given(self, store: Store) -> None:
+        """It is refused, with nothing done, if a counter has given another number than the commit expects."""
+        store.allocate(b"ids", 3)
+        commit(store, put(b"a"), advances={b"ids": 5, b"new": 2}, expects={b"ids": 3, b"new": 0})
+        assert (store.peek(b"ids"), store.peek(b"new")) == (6, 3)
+        version = store.version()
+        for expects in ({b"ids": 3}, {b"ids": 6}, {b"ids": 5, b"new": 1}):
+            with pytest.raises(NumbersTaken) as raised:
+                commit(store, put(b"b"), advances={b"ids": 9, b"new": 9}, expects=expects)
+            assert raised.value.counter == [*expects][-1]
+        assert (store.version(), store.peek(b"ids"), store.peek(b"new")) == (version, 6, 3)
+        for _ in range(2):
+            commit(store, put(b"b"), advances={b"ids": 6}, expects={b"ids": 5}, token=b"token")
+        assert store.allocate(b"ids", 1) == 7
 
     def test_a_commit_is_one_round(self, store: Store) -> None:
         """Checks, writes and counters are sent in one round trip."""

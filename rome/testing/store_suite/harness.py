@@ -63,9 +63,12 @@ def commit(
     token: bytes | None = None,
     advances: dict[bytes, int] | None = None,
     drops: Sequence[bytes] = (),
+    expects: dict[bytes, int] | None = None,
 ) -> int:
     """Commit, with a unique token unless one is given; return the version."""
-    return store.commit(Batch(token or uuid.uuid4().bytes, checks, writes, advances or {}, drops))
+    return store.commit(
+        Batch(token or uuid.uuid4().bytes, checks, writes, advances or {}, drops, expects=expects or {})
+    )
 
 
 def put(key: bytes, value: bytes = b"value", space: bytes = ROWS) -> Write:

@@ -33,14 +33,14 @@ from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_
 from rome.catalog.key_codec import IndexKeyCodec
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
-from rome.database.counters import LAST_COUNTED, row_counter
+from rome.database.counters import LAST_COUNTED
 from rome.errors import Conflict, LockLost, OperationalError
 from rome.folding import fold_name
 from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
 from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode
-from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, index_space, rows_space
+from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, index_space, row_counter, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
@@ -73,6 +73,7 @@ class BatchBuilder:
         self._checks_of_keys: list[KeyChecks] = []
         self._drops: list[bytes] = []
         self._advances: dict[bytes, int] = {}
+        self._expects: dict[bytes, int] = {}
 
     def write_rows(self, final_rows: Mapping[int, Mapping[bytes, FinalRow]]) -> None:
         """Write rows, by table id and key, and their index entries. Leave out tables that the transaction dropped."""
@@ -197,6 +198,12 @@ class BatchBuilder:
             if table_id in self._tables and 0 < rowid < LAST_COUNTED:
                 self._advances[row_counter(table_id)] = rowid
 
+    def take_numbers(self, taken: Mapping[bytes, tuple[int, int]]) -> None:
+        """Take numbers of counters: of each, the last one before them, and the last of them."""
+        for counter, (before, last) in taken.items():
+            self._expects[counter] = before
+            self._advances[counter] = max(last, self._advances.get(counter, 0))
+
     def check_catalog(self) -> None:
         """Check that nobody has changed the schema."""
         self._checks.append(Check(CATALOG, b"", LAST, self._version))
@@ -294,7 +301,7 @@ class BatchBuilder:
         seen = digests_of((*checks, *self._checks_of_keys), read_digests)
         if self._checks_of_keys:
             checks = Checks(checks, self._checks_of_keys)
-        return Batch(token, checks, Writes(self._writes), self._advances, self._drops, seen)
+        return Batch(token, checks, Writes(self._writes), self._advances, self._drops, seen, expects=self._expects)
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """Return the catalog after the batch was committed as `version`, the next one after the read version."""

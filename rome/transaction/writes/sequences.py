@@ -11,6 +11,8 @@ explicitly is not allocated to another row.
     reserve    ids for a statement that runs in the workspace next; may need a round trip
     take       the next reserved id. This is SQLite's function `rome_next`; it never waits for the store
 
+In a database with a cache, ids for which there is no round trip are predicted (`rome.cache.predictions`).
+
 `take` raises SequenceExhausted if no reserved id is left, because a statement has made more rows than could be known
 before (INSERT … SELECT, triggers). The statement is then undone, twice as many are reserved, and it runs again. Ids
 that were reserved for a statement and not used are released after it.
@@ -19,14 +21,15 @@ that were reserved for a statement and not used are released after it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import repeat
 
+from rome.cache.predictions import Predicted
 from rome.catalog.key_codec import rowid_key
-from rome.database.counters import Counters, row_counter
-from rome.errors import OperationalError
+from rome.database.counters import Counters
+from rome.errors import Conflict, NumbersTaken, OperationalError
 from rome.storage.keys import encode_ints
-from rome.storage.store import Draw, rows_space
+from rome.storage.store import Draw, row_counter, rows_space
 from rome.transaction.reads.row_cache import CachedRow
 
 RowId = tuple[int, int]
@@ -60,6 +63,7 @@ class Sequences:
         """The tables of the draws of the last round, by id."""
         self._drawn: dict[int, int] = {}
         """By table id: how many ids were drawn."""
+        self._predicted: Predicted = {}
         self._first_table: int | None = None
         self._reserved: dict[int, deque[int]] = {}
         self._surplus: dict[int, int] = {}
@@ -124,6 +128,10 @@ class Sequences:
     def _take(self, table_id: int, count: int) -> list[int]:
         """Return the next ids: a round trip if this process has too few. Others that come along are reserved."""
         self._announced.pop(table_id, None)
+        if self._counters.predictions is not None:
+            predicted = self.predict([(row_counter(table_id), count)])
+            if predicted is not None:
+                return [*range(predicted[0], predicted[0] + count)]
         wanted = self._wanted(table_id, count)
         rowids = self._counters.take(row_counter(table_id), wanted)
         if wanted > count:
@@ -169,6 +177,30 @@ class Sequences:
         for table_id, (_, count), first in zip(self._asked, draws, first_numbers, strict=True):
             self._reserved.setdefault(table_id, deque()).extend(range(first, first + count))
         self._announced.clear()
+
+    def predict(self, draws: Sequence[Draw]) -> list[int] | None:
+        """Return the first number of each draw, as the commit will take them; None if they must be drawn."""
+        predictions = self._counters.predictions
+        if predictions is None or any(self._counters.has_floor(counter) for counter, _ in draws):
+            return None
+        return predictions.predict(self._predicted, draws)
+
+    def taken_by_commit(self) -> dict[bytes, tuple[int, int]]:
+        """Return, of each counter of which ids were predicted: the last number before them, and the last of them."""
+        found: dict[bytes, tuple[int, int]] = {}
+        if not self._predicted:
+            return found
+        for table_id, rowid in self.allocated:
+            counter = row_counter(table_id)
+            prediction = self._predicted.get(counter)
+            if prediction is not None and not prediction.is_drawn and prediction.last < rowid <= prediction.end:
+                found[counter] = prediction.last, max(rowid, found.get(counter, (0, 0))[1])
+        return found
+
+    def were_drawn(self, counter: bytes) -> bool:
+        """Return True if the process has drawn the predicted ids that a commit was refused for. It may have to wait."""
+        predictions, prediction = self._counters.predictions, self._predicted.get(counter)
+        return predictions is not None and prediction is not None and predictions.is_drawn(counter, prediction)
 
     def note_companions(self) -> None:
         """Remember, after the commit, how many ids the transaction has taken of each table."""
@@ -238,22 +270,49 @@ class Sequences:
             self._reserved.setdefault(table_id, deque()).appendleft(rowid)
         self._since_mark.clear()
 
-    def note_conflict(self, space: bytes | None, key: bytes | None) -> None:
-        """Note which key a commit was refused for. If it is that of an allocated id, others may collide as well."""
-        for table_id, rowid in self.allocated:
-            if (space, key) == (rows_space(table_id), rowid_key(rowid)):
-                self._counters.drop(row_counter(table_id))
-                self.id_collision = True
+    def note_conflict(self, conflict: Conflict) -> Conflict:
+        """Note which key a commit was refused for. If it is that of an allocated id, others may collide as well.
 
-    def keep_uncertain(self) -> None:
-        """Keep the allocated ids from being released: a commit that used them failed, or may have been applied."""
-        self.uncertain = list(self.allocated)
+        Return the conflict: another one if others have taken a predicted id, and their row was found first.
+        """
+        for row in self.allocated:
+            table_id, rowid = row
+            if (conflict.space, conflict.key) == (rows_space(table_id), rowid_key(rowid)):
+                counter = row_counter(table_id)
+                if _is_predicted(row, self.taken_by_commit()):
+                    conflict = NumbersTaken(counter)
+                    break
+                self._counters.drop(counter)
+                self.id_collision = True
+        if isinstance(conflict, NumbersTaken) and self._counters.predictions is not None:
+            self._counters.predictions.note_refusal(conflict.counter)
+        return conflict
+
+    def keep_uncertain(self, *, is_refused: bool) -> None:
+        """Keep the allocated ids from being released: a commit that used them failed, or may have been applied.
+
+        `is_refused`: it was not applied.
+        """
+        predicted = self.taken_by_commit()
+        self.uncertain = [each for each in self.allocated if not _is_predicted(each, predicted)]
         self.allocated.clear()
+        if self._counters.predictions is not None and not is_refused:
+            for counter in predicted:
+                self._counters.predictions.forget(counter)
 
     def release(self, *, allocated: bool) -> None:
         """Release, at the end of the transaction, the reserved ids, and if `allocated` also the allocated ones."""
+        if self._counters.predictions is not None and self._predicted:
+            taken = {} if allocated else {counter: last for counter, (_, last) in self.taken_by_commit().items()}
+            self._counters.predictions.end(self._predicted, taken)
         if not self._counters.in_blocks:
             return  # nothing is given back
         unused = [(table_id, rowid) for table_id, rowids in self._reserved.items() for rowid in rowids]
         for table_id, rowid in sorted([*unused, *(self.allocated if allocated else ())], reverse=True):
             self._counters.give_back(row_counter(table_id), rowid)
+
+
+def _is_predicted(row: RowId, predicted: Mapping[bytes, tuple[int, int]]) -> bool:
+    """Return True if an id is one of those that a commit was to take."""
+    before, last = predicted.get(row_counter(row[0]), (0, 0))
+    return before < row[1] <= last
