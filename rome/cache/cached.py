@@ -23,7 +23,7 @@ from rome.cache.options import CacheOptions
 from rome.cache.predictions import Predictions
 from rome.errors import Conflict, HistoryLost, SnapshotTooOld
 from rome.forks import new_lock, tell_in_child
-from rome.storage.store import CATALOG, AwaitsCommits, Batch, Draw, Fetched, Request, Store, history_lost
+from rome.storage.store import AwaitsCommits, Batch, Draw, Fetched, Request, Store, history_lost
 from rome.storage.tails import Point, point_of
 
 _MOST_AWAITED = 1000
@@ -169,26 +169,12 @@ class CachedReads:
             self.stats.refusals += isinstance(error, Conflict)
             self.demand_newer()
             raise
-        if (batch.writes or batch.drops) and not self._take_over(batch, version):
-            self.demand_newer()
+        if batch.writes or batch.drops:
+            with self._lock:
+                is_applied = self._contents.advance_by(batch, version, self._store.digest_after)
+            if not is_applied:
+                self.demand_newer()
         return version
-
-    def _take_over(self, batch: Batch, version: int) -> bool:
-        """Bring the contents to the version that a commit has made. Return False if that is not the next one."""
-        contents = self._contents
-        with self._lock:
-            before = contents.point(contents.version) if contents.version else None
-            if before is None or version != (contents.version or 0) + 1:
-                return False
-            digest = self._store.digest_after(before.digest, batch.token)
-            if digest is None:
-                return False
-            catalog_version, catalog_digest = before.catalog_version, before.catalog_digest
-            if any(space == CATALOG for space, _, _ in batch.writes):
-                catalog_version, catalog_digest = version, digest
-            point = Point(catalog_version, before.incarnation, digest, catalog_digest)
-            contents.advance_by(batch.writes, version, point)
-        return True
 
     def demand_newer(self) -> None:
         """Read nothing from the contents until the follower has asked the store again."""
@@ -243,10 +229,7 @@ class CachedReads:
             return False
         self.predictions.note_commits(commits)
         with self._lock:
-            present = self._contents.version or 0
-            if present < newest.version:
-                later = [each for each in commits if each.version > present]
-                self._contents.advance(later, newest.version, point_of(newest))
+            self._contents.advance(commits, newest.version, point_of(newest))
         return True
 
     def _is_past(self, version: int, known: Point) -> bool:

@@ -18,14 +18,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.cache.known import UNKNOWN, KnownSpace
+from rome.storage.columns import Checks
 from rome.storage.keys import row_keys_of
 from rome.storage.store import (
+    CATALOG,
     LAST,
+    Batch,
+    Check,
     Committed,
     Count,
+    Demand,
     Fetched,
     Get,
     KeyRange,
@@ -33,7 +39,6 @@ from rome.storage.store import (
     Range,
     Request,
     Scan,
-    Write,
     holds_entries,
 )
 from rome.storage.tails import Point, point_of, spaces_of
@@ -308,17 +313,45 @@ class Contents:
     # ── going on ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def advance(self, commits: Iterable[Committed], version: int, point: Point) -> None:
-        """Apply the commits after the present version, up to a version, which has these digests."""
+        """Apply commits up to a version, which has these digests. Leave out those that the contents have.
+
+        If they were cleared since the commits were asked for, they begin anew later.
+        """
+        present = self.version
+        if present is None or present >= version:
+            return
         for commit in commits:
+            if commit.version <= present:
+                continue
             for space, key, old, new in commit.changes:
                 self._change(space, key, new, commit.version, (new is not None) - (old is not None))
         self._arrive(version, point)
 
-    def advance_by(self, writes: Iterable[Write], version: int, point: Point) -> None:
-        """Apply a commit of this process, which made the next version."""
-        for space, key, value in writes:
-            self._change(space, key, value, version, None)
-        self._arrive(version, point)
+    def advance_by(self, batch: Batch, version: int, digest_after: Callable[[bytes, bytes], bytes | None]) -> bool:
+        """Apply a commit of this process, and keep what it wrote. Return False if it has not made the next version.
+
+        `digest_after`: that of the store.
+        """
+        before = self.point(self.version) if self.version else None  # the first commit makes an incarnation
+        if before is None or version != (self.version or 0) + 1:
+            return False
+        digest = digest_after(before.digest, batch.token)
+        if digest is None:
+            return False
+        catalog_version, catalog_digest = before.catalog_version, before.catalog_digest
+        if any(space == CATALOG for space, _, _ in batch.writes):
+            catalog_version, catalog_digest = version, digest
+        new = _new_keys(batch) if self._counts else frozenset()
+        for space, key, value in batch.writes:
+            growth = None
+            if space in self._counts:
+                existed = False if (space, key) in new else self._space(space).exists(key)
+                growth = None if existed is None else (value is not None) - existed
+            self._change(space, key, value, version, growth)
+            if not holds_entries(space):
+                self._space(space).learn_values((key,), (value,))
+        self._arrive(version, Point(catalog_version, before.incarnation, digest, catalog_digest))
+        return True
 
     def _change(self, name: bytes, key: bytes, value: bytes | None, version: int, growth: int | None) -> None:
         """Apply one change. `growth`: by how many keys the space has grown; None if that is not known."""
@@ -383,6 +416,20 @@ def _ranges_of(request: Request) -> Sequence[KeyRange]:
     if isinstance(request, Count):
         return request.ranges
     return ((b"", LAST),)
+
+
+def _new_keys(batch: Batch) -> frozenset[tuple[bytes, bytes]]:
+    """Return the keys, with their spaces, that did not exist before a commit because a check demanded it."""
+    checks, of_keys = (
+        (batch.checks.single, batch.checks.of_keys) if type(batch.checks) is Checks else (batch.checks, ())
+    )
+    single = ((check.space, check.begin) for check in checks if check.demand is Demand.NO_KEYS and _is_key(check))
+    many = ((each.space, key) for each in of_keys if each.demand is Demand.NO_KEYS for key in each.keys)
+    return frozenset(chain(single, many))
+
+
+def _is_key(check: Check) -> bool:
+    return check.end == check.begin + b"\0"
 
 
 def _is_of_one_key(request: Request) -> bool:

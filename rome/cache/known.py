@@ -63,6 +63,13 @@ class KnownSpace:
             return value
         return None if self._covers_key(key) and key not in self._keys else UNKNOWN
 
+    def exists(self, key: bytes) -> bool | None:
+        """Return whether there is a key; None if that is not known."""
+        value = self._values.get(key, UNKNOWN)
+        if value is not UNKNOWN:
+            return value is not None
+        return key in self._keys if self._covers_key(key) else None
+
     def covers(self, key_range: KeyRange) -> bool:
         """Return True if all keys of a range are known."""
         begin, end = key_range

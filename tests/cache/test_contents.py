@@ -13,7 +13,22 @@ from rome.cache.options import CacheOptions
 from rome.errors import Conflict, SnapshotTooOld
 from rome.storage.keys import encode, prefix_end
 from rome.storage.memory import MemoryStore
-from rome.storage.store import CATALOG, LAST, Batch, Check, Count, Get, KeyRange, Lookup, Range, Request, Scan, Write
+from rome.storage.store import (
+    CATALOG,
+    LAST,
+    Batch,
+    Check,
+    Committed,
+    Count,
+    Demand,
+    Get,
+    KeyRange,
+    Lookup,
+    Range,
+    Request,
+    Scan,
+    Write,
+)
 from rome.testing.store_suite.harness import INDEX, ROWS, delete, key_of, observed, put, put_entry
 
 PLAIN = b"r2"
@@ -78,6 +93,8 @@ class Model:
         if self.random.random() < 0.05:
             writes.append(Write(CATALOG, b"t", b"%d" % self.random.randrange(100)))
         checks = [Check(PLAIN, b"", LAST, self.versions[-1])] if self.versions and self.random.random() < 0.1 else []
+        new = [key_of(row) for row in self.columns.keys() - before.keys()]
+        checks += [Check(ROWS, key, key + b"\0", 0, Demand.NO_KEYS) for key in new]
         batch = Batch(uuid.uuid4().bytes, checks, writes)
         try:
             if self.random.random() < 0.5:
@@ -165,3 +182,40 @@ def test_the_memory_is_bounded() -> None:
     hits = cache.stats.hits
     cache.fetch([Get(ROWS, (key_of(9_999),))])
     assert cache.stats.hits == hits + 1
+
+
+def test_contents_that_are_cleared_while_the_log_is_read_begin_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They must not take an old answer for the newest one: they have not seen all commits since."""
+    name = uuid.uuid4().hex
+    store, cache = MemoryStore(name), ManualCache(name, 300_000)
+    for value in (b"1", b"2"):
+        store.commit(Batch(value, writes=[put(b"a", value)]))
+    cache.follow()
+    store.commit(Batch(b"3", writes=[put(b"b", b"3")]))
+
+    def clear_and_ask(since: int) -> Iterator[Committed]:
+        cache.forget()
+        return store.changes(since)
+
+    monkeypatch.setattr(cache._followed, "changes", clear_and_ask)
+    cache.follow()
+    assert cache.fetch([Get(ROWS, (b"a",))], 1).answers == [[b"1"]]
+    cache.follow()
+    assert cache.fetch([Get(ROWS, (b"a",))]).answers == [[b"2"]]
+
+
+def test_counts_are_kept_through_commits_of_the_process() -> None:
+    name = uuid.uuid4().hex
+    cache = ManualCache(name, 300_000)
+    cache.commit(Batch(b"1", writes=[put(key_of(1))]))
+    cache.follow()
+    count = Count(ROWS, ((b"", LAST),))
+    assert cache.fetch([count]).answers == [1]
+    check = Check(ROWS, key_of(2), key_of(2) + b"\0", 0, Demand.NO_KEYS)
+    cache.commit(Batch(b"2", [check], [put(key_of(2))]))
+    misses = cache.stats.misses
+    assert cache.fetch([count]).answers == [2]
+    cache.fetch([Get(ROWS, (key_of(1),))])
+    cache.commit(Batch(b"3", [], [delete(key_of(1)), put(key_of(2), b"other")]))
+    assert cache.fetch([count]).answers == [1]
+    assert cache.stats.misses == misses + 1
