@@ -73,9 +73,14 @@ class CachedReads:
             return self._contents.size
 
     @property
-    def age(self) -> float:
-        """The seconds since the contents were known to be the newest."""
-        return time.monotonic() - self._heard
+    def age(self) -> float | None:
+        """The seconds since the contents were known to be the newest; None if nothing is kept yet."""
+        return time.monotonic() - self._heard if self._heard else None
+
+    @property
+    def most_bytes(self) -> int:
+        """The bound of the contents in memory."""
+        return self._contents.most_bytes
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 

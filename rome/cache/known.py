@@ -28,6 +28,12 @@ VALUE_BYTES = 200
 KEY_BYTES = 100
 """The memory of a value, or a key, beside its bytes: dictionary entry, objects, order."""
 
+
+def bytes_of_row(key: bytes, value: bytes) -> int:
+    """Return an estimate of the memory of a row in a known range."""
+    return KEY_BYTES + VALUE_BYTES + 2 * len(key) + len(value)
+
+
 _MOST_RECENT = 2000
 """The changed keys of a space that are remembered with their version."""
 

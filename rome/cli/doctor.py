@@ -10,16 +10,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 import rome
+from rome.cache.known import bytes_of_row
+from rome.cache.options import cache_options
+from rome.catalog.model import Table
 from rome.cli.failures import FAULTS
 from rome.cli.opened import Opened, as_redis, opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.values import printable, to_json
-from rome.storage.store import FORMAT
+from rome.metrics.publisher import read_notes
+from rome.storage.store import FORMAT, LAST, Count, Range, Request, rows_space
 from rome.testing.check.log import oldest_version
 
 if TYPE_CHECKING:
     from rome.storage.redis.store import RedisStore
 
+_SAMPLE = 100
+"""Rows of a table whose size is looked at."""
 _MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "bad": ("✗", "red")}
 
 
@@ -43,6 +49,7 @@ def doctor(ctx: click.Context, url: str, as_json: bool) -> None:
     """
     with opened(url) as database:
         findings = [*_of_database(database)]
+        findings += _of_cache(database)
         redis = as_redis(database.store)
         if redis is not None:
             findings += _of_redis(redis)
@@ -74,6 +81,35 @@ def _of_database(database: Opened) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "note", "log", f"{database.version - oldest:,} commits, oldest readable version {oldest:,}", meaning
     )
+
+
+def _of_cache(database: Opened) -> Iterator[Diagnosis]:
+    """Yield how far the cache of a URL with `staleness` reaches, and how it does in the processes that publish."""
+    options = cache_options(database.url)
+    if options is not None:
+        bound = f"{options.most_bytes / 2**20:,.0f} MiB in each process"
+        yield Diagnosis("ok", "cache", f"reads may be {options.staleness:g} s behind, {bound}")
+        needed = sum(_bytes_of_rows(database, table) for table in database.catalog.tables.values())
+        share = "all" if needed <= options.most_bytes else f"{options.most_bytes / needed:.0%}"
+        size = f"about {needed / 2**20:,.1f} MiB for all rows, of which {share} fit"
+        yield Diagnosis("ok" if share == "all" else "note", "reach of the cache", size)
+    for note in read_notes(database.store):
+        hits, misses = note.counts.get("cache hits", 0), note.counts.get("cache misses", 0)
+        if hits + misses:
+            refused, replayed = note.counts.get("cache refusals", 0), note.counts.get("replays", 0)
+            done = f"{hits / (hits + misses):.0%} of {hits + misses:,.0f} requests answered"
+            yield Diagnosis(
+                "note", f"cache of {note.name}", f"{done}, {refused:,.0f} commits refused, {replayed:,.0f} replayed"
+            )
+
+
+def _bytes_of_rows(database: Opened, table: Table) -> float:
+    """Return about how much memory a cache of all rows of a table needs: by their number, and the first of them."""
+    space = rows_space(table.id)
+    requests: list[Request] = [Count(space, ((b"", LAST),)), Range(space, limit=_SAMPLE)]
+    count, sample = database.store.fetch(requests, database.version).answers
+    sizes = [bytes_of_row(key, value) for key, value in sample]
+    return int(count) * sum(sizes) / max(len(sizes), 1)
 
 
 def _of_redis(store: RedisStore) -> Iterator[Diagnosis]:

@@ -16,8 +16,14 @@
     rome_plan_cache_misses_total      database                     plans that were made
     rome_store_rounds_total           database                     all round trips of this process
     rome_store_bytes_total            database                     the bytes that were sent and received
+    rome_cache_hits_total             database                     requests that were answered without the store
+    rome_cache_misses_total           database                     requests that were not
+    rome_cache_refusals_total         database                     commits refused because of what others wrote
+    rome_cache_age_seconds            database                     how old the snapshot is that is read
+    rome_cache_bytes                  database                     the memory of what is kept
 
-The last four are read from what the databases of this process count anyway (`of_databases`).
+The last nine are read from what the databases of this process count anyway (`of_databases`). Those of the cache are of
+URLs with `staleness`.
 """
 
 from __future__ import annotations
@@ -33,7 +39,7 @@ from rome.url import URL
 
 
 class Metric(NamedTuple):
-    """A metric. `bounds`: the upper bounds of the buckets of a histogram; none for a counter."""
+    """A metric. `bounds`: the upper bounds of the buckets of a histogram; none for a counter or a gauge."""
 
     name: str
     help: str
@@ -67,14 +73,21 @@ PLAN_HITS = Metric("rome_plan_cache_hits", "Statements whose plan was in the cac
 PLAN_MISSES = Metric("rome_plan_cache_misses", "Statements whose plan had to be made.", ("database",))
 STORE_ROUNDS = Metric("rome_store_rounds", "Round trips to the store.", ("database",))
 STORE_BYTES = Metric("rome_store_bytes", "Bytes sent to the store and received.", ("database",), (), "By")
+CACHE_HITS = Metric("rome_cache_hits", "Requests that were answered without the store.", ("database",))
+CACHE_MISSES = Metric("rome_cache_misses", "Requests that the cache could not answer.", ("database",))
+CACHE_REFUSALS = Metric("rome_cache_refusals", "Commits refused because of what others wrote.", ("database",))
+CACHE_AGE = Metric("rome_cache_age_seconds", "How old the snapshot is that is read.", ("database",), (), "s")
+CACHE_BYTES = Metric("rome_cache_bytes", "Memory of what is kept, about.", ("database",), (), "By")
 
 METRICS = (
     STATEMENTS, STATEMENT_SECONDS, STATEMENT_ROUNDS, ROWS, COMMITS, COMMIT_SECONDS, COMMIT_KEYS, COMMIT_BYTES, REPLAYS,
     RETRIES, LOCK_WAITS,
 )  # fmt: skip
 """The metrics that events add to."""
-OF_DATABASES = (PLAN_HITS, PLAN_MISSES, STORE_ROUNDS, STORE_BYTES)
+OF_DATABASES = (PLAN_HITS, PLAN_MISSES, STORE_ROUNDS, STORE_BYTES, CACHE_HITS, CACHE_MISSES, CACHE_REFUSALS)
 """The counters that are read."""
+GAUGES = (CACHE_AGE, CACHE_BYTES)
+"""The other numbers that are read."""
 
 
 @lru_cache(maxsize=256)
@@ -112,7 +125,7 @@ def measured(events: Sequence[Event]) -> Iterator[Measurement]:
 
 
 def of_databases() -> Iterator[tuple[Metric, tuple[str, ...], float]]:
-    """Yield the totals of OF_DATABASES."""
+    """Yield the totals of OF_DATABASES, and GAUGES."""
     for database in known_databases():
         labels = (database_name(database.url),)
         rounds, _, _, size = database.store.stats.snapshot()
@@ -120,3 +133,11 @@ def of_databases() -> Iterator[tuple[Metric, tuple[str, ...], float]]:
         yield PLAN_MISSES, labels, database.plans.misses
         yield STORE_ROUNDS, labels, rounds
         yield STORE_BYTES, labels, size
+        cached = database.cached
+        if cached is not None:
+            yield CACHE_HITS, labels, cached.stats.hits
+            yield CACHE_MISSES, labels, cached.stats.misses
+            yield CACHE_REFUSALS, labels, cached.stats.refusals
+            yield CACHE_BYTES, labels, cached.size
+            if cached.age is not None:
+                yield CACHE_AGE, labels, cached.age

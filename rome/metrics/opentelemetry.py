@@ -10,7 +10,7 @@ from opentelemetry.metrics import CallbackOptions, Observation, get_meter_provid
 from opentelemetry.trace import SpanKind, Status, StatusCode, get_tracer_provider
 
 from rome.events import CommitEnded, Event, StatementEnded
-from rome.metrics.measurements import METRICS, OF_DATABASES, Metric, database_name, measured, of_databases
+from rome.metrics.measurements import GAUGES, METRICS, OF_DATABASES, Metric, database_name, measured, of_databases
 
 _NAME = "rome"
 
@@ -25,8 +25,9 @@ class OpenTelemetryObserver:
         for metric in METRICS:
             make = meter.create_histogram if metric.bounds else meter.create_counter
             self._instruments[metric] = make(metric.name, unit=metric.unit, description=metric.help)
-        for metric in OF_DATABASES:
-            meter.create_observable_counter(metric.name, [_reader(metric)], unit=metric.unit, description=metric.help)
+        for metric in OF_DATABASES + GAUGES:
+            make = meter.create_observable_gauge if metric in GAUGES else meter.create_observable_counter
+            make(metric.name, [_reader(metric)], unit=metric.unit, description=metric.help)
 
     def __call__(self, event: Event) -> None:
         """Record an event."""

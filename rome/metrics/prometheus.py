@@ -7,10 +7,10 @@ from itertools import accumulate
 from typing import Any
 
 from prometheus_client import REGISTRY
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as PrometheusCollector
 
-from rome.metrics.measurements import METRICS, OF_DATABASES, of_databases
+from rome.metrics.measurements import GAUGES, METRICS, OF_DATABASES, of_databases
 from rome.metrics.recorder import Recorder
 
 
@@ -41,9 +41,10 @@ class Collector(PrometheusCollector):
                     counter.add_metric(labels, number)
                 yield counter
         read = list(of_databases())
-        for metric in OF_DATABASES:
-            counter = CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for metric in OF_DATABASES + GAUGES:
+            make = GaugeMetricFamily if metric in GAUGES else CounterMetricFamily
+            family = make(metric.name, metric.help, labels=metric.labels)
             for each, labels, number in read:
                 if each is metric:
-                    counter.add_metric(labels, number)
-            yield counter
+                    family.add_metric(labels, number)
+            yield family

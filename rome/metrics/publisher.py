@@ -27,6 +27,9 @@ import msgpack
 from rome.database.registry import open_database, release_database
 from rome.errors import Error, NotSupportedError
 from rome.metrics.measurements import (
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_REFUSALS,
     COMMITS,
     LOCK_WAITS,
     PLAN_HITS,
@@ -145,4 +148,7 @@ def counts_of(recorder: Recorder, database: str) -> dict[str, float]:
         "lock waits": sum(sum(each.buckets) for each in recorder.histograms[LOCK_WAITS].values()),
         "plan hits": read.get(PLAN_HITS, 0),
         "plan misses": read.get(PLAN_MISSES, 0),
+        "cache hits": read.get(CACHE_HITS, 0),
+        "cache misses": read.get(CACHE_MISSES, 0),
+        "cache refusals": read.get(CACHE_REFUSALS, 0),
     }

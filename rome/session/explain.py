@@ -50,6 +50,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rome.cache.cached import CachedReads
 from rome.compiled.compile import Compiled
 from rome.errors import Error
 from rome.plan.plan import Plan
@@ -105,7 +106,12 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
         )
         if cached is not None:
             hits, misses = cached.stats.hits - asked[0], cached.stats.misses - asked[1]
-            lines.append(f"requests answered by the cache: {hits:,} of {hits + misses:,}, age: {cached.age:.3f} s")
+            lines.append(f"requests answered by the cache: {hits:,} of {hits + misses:,}, age: {_age_of(cached)}")
+            lines.append(
+                f"the cache of this process: {cached.stats.hits:,} of {cached.stats.hits + cached.stats.misses:,} "
+                f"requests answered, {cached.stats.refusals:,} commits refused, {transaction.database.replays:,} replayed, "
+                f"{cached.size / 2**20:.1f} of {cached.most_bytes / 2**20:.1f} MiB"
+            )
     return Result([(line,) for line in lines], _DESCRIPTION, -1)
 
 
@@ -131,6 +137,10 @@ def _described(transaction: Transaction, statement: Statement, sql: str, paramet
                 yield f"  {line.ljust(width)}    {estimate}".rstrip()
     if not plan.reads.rounds and not plan.reads.full_scans:
         yield "nothing to fetch"
+
+
+def _age_of(cached: CachedReads) -> str:
+    return "none yet" if cached.age is None else f"{cached.age:.3f} s"
 
 
 def _verb(plan: Plan) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 import uuid
@@ -262,14 +263,18 @@ def _is_following(connection: object) -> bool:
     assert isinstance(connection, Connection)
     cached = connection.database.cached
     assert cached is not None
-    return cached.age < LONG
+    return cached.age is not None and cached.age < LONG
 
 
 def test_explain_analyze_counts_what_the_cache_answers(cached: Connection) -> None:
     sql = "EXPLAIN ANALYZE SELECT * FROM hosts WHERE id = 3"
     read(cached, sql)
-    line = read(cached, sql)[-1][0]
-    assert str(line).startswith("requests answered by the cache: 1 of 1, age: ")
+    *_, line, total = [str(row[0]) for row in read(cached, sql)]
+    assert line.startswith("requests answered by the cache: 1 of 1, age: ")
+    assert re.fullmatch(
+        r"the cache of this process: [1-9]\d* of \d+ requests answered, 0 commits refused, 0 replayed, 0.0 of 64.0 MiB",
+        total,
+    )
 
 
 @pytest.mark.parametrize(

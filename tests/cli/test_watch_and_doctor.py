@@ -47,6 +47,17 @@ def test_watch_goes_on_after_a_schema_change(run, towns):
     assert "area: 1285.0 → 1.0" in ended.out
 
 
+def test_doctor_tells_the_reach_of_the_cache(run, towns):
+    assert "cache" not in {each["name"] for each in run("doctor", "--json", towns, code=None).json}
+    options = ("&" if "?" in towns else "?") + "staleness=2&cache="
+    for bound, verdict, share in (("1MiB", "ok", "all"), ("1", "note", "0%")):
+        found = {each["name"]: each for each in run("doctor", "--json", towns + options + bound, code=None).json}
+        assert found["cache"]["value"].startswith("reads may be 2 s behind, ")
+        reach = found["reach of the cache"]
+        assert reach["verdict"] == verdict
+        assert reach["value"].endswith(f" MiB for all rows, of which {share} fit")
+
+
 def test_doctor(run, towns):
     findings = {each["name"]: each for each in run("doctor", "--json", towns, code=None).json}
     assert "format" in findings["ROME"]["value"]

@@ -51,6 +51,22 @@ def test_prometheus(url):
     assert value("rome_rows_total") is None
 
 
+def test_prometheus_has_the_numbers_of_a_cache(url):
+    prometheus = pytest.importorskip("prometheus_client")
+    registry = prometheus.CollectorRegistry()
+    metrics.export_prometheus(registry)
+    url += "?staleness=3600"
+    use(url)
+    names = ["hits_total", "misses_total", "refusals_total", "bytes"]
+    hits, misses, refusals, size = [
+        registry.get_sample_value(f"rome_cache_{name}", {"database": url}) for name in names
+    ]
+    assert hits + misses > 0
+    assert refusals == 0
+    assert size >= 0
+    assert "# TYPE rome_cache_age_seconds gauge" in prometheus.generate_latest(registry).decode()
+
+
 def test_opentelemetry(url):
     pytest.importorskip("opentelemetry.sdk")
     from opentelemetry.sdk.metrics import MeterProvider
