@@ -68,6 +68,7 @@ def _with_driver(url: str, driver: str) -> str:
 
 BACKENDS = [
     Backend("ROME on Valkey", "rome", "valkey"),
+    Backend("ROME on Valkey, cache", "rome", "valkey?staleness=1"),
     Backend("ROME in a file", "rome", "rome+file://"),
     Backend("ROME in memory", "rome", "rome+memory://"),
     Backend("PostgreSQL, psycopg", "server", _with_driver(_POSTGRESQL, "postgresql+psycopg"), "psycopg"),
@@ -153,10 +154,11 @@ def set_durability(engine: Engine, durability: str) -> None:
 def _place(backend: Backend, durability: str) -> Iterator[str]:
     """Make an empty database, and yield its URL."""
     name = f"rome_benchmark_{uuid.uuid4().hex[:8]}"
-    if backend.url == "valkey":
+    store, _, query = backend.url.partition("?")
+    if store == "valkey":
         fsync = "everysec" if durability == RELAXED else "always"
         with own_valkey_server(appendonly="yes", appendfsync=fsync) as server:
-            yield server.url(name)
+            yield server.url(name) + "?" * bool(query) + query
     elif backend.url == "rome+memory://":
         yield f"rome+memory:///{name}"
         rome.drop_database(f"rome+memory:///{name}")

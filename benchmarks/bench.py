@@ -126,7 +126,7 @@ def measure_rest(size: Size, wanted: list[Backend], note: Callable[[str], None])
             "latency": latencies(networked, size.delays, note),
             "concurrency": throughput(opened, size.processes, size.seconds, 1000, note),
         }
-    several = [each.backend for each in opened]
+    several = [each.backend for each in opened if "cache" not in each.backend.name]
     one_driver = [each for each in several if each.name.split(",")[-1].strip() not in ("psycopg2", "PyMySQL")]
     result["growth"] = growth(one_driver, size.rows, note)
     result["bytes"] = bytes_of_rows(one_driver, size.servers, note)

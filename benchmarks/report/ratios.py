@@ -13,6 +13,7 @@ from typing import Any
 
 COMPETITORS = {
     "ROME on Valkey": lambda row: row["kind"] == "server",
+    "ROME on Valkey, cache": lambda row: row["kind"] == "server",
     "ROME in a file": lambda row: row["backend"] == "SQLite file",
 }
 

@@ -107,11 +107,7 @@ def explain(transaction: Transaction, sql: str, analyze: bool, parameters: Param
         if cached is not None:
             hits, misses = cached.stats.hits - asked[0], cached.stats.misses - asked[1]
             lines.append(f"requests answered by the cache: {hits:,} of {hits + misses:,}, age: {_age_of(cached)}")
-            lines.append(
-                f"the cache of this process: {cached.stats.hits:,} of {cached.stats.hits + cached.stats.misses:,} "
-                f"requests answered, {cached.stats.refusals:,} commits refused, {transaction.database.replays:,} replayed, "
-                f"{cached.size / 2**20:.1f} of {cached.most_bytes / 2**20:.1f} MiB"
-            )
+            lines.append(_totals_of(cached, transaction.database.replays))
     return Result([(line,) for line in lines], _DESCRIPTION, -1)
 
 
@@ -141,6 +137,15 @@ def _described(transaction: Transaction, statement: Statement, sql: str, paramet
 
 def _age_of(cached: CachedReads) -> str:
     return "none yet" if cached.age is None else f"{cached.age:.3f} s"
+
+
+def _totals_of(cached: CachedReads, replays: int) -> str:
+    stats = cached.stats
+    return (
+        f"the cache of this process: {stats.hits:,} of {stats.hits + stats.misses:,} requests answered, "
+        f"{stats.refusals:,} commits refused, {replays:,} replayed, "
+        f"{cached.size / 2**20:.1f} of {cached.most_bytes / 2**20:.1f} MiB"
+    )
 
 
 def _verb(plan: Plan) -> str:
