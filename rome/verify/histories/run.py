@@ -83,7 +83,7 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
     """
     with tempfile.TemporaryDirectory(prefix="rome-history-") as name:
         folder = Path(name)
-        plain = _with_options(options.url, cache=False)  # the tables are made, and read in the end, without a cache
+        plain = _without_cache(options.url)  # the tables are made, and read in the end, without a cache
         if options.in_memory:
             lost = options.faults / (3 * options.transactions)
             pool = _pool(options, options.url, folder, FaultRates(lost=lost) if lost else None)
@@ -100,10 +100,10 @@ def run(options: RunOptions, progress: Progress = lambda _: None) -> Report:
         return _run_on_faulty_server(options, folder, progress)
 
 
-def _with_options(url: str, *, cache: bool) -> str:
-    """Return a URL with its options of the cache only, or with all others."""
+def _without_cache(url: str) -> str:
+    """Return a URL without its options of the cache."""
     address, _, query = url.partition("?")
-    kept = [each for each in query.split("&") if each and (each.partition("=")[0] in CACHE_OPTIONS) is cache]
+    kept = [each for each in query.split("&") if each and each.partition("=")[0] not in CACHE_OPTIONS]
     return address + "?" * bool(kept) + "&".join(kept)
 
 
@@ -116,7 +116,7 @@ def _pool(options: RunOptions, url: str, folder: Path, faults: FaultRates | None
 
 def _run_on_faulty_server(options: RunOptions, folder: Path, progress: Progress) -> Report:
     with faulty_server(folder / "server") as server, Proxy(server.port, _CUT, options.seed) as proxy:
-        query = _with_options(options.url, cache=True).partition("?")[2]
+        query = options.url.partition("?")[2]
         pool = _pool(options, f"rome+redis://127.0.0.1:{proxy.port}/history?{query}", folder, _CLIENT_FAULTS)
         url = server.url("history")
         report = _run_with_faults(options, url, pool, server_faults(server, proxy), progress)

@@ -15,6 +15,7 @@ from rome.dbapi import Connection, connect
 from rome.errors import Conflict, DatabaseError, IntegrityError, SnapshotTooOld, StoreUnavailable
 from rome.storage.store import Store
 from rome.verify.faults.commits import FaultRates
+from rome.verify.faults.followers import disturb_follower
 from rome.verify.histories.append import AppendWorkload
 from rome.verify.histories.bank import BankWorkload
 from rome.verify.histories.cache_defects import add_cache_defect
@@ -68,11 +69,13 @@ class Task:
         return self.folder / f"w{self.worker}.error"
 
     def modify(self, store: Store, cached: CachedReads | None) -> None:
-        """Give a store or a cache the task's defect, and inject the task's faults into the store's commits."""
+        """Give a store or a cache the task's defect, and inject the task's faults into commits and the follower."""
         if self.defect in DEFECTS:
             add_defect(store, self.defect)
         elif self.defect is not None and cached is not None:
             add_cache_defect(cached, self.defect)
+        if self.interrupted and cached is not None:
+            disturb_follower(cached, random.Random(f"{self.seed} {self.worker} follower"))  # noqa: S311 - no secret
         if self.faults:
             self.faults.install(store, random.Random(f"{self.seed} {self.worker} faults"))  # noqa: S311 - no secret
 
