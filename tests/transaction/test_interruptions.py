@@ -5,6 +5,7 @@ so each of them can be tried, one after the other. It must not raise when a C fu
 then. Real signals, at random moments, meet those points.
 """
 
+import gc
 import random
 import signal
 import sys
@@ -32,7 +33,10 @@ class Interrupted(BaseException):
 
 
 class Injection:
-    """Raises Interrupted at the point of a number within the block."""
+    """Raises Interrupted at the point of a number within the block.
+
+    The garbage collector does not run there: the point might be in a finalizer of an object that another test has left.
+    """
 
     def __init__(self, point: int) -> None:
         self._left = point
@@ -44,11 +48,13 @@ class Injection:
         return self._left <= 0
 
     def __enter__(self) -> Self:
+        gc.disable()
         sys.setprofile(self._profile)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         sys.setprofile(None)
+        gc.enable()
         self.was_raised = kind is Interrupted
         return self.was_raised
 

@@ -16,7 +16,7 @@ Reading along:
     oracle        SQLite, with the transaction control of a PEP 249 driver
     schema        tables, columns, keys and triggers as SQLite describes them
     values        literals and parameters, from a pool of values that compare in surprising ways
-    ddl, dml, derived_dml, queries    generators of statements
+    ddl, dml, derived_dml, plain, queries    generators of statements
     generator     a whole script
     play          a script on ROME, and the comparison
     races         two transactions that overlap: the outcome must be one of a serial order, or a conflict

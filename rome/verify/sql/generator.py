@@ -9,6 +9,7 @@ from random import Random
 from rome.verify.sql.ddl import create_index, create_table, schema_changes
 from rome.verify.sql.dml import change
 from rome.verify.sql.oracle import Oracle
+from rome.verify.sql.plain import create_plain_index, create_plain_table, plain_change
 from rome.verify.sql.queries import query, with_lock
 from rome.verify.sql.schema import Schema, read_schema
 from rome.verify.sql.script import RECONNECT, Outcome, Script, Step
@@ -48,17 +49,23 @@ class _Writer:
         self.savepoints: list[str] = []
         self.counted = ""
         """The functions of SQL that tell what the last statement has changed."""
-        self.schema_share = random.choice((0.02, 0.1, 0.25))
+        self.is_plain = random.random() < 0.35
+        self.schema_share = 0.02 if self.is_plain else random.choice((0.02, 0.1, 0.25))
+        self.end_share = random.choice((0.2, 0.4)) if self.is_plain else 0.1
 
     def steps(self, length: int) -> list[Step]:
         """Return about `length` steps: tables and rows first, then anything."""
         for _ in range(self.random.randint(1, 3)):
-            self._add(Step(create_table(self.random, read_schema(self.oracle.sqlite))))
+            schema = read_schema(self.oracle.sqlite)
+            self._add(Step((create_plain_table if self.is_plain else create_table)(self.random, schema)))
         for _ in range(self.random.randint(0, 2)):
             schema = read_schema(self.oracle.sqlite)
-            self._add(Step(create_index(self.random, schema, self.random.choice(schema.tables))))
+            if self.is_plain:
+                self._add(Step(create_plain_index(self.random, schema)))
+            else:
+                self._add(Step(create_index(self.random, schema, self.random.choice(schema.tables))))
         for _ in range(self.random.randint(0, 8)):
-            self._add(change(self.random, read_schema(self.oracle.sqlite)))
+            self._change()
         self._end()
         while len(self.written) < length:
             self._next()
@@ -68,18 +75,21 @@ class _Writer:
 
     def _next(self) -> None:
         draw = self.random.random()
-        if draw < 0.1:
+        if self.random.random() < self.end_share:
             self._end()
-        elif draw < 0.16:
+        elif draw < 0.06 and not (self.is_plain and draw < 0.04):
             self._savepoint()
-        elif draw < 0.16 + self.schema_share:
+        elif draw < 0.06 + self.schema_share:
             self._change_schema()
         elif draw < 0.7:
-            self._add(change(self.random, read_schema(self.oracle.sqlite)))
+            self._change()
         elif draw < 0.73 and self.counted:
             self._add(Step(f"SELECT {self.counted}"))
         else:
             self._query()
+
+    def _change(self) -> None:
+        self._add((plain_change if self.is_plain else change)(self.random, read_schema(self.oracle.sqlite)))
 
     def _query(self) -> None:
         schema = read_schema(self.oracle.sqlite)
