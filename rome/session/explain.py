@@ -58,7 +58,7 @@ from rome.session.bulk_plan import bulk_plan_for
 from rome.session.point_dml import point_plan_for
 from rome.session.run import plan_of, run, with_current_catalog
 from rome.session.topn import initial_batch_size
-from rome.sql.planner.access_path import FullScan, UnionPath
+from rome.sql.planner.access_path import FullScan
 from rome.sql.planner.bind import number_of
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.planner.statistics import Statistics
@@ -186,8 +186,7 @@ class _Estimates:
             return self.statistics.has_row_count(table)
         if step.limit is not None and step.limit.grows:
             return True
-        paths = path.paths if isinstance(path, UnionPath) else (path,)
-        if not all(self.statistics.has_rows_per_key(table, each) for each in paths):
+        if not self.statistics.has_rows_per_key(table, path):
             return False
         return all(self._is_known(self.reads.by_table_ref[number]) for number in step.depends_on)
 

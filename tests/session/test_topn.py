@@ -222,6 +222,16 @@ def test_pages_follow_each_other(run: Cost) -> None:
             assert len(set(seen)) == len(seen) == 90
 
 
+def test_a_page_after_a_marker_with_a_filter(run: Cost) -> None:
+    """As Nova lists instances. The first execution shows how many rows follow the marker."""
+    sql = """SELECT id FROM server WHERE (state != ? OR state IS NULL) AND (born < ? OR born = ? AND id < ?)
+        ORDER BY born DESC, id DESC LIMIT 10"""
+    wanted = sorted((row for row in servers() if row[4] != "down" and row[3] < 400), key=lambda row: (row[3], row[0]))
+    for most in (SERVERS, 30):
+        assert ids(run(sql, "down", 400, 400, 0)) == [row[0] for row in wanted[::-1][:10]]
+        assert run.rows <= most
+
+
 @pytest.mark.parametrize("isolation", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED", "AUTOCOMMIT"])
 def test_a_page_is_of_one_version(url: str, connection: rome.Connection, isolation: str) -> None:
     """Another transaction commits between two batches."""

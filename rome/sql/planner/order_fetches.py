@@ -154,8 +154,12 @@ def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Map
     """Estimate how many rows a path leads to. `fetched`: the estimates of the table references that it depends on."""
     if isinstance(path, FullScan):
         return statistics.row_count(table)
-    if isinstance(path, UnionPath):
-        return sum(estimate_rows(table, each, statistics, fetched) for each in path.paths)
+    keys = sum(_keys(each, fetched) for each in (path.paths if isinstance(path, UnionPath) else (path,)))
+    return min(keys * statistics.rows_per_key(table, path), statistics.row_count(table))
+
+
+def _keys(path: KeyPath, fetched: Mapping[int, float]) -> float:
+    """Estimate how many keys a path looks up."""
     keys = 1.0
     if path.depends_on:
         for table_refs in {term.source_refs for term in path.equal if term.source_refs}:
@@ -163,7 +167,7 @@ def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Map
     for term in path.equal:
         if not (path.depends_on and term.source_refs):
             keys *= len(term.sources)
-    return min(keys * statistics.rows_per_key(table, path), statistics.row_count(table))
+    return keys
 
 
 def estimate_limit(limit: Limit) -> float:

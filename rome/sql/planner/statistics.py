@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from rome.catalog.model import Table
 from rome.folding import fold_name
-from rome.sql.planner.access_path import KeyPath, Path
+from rome.sql.planner.access_path import KeyPath, Path, UnionPath
 from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Scan, rows_space
 
 UNKNOWN_ROWS = 100_000.0
@@ -35,6 +35,10 @@ _FEW = 64.0
 """Smaller numbers do not count as different."""
 
 
+_Key = tuple[int, ...]
+"""The table, the index, and the number of terms that a number of rows is known for; of a union, those of all paths."""
+
+
 class Statistics:
     """The statistics of a database. Not locked: if threads write at once and a number gets lost, it does no harm."""
 
@@ -42,24 +46,28 @@ class Statistics:
         self.changes = 0
         """Grows when a number has changed much."""
         self._rows: dict[int, float] = {}
-        self._per_key: dict[tuple[int, int, int, bool], float] = {}
+        self._per_key: dict[_Key, float] = {}
         self._selectivities: dict[int, float] = {}
 
     def has_row_count(self, table: Table) -> bool:
         """Return True if the size of a table is known."""
         return table.id in self._rows
 
-    def has_rows_per_key(self, table: Table, path: KeyPath) -> bool:
-        """Return True if the number of rows for one key of a path is known."""
-        return path.is_unique or _key(table, path) in self._per_key
+    def has_rows_per_key(self, table: Table, path: KeyPath | UnionPath) -> bool:
+        """Return True if the number of rows for one key of a path, or for one range, is known."""
+        if _key(table, path) in self._per_key:
+            return True
+        if isinstance(path, UnionPath):
+            return all(self.has_rows_per_key(table, each) for each in path.paths)
+        return path.is_unique
 
     def row_count(self, table: Table) -> float:
         """Return the number of rows of a table."""
         return self._rows.get(table.id, UNKNOWN_ROWS)
 
-    def rows_per_key(self, table: Table, path: KeyPath) -> float:
-        """Return the number of rows for one key of a path."""
-        if path.is_unique:
+    def rows_per_key(self, table: Table, path: KeyPath | UnionPath) -> float:
+        """Return the number of rows for one key of a path, or for one range."""
+        if isinstance(path, KeyPath) and path.is_unique:
             return 1.0
         known = self._per_key.get(_key(table, path))
         return self._guess(table, path) if known is None else known
@@ -74,7 +82,7 @@ class Statistics:
             if isinstance(request, Get) or (isinstance(request, (Range, Lookup)) and request.limit is not None):
                 return
             keys += len(request.ranges) if isinstance(request, (Lookup, Count)) else 1
-        if keys and isinstance(path, KeyPath):
+        if keys and isinstance(path, KeyPath | UnionPath):
             self._note_per_key(table, path, rows / keys)
 
     def note_key(self, table: Table, path: Path, rows: int) -> None:
@@ -115,14 +123,17 @@ class Statistics:
         self._selectivities.clear()
         self.changes += 1
 
-    def _note_per_key(self, table: Table, path: KeyPath, rows: float) -> None:
+    def _note_per_key(self, table: Table, path: KeyPath | UnionPath, rows: float) -> None:
         key = _key(table, path)
         known = self._per_key.get(key)
         now = self._per_key[key] = rows if known is None else known + _WEIGHT * (rows - known)
         before = self._guess(table, path) if known is None else known
-        self.changes += not path.is_unique and _differ_much(before, now)
+        is_unique = isinstance(path, KeyPath) and path.is_unique
+        self.changes += not is_unique and _differ_much(before, now)
 
-    def _guess(self, table: Table, path: KeyPath) -> float:
+    def _guess(self, table: Table, path: KeyPath | UnionPath) -> float:
+        if isinstance(path, UnionPath):
+            return sum(self.rows_per_key(table, each) for each in path.paths) / len(path.paths)
         columns = {fold_name(term.column.name) for term in path.equal}
         if not columns:
             is_narrower = path.range_term is not None or (path.index is not None and path.index.partial)
@@ -144,7 +155,7 @@ class Basis(Statistics):
         super().__init__()
         self.source = source
         self.seen = source.changes
-        self._asked: dict[tuple[int, ...], tuple[Table, KeyPath | None, float]] = {}
+        self._asked: dict[_Key, tuple[Table, KeyPath | UnionPath | None, float]] = {}
 
     def row_count(self, table: Table) -> float:
         """Return the number of rows of a table."""
@@ -152,8 +163,8 @@ class Basis(Statistics):
         self._asked[(table.id,)] = table, None, rows
         return rows
 
-    def rows_per_key(self, table: Table, path: KeyPath) -> float:
-        """Return the number of rows for one key of a path."""
+    def rows_per_key(self, table: Table, path: KeyPath | UnionPath) -> float:
+        """Return the number of rows for one key of a path, or for one range."""
         rows = self.source.rows_per_key(table, path)
         self._asked[_key(table, path)] = table, path, rows
         return rows
@@ -184,7 +195,9 @@ class Basis(Statistics):
         return True
 
 
-def _key(table: Table, path: KeyPath) -> tuple[int, int, int, bool]:
+def _key(table: Table, path: KeyPath | UnionPath) -> _Key:
+    if isinstance(path, UnionPath):
+        return tuple([part for each in path.paths for part in _key(table, each)])
     return table.id, path.index.id if path.index else 0, len(path.equal), path.range_term is not None
 
 
