@@ -172,9 +172,9 @@ class _Accesses:
     indirect: set[str] = field(default_factory=set)
     reads_schema: bool = False
 
-    def __call__(self, operation: int, first: str | None, _second: str | None, db: str | None, by: str | None) -> int:
+    def __call__(self, operation: int, first: str | None, second: str | None, db: str | None, by: str | None) -> int:
         if operation == _PRAGMA and first:
-            self._note_pragma(fold_name(first))
+            self._note_pragma(fold_name(first), second)
         if operation in _ACCESSES and first:
             name = fold_name(first)
             if name in _SCHEMA_TABLES:
@@ -194,12 +194,19 @@ class _Accesses:
         else:
             self.direct.add(name)
 
-    def _note_pragma(self, name: str) -> None:
-        """Note a PRAGMA, or the table-valued function of one. Raise NotSupportedError if it must not run."""
+    def _note_pragma(self, name: str, argument: str | None = None) -> None:
+        """Note a PRAGMA, or the table-valued function of one. Raise NotSupportedError if it must not run.
+
+        `argument`: the table whose rows are checked, and looked for in its parents; without one it is all tables.
+        """
         check_pragma(name)
         self.reads_schema = True
         if name in ROW_CHECKS:
-            self.indirect.update(self.catalog.tables)
+            table = self.catalog.table(argument or "")
+            if table is None:
+                self.indirect.update(self.catalog.tables)
+            else:
+                self.indirect.update(map(fold_name, (table.name, *(key.parent for key in table.foreign_keys))))
 
 
 def _full_scans(

@@ -83,6 +83,26 @@ def test_checks_through_functions_see_all_rows(connection: rome.Connection) -> N
         assert connection.execute(text).fetchall() == [("c", 1, "p", 0)]
 
 
+def test_a_check_of_one_table_reads_it_and_its_parents(connection: rome.Connection) -> None:
+    connection.execute("CREATE TABLE other (id INTEGER PRIMARY KEY)")
+    connection.executemany("INSERT INTO other VALUES (?)", [(number,) for number in range(50)])
+    connection.commit()
+    connection.foreign_keys = False
+    connection.execute("INSERT INTO c VALUES (1, 1), (2, 77)")
+    connection.commit()
+    for text, found in (
+        ('PRAGMA foreign_key_check("C")', [("c", 2, "p", 0)]),
+        ("PRAGMA foreign_key_check = p", []),
+        ("PRAGMA integrity_check(c)", [("ok",)]),
+        ("PRAGMA main.quick_check(p)", [("ok",)]),
+        ("SELECT rowid FROM pragma_foreign_key_check('c')", [(2,)]),
+    ):
+        before = connection.stats.rows
+        assert connection.execute(text).fetchall() == found
+        assert "SELECT" in text or connection.stats.rows - before <= 3
+        connection.rollback()
+
+
 @pytest.mark.parametrize(
     "statement",
     [
