@@ -25,11 +25,10 @@ def of_other_releases(connection: sa.Connection, release: str, down_time: float)
     if not {column.name for column in _SERVICES.c} <= set(found):
         return []
     now = dt.datetime.now(dt.UTC)
-    services = connection.execute(
-        sa.select(_SERVICES)
-        .where(_SERVICES.c.release.is_distinct_from(release))
-        .order_by(_SERVICES.c.binary, _SERVICES.c.host)
-    )
+    column = _SERVICES.c.release
+    # As ranges of an index, so that reports of services in this release are no conflicts.
+    of_others = sa.or_(column < release, column > release, column.is_(None))
+    services = connection.execute(sa.select(_SERVICES).where(of_others).order_by(_SERVICES.c.binary, _SERVICES.c.host))
     return [_sentence(row, now) for row in services if is_up(row.updated_at, down_time, now)]
 
 

@@ -32,7 +32,7 @@ class ServiceColumns:
     host: Mapped[str] = mapped_column(sa.String(255))
     binary: Mapped[str] = mapped_column(sa.String(255))
     topic: Mapped[str] = mapped_column(sa.String(255))
-    release: Mapped[str | None] = mapped_column(sa.String(50))
+    release: Mapped[str | None] = mapped_column(sa.String(50), index=True)
     report_count: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[dt.datetime | None]
     """When the service reported last, by the clock of the process that wrote the report."""

@@ -8,6 +8,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.orm import DeclarativeBase
 
 import rome
 from rome.testing import check_database
@@ -17,6 +18,7 @@ from rome_objects.schema import on_load, state, steps
 from rome_objects.schema.command import run
 from rome_objects.schema.mirrors import Columns, Move
 from rome_objects.schema.releases import Release, load
+from rome_objects.services.state import ServiceColumns
 from tests.adapters.objects.schema.programs import CONTEXT, SCRIPTS, NewInstance
 
 RELEASES = load(SCRIPTS)
@@ -154,6 +156,38 @@ def test_a_service_of_the_old_release(old_rows, schema):
     with old_rows.begin() as connection:
         connection.execute(services.update().values(release="v2"))
     assert schema("contract") == (0, "contracted to v2\n")
+
+
+def test_services_of_the_new_release_report_while_it_contracts(old_rows, monkeypatch):
+    """Their reports are no conflict, or a contraction among many services would never end."""
+    steps.expand(old_rows, RELEASES)
+    steps.migrate(old_rows, RELEASES)
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Reports(ServiceColumns, Base):
+        __tablename__ = "services"
+
+    Reports.metadata.create_all(old_rows)
+    with old_rows.begin() as connection:
+        rows = [{"host": f"h{number}", "binary": "b", "topic": "t", "release": "v2"} for number in range(20)]
+        connection.execute(sa.insert(Reports), rows)
+    old_rows.dispose()
+    # A connection with functions of its own is not replayed by ROME.
+    sa.event.listen(old_rows, "connect", lambda connection, _: connection.create_function("one", 0, lambda: 1))
+    of_other_releases = steps.reports.of_other_releases
+    looked = []
+
+    def look(*arguments):
+        looked.append(of_other_releases(*arguments))
+        with old_rows.begin() as connection:
+            connection.execute(sa.update(Reports).values(report_count=Reports.report_count + 1))
+        return looked[-1]
+
+    monkeypatch.setattr(steps.reports, "of_other_releases", look)
+    assert steps.contract(old_rows, RELEASES)
+    assert looked == [[]]
 
 
 def test_what_a_statement_writes_to_the_old_form_stays_as_it_is(old_rows):
