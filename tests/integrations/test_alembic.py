@@ -241,6 +241,28 @@ def test_batch_mode_rebuilds_the_table(family):
     assert rows(family, "SELECT boss FROM parent") == [(None,), (1,)]
 
 
+def test_batch_mode_and_check_constraints(engine):
+    """A CHECK of a dropped column goes with it; the others stay, and name a renamed column by its new name."""
+
+    def create(op):
+        op.execute(
+            "CREATE TABLE image (id INTEGER PRIMARY KEY, is_public BOOLEAN CHECK (is_public IN (0, 1)), "
+            "name TEXT CHECK (name <> 'name:' AND length(\"NAME\") < 9), size INTEGER, CHECK (size > 0))"
+        )
+        op.execute("INSERT INTO image VALUES (1, 1, 'a', 5)")
+
+    def change(op):
+        with op.batch_alter_table("image") as batch:
+            batch.drop_column("is_public")
+            batch.alter_column("name", new_column_name="title")
+
+    migrate(engine, create, change)
+    assert rows(engine, "SELECT id, title, size FROM image") == [(1, "a", 5)]
+    for values in ("(2, 'name:', 1)", "(2, 'far too long', 1)", "(2, 'b', 0)"):
+        with pytest.raises(sa.exc.IntegrityError, match="CHECK"), engine.begin() as connection:
+            connection.exec_driver_sql(f"INSERT INTO image VALUES {values}")
+
+
 @needs_sqlalchemy_2  # for Connection.commit
 def test_a_row_written_during_a_migration_is_not_lost():
     url = "rome+memory:///migrated"

@@ -19,6 +19,8 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.schema import Column, Constraint, PrimaryKeyConstraint, Table
 from sqlalchemy.types import Text, TypeEngine, to_instance
 
+from rome.folding import fold_name
+from rome.integrations.alembic.batch_checks import fit_checks
 from rome.integrations.alembic.remake import rebuilding_table, remake_table
 from rome.sql.syntax.constraint_names import without_constraint
 from rome.sql.syntax.create_table import ColumnText, TableText
@@ -113,8 +115,11 @@ class RomeImpl(SQLiteImpl):
             remake_table(self._live_connection(), _table_of(const), change)
 
     def prep_table_for_batch(self, batch_impl: Any, table: Table) -> None:
-        """Remember the table that batch mode is about to replace."""
+        """Remember the table that batch mode is about to replace, and fit the CHECK constraints of the new one."""
         self._batched = table.name
+        kept = {old: column.name for old, column in batch_impl.columns.items()}
+        renamed = {fold_name(old): new for old, new in kept.items() if old != new}
+        fit_checks(batch_impl.new_table, renamed, frozenset(fold_name(name) for name in table.c.keys() - kept.keys()))
 
     def drop_table(self, table: Table, **options: Any) -> None:
         """Drop a table. For the table that batch mode has copied, foreign keys that refer to it are kept."""
