@@ -45,6 +45,8 @@ AFTER_NULL = b"\x02"
 _NULL = 0x01
 _BELOW = 0x0B
 _ZERO = 0x14
+_POSITIVE = tuple(bytes((_ZERO + size,)) for size in range(9))
+"""By their size in bytes: the first byte of positive integers."""
 _ABOVE = 0x1D
 _TEXT = 0x20
 _BLOB = 0x30
@@ -85,13 +87,9 @@ def encode_each(rows: Sequence[tuple[SqlValue, ...]]) -> list[bytes]:
 
 def encode_ints(values: Sequence[int]) -> list[bytes]:
     """Return the key of each of many integers. Raise DataError if one does not fit into 64 bits."""
-    if not values or min(values) <= 0:
+    if not values or min(values) <= 0 or max(values) >= _INT_END:
         return list(map(encode_int, values))
-    size = (max(values).bit_length() + 7) >> 3
-    if size > 8 or size != (min(values).bit_length() + 7) >> 3:
-        return list(map(encode_int, values))
-    code = bytes((_ZERO + size,))
-    return [code + value.to_bytes(size, "big") + b"\0" for value in values]
+    return [_POSITIVE[size := (value.bit_length() + 7) >> 3] + value.to_bytes(size, "big") + b"\0" for value in values]
 
 
 def decode(key: bytes) -> tuple[SqlValue, ...]:
