@@ -9,4 +9,5 @@ is at most so many seconds behind the store's. What it promises is in `docs/prom
     follower    the thread that brings the contents up to date
     predictions numbers for new rows, without a round trip
     options     the options of the URL
+    results     rows that transactions share, with results of statements over them
 """

@@ -26,6 +26,7 @@ from itertools import chain
 from typing import ParamSpec, TypeVar
 
 from rome.cache.bound import NEWEST
+from rome.cache.results import SharedRows
 from rome.compiled.compile import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
@@ -220,5 +221,10 @@ def _with_original_triggers(rows: list[Row]) -> list[Row]:
 
 def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters) -> Result:
     """Return the compiled function's result over the rows of each table reference. Raise UnsupportedValue."""
-    assert isinstance(plan.compiled, Compiled)
-    return _result((plan.compiled.run(rows, parameters), plan.description or None, -1, None))
+    compiled = plan.compiled
+    assert isinstance(compiled, Compiled)
+    if len(rows) == 1 and type(rows[0]) is SharedRows:
+        result = rows[0].result(compiled, parameters, lambda: compiled.run(rows, parameters))
+    else:
+        result = compiled.run(rows, parameters)
+    return _result((result, plan.description or None, -1, None))

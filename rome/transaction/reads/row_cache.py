@@ -26,6 +26,7 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from rome.cache.contents import SHARED
+from rome.cache.results import FEWEST_ROWS, SharedRows
 from rome.catalog.model import Table
 from rome.catalog.rows import migrate_row, read_rows
 from rome.fast_tuples import tuple_maker
@@ -417,6 +418,7 @@ def _decoded(
     rows = read_rows(table, keys, values)
     found = _in_key_order(each, keys, rows)
     if is_shared:
+        found = SharedRows(found) if len(found) >= FEWEST_ROWS else found
         answer.derived = table, rows, found
     return rows, found
 
