@@ -40,8 +40,8 @@ from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction
 from rome.values import is_identical
 
-_REPLAYS = 10
-"""The attempts to replay a transaction before its conflict surfaces."""
+_REPLAYS = 100
+"""The attempts to replay a transaction before its conflict surfaces: with n others at one row, it wins every nth."""
 _REPLAYS_OF_WRITES = 1000
 """The same where only what writes is replayed, and a conflict of writes must not surface: a statement would wait."""
 

@@ -39,6 +39,22 @@ def test_increments_are_all_counted(two: tuple[rome.Connection, rome.Connection]
     assert check_database(url) == []
 
 
+def test_a_change_is_committed_after_many_lost_races(two: tuple[rome.Connection, rome.Connection]) -> None:
+    one, other = two
+    races = iter(range(40))
+
+    def lose() -> int:
+        if next(races, None) is not None:
+            one.execute("UPDATE t SET n = n + 1 WHERE id = 1")
+            one.commit()
+        return 1000
+
+    other.create_function("lose", 0, lose, deterministic=True)
+    other.execute("UPDATE t SET n = n + lose() WHERE id = 1")
+    other.commit()
+    assert rows(one)[0][1] == 1040
+
+
 def test_an_id_that_was_returned_stays(two: tuple[rome.Connection, rome.Connection]) -> None:
     one, other = two
     handed_out = other.execute("INSERT INTO t (n) VALUES (1) RETURNING id").fetchall()
