@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,8 @@ from rome.cli.failures import FAULTS
 from rome.cli.opened import Opened, as_redis, opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.values import printable, to_json
-from rome.metrics.publisher import read_notes
+from rome.errors import StoreUnavailable
+from rome.metrics.publisher import ProcessNote, read_notes
 from rome.storage.store import FORMAT, LAST, Count, Range, Request, rows_space
 from rome.testing.check.log import oldest_version
 
@@ -93,7 +94,7 @@ def _of_cache(database: Opened) -> Iterator[Diagnosis]:
         share = "all" if needed <= options.most_bytes else f"{options.most_bytes / needed:.0%}"
         size = f"about {needed / 2**20:,.1f} MiB for all rows, of which {share} fit"
         yield Diagnosis("ok" if share == "all" else "note", "reach of the cache", size)
-    for note in read_notes(database.store):
+    for note in _notes(database):
         hits, misses = note.counts.get("cache hits", 0), note.counts.get("cache misses", 0)
         if hits + misses:
             refused, replayed = note.counts.get("cache refusals", 0), note.counts.get("replays", 0)
@@ -101,6 +102,14 @@ def _of_cache(database: Opened) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 "note", f"cache of {note.name}", f"{done}, {refused:,.0f} commits refused, {replayed:,.0f} replayed"
             )
+
+
+def _notes(database: Opened) -> Sequence[ProcessNote]:
+    """Return what processes have published; nothing if the server refuses that, for a reason that others find."""
+    try:
+        return read_notes(database.store)
+    except StoreUnavailable:
+        return ()
 
 
 def _bytes_of_rows(database: Opened, table: Table) -> float:

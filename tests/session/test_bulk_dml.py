@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +11,8 @@ from hypothesis import strategies as st
 
 import rome
 from rome.errors import Conflict
-from rome.session import run as run_module
 from rome.testing import check_database
+from tests.session.workspace_only import workspace_only
 
 NUMBER = itertools.count()
 
@@ -118,16 +115,6 @@ def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
         return repr(cursor.fetchall()), names, cursor.rowcount
     except rome.dbapi.Error as error:
         return type(error).__name__, str(error)
-
-
-@contextmanager
-def workspace_only() -> Iterator[None]:
-    """Within, all changes are made in the workspace."""
-    with (
-        mock.patch.object(run_module, "run_point_dml", return_value=None),
-        mock.patch.object(run_module, "run_bulk_dml", return_value=None),
-    ):
-        yield
 
 
 @pytest.mark.slow

@@ -17,6 +17,7 @@ from rome.session import run as run_module
 from rome.session.point_dml import run_point_dml
 from rome.testing import check_database
 from tests.dbapi.reference import Reference
+from tests.session.workspace_only import workspace_only
 
 NUMBER = itertools.count()
 
@@ -150,16 +151,6 @@ def outcome(connection: Any, sql: str, rows: list[tuple[Any, ...]]) -> Any:
         return "a text that is not Unicode"
     except rome.dbapi.Error as error:
         return type(error).__name__, str(error)
-
-
-@contextmanager
-def workspace_only() -> Iterator[None]:
-    """Within, all changes are made in the workspace."""
-    with (
-        mock.patch.object(run_module, "run_point_dml", return_value=None),
-        mock.patch.object(run_module, "run_bulk_dml", return_value=None),
-    ):
-        yield
 
 
 @pytest.mark.slow

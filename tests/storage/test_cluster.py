@@ -27,6 +27,7 @@ from rome.testing.store_suite import StoreSuite
 from rome.url import with_one_host
 from rome.verify.faults.cluster import FaultyCluster, faulty_cluster, slot_of
 from rome.verify.faults.server import FaultyServer, wait_until
+from tests.storage.ten_rows import filled, total
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -44,21 +45,6 @@ def connection(cluster: FaultyCluster) -> Iterator[Connection]:
         yield connection
         connection.rollback()
     rome.drop_database(cluster.url("app"))
-
-
-def filled(url: str) -> Connection:
-    connection = rome.connect(url)
-    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT, text TEXT)")
-    connection.execute("CREATE INDEX t_n ON t (n)")
-    connection.executemany("INSERT INTO t VALUES (?, ?, '')", [(number, number) for number in range(10)])
-    connection.commit()
-    return connection
-
-
-def total(connection: Connection) -> int:
-    (found,) = connection.execute("SELECT sum(n) FROM t").fetchone()
-    connection.rollback()
-    return int(found)
 
 
 class TestRedisStoreOnCluster(StoreSuite):

@@ -21,6 +21,7 @@ from rome.storage.redis.failures import refused
 from rome.testing import check_database, clone_database
 from rome.testing.servers import RedisServer, own_valkey_server
 from rome.verify.faults.server import faulty_server, replica_of, wait_until
+from tests.storage.ten_rows import filled, total
 
 pytestmark = [pytest.mark.slow, pytest.mark.server]
 
@@ -42,21 +43,6 @@ def connection(server: RedisServer) -> Iterator[Connection]:
     """A connection to a database with a table of ten rows and an index."""
     with closing(filled(server.url("app"))) as connection:
         yield connection
-
-
-def filled(url: str) -> Connection:
-    connection = rome.connect(url)
-    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INT)")
-    connection.execute("CREATE INDEX t_n ON t (n)")
-    connection.executemany("INSERT INTO t VALUES (?, ?)", [(number, number) for number in range(10)])
-    connection.commit()
-    return connection
-
-
-def total(connection: Connection) -> object:
-    (found,) = connection.execute("SELECT sum(n) FROM t").fetchone()
-    connection.rollback()
-    return found
 
 
 # ── a server that refuses ─────────────────────────────────────────────────────────────────────────────────────────
@@ -172,9 +158,7 @@ def test_the_server_is_restarted_in_the_midst_of_commits(tmp_path: Path) -> None
         for thread in running:
             thread.join()
         with closing(rome.connect(url)) as connection:
-            found = total(connection)
-            assert isinstance(found, int)
-            assert found - 45 >= sum(acknowledged) > 0
+            assert total(connection) - 45 >= sum(acknowledged) > 0
         assert check_database(url) == []
 
 
