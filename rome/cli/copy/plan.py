@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Connection, Table, collate
+from sqlalchemy import Column, Connection, Table, cast, collate
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import String
+from sqlalchemy.types import Enum, String
 
 _BYTEWISE = {"postgresql": "C", "mysql": "utf8mb4_bin", "mariadb": "utf8mb4_bin"}
 """By dialect, the collation that sorts texts as ROME does."""
@@ -46,5 +46,7 @@ def ordered_by(table: Table, key: Sequence[str], dialect: str) -> list[ColumnEle
 
 def _term(column: Column[Any], dialect: str) -> ColumnElement[Any]:
     if dialect in _BYTEWISE and isinstance(column.type, String):
-        return collate(column, _BYTEWISE[dialect])
+        # The values of an enumeration are in the order of its declaration there.
+        text = cast(column, String(255)) if isinstance(column.type, Enum) else column
+        return collate(text, _BYTEWISE[dialect])
     return column
