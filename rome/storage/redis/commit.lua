@@ -64,8 +64,9 @@ local function send(command, key, list, first, last)
 end
 
 -- Permission to write.
-local token, staged, step = ARGV[2], PREFIX .. 'staged:' .. ARGV[2], nil
-local most_commits, most_bytes, look, steps = unpack_struct('>I8I8BB', ARGV[3])
+local token, staged, step = ARGV[2], nil, nil
+local most_commits, most_bytes, look, steps, check_count, write_count, drop_count, advance_count =
+    unpack_struct('>I8I8BBI4I4I4I4', ARGV[3])
 if look % 2 == 1 then
     local values, order, log, history = PREFIX .. 's:r0', PREFIX .. 'o:r0', PREFIX .. 'k:r0', PREFIX .. 'history'
     local counters, heads = PREFIX .. 'counters', PREFIX .. 'heads'
@@ -98,15 +99,18 @@ end
 -- the log so far, token. Pieces that write have numbers from 1, those that check come before.
 local args = ARGV
 if steps == 1 then
+    staged = PREFIX .. 'staged:' .. token
     local pending = call('HGET', META, 'pending') or ''
     if sub(pending, 17) == token then
         local number, count, size = unpack_struct('>i4I4I8', pending)
         local piece = call('HGET', staged, format('%d', number))
         step = {number = number, count = count, size = size, is_lost = not piece}
-        args = piece and cmsgpack.unpack(piece) or ARGV
+        if piece then
+            args = cmsgpack.unpack(piece)
+            check_count, write_count, drop_count, advance_count = unpack_struct('>I4I4I4I4', args[3], 19)
+        end
     end
 end
-local check_count, write_count, drop_count, advance_count = unpack_struct('>I4I4I4I4', args[3], 19)
 
 -- Read the state, the token's version, whether there are row locks, and the last versions of the checked spaces.
 local token_field, at = '+' .. token, 6 + check_count
@@ -450,10 +454,12 @@ for _, log in ipairs(logs) do
         added = redis.pcall('XADD', log[1], entry_id, log[2], log[3], log[4], log[5])
     end
     if not (type(added) == 'table' and added.err) then
-        local values = PREFIX .. 'v:' .. log[7]
-        added = log[6] and redis.pcall('XADD', values, entry_id, log[6][1], log[6][2])
-        if type(added) == 'table' and added.err then
-            return redis.error_reply('AHEAD ' .. values)
+        if log[6] then
+            local values = PREFIX .. 'v:' .. log[7]
+            added = redis.pcall('XADD', values, entry_id, log[6][1], log[6][2])
+            if type(added) == 'table' and added.err then
+                return redis.error_reply('AHEAD ' .. values)
+            end
         end
     elseif step and string.find(added.err, 'equal or smaller', 1, true) then
         -- The step was stopped halfway. It has logged the old values; some of the writes may have been done.
@@ -517,8 +523,8 @@ if trimmed > 0 then
 end
 
 -- Write the state, with the digest of this version (`next_digest` in store.py).
-local hex = redis.sha1hex(digest .. token)
-local next = pack('>I4I4', tonumber(sub(hex, 1, 8), 16), tonumber(sub(hex, 9, 16), 16))
+local high, low = unpack_struct('c8c8', redis.sha1hex(digest .. token))
+local next = pack('>I4I4', tonumber(high, 16), tonumber(low, 16))
 local after = state and sub(state, 25, 48) or '\0\0\0\0\0\0\0\0' .. next .. '\0\0\0\0\0\0\0\0'
 if writes_catalog then
     after = packed_version .. sub(after, 9, 16) .. next

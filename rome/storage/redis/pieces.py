@@ -22,7 +22,7 @@ from itertools import accumulate
 
 from rome.storage.columns import WritesBySpace, checks_of
 from rome.storage.redis import writes as bounds
-from rome.storage.redis.writes import CommitArguments, Limits, grouped, head_of, pack, seen_of
+from rome.storage.redis.writes import Demanded, Limits, WritesToSpace, arguments_with, grouped, head_of, pack, seen_of
 from rome.storage.store import Batch, holds_rows
 
 
@@ -33,14 +33,11 @@ def write_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
         for part in _parts(sorted(values), values):
             puts = {key: value for key in part if (value := values[key]) is not None}
             deletions = [key for key in part if key not in puts] if len(puts) < len(part) else []
-            piece = CommitArguments(limits, batch.token)
-            piece.write(space, puts, deletions)
-            yield pack(piece.end())
+            yield pack(arguments_with(limits, batch.token, {}, [(space, puts, deletions, 0)]))
     drops = list(dict.fromkeys(batch.drops))
-    piece = CommitArguments(limits, batch.token)
-    for space in writes:
-        piece.write(space, {})
-    yield pack(piece.end(b"", head_of(batch.token, writes, drops), drops, batch.advances))
+    none: list[WritesToSpace] = [(space, {}, (), 0) for space in writes]
+    head = head_of(batch.token, writes, drops)
+    yield pack(arguments_with(limits, batch.token, {}, none, b"", head, drops, batch.advances))
 
 
 def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
@@ -52,19 +49,17 @@ def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterato
     size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
     for (space, since, demand), (keys, ranges) in grouped(checks_of(batch), {})[0].items():
         for at in range(0, max(len(keys), len(ranges)), size):
-            piece = CommitArguments(limits, batch.token)
-            piece.check(space, since, demand, keys[at : at + size], ranges[at : at + size])
-            yield pack(piece.end(seen))
+            part = {(space, since, demand): (keys[at : at + size], ranges[at : at + size])}
+            yield pack(arguments_with(limits, batch.token, part, (), seen))
             seen = b""
     for space, values in writes.items():
         # Other spaces than those of rows have no locks, but must not be evicted either.
-        for part in _parts(list(values) if holds_rows(space) else [b""], {}):
-            piece = CommitArguments(limits, batch.token)
-            piece.check_unlocked(space, part)
-            yield pack(piece.end(seen, owner=batch.owner))
+        for unlocked in _parts(list(values) if holds_rows(space) else [b""], {}):
+            check: Demanded = space, 0, None
+            yield pack(arguments_with(limits, batch.token, {check: (unlocked, ())}, (), seen, owner=batch.owner))
             seen = b""
     if seen:
-        yield pack(CommitArguments(limits, batch.token).end(seen))
+        yield pack(arguments_with(limits, batch.token, {}, (), seen))
 
 
 def _parts(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:

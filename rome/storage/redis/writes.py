@@ -32,8 +32,12 @@ from rome.storage.columns import ChecksByKind, WritesBySpace, checks_of, writes_
 from rome.storage.redis.layout import FORMAT_DIGITS
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_lost, holds_entries, too_old
 
-Groups = dict[tuple[bytes, int, Demand], tuple[list[bytes], list[bytes]]]
-"""Space, version, demand → keys, and begin and end of ranges."""
+Demanded = tuple[bytes, int, Demand | None]
+"""Space, version, and a demand. None: no other owner has locked these rows."""
+Groups = dict[Demanded, tuple[list[bytes], list[bytes]]]
+"""What is demanded of which keys, and of ranges, by their begins and ends alternately."""
+WritesToSpace = tuple[bytes, Mapping[bytes, bytes | None], Sequence[bytes], int]
+"""Space, puts, keys to delete, and how many of the puts, the first, must be new."""
 Fresh = dict[bytes, dict[bytes, None]]
 """Space → keys."""
 
@@ -69,7 +73,7 @@ pack = Packing(use_bin_type=False).pack
 _NO_KEYS: dict[bytes, None] = {}
 _NO_NUMBERS: dict[bytes, int] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
-_DEMANDS = {demand: demand.value for demand in Demand}
+_DEMANDS: dict[Demand | None, bytes] = {None: b"l", **{demand: demand.value for demand in Demand}}
 
 
 class Limits:
@@ -84,64 +88,47 @@ class Limits:
         return _HEADER(*self._limits, look + self._in_cluster, step, *counts)
 
 
-class CommitArguments:
-    """The arguments of commit.lua for a batch or a piece of one: first its checks are added, then its writes."""
+def arguments_with(
+    limits: Limits,
+    token: bytes,
+    checks: Mapping[Demanded, tuple[Sequence[bytes], Sequence[bytes]]],
+    writes: Iterable[WritesToSpace],
+    seen: bytes = b"",
+    head: bytes = b"",
+    drops: Sequence[bytes] = (),
+    advances: Mapping[bytes, int] = _NO_NUMBERS,
+    expects: Mapping[bytes, int] = _NO_NUMBERS,
+    owner: bytes = b"",
+    look: bool = False,
+) -> list[bytes]:
+    """Return the arguments of commit.lua for a batch, or a piece of one.
 
-    def __init__(self, limits: Limits, token: bytes) -> None:
-        self._limits = limits
-        self._token = token
-        self._heads: list[bytes] = []
-        self._spaces: list[bytes] = []
-        """Those of the checks."""
-        self._writes = 0
-        self.lists: list[bytes] = []
-
-    def check(self, space: bytes, since: int, demand: Demand, keys: Sequence[bytes], bounds: Sequence[bytes]) -> None:
-        """Add checks of keys, and of ranges, whose begins and ends alternate in `bounds`."""
-        self._heads.append(_CHECK(since, _DEMANDS[demand], len(keys), len(bounds) // 2))
-        self._spaces.append(b"s:" + space)
-        self.lists += keys
-        self.lists += bounds
-
-    def check_unlocked(self, space: bytes, keys: Sequence[bytes]) -> None:
-        """Add a check that no other owner has locked rows."""
-        self._heads.append(_CHECK(0, b"l", len(keys), 0))
-        self._spaces.append(b"s:" + space)
-        self.lists += keys
-
-    def write(
-        self, space: bytes, puts: Mapping[bytes, bytes | None], deletions: Sequence[bytes] = (), new: int = 0
-    ) -> None:
-        """Add writes to a space. `new`: the number of puts, the first, whose keys must be new."""
-        self._heads.append(_WRITE(new, len(puts)))
-        self._writes += 1
+    `drops`: the spaces to drop. `advances`: counters and what they are at least. `expects`: of these, what they must be
+    before. `look`: check the user's permission.
+    """
+    heads: list[bytes] = []
+    checked: list[bytes] = []
+    lists: list[bytes] = []
+    for (space, since, demand), (keys, bounds) in checks.items():
+        heads.append(_CHECK(since, _DEMANDS[demand], len(keys), len(bounds) // 2))
+        checked.append(b"s:" + space)
+        lists += keys
+        lists += bounds
+    for space, puts, deletions, new in writes:
+        heads.append(_WRITE(new, len(puts)))
         has_values = not holds_entries(space)
-        self.lists += (b"s:" + space, pack([*puts, *deletions]))
+        lists += (b"s:" + space, pack([*puts, *deletions]))
         if has_values:
-            self.lists.append(pack([*puts.values()]))
-
-    def end(
-        self,
-        seen: bytes = b"",
-        head: bytes = b"",
-        drops: Sequence[bytes] = (),
-        advances: Mapping[bytes, int] = _NO_NUMBERS,
-        expects: Mapping[bytes, int] = _NO_NUMBERS,
-        owner: bytes = b"",
-        look: bool = False,
-    ) -> list[bytes]:
-        """Return the arguments. `drops`: the spaces to drop. `advances`: counters and what they are at least.
-
-        `expects`: of these, what they must be before.
-        """
-        counts = len(self._spaces), self._writes, len(drops), len(advances)
-        header = b"".join((self._limits.header(*counts, look=look), *self._heads, owner))
-        arguments = [FORMAT_DIGITS, self._token, header, seen, head, *self._spaces, *self.lists]
-        arguments += [b"s:" + space for space in drops]
-        for counter, value in advances.items():
-            expected = expects.get(counter)
-            arguments += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
-        return arguments
+            lists.append(pack([*puts.values()]))
+    written = len(heads) - len(checked)
+    begin = limits.header(len(checked), written, len(drops), len(advances), look=look)
+    header = b"".join((begin, *heads, owner))
+    if drops:
+        lists += [b"s:" + space for space in drops]
+    for counter, value in advances.items():
+        expected = expects.get(counter)
+        lists += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
+    return [FORMAT_DIGITS, token, header, seen, head, *checked, *lists]
 
 
 def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
@@ -153,33 +140,30 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     if writes and sum(map(len, writes.values())) + len(batch.checks) > LARGE * MOST_KEYS:
         return []
     checks, fresh = grouped(given, writes)
-    arguments = CommitArguments(limits, batch.token)
-    for (space, since, demand), (keys, bounds) in checks.items():
-        arguments.check(space, since, demand, keys, bounds)
-    for space, values in writes.items():
-        _write_to(arguments, space, values, fresh.get(space, _NO_KEYS))
-    size = sum(map(len, arguments.lists))
+    drops = list(dict.fromkeys(batch.drops))
+    divided = [_divided(space, values, fresh.get(space, _NO_KEYS)) for space, values in writes.items()]
+    seen, head = seen_of(batch.seen), head_of(batch.token, writes, drops)
+    arguments = arguments_with(
+        limits, batch.token, checks, divided, seen, head, drops, batch.advances, batch.expects, batch.owner, look
+    )
+    size = sum(map(len, arguments))
     if size > LARGE * MOST_BYTES and writes:
         # A batch that has little besides one large value gains nothing by pieces.
         longest = max(len(value or b"") for values in writes.values() for value in values.values())
         if size > 2 * longest:
             return []
-    drops = list(dict.fromkeys(batch.drops))
-    head = head_of(batch.token, writes, drops)
-    return arguments.end(seen_of(batch.seen), head, drops, batch.advances, batch.expects, batch.owner, look)
+    return arguments
 
 
-def _write_to(
-    arguments: CommitArguments, space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]
-) -> None:
-    """Add the writes to a space. `new`: the keys of puts that must be new."""
+def _divided(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]) -> WritesToSpace:
+    """Return the writes to a space. `new`: the keys of puts that must be new."""
     if new and len(new) < len(values):
         values = {**new, **values}  # the new keys first
     deletions: list[bytes] = []
     if None in values.values():
         deletions = [key for key, value in values.items() if value is None]
         values = {key: value for key, value in values.items() if value is not None}
-    arguments.write(space, values, deletions, len(new))
+    return space, values, deletions, len(new)
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
