@@ -52,6 +52,12 @@ class RedisServer:
         query = f"?db={self.db}" if self.db else ""
         return f"rome+redis://{self.login}{self.host}:{self.port}/{quote(database, safe='')}{query}"
 
+    def admin(self) -> Any:
+        """Return a client of a user who may do everything."""
+        import redis
+
+        return redis.Redis.from_url(f"redis://{self.admin_login}{self.host}:{self.port}/{self.db}")
+
 
 @contextmanager
 def valkey_server() -> Iterator[RedisServer]:

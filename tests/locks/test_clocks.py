@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import redis
 
 import rome
 from rome.locks import LockLost, LockManager, LockTimeout
@@ -20,8 +19,7 @@ from rome.verify.faults.server import wait_until
 def on(server: RedisServer) -> Iterator[tuple[str, Any]]:
     """Open a database of its own; return its URL and a client of its server."""
     url = server.url("clocks")
-    login, _, password = server.login.removesuffix("@").partition(":")
-    admin = redis.Redis(server.host, server.port, server.db, username=login or None, password=password or None)
+    admin = server.admin()
     yield url, admin
     rome.drop_database(url)
     admin.close()

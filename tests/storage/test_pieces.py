@@ -323,9 +323,8 @@ def test_an_old_reader_commits_much(store, opened, url):
 
 
 def test_pieces_that_somebody_removes(store, opened, url, redis_server, monkeypatch):
-    parsed = parse_url(url)
     batch = large(store)
-    with Redis(parsed.host, parsed.port, redis_server.db, parsed.password, username=parsed.user) as admin:
+    with redis_server.admin() as admin:
         staged = store._layout.staged(batch.token)
 
         def remove(number, is_after):

@@ -53,8 +53,7 @@ def store(url):
 @pytest.fixture
 def admin(redis_server):
     """Return a client of the server, for what administrators and accidents do."""
-    url = parse_url(f"rome+redis://{redis_server.admin_login}{redis_server.host}:{redis_server.port}/any")
-    with Redis(url.host, url.port, redis_server.db, url.password, username=url.user) as client:
+    with redis_server.admin() as client:
         yield client
 
 

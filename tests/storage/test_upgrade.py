@@ -7,7 +7,6 @@ import apsw
 import msgpack
 import pytest
 from click.testing import CliRunner
-from redis import Redis
 
 import rome
 from rome.cli.main import main
@@ -86,8 +85,7 @@ def test_a_redis_database(redis_server):
     name = f"upgrade-{uuid.uuid4().hex}"
     url = redis_server.url(name)
     digests = fill(url)
-    parsed = parse_url(url)
-    with Redis(parsed.host, parsed.port, redis_server.db, parsed.password, username=parsed.user) as admin:
+    with redis_server.admin() as admin:
         prefix = f"{{rome:{name}}}:"
         former = {"digests": b"", "trim": []}
         history = admin.get(prefix + "history")
@@ -120,7 +118,7 @@ def test_a_database_that_is_empty_too_old_or_too_new(redis_server, tmp_path):
     url = redis_server.url(f"upgrade-{uuid.uuid4().hex}")
     assert upgrade_store(parse_url(url)) == FORMAT
     parsed = parse_url(url)
-    with Redis(parsed.host, parsed.port, redis_server.db, parsed.password, username=parsed.user) as admin:
+    with redis_server.admin() as admin:
         meta = f"{{rome:{parsed.database}}}:meta"
         for number in (1, 4):
             admin.hset(meta, "format", number)

@@ -279,7 +279,7 @@ class Connection:
                     self._be_patient(silent, len(data))
                     continue
                 if not size:
-                    raise ConnectionError("the server has closed it")
+                    raise ConnectionError(str(self.errors[0]) if self.errors else "the server has closed it")
                 received += size
                 silent = 0.0
                 reader.feed(buffer, 0, size)  # type: ignore[arg-type] # any buffer will do

@@ -21,7 +21,7 @@ if #(state or '') ~= 56 then
 end
 local key = PREFIX .. 'log'
 local refusal = check_permission({
-    {'GET', key}, {'LRANGE', key, '0', '-1'}, {'DEL', key}, {'APPEND', key, 'a'}, {'HSET', META, 'a', 'b'},
+    {'GET', key}, {'LRANGE', key, '0', '-1'}, {'SETRANGE', key, '0', 'a'}, {'HSET', META, 'a', 'b'},
     {'HDEL', META, 'a'}, {'UNLINK', key}
 })
 if refusal then
@@ -30,14 +30,14 @@ end
 
 -- The digests get room for the catalog's version and digest, which only versions in the log need.
 local digests = redis.call('GET', PREFIX .. 'digests') or ''
-redis.call('DEL', PREFIX .. 'history')
+redis.call('UNLINK', PREFIX .. 'history')
 for first = 1, RECORDS, CHUNK do
     local records = {}
     for i = first, math.min(first + CHUNK - 1, RECORDS, #digests / 8) do
         records[#records + 1] = string.sub(digests, 8 * i - 7, 8 * i) .. string.rep('\0', 16)
     end
     if #records > 0 then
-        redis.call('APPEND', PREFIX .. 'history', table.concat(records))
+        redis.call('SETRANGE', PREFIX .. 'history', 24 * (first - 1), table.concat(records))
     end
 end
 
