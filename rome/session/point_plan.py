@@ -22,6 +22,7 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.catalog.rows import encode_row, encode_rows
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace, NotConvertible
+from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.plan.plan import Plan
 from rome.sql.syntax.dml import InsertStatement, read_simple_update
@@ -29,6 +30,7 @@ from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
 from rome.sqlite.workspace import Parameters, Row
+from rome.storage.store import Get
 from rome.transaction.constraints.table_keys import (
     KeyProbe,
     Reference,
@@ -48,6 +50,8 @@ _ONLY_SQLITE = frozenset({"check", "strict"})
 _MAX_TYPE_COMBINATIONS = 1000
 
 _ANY = Column("", 0, Affinity.BLOB)
+
+_get = tuple_maker(Get)
 
 
 # ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -279,7 +283,7 @@ class PointUpdate(PointWrite):
 
     def request(self, key: bytes) -> TableRequest:
         """Return the request for the row with a key."""
-        return TableRequest(self.table, self._codec.get(key))
+        return TableRequest(self.table, _get((self._codec.space, (key,))))
 
     def row(self, old: Row, parameters: Parameters) -> Row:
         """Return the updated row. Raise NeedsWorkspace."""
