@@ -37,7 +37,7 @@ def test_prometheus(url):
     use(url)
 
     def value(name, **labels):
-        return registry.get_sample_value(name, {"database": url, **labels})
+        return registry.get_sample_value(name, {"database": str(parse_url(url)), **labels})
 
     assert value("rome_statements_total", verb="select", outcome="done") == 1
     assert value("rome_rows_total") == 4
@@ -59,7 +59,7 @@ def test_prometheus_has_the_numbers_of_a_cache(url):
     use(url)
     names = ["hits_total", "misses_total", "refusals_total", "bytes"]
     hits, misses, refusals, size = [
-        registry.get_sample_value(f"rome_cache_{name}", {"database": url}) for name in names
+        registry.get_sample_value(f"rome_cache_{name}", {"database": str(parse_url(url))}) for name in names
     ]
     assert hits + misses > 0
     assert refusals == 0
