@@ -22,6 +22,9 @@ READY = "accepts calls"
 PATIENCE = 300
 """Seconds within which a process has to be ready."""
 
+_WITHOUT_GAP = ("api", "conductor")
+"""Two of these may run side by side: an old conductor serves the others as long as they are old."""
+
 _ROOT = Path(__file__).parents[2]
 _MANAGERS = {"scheduler": "scheduler:SchedulerManager", "compute": "compute:ComputeManager", "api": "api:ApiManager"}
 _FILE = """\
@@ -34,7 +37,7 @@ direct = {direct}
 modules = examples.fleet.{release}.objects,examples.fleet.services
 topic = {prefix}conductor
 call_timeout = 10
-call_attempts = 8
+call_attempts = 20
 workers = 2
 [schema]
 scripts = {scripts}
