@@ -22,7 +22,7 @@ from rome.errors import HistoryLost, InterfaceError, NotReplicated, StoreUnavail
 from rome.locks import LockManager
 from rome.storage.redis import cluster as client
 from rome.testing import check_database, clone_database
-from rome.testing.servers import own_valkey_server
+from rome.testing.servers import login_of_tests, own_valkey_server
 from rome.testing.store_suite import StoreSuite
 from rome.url import with_one_host
 from rome.verify.faults.cluster import FaultyCluster, faulty_cluster, slot_of
@@ -145,8 +145,8 @@ def findings(url: str) -> dict[str, dict[str, str]]:
 def test_the_documented_permissions_suffice(cluster: FaultyCluster, connection: Connection) -> None:
     rule = connection.database.store.least_rule  # type: ignore[attr-defined]
     for node in cluster.nodes:
-        node.execute("ACL", "SETUSER", "app", "on", ">pw", *rule.split())
-    url = cluster.url("app").replace("//", "//app:pw@")
+        node.execute("ACL", "SETUSER", "documented", "on", ">pw", *rule.split())
+    url = cluster.url("app").replace(login_of_tests(), "").replace("//", "//documented:pw@")
     with closing(rome.connect(url)) as other:
         other.execute("UPDATE t SET n = 0")
         other.commit()

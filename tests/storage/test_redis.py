@@ -267,7 +267,7 @@ class TestRefusals:
 
     @pytest.mark.parametrize("forbidden", ["-zadd", "-hset", "-xadd", "-unlink", "-setrange", "-evalsha -eval"])
     def test_a_user_who_may_not_write_everything_writes_nothing(self, own_server, own_admin, forbidden):
-        own_admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", *forbidden.split())
+        own_admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", "~*", "+@all", *forbidden.split())
         store = self.open(own_server, "app", "pw")
         with pytest.raises(StoreUnavailable, match="does not let this user"):
             commit(store, put(b"a"))
@@ -275,14 +275,14 @@ class TestRefusals:
 
     @pytest.mark.parametrize("forbidden", ["-hincrby", "-hdel", "-xadd", "-pexpire", "-xread"])
     def test_a_user_who_may_not_do_all_that_locks_need_takes_none(self, own_server, own_admin, forbidden):
-        own_admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", forbidden)
+        own_admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", "~*", "+@all", forbidden)
         store = self.open(own_server, "app", "pw")
         with pytest.raises(StoreUnavailable, match="does not let this user"):
             LockManager(store).lock("x").acquire()
         assert own_admin.dbsize() == 0
 
     def test_a_user_of_other_keys(self, own_server, own_admin):
-        own_admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~{rome:app}:*", "+@all")
+        own_admin.execute_command("ACL", "SETUSER", "app", "reset", "on", ">pw", "~{rome:app}:*", "+@all")
         store = self.open(own_server, "app", "pw")
         assert commit(store, put(b"a")) == 1
         with pytest.raises(StoreUnavailable, match=f"does not let this user.*{own_server.port}"):
