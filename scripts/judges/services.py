@@ -117,7 +117,7 @@ SERVICES = {
         etc="etc",
     ),
     "barbican": Service(
-        ("barbican==23.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("barbican==23.0.0", "sqlalchemy>=2.0,<2.1", "webtest", *COMMON),
         ("barbican.tests.model",),
         etc="etc",
     ),
