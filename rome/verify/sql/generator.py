@@ -126,6 +126,7 @@ class _Writer:
         if self.random.random() < 0.4:
             self._add(Step(RECONNECT))
         self.connection = self.random.randrange(self.connections)
+        self.counted = ""
         self._begin()
 
     def _savepoint(self) -> None:
