@@ -9,6 +9,7 @@ in the URL.
 from __future__ import annotations
 
 from rome.cache.predictions import Predictions
+from rome.errors import CounterUsedUp
 from rome.forks import new_lock, tell_in_child
 from rome.storage.store import Store
 
@@ -16,9 +17,6 @@ _BLOCK = 32
 
 _MOST_COMPANIONS = 64
 """The most ids of one table that are remembered to be drawn along."""
-
-LAST_COUNTED = 2**63 - 2**32
-"""Explicit ids from here on do not move a counter: it would be used up, and no row could get an id any more."""
 
 IDS = b"ids"
 """The name of the counter of the ids of tables and indexes."""
@@ -78,7 +76,10 @@ class Counters:
                     return _pop(blocks, count)
                 floor = self._floors.get(counter)
             # Without the lock: other threads need not wait for the store.
-            block = self._allocate(counter, max(1, surplus) if count == 1 else missing + surplus, floor)
+            try:
+                block = self._allocate(counter, max(1, surplus) if count == 1 else missing + surplus, floor)
+            except CounterUsedUp:
+                block = self._allocate(counter, missing, floor)
             with self._lock:
                 self._add(counter, block)
 
@@ -116,9 +117,7 @@ class Counters:
                 blocks[0] = range(number, blocks[0].stop)
 
     def skip(self, counter: bytes, value: int) -> None:
-        """Let this process take only numbers greater than `value` from now on, unless it is at the end of all ids."""
-        if value >= LAST_COUNTED:
-            return
+        """Let this process take only numbers greater than `value` from now on."""
         if self.predictions is not None:
             self.predictions.forget(counter)
         with self._lock:

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from rome.errors import InterfaceError, KeysLocked, NumbersTaken
+from rome.errors import CounterUsedUp, InterfaceError, KeysLocked, NumbersTaken
 from rome.forks import new_lock, new_rlock
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
@@ -38,6 +38,7 @@ from rome.storage.store import (
     CATALOG,
     LOG_BYTES,
     LOG_COMMITS,
+    MOST_COUNTED,
     MOST_DIGESTS,
     Batch,
     Change,
@@ -257,8 +258,10 @@ class _Database:
         self._reset(_Snapshot(_NONE, _NONE, {}, {}))
 
     def allocate(self, counter: bytes, count: int) -> int:
-        """Take consecutive numbers of a counter; return the first of them."""
+        """Take consecutive numbers of a counter; return the first of them. Raise CounterUsedUp."""
         last = self.counters.get(counter, 0)
+        if last > MOST_COUNTED - count:
+            raise CounterUsedUp(counter)
         self.counters[counter] = last + count
         return last + 1
 

@@ -133,6 +133,10 @@ def too_old(version: int) -> SnapshotTooOld:
     )
 
 
+MOST_COUNTED = 2**63 - 1
+"""The greatest number of a counter."""
+
+
 def history_lost(version: int) -> HistoryLost:
     """Return the error for a version that is not in the database's past."""
     return HistoryLost(

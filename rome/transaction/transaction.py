@@ -48,6 +48,7 @@ from rome.transaction.row_locks import RowKey, RowLocks, row_of
 from rome.transaction.savepoints import Savepoint, Savepoints
 from rome.transaction.snapshot import NO_WRITES, Isolation
 from rome.transaction.writes.row_block import RowBlock
+from rome.transaction.writes.sequences import moves_sequence
 from rome.transaction.writes.write_set import RowWrite, WriteSet, row_writes
 
 
@@ -98,7 +99,7 @@ class Transaction(Savepoints):
             self.blocks = [*self.blocks, block]
             self.has_writes = True
             explicit_id = block.explicit_id
-            if explicit_id is not None:
+            if explicit_id is not None and moves_sequence(block.table, explicit_id):
                 self.database.counters.skip(row_counter(block.table.id), explicit_id)
             if self.write_set.has_written((block.table,)):
                 self.settle()
@@ -149,7 +150,8 @@ class Transaction(Savepoints):
         if table.counted and (table.id, rowid) not in self.sequences.allocated:
             self.has_explicit_ids = True
             self.sequences.note_explicit(table.id, (rowid,))
-            self.database.counters.skip(row_counter(table.id), rowid)
+            if moves_sequence(table, rowid):
+                self.database.counters.skip(row_counter(table.id), rowid)
 
     def has_changed(self, tables: Sequence[Table]) -> bool:
         """Return True if the transaction has changed rows of one of these tables, or the schema."""

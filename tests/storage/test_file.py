@@ -151,7 +151,7 @@ def test_a_file_that_is_too_large_refuses_commits_and_can_be_read(path, store):
 def test_a_counter_is_used_up(store):
     store.advance(b"ids", 2**63 - 3)
     assert store.allocate(b"ids", 2) == 2**63 - 2
-    with pytest.raises(OperationalError, match="used up"):
+    with pytest.raises(OperationalError, match="has given its last number"):
         store.allocate(b"ids", 1)
 
 

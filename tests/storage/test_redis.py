@@ -135,7 +135,7 @@ class TestScripts:
         assert store.allocate(b"ids", 3) == 2**53 + 2
         store.advance(b"ids", 2**63 - 2)
         assert store.allocate(b"ids", 1) == 2**63 - 1
-        with pytest.raises(OperationalError, match="used up"):
+        with pytest.raises(OperationalError, match="has given its last number"):
             store.allocate(b"ids", 1)
 
 

@@ -22,7 +22,6 @@ from rome.catalog.codec import catalog_key
 from rome.catalog.model import Catalog, Table
 from rome.catalog.rows import encode_row, encode_rows
 from rome.cli.failures import CommandFailure
-from rome.database.counters import LAST_COUNTED
 from rome.errors import Conflict
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
@@ -30,6 +29,7 @@ from rome.sqlite.errors import SQLITE_ERRORS, translated
 from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode_ints, prefix_end
 from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, row_counter, rows_space
+from rome.transaction.writes.sequences import moves_sequence
 
 Row = tuple[Any, ...]
 
@@ -117,7 +117,7 @@ class BulkLoader:
             Check(space, prefix, prefix_end(prefix), version, Demand.NO_KEYS) for space, prefix in encoded.unique
         ]
         of_keys = [KeyChecks(rows_space(table.id), encoded.keys, version, Demand.NO_KEYS)]
-        advances = {row_counter(table.id): encoded.greatest} if 0 < encoded.greatest < LAST_COUNTED else {}
+        advances = {row_counter(table.id): encoded.greatest} if moves_sequence(table, encoded.greatest) else {}
         known = {version: seen.digest} if version else {}
         return Batch(os.urandom(16), Checks(single, of_keys), Writes(encoded.writes), advances, seen=known)
 

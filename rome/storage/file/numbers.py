@@ -30,14 +30,11 @@ from zlib import crc32
 import apsw
 import msgpack
 
-from rome.errors import NumbersTaken, OperationalError
+from rome.errors import CounterUsedUp, NumbersTaken
 from rome.forks import new_lock, tell_in_child
 from rome.storage.file.failures import no_lock
 from rome.storage.file.writer import Writer
-from rome.storage.store import Draw
-
-_GREATEST = 2**63 - 1
-"""The greatest number of a counter."""
+from rome.storage.store import MOST_COUNTED, Draw
 
 _NONE: Mapping[bytes, int] = MappingProxyType({})
 
@@ -82,7 +79,7 @@ class Numbers:
         tell_in_child(self)
 
     def draw(self, draws: Sequence[Draw]) -> list[int]:
-        """Take numbers of counters; return the first of each. Raise OperationalError if a counter is used up."""
+        """Take numbers of counters; return the first of each. Raise CounterUsedUp."""
         if not self._is_checked:
             self._writer.run(self._check, durable=False)
             self._is_checked = True
@@ -158,7 +155,7 @@ class Numbers:
             self._write(file, known)
 
     def _reserve(self, draws: Sequence[Draw], connection: apsw.Connection) -> None:
-        """Raise the limits of counters for draws. Raise OperationalError."""
+        """Raise the limits of counters for draws. Raise CounterUsedUp."""
         with self._held() as file:
             known = self._read(file)
             raised: dict[bytes, _Known] = {}
@@ -167,9 +164,9 @@ class Numbers:
                     continue  # by now
                 start = _limit_of(connection, counter)
                 last, limit = max(known.get(counter, start), start, key=lambda each: each.limit)
-                if last > _GREATEST - count:
-                    raise OperationalError(f"the counter {counter!r} is used up")
-                raised[counter] = _Known(last, min(max(limit + self._reserved, last + count), _GREATEST))
+                if last > MOST_COUNTED - count:
+                    raise CounterUsedUp(counter)
+                raised[counter] = _Known(last, min(max(limit + self._reserved, last + count), MOST_COUNTED))
             connection.executemany(_RAISE, [(counter, limit) for counter, (_, limit) in raised.items()])
             self._write(file, {**known, **raised})
 

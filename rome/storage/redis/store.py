@@ -162,7 +162,7 @@ class RedisStore:
         return next_digest(digest, token)
 
     def allocate(self, counter: bytes, n: int) -> int:
-        """Take `n` consecutive numbers of a counter; return the first. Raise OperationalError if it is used up."""
+        """Take `n` consecutive numbers of a counter; return the first. Raise CounterUsedUp."""
         return int(self._run("counter", b"allocate", counter, b"%d" % n)) - n + 1
 
     def peek(self, counter: bytes) -> int:

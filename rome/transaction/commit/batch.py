@@ -33,7 +33,6 @@ from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_
 from rome.catalog.key_codec import IndexKeyCodec
 from rome.catalog.model import Catalog, Index, SchemaObject, Table
 from rome.catalog.rows import encode_row, migrate_row
-from rome.database.counters import LAST_COUNTED
 from rome.errors import Conflict, LockLost, OperationalError
 from rome.folding import fold_name
 from rome.locks.fences import FENCES
@@ -45,6 +44,7 @@ from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.writes.row_block import RowBlock
+from rome.transaction.writes.sequences import moves_sequence
 from rome.transaction.writes.write_set import FinalRow
 from rome.values import is_identical
 
@@ -195,7 +195,8 @@ class BatchBuilder:
     def advance_sequences(self, greatest: Mapping[int, int]) -> None:
         """Advance the counters of tables, by id, past ids that were given explicitly."""
         for table_id, rowid in greatest.items():
-            if table_id in self._tables and 0 < rowid < LAST_COUNTED:
+            table = self._tables.get(table_id)
+            if table is not None and moves_sequence(table, rowid):
                 self._advances[row_counter(table_id)] = rowid
 
     def take_numbers(self, taken: Mapping[bytes, tuple[int, int]]) -> None:

@@ -26,8 +26,10 @@ from itertools import repeat
 
 from rome.cache.predictions import Predicted
 from rome.catalog.key_codec import rowid_key
+from rome.catalog.model import Table
 from rome.database.counters import Counters
 from rome.errors import Conflict, NumbersTaken, OperationalError
+from rome.sql.syntax.tokens import tokenize
 from rome.storage.keys import encode_ints
 from rome.storage.store import Draw, row_counter, rows_space
 from rome.transaction.reads.row_cache import CachedRow
@@ -37,6 +39,20 @@ RowId = tuple[int, int]
 
 
 _MOST_AHEAD = 32
+
+
+_NEAR_THE_END = 2**63 - 2**32
+
+
+def moves_sequence(table: Table, rowid: int) -> bool:
+    """Return True if an id that is given explicitly moves the table's sequence on.
+
+    Near the end of all ids it would use the sequence up, and no row could get an id any more. This is right only with
+    AUTOINCREMENT, which promises that ids grow; else SQLite gives free ids then, and ROME goes on with the sequence.
+    """
+    if 0 < rowid < _NEAR_THE_END:
+        return True
+    return rowid > 0 and any(token.word() == "AUTOINCREMENT" for token in tokenize(table.sql))
 
 
 class SequenceExhausted(OperationalError):
