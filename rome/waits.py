@@ -24,6 +24,7 @@ The module knows neither greenlets nor event loops. `use_tasks` is called by the
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -92,9 +93,24 @@ async def spawn(function: Callable[..., _T], *arguments: Any) -> _T:
     return await tasks.spawn(function, arguments)
 
 
+def thread_frames() -> dict[int, FrameType]:
+    """Return the innermost frame of each thread, by the number of the thread.
+
+    No garbage is collected meanwhile. Before Python 3.11.8 and 3.12.2 the interpreter lets it be collected while it
+    holds the lock of its list of threads: if another thread then wants this lock, both wait for ever (CPython 106883).
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames()
+    finally:
+        if collects:
+            gc.enable()
+
+
 def frame_of(other: Any) -> FrameType | None:
     """Return the innermost frame of a thread or greenlet, as `current` names it; None if it has ended."""
-    frame: FrameType | None = sys._current_frames().get(other) if isinstance(other, int) else other.gr_frame
+    frame: FrameType | None = thread_frames().get(other) if isinstance(other, int) else other.gr_frame
     return frame
 
 

@@ -11,12 +11,12 @@ of a file are closed before (`rome.storage.file.connections`).
 
 from __future__ import annotations
 
-import sys
 import time
 from threading import get_ident
 from types import FrameType
 
 from rome.forks import hold_forks
+from rome.waits import thread_frames
 
 _CALLERS = ("rome.sqlite.", "rome.transaction.index_entries")
 """The beginnings of the names of the modules that call SQLite."""
@@ -36,7 +36,7 @@ class _Inside:
 
 def _others_inside() -> bool:
     this = get_ident()
-    return any(thread != this and _may_call_sqlite(frame) for thread, frame in sys._current_frames().items())
+    return any(thread != this and _may_call_sqlite(frame) for thread, frame in thread_frames().items())
 
 
 def _may_call_sqlite(frame: FrameType) -> bool:

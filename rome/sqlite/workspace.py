@@ -117,7 +117,7 @@ class Workspace:
         """Take over the catalog that results from DDL statements that ran here, or from their ROLLBACK."""
         self.schema.adopt(catalog)
         if self.sqlite.in_transaction:
-            self._tables_with_rows |= catalog.tables.keys()  # a renamed table has the rows of the old name
+            self._tables_with_rows.update(catalog.tables)  # a renamed table has the rows of the old name
         self._forget_statements()
 
     def _forget_statements(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import sqlite3
 from collections.abc import Callable
 from contextlib import nullcontext
 from multiprocessing.process import BaseProcess
@@ -146,6 +147,29 @@ def test_temporary_tables_are_the_connections_own(url: str) -> None:
     assert one.execute("SELECT t.a, mine.a FROM t, mine").fetchall() == [("stored", "stored!")]
     with pytest.raises(rome.dbapi.OperationalError, match="no such table: mine"):
         other.execute("SELECT * FROM mine")
+
+
+@pytest.mark.parametrize("name", ["VIEW", "TABLE"])
+def test_a_connection_with_temporary_objects_keeps_no_rows_of_other_transactions(url: str, name: str) -> None:
+    connection, sqlite = rome.connect(url), sqlite3.connect(":memory:")
+    rows = [(number, number) for number in range(5)]
+    answers = []
+    for each in (connection, sqlite):
+        each.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+        each.commit()
+        each.execute(f"CREATE TEMPORARY {name} mine AS SELECT * FROM t WHERE a > 1")
+        each.commit()
+        answers.append([])
+        for end in (each.commit, each.rollback, each.commit):
+            each.executemany("INSERT INTO t VALUES (?, ?)", rows)
+            each.commit()
+            answers[-1] += each.execute("SELECT * FROM t LEFT JOIN mine USING (id) ORDER BY id").fetchall()
+            end()
+            each.execute("DELETE FROM t")
+            each.commit()
+            each.execute("INSERT INTO t (a) SELECT 3")
+            each.rollback()
+    assert answers[0] == answers[1]
 
 
 def test_a_transaction_that_begins_with_a_savepoint_sees_a_new_schema(url: str) -> None:

@@ -1,5 +1,6 @@
 """A child that is forked while other threads do something works at once."""
 
+import gc
 import os
 import random
 import subprocess
@@ -10,12 +11,13 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
 import rome
-from rome import forks
+from rome import forks, waits
 from rome.database.registry import open_database
 from rome.dbapi import Connection
 from rome.locks import LockManager
@@ -206,6 +208,19 @@ sys.exit(os.waitpid(child, 0)[1])
 
 
 @pytest.mark.slow
+def test_threads_are_listed_without_collecting_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpreters have waited for ever in a fork, because a finalizer ran while they listed their threads."""
+    current_frames = sys._current_frames
+
+    def list_frames() -> dict[int, FrameType]:
+        assert not gc.isenabled()
+        return current_frames()
+
+    monkeypatch.setattr(sys, "_current_frames", list_frames)
+    assert waits.thread_frames()[threading.get_ident()].f_code.co_name == "list_frames"
+    assert gc.isenabled()
+
+
 def test_a_child_works_whose_parent_imports_a_store() -> None:
     subprocess.run([sys.executable, "-c", IMPORTING], check=True)
 
