@@ -307,7 +307,7 @@ class OpenTransaction(ABC):
         """Return a workspace without rows."""
         if forks.fork_is_under_way:  # threads that only connect must let it happen, too
             forks.wait_for_fork()
-        workspace = Workspace(self._id_taker())
+        workspace = Workspace(self._id_taker(), self.database.store.longest_value)
         self.functions.add_to(workspace)
         return workspace
 

@@ -72,9 +72,13 @@ _ROWS_PER_INSERT = 16
 class Workspace:
     """One in-memory SQLite with the tables of a catalog."""
 
-    def __init__(self, next_id: Callable[[int], int]) -> None:
-        """`next_id` returns the next number of the sequence of a table, by the table's id."""
+    def __init__(self, next_id: Callable[[int], int], longest_value: int) -> None:
+        """`next_id` returns the next number of the sequence of a table, by the table's id.
+
+        `longest_value`: the most bytes of a text, a blob or a row; a statement with more is refused at once.
+        """
         self.sqlite = apsw.Connection(":memory:")
+        self.sqlite.limit(apsw.SQLITE_LIMIT_LENGTH, longest_value)
         self.schema = WorkspaceSchema(self.sqlite)
         # What SQLite calls must not keep the workspace: the garbage collector does not see what apsw refers to.
         this = weakref.proxy(self)

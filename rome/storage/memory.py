@@ -38,6 +38,7 @@ from rome.storage.store import (
     CATALOG,
     LOG_BYTES,
     LOG_COMMITS,
+    LONGEST_IN_SQLITE,
     MOST_COUNTED,
     MOST_DIGESTS,
     Batch,
@@ -81,6 +82,7 @@ class MemoryStore:
     """A store in this process. Stores of one name share a database, and the limits of its log that were given last."""
 
     is_shared = False
+    longest_value = LONGEST_IN_SQLITE
 
     def __init__(self, name: str = "", log_commits: int | None = None, log_bytes: int | None = None) -> None:
         with _databases_lock:

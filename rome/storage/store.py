@@ -133,6 +133,9 @@ def too_old(version: int) -> SnapshotTooOld:
     )
 
 
+LONGEST_IN_SQLITE = 1_000_000_000
+"""Bytes of the longest text, blob or row in SQLite."""
+
 MOST_COUNTED = 2**63 - 1
 """The greatest number of a counter."""
 
@@ -388,6 +391,8 @@ class Store(Protocol):
     stats: Stats
     is_shared: bool
     """True if other processes can open the same database."""
+    longest_value: int
+    """The bytes of the longest value that the engine takes."""
 
     def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
         """Answer all requests from one version: `at`, or the newest. Without requests, return the versions only.

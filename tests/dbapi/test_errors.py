@@ -10,6 +10,7 @@ import pytest
 
 import rome
 from rome import dbapi
+from rome.storage.memory import MemoryStore
 from rome.storage.registry import open_store
 from rome.storage.store import CATALOG, Batch, Write, rows_space
 from rome.url import parse_url
@@ -161,3 +162,17 @@ def test_deep_nesting_is_an_error_in_linear_time(
         connection.execute(before + opening * depth + middle + closing * depth + end)
     assert time.process_time() - began < 5
     assert connection.execute("SELECT a FROM t").fetchall() == [("one",)]
+
+
+def test_a_value_that_the_store_does_not_take_is_refused_at_once(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MemoryStore, "longest_value", 10_000)  # as Redis's 512 MiB
+    connection = rome.connect(url)
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT)")
+    for sql in ("INSERT INTO t (a) VALUES (?)", "INSERT INTO t (a) SELECT ? WHERE true"):
+        with pytest.raises(dbapi.DataError, match="too big"):
+            connection.execute(sql, ("x" * 10_001,))
+        connection.execute(sql, ("x" * 9_000,))
+    with pytest.raises(dbapi.DataError, match="too big"):
+        connection.execute("UPDATE t SET a = a || a")
+    connection.commit()
+    assert connection.execute("SELECT length(a) FROM t").fetchall() == [(9_000,), (9_000,)]

@@ -295,7 +295,7 @@ class TestRefusals:
             store.fetch([Get(ROWS, tuple(b"%d" % number for number in range(100)))])
 
     def test_more_bytes_than_a_server_takes(self, store, monkeypatch):
-        monkeypatch.setattr(connections, "_LONGEST_ARGUMENT", 100_000)
+        monkeypatch.setattr(connections, "LONGEST_ARGUMENT", 100_000)
         monkeypatch.setattr(connections, "_LONGEST_COMMAND", 300_000)
         commit(store, put(b"script"))
         with pytest.raises(DataError, match=r"a row of 10000[0-9] bytes is too long"):

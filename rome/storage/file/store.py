@@ -23,7 +23,19 @@ from rome.storage.file.reads import State, answer, extend_tail, read_log, read_s
 from rome.storage.file.tables import CLEAR
 from rome.storage.file.writer import Writer
 from rome.storage.lock_table import LockTable
-from rome.storage.store import Batch, Committed, Draw, Fetched, Get, Lookup, Request, Stats, Store, next_digest
+from rome.storage.store import (
+    LONGEST_IN_SQLITE,
+    Batch,
+    Committed,
+    Draw,
+    Fetched,
+    Get,
+    Lookup,
+    Request,
+    Stats,
+    Store,
+    next_digest,
+)
 from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
 from rome.storage.undo import Present, complete, fetch_at
 
@@ -37,6 +49,7 @@ class FileStore:
     """A Store in a file. Stores of all threads and processes may have the file open."""
 
     is_shared = True
+    longest_value = LONGEST_IN_SQLITE
 
     def __init__(self, settings: Settings) -> None:
         """Open the file; create it if it is missing. Raise FormatError, StoreUnavailable."""

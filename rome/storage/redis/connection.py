@@ -59,7 +59,7 @@ Packed = tuple[bytes, int, Any]
 
 _MOST_IDLE = 64
 _MOST_ARGUMENTS = 1_000_000
-_LONGEST_ARGUMENT = 512 * 1024 * 1024
+LONGEST_ARGUMENT = 512 * 1024 * 1024
 """The default of the server's `proto-max-bulk-len`. It closes the connection if an argument is longer."""
 _LONGEST_COMMAND = 1024 * 1024 * 1024
 """The default of the server's `client-query-buffer-limit`."""
@@ -364,7 +364,7 @@ def pack_one(command: Command) -> bytes:
             f"{_MOST_ARGUMENTS}; divide the transaction"
         )
     packed: bytes = pack_command(command)  # type: ignore[arg-type] # hiredis declares it too narrowly
-    if len(packed) > _LONGEST_ARGUMENT:
+    if len(packed) > LONGEST_ARGUMENT:
         _check_lengths(command, len(packed))
     return packed
 
@@ -372,9 +372,9 @@ def pack_one(command: Command) -> bytes:
 def _check_lengths(command: Command, size: int) -> None:
     """Raise DataError for a key or value that is too long for a server, OperationalError for a command that is."""
     longest = max(map(len, command))
-    if longest > _LONGEST_ARGUMENT:
+    if longest > LONGEST_ARGUMENT:
         raise DataError(
-            f"a key or a row of {longest} bytes is too long for the server, the most is {_LONGEST_ARGUMENT}; store "
+            f"a key or a row of {longest} bytes is too long for the server, the most is {LONGEST_ARGUMENT}; store "
             "large values elsewhere, or divide them"
         )
     if size > _LONGEST_COMMAND:

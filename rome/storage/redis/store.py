@@ -20,7 +20,7 @@ from rome.storage.lock_table import LockTable
 from rome.storage.redis.acl import IN_CLUSTER, lacking_command, least_rule
 from rome.storage.redis.address import Address
 from rome.storage.redis.commits import Commits
-from rome.storage.redis.connection import Command, Server
+from rome.storage.redis.connection import LONGEST_ARGUMENT, Command, Server
 from rome.storage.redis.layout import (
     COUNTERS_FIELD,
     COUNTERS_MARK,
@@ -101,6 +101,7 @@ class RedisStore:
     """A Store on a Redis or Valkey server."""
 
     is_shared = True
+    longest_value = LONGEST_ARGUMENT
 
     def __init__(self, address: Address, stats: Stats | None = None) -> None:
         """Connect. `stats`: those to count in, if there are some. Raise StoreUnavailable."""
