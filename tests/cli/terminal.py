@@ -26,7 +26,8 @@ class Terminal:
         if self._pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             command = [sys.executable, "-m", "rome.cli", *arguments]
-            os.execve(command[0], command, {**os.environ, "TERM": "xterm", "PAGER": "cat", **environment})
+            inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+            os.execve(command[0], command, {**inherited, "TERM": "xterm", "PAGER": "cat", **environment})
         fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def send(self, keys: str) -> None:
@@ -70,6 +71,8 @@ class Terminal:
                 self._read()
             pid, status = os.waitpid(self._pid, os.WNOHANG)
             if pid:
+                while select.select([self._fd], [], [], 0)[0] and self._read():
+                    pass  # what the program has written last
                 os.close(self._fd)
                 return os.waitstatus_to_exitcode(status)
         os.kill(self._pid, signal.SIGKILL)

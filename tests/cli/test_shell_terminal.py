@@ -1,5 +1,6 @@
 """`rome shell` in a terminal: completion, several lines, wide rows, errors, Ctrl-C."""
 
+import signal
 import time
 
 import pytest
@@ -53,8 +54,13 @@ def test_error_keeps_the_session_and_its_transaction(start):
     assert "rome*> ROLLBACK;" in screen
 
 
-def test_ctrl_c_cancels_a_statement_and_keeps_the_session(start):
-    terminal = start()
+@pytest.mark.parametrize("parents", [signal.default_int_handler, signal.SIG_IGN], ids=["handled", "ignored"])
+def test_ctrl_c_cancels_a_statement_and_keeps_the_session(start, parents):
+    before = signal.signal(signal.SIGINT, parents)  # a program inherits what its parent ignores
+    try:
+        terminal = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
     run(terminal, "BEGIN;", "rome*>")
     run(terminal, ENDLESS, "FROM c;")
     terminal.send("\x03")

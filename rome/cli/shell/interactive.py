@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -23,6 +24,7 @@ from rome.url import parse_url
 
 def run_interactive(session: ShellSession, history: Path) -> None:
     """Read and run inputs until .quit or Ctrl-D."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # Ctrl-C works also where the parent ignores it
     click.echo(f"ROME {rome.__version__}, {parse_url(session.url)}")
     click.echo("Statements end with a semicolon. .help lists commands; Ctrl-D ends the session.")
     session.catalog  # noqa: B018 - the completion knows the tables from the first key on
