@@ -73,6 +73,7 @@ class Connections:
     def end_fork(self) -> None:
         """Let connections be opened again."""
         if self._is_held:
+            self._is_held = False  # another thread's fork may end meanwhile
             self._lock.release()
 
     def begin_child(self) -> None:
