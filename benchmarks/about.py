@@ -1,4 +1,4 @@
-"""What the report says of the machine, the versions, the servers' settings, and of what could not be measured."""
+"""The report's account of the machine, the versions, the servers' settings, and of what could not be measured."""
 
 from __future__ import annotations
 

@@ -134,8 +134,9 @@ class HistoryLost(SnapshotTooOld):
 class CounterUsedUp(OperationalError):
     """A counter has given its last number, 2^63-1. The message begins with SQLite's."""
 
-    def __init__(self, counter: object) -> None:
-        super().__init__(f"database or disk is full: the counter {counter!r} has given its last number")
+    def __init__(self, counter: str) -> None:
+        """`counter`: its name, or where it is."""
+        super().__init__(f"database or disk is full: {counter} has given its last number")
 
 
 class LockTimeout(OperationalError):

@@ -1,4 +1,4 @@
-"""What is measured of a service: the functions of its database API, and the API on one database."""
+"""The measured part of a service: the functions of its database API, and the API on one database."""
 
 from __future__ import annotations
 

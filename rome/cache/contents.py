@@ -22,7 +22,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.cache.known import UNKNOWN, KnownSpace
-from rome.storage.columns import Checks
+from rome.storage.columns import checks_of, writes_of
 from rome.storage.keys import row_keys_of
 from rome.storage.store import (
     CATALOG,
@@ -47,7 +47,7 @@ _MOST_EARLY = 100
 _MOST_POINTS = 1000
 _MOST_COUNTS = 1000
 _SHARED_BYTES = 500
-"""The memory of a shared answer beside its rows."""
+"""The memory of a shared answer, without that of its rows."""
 _DECODED = 4
 """How many times the bytes of a row its decoded values need, as an estimate."""
 
@@ -339,7 +339,7 @@ class Contents:
         if digest is None:
             return False
         catalog_version, catalog_digest = before.catalog_version, before.catalog_digest
-        if any(space == CATALOG for space, _, _ in batch.writes):
+        if writes_of(batch).get(CATALOG):
             catalog_version, catalog_digest = version, digest
         new = _new_keys(batch) if self._counts else frozenset()
         for space, key, value in batch.writes:
@@ -420,9 +420,7 @@ def _ranges_of(request: Request) -> Sequence[KeyRange]:
 
 def _new_keys(batch: Batch) -> frozenset[tuple[bytes, bytes]]:
     """Return the keys, with their spaces, that did not exist before a commit because a check demanded it."""
-    checks, of_keys = (
-        (batch.checks.single, batch.checks.of_keys) if type(batch.checks) is Checks else (batch.checks, ())
-    )
+    checks, of_keys = checks_of(batch)
     single = ((check.space, check.begin) for check in checks if check.demand is Demand.NO_KEYS and _is_key(check))
     many = ((each.space, key) for each in of_keys if each.demand is Demand.NO_KEYS for key in each.keys)
     return frozenset(chain(single, many))

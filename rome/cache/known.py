@@ -26,7 +26,7 @@ UNKNOWN = b"\xffunknown"
 
 VALUE_BYTES = 200
 KEY_BYTES = 100
-"""The memory of a value, or a key, beside its bytes: dictionary entry, objects, order."""
+"""The memory of a value, or a key, without its bytes: dictionary entry, objects, order."""
 
 
 def bytes_of_row(key: bytes, value: bytes) -> int:

@@ -41,7 +41,7 @@ class Prediction:
 
 @dataclass(slots=True, eq=False)
 class _Counter:
-    """What is known of a counter of the store."""
+    """The known numbers of a counter of the store."""
 
     last: int | None = None
     """The last number that it has given; None: not known."""

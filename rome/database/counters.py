@@ -76,9 +76,12 @@ class Counters:
                     return _pop(blocks, count)
                 floor = self._floors.get(counter)
             # Without the lock: other threads need not wait for the store.
+            wanted = max(1, surplus) if count == 1 else missing + surplus
             try:
-                block = self._allocate(counter, max(1, surplus) if count == 1 else missing + surplus, floor)
+                block = self._allocate(counter, wanted, floor)
             except CounterUsedUp:
+                if wanted == missing:
+                    raise
                 block = self._allocate(counter, missing, floor)
             with self._lock:
                 self._add(counter, block)

@@ -54,11 +54,11 @@ RowsBefore = list[tuple[Table, dict[Row, tuple[int, Row]]]]
 class ChangeRecorder:
     """Records the changes of a workspace."""
 
-    def __init__(self, sqlite: apsw.Connection, schema: WorkspaceSchema, tables_with_rows: set[str]) -> None:
-        """`tables_with_rows`: gets the name of each table that is changed, in lower case."""
+    def __init__(self, sqlite: apsw.Connection, schema: WorkspaceSchema) -> None:
         self._sqlite = sqlite
         self._schema = schema
-        self._tables_with_rows = tables_with_rows
+        self.tables_with_rows: set[str] = set()
+        """The tables that may have rows, by their names in lower case. The workspace adds those that it fills."""
         self.changes: list[RowChange] = []
         """The recorded changes of the transaction."""
         self.is_recording = False
@@ -79,7 +79,7 @@ class ChangeRecorder:
         Set by statements, reset by the caller.
         """
         self._watched: list[SqlValue] = []
-        """What the triggers of `watch` have reported of the next row."""
+        """The values of the next row that the triggers of `watch` have reported so far."""
         # What SQLite calls must not keep the recorder: the garbage collector does not see what apsw refers to.
         this = weakref.proxy(self)
         self._hook = partial(ChangeRecorder._preupdate_hook, this)
@@ -100,7 +100,7 @@ class ChangeRecorder:
             return
         name = update.table_name
         table = self._schema.catalog.tables.get(fold_name(name))
-        self._tables_with_rows.add(fold_name(name))
+        self.tables_with_rows.add(fold_name(name))
         if table is not None and table in self.compared_tables:
             self._note_touched(table, update)
             return

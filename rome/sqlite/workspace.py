@@ -99,8 +99,7 @@ class Workspace:
         """The changes in SQLite's count that SQL's total_changes() leaves out, less the deferred ones."""
         self._total_before_statement = 0
         self._deferred_rows: list[tuple[Table, Row]] = []
-        self._tables_with_rows: set[str] = set()
-        self.recorder = ChangeRecorder(self.sqlite, self.schema, self._tables_with_rows)
+        self.recorder = ChangeRecorder(self.sqlite, self.schema)
         self._options = {_TRIGGERS: 1, _FOREIGN_KEYS: 0}
         self.sqlite.config(_FOREIGN_KEYS, 0)
         self._insert_statements: dict[tuple[str, str, int], str] = {}
@@ -121,7 +120,7 @@ class Workspace:
         """Take over the catalog that results from DDL statements that ran here, or from their ROLLBACK."""
         self.schema.adopt(catalog)
         if self.sqlite.in_transaction:
-            self._tables_with_rows.update(catalog.tables)  # a renamed table has the rows of the old name
+            self.recorder.tables_with_rows.update(catalog.tables)  # a renamed table has the rows of the old name
         self._forget_statements()
 
     def _forget_statements(self) -> None:
@@ -160,7 +159,7 @@ class Workspace:
                 self._cursor.execute("ROLLBACK")
         elif not self.schema.created_in_transaction and base is None:
             return  # the transaction did not use the workspace
-        self._tables_with_rows.clear()
+        self.recorder.tables_with_rows.clear()
         lost = self.schema.forget_created()
         if base is not None:
             self.adopt(base)
@@ -173,7 +172,7 @@ class Workspace:
         self._set_option(_FOREIGN_KEYS, 0)
         self.recorder.record(False)
         before = self.sqlite.total_changes()
-        for name in self._tables_with_rows:
+        for name in self.recorder.tables_with_rows:
             if name in self.schema.created:
                 self._cursor.execute(f"DELETE FROM main.{quoted(name)}")
         self.changes_not_counted += self.sqlite.total_changes() - before
@@ -287,7 +286,7 @@ class Workspace:
     def _insert_rows(self, table: Table, rows: Iterable[Row], verb: str) -> None:
         """Insert rows that do not count as changes of a statement."""
         self.begin()
-        self._tables_with_rows.add(fold_name(table.name))
+        self.recorder.tables_with_rows.add(fold_name(table.name))
         self.recorder.record(False)
         self._set_option(_FOREIGN_KEYS, 0)
         if self.temporary or fold_name(table.name) in self.schema.catalog.triggers:

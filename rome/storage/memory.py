@@ -263,7 +263,7 @@ class _Database:
         """Take consecutive numbers of a counter; return the first of them. Raise CounterUsedUp."""
         last = self.counters.get(counter, 0)
         if last > MOST_COUNTED - count:
-            raise CounterUsedUp(counter)
+            raise CounterUsedUp(f"the counter {counter!r}")
         self.counters[counter] = last + count
         return last + 1
 

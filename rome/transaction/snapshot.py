@@ -1,4 +1,4 @@
-"""What one transaction reads: its read version, its catalog, its row cache, and the key ranges that commit checks.
+"""The reads of one transaction: its read version, its catalog, its row cache, and the key ranges that commit checks.
 
 The first fetch gives the read version (the snapshot); under SNAPSHOT and SERIALIZABLE every later fetch reads at that
 version. `transaction` has the isolation levels.
@@ -75,7 +75,7 @@ class Snapshot(ABC):
     commit_locks: RowLocks | None = None
     """Of rows that others had locked when this transaction was to be committed."""
     not_replicated: NotReplicated | None = None
-    """What the store has reported of the commit, which is applied."""
+    """The store's report of a commit that is applied."""
     read_bound = DEFAULT
     """Of the read version, if the database has a cache."""
     _read_set: ReadSet | None = None

@@ -1,4 +1,4 @@
-"""What `rome copy` makes of the schema of PostgreSQL and MariaDB: nothing is lost without a note.
+"""Copies by `rome copy` of the schema of PostgreSQL and MariaDB: nothing is lost without a note.
 
 Each test has a schema of its own, in the database that ROME_TEST_POSTGRESQL or ROME_TEST_MARIADB names.
 """
@@ -106,16 +106,22 @@ def resume_after_a_deleted_row(run, source, url):
     assert (report["copied"], report["differs"]) == (2, False)
 
 
+def copy_and_resume(run, source, url, rows, notes):
+    """Copy, and copy a part again. `rows`: by table. `notes`: how notes of the report begin."""
+    report = run("copy", "--json", "--batch", 1, source, url).json
+    assert {each["table"]: (each["rows"], each["differs"]) for each in report["tables"]} == {
+        table: (number, False) for table, number in rows.items()
+    }
+    resume_after_a_deleted_row(run, source, url)
+    for expected in notes:
+        assert any(note.startswith(expected) for note in report["notes"]), (expected, report["notes"])
+
+
 def test_postgresql(run, made, tmp_path):
     url = f"rome+file://{tmp_path}/copy.rome"
     source = made("postgresql", POSTGRESQL)
-    report = run("copy", "--json", "--batch", 1, source, url).json
-    assert {each["table"]: (each["rows"], each["differs"]) for each in report["tables"]} == {
-        "person": (3, False),
-        "tag": (4, False),
-    }
-    resume_after_a_deleted_row(run, source, url)
-    for expected in (
+    rows = {"person": 3, "tag": 4}
+    notes = (
         "a CHECK constraint of person is not copied, because of RegexpLike",
         "the index person_like of person is not copied, because of Like",
         "the CHECK constraint of person.age's domain",
@@ -128,8 +134,8 @@ def test_postgresql(run, made, tmp_path):
         "functions and procedures are not copied: nothing",
         "sequences are not copied: apart",
         "materialized views are not copied: kept",
-    ):
-        assert any(note.startswith(expected) for note in report["notes"]), (expected, report["notes"])
+    )
+    copy_and_resume(run, source, url, rows, notes)
     with rome.connect(url) as connection:
         assert connection.execute("SELECT twice, loud, mood, state FROM person WHERE id = 1").fetchone() == (
             140, "Anna!", "glad", "on",
@@ -151,22 +157,16 @@ def test_postgresql(run, made, tmp_path):
 def test_mariadb(run, made, tmp_path):
     url = f"rome+file://{tmp_path}/copy.rome"
     source = made("mariadb", MARIADB)
-    report = run("copy", "--json", "--batch", 1, source, url).json
-    assert {each["table"]: (each["rows"], each["differs"]) for each in report["tables"]} == {
-        "person": (3, False),
-        "other": (0, False),
-        "tag": (4, False),
-    }
-    resume_after_a_deleted_row(run, source, url)
-    for expected in (
+    rows = {"person": 3, "other": 0, "tag": 4}
+    notes = (
         "a CHECK constraint of person is not copied, because of texts",
         "person.loud is not generated in the copy, but holds its values",
         "the view annas is not copied, because of texts",
         "comments are not copied: person",
         "triggers are not copied: watch",
         "functions and procedures are not copied: one",
-    ):
-        assert any(note.startswith(expected) for note in report["notes"]), (expected, report["notes"])
+    )
+    copy_and_resume(run, source, url, rows, notes)
     with rome.connect(url) as connection:
         assert connection.execute("SELECT twice, loud, mood FROM person WHERE id = 1").fetchone() == (
             140, "Anna!", "glad",

@@ -75,7 +75,7 @@ class Numbers:
         self._lock = new_lock()
         self._is_checked = False
         self._last_written: tuple[bytes, Mapping[bytes, _Known]] = b"", {}
-        """What this process has written last, and its meaning: mostly it is still there, and need not be decoded."""
+        """The bytes that this process has written last, and the numbers in them, which need not be decoded again."""
         tell_in_child(self)
 
     def draw(self, draws: Sequence[Draw]) -> list[int]:
@@ -165,7 +165,7 @@ class Numbers:
                 start = _limit_of(connection, counter)
                 last, limit = max(known.get(counter, start), start, key=lambda each: each.limit)
                 if last > MOST_COUNTED - count:
-                    raise CounterUsedUp(counter)
+                    raise CounterUsedUp(f"the counter {counter!r}")
                 raised[counter] = _Known(last, min(max(limit + self._reserved, last + count), MOST_COUNTED))
             connection.executemany(_RAISE, [(counter, limit) for counter, (_, limit) in raised.items()])
             self._write(file, {**known, **raised})

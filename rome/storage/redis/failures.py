@@ -78,7 +78,7 @@ def refused(server: str, error: Exception) -> DatabaseError:
     if "max number of clients" in text:
         return StoreUnavailable(f"the server has as many clients as it allows: {server}: {text}")
     if "would overflow" in text:
-        return CounterUsedUp(server)
+        return CounterUsedUp(f"a counter of {server}")
     if "not an integer" in text:
         return FormatError(f"a number in the database's key counters does not decode: {server}: {text}")
     if "data string too short" in text or "Invalid stream ID" in text:

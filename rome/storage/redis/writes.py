@@ -35,7 +35,7 @@ from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_los
 Demanded = tuple[bytes, int, Demand | None]
 """Space, version, and a demand. None: no other owner has locked these rows."""
 Groups = dict[Demanded, tuple[list[bytes], list[bytes]]]
-"""What is demanded of which keys, and of ranges, by their begins and ends alternately."""
+"""By demand: the keys of which it is made, and the begins and ends, alternately, of ranges."""
 WritesToSpace = tuple[bytes, Mapping[bytes, bytes | None], Sequence[bytes], int]
 """Space, puts, keys to delete, and how many of the puts, the first, must be new."""
 Fresh = dict[bytes, dict[bytes, None]]
