@@ -218,7 +218,7 @@ class _TableReader:
                 scratch = f"CREATE TEMP TABLE temp.rome_default (a, b {self._declared(column)})"
                 self.connection.execute(scratch)
                 self.connection.execute(f"INSERT INTO temp.rome_default VALUES (1, {column.default})")
-                (defaults[column.cid],) = next(self.connection.execute("SELECT b FROM temp.rome_default"))
+                ((defaults[column.cid],),) = self.connection.execute("SELECT b FROM temp.rome_default").fetchall()
                 self.connection.execute("DROP TABLE temp.rome_default")
         return defaults
 
@@ -230,8 +230,8 @@ class _TableReader:
         parts = [part for part in self._pragma("index_xinfo", name) if part[5]]
         virtual = {column.name for column in self.columns if column.virtual}
         columns = tuple(part[2] if part[1] >= 0 else None for part in parts)
-        found = self.connection.execute("SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?", (name,))
-        sql: Any = (found.fetchone() or (None,))[0]
+        text = "SELECT sql FROM main.sqlite_master WHERE type='index' AND name=?"
+        sql: Any = (self.connection.execute(text, (name,)).fetchall() or [(None,)])[0][0]
         terms, where = index_terms(sql) if sql else ((), None)
         computed = bool(partial) or None in columns or any(column in virtual for column in columns)
         index = Index(

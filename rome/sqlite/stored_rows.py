@@ -26,9 +26,8 @@ def row_of(sqlite: apsw.Connection, table: Table, key: Row) -> Row | None:
     """Return the row of a key (or a rowid, in tables without one) as it is now; None if there is none."""
     where = " AND ".join([f"{quoted(column)} IS ?" for column in table.key or (table.rowid_name or "rowid",)])
     columns = stored_columns(table)
-    cursor = sqlite.execute(f"SELECT {columns.sql} FROM main.{quoted(table.name)} WHERE {where}", key)
-    row: Any = cursor.fetchone()
-    return None if row is None else columns.read(row)
+    rows: Any = sqlite.execute(f"SELECT {columns.sql} FROM main.{quoted(table.name)} WHERE {where}", key).fetchall()
+    return columns.read(rows[0]) if rows else None
 
 
 def stored_columns(table: Table, prefix: str = "") -> ComputedColumns:

@@ -16,6 +16,10 @@ Deferred rows
     inserted before a statement runs, a savepoint opens or loaded rows are deleted. The functions last_insert_rowid(),
     changes() and total_changes() of SQL count these changes, and do not count loaded rows.
 
+Unfinished statements
+    Every statement is run to its end: while one goes on, SQLite drops no table and releases no savepoint. An unfinished
+    cursor may live on in the traceback of an exception. Only `_cursor` ends what it has begun when it is used next.
+
 Savepoints
     `open_savepoint` and `rollback_to` go along with SAVEPOINT and ROLLBACK TO: what was created, loaded or recorded
     since the savepoint is undone with it. `rome.transaction.undo.UndoLog` does the same for the transaction's own
@@ -132,8 +136,8 @@ class Workspace:
         """Return True if something in the temporary schema has this name."""
         if not self.temporary:
             return False
-        found = self.sqlite.execute("SELECT 1 FROM temp.sqlite_master WHERE lower(name) = ?", (fold_name(name),))
-        return found.fetchone() is not None
+        sql = "SELECT 1 FROM temp.sqlite_master WHERE lower(name) = ?"
+        return bool(self.sqlite.execute(sql, (fold_name(name),)).fetchall())
 
     # ── transactions ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -382,7 +386,7 @@ class Workspace:
         try:
             rows = cursor.execute(sql, parameters, can_cache=False).fetchall()
         except UnicodeDecodeError:
-            cursor.close(True)  # else the statement goes on, and no savepoint can be released
+            cursor.close(True)  # the rest of its rows
             raise
         counts = self._counts(before)
         description = _description(seen[0] if seen else ())
