@@ -41,7 +41,7 @@ from rome.transaction.constraints.violations import (
     is_foreign_key_error,
     is_of_foreign_key,
 )
-from rome.transaction.reads.row_cache import TableRequest
+from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.savepoints import Savepoint
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
@@ -50,6 +50,8 @@ from rome.values import SqlValue, is_identical
 
 _SAVEPOINT = "rome_statement"
 _MAX_EXPECTED_IDS = 1000
+_MOST_RUNS = 10
+"""A statement that still needs other rows after so many runs gets the whole tables."""
 
 
 class RolledBackBySQLite(Exception):
@@ -77,7 +79,12 @@ def change(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parame
 
     Raise PEP 249's errors, the transaction being as before; RolledBackBySQLite if SQLite has rolled back everything.
     """
-    return _Change(transaction, plan, parameter_sets).run()
+    calls = transaction.workspace.repeated_calls
+    calls.begin()
+    try:
+        return _Change(transaction, plan, parameter_sets).run()
+    finally:
+        calls.end()
 
 
 class _Change:
@@ -111,6 +118,7 @@ class _Change:
         transaction.note_constraint_reads(self._needed_by_values)
         is_deferred = was_deferred = False
         sets = len(self._parameter_sets)
+        runs = 0
         while True:
             run = self._run(sets, is_deferred)
             if self._workspace.recorder.has_unseen:
@@ -118,6 +126,9 @@ class _Change:
                 needed = self._needed_when_watched(sets, is_deferred)
                 run = self._run(sets, is_deferred)._replace(needed=needed)
             missing = transaction.row_cache.missing(run.needed)
+            runs += 1
+            if runs > _MOST_RUNS:  # its keys are others in each run: a time is among them
+                missing = [whole(table) for table in {request.table.id: request.table for request in missing}.values()]
             # A single row that lacks its parent is refused before it is recorded: look at it with the check deferred.
             is_hidden = not was_deferred and is_of_foreign_key(run.error)
             if not missing and not is_deferred and not is_hidden:
@@ -150,6 +161,7 @@ class _Change:
             savepoint = transaction.mark(_SAVEPOINT)
             self._reserve_ids()
             workspace.recorder.has_unseen = False
+            workspace.repeated_calls.run_again()
             if is_watched:
                 workspace.recorder.watch()
             violated = workspace.deferred_violations

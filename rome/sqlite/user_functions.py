@@ -22,8 +22,8 @@ class UserFunctions:
         self, workspace: Workspace, name: str, narg: int, function: Callable[..., Any] | None, deterministic: bool
     ) -> None:
         """Add a function of `narg` arguments, or remove it."""
-        workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
         self._functions[name, narg] = function, deterministic
+        _add(workspace, name, narg, function, deterministic)
 
     def collation(self, workspace: Workspace, name: str, function: Callable[[str, str], int] | None) -> None:
         """Add a collation, or remove it."""
@@ -33,6 +33,12 @@ class UserFunctions:
     def add_to(self, workspace: Workspace) -> None:
         """Add all of them to a new workspace."""
         for (name, narg), (function, deterministic) in self._functions.items():
-            workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
+            _add(workspace, name, narg, function, deterministic)
         for name, collation in self._collations.items():
             workspace.sqlite.create_collation(name, collation)
+
+
+def _add(workspace: Workspace, name: str, narg: int, function: Callable[..., Any] | None, deterministic: bool) -> None:
+    if function is not None and not deterministic:
+        function = workspace.repeated_calls.wrap(function)
+    workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)

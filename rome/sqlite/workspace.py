@@ -45,6 +45,7 @@ from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.change_recorder import ChangeRecorder
 from rome.sqlite.errors import SQLITE_ERRORS, translate
+from rome.sqlite.repeated_calls import RepeatedCalls, add_random_functions
 from rome.sqlite.workspace_schema import WorkspaceSchema
 from rome.values import SqlValue
 
@@ -93,6 +94,8 @@ class Workspace:
         }
         for name, (function, arguments) in functions.items():
             self.sqlite.create_scalar_function(name, function, arguments)
+        self.repeated_calls = RepeatedCalls()
+        add_random_functions(self.sqlite, self.repeated_calls)
         self.temporary = False
         """True if temporary tables, views or triggers may exist."""
         self.last_rowid = 0
