@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import rome
 from rome import errors
 from rome.testing import check_database
+from rome.verify.campaign import new_database
 from rome.verify.sql.oracle import Oracle, contents, described
 from rome.verify.sql.script import RECONNECT, Outcome, Row, Script, Step, comparable
-
-_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +31,7 @@ class Player:
 
     def __init__(self, store: str, level: str) -> None:
         """`store`: the URL of a store, without a database's name; options may follow."""
-        address, mark, options = store.partition("?")
-        self.url = f"{address}fuzz{os.getpid()}x{next(_NUMBERS)}{mark}{options}"
+        self.url = new_database(store)
         self._level = level
         self._connections: dict[int, rome.Connection] = {}
 

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rome.verify.campaign import Played
+from rome.verify.minimize import minimize
 from rome.verify.sql.generator import generate
-from rome.verify.sql.minimize import minimize
 from rome.verify.sql.play import Difference, play
 from rome.verify.sql.races import Race, generate_race, play_race
-from rome.verify.sql.script import Script
-
-Played = tuple[int, int, Script | Race | None, Difference | None]
-"""Seed, number of statements, and the minimized script that fails with its difference."""
+from rome.verify.sql.script import Step
 
 
-def case(seed: int, length: int, store: str, level: str | None) -> Played:
-    """Generate and play the case of a seed; minimize it if it fails."""
+def case_or_race(seed: int, store: str, length: int, level: str | None, only_races: bool) -> Played:
+    """Play the case of a seed, or its race; minimize it if it fails. `level`: one isolation level for all cases."""
+    if only_races or (level is None and seed % 4 == 0):
+        return _race(seed, store)
+    return _case(seed, length, store, level)
+
+
+def _case(seed: int, length: int, store: str, level: str | None) -> Played:
     script = generate(seed, length, level)
     difference = play(script, store)
     if difference is None:
-        return seed, len(script.steps), None, None
+        return Played(seed, len(script.steps))
     kind = kind_of(difference)
 
-    def fails(shorter: Script) -> bool:
-        found = play(shorter, store)
+    def fails(steps: tuple[Step, ...]) -> bool:
+        found = play(replace(script, steps=steps), store)
         return found is not None and kind_of(found) == kind
 
-    least = minimize(script, fails)
-    return seed, len(script.steps), least, play(least, store) or difference
+    least = replace(script, steps=minimize(script.steps, fails))
+    return Played(seed, len(script.steps), str(least), str(play(least, store) or difference))
 
 
 def kind_of(difference: Difference) -> str:
@@ -39,25 +43,21 @@ def kind_of(difference: Difference) -> str:
     return ("error" if "Error" in difference.theirs else "rows") + "/" + difference.ours.partition(":")[0][:30]
 
 
-def race(seed: int, store: str) -> Played:
-    """Generate and play the race of a seed; return as `case` does."""
+def _race(seed: int, store: str) -> Played:
     generated = generate_race(seed)
     difference = play_race(generated, store)
     count = len(generated.setup.steps) + len(generated.steps)
     if difference is None:
-        return seed, count, None, None
+        return Played(seed, count)
     kind = kind_of(difference)
 
-    def setup_fails(shorter: Script) -> bool:
-        found = play_race(replace(generated, setup=shorter), store)
+    def fails_with(other: Race) -> bool:
+        found = play_race(other, store)
         return found is not None and kind_of(found) == kind
 
-    least = replace(generated, setup=minimize(generated.setup, setup_fails))
+    def with_setup(steps: tuple[Step, ...]) -> Race:
+        return replace(generated, setup=replace(generated.setup, steps=steps))
 
-    def fails(shorter: Script) -> bool:
-        found = play_race(replace(least, steps=tuple(shorter.steps)), store)
-        return found is not None and kind_of(found) == kind
-
-    steps = minimize(Script(least.level, least.steps), fails).steps
-    least = replace(least, steps=tuple(steps))
-    return seed, count, least, play_race(least, store) or difference
+    least = with_setup(minimize(generated.setup.steps, lambda steps: fails_with(with_setup(steps))))
+    least = replace(least, steps=minimize(least.steps, lambda steps: fails_with(replace(least, steps=steps))))
+    return Played(seed, count, str(least), str(play_race(least, store) or difference))
