@@ -10,12 +10,25 @@ import uuid
 import pytest
 from redis import Redis
 
-from rome.errors import Conflict, HistoryLost, OperationalError, StoreUnavailable
+from rome.errors import Conflict, HistoryLost, KeysLocked, OperationalError, StoreUnavailable
 from rome.storage.keys import encode, entry
 from rome.storage.redis import writes
 from rome.storage.redis.connection import Connection
 from rome.storage.registry import open_store
-from rome.storage.store import LAST, Batch, Change, Check, Count, Demand, Get, Lookup, Range, Scan, index_space
+from rome.storage.store import (
+    LAST,
+    Batch,
+    Change,
+    Check,
+    Count,
+    Demand,
+    Get,
+    Lookup,
+    Range,
+    Scan,
+    index_space,
+    row_lock_name,
+)
 from rome.testing.servers import own_valkey_server
 from rome.testing.store_suite.committing import Committing
 from rome.testing.store_suite.digests import Digests
@@ -290,6 +303,69 @@ def test_a_check_that_fails(store, opened, url, monkeypatch, other, error, steps
     monkeypatch.undo()
     assert contents(rival) == expected[0]
     assert commit(rival, put(b"x", space=b"r2")) == expected[0][0] + 1
+
+
+def of_all_keys(store, keys, demand):
+    """Return a batch that checks and writes the same keys: the pieces that check name those that write."""
+    fetched = store.fetch([])
+    checks = [Check(ROWS, key, key + b"\0", fetched.version, demand) for key in keys]
+    return Batch(b"all", checks, [put(key, b"all") for key in keys], seen={fetched.version: fetched.digest})
+
+
+@pytest.mark.parametrize(
+    ("keys", "demand", "written", "is_refused"),
+    [
+        (KEYS[:8], Demand.UNWRITTEN, put(KEYS[5]), True),
+        (KEYS[:8], Demand.UNWRITTEN, put(KEYS[8]), False),
+        (KEYS[:8], Demand.SAME_KEYS, delete(KEYS[5]), True),
+        (KEYS[:8], Demand.SAME_KEYS, put(KEYS[5]), False),
+        (KEYS[8:], Demand.NO_KEYS, put(KEYS[10]), True),
+        (KEYS[8:], Demand.NO_KEYS, put(KEYS[5]), False),
+    ],
+)
+def test_checks_of_the_keys_that_are_written(store, opened, url, monkeypatch, keys, demand, written, is_refused):
+    """Somebody writes after the client has validated the checks itself."""
+    batch, other = of_all_keys(store, keys, demand), opened(url)
+    catch_up = store._commits._catch_up
+
+    def then_write(batch):
+        found = catch_up(batch)
+        commit(other, written)
+        return found
+
+    monkeypatch.setattr(store._commits, "_catch_up", then_write)
+    if is_refused:
+        with pytest.raises(Conflict):
+            store.commit(batch)
+        assert b"all" not in ask(store, Get(ROWS, tuple(keys)))
+    else:
+        store.commit(batch)
+        assert ask(store, Get(ROWS, tuple(keys))) == [b"all"] * len(keys)
+
+
+def test_locks_of_the_keys_that_are_written(store):
+    batch = of_all_keys(store, KEYS[:8], Demand.UNWRITTEN)
+    store.lock_table().acquire([row_lock_name(ROWS, KEYS[6])], b"other", 60, False)
+    with pytest.raises(KeysLocked) as caught:
+        store.commit(batch)
+    assert caught.value.names == [row_lock_name(ROWS, KEYS[6])]
+    assert b"all" not in ask(store, Get(ROWS, tuple(KEYS)))
+
+
+def test_a_piece_that_somebody_removes(store, url, redis_server, monkeypatch):
+    """It was to be read for a check: the commit is refused, and others can go on."""
+    batch = of_all_keys(store, KEYS[8:], Demand.NO_KEYS)
+    finish = store._commits._finish
+    with redis_server.admin() as admin:
+
+        def remove_and_finish(token):
+            admin.hdel(store._layout.staged(token), "1")
+            return finish(token)
+
+        monkeypatch.setattr(store._commits, "_finish", remove_and_finish)
+        with pytest.raises(OperationalError, match="were removed before it was applied"):
+            store.commit(batch)
+    assert commit(store, put(b"x", space=b"r2")) == 2
 
 
 def test_a_refusal_that_another_writer_got(store, opened, url, monkeypatch):

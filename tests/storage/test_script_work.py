@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from rome.storage.keys import encode
-from rome.storage.redis.pieces import check_pieces, write_pieces
+from rome.storage.redis.pieces import check_pieces, parts_of, write_pieces
 from rome.storage.redis.store import RedisStore
 from rome.storage.redis.writes import LARGE, MOST_BYTES, MOST_KEYS, Limits, arguments_of, writes_of
 from rome.storage.registry import open_store
@@ -33,8 +33,9 @@ def large(rows: int) -> Batch:
 def pieces_of(batch: Batch) -> list[tuple[int, int]]:
     """Return of each piece of a batch how many keys it writes or checks, and its bytes."""
     writes = writes_of(batch)
+    parts = parts_of(writes)
     found = []
-    for piece in (*check_pieces(batch, writes, LIMITS), *write_pieces(batch, writes, LIMITS)):
+    for piece in (*check_pieces(batch, writes, parts, LIMITS), *write_pieces(batch, writes, parts, LIMITS)):
         arguments = msgpack.unpackb(piece, raw=True)
         checks, spaces = struct.unpack_from(">2I", arguments[2], 18)
         lists = arguments[5 + checks :]
@@ -57,6 +58,13 @@ def test_pieces_are_bounded_by_bytes() -> None:
     sizes = [size for _, size in pieces_of(Batch(b"t" * 16, (), rows))]
     assert max(sizes) <= MOST_BYTES + 50_000 + SMALL * len(rows)
     assert len(sizes) <= 2 * sum(sizes) // MOST_BYTES + 3
+
+
+def test_keys_that_are_checked_and_written_are_sent_once() -> None:
+    keys = [encode((number,)) for number in range(20_000)]
+    checks = [Check(ROWS, key, key + b"\0", 7) for key in keys]
+    found = pieces_of(Batch(b"t" * 16, checks, [put(key, b"x" * 100) for key in keys]))
+    assert sum(keys for keys, _ in found) <= 20_000 + 2 * len(found)
 
 
 def test_what_is_larger_is_done_in_pieces() -> None:

@@ -19,8 +19,8 @@
 -- ARGV  format, token, header, seen, head, then four lists (writes.py makes them; all numbers are big-endian):
 --       header    I8 maximum of commits in the log, I8 maximum of its bytes, B 1 to check the user's permission to
 --                 write, and 2 more in a cluster, B 1 for a step of a commit in pieces, I4 lengths of the four lists;
---                 for each check: I8 since, B demand (see Demand; l: not locked), I4 number of keys, I4 number of
---                 ranges; for each space to write to: I4 number of puts of keys that must be new, I4 number of all
+--                 for each check: I8 since, B demand (see Demand; l: not locked; in upper case: the key is the number of
+--                 the piece that writes the keys to be checked), I4 number of keys, I4 number of ranges; for each space to write to: I4 number of puts of keys that must be new, I4 number of all
 --                 puts; owner of row locks
 --       seen      I8 version, digest; for each version that the batch depends on
 --       head      that of the log without its size (see layout.py)
@@ -40,6 +40,7 @@ local MOST_INLINE = 1024 -- bytes of old and new values that are logged together
 local MOST_SCANNED = 65536 -- bytes of the log that a commit searches for conflicts, a few milliseconds
 local CHECK_HEADS, CHECK_HEAD, WRITE_HEAD = 35, 17, 8 -- where those of the header begin, and their lengths
 local UNWRITTEN, NO_KEYS, LOCKED = 117, 110, 108 -- the demands u, n and l
+local LOWER = 97 -- a
 local ENTRIES = 105 -- i, by which the names of spaces of entries begin
 local NOTHING = '\145\194' -- one old value that did not exist, as msgpack has it: [false]
 local REFUSAL_MS = 600000 -- how long the refusal of a commit in pieces is kept for the client
@@ -201,8 +202,23 @@ local written_since, needed = nil, {}
 for i = 1, refusal and 0 or check_count do
     local since, demand, keys, ranges = unpack_struct('>I8BI4I4', args[3], CHECK_HEADS + CHECK_HEAD * (i - 1))
     local space, written = args[5 + i], known[5 + i]
-    local first = at
-    at = at + keys + 2 * ranges
+    local first, stop = at, at + keys + 2 * ranges
+    at = stop
+    if demand < LOWER then
+        demand = demand + 32
+        if demand == NO_KEYS or (demand == LOCKED and find_locks) or since > version or (written and unpack_struct('>I8', written) > since) then
+            local piece = call('HGET', staged, args[first])
+            if not piece then
+                refusal = {'unstaged'}
+                break
+            end
+            first, keys = #args + 1, cmsgpack.unpack(cmsgpack.unpack(piece)[7])
+            for j, key in ipairs(keys) do
+                args[first + j - 1] = key
+            end
+            keys, stop = #keys, #args + 1
+        end
+    end
     if demand == NO_KEYS then
         -- include taken
         refusal = taken(args, space, first, keys, ranges)
@@ -212,7 +228,7 @@ for i = 1, refusal and 0 or check_count do
     elseif demand == LOCKED then
         -- Of a commit in pieces: a space that it will write, and the keys of its rows.
         if find_locks then
-            find_locks(space, args, first, at - 1)
+            find_locks(space, args, first, stop - 1)
         end
     elseif since > version or (since < version and written and unpack_struct('>I8', written) > since) then
         if since < horizon or since > version then
@@ -222,7 +238,7 @@ for i = 1, refusal and 0 or check_count do
         written_since = written_since or {}
         written_since[space] = written_since[space] or {}
         table.insert(written_since[space], {
-            space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = at,
+            space = space, since = since, demand = demand, keys = first, ranges = first + keys, stop = stop,
             written = unpack_struct('>I8', written)
         })
     end

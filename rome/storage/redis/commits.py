@@ -14,7 +14,7 @@ from rome.storage.columns import writes_of
 from rome.storage.redis.address import Address
 from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
-from rome.storage.redis.pieces import check_pieces, write_pieces
+from rome.storage.redis.pieces import check_pieces, parts_of, write_pieces
 from rome.storage.redis.writes import Limits, arguments_of, error_of
 from rome.storage.store import Batch
 
@@ -91,6 +91,7 @@ class Commits:
     def _commit_in_pieces(self, batch: Batch) -> tuple[Any, int]:
         """Commit a large batch. Return its version or its refusal, and how often the request was sent."""
         token, writes = batch.token, writes_of(batch)
+        parts = parts_of(writes)
         (found,) = self._server.round([(b"HMGET", self._layout.meta, b"+" + token, b"pending")])
         if isinstance(found, list) and (found[0] or (found[1] or b"")[16:] == token):
             return self._finish(token), 2
@@ -102,8 +103,8 @@ class Commits:
                 if type(reply) is not int and not self.settle(reply):
                     return reply, 1
                 self.permission_seen = True
-            written = self._stage(token, enumerate(write_pieces(batch, writes, self.limits), 1))
-            checks = check_pieces(self._catch_up(batch), writes, self.limits)
+            written = self._stage(token, enumerate(write_pieces(batch, writes, parts, self.limits), 1))
+            checks = check_pieces(self._catch_up(batch), writes, parts, self.limits)
             checked = self._stage(token, zip(itertools.count(0, -1), checks, strict=False))
         except DatabaseError:
             # From the beginning of the commit on, others may need the pieces.

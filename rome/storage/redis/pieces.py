@@ -12,6 +12,10 @@ by the next writer. Its client learns the outcome by its token: of an applied co
 
 Readers neither wait nor help: while a commit is pending, they read the version before it. Each step logs the old values
 of the rows that it writes, so that they can be undone like those of a later commit (`rome.storage.undo`).
+
+Most keys that are checked are also written. Then the piece that checks names the piece that writes them, instead of the
+keys: they are staged once, and the server reads them for the check only if somebody has written to the space, or locked
+rows, meanwhile.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 from rome.storage.columns import WritesBySpace, checks_of
 from rome.storage.redis import writes as bounds
@@ -26,44 +31,66 @@ from rome.storage.redis.writes import Demanded, Limits, WritesToSpace, arguments
 from rome.storage.store import Batch, holds_rows
 
 
-def write_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
+class Part(NamedTuple):
+    """The keys of a space that one piece writes, in order: the server finds its place in a sorted set faster."""
+
+    space: bytes
+    keys: Sequence[bytes]
+
+
+def parts_of(writes: WritesBySpace) -> list[Part]:
+    """Return the parts that writes are done in. The first piece writes the first part, and so on."""
+    return [Part(space, keys) for space, values in writes.items() for keys in _cut(sorted(values), values)]
+
+
+def write_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that write; the last one has everything that is done once."""
-    for space, values in writes.items():
-        # In key order: the server finds its place in a sorted set faster.
-        for part in _parts(sorted(values), values):
-            puts = {key: value for key in part if (value := values[key]) is not None}
-            deletions = [key for key in part if key not in puts] if len(puts) < len(part) else []
-            yield pack(arguments_with(limits, batch.token, {}, [(space, puts, deletions, 0)]))
+    for space, keys in parts:
+        values = writes[space]
+        puts = {key: value for key in keys if (value := values[key]) is not None}
+        deletions = [key for key in keys if key not in puts] if len(puts) < len(keys) else []
+        yield pack(arguments_with(limits, batch.token, {}, [(space, puts, deletions, 0)]))
     drops = list(dict.fromkeys(batch.drops))
     none: list[WritesToSpace] = [(space, {}, (), 0) for space in writes]
     head = head_of(batch.token, writes, drops)
     yield pack(arguments_with(limits, batch.token, {}, none, b"", head, drops, batch.advances))
 
 
-def check_pieces(batch: Batch, writes: WritesBySpace, limits: Limits) -> Iterator[bytes]:
+def check_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that check, also that no row to be written is locked by others.
 
     The first one checks the versions that the batch depends on.
     """
     seen = seen_of(batch.seen)
     size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
+    of_written: dict[bytes, list[Demanded]] = {space: [(space, 0, None)] for space in writes if holds_rows(space)}
     for (space, since, demand), (keys, ranges) in grouped(checks_of(batch), {})[0].items():
-        for at in range(0, max(len(keys), len(ranges)), size):
-            part = {(space, since, demand): (keys[at : at + size], ranges[at : at + size])}
+        if space in writes and len(keys) == len(writes[space]) and writes[space].keys() >= set(keys):
+            of_written.setdefault(space, []).append((space, since, demand))
+            single: Sequence[bytes] = ()
+        else:
+            single = keys
+        for at in range(0, max(len(single), len(ranges)), size):
+            part = {(space, since, demand): (single[at : at + size], ranges[at : at + size])}
             yield pack(arguments_with(limits, batch.token, part, (), seen))
             seen = b""
-    for space, values in writes.items():
-        # Other spaces than those of rows have no locks, but must not be evicted either.
-        for unlocked in _parts(list(values) if holds_rows(space) else [b""], {}):
+    for number, (space, _) in enumerate(parts, 1):
+        checks = {check: ([b"%d" % number], ()) for check in of_written.get(space, ())}
+        if checks:
+            yield pack(arguments_with(limits, batch.token, checks, (), seen, owner=batch.owner, of_written=True))
+            seen = b""
+    for space in writes:
+        if not holds_rows(space):
+            # It has no locks, but must not be evicted either.
             check: Demanded = space, 0, None
-            yield pack(arguments_with(limits, batch.token, {check: (unlocked, ())}, (), seen, owner=batch.owner))
+            yield pack(arguments_with(limits, batch.token, {check: ([b""], ())}, (), seen))
             seen = b""
     if seen:
         yield pack(arguments_with(limits, batch.token, {}, (), seen))
 
 
-def _parts(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
-    """Cut keys, with their values if they have any, into parts within the bounds."""
+def _cut(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
+    """Cut keys, with their values, into parts within the bounds."""
     sizes = list(accumulate([len(key) + len(values.get(key) or b"") for key in keys]))
     at = before = 0
     while at < len(keys):

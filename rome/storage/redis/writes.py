@@ -74,6 +74,7 @@ _NO_KEYS: dict[bytes, None] = {}
 _NO_NUMBERS: dict[bytes, int] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
 _DEMANDS: dict[Demand | None, bytes] = {None: b"l", **{demand: demand.value for demand in Demand}}
+_DEMANDS_OF_WRITTEN = {demand: code.upper() for demand, code in _DEMANDS.items()}
 
 
 class Limits:
@@ -100,17 +101,20 @@ def arguments_with(
     expects: Mapping[bytes, int] = _NO_NUMBERS,
     owner: bytes = b"",
     look: bool = False,
+    of_written: bool = False,
 ) -> list[bytes]:
     """Return the arguments of commit.lua for a batch, or a piece of one.
 
     `drops`: the spaces to drop. `advances`: counters and what they are at least. `expects`: of these, what they must be
-    before. `look`: check the user's permission.
+    before. `look`: check the user's permission. `of_written`: the key of each check is the number of a piece, which
+    writes the keys to be checked.
     """
+    demands = _DEMANDS_OF_WRITTEN if of_written else _DEMANDS
     heads: list[bytes] = []
     checked: list[bytes] = []
     lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
-        heads.append(_CHECK(since, _DEMANDS[demand], len(keys), len(bounds) // 2))
+        heads.append(_CHECK(since, demands[demand], len(keys), len(bounds) // 2))
         checked.append(b"s:" + space)
         lists += keys
         lists += bounds
