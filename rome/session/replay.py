@@ -9,7 +9,7 @@ So `UPDATE t SET n = n + 1` hardly ever surfaces a conflict. A value that was re
 back always does, unless the value is the same again. Nothing is applied blindly: each statement runs as if for the
 first time, with its constraint reads, and commit checks everything anew.
 
-So are schema changes: two transactions that each create a table of their own both commit.
+So are schema changes, where they can't be merged (`rome.transaction.commit.merge`).
 
 Under READ COMMITTED only what the transaction changes must be the same: the row count and RETURNING of each change,
 and the result of a SELECT from a table that the transaction had changed before (an application that reads its own

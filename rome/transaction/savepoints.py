@@ -5,7 +5,7 @@ A savepoint marks the workspace, the undo log of the row cache, and the write se
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import NamedTuple
 
 from rome.catalog.model import Catalog
@@ -76,6 +76,20 @@ class Savepoints(Snapshot):
             if fold_name(self.savepoints[at].name) == fold_name(name):
                 return at
         raise OperationalError(f"no such savepoint: {name}")
+
+    def _extend_catalogs(self, newer: Catalog, later: Set[str]) -> bool:
+        """Add tables that only a newer catalog has to the present one, and to those of savepoints.
+
+        Return False, with nothing done, if the transaction itself has created or dropped something of such a name.
+        """
+        catalogs = [each.catalog for each in self.savepoints] + [self.catalog]
+        extended = [each.with_tables_of(newer, later) for each in catalogs]
+        if any(new.tables.keys() - old.tables.keys() != later for new, old in zip(extended, catalogs, strict=True)):
+            return False
+        self.catalog = extended.pop()
+        pairs = zip(self.savepoints, extended, strict=True)
+        self.savepoints = [savepoint._replace(catalog=catalog) for savepoint, catalog in pairs]
+        return True
 
     def _change_catalog(self, fetched: Fetched) -> None:
         """Go on with the newest catalog. Raise CatalogChanged, or Conflict if something was changed already."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 
 from rome.cache.bound import DEFAULT, NEWEST, ReadBound
 from rome.cache.cached import CachedReads
-from rome.catalog.model import Table
+from rome.catalog.model import Catalog, Table
 from rome.database.database import Database
 from rome.errors import Conflict, HistoryLost, InterfaceError, NotReplicated
 from rome.locks.manager import Guard
@@ -45,6 +45,7 @@ class CatalogChanged(Exception):
 
 
 NO_WRITES = WriteSet()
+NO_LATER_TABLES: Mapping[str, int] = {}
 
 
 class Snapshot(ABC):
@@ -58,8 +59,11 @@ class Snapshot(ABC):
     digest = b""
     """Of the read version: it distinguishes the version from others of the same number (see `storage.store`)."""
     schema_changed = False
-    has_later_tables = False
-    """True if the catalog has tables that were created after the read version."""
+    later_tables: Mapping[str, int] = NO_LATER_TABLES
+    """By name in lower case: the tables of the catalog that were created after the read version.
+
+    With the version whose definition the transaction goes by. They are empty as of the read version.
+    """
     has_writes = False
     """False if nothing was changed yet. After a ROLLBACK TO it may be True with nothing changed."""
     has_explicit_ids = False
@@ -81,7 +85,7 @@ class Snapshot(ABC):
     _read_set: ReadSet | None = None
     _sequences: Sequences | None = None
     _earlier_digests: dict[int, bytes] | None = None
-    """By version: the digests of what was read before the present read version."""
+    """By version: the digests of what was read at other versions than the present read version."""
 
     def __init__(
         self,
@@ -130,6 +134,10 @@ class Snapshot(ABC):
             digests[self.version] = self.digest
         return digests
 
+    def note_digest(self, seen: Fetched) -> None:
+        """Note the digest of a version, other than the read version, that the commit depends on."""
+        self._earlier_digests = {**(self._earlier_digests or {}), seen.version: seen.digest}
+
     @property
     def sequences(self) -> Sequences:
         """The ids that were allocated for new rows."""
@@ -140,6 +148,13 @@ class Snapshot(ABC):
     @abstractmethod
     def settle(self) -> None:
         """Write the rows of blocks one by one."""
+
+    @abstractmethod
+    def _extend_catalogs(self, newer: Catalog, later: Set[str]) -> bool:
+        """Add tables that only a newer catalog has to the present one, and to those of savepoints.
+
+        Return False, with nothing done, if the transaction itself has created or dropped something of such a name.
+        """
 
     @abstractmethod
     def _change_catalog(self, fetched: Fetched) -> None:
@@ -178,15 +193,18 @@ class Snapshot(ABC):
     def add_later_tables(self, mentioned: Iterable[str]) -> bool:
         """Add tables of these names that were created after the read version. Return False if there are none.
 
-        They are empty as of the read version. One round trip, and one more if the newest catalog is not cached.
+        One round trip, and one more if the newest catalog is not cached.
         """
-        newest = self.database.catalog(self.database.fetch_newest())
-        extended = self.initial_catalog.with_tables_of(newest, mentioned)
-        if extended is self.initial_catalog or self.schema_changed:
+        fetched = self.database.fetch_newest()
+        newest = self.database.catalog(fetched)
+        initial = self.initial_catalog.with_tables_of(newest, mentioned)
+        later = initial.tables.keys() - self.initial_catalog.tables.keys()
+        if not later or not self._extend_catalogs(newest, later):
             return False
-        self.catalog = self.initial_catalog = extended
-        self.has_later_tables = True
-        self.workspace.adopt(extended)
+        self.initial_catalog = initial
+        self.later_tables = {**self.later_tables, **dict.fromkeys(later, fetched.version)}
+        self.note_digest(fetched)
+        self.workspace.adopt(self.catalog)
         return True
 
     def fetch(self, requests: Iterable[TableRequest]) -> list[TableRequest]:

@@ -41,8 +41,9 @@ from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS
 from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated, NumbersTaken
 from rome.sql.syntax.statement import LockWaitPolicy
-from rome.storage.store import Batch, row_counter
+from rome.storage.store import CATALOG, Batch, Check, row_counter
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
+from rome.transaction.commit.merge import are_independent
 from rome.transaction.constraints.violations import foreign_key_error
 from rome.transaction.row_locks import RowKey, RowLocks, row_of
 from rome.transaction.savepoints import Savepoint, Savepoints
@@ -222,7 +223,12 @@ class Transaction(Savepoints):
         if self.has_explicit_ids:
             explicit_ids = self.write_set.explicit_ids(self.sequences.allocated)
         builder = BatchBuilder(
-            self.initial_catalog, self.catalog, self.entries, self.row_cache, self.newest_read_version
+            self.initial_catalog,
+            self.catalog,
+            self.entries,
+            self.row_cache,
+            self.newest_read_version,
+            self.later_tables,
         )
         builder.write_rows(rows)
         for block in self.blocks:
@@ -239,12 +245,11 @@ class Transaction(Savepoints):
         if self.schema_changed:
             builder.write_schema()
         if self.schema_changed or self.isolation is Isolation.SERIALIZABLE:
-            builder.check_catalog()
+            builder.check_catalog(self.newest_read_version)
         if not builder.has_changes and not locked:
             return None
-        reads = self._read_set.checks() if self._read_set is not None else ()
-        batch = builder.build(os.urandom(16), [*reads, *fences], self.read_digests)
-        version = self.database.committed = self._send(batch)
+        batch, version = self._send_merged(builder, fences)
+        self.database.committed = version
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)
         # If others have committed in between, our catalog lacks their schema changes.
@@ -252,6 +257,31 @@ class Transaction(Savepoints):
             digest = self.database.store.digest_after(self.digest, batch.token)
             return None if digest is None else builder.committed_catalog(version, digest)
         return None
+
+    def _send_merged(self, builder: BatchBuilder, fences: Iterable[Check]) -> tuple[Batch, int]:
+        """Commit a batch, after the independent schema changes of others. Return it and its version."""
+        reads = self._read_set.checks() if self._read_set is not None else ()
+        token = os.urandom(16)
+        while True:
+            batch = builder.build(token, [*reads, *fences], self.read_digests)
+            try:
+                return batch, self._send(batch)
+            except Conflict as conflict:
+                if conflict.space != CATALOG or not self._merges_schema(builder):
+                    raise
+
+    def _merges_schema(self, builder: BatchBuilder) -> bool:
+        """Let a refused batch check the newest schema. Return False if its own schema change might depend on that."""
+        if not self.schema_changed or self.isolation is Isolation.SERIALIZABLE:
+            return False
+        seen = self.database.fetch_newest()
+        if builder.catalog_since is None or seen.catalog_version <= builder.catalog_since:
+            return False  # what was changed is the definition of a table whose rows were written
+        if not are_independent(self.initial_catalog, self.catalog, self.database.catalog(seen)):
+            return False
+        builder.check_catalog(seen.version)
+        self.note_digest(seen)
+        return True
 
     def _send(self, batch: Batch) -> int:
         """Commit a batch, and report it. Return its version. Raise as `_send_translated`."""

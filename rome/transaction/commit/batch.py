@@ -14,11 +14,11 @@ A row whose last state equals the stored one is not written at all. The definiti
 that no row is committed in the layout of an older schema. A new index is filled from all rows of its table, which the
 statement that made it has loaded, and commit then checks the whole table.
 
-A schema change depends on every definition: ALTER TABLE rewrites the texts of views and triggers, and fails if one of
-them does not fit any more. So its commit checks that the catalog is unwritten, and of two concurrent schema changes one
-is refused. Changes of rows check only the definitions of their tables, their parents and their children. What such a
-change must not miss writes the table's catalog key although the definition is the same: a new trigger on the table, and
-a new foreign key that refers to it.
+A schema change depends on other definitions: ALTER TABLE rewrites the texts of views and triggers, and fails if one of
+them does not fit any more. So its commit checks that the catalog is unwritten. If only an independent schema change was
+committed meanwhile, the catalog is checked from that version on (`merge`). Changes of rows check only the definitions
+of their tables, their parents and their children. What such a change must not miss writes the table's catalog key
+although the definition is the same: a new trigger on the table, and a new foreign key that refers to it.
 """
 
 from __future__ import annotations
@@ -58,13 +58,22 @@ class BatchBuilder:
     """Collects one batch. `base`: the catalog that the transaction began with; `catalog`: the one that it leaves."""
 
     def __init__(
-        self, base: Catalog, catalog: Catalog, entries: IndexEntries, row_cache: RowCache, version: int
+        self,
+        base: Catalog,
+        catalog: Catalog,
+        entries: IndexEntries,
+        row_cache: RowCache,
+        version: int,
+        later_tables: Mapping[str, int],
     ) -> None:
+        """`later_tables`: the tables that were created after the read version, with the version of their definition."""
         self._base = base
         self._catalog = catalog
         self._entries = entries
         self._row_cache = row_cache
         self._version = version
+        self._later_tables = {catalog_key(name): since for name, since in later_tables.items()}
+        self.catalog_since: int | None = None
         self._tables = catalog.by_id
         self._old_tables = base.by_id
         self._final_rows: Mapping[int, Mapping[bytes, FinalRow]] = {}
@@ -205,9 +214,9 @@ class BatchBuilder:
             self._expects[counter] = before
             self._advances[counter] = max(last, self._advances.get(counter, 0))
 
-    def check_catalog(self) -> None:
-        """Check that nobody has changed the schema."""
-        self._checks.append(Check(CATALOG, b"", LAST, self._version))
+    def check_catalog(self, since: int) -> None:
+        """Check that nobody has changed the schema since a version, instead of an earlier one."""
+        self.catalog_since = since
 
     # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -299,10 +308,20 @@ class BatchBuilder:
     def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
         """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
         checks: Sequence[Check] = list(dict.fromkeys([*self._checks, *reads]))
+        if self._later_tables:
+            checks = list(map(self._since_created, checks))
+        if self.catalog_since is not None:
+            checks = [*checks, Check(CATALOG, b"", LAST, self.catalog_since)]
         seen = digests_of((*checks, *self._checks_of_keys), read_digests)
         if self._checks_of_keys:
             checks = Checks(checks, self._checks_of_keys)
         return Batch(token, checks, Writes(self._writes), self._advances, self._drops, seen, expects=self._expects)
+
+    def _since_created(self, check: Check) -> Check:
+        """Return a check; that of a later table's definition from the version on that has shown it."""
+        if check.space != CATALOG or check.begin not in self._later_tables:
+            return check
+        return check._replace(since=self._later_tables[check.begin])
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """Return the catalog after the batch was committed as `version`, the next one after the read version."""

@@ -33,6 +33,8 @@ from rome.verify.sql.script import Outcome, Row, Script, Step, comparable
 
 _LEVELS = ("SERIALIZABLE", "SERIALIZABLE", "SNAPSHOT", "READ COMMITTED")
 _COMMIT = Step("COMMIT")
+_FAILS = Step("SELECT * FROM missing")
+"""A transaction with it is not replayed: it is committed, merged or refused as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ def generate_race(seed: int) -> Race:
 def _transaction(random: Random, oracle: Oracle, number: int) -> list[Step]:
     """Return the steps of one transaction, which begins with what the setup has left."""
     steps: list[Step] = []
+    if random.random() < 0.3:
+        oracle.run(_FAILS)
+        steps.append(replace(_FAILS, connection=number))
     for _ in range(random.randint(1, 3)):
         schema = read_schema(oracle.sqlite)
         draw = random.random()
