@@ -82,6 +82,10 @@ class Browser:
         """Let pages that are opened from now on run no scripts."""
         self._call("Emulation.setScriptExecutionDisabled", value=True)
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the page another size."""
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
     def screenshot(self) -> bytes:
         """Return the page as PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])

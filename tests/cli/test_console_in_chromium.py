@@ -105,3 +105,19 @@ def test_pages_work_without_scripts(browser, address):
     browser.switch_scripts_off()
     text = browser.open(f"{address}/0/commits?token={TOKEN}", "Customer 20")
     assert "Load the page again" in text
+
+
+def test_statements_are_sent_by_the_form(browser, address):
+    browser.open(f"{address}/0/sql?token={TOKEN}", "Statements that write are refused")
+    for button, expected in (("run", "Customer 7"), ("explain", "lookup")):
+        browser.run("document.querySelector('textarea').value = 'SELECT name FROM customers WHERE id = 7'")
+        browser.run(f"document.querySelector('button[value={button}]').click()")
+        browser.wait(expected)
+
+
+def test_no_page_is_wider_than_a_narrow_window(browser, address):
+    browser.resize(360, 720)
+    browser.open(f"{address}/?token={TOKEN}", "Tables")
+    for path, expected in PAGES.values():
+        browser.open(f"{address}/{path}", expected)
+        assert browser.run("document.documentElement.scrollWidth <= innerWidth"), path
