@@ -253,7 +253,7 @@ def test_replicas_do_not_leave_out_keys_that_have_been_moved(
     """A replica of a primary whose keys are being moved answers correctly, or not at all."""
     connection.execute("DELETE FROM t WHERE id = 9")
     connection.commit()
-    monkeypatch.setattr("rome.storage.redis.replica_reads._REST", 0.0)
+    monkeypatch.setattr("rome.storage.redis.replicas.reads._REST", 0.0)
     target = cluster.another_primary("app")
     refused = 0
     with closing(rome.connect(cluster.url("app", "&read_from=replica&staleness=1000"))) as other:

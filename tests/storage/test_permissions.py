@@ -26,7 +26,7 @@ from rome.url import parse_url
 
 pytestmark = pytest.mark.server
 
-SCRIPTS = ("begin", "clear", "commit", "copy", "counter", "lock", "repair", "upgrade")
+SCRIPTS = ("begin", "clear", "commit", "counter", "lock", "publish", "repair", "upgrade")
 SECURITY = Path(__file__).parents[2] / "SECURITY.md"
 COMMON_READ = {"HMGET"}
 """The commands by which every script begins: a user without them is refused before anything else."""
@@ -86,8 +86,8 @@ def test_a_script_asks_for_every_command_before_its_first_write(script):
         "begin": {"HLEN"},
         "clear": {"HGET", "HKEYS"},
         "commit": {"MEMORY"},  # only to bound the log: without it, dropped tables count as nothing
-        "copy": {"EXISTS", "HGET", "HKEYS", "LRANGE", "DUMP"},
         "lock": {"TIME"},
+        "publish": {"HGET", "EXISTS"},
         "repair": {"HGET", "HKEYS", "LRANGE", "XRANGE"},
     }
     assert sent_by(script) - asked_by(script) <= first_asked.get(script, set()) | COMMON_READ

@@ -15,8 +15,8 @@ import rome
 from rome.dbapi import Connection
 from rome.errors import Conflict, IntegrityError, InterfaceError, StoreUnavailable
 from rome.locks import LockManager
-from rome.storage.redis.freshness import Freshness
-from rome.storage.redis.nearest import Nearest
+from rome.storage.redis.replicas.freshness import Freshness
+from rome.storage.redis.replicas.nearest import Nearest
 from rome.storage.store import Fetched, Store
 from rome.testing import check_database
 from rome.testing.servers import free_port
@@ -333,7 +333,7 @@ def test_options_that_are_wrong(options: str, problem: str) -> None:
 
 def test_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("rome.storage.redis.freshness.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("rome.storage.redis.replicas.freshness.time.monotonic", lambda: clock[0])
     freshness = Freshness(staleness=10)
 
     def sample(version: int) -> int:
@@ -362,7 +362,7 @@ class _Socket:
 
 def test_the_nearest_replica(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [0.0]
-    monkeypatch.setattr("rome.storage.redis.nearest.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("rome.storage.redis.replicas.nearest.time.monotonic", lambda: clock[0])
     seconds = {"far": 2.0, "near": 1.0, "down": None}
     opened: list[_Socket] = []
 

@@ -3,10 +3,10 @@
 Modules
     `address` parses URLs and opens sockets, `cluster` those to the right node of a cluster; `connection` pools them,
     sends rounds of commands and runs scripts;
-    `layout` names the keys of a database; `reads` packs the rounds of fetches, `past` reads the log; `writes` packs
-    batches for commit.lua, `pieces` large ones, `commits` sends them, and `replication` waits for replicas; `store`
-    implements the contract, `locks` the lock table; `replica_reads` lets replicas answer fetches, as new as `freshness`
-    demands, of the `nearest`; `presence` notices evicted keys, `failures` makes ROME's errors.
+    `layout` names the keys of a database; `reads` packs the rounds of fetches, `parts` completes large answers, `past`
+    reads the log; `writes` packs batches for commit.lua, `pieces` large ones, `commits` sends them; `store` implements
+    the contract, `copying` its copies, `locks` the lock table; `replicas` waits for replicas, and lets them answer
+    fetches; `presence` notices evicted keys, `failures` makes ROME's errors.
 
 Layout
     A space of values is a hash, with a sorted set of its keys for their order; a space of entries is a sorted set. All
@@ -61,13 +61,13 @@ Commits
 Requirements
     The server must not evict keys: `maxmemory-policy noeviction`. Commits are as durable as the server is set to be
     (AOF, RDB). Replication is asynchronous, so a failover can lose the last commits; the loss is detected by digests.
-    With `replicas=N` in the URL a commit waits for replicas (`replication`).
+    With `replicas=N` in the URL a commit waits for replicas (`replicas`).
 
 Options of the URL
     `db` (the number of Redis's database, 0), `database` (ROME's, if the path does not name it), `socket_timeout` and
     `connect_timeout` in seconds, `log_commits` and `log_bytes` (the bounds of the log), `sentinel_service` and
-    `sentinels` (host:port,host:port…), `replicas` and `replicas_timeout` (`replication`), `read_from`, `replica` and
-    `staleness` (`replica_reads`), and `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` for
+    `sentinels` (host:port,host:port…), `replicas`, `replicas_timeout`, `read_from`, `replica` and
+    `staleness` (the package `replicas`), and `ssl_ca_certs`, `ssl_certfile`, `ssl_keyfile`, `ssl_cert_reqs` for
     rome+rediss://.
 """
 
@@ -75,7 +75,7 @@ from __future__ import annotations
 
 from rome.storage.redis.address import OPTIONS, read_address
 from rome.storage.redis.cluster import on_cluster
-from rome.storage.redis.replica_reads import ReplicaReads
+from rome.storage.redis.replicas.reads import ReplicaReads
 from rome.storage.redis.store import RedisStore
 from rome.storage.registry import takes_options
 from rome.url import URL

@@ -11,8 +11,8 @@ _COMMANDS = """
 """
 """For statements, transactions and locks."""
 
-COPYING = "+copy +dump +restore"
-"""For copies of databases, in addition."""
+COPYING = "+rename"
+"""For copies of databases, in addition, at the target."""
 
 IN_CLUSTER = "+cluster|slots +asking +readonly"
 """What the user of a cluster needs besides; the last one for reads at replicas."""

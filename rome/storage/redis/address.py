@@ -21,7 +21,7 @@ from redis.sentinel import Sentinel
 
 from rome.errors import InterfaceError
 from rome.storage.redis.failures import Redirected
-from rome.storage.redis.nearest import Nearest, Node
+from rome.storage.redis.replicas.nearest import Nearest, Node
 from rome.url import URL
 
 OpenSocket = Callable[[], socket.socket]

@@ -39,7 +39,7 @@ from rome.storage.redis.address import Address, host_port
 from rome.storage.redis.connection import Connection, pack
 from rome.storage.redis.failures import LOST, Redirected, refused
 from rome.storage.redis.layout import Layout
-from rome.storage.redis.nearest import Nearest, Node
+from rome.storage.redis.replicas.nearest import Nearest, Node
 
 _PATIENCE = 30.0
 """Seconds for which a round is tried."""

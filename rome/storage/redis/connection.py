@@ -384,7 +384,7 @@ def _check_lengths(command: Command, size: int) -> None:
         )
 
 
-_SCRIPTS = ("begin", "clear", "commit", "copy", "count", "counter", "lock", "repair", "rows", "upgrade")
+_SCRIPTS = ("begin", "clear", "commit", "count", "counter", "lock", "publish", "repair", "rows", "upgrade")
 
 
 class Scripts:

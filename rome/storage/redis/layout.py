@@ -31,6 +31,7 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on 
     history       string  of each of the last 131072 versions before the newest, at its version modulo 131072: digest,
                           the catalog's version and its digest, 8 bytes each
     staged:TOKEN  hash    the pieces of a commit by number: 1, 2, … write, 0, -1, … check (pieces.py)
+    staged:TOKEN:s:SPACE, staged:TOKEN:o:SPACE: the same of a copy that is being made; they expire (copying.py)
     refused:TOKEN string  why a commit in pieces was refused, for ten minutes
     locks         hash    name → its holder and deadline (lock.lua)
     processes     hash    process → the note that it has left (notes.py); no part of the database's contents
@@ -136,14 +137,20 @@ def read_record(record: bytes) -> tuple[bytes, int, bytes]:
 
 def spaces_written(head: bytes) -> list[bytes]:
     """Return the spaces that a commit wrote, from its head in the log. Raise ValueError, struct.error."""
+    return spaces_of_head(head)[0]
+
+
+def spaces_of_head(head: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return the spaces that a commit wrote, and those that it dropped. Raise ValueError, struct.error."""
     _, length = _HEAD.unpack_from(head)
     at = _HEAD.size + length + 4
+    written = int.from_bytes(head[at - 4 : at], "big")
     spaces = []
-    for _ in range(int.from_bytes(head[at - 4 : at], "big")):
+    while at < len(head):
         end = at + 4 + int.from_bytes(head[at : at + 4], "big")
         spaces.append(head[at + 6 : end])
         at = end
-    return spaces
+    return spaces[:written], spaces[written:]
 
 
 def version_of(entry_id: bytes) -> int:

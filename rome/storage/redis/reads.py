@@ -7,7 +7,8 @@
     Count      ZLEXCOUNT        count.lua for several ranges
 
 One command a request, native where Redis has it. Rows in key order and rows by an index take two steps, of which the
-second needs what the first finds; the script rows.lua does both on the server.
+second needs what the first finds; the script rows.lua does both on the server. It answers large requests in parts
+(`parts`).
 
 A round is a MULTI of the state of the database (a part of the meta hash), the requests and, at an older version, the
 log since then of the spaces that they read. So all of it is from one version.
@@ -29,6 +30,7 @@ from rome.errors import FormatError
 from rome.fast_tuples import tuple_maker
 from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import COUNTERS_FIELD, COUNTERS_MARK, FORMAT_DIGITS, Layout, history_bounds
+from rome.storage.redis.parts import MOST_RANGES, PartialAnswer
 from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
 from rome.storage.undo import Columns, Pair
 
@@ -190,14 +192,17 @@ class Rounds:
             order = (b"REV",) if reverse else ()
             command = (b"ZRANGE", name, *(bounds[::-1] if reverse else bounds), b"BYLEX", *order)
             return command + _limit(limit), _read_entries
-        return self._rows(b"keys", self._layout.order + space, name, ((begin, end),), limit, reverse)
+        command = self._rows(b"keys", self._layout.order + space, name, ((begin, end),), limit, reverse)
+        return command, _read_pairs
 
     def _lookup(self, request: Lookup) -> tuple[Command, Read | None]:
         index, rows, ranges, limit, reverse = request
         if not ranges:
             return self._nothing, _read_no_columns
         names = self._layout.values + index, self._layout.values + rows
-        return self._rows(b"entries", *names, ranges[::-1] if reverse else ranges, limit, reverse)
+        in_order = ranges[::-1] if reverse else ranges
+        command = self._rows(b"entries", *names, in_order[:MOST_RANGES], limit, reverse)
+        return command, _read_columns if len(ranges) <= MOST_RANGES else _read_first_ranges
 
     def _rows(
         self,
@@ -207,12 +212,11 @@ class Rounds:
         ranges: Sequence[Sequence[bytes]],
         limit: int | None,
         reverse: bool,
-    ) -> tuple[Command, Read | None]:
+    ) -> Command:
         direction = b"reverse" if reverse else b"forward"
         most = b"%d" % (-1 if limit is None else limit)
         keys = (self._layout.meta, order, rows)
-        read = tuple if what == b"entries" else _read_pairs
-        return self._scripts.call("rows", keys, FORMAT_DIGITS, what, direction, most, *chain(*ranges)), read
+        return self._scripts.call("rows", keys, FORMAT_DIGITS, what, direction, most, *chain(*ranges))
 
     def _count(self, request: Count) -> tuple[Command, Read | None]:
         space, ranges = request
@@ -234,6 +238,8 @@ def _argument(word: bytes) -> bytes:
 
 def rows_in(answer: Any) -> int:
     """Return how many values an answer contains."""
+    if type(answer) is PartialAnswer:
+        return rows_in(answer.answer)
     if isinstance(answer, list):
         return len(answer) - answer.count(None)
     if isinstance(answer, tuple):  # of a Scan or a Lookup
@@ -270,8 +276,21 @@ def _read_whole(reply: Any) -> Columns:
     return reply[::2], reply[1::2]
 
 
-def _read_pairs(reply: Any) -> list[Pair]:
-    """Return keys and values. Raise FormatError if the value of a key is missing."""
+def _read_columns(reply: Any) -> Any:
+    """Return entries and rows, or a part of them."""
+    return tuple(reply) if len(reply) == 2 else PartialAnswer(reply[:2], reply[2], is_divided=True)
+
+
+def _read_first_ranges(reply: Any) -> PartialAnswer:
+    """Return the entries and rows of the first ranges of many."""
+    found = _read_columns(reply)
+    return found if type(found) is PartialAnswer else PartialAnswer(found, MOST_RANGES, is_divided=False)
+
+
+def _read_pairs(reply: Any) -> Any:
+    """Return keys and values, or a part of them. Raise FormatError if the value of a key is missing."""
+    if len(reply) > 2:
+        return PartialAnswer(_read_pairs(reply[:2]), reply[2], is_divided=True)
     keys, values = reply
     if None in values:
         raise FormatError(

@@ -1,13 +1,23 @@
 -- Read rows by ranges of row keys or of index entries. KEYS: meta, the sorted set of keys or entries, the hash of rows.
 -- ARGV: format, 'keys' or 'entries', 'forward' or 'reverse', limit or -1, then begin and end of each range in the order
 -- in which they are read. Returns {keys or entries, rows}; a row that is missing is nil.
+--
+-- No more rows are read than the server may take time for. If others may be left, a third item is the number of the
+-- range of the last one, counted from 1; the client asks for the rest (parts.py).
 
 -- include common
--- include chunks
+
+local MOST_ROWS = 5000 -- some milliseconds
+local MOST_BYTES = 8 * 1024 * 1024
+local PIECE = 1000 -- rows that are got by one command; their bytes are known afterwards
 
 local found = {}
 local left = tonumber(ARGV[4])
 local reverse = ARGV[3] == 'reverse'
+local bounded = left < 0 or left > MOST_ROWS
+if bounded then
+    left = MOST_ROWS
+end
 for i = 5, #ARGV, 2 do
     if left == 0 then
         break
@@ -25,9 +35,7 @@ for i = 5, #ARGV, 2 do
             found[#found + 1] = part[j]
         end
     end
-    if left > 0 then
-        left = left - #part
-    end
+    left = left - #part
 end
 
 if #found == 0 and redis.call('EXISTS', KEYS[2]) == 0 then
@@ -46,15 +54,36 @@ if ARGV[2] == 'entries' then
         keys[i] = sub(found[i], -2 - high * 256 - low, -3)
     end
 end
+local count = #keys
 local rows = {}
-chunks(#keys, function(first, last)
-    local part = redis.call('HMGET', KEYS[3], unpack(keys, first, last))
-    if first == 1 then
-        rows = part
-    else
-        for i = 1, #part do
-            rows[#rows + 1] = part[i]
+if count <= PIECE then
+    rows = count > 0 and redis.call('HMGET', KEYS[3], unpack(keys)) or rows
+    if not bounded or left > 0 then
+        return {found, rows}
+    end
+else
+    local read, bytes = 0, 0
+    while read < count and bytes < MOST_BYTES do
+        local last = math.min(read + PIECE, count)
+        for _, row in ipairs(redis.call('HMGET', KEYS[3], unpack(keys, read + 1, last))) do
+            read = read + 1
+            rows[read] = row
+            bytes = bytes + (row and #row or 0)
         end
     end
-end)
-return {found, rows}
+    if read == count and (not bounded or left > 0) then
+        return {found, rows}
+    end
+    for i = count, read + 1, -1 do
+        found[i] = nil
+    end
+    count = read
+end
+
+-- Which range is the last one in? All before it have been read as a whole.
+local range = 0
+while count > 0 and range < (#ARGV - 4) / 2 do
+    count = count - redis.call('ZLEXCOUNT', KEYS[2], '[' .. ARGV[5 + 2 * range], '(' .. ARGV[6 + 2 * range])
+    range = range + 1
+end
+return {found, rows, range}

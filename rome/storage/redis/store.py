@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -13,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from rome.errors import DatabaseError, FormatError, InterfaceError, NotSupportedError, NumbersTaken
+from rome.errors import DatabaseError, FormatError, InterfaceError, NumbersTaken
 from rome.fast_tuples import tuple_maker
 from rome.storage.columns import Checks, KeyChecks
 from rome.storage.lock_table import LockTable
@@ -21,18 +19,20 @@ from rome.storage.redis.acl import IN_CLUSTER, lacking_command, least_rule
 from rome.storage.redis.address import Address
 from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import LONGEST_ARGUMENT, Command, Server
+from rome.storage.redis.copying import Copied, copy_database, read_contents
 from rome.storage.redis.layout import (
     COUNTERS_FIELD,
     COUNTERS_MARK,
     FORMAT_DIGITS,
     STATE,
     Layout,
+    history_bounds,
     read_record,
-    state_of_copy,
     version_of,
 )
 from rome.storage.redis.locks import RedisLocks
 from rome.storage.redis.notes import RedisNotes
+from rome.storage.redis.parts import PartialAnswer, in_full
 from rome.storage.redis.past import (
     Apart,
     commits_of,
@@ -47,7 +47,7 @@ from rome.storage.redis.past import (
 )
 from rome.storage.redis.presence import Presence, demand_logs, missing_key
 from rome.storage.redis.reads import Asked, Rounds, Since, rows_in
-from rome.storage.redis.replication import Replication
+from rome.storage.redis.replicas.replication import Replication
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
 from rome.storage.store import (
     Batch,
@@ -136,6 +136,8 @@ class RedisStore:
             del answers[len(requests) :]
         if state.is_pending:
             return self._fetch_at(requests, state.version)._replace(drawn=drawn)
+        if PartialAnswer in map(type, answers):
+            answers = in_full(requests, answers, partial(self._ask_rests, state))
         for place, request in enumerate(requests):
             if isinstance(request, Lookup) and not all(answers[place][1]):
                 complete(request, answers[place])
@@ -194,21 +196,47 @@ class RedisStore:
         self._run("clear")
 
     def copy_from(self, source: Store) -> None:
-        """Copy the newest version of another Redis database into this empty one. Raise InterfaceError.
+        """Copy the newest version of another Redis database into this empty one.
 
-        On one server, unless it is a node of a cluster, the data is copied there; else it comes as one large reply.
+        Raise InterfaceError; SnapshotTooOld if the source's log is too short for what is committed meanwhile.
         """
         if not isinstance(source, RedisStore):
             raise InterfaceError(f"a Redis database can't be a copy of one in a {type(source).__name__}")
         (there,) = self._server.round([(b"EXISTS", self._layout.meta, self._layout.counters)])
-        if self._checked(there):
+        reply = [b"not empty"]
+        if not self._checked(there):
+            reply = copy_database(source, self._server, self._layout, partial(self._run, "publish"))
+        if reply == [b"not empty"]:
             raise InterfaceError("the database to copy into is not empty")
-        ours, theirs = self._address, source._address
-        if (ours.server, ours.db) == (theirs.server, theirs.db):
-            with suppress(NotSupportedError):  # in a cluster
-                source._run("copy", self._layout.meta, os.urandom(8), also=(self._layout.meta,))
-                return
-        self._restore(source._run("copy"))
+
+    def contents(self) -> Copied | None:
+        """Return what a copy of the newest version has, None before the first commit. No commit is under way then."""
+        layout = self._layout
+        names = (b"HGETALL", layout.meta), (b"LRANGE", layout.heads, b"0", b"-1"), (b"HGETALL", layout.counters)
+        while True:
+            (meta, heads, counters), state = self._with_state(*names)
+            fields = dict(zip(meta[::2], meta[1::2], strict=True))
+            if not state.is_pending:
+                return read_contents(fields, heads, counters)
+            pending = fields[b"pending"]
+            refusal = [b"ahead", b"%d" % (state.version + 1)] if pending == b"!" else [b"pending", pending[16:]]
+            if not self._commits.settle(refusal):
+                raise error_of(refusal, self._address.server, self._address.database)
+
+    def present(self, requests: Sequence[Request]) -> tuple[int, bytes, list[Any]]:
+        """Return the newest version, its digest, and the present answers to requests, which may be PartialAnswers."""
+        state, answers, _ = self._ask(requests, None)
+        return state.version, state.point.digest, answers
+
+    def confirm(self, seen: Mapping[int, bytes]) -> None:
+        """Raise HistoryLost if one of some versions is not in the database's past with the same digest."""
+        records, state = self._with_state(
+            *((b"GETRANGE", self._layout.history, *history_bounds(version)) for version in seen)
+        )
+        for (version, digest), record in zip(seen.items(), records, strict=True):
+            now = state.point.digest if version == state.version else record[: len(digest)]
+            if version > state.version or now != digest:
+                raise history_lost(version)
 
     def upgrade(self) -> int:
         """Bring the database to this format; return the format that it had. Raise FormatError."""
@@ -266,6 +294,13 @@ class RedisStore:
         """Close the connections. A store that is used again connects again."""
         self._server.close()
 
+    def _ask_rests(self, state: _State, requests: Sequence[Request]) -> list[Any]:
+        """Return the answers to requests as of the version of a former round. Raise as `fetch` does, HistoryLost."""
+        fetched = self._fetch_at(requests, state.version)
+        if fetched.digest != state.point.digest:
+            raise history_lost(state.version)
+        return fetched.answers
+
     def _fetch_at(self, requests: Sequence[Request], at: int, draws: Sequence[Draw] = ()) -> Fetched:
         """Answer requests from a version with the log undone; that of the newest version is empty."""
         drawn: list[int] = []
@@ -273,7 +308,13 @@ class RedisStore:
         def fetch(tail: Tail, is_kept: bool) -> Fetched:
             def ask(asked: Sequence[Request]) -> Present:
                 # Numbers are drawn once, in the first round.
-                return self._ask_at(tail, is_kept, asked, spaces_of(asked), () if drawn else draws, drawn)
+                point, answers = self._ask_at(tail, is_kept, asked, spaces_of(asked), () if drawn else draws, drawn)
+                return Present(
+                    point, in_full(asked, answers, ask_rests) if PartialAnswer in map(type, answers) else answers
+                )
+
+            def ask_rests(asked: Sequence[Request]) -> list[Any]:
+                return self._ask_at(tail, is_kept, asked, spaces_of(asked), (), []).answers
 
             needed = requests if is_kept else without_counts(requests)
             found = fetch_at(needed, tail, ask)
@@ -527,23 +568,24 @@ class RedisStore:
         return read_changes(layout, written, dict(zip(spaces, zip(logs[::2], logs[1::2], strict=True), strict=True)))
 
     def _read_log(self, since: int, *commands: Command) -> tuple[list[Any], _State]:
-        """Return replies about the log after a version, and the state. Raise SnapshotTooOld."""
+        """Return replies about the log after a version, and the state. Raise SnapshotTooOld, HistoryLost."""
+        replies, state = self._with_state(*commands)
+        _demand_reachable(since, state.horizon, state.version)
+        return replies, state
+
+    def _with_state(self, *commands: Command) -> tuple[list[Any], _State]:
+        """Return the replies to commands and the state, all from one version."""
         replies = self._server.round([(b"MULTI",), self._rounds.read_state, *commands, (b"EXEC",)])
         if type(replies[-1]) is ResponseError:
             self._raise_first(replies)
-        meta, *logs = replies[-1]
+        meta, *found = replies[-1]
         state = self._read_state(meta)
-        _demand_reachable(since, state.horizon, state.version)
-        self._raise_first(logs)
-        return logs, state
+        self._raise_first(found)
+        return found, state
 
-    def _run(self, script: str, *arguments: bytes, also: tuple[bytes, ...] = ()) -> Any:
-        """Run a script that may refuse; return its reply. Raise the error of its refusal.
-
-        `also`: keys of another database that it uses. A cluster must know them, to refuse the script before it runs:
-        on Valkey 9.1 each later script of a connection fails after one that reached another node's keys.
-        """
-        keys = (self._layout.meta, *also)
+    def _run(self, script: str, *arguments: bytes) -> Any:
+        """Run a script that may refuse; return its reply. Raise the error of its refusal."""
+        keys = (self._layout.meta,)
         reply, _ = self._server.run_script(script, keys, FORMAT_DIGITS, *arguments)
         while isinstance(reply, list) and reply and self._commits.settle(reply):
             reply, _ = self._server.run_script(script, keys, FORMAT_DIGITS, *arguments)
@@ -557,29 +599,6 @@ class RedisStore:
         if isinstance(reply, list) and reply[0] in REFUSALS:
             return error_of(reply, self._address.server, self._address.database)
         return None
-
-    def _restore(self, copied: Sequence[Any]) -> None:
-        """Write the reply of copy.lua on another server. The state comes last: until then the database is empty."""
-        state, counters, spaces, *dumps = copied
-        layout = self._layout
-        commands: list[Command] = [(b"RESTORE", layout.counters, b"0", counters, b"REPLACE")] if counters else []
-        for space, values, order in zip(spaces, dumps[::2], dumps[1::2], strict=True):
-            commands.append((b"HSET", layout.meta, b"s:" + space, state[:8] + (b"\1" if values else b"")))
-            for name, dump in ((layout.values + space, values), (layout.order + space, order)):
-                if dump is not None:
-                    commands.append((b"RESTORE", name, b"0", dump, b"REPLACE"))
-        if state:
-            its_state = state_of_copy(state, os.urandom(8))
-            commands.append((b"HSET", layout.counters, COUNTERS_MARK, b"1"))
-            fields = (b"state", its_state, b"format", FORMAT_DIGITS, COUNTERS_FIELD, b"1")
-            commands.append((b"HSET", layout.meta, *fields))
-        try:
-            for command in commands:
-                (reply,) = self._server.round([command])
-                self._checked(reply)
-        except BaseException:
-            self.clear()
-            raise
 
     def _raise_first(self, replies: Sequence[Any]) -> None:
         """Raise the error of the first reply that is an error."""

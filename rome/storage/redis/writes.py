@@ -224,8 +224,8 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         )
     if kind == b"unstaged":
         return OperationalError(
-            f"the pieces of a large commit to database {database!r} on {server} were removed before it was applied, "
-            "because the client was interrupted for too long, or by another program; nothing was written"
+            f"the pieces of a large commit or copy to database {database!r} on {server} were removed before it was "
+            "applied, because the client was interrupted for too long, or by another program; nothing was written"
         )
     return other_format(refusal[1], server, database)
 

@@ -24,8 +24,8 @@ from rome.errors import Conflict, NotReplicated, SnapshotTooOld, StoreUnavailabl
 from rome.forks import new_lock
 from rome.storage.lock_table import Attempt, LockTable
 from rome.storage.redis.address import Address, replica_of
-from rome.storage.redis.freshness import Freshness
 from rome.storage.redis.locks import RedisLocks
+from rome.storage.redis.replicas.freshness import Freshness
 from rome.storage.redis.store import RedisStore
 from rome.storage.store import Batch, Draw, Fetched, Request
 
