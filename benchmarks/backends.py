@@ -57,6 +57,18 @@ class Backend:
             return f"the driver {self.driver_module} is not installed"
         return None
 
+    @property
+    def server(self) -> str:
+        """The name of the database without that of the driver."""
+        return self.name.partition(",")[0] if self.kind == "server" else self.name
+
+    def through(self, url: str) -> str:
+        """Return the URL of a database of this server, opened through this driver."""
+        if self.kind != "server":
+            return url
+        driver = make_url(self.url).drivername
+        return make_url(url).set(drivername=driver).render_as_string(hide_password=False)
+
 
 _POSTGRESQL = os.environ.get("ROME_BENCH_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 _MYSQL = os.environ.get("ROME_BENCH_MYSQL", "mysql://root@127.0.0.1:3306")

@@ -26,6 +26,7 @@ from benchmarks.backends import BACKENDS, Backend, Missing, Opened, open_backend
 from benchmarks.cases import make_sides
 from benchmarks.concurrency import throughput
 from benchmarks.growth import bytes_of_rows, growth
+from benchmarks.layers import layers_of_cases
 from benchmarks.network import latencies, round_trips
 from benchmarks.report.compare import changes
 from benchmarks.report.page import write_page
@@ -40,6 +41,7 @@ class Size:
 
     passes: int
     rounds: int
+    seconds_of_a_case: float
     scale: float
     delays: tuple[float, ...]
     processes: tuple[int, ...]
@@ -48,12 +50,15 @@ class Size:
     servers: int
     of_services: tuple[int, ...]
     """How many instances and images services have."""
+    counted: tuple[str, ...]
+    """Databases whose instructions are counted."""
 
 
-QUICK = Size(1, 3, 0.3, (10.0,), (1, 4), 1.5, (1_000, 10_000), 2_000, (1_000,))
+QUICK = Size(1, 3, 0.1, 0.3, (10.0,), (1, 4), 1.5, (1_000, 10_000), 2_000, (1_000,), ("ROME on Valkey",))
 FULL = Size(
-    *(3, 5, 1.0, (1.0, 10.0, 50.0), (1, 2, 4, 8), 5.0),
+    *(3, 5, 0.3, 1.0, (1.0, 10.0, 50.0), (1, 2, 4, 8), 4.0),
     *((1_000, 10_000, 100_000, 1_000_000), 10_000, (100, 1_000, 10_000)),
+    ("ROME on Valkey", "ROME on Valkey, cache", "ROME in a file"),
 )
 
 
@@ -71,6 +76,7 @@ def run_cases(module: str, size: Size, only: str, backends: str, console: Consol
         ]
         command += ["-p", "no:xdist", "-p", "no:cacheprovider", "--benchmark-json", str(path)]
         command += ["--passes", str(size.passes), "--rounds", str(size.rounds), "--scale", str(size.scale)]
+        command += ["--seconds", str(size.seconds_of_a_case)]
         command += ["--sizes", ",".join(map(str, size.of_services))]
         # As one argument: pytest would take an empty one for the folder, and load the tests' conftest.py.
         command += [f"--backends={backends}", *(["-k", only] if only else [])]
@@ -128,6 +134,7 @@ def measure_rest(size: Size, wanted: list[Backend], note: Callable[[str], None])
             "round_trips": round_trips(networked, note),
             "latency": latencies(networked, size.delays, note),
             "concurrency": throughput(opened, size.processes, size.seconds, 1000, note),
+            "layers": layers_of_cases([each for each in opened if each.backend.name in size.counted], note),
         }
     several = [each.backend for each in opened if "cache" not in each.backend.name]
     one_driver = [each for each in several if each.name.split(",")[-1].strip() not in ("psycopg2", "PyMySQL")]

@@ -141,9 +141,10 @@ def grouped_sum(session: Session) -> object:
 # ── bulk ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def rows_of_events(number: int) -> list[dict[str, object]]:
-    """Return events, numbered from 1."""
-    return [{"id": at, "kind": f"kind {at % 20}", "stamp": at, "size": at % 1000} for at in range(1, number + 1)]
+def rows_of_events(number: int, first: int = 1) -> list[dict[str, object]]:
+    """Return so many events."""
+    numbers = range(first, first + number)
+    return [{"id": at, "kind": f"kind {at % 20}", "stamp": at, "size": at % 1000} for at in numbers]
 
 
 def bulk_insert(session: Session) -> None:

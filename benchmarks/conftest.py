@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.backends import NAMES, Missing, Opened, open_backend
 from benchmarks.cases import make_sides
+from benchmarks.pace import Pace
 from benchmarks.schema import fill
 
 SERVERS = 1000
@@ -53,11 +54,18 @@ def databases() -> Iterator[Databases]:
     found.close()
 
 
+@pytest.fixture(scope="session")
+def pace(pytestconfig: pytest.Config) -> Pace:
+    """Return the pace of this run."""
+    return Pace(pytestconfig.getoption("--rounds"), pytestconfig.getoption("--seconds"))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options by which `benchmarks.bench` runs the cases."""
     group = parser.getgroup("rome")
-    group.addoption("--passes", type=int, default=3, help="how often each case is measured on each database")
-    group.addoption("--rounds", type=int, default=5, help="measured rounds of a pass")
+    group.addoption("--passes", type=int, default=3, help="how often each case is measured on each database, at most")
+    group.addoption("--rounds", type=int, default=5, help="measured rounds of a pass, at most")
+    group.addoption("--seconds", type=float, default=0.5, help="how long the rounds of a pass may take, about")
     group.addoption("--scale", type=float, default=1.0, help="factor of how often a case runs in a round")
     group.addoption("--sizes", default="1000", help="how many instances and images services have, divided by commas")
     group.addoption("--backends", default="", help="names of databases, or parts of them, divided by commas")

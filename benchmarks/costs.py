@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -50,28 +51,41 @@ class Cost(NamedTuple):
     calls: int
 
 
-def count(work: Callable[[], object]) -> Cost:
-    """Return what ROME executes while `work` runs."""
-    instructions = calls = 0
+def executed(work: Callable[[], object], part_of: Callable[[str], str | None]) -> dict[str, Cost]:
+    """Return what is executed while `work` runs, by part. `part_of`: of a file's name; None counts nothing."""
+    instructions: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
 
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal instructions, calls
-        if event == "opcode":
-            instructions += 1
-        elif event == "call":
-            if not frame.f_code.co_filename.startswith((_ROME, _GENERATED)):
-                return None
-            calls += 1
-            frame.f_trace_opcodes, frame.f_trace_lines = True, False
+    def tracer(part: str) -> Any:
+        def trace(_: FrameType, event: str, __: Any) -> Any:
+            if event == "opcode":
+                instructions[part] += 1
+            return trace
+
         return trace
 
+    tracers: dict[str, Any] = {}
+
+    def called(frame: FrameType, *_: object) -> Any:
+        part = part_of(frame.f_code.co_filename)
+        if part is None:
+            return None
+        calls[part] += 1
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return tracers.get(part) or tracers.setdefault(part, tracer(part))
+
     before = sys.gettrace()
-    sys.settrace(trace)
+    sys.settrace(called)
     try:
         work()
     finally:
         sys.settrace(before)
-    return Cost(instructions, calls)
+    return {part: Cost(instructions[part], calls[part]) for part in calls}
+
+
+def count(work: Callable[[], object]) -> Cost:
+    """Return what ROME executes while `work` runs."""
+    return executed(work, lambda name: "ROME" if name.startswith((_ROME, _GENERATED)) else None).get("ROME", Cost(0, 0))
 
 
 def cost_of(engine: Engine, case: Case) -> Cost:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from benchmarks.backends import RELAXED, SYNCED, Opened
 from benchmarks.cases import CASES, Case, repeat
 from benchmarks.conftest import Databases
+from benchmarks.pace import Pace
 
 
 class Measurement(NamedTuple):
@@ -42,7 +43,9 @@ def measurements(backends: Sequence[str], config: pytest.Config) -> list[Measure
     ]
 
 
-def test_case(measurement: Measurement, databases: Databases, benchmark: Any, pytestconfig: pytest.Config) -> None:
+def test_case(
+    measurement: Measurement, databases: Databases, benchmark: Any, pace: Pace, pytestconfig: pytest.Config
+) -> None:
     """Measure one case on one database."""
     case, durability, _, backend = measurement
     opened = databases.get(backend, durability)
@@ -50,11 +53,11 @@ def test_case(measurement: Measurement, databases: Databases, benchmark: Any, py
     benchmark.extra_info.update(
         case=case.name, group=case.group, backend=backend, kind=opened.backend.kind, durability=durability, times=times
     )
-    benchmark.pedantic(
+    pace.measure(
+        (case.group, case.name, durability, backend),
+        benchmark,
         lambda: opened.run(lambda: repeat(opened.engine, case, times)),
-        setup=lambda: prepare(opened, case),
-        rounds=pytestconfig.getoption("--rounds"),
-        warmup_rounds=1,
+        lambda: prepare(opened, case),
     )
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from benchmarks.backends import NAMES, Missing, Opened
+from benchmarks.backends import NAMES, Missing
+from benchmarks.pace import Pace
 from benchmarks.services.functions import SERVICES, Api, Function, Service, usable
 from benchmarks.services.place import api_on, filled
 
@@ -53,33 +54,34 @@ class Databases:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._group = ""
-        self._opened: dict[str, tuple[Opened, Api] | str] = {}
+        self._apis: dict[str, Api | str] = {}
 
-    def get(self, measurement: Measurement) -> tuple[Opened, Api]:
-        """Return a database and the API on it; skip the test, with the reason, if it can't be had."""
+    def get(self, measurement: Measurement) -> Api:
+        """Return the API on a database; skip the test, with the reason, if it can't be had."""
         if measurement.group != self._group:
             self.close()
             self._group = measurement.group
+            self._filled = self._stack.enter_context(filled(measurement.service, measurement.size))
         name = measurement.backend
-        if name not in self._opened:
-            self._opened[name] = self._open(measurement)
-        found = self._opened[name]
+        if name not in self._apis:
+            self._apis[name] = self._api(measurement)
+        found = self._apis[name]
         if isinstance(found, str):
             pytest.skip(found)
         return found
 
-    def _open(self, measurement: Measurement) -> tuple[Opened, Api] | str:
+    def _api(self, measurement: Measurement) -> Api | str:
         service, size = measurement.service, measurement.size
         try:
-            opened = self._stack.enter_context(filled(service, size, NAMES[measurement.backend]))
+            url = self._filled.url(NAMES[measurement.backend])
         except Missing as error:
             return str(error.args[0])
-        return opened, self._stack.enter_context(api_on(service, size, opened.url))
+        return self._stack.enter_context(api_on(service, size, url))
 
     def close(self) -> None:
         """Drop all databases."""
         self._stack.close()
-        self._opened.clear()
+        self._apis.clear()
 
 
 @pytest.fixture(scope="session")
@@ -91,14 +93,14 @@ def service_databases() -> Iterator[Databases]:
 
 
 def test_function(
-    measurement: Measurement, service_databases: Databases, benchmark: Any, pytestconfig: pytest.Config
+    measurement: Measurement, service_databases: Databases, benchmark: Any, pace: Pace, pytestconfig: pytest.Config
 ) -> None:
     """Measure one function on one database."""
-    opened, api = service_databases.get(measurement)
-    function = measurement.function
+    api = service_databases.get(measurement)
+    function, backend = measurement.function, NAMES[measurement.backend]
     times = max(1, round(function.often * pytestconfig.getoption("--scale")))
     benchmark.extra_info.update(
-        kind=opened.backend.kind, backend=opened.backend.name, durability="relaxed", times=times,
+        kind=backend.kind, backend=backend.name, durability="relaxed", times=times,
         group=measurement.group, case=function.name, service=measurement.service.name, size=measurement.size,
         request=function.of,
     )  # fmt: skip
@@ -108,4 +110,4 @@ def test_function(
             for _ in range(times):
                 function.call(api)
 
-    benchmark.pedantic(run, rounds=pytestconfig.getoption("--rounds"), warmup_rounds=1)
+    pace.measure((measurement.group, function.name, backend.name), benchmark, run, lambda: None)

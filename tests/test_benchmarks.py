@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,8 @@ import rome
 from benchmarks import bench, servers, wan
 from benchmarks.backends import BACKENDS, Opened
 from benchmarks.delay import delayed, relayed
+from benchmarks.layers import LAYERS, layers
+from benchmarks.pace import LEAST_ROUNDS, Pace
 from benchmarks.plans import workspace_only
 from benchmarks.report.compare import changes
 from benchmarks.report.page import write_page
@@ -96,6 +99,7 @@ def test_page_of_everything(tmp_path):
         for durability in ("relaxed", "synced")
         for backend, kind, times in (
             ("ROME on Valkey", "rome", [90.0, 100.0, 110.0]),
+            ("ROME in a file", "rome", [98.0, 100.0, 102.0]),
             ("PostgreSQL, psycopg", "server", [300.0, 310.0, 305.0]),
             ("SQLite file", "embedded", [50.0, 51.0]),
         )
@@ -114,6 +118,7 @@ def test_page_of_everything(tmp_path):
         "settings": {"Valkey": {"appendfsync": "everysec"}},
         "missing": {"MariaDB, PyMySQL": "no <driver>"},
     }
+    layers = dict.fromkeys(LAYERS, 100)
     rest = {
         "round_trips": [{"case": "get", "backend": "ROME on Valkey", "round_trips": 1.0}],
         "latency": [
@@ -148,7 +153,19 @@ def test_page_of_everything(tmp_path):
                 ("PostgreSQL, psycopg", "server", 1.0 * size),
             )
         ],
-        "service_round_trips": [{"case": "service_update", "backend": "ROME on Valkey", "round_trips": 2.5}],
+        "layers": [
+            {"group": "ORM", "case": "get", "backend": "ROME on Valkey", "layers": layers},
+            {"group": "ORM", "case": "get", "backend": "ROME in a file", "layers": {**layers, "decode": 4321}},
+        ],
+        "service_round_trips": [
+            {
+                "group": "Nova",
+                "case": "service_update",
+                "backend": "ROME on Valkey",
+                "round_trips": 2.5,
+                "layers": layers,
+            }
+        ],
     }
     result = {"about": about, "cases": cases, **rest}
     verdict = write_page(result, tmp_path / "page.html")
@@ -158,10 +175,57 @@ def test_page_of_everything(tmp_path):
     assert "1.00 %" in page
     assert "in 1 of 1 cases with 10 ms a round trip; geometric mean of the ratios 3.00" in page
     assert "ROME on Valkey: faster than the fastest competitor in 1 of 2 service functions" in page
+    slower = page.partition("<h2>What remains slower, and its cause</h2>")[2].partition("<h2>")[0]
+    assert re.search(
+        r"<h3>ROME in a file</h3>.*<td>get<.*0\.5.*SQLite file<.*decode, 4,321.*decodes rows", slower, re.DOTALL
+    )
+    assert "ROME on Valkey" not in slower
     assert re.search(r"service_update.*>1\.00\s*<td.*>2\.00", page)
     slower = {**result, "cases": [{**row, "microseconds": [2 * each for each in row["microseconds"]]} for row in cases]}
     assert "get, ROME on Valkey: 100 → 200 µs, 100% slower" in list(changes(result, slower))
     assert list(changes(result, result)) == ["no case changed beyond the noise"]
+
+
+def test_instructions_by_layer():
+    rome.drop_database("rome+memory:///layers")
+    connection = rome.connect("rome+memory:///layers")
+    connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, a)")
+    connection.execute("INSERT INTO t VALUES (1, 2)")
+    connection.commit()
+    counted = layers(lambda: connection.execute("SELECT a FROM t WHERE id = 1").fetchall())
+    assert tuple(counted) == LAYERS
+    assert counted["SQLAlchemy"] == counted["commit"] == 0
+    assert min(counted[each] for each in ("statement", "plan", "store", "evaluate")) > 0
+    connection.close()
+    rome.drop_database("rome+memory:///layers")
+
+
+class Measured:
+    """pytest-benchmark's fixture: runs the work as often as it is to, and says how long it took."""
+
+    def __init__(self, took: list[float]) -> None:
+        self.rounds = 0
+        self.stats = SimpleNamespace(stats=SimpleNamespace(data=took))
+
+    def pedantic(self, work, setup, rounds):
+        self.rounds = rounds
+
+
+@pytest.mark.parametrize(("seconds", "rounds"), [(0.0, LEAST_ROUNDS), (60.0, 5)])
+def test_a_case_is_repeated_as_its_time_allows(seconds, rounds):
+    measured = Measured([1.0])
+    Pace(5, seconds).measure(("case",), measured, lambda: None, lambda: None)
+    assert measured.rounds == rounds
+
+
+def test_passes_end_when_they_agree():
+    pace = Pace(5, 1.0)
+    for median in (1.0, 1.2):
+        pace.measure(("agree",), Measured([1.0]), lambda: None, lambda: None)
+        pace.measure(("differ",), Measured([median]), lambda: None, lambda: None)
+    with pytest.raises(pytest.skip.Exception):
+        pace.measure(("agree",), Measured([1.0]), lambda: None, lambda: None)
+    pace.measure(("differ",), Measured([1.0]), lambda: None, lambda: None)
 
 
 @pytest.mark.slow

@@ -9,9 +9,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from benchmarks.layers import LAYERS
 from benchmarks.report.functions import function_tables
 from benchmarks.report.plots import lines, ratio_bars
 from benchmarks.report.ratios import Ratio, Verdict, median, ratios, title, verdicts
+from benchmarks.report.slower import costs_by_case, slower_cases
 
 Row = dict[str, Any]
 
@@ -21,27 +23,32 @@ def write_page(result: dict[str, Any], path: Path) -> str:
     found, services = ratios(result["cases"]), result.get("services", [])
     judged, of_services = verdicts(found, "cases"), ratios(services)
     delayed = _delayed(result.get("latency", []))
+    trips_of_services = result.get("service_round_trips", [])
+    costs = costs_by_case([*result.get("layers", []), *trips_of_services])
     every_verdict = [*judged, *verdicts(of_services, "service functions")]
     for delay, own in delayed:
         every_verdict += verdicts(own, f"cases with {delay:g} ms a round trip")
     environment = Environment(
         loader=PackageLoader("benchmarks", "report"), autoescape=select_autoescape(), undefined=StrictUndefined
     )
-    environment.filters.update(number=_number)
+    environment.filters.update(number=_number, title=title)
     text = environment.get_template("page.html").render(
         about=result["about"],
         verdicts=every_verdict,
         bars=[(each, Markup(_bars(found, each))) for each in judged],
+        slower=list(slower_cases([*found, *of_services], costs)),
+        layers=[(rome, rows) for rome, rows in _by(result.get("layers", []), "backend")],
+        layer_names=LAYERS,
         tables=list(_tables(result["cases"])),
         functions=list(function_tables(services, of_services)),
         function_times=list(_tables(services)),
-        function_trips=_pivot(result.get("service_round_trips", []), "round_trips"),
+        function_trips=_pivot(trips_of_services, "round_trips"),
         trips=_pivot(result.get("round_trips", []), "round_trips"),
         latency=[
             (delay, _pivot([row for row in result["latency"] if row["delay"] == delay], "milliseconds"))
             for delay in sorted({row["delay"] for row in result.get("latency", [])})
         ],
-        delayed=Markup(_ratios_by_delay(delayed)),
+        delayed=[(rome, Markup(plot)) for rome, plot in _ratios_by_delay(delayed)],
         concurrency=result.get("concurrency", []),
         throughput=Markup(_throughput(result.get("concurrency", []))),
         growth=[(case, Markup(_growth(rows))) for case, rows in _by(result.get("growth", []), "case")],
@@ -102,12 +109,14 @@ def _delayed(rows: Iterable[Row]) -> list[tuple[float, list[Ratio]]]:
     return [(delay, ratios(own)) for delay, own in sorted(_by(timed, "delay"), key=lambda each: each[0])]
 
 
-def _ratios_by_delay(delayed: Iterable[tuple[float, list[Ratio]]]) -> str:
-    series: dict[str, list[tuple[float, float]]] = {}
+def _ratios_by_delay(delayed: Iterable[tuple[float, list[Ratio]]]) -> Iterable[tuple[str, str]]:
+    """Yield each database of ROME with a plot of its ratios."""
+    plots: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for delay, own in delayed:
         for each in own:
-            series.setdefault(each.case, []).append((delay, each.ratio))
-    return lines(series, "milliseconds a round trip", "ratio to the fastest competitor", log_y=False)
+            plots.setdefault(each.rome, {}).setdefault(each.case, []).append((delay, each.ratio))
+    for rome, series in plots.items():
+        yield rome, lines(series, "milliseconds a round trip", "ratio to the fastest competitor", log_y=False)
 
 
 def _throughput(rows: Iterable[Row]) -> str:

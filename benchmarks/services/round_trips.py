@@ -1,12 +1,17 @@
-"""Count the round trips of each function of a service, on the wire: with each driver of a server, and with ROME."""
+"""Count the round trips of each function of a service, on the wire: with each driver of a server, and with ROME.
+
+For ROME also its instructions by layer.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from benchmarks.backends import Backend, Missing
 from benchmarks.delay import Relay, relayed
+from benchmarks.layers import layers
 from benchmarks.services.functions import SERVICES, Api, Function, Service, usable
 from benchmarks.services.place import api_on, filled
 
@@ -20,26 +25,25 @@ def round_trips(backends: Sequence[Backend], size: int, note: Callable[[str], No
     found = []
     networked = [each for each in backends if usable(each) and (each.kind == "server" or each.url == "valkey")]
     for service in (each for each in SERVICES if each.missing is None):
-        for backend in networked:
-            note(f"round trips of {service.name} on {backend.name}")
-            found += _of(service, backend, size)
+        with filled(service, size) as databases:
+            for backend in networked:
+                note(f"round trips of {service.name} on {backend.name}")
+                try:
+                    url = databases.url(backend)
+                except Missing:
+                    continue  # the page says why
+                found += _of(service, backend, url, size)
     return found
 
 
-def _of(service: Service, backend: Backend, size: int) -> list[Row]:
-    try:
-        with (
-            filled(service, size, backend) as opened,
-            relayed(opened.url) as relay,
-            api_on(service, size, relay.url) as api,
-            api.in_use(),
-        ):
-            return [
-                {"case": function.name, "backend": backend.name, "round_trips": _count(function, api, relay)}
-                for function in service.functions
-            ]
-    except Missing:
-        return []  # the page says why
+def _of(service: Service, backend: Backend, url: str, size: int) -> Iterator[Row]:
+    with relayed(url) as relay, api_on(service, size, relay.url) as api, api.in_use():
+        for function in service.functions:
+            row = {"group": service.name, "case": function.name, "backend": backend.name}
+            row["round_trips"] = _count(function, api, relay)
+            if backend.kind == "rome":
+                row["layers"] = layers(partial(function.call, api))
+            yield row
 
 
 def _count(function: Function, api: Api, relay: Relay) -> float:
