@@ -96,6 +96,8 @@ def _make_plan(
     try:
         description = workspace.prepare(text, parameters, accesses)
     except OperationalError as error:
+        if text != sql:
+            workspace.prepare(sql, parameters, accesses)  # raises the error of the text as it was written
         if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
             raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
         raise

@@ -18,7 +18,7 @@ are allocated again, so that each run makes the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rome.catalog.model import Table
@@ -50,6 +50,8 @@ from rome.values import SqlValue, is_identical
 
 _SAVEPOINT = "rome_statement"
 _MAX_EXPECTED_IDS = 1000
+_UNIQUE = "UNIQUE constraint failed: "
+_UNIQUE_INDEX = f"{_UNIQUE}index '"
 _MOST_RUNS = 10
 """A statement that still needs other rows after so many runs gets the whole tables."""
 
@@ -121,9 +123,11 @@ class _Change:
         runs = 0
         while True:
             run = self._run(sets, is_deferred)
-            if self._workspace.recorder.has_unseen:
+            compared = self._workspace.recorder.compared_tables if self._workspace.recorder.has_unseen else ()
+            refusing = self._refusing_tables(run.error)
+            if compared or refusing:
                 self._undo(run.savepoint, is_deferred)
-                needed = self._needed_when_watched(sets, is_deferred)
+                needed = self._needed_when_watched(sets, is_deferred, compared, refusing)
                 run = self._run(sets, is_deferred)._replace(needed=needed)
             missing = transaction.row_cache.missing(run.needed)
             runs += 1
@@ -139,19 +143,41 @@ class _Change:
             was_deferred = was_deferred or is_deferred
             transaction.fetch(missing)
 
-    def _needed_when_watched(self, sets: int, defer_foreign_keys: bool) -> list[TableRequest]:
-        """Run the statement and undo it. Return what it needs, also for rows that it makes and takes back."""
+    def _refusing_tables(self, error: Error | None) -> list[Table]:
+        """Return the tables for which SQLite may have judged a row by one of its unique keys, without the others.
+
+        It records no row that it refuses or ignores, so the keys of that row are not known. The first violated one
+        decides: which error it is, or which clause of an upsert applies.
+        """
+        plan, catalog = self._plan, self._transaction.catalog
+        named = None
+        if isinstance(error, IntegrityError) and str(error).startswith(_UNIQUE):
+            index = catalog.objects.get(fold_name(str(error).removeprefix(_UNIQUE_INDEX).rstrip("'")))
+            named = catalog.table(error.table or (index.table if index is not None else ""))
+        elif not _may_ignore_rows(plan):
+            return []
+        found = {table.id: table for table in (named, plan.target) if table is not None and _has_several_keys(table)}
+        return list(found.values())
+
+    def _needed_when_watched(
+        self, sets: int, defer_foreign_keys: bool, compared: Sequence[Table], refusing: Sequence[Table]
+    ) -> list[TableRequest]:
+        """Run the statement and undo it. Return what it needs, also for rows that it makes and takes back, or refuses.
+
+        `compared` and `refusing` tables: see `rome.sqlite.change_recorder.ChangeRecorder.watch`.
+        """
         try:
-            run = self._run(sets, defer_foreign_keys, is_watched=True)
+            run = self._run(sets, defer_foreign_keys, lambda: self._workspace.recorder.watch(compared, refusing))
             self._undo(run.savepoint, defer_foreign_keys)
         finally:
             self._workspace.recorder.unwatch()
         return run.needed
 
-    def _run(self, sets: int, defer_foreign_keys: bool, *, is_watched: bool = False) -> _Run:
+    def _run(self, sets: int, defer_foreign_keys: bool, prepared: Callable[[], None] | None = None) -> _Run:
         """Run the statement under a savepoint, with as many ids as it takes.
 
         `sets`: for so many sets of parameters. With the check deferred, those after the one that failed must not run.
+        `prepared`: is called under the savepoint, before the statement.
         """
         transaction, workspace = self._transaction, self._workspace
         while True:
@@ -162,8 +188,8 @@ class _Change:
             self._reserve_ids()
             workspace.recorder.has_unseen = False
             workspace.repeated_calls.run_again()
-            if is_watched:
-                workspace.recorder.watch()
+            if prepared is not None:
+                prepared()
             violated = workspace.deferred_violations
             results: list[Result] = []
             error: Error | None = None
@@ -319,3 +345,14 @@ class _Change:
             allocated = self._transaction.sequences.allocated_since_mark()
             for table_id in list(expected):
                 expected[table_id] = min(max(1, allocated.get(table_id, 0)), _MAX_EXPECTED_IDS)
+
+
+def _has_several_keys(table: Table) -> bool:
+    return bool(table.key) + sum(index.unique for index in table.indexes) > 1
+
+
+def _may_ignore_rows(plan: Plan) -> bool:
+    """Return True if a row may meet one of several conflict clauses: those of an upsert, or of the table."""
+    if plan.statement.has_upsert and plan.sql.lower().count("conflict") > 1:
+        return True
+    return plan.target is not None and "ignore" in names(plan.target.sql)

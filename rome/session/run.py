@@ -25,6 +25,8 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import ParamSpec, TypeVar
 
+import apsw
+
 from rome.cache.bound import NEWEST
 from rome.cache.results import SharedRows
 from rome.compiled.compile import Compiled
@@ -51,6 +53,8 @@ from rome.transaction.transaction import Transaction
 
 _ATTEMPTS = 3
 """The attempts to run a step, if each finds a newer catalog."""
+
+_FOREIGN_KEY_MISMATCH = "foreign key mismatch"
 
 _result = tuple_maker(Result)
 
@@ -116,13 +120,30 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
             transaction.ensure_snapshot()
             may_be_later = had_snapshot and str(error).startswith("no such table")
             if not may_be_later or not transaction.add_later_tables(names(sql)):
-                raise
+                raise _mismatch(transaction, statement, sql, parameters) or error from error.__cause__
             return plan_of(transaction, statement, sql, parameters)
         if is_shared:
             database.plans.put(transaction.catalog.digest, sql, plan)
     if plan.reads_schema:
         transaction.ensure_snapshot()
     return plan
+
+
+def _mismatch(
+    transaction: Transaction, statement: Statement, sql: str, parameters: Parameters
+) -> OperationalError | None:
+    """Return the error of a foreign key without a key of its parent, where SQLite finds that before another mistake."""
+    if transaction.foreign_keys and statement.changes_rows:
+        try:
+            transaction.workspace.prepare(sql, parameters, _allow, foreign_keys=True)
+        except OperationalError as error:
+            if str(error).startswith(_FOREIGN_KEY_MISMATCH):
+                return error
+    return None
+
+
+def _allow(*_: object) -> int:
+    return int(apsw.SQLITE_OK)
 
 
 def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Parameters) -> Result | None:

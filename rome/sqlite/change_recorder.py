@@ -9,13 +9,15 @@ Compared tables
 
 Watched tables
     What a statement did and undid again leaves no difference: the rows before the one for which it failed, and what a
-    trigger has changed once more. `has_unseen` says that there may be such rows. Then the statement is undone, and runs
-    once more under triggers of ROME's own that report each new row of the compared tables (`watch`).
+    trigger has changed once more. `has_unseen` says that there may be such rows. The hook does not see, either, the row
+    that SQLite refuses for one of its unique keys. Then the statement is undone, and runs once more under triggers of
+    ROME's own that report each new row (`watch`).
 """
 
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -155,23 +157,29 @@ class ChangeRecorder:
 
     # ── watched tables ────────────────────────────────────────────────────────────────────────────────────────────
 
-    def watch(self) -> None:
-        """Record each new row of the compared tables as inserted, until the open savepoint is rolled back."""
+    def watch(self, compared: Iterable[Table], refusing: Iterable[Table]) -> None:
+        """Record rows as inserted until the open savepoint is rolled back.
+
+        In `compared` tables these are all rows that are made, in `refusing` tables all that are to be made.
+        """
         self._watched.clear()
         self._sqlite.create_scalar_function(_WATCHER, self._note)
-        for table in self.compared_tables:
-            if fold_name(table.name) not in self._schema.created:
-                continue
-            terms = stored_columns(table, "new.").terms
-            parts = [terms[at : at + _MOST_ARGUMENTS] for at in range(0, len(terms), _MOST_ARGUMENTS)]
-            calls = [f"SELECT {_WATCHER}(NULL, {', '.join(part)})" for part in parts]
-            rowid = f"new.{table.rowid_name}" if table.rowid_name else "0"
-            body = "; ".join([*calls, f"SELECT {_WATCHER}({table.id}, {rowid})"])
-            for event in ("INSERT", "UPDATE"):
-                name = f"{_WATCHER}_{event}_{table.id}"
-                self._sqlite.execute(
-                    f"CREATE TEMP TRIGGER {name} AFTER {event} ON main.{quoted(table.name)} BEGIN {body}; END"
-                )
+        for time, tables in (("AFTER", compared), ("BEFORE", refusing)):
+            for table in tables:
+                if fold_name(table.name) in self._schema.created:
+                    self._watch(table, time)
+
+    def _watch(self, table: Table, time: str) -> None:
+        terms = stored_columns(table, "new.").terms
+        parts = [terms[at : at + _MOST_ARGUMENTS] for at in range(0, len(terms), _MOST_ARGUMENTS)]
+        calls = [f"SELECT {_WATCHER}(NULL, {', '.join(part)})" for part in parts]
+        rowid = f"new.{table.rowid_name}" if table.rowid_name else "0"
+        body = "; ".join([*calls, f"SELECT {_WATCHER}({table.id}, {rowid})"])
+        for event in ("INSERT", "UPDATE"):
+            name = f"{_WATCHER}_{time}_{event}_{table.id}"
+            self._sqlite.execute(
+                f"CREATE TEMP TRIGGER {name} {time} {event} ON main.{quoted(table.name)} BEGIN {body}; END"
+            )
 
     def unwatch(self) -> None:
         """Take away from statements the function that the triggers of `watch` call."""

@@ -398,13 +398,15 @@ class Workspace:
         self._descriptions[sql] = description
         return Result(rows, description or None, *counts)
 
-    def prepare(self, sql: str, parameters: Parameters, authorizer: Callable[..., int]) -> tuple[tuple[Any, ...], ...]:
+    def prepare(
+        self, sql: str, parameters: Parameters, authorizer: Callable[..., int], *, foreign_keys: bool = False
+    ) -> tuple[tuple[Any, ...], ...]:
         """Prepare a statement without running it; return PEP 249's description of its result.
 
         SQLite calls `authorizer` for each table and column that the statement accesses. Raise SQLite's errors.
         """
         self._set_option(_TRIGGERS, 1)
-        self._set_option(_FOREIGN_KEYS, 0)
+        self._set_option(_FOREIGN_KEYS, int(foreign_keys))
         seen: list[Any] = []
 
         def stop(cursor: apsw.Cursor, _sql: str, _bindings: Any) -> bool:

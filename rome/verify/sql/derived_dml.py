@@ -29,6 +29,8 @@ def insert_select(random: Random, schema: Schema, table: Relation, action: str, 
         terms.insert(0, f"s.{source.key[0].name} + {shift}" if shift else f"s.{source.key[0].name}")
     else:
         terms.insert(0, f"s.{random.choice(source.columns).name}")
+    if columns[0].is_key and table.has_rowid_key:  # ids that ROME assigns may have gaps
+        terms[0] = f"coalesce({terms[0]}, 3)"
     where = condition(random, schema, source, "s", arguments, 1) if random.random() < 0.5 else "1"
     order = f" ORDER BY s.{source.key[0].name}" if source in ordered else ""
     if order and random.random() < 0.3:

@@ -113,7 +113,7 @@ def _simple(random: Random, table: Relation, arguments: Arguments) -> str:
 
 def _update_many(random: Random, _schema: Schema, table: Relation) -> Step | None:
     free = _free(random, table)
-    if not free:
+    if not free or not table.is_order_free:
         return None
     arguments = Arguments(random)
     column, other = random.choice(free), random.choice(table.columns).name
@@ -125,7 +125,9 @@ def _update_many(random: Random, _schema: Schema, table: Relation) -> Step | Non
     return Step(sql, parameters=(tuple(arguments.values),))
 
 
-def _delete_many(random: Random, _schema: Schema, table: Relation) -> Step:
+def _delete_many(random: Random, _schema: Schema, table: Relation) -> Step | None:
+    if not table.is_order_free:
+        return None
     arguments = Arguments(random)
     return Step(
         f"DELETE FROM {table.name} WHERE {_simple(random, table, arguments)}", parameters=(tuple(arguments.values),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +41,8 @@ class Relation:
     """The primary keys of a few rows."""
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Columns of foreign keys → parent's table and column."""
+    changes_itself: bool = False
+    """True if the change of a row may change others of the table: by a trigger, or by a foreign key that cascades."""
 
     @property
     def written(self) -> list[Column]:
@@ -60,6 +63,14 @@ class Relation:
     def has_integer_key(self) -> bool:
         """Return whether the primary key is an integer column: two rows never have keys that are equal to a value."""
         return len(self.key) == 1 and self.key[0].type == "INTEGER"
+
+    @property
+    def is_order_free(self) -> bool:
+        """Return whether a change of several rows does not depend on their order, or this is the order of their key.
+
+        SQLite reads the rows of a table with another key as they were inserted, and ROME does not know that order.
+        """
+        return not self.changes_itself or not self.key or self.has_rowid_key or "WITHOUT ROWID" in self.sql
 
     @property
     def has_rowid_key(self) -> bool:
@@ -94,6 +105,7 @@ class Schema:
 def read_schema(sqlite: apsw.Connection) -> Schema:
     """Read the schema of a SQLite database."""
     relations, indexes, triggers = [], [], []
+    trigger_texts = ""
     fails = False
     listed: Any = sqlite.execute("SELECT type, name, coalesce(sql, '') FROM main.sqlite_master").fetchall()
     for kind, name, sql in listed:
@@ -104,11 +116,16 @@ def read_schema(sqlite: apsw.Connection) -> Schema:
         elif kind == "trigger":
             triggers.append(name)
             fails = fails or "FAIL" in sql
+            trigger_texts += sql.partition(" BEGIN ")[2]
         else:
             fails = fails or " ON CONFLICT " in sql
             relation = _relation(sqlite, kind, name, sql)
             if relation is not None:
                 relations.append(relation)
+    for relation in relations:
+        is_triggered = re.search(rf"(FROM|UPDATE|INTO) {relation.name}\b", trigger_texts) is not None
+        refers_to_itself = any(parent == relation.name for parent, _ in relation.parents.values())
+        relation.changes_itself = is_triggered or (refers_to_itself and "CASCADE" in relation.sql)
     return Schema(relations, indexes, triggers, fails)
 
 
