@@ -10,7 +10,7 @@ import pytest
 from redis import Redis
 
 import rome
-from rome.errors import InternalError, StoreUnavailable
+from rome.errors import FormatError, InternalError, StoreUnavailable
 from rome.locks import LockManager
 from rome.storage.redis.acl import COPYING, SHARED_LOCKS, least_rule
 from rome.storage.redis.connection import text_of
@@ -93,6 +93,20 @@ def test_a_script_asks_for_every_command_before_its_first_write(script):
     assert sent_by(script) - asked_by(script) <= first_asked.get(script, set()) | COMMON_READ
 
 
+def test_a_commit_refuses_nothing_after_its_first_write():
+    """What it returns then is a version, or that a step is done; or the server's own error, unchanged."""
+    before, after = text_of("commit").split("-- From here on nothing is refused.\n")
+    assert re.search(r"'(HSET|RPUSH|XADD|SETRANGE)', (?!META, 'pending', '')", calls_in(before)) is None
+    assert set(re.findall(r"\breturn (.*)", after)) == {"marked", "added", "{'step'}", "version"}
+    assert "error_reply" not in after
+
+
+def calls_in(text):
+    """Return the calls in a script that are sent at once, without those of a refused or lost step, which end it."""
+    ends = re.sub(r"^ *call\('(?:HSET', META, 'pending'|SET|UNLINK)\W.*$", "", text, flags=re.MULTILINE)
+    return "\n".join(re.findall(r"\bp?call\(.*", ends))
+
+
 @pytest.mark.parametrize("command", sorted(sent_by("commit") - {"MEMORY", "HMGET", "EXISTS"}))
 def test_a_commit_is_refused_before_anything_is_written(server, admin, command):
     admin.acl_deluser("app")
@@ -170,6 +184,28 @@ def test_a_key_of_another_type_is_refused_before_anything_is_written(server, adm
         store.commit(batch({b"t1": 5}))
     store.close()
     assert {each: admin.dump(each) for each in admin.scan_iter()} == before
+
+
+@pytest.mark.parametrize("key", ["k:r1", "k:i1", "v:r1"])
+def test_a_log_that_is_ahead_is_refused_before_anything_is_written(server, admin, key):
+    """Another program has written to it, or put the rest back."""
+    admin.acl_deluser("app")
+    admin.execute_command("ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all")
+    store = open_store(parse_url(url_of(server)))
+    value = b"x" * (3000 if key == "v:r1" else 1)
+    writes = [Write(b"r1", b"a", value), Write(b"i1", b"entry", b"")]
+    assert store.commit(Batch(b"first", writes=writes)) == 1
+    before = {each: admin.dump(each) for each in admin.scan_iter()}
+    later = admin.xadd("{rome:app}:" + key, {"1": "x", "2": "y"}, "2-0")
+    with_it = {each: admin.dump(each) for each in admin.scan_iter()}
+    for attempt in range(2):
+        with pytest.raises(FormatError, match=f"{key} .* has a log entry of a version that the database has not"):
+            store.commit(Batch(b"again %d" % attempt, writes=writes))
+        assert {each: admin.dump(each) for each in admin.scan_iter()} == with_it
+    admin.xdel("{rome:app}:" + key, later)
+    assert store.commit(Batch(b"third", writes=[Write(b"r2", b"a", b"1")])) == 2
+    assert before.keys() < {*admin.scan_iter()}
+    store.close()
 
 
 class TestTheDocumentedUser(Committing, Locking, Administration):
