@@ -89,16 +89,17 @@ class RowLocks:
         self._manager.interrupt(self._hold)
 
     def release(self) -> None:
-        """Release all row locks. If the store can't be reached, they expire with their TTL."""
+        """Release all row locks. If the store can't be reached, this is tried again later, or their TTL passes."""
         if self._hold.names:
             try:
                 self._manager.give_up(self._hold)
             except OperationalError:
                 return
+            self._hold.names.clear()  # so that nobody releases them again
 
 
 def _new_hold() -> Hold:
-    return Hold("row locks", TTL)
+    return Hold("row locks", TTL, is_released_when_dropped=True)
 
 
 def _name(row: RowKey) -> bytes:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from multiprocessing import get_context
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.process import BaseProcess
@@ -409,3 +413,77 @@ def test_a_paused_process_loses_its_locks_and_its_commit(
     process.join()
     assert _ids(connection, "SELECT a FROM loose") == [4]
     connection.close()
+
+
+# ── connections that are dropped, processes that exit ─────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def long_ttl(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no TTL pass during a test."""
+    monkeypatch.setattr(row_locks, "TTL", 10_000.0)
+
+
+def test_a_dropped_connection_gives_its_locks_back(table: str, long_ttl: None) -> None:
+    dropped = rome.connect(table)
+    assert _ids(dropped, "SELECT id FROM jobs WHERE id < 3 FOR UPDATE") == [1, 2]
+    dropped.execute("UPDATE jobs SET state = 'lost' WHERE id = 1")
+    del dropped
+    gc.collect()
+    with closing(rome.connect(table)) as connection:
+        assert connection.execute("SELECT state FROM jobs WHERE id < 3 FOR UPDATE").fetchall() == [("new",)] * 2
+        connection.execute("UPDATE jobs SET state = 'done' WHERE id = 1")
+        connection.commit()
+
+
+def test_what_was_released_is_not_released_again(table: str, long_ttl: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = rome.connect(table)
+    assert _ids(connection, "SELECT id FROM jobs WHERE id < 3 FOR UPDATE") == [1, 2]
+    assert connection._control.transaction is not None
+    assert connection._control.transaction.row_locks is not None
+    renewer = connection._control.transaction.row_locks._manager._renewer
+    connection.commit()
+    released: list[object] = []
+    monkeypatch.setattr(type(renewer._table), "release", lambda *arguments: released.append(arguments))
+    connection.close()
+    del connection
+    gc.collect()
+    renewer._release_dropped()
+    assert released == []
+
+
+def test_a_child_of_fork_does_not_release_the_locks_of_its_parent(table: str, long_ttl: None) -> None:
+    connection = rome.connect(table)
+    assert _ids(connection, "SELECT id FROM jobs WHERE id = 1 FOR UPDATE") == [1]
+    locks = connection._control.transaction.row_locks  # type: ignore[union-attr]
+    assert locks is not None
+    renewer = locks._manager._renewer
+    child = os.fork()
+    if child == 0:
+        del connection, locks
+        gc.collect()
+        noted = len(renewer._dropped)
+        renewer._release_dropped()
+        os._exit(7 if noted else 8)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    with closing(rome.connect(table)) as other, pytest.raises(LockTimeout):
+        other.execute("SELECT id FROM jobs WHERE id = 1 FOR UPDATE NOWAIT")
+    connection.close()
+
+
+EXITS = """
+import sys, rome
+from rome.transaction import row_locks
+row_locks.TTL = 10_000.0
+connection = rome.connect(sys.argv[1])
+connection.execute("SELECT id FROM jobs WHERE id = 1 FOR UPDATE").fetchall()
+sys.exit(5)
+"""
+
+
+def test_a_process_that_exits_gives_its_locks_back(table: str, long_ttl: None) -> None:
+    if table.startswith("rome+memory"):
+        pytest.skip("no other process has it")
+    assert subprocess.run([sys.executable, "-c", EXITS, table], check=False).returncode == 5
+    with closing(rome.connect(table)) as connection:
+        assert _ids(connection, "SELECT id FROM jobs WHERE id = 1 FOR UPDATE NOWAIT") == [1]
