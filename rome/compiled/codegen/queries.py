@@ -6,7 +6,8 @@
 
     SELECT a.x, count(*) FROM a GROUP BY a.x HAVING count(*) > 1
 
-    [(k1[0], s3) for k1, g2 in grouped([((r0[1],), ()) for r0 in x0]) for (s3,) in ((len(g2),),) if (s3 > 1)]
+    [(k1, s3) for k1, g2 in grouped_by_one(lambda d4: [d4[r0[1]].append(()) for r0 in x0])
+     for (s3,) in ((len(g2),),) if (s3 > 1)]
 
 ORDER BY sorts the rows of FROM, before the result's columns are computed of them, so that the columns of rows that
 LIMIT cuts off are never computed. With DISTINCT, in a compound and after GROUP BY it sorts the result's rows.
@@ -204,8 +205,9 @@ class QueryWriter:
         aggregates = aggregates_of(query)
         arguments = list(dict.fromkeys([one.argument for one in aggregates if one.argument is not None]))
         slots: dict[BoundExpr, Slot] = {}
-        for at, expr in enumerate(query.group or ()):
-            slots[expr] = Slot(expr.type, f"{key}[{at}]")
+        group = query.group or ()
+        for at, expr in enumerate(group):
+            slots[expr] = Slot(expr.type, key if len(group) == 1 else f"{key}[{at}]")
         codes = [self._aggregate(aggregate, arguments, members) for aggregate in aggregates]
         names = [self.program.fresh("s") for _ in codes] if query.having else codes
         for aggregate, code in zip(aggregates, names, strict=True):
@@ -215,8 +217,10 @@ class QueryWriter:
         if query.group is None:
             source = f"for {members} in ([{member} {clauses}],)"
         else:
-            by = tuple_code([self.expressions.value(one, rows) for one in query.group])
-            source = f"for {key}, {members} in grouped([({by}, {member}) {clauses}])"
+            keys = [self.expressions.value(one, rows) for one in group]
+            function, by = ("grouped_by_one", keys[0]) if len(keys) == 1 else ("grouped", tuple_code(keys))
+            found = self.program.fresh("d")
+            source = f"for {key}, {members} in {function}(lambda {found}: [{found}[{by}].append({member}) {clauses}])"
         if query.having and codes:
             # Compute all aggregates before HAVING drops a group: SQLite raises the errors of their sums, too.
             source += f" for {tuple_code(names)} in ({tuple_code(codes)},)"

@@ -9,6 +9,9 @@ from rome.compiled.runtime.values import rank
 from rome.fallback import UnsupportedValue
 from rome.values import GREATEST_INTEGER, LEAST_INTEGER
 
+_NULL = type(None)
+_INTEGERS = {int}
+
 _EXACT_INT = 2**52
 """The least integer that is not taken for a float here: SQLite splits larger ones first."""
 
@@ -42,10 +45,13 @@ def greatest_of(values: Sequence[Any]) -> Any:
 
 def _sum_and_count(values: Sequence[Any]) -> tuple[int, int]:
     """Return the sum of the values and their number. (SQLite adds floats with a compensation of rounding errors.)"""
-    present = [value for value in values if value is not None]
-    if not {value.__class__ for value in present} <= {int}:
+    classes = set(map(type, values))
+    if _NULL in classes:
+        classes.discard(_NULL)
+        values = [value for value in values if value is not None]
+    if not classes <= _INTEGERS:
         raise UnsupportedValue("a sum of floats, texts or blobs")
-    return sum(present), len(present)
+    return sum(values), len(values)
 
 
 def sum_of(values: Sequence[Any]) -> Any:

@@ -72,12 +72,21 @@ def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
     return [rank(value) for value in row]
 
 
-def grouped(pairs: Iterable[tuple[Any, Any]]) -> list[tuple[Any, list[Any]]]:
-    """Return each group key with its members, sorted by key: SQLite sorts to group, and applications rely on it."""
+def grouped(add: Callable[[defaultdict[Any, list[Any]]], object]) -> list[tuple[Any, list[Any]]]:
+    """Return each group key, a tuple, with its members, in the order of the keys; `add` appends members to their keys.
+
+    SQLite sorts to group, and applications rely on it.
+    """
     found: defaultdict[Any, list[Any]] = defaultdict(list)
-    for key, member in pairs:
-        found[key].append(member)
+    add(found)
     return [(key, found[key]) for key in sorted(found, key=_ranks)]
+
+
+def grouped_by_one(add: Callable[[defaultdict[Any, list[Any]]], object]) -> list[tuple[Any, list[Any]]]:
+    """Return what `grouped` does where each key is a single value: thousands of rows need no tuples."""
+    found: defaultdict[Any, list[Any]] = defaultdict(list)
+    add(found)
+    return [(key, found[key]) for key in sorted(found, key=rank)]
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
