@@ -9,7 +9,8 @@ longer. Every site runs the same mix of transactions on rows that all sites shar
     nova        70 of 100 read the same; the others change a row
 
 The table has what a site got: transactions a second, percentiles, the share of commits that were refused (and were run
-again), and round trips for each transaction, those of a cache's follower among them.
+again), round trips for each transaction, those of a cache's follower among them, and how old reads were: by how many
+milliseconds a read by key began after the end of the first commit to its row that it did not see.
 """
 
 from __future__ import annotations
@@ -49,11 +50,21 @@ class Site(NamedTuple):
     seed: int
 
 
+class Change(NamedTuple):
+    """A row with the note that it has: of a read when it began, of a commit when it ended."""
+
+    at: float
+    number: int
+    note: str
+
+
 class Outcome(NamedTuple):
-    """The milliseconds of each transaction, and how many commits were refused."""
+    """The milliseconds of each transaction, how many commits were refused, and what was read by key and changed."""
 
     took: list[float]
     refused: int
+    reads: list[Change]
+    commits: list[Change]
 
 
 def work(site: Site) -> Outcome:
@@ -62,39 +73,65 @@ def work(site: Site) -> Outcome:
     engine = create_engine(site.url)
     set_durability(engine, RELAXED)
     for _ in range(10):
-        _transaction(engine, chooser, reads=True)
-    took: list[float] = []
+        _read(engine, chooser)
+    outcome = Outcome([], 0, [], [])
     refused = 0
     end = time.monotonic() + site.seconds
     while time.monotonic() < end:
         reads = chooser.random() < site.reads
-        began = time.perf_counter()
+        began = time.time()
         while True:
             try:
-                _transaction(engine, chooser, reads)
+                if reads:
+                    outcome.reads.extend(_read(engine, chooser))
+                else:
+                    outcome.commits.append(_change(engine, chooser))
                 break
             except DBAPIError:  # a conflict, or a deadlock of a SQL server
                 refused += 1
-        took.append((time.perf_counter() - began) * 1000)
+        outcome.took.append((time.time() - began) * 1000)
     engine.dispose()
-    return Outcome(took, refused)
+    return outcome._replace(refused=refused)
 
 
-def _transaction(engine: Engine, chooser: random.Random, reads: bool) -> None:
-    # Few rows are read often, as in services.
-    number = min(SERVERS, 1 + int(chooser.expovariate(10 / SERVERS)))
+def _number(chooser: random.Random) -> int:
+    """Return the number of a row. Few rows are read often, as in services."""
+    return min(SERVERS, 1 + int(chooser.expovariate(10 / SERVERS)))
+
+
+def _change(engine: Engine, chooser: random.Random) -> Change:
+    """Change a row. Return the change, at the time when its commit had ended."""
+    number, note = _number(chooser), f"changed {chooser.random()}"
     with Session(engine) as session, session.begin():
-        if not reads:
-            server = session.get_one(Server, number)
-            server.note = f"changed {chooser.random()}"
-            return
-        kind = chooser.randrange(3)
+        session.get_one(Server, number).note = note
+    return Change(time.time(), number, note)
+
+
+def _read(engine: Engine, chooser: random.Random) -> list[Change]:
+    """Read. Return what was read by key, at the time when the transaction began."""
+    number, kind, began = _number(chooser), chooser.randrange(3), time.time()
+    with Session(engine) as session, session.begin():
         if kind == 0:
-            session.get_one(Server, number)
-        elif kind == 1:
+            return [Change(began, number, session.get_one(Server, number).note or "")]
+        if kind == 1:
             session.scalars(select(Server).where(Server.uuid == f"{number:08d}-0000-0000-0000-000000000000")).one()
         else:
             session.scalars(select(Server).where(Server.project == f"project {number // 100}")).all()
+    return []
+
+
+def ages(outcomes: list[Outcome]) -> list[float]:
+    """Return by how many milliseconds each read by key was behind the commits to its row: 0 if it saw all."""
+    commits: dict[int, list[Change]] = {}
+    for each in sorted(change for outcome in outcomes for change in outcome.commits):
+        commits.setdefault(each.number, []).append(each)
+    found = []
+    for read in (each for outcome in outcomes for each in outcome.reads):
+        of_row = commits.get(read.number, [])
+        seen = next((place for place, each in enumerate(of_row) if each.note == read.note), -1)
+        missed = [each for each in of_row[seen + 1 :] if each.at < read.at]
+        found.append((read.at - missed[0].at) * 1000 if missed else 0.0)
+    return sorted(found)
 
 
 def measure(opened: Opened, options: dict[str, str], delays: list[float], reads: float, seconds: float) -> list[str]:
@@ -109,7 +146,9 @@ def measure(opened: Opened, options: dict[str, str], delays: list[float], reads:
     refused = sum(outcome.refused for outcome in found)
     percentiles = [f"{took[len(took) * share // 100]:.1f}" for share in (50, 90, 99)]
     per_site = "/".join(f"{len(outcome.took) / seconds:.0f}" for outcome in found)
-    return [per_site, *percentiles, f"{100 * refused / len(took):.2f} %", f"{rounds / len(took):.2f}"]
+    behind = ages(found) or [0.0]
+    old = f"{sum(each > 0 for each in behind) / len(behind):.1%}, {behind[-1]:.0f} ms"
+    return [per_site, *percentiles, f"{100 * refused / len(took):.2f} %", f"{rounds / len(took):.2f}", old]
 
 
 @contextmanager
@@ -127,7 +166,17 @@ def main() -> None:
     options = parser.parse_args()
     delays = [float(each) for each in options.delays.split(",")]
     console = Console()
-    table = Table("mix", "database", "a second, by site", "median ms", "90 %", "99 %", "refused", "round trips")
+    table = Table(
+        "mix",
+        "database",
+        "a second, by site",
+        "median ms",
+        "90 %",
+        "99 %",
+        "refused",
+        "round trips",
+        "old reads, oldest",
+    )
     for backend in (each for each in BACKENDS if each.name in _WANTED):
         try:
             with _filled(backend) as opened:

@@ -228,6 +228,14 @@ def test_passes_end_when_they_agree():
     pace.measure(("differ",), Measured([1.0]), lambda: None, lambda: None)
 
 
+def test_how_old_reads_were():
+    """A read is as old as the first commit to its row that had ended before, and that it did not see."""
+    commits = [wan.Change(1.0, 7, "a"), wan.Change(2.0, 7, "b"), wan.Change(3.0, 8, "c")]
+    reads = [(1.5, 7, "a"), (2.5, 7, "a"), (2.5, 7, "b"), (2.5, 7, ""), (2.9, 8, ""), (0.5, 7, "")]
+    outcome = wan.Outcome([], 0, [wan.Change(*each) for each in reads], [])
+    assert wan.ages([outcome, wan.Outcome([], 0, [], commits)]) == [0.0, 0.0, 0.0, 0.0, 500.0, 1500.0]
+
+
 @pytest.mark.slow
 def test_sites_at_a_distance(redis_server):
     url = redis_server.url("sites")
@@ -236,5 +244,5 @@ def test_sites_at_a_distance(redis_server):
     engine.dispose()
     opened = Opened(BACKENDS[0], engine, url, lambda work: work())
     cells = wan.measure(opened, {"staleness": "1"}, [0.0, 1.0], 0.9, 0.5)
-    assert len(cells) == 6
+    assert len(cells) == 7
     rome.drop_database(url)
