@@ -71,7 +71,7 @@ def test_the_sdist_has_what_its_tests_need(built):
     for folder in ("benchmarks", "docs", "examples", "rome", "scripts", "tests"):
         ours = {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.*") if path.suffix != ".pyc"}
         assert not {name for name in ours if "__pycache__" not in name} - names
-    assert {"CHANGELOG.rst", "README.rst", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml"} <= names
+    assert {"CHANGELOG.rst", "README.rst", "SECURITY.md", "LICENSE", "setup.py", "setup.cfg", "pyproject.toml"} <= names
 
 
 @pytest.mark.slow
