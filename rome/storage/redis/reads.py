@@ -200,9 +200,10 @@ class Rounds:
         if not ranges:
             return self._nothing, _read_no_columns
         names = self._layout.values + index, self._layout.values + rows
-        in_order = ranges[::-1] if reverse else ranges
-        command = self._rows(b"entries", *names, in_order[:MOST_RANGES], limit, reverse)
-        return command, _read_columns if len(ranges) <= MOST_RANGES else _read_first_ranges
+        in_order, read = ranges[::-1] if reverse else ranges, _read_columns
+        if len(ranges) > MOST_RANGES:
+            in_order, read = in_order[:MOST_RANGES], _read_first_ranges
+        return self._rows(b"entries", *names, in_order, limit, reverse), read
 
     def _rows(
         self,
@@ -238,14 +239,12 @@ def _argument(word: bytes) -> bytes:
 
 def rows_in(answer: Any) -> int:
     """Return how many values an answer contains."""
-    if type(answer) is PartialAnswer:
-        return rows_in(answer.answer)
-    if isinstance(answer, list):
-        return len(answer) - answer.count(None)
-    if isinstance(answer, tuple):  # of a Scan or a Lookup
+    if type(answer) is tuple:  # of a Scan or a Lookup
         values = answer[1]
         return len(values) if all(values) else len(values) - values.count(None)
-    return 0
+    if type(answer) is list:
+        return len(answer) - answer.count(None)
+    return rows_in(answer.answer) if type(answer) is PartialAnswer else 0
 
 
 def _limit(limit: int | None) -> tuple[bytes, ...]:
