@@ -50,10 +50,11 @@ class Site(NamedTuple):
     seed: int
 
 
-class Change(NamedTuple):
-    """A row with the note that it has: of a read when it began, of a commit when it ended."""
+class Seen(NamedTuple):
+    """A row with the note that a transaction has read, or committed; `began` and `ended` are the transaction's."""
 
-    at: float
+    began: float
+    ended: float
     number: int
     note: str
 
@@ -63,8 +64,8 @@ class Outcome(NamedTuple):
 
     took: list[float]
     refused: int
-    reads: list[Change]
-    commits: list[Change]
+    reads: list[Seen]
+    commits: list[Seen]
 
 
 def work(site: Site) -> Outcome:
@@ -99,20 +100,21 @@ def _number(chooser: random.Random) -> int:
     return min(SERVERS, 1 + int(chooser.expovariate(10 / SERVERS)))
 
 
-def _change(engine: Engine, chooser: random.Random) -> Change:
-    """Change a row. Return the change, at the time when its commit had ended."""
-    number, note = _number(chooser), f"changed {chooser.random()}"
+def _change(engine: Engine, chooser: random.Random) -> Seen:
+    """Change a row, and return the change."""
+    number, note, began = _number(chooser), f"changed {chooser.random()}", time.time()
     with Session(engine) as session, session.begin():
         session.get_one(Server, number).note = note
-    return Change(time.time(), number, note)
+    return Seen(began, time.time(), number, note)
 
 
-def _read(engine: Engine, chooser: random.Random) -> list[Change]:
-    """Read. Return what was read by key, at the time when the transaction began."""
+def _read(engine: Engine, chooser: random.Random) -> list[Seen]:
+    """Read. Return what was read by key."""
     number, kind, began = _number(chooser), chooser.randrange(3), time.time()
     with Session(engine) as session, session.begin():
         if kind == 0:
-            return [Change(began, number, session.get_one(Server, number).note or "")]
+            note = session.get_one(Server, number).note or ""
+            return [Seen(began, time.time(), number, note)]
         if kind == 1:
             session.scalars(select(Server).where(Server.uuid == f"{number:08d}-0000-0000-0000-000000000000")).one()
         else:
@@ -121,16 +123,19 @@ def _read(engine: Engine, chooser: random.Random) -> list[Change]:
 
 
 def ages(outcomes: list[Outcome]) -> list[float]:
-    """Return by how many milliseconds each read by key was behind the commits to its row: 0 if it saw all."""
-    commits: dict[int, list[Change]] = {}
-    for each in sorted(change for outcome in outcomes for change in outcome.commits):
+    """Return by how many milliseconds each read by key was behind the commits to its row: 0 if it saw all.
+
+    A commit that overlaps with the one that the read saw may have come before it, and counts as seen.
+    """
+    commits: dict[int, list[Seen]] = {}
+    for each in (change for outcome in outcomes for change in outcome.commits):
         commits.setdefault(each.number, []).append(each)
     found = []
     for read in (each for outcome in outcomes for each in outcome.reads):
         of_row = commits.get(read.number, [])
-        seen = next((place for place, each in enumerate(of_row) if each.note == read.note), -1)
-        missed = [each for each in of_row[seen + 1 :] if each.at < read.at]
-        found.append((read.at - missed[0].at) * 1000 if missed else 0.0)
+        seen = next((each.ended for each in of_row if each.note == read.note), 0.0)
+        missed = [each.ended for each in of_row if each.began > seen and each.ended < read.began]
+        found.append((read.began - min(missed)) * 1000 if missed else 0.0)
     return sorted(found)
 
 

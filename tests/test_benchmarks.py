@@ -18,6 +18,7 @@ from benchmarks.pace import LEAST_ROUNDS, Pace
 from benchmarks.plans import workspace_only
 from benchmarks.report.compare import changes
 from benchmarks.report.page import write_page
+from benchmarks.report.ratios import quartiles
 from benchmarks.schema import fill
 
 
@@ -186,6 +187,10 @@ def test_page_of_everything(tmp_path):
     assert list(changes(result, result)) == ["no case changed beyond the noise"]
 
 
+def test_the_spread_of_two_rounds_is_within_them():
+    assert quartiles({"microseconds": [1.0, 9.0]}) == (3.0, 7.0)
+
+
 def test_instructions_by_layer():
     rome.drop_database("rome+memory:///layers")
     connection = rome.connect("rome+memory:///layers")
@@ -230,10 +235,11 @@ def test_passes_end_when_they_agree():
 
 def test_how_old_reads_were():
     """A read is as old as the first commit to its row that had ended before, and that it did not see."""
-    commits = [wan.Change(1.0, 7, "a"), wan.Change(2.0, 7, "b"), wan.Change(3.0, 8, "c")]
+    commits = [(0.9, 1.0, 7, "a"), (1.9, 2.0, 7, "b"), (1.95, 2.1, 7, "with b"), (2.9, 3.0, 8, "c")]
     reads = [(1.5, 7, "a"), (2.5, 7, "a"), (2.5, 7, "b"), (2.5, 7, ""), (2.9, 8, ""), (0.5, 7, "")]
-    outcome = wan.Outcome([], 0, [wan.Change(*each) for each in reads], [])
-    assert wan.ages([outcome, wan.Outcome([], 0, [], commits)]) == [0.0, 0.0, 0.0, 0.0, 500.0, 1500.0]
+    outcome = wan.Outcome([], 0, [wan.Seen(began, began, *row) for began, *row in reads], [])
+    changes = wan.Outcome([], 0, [], [wan.Seen(*each) for each in commits])
+    assert wan.ages([outcome, changes]) == [0.0, 0.0, 0.0, 0.0, 500.0, 1500.0]
 
 
 @pytest.mark.slow

@@ -81,7 +81,7 @@ def quartiles(row: dict[str, Any]) -> tuple[float, float]:
     times = row["microseconds"]
     if len(times) < 2:
         return times[0], times[0]
-    low, _, high = statistics.quantiles(times, n=4)
+    low, _, high = statistics.quantiles(times, n=4, method="inclusive")  # no less than the least time
     return low, high
 
 
