@@ -178,7 +178,7 @@ def test_page_of_everything(tmp_path):
     assert "ROME on Valkey: faster than the fastest competitor in 1 of 2 service functions" in page
     slower = page.partition("<h2>What remains slower, and its cause</h2>")[2].partition("<h2>")[0]
     assert re.search(
-        r"<h3>ROME in a file</h3>.*<td>get<.*0\.5.*SQLite file<.*decode, 4,321.*decodes rows", slower, re.DOTALL
+        r"<h3>ROME in a file</h3>.*>get<.*decodes rows.*0\.5.*SQLite file<.*decode, 4,321", slower, re.DOTALL
     )
     assert "ROME on Valkey" not in slower
     assert re.search(r"service_update.*>1\.00\s*<td.*>2\.00", page)
