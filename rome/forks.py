@@ -13,6 +13,7 @@ would wait for the lock for ever. All locks of ROME are made here, and are free 
 
 from __future__ import annotations
 
+import concurrent.futures.thread  # noqa: F401 - as logging
 import importlib
 import itertools
 import logging  # noqa: F401 - its handler of forks takes a lock, and must come after ours, which wait

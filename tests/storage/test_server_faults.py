@@ -17,7 +17,7 @@ from redis.sentinel import Sentinel
 import rome
 from rome.dbapi import Connection
 from rome.errors import StoreUnavailable
-from rome.storage.redis.failures import refused
+from rome.storage.redis.failures import refused, unreachable
 from rome.testing import check_database, clone_database
 from rome.testing.servers import RedisServer, own_valkey_server
 from rome.verify.faults.server import faulty_server, replica_of, wait_until
@@ -115,6 +115,12 @@ def test_as_many_clients_as_the_server_allows(server: RedisServer, admin: Any, c
         wait_until(lambda: len(admin.client_list()) < 2)
         other.rollback()
         assert total(other) == 45
+
+
+def test_a_server_that_resets_connections_may_have_too_many_clients() -> None:
+    """The reset overtakes the server's sentence."""
+    error = unreachable("localhost:1", ConnectionResetError(104, "Connection reset by peer"))
+    assert "reset by peer; a server does this that has as many clients as it allows" in str(error)
 
 
 def test_the_protocol_is_resp2_whatever_others_speak(server: RedisServer, connection: Connection) -> None:

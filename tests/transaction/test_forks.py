@@ -293,3 +293,30 @@ def test_a_fork_during_a_read_that_takes_too_long(
     may_end.set()
     reading.join()
     assert fork_and_wait(files[0]) == 0
+
+
+FORK_HANDLERS = """
+import os, sys
+register, modules = os.register_at_fork, []
+
+def note(**handlers):
+    if "before" in handlers:
+        modules.append(sys._getframe(1).f_globals["__name__"])
+    return register(**handlers)
+
+os.register_at_fork = note
+import rome
+from rome.errors import StoreUnavailable
+try:
+    rome.connect(sys.argv[1]).execute("SELECT 1")
+except StoreUnavailable:
+    pass
+print(modules[-1])
+"""
+
+
+@pytest.mark.parametrize("address", ["rome+memory:///handlers", "rome+redis://127.0.0.1:1/nobody"])
+def test_no_module_that_a_connection_imports_has_a_handler_before_forks(address: str) -> None:
+    """If another thread imported it while a fork waits, its handler would release a lock that it has not taken."""
+    found = subprocess.run([sys.executable, "-c", FORK_HANDLERS, address], check=True, capture_output=True, text=True)
+    assert found.stdout == "rome.forks\n"

@@ -94,4 +94,10 @@ def unreachable(server: str, error: Exception) -> StoreUnavailable:
         # The rest of its text lists the clients that asked, in full.
         return StoreUnavailable(f"the sentinels can't be reached, or know no primary: {server}")
     refusal = refused(server, error)
-    return refusal if isinstance(refusal, StoreUnavailable) else StoreUnavailable(f"can't connect to {server}: {error}")
+    if isinstance(refusal, StoreUnavailable):
+        return refusal
+    # The server's sentence about its clients is lost if ours arrives after it has closed the connection.
+    why = (
+        "; a server does this that has as many clients as it allows" if isinstance(error, ConnectionResetError) else ""
+    )
+    return StoreUnavailable(f"can't connect to {server}: {error}{why}")
