@@ -42,7 +42,7 @@ def write_page(result: dict[str, Any], path: Path) -> str:
         tables=list(_tables(result["cases"])),
         functions=list(function_tables(services, of_services)),
         function_times=list(_tables(services)),
-        function_trips=_pivot(trips_of_services, "round_trips"),
+        function_trips=_pivot([row for row in trips_of_services if "round_trips" in row], "round_trips"),
         trips=_pivot(result.get("round_trips", []), "round_trips"),
         latency=[
             (delay, _pivot([row for row in result["latency"] if row["delay"] == delay], "milliseconds"))

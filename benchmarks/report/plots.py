@@ -20,7 +20,7 @@ def ratio_bars(rows: Sequence[tuple[str, float, tuple[float, float], str]]) -> s
     A row is label, ratio, the ends of the line that shows how the ratio spreads, and note.
     """
     most = max([2.0, *(max(each, 1 / each) for _, ratio, spread, _ in rows for each in (ratio, *spread))])
-    half = (WIDTH - _LABEL - 150) / 2
+    half = (WIDTH - _LABEL - 190) / 2
     middle = _LABEL + half
     parts = []
     for place, (label, ratio, spread, note) in enumerate(rows):

@@ -11,7 +11,7 @@ from benchmarks.report.ratios import COMPETITORS, Ratio
 _CAUSES = {
     "statement": "the dialect and the session handle each statement in Python",
     "plan": "the keys to fetch are computed in Python",
-    "store": "requests are packed, and answers parsed, in Python; other drivers do it in C",
+    "store": "requests are packed, and answers parsed, in Python; most other drivers do it in C",
     "decode": "the client decodes rows in Python",
     "evaluate": "the client filters, joins and sums rows in Python; a SQL engine does it in C, where the rows are",
     "transaction": "what was read is recorded, for the check of the commit",
