@@ -23,6 +23,7 @@ from rome.catalog.model import Table
 from rome.compiled.compile import Compiled, NotCompiled
 from rome.forks import new_lock
 from rome.sql.analysis.dependencies import Definitions
+from rome.sql.analysis.relation import Page
 from rome.sql.planner.read_plan import ReadPlan, Step
 from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.rewrite.equal_members import EqualMembers
@@ -38,6 +39,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class PagePlan:
+    """A derived table with a LIMIT, by whose rows other tables are looked up, and its function."""
+
+    page: Page
+    function: Compiled
+
+
+@dataclass(frozen=True)
 class Plan:
     """The plan of a statement under one catalog.
 
@@ -46,7 +55,8 @@ class Plan:
     PEP 249's description of the result. `reads_schema`: the statement reads the schema itself, so the workspace must
     have all of it. `target`: the table that the statement changes. `values`: the rows of INSERT … VALUES, as far as
     they are known before it runs. `unlimited`, `unlimited_sql`: a function and a text for the query block of the Top-N
-    plan (`reads.topn`) without its LIMIT and OFFSET. `members`: if they are there, `reads` and `compiled` are those of
+    plan (`reads.topn`) without its LIMIT and OFFSET. `page`: how to know which rows come out of a derived table, before
+    other tables are looked up by these. `members`: if they are there, `reads` and `compiled` are those of
     one member of a UNION ALL, and hold for each with its own parameters. `point_plan`: how to run an INSERT or UPDATE
     by key without SQLite, put there by `rome.session.point_dml` at the first execution; `bulk_plan`: the same of
     `rome.session.bulk_plan`.
@@ -63,6 +73,7 @@ class Plan:
     target: Table | None = None
     unlimited: Compiled | None = None
     unlimited_sql: str | None = None
+    page: PagePlan | None = None
     members: EqualMembers | None = None
     expected_ids: dict[int, int] = field(default_factory=dict, init=False, repr=False, compare=False)
     """By table id: how many ids the last execution allocated, if the text does not determine it. A hint only."""

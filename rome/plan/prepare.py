@@ -30,7 +30,7 @@ from rome.catalog.model import Catalog, Table
 from rome.compiled.compile import Compiled, NotCompiled, compile_select
 from rome.errors import NotSupportedError, OperationalError
 from rome.folding import fold_name
-from rome.plan.plan import DefinitionCache, Plan
+from rome.plan.plan import DefinitionCache, PagePlan, Plan
 from rome.sql.analysis.analyze import Analysis, analyze, needs_parse
 from rome.sql.analysis.dependencies import Definitions, definitions
 from rome.sql.analysis.relation import Lists
@@ -115,7 +115,9 @@ def _make_plan(
     has_limit = obstacle is None and members is None
     unlimited, unlimited_sql = shape.without_limit(text, lists) if has_limit else (None, None)
     has_topn = unlimited is not None or unlimited_sql is not None
-    reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn)
+    page = shape.page_plan(lists) if has_limit and isinstance(compiled, Compiled) else None
+    has_page = page is not None
+    reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn, has_page=has_page)
     reads = reads if members is None else replace(reads, count_step=None)
     return Plan(
         statement=statement,
@@ -129,6 +131,7 @@ def _make_plan(
         target=target,
         unlimited=unlimited,
         unlimited_sql=unlimited_sql,
+        page=page,
         members=members,
     )
 
@@ -256,11 +259,13 @@ class _TextShape:
     """The analysis and the compiled functions of a normalized text, which hold whatever its IN lists contain.
 
     `block`: the function of the subquery that the analysis found a Top-N for, if it is not the statement itself.
+    `page`: the function of the derived table by whose rows others are looked up.
     """
 
     analysis: Analysis
     compiled: Compiled | NotCompiled
     block: Compiled | NotCompiled | None = None
+    page: Compiled | NotCompiled | None = None
 
     def evaluator(self, lists: Lists) -> Compiled | NotCompiled:
         """Return the compiled evaluator for a text whose placeholders stand for these lists, or why there is none."""
@@ -277,6 +282,12 @@ class _TextShape:
         block = self.compiled if topn.is_whole_statement else self.block
         unlimited = block.with_lists(lists).unlimited if isinstance(block, Compiled) else None
         return unlimited, without_limit(sql) if topn.is_whole_statement else None
+
+    def page_plan(self, lists: Lists) -> PagePlan | None:
+        """Return how to find the rows of the derived table by which other tables are looked up; None without one."""
+        if self.analysis.page is None or not isinstance(self.page, Compiled):
+            return None
+        return PagePlan(self.analysis.page, self.page.with_lists(lists))
 
 
 _plans: DefinitionCache[Plan] = DefinitionCache()
@@ -301,7 +312,8 @@ def _shape(
         analysis = analyze(statement, mentioned, normalized, catalog)
         topn = analysis.topn
         block = _compile(statement, analysis, topn.block) if topn and not topn.is_whole_statement else None
-        found = _TextShape(analysis.without_tree(), _compile(statement, analysis, analysis.tree), block)
+        page = _compile(statement, analysis, analysis.page.block) if analysis.page else None
+        found = _TextShape(analysis.without_tree(), _compile(statement, analysis, analysis.tree), block, page)
         _shapes.put(normalized.text, shape, found)
     return found
 

@@ -5,6 +5,11 @@
     round 1    services by services_uuid_idx (uuid = ?1)
     round 2    tags by key (service_id = services.id), with the ids of the rows that round 1 has brought
 
+    SELECT … FROM (SELECT … FROM services ORDER BY host LIMIT 25) AS s LEFT JOIN tags ON tags.service_id = s.id
+
+    round 1    services
+    round 2    tags by key, with the ids of the 25 rows that come out of the derived table (`rome.sql.analysis.topn`)
+
 The keys of a later round come from the rows of earlier ones, separately for each set of parameters. The statistics
 learn how many rows each step has brought; later plans are chosen by that.
 """
@@ -12,10 +17,12 @@ learn how many rows each step has brought; later plans are chosen by that.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
-from rome.plan.plan import Plan
+from rome.fallback import UnsupportedValue
+from rome.plan.plan import PagePlan, Plan
 from rome.sql.planner.access_path import Limit
 from rome.sql.planner.bind import bind_step
 from rome.sql.planner.read_plan import Step
@@ -30,12 +37,22 @@ class PlanFetch:
     """The requests of a plan's steps, for each set of parameters, and the rows that answer them."""
 
     def __init__(
-        self, transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters], batch: int | None
+        self,
+        transaction: Transaction,
+        plan: Plan,
+        parameter_sets: Sequence[Parameters],
+        batch: int | None,
+        only_page: bool,
     ) -> None:
         """Bind `plan.reads` to each of the sets.
 
-        `batch`: fetch the plan's Top-N reads, and this many rows of their step.
+        `batch`: fetch the plan's Top-N reads, and this many rows of their step. `only_page`: look up rows of other
+        tables only by the rows that come out of the plan's derived table.
         """
+        self._page = plan.page if only_page else None
+        if self._page is not None and transaction.has_changed(plan.tables):
+            self._page = None
+        self._pages: dict[int, list[Row] | None] = {}
         self.parameter_sets = parameter_sets
         self._transaction = transaction
         self._batch = batch
@@ -43,6 +60,8 @@ class PlanFetch:
         # Each of several DML executions sees the changes of those before it, so their rows give no keys yet.
         self._is_sequential = len(parameter_sets) > 1 and plan.statement.changes_rows
         self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in parameter_sets]
+        self._fetched: set[int] = set()
+        """The table references whose rows are there."""
 
     def requests(self) -> Iterator[TableRequest]:
         """Yield every request of every set of parameters."""
@@ -58,7 +77,7 @@ class PlanFetch:
         return requests
 
     def _bind(self, step: Step, at: int, parameters: Parameters) -> tuple[Request, ...]:
-        rows_of = None if self._is_sequential or not step.depends_on else partial(self._rows_of, at)
+        rows_of = None if self._is_sequential or not step.depends_on else partial(self._rows_of, at, step.table_ref)
         # A changed row may sort before those that a limit counts.
         limited = bool(step.limit) and not self._is_sequential and not self._transaction.has_changed((step.table,))
         statistics = self._transaction.database.statistics
@@ -71,14 +90,35 @@ class PlanFetch:
             requests = bind_step(only, parameters, rows_of, statistics=statistics)
         return requests
 
-    def _rows_of(self, at: int, table_ref: int) -> Iterator[Row]:
-        """Yield the rows of a table reference that give the keys of a later step."""
+    def _rows_of(self, at: int, for_table_ref: int, table_ref: int) -> Iterator[Row]:
+        """Yield the rows of a table reference that give the keys of a later step, the one `for_table_ref`."""
         source = self.reads.by_table_ref[table_ref]
+        page = self._page
+        if page is not None and table_ref in page.page.table_refs and for_table_ref not in page.page.table_refs:
+            found = self._page_of(at, page)
+            if found is not None:
+                rows = self._transaction.row_cache.rows(self._requests[at][table_ref])
+                yield from page.page.leading_to(found, table_ref, rows)
+                return
         # Among rows that are equal in their order, the workspace may choose others than a limited step has brought.
         is_part = source.limit is not None and not source.limit.grows
         requests = [whole(source.table)] if is_part else self._requests[at][table_ref]
         yield from self._transaction.row_cache.rows(requests)
         yield from self._transaction.write_set.rows(source.table, map(request_of, requests))
+
+    def _page_of(self, at: int, page: PagePlan) -> list[Row] | None:
+        """Return the rows that come out of the plan's derived table; None if its own rows are not fetched yet."""
+        if at not in self._pages:
+            self._pages[at] = None
+            if self._fetched >= page.page.table_refs:
+                with suppress(UnsupportedValue):
+                    self._pages[at] = page.function.run(self.rows(at), self.parameter_sets[at])
+        return self._pages[at]
+
+    def end_round(self, steps: Iterable[Step]) -> None:
+        """Note that the rows of these steps are there."""
+        self._fetched.update(step.table_ref for step in steps)
+        self._pages = {at: page for at, page in self._pages.items() if page is not None}
 
     def note_statistics(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
         """Tell the statistics how many rows these steps have brought, as far as they were fetched now."""
@@ -99,16 +139,24 @@ class PlanFetch:
 
     @property
     def is_for_workspace(self) -> bool:
-        """True if the workspace can evaluate a Top-N batch: no row is cached that sorts after those of the batch."""
-        return all(
+        """True if the workspace may evaluate the statement over these rows.
+
+        Of rows that are equal in their order, it may let others come out of a derived table. In a Top-N batch, no row
+        may be cached that sorts after those of the batch.
+        """
+        return not self._pages and all(
             self._transaction.row_cache.has_only(step.table, len(self.rows_of_step(step)))
             for step in self.reads.steps
             if step.limit is not None and step.limit.grows
         )
 
     def rows(self, at: int) -> list[list[Row]]:
-        """Return the fetched rows of each table reference, in the order of their numbers."""
+        """Return the rows of each table reference that are fetched by now, in the order of their numbers."""
         rows, requests = self._transaction.row_cache.rows, self._requests[at]
+        if len(self._fetched) < len(self.reads.by_table_ref):
+            requests = {
+                number: requests[number] if number in self._fetched else [] for number in self.reads.by_table_ref
+            }
         if not self.reads.backward:
             return [rows(requests[number]) for number in self.reads.by_table_ref]
         found = {number: rows(requests[number]) for number in self.reads.by_table_ref}
@@ -123,16 +171,18 @@ def fetch(
     parameter_sets: Sequence[Parameters],
     also: Iterable[TableRequest] = (),
     batch: int | None = None,
+    only_page: bool = False,
 ) -> PlanFetch:
     """Fetch what a plan reads with some sets of parameters. `also`: other requests to send with the first round.
 
-    `batch`: fetch the plan's Top-N reads for its only set of parameters, and this many rows of their step.
+    `batch`: fetch the plan's Top-N reads for its only set of parameters, and this many rows of their step. `only_page`:
+    the compiled function will evaluate the statement, so the rows that come out of a derived table are known.
     """
     if plan.members is not None:
         parameter_sets = [
             each for parameters in parameter_sets for each in plan.members.parameter_sets(parameters) or ()
         ]
-    fetched = PlanFetch(transaction, plan, parameter_sets, batch)
+    fetched = PlanFetch(transaction, plan, parameter_sets, batch, only_page)
     requests = [*also, *map(whole, plan.reads.full_scans)]
     for steps in fetched.reads.rounds:
         for step in steps:
@@ -141,6 +191,7 @@ def fetch(
         new = transaction.fetch(requests)
         if new:
             fetched.note_statistics(steps, new)
+        fetched.end_round(steps)
         requests = []
     if requests:
         transaction.fetch(requests)

@@ -157,7 +157,7 @@ def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Par
     select = plan_of(transaction, bulk.select, bulk.source.sql, parameters)
     if not isinstance(select.compiled, Compiled) or transaction.has_changed((bulk.table, *select.tables)):
         return None
-    fetched = fetch(transaction, select, [parameters])
+    fetched = fetch(transaction, select, [parameters], only_page=True)
     transaction.ensure_snapshot()
     try:
         found = [select.compiled.run(fetched.rows(at), each) for at, each in enumerate(fetched.parameter_sets)]
@@ -188,7 +188,7 @@ def _read(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Paramet
         number = _count(transaction, plan.reads.count_step, parameter_sets[0])
         if number is not None:
             return Result([(number,)], plan.description, -1)
-    return _evaluate(transaction, plan, fetch(transaction, plan, parameter_sets), parameter_sets)
+    return _evaluate(transaction, plan, fetch(transaction, plan, parameter_sets, only_page=True), parameter_sets)
 
 
 def _point_lookup(transaction: Transaction, step: Step, parameters: Parameters) -> list[Row] | None:

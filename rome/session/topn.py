@@ -53,7 +53,7 @@ def fetch_topn(transaction: Transaction, plan: Plan, parameters: Parameters) -> 
     if batch is None and needed <= topn.max_batch:
         statistics.nudge_selectivity(topn.filter_id)
     while batch is not None:
-        fetched = fetch(transaction, plan, (parameters,), batch=batch)
+        fetched = fetch(transaction, plan, (parameters,), batch=batch, only_page=True)
         brought = len(fetched.rows_of_step(topn.step))
         found = _evaluate_unlimited(transaction, plan, fetched, parameters)
         if found is None:

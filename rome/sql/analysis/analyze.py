@@ -31,10 +31,10 @@ from rome.sql.analysis.dependencies import (
 )
 from rome.sql.analysis.extract_predicates import extract_predicates
 from rome.sql.analysis.propagate_equalities import propagate_equalities
-from rome.sql.analysis.relation import Relation, TopNSource
+from rome.sql.analysis.relation import Page, Relation, TopNSource
 from rome.sql.analysis.resolve_names import NameResolver
 from rome.sql.analysis.scopes import Scopes, TableRef, number_table_refs, table_ref_number
-from rome.sql.analysis.topn import find_row_count, find_topn_source, limit_rows
+from rome.sql.analysis.topn import find_page, find_row_count, find_topn_source, limit_rows
 from rome.sql.syntax.parse import Nodes, NormalizedStatement, parse
 from rome.sql.syntax.statement import ABOUT_ROWS, Statement, StatementKind
 
@@ -45,6 +45,7 @@ STEPS: tuple[Callable[[AnalysisContext], None], ...] = (
     limit_rows,
     find_row_count,
     find_topn_source,
+    find_page,
     find_whole_tables,
 )
 
@@ -58,6 +59,7 @@ class Analysis:
     names, in lower case, of tables that are read whole, because a view, a trigger or a form that is not understood
     refers to them. `row_count`: the result is the number of rows that fulfil the conditions in the `topn` of this
     relation. `topn`: the result, or a derived table, comes out in the order of the rows of a table reference.
+    `page`: a derived table by whose rows other tables are looked up.
     """
 
     parsed: bool = True
@@ -67,10 +69,13 @@ class Analysis:
     whole: frozenset[str] = frozenset()
     row_count: Relation | None = None
     topn: TopNSource | None = None
+    page: Page | None = None
 
     def without_tree(self) -> Analysis:
         """Return the same analysis without the tree, which is large."""
-        return replace(self, tree=None, names=None, topn=replace(self.topn, block=None) if self.topn else None)
+        topn = replace(self.topn, block=None) if self.topn else None
+        page = replace(self.page, block=None) if self.page else None
+        return replace(self, tree=None, names=None, topn=topn, page=page)
 
 
 _READ_WORDS = frozenset({"select", "in"})
@@ -116,6 +121,7 @@ def analyze(
         whole=frozenset(context.whole),
         row_count=context.row_count,
         topn=context.topn,
+        page=context.page,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from rome.catalog.model import Catalog
-from rome.sql.analysis.relation import AnyOf, Conditions, Predicate, Relation, TopNSource
+from rome.sql.analysis.relation import AnyOf, Conditions, Page, Predicate, Relation, TopNSource
 from rome.sql.analysis.resolve_names import NameResolver, ResolvedColumn, ResolvedColumns
 from rome.sql.analysis.scopes import Scope, Scopes, TableRef
 from rome.sql.syntax.parse import Nodes
@@ -62,6 +62,8 @@ class AnalysisContext:
     row_count: Relation | None = None
     """The rows whose number is the statement's result; all conditions on them are in `topn`."""
     topn: TopNSource | None = None
+    page: Page | None = None
+    """The derived table by whose rows other tables are looked up."""
     whole: set[str] = field(default_factory=set)
     """The tables, in lower case, that are read whole."""
 

@@ -20,6 +20,9 @@ from rome.catalog.model import Catalog, Column, Table
 from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, rejects_null
 from rome.sql.syntax.operands import KeySource, Param, Pattern, Source, WithoutAffinity
+from rome.values import SqlValue
+
+Row = tuple[SqlValue, ...]
 
 Lists = Sequence[tuple[Source, ...]]
 """The sources of each placeholder of a normalized text (`NormalizedStatement.lists`)."""
@@ -106,6 +109,28 @@ class TopNSource:
     is_whole_statement: bool
     filter_id: int
     block: exp.Expr | None
+
+
+@dataclass(frozen=True)
+class Page:
+    """A derived table with a LIMIT, by whose rows other tables are looked up (`topn.find_page`).
+
+    `table_refs`: the numbers of the table references in it. `columns`: for each of them, pairs of a position in its
+    rows and the place in the result where this value comes out. `block`: the node of the derived table, while the
+    tree is kept.
+    """
+
+    table_refs: frozenset[int]
+    columns: dict[int, tuple[tuple[int, int], ...]]
+    block: exp.Expr | None
+
+    def leading_to(self, page: Sequence[Row], table_ref: int, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows of a table reference that may have led to a row of the page, and perhaps others."""
+        columns = self.columns.get(table_ref)
+        if columns is None:
+            return rows
+        came_out = {tuple([row[place] for _, place in columns]) for row in page}
+        return [row for row in rows if tuple([row[position] for position, _ in columns]) in came_out]
 
 
 def expand_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:

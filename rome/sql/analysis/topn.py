@@ -5,7 +5,7 @@
     SELECT … WHERE EXISTS (SELECT 1 FROM p WHERE host = ?)                      the first one by (host)
     SELECT count(*) FROM p WHERE host = ?                                       the number of entries by (host)
 
-The steps of this module are three:
+The steps of this module are four:
 
 * `limit_rows` finds the table references whose first rows suffice. All conditions of the scope must then be known, as
   predicates on that one table reference, with values that are the same whenever the scope is evaluated. Other tables
@@ -18,10 +18,19 @@ The steps of this module are three:
   may be in a derived table, or once in each member of a UNION:
 
       SELECT * FROM (SELECT * FROM p WHERE a = ? UNION SELECT * FROM p WHERE b = ?) ORDER BY created, id LIMIT 20
+
+* `find_page` finds a derived table with a LIMIT by whose rows other tables are looked up. So SQLAlchemy writes
+  `joinedload` of collections with `limit`:
+
+      SELECT * FROM (SELECT id AS i, name AS n FROM p WHERE host = ? ORDER BY created LIMIT 25) AS d
+          LEFT JOIN c ON c.pid = d.i
+
+  When the rows of p are fetched, `rome.session.fetch` evaluates d, and looks up those of c by what comes out.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -31,10 +40,10 @@ from rome.catalog.model import Column
 from rome.folding import fold_name
 from rome.sql.analysis.comparisons import Op, constant, null_test
 from rome.sql.analysis.context import AnalysisContext
-from rome.sql.analysis.relation import Conditions, Predicate, Relation, TopN, TopNSource
+from rome.sql.analysis.relation import Conditions, Page, Predicate, Relation, TopN, TopNSource
 from rome.sql.analysis.resolve_names import NameResolver, ResolvedColumn, ResolvedColumns
-from rome.sql.analysis.scopes import Scope, TableRef, is_pushdown_safe, is_row_wise
-from rome.sql.syntax.operands import Const, Source
+from rome.sql.analysis.scopes import Scope, TableRef, is_pushdown_safe, is_row_wise, table_ref_number
+from rome.sql.syntax.operands import Const, FromColumn, Source
 from rome.sql.syntax.statement import StatementKind
 
 # ── steps of the analysis ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -336,3 +345,60 @@ def _order_terms(node: exp.Expr) -> list[exp.Ordered]:
     """Return the terms of a query block's ORDER BY."""
     order = node.args.get("order")
     return [] if order is None else list(order.expressions)
+
+
+# ── the page of a derived table ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_page(context: AnalysisContext) -> None:
+    """Set the context's `page`, if rows outside of a derived table with a LIMIT are looked up by those inside.
+
+    The derived table must be evaluated once: no scope encloses it.
+    """
+    if context.statement.kind is not StatementKind.SELECT:
+        return
+    items = {id(item.node) for scope in context.scopes.all for item in scope.table_refs}
+    for scope in context.scopes.all:
+        node = scope.node
+        if not (node.args.get("limit") and isinstance(node, exp.Select) and id(node.parent) in items):
+            continue
+        numbers = [table_ref_number(each) for each in node.find_all(exp.Table)]
+        inside = frozenset([number for number in numbers if number is not None])
+        # A view or a CTE has other tables, of which perhaps not all are known here.
+        if context.scopes.enclosing(scope) is None and len(inside) == len(numbers):
+            columns = _columns(context, scope, _looked_up(context, inside))
+            if columns:
+                context.page = Page(inside, columns, node)
+                return
+
+
+def _looked_up(context: AnalysisContext, inside: frozenset[int]) -> set[tuple[int, int]]:
+    """Return the numbers of table references inside, and the positions of the columns that others are looked up by."""
+    found = set()
+    for table_ref in context.table_refs:
+        if table_ref.number not in inside:
+            for source in _sources(table_ref):
+                if source.table_ref in inside:
+                    found.add((source.table_ref, source.position))
+    return found
+
+
+def _sources(table_ref: TableRef) -> Iterator[FromColumn]:
+    alternatives = [each for any_of in table_ref.any_of for each in any_of.alternatives]
+    for predicates in (table_ref.predicates, *alternatives):
+        for predicate in predicates:
+            yield from [source for source in predicate.sources if isinstance(source, FromColumn)]
+
+
+def _columns(
+    context: AnalysisContext, scope: Scope, looked_up: set[tuple[int, int]]
+) -> dict[int, tuple[tuple[int, int], ...]]:
+    """Return where the columns that others are looked up by come out of the scope."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    for place, result in enumerate(context.names.result_of(scope) or ()):
+        for each in context.names.follow(result.column):
+            table = each.table_ref.table
+            position = None if table is None else table.position.get(fold_name(each.column.name))
+            if position is not None and (each.table_ref.number, position) in looked_up:
+                found.setdefault(each.table_ref.number, []).append((position, place))
+    return {number: tuple(pairs) for number, pairs in found.items()}

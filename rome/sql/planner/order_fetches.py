@@ -34,18 +34,15 @@ _UNKNOWN_COUNT = 50.0
 
 def order_fetches(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     """Return the plan with the rounds that fetch all rows which the statement needs."""
-    return replace(plan, rounds=rounds_of(given.relations, given.scanned, given.statistics))
+    return replace(plan, rounds=rounds_of(given))
 
 
-def rounds_of(
-    relations: Sequence[Relation], scanned: Set[str], statistics: Statistics, fixed: Sequence[Step] = ()
-) -> Rounds:
+def rounds_of(given: PlannerInput, fixed: Sequence[Step] = ()) -> Rounds:
     """Return the steps for all table references in rounds.
 
-    `scanned`: the lower-case names of tables that are read whole anyway. `fixed`: the steps that some table references
-    have already; they belong to round 1.
+    `fixed`: the steps that some table references have already; they belong to round 1.
     """
-    return _FetchOrder(relations, scanned, statistics, fixed).rounds()
+    return _FetchOrder(given, fixed).rounds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +60,11 @@ class _Fetch:
 class _FetchOrder:
     """The greedy search."""
 
-    def __init__(
-        self, relations: Sequence[Relation], scanned: Set[str], statistics: Statistics, fixed: Sequence[Step]
-    ) -> None:
-        self._statistics = statistics
-        self._scanned = set(scanned)
+    def __init__(self, given: PlannerInput, fixed: Sequence[Step]) -> None:
+        relations = given.relations
+        self._statistics = given.statistics
+        self._scanned = set(given.scanned)
+        self._page: Set[int] = given.page.table_refs if given.page is not None else frozenset()
         self._names = [fold_name(relation.table.name) for relation in relations]
         self._fetches = {step.table_ref: _Fetch(step, 0) for step in fixed}
         self._rows = {step.table_ref: step.rows for step in fixed}
@@ -101,7 +98,7 @@ class _FetchOrder:
         if is_scanned:
             return scan
         paths = self._paths[relation.number].narrowing(self._available(relation.predicates))
-        found = [self._fetch(relation, path, self._estimate(table, path)) for path in paths]
+        found = [self._fetch(relation, path, self._estimate(relation, path)) for path in paths]
         found += self._limited(relation)
         best = min(found, key=_preference, default=scan)
         # Prefer a lookup even in a small table: it may have grown, and a scan conflicts with every writer.
@@ -116,7 +113,7 @@ class _FetchOrder:
         limit = Limit(topn.limit, topn.descending)
         for path in self._paths[relation.number].limited(topn, must_be_total=not is_only):
             if not (isinstance(path, KeyPath) and path.is_get):
-                yield self._fetch(relation, path, min(self._estimate(table, path), estimate_limit(limit)), limit)
+                yield self._fetch(relation, path, min(self._estimate(relation, path), estimate_limit(limit)), limit)
 
     def _fetch(self, relation: Relation, path: Path, rows: float, limit: Limit | None = None) -> _Fetch:
         step = Step(relation.number, relation.table, path, rows, limit, relation.name)
@@ -131,8 +128,19 @@ class _FetchOrder:
                 found.append((sum(self._fetches[source.table_ref].cost for source in sources), predicate))
         return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
 
-    def _estimate(self, table: Table, path: Path) -> float:
-        return estimate_rows(table, path, self._statistics, self._rows)
+    def _estimate(self, relation: Relation, path: Path) -> float:
+        return estimate_rows(relation.table, path, self._statistics, self._rows_for(relation.number))
+
+    def _rows_for(self, number: int) -> Mapping[int, float]:
+        """Return the estimates of the table references that a table reference may depend on.
+
+        Outside of a derived table with a LIMIT, only those rows count that come out of it.
+        """
+        if number in self._page or not self._page <= self._rows.keys():
+            return self._rows
+        rows = sum(self._rows[each] for each in self._page)
+        share = min(1.0, _UNKNOWN_COUNT / max(rows, 1.0))
+        return {each: rows * share if each in self._page else rows for each, rows in self._rows.items()}
 
 
 def _dependent(relations: Iterable[Relation]) -> dict[int, set[int]]:

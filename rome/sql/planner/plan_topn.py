@@ -64,7 +64,7 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     batch = max(estimate_limit(limit), 1.0) / selectivity
     names = {each.number: each.name for each in given.relations}
     steps = [Step(number, relation.table, path, batch, limit, names[number]) for number in source.table_refs]
-    rounds = rounds_of(given.relations, given.scanned, given.statistics, steps)
+    rounds = rounds_of(given, steps)
     per_row, fixed = _cost_per_row(rounds, steps)
     max_batch = (_cost(plan.rounds) - fixed - ROUND_ROWS * len(rounds)) / per_row
     if max_batch <= batch:

@@ -70,12 +70,13 @@ def plan_reads(
     full_scans: Sequence[Table],
     *,
     has_topn: bool = True,
+    has_page: bool = False,
 ) -> ReadPlan:
     """Return the read plan of a statement.
 
     `analysis`: of its normalized text, perhaps under another catalog with tables of the same shape. `lists`: what the
     placeholders of that text stand for. `full_scans`: the tables to be read whole. `has_topn`: a Top-N plan may be
-    made.
+    made. `has_page`: other tables may be looked up by the rows that a derived table has.
     """
     basis = Basis(statistics)
     topn = analysis.topn if has_topn else None
@@ -84,6 +85,7 @@ def plan_reads(
         scanned=analysis.whole,
         counted=analysis.row_count.with_lists(lists, catalog) if analysis.row_count else None,
         topn=replace(topn, relation=topn.relation.with_lists(lists, catalog)) if topn else None,
+        page=analysis.page if has_page else None,
         statistics=basis,
     )
     plan = ReadPlan(basis, analysis.parsed, full_scans=tuple(full_scans))

@@ -20,7 +20,7 @@ from functools import cached_property
 
 from rome.catalog.model import Table
 from rome.folding import fold_name
-from rome.sql.analysis.relation import Relation, TopNSource
+from rome.sql.analysis.relation import Page, Relation, TopNSource
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path
 from rome.sql.planner.statistics import Basis, Statistics
 from rome.sql.syntax.operands import Param, Parameters
@@ -226,11 +226,12 @@ class PlannerInput:
 
     `relations`: the table references and their predicates. `scanned`: the lower-case names of tables that are read
     whole anyway. `counted`: the table reference whose rows the statement counts. `topn`: the table reference in whose
-    order the rows of a query block with LIMIT come out.
+    order the rows of a query block with LIMIT come out. `page`: a derived table by whose rows others are looked up.
     """
 
     relations: tuple[Relation, ...]
     scanned: Set[str]
     counted: Relation | None
     topn: TopNSource | None
+    page: Page | None
     statistics: Statistics

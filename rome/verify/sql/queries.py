@@ -104,6 +104,7 @@ def query(random: Random, schema: Schema) -> Step | None:
         _scalar,
         _compound,
         _first_by_key,
+        _joined_to_page,
     )
     maker = random.choice(makers)
     sql, ordered = maker(random, schema, table, arguments), maker in (_compound, _first_by_key)
@@ -220,7 +221,11 @@ def _first_by_key(random: Random, schema: Schema, table: Relation, arguments: Ar
     if not keyed:
         return "SELECT 1"
     table = random.choice(keyed)
-    columns, where = _columns(random, table, "q"), condition(random, schema, table, "q", arguments, 1)
+    return _page(random, schema, table, _columns(random, table, "q"), arguments)
+
+
+def _page(random: Random, schema: Schema, table: Relation, columns: str, arguments: Arguments) -> str:
+    where = condition(random, schema, table, "q", arguments, 1)
     direction = random.choice(("", "", " DESC"))
     terms = [f"q.{table.key[0].name}{direction}"]
     if random.random() < 0.4:
@@ -229,6 +234,19 @@ def _first_by_key(random: Random, schema: Schema, table: Relation, arguments: Ar
     if random.random() < 0.3:
         page += f" OFFSET {arguments(random.randint(0, 3))}"
     return f"SELECT {columns} FROM {table.name} q WHERE {where} ORDER BY {', '.join(terms)} {page}"
+
+
+def _joined_to_page(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:
+    """Return a join of a page of a table with another table, as ORMs load collections."""
+    keyed = [each for each in schema.tables if each.has_integer_key]
+    if not keyed:
+        return "SELECT 1"
+    paged = random.choice(keyed)
+    inner = _page(random, schema, paged, ", ".join(f"q.{column.name}" for column in paged.columns), arguments)
+    kind = random.choice(("JOIN", "LEFT JOIN", "LEFT JOIN"))
+    on = _on(random, (paged, "d"), (table, "r"))
+    columns = f"{_columns(random, paged, 'd')}, {_columns(random, table, 'r')}"
+    return f"SELECT {columns} FROM ({inner}) d {kind} {table.name} r ON {on}"
 
 
 def with_lock(random: Random, schema: Schema, step: Step) -> Step:
