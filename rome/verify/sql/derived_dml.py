@@ -81,8 +81,9 @@ def update_from(random: Random, schema: Schema, table: Relation) -> Step | None:
     if random.random() < 0.5:
         where += f" AND {condition(random, schema, other, 's', arguments, 1)}"
     given = random.choice(other.columns).name
+    returning = f" RETURNING {table.name}.{random.choice(table.columns).name}" if random.random() < 0.2 else ""
     return Step(
-        f"UPDATE {table.name} SET {random.choice(free)} = s.{given} FROM {other.name} s WHERE {where}",
+        f"UPDATE {table.name} SET {random.choice(free)} = s.{given} FROM {other.name} s WHERE {where}{returning}",
         parameters=(tuple(arguments.values),),
     )
 

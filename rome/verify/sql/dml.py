@@ -87,7 +87,6 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
     if random.random() > 0.4 or not targets:
         return ""
     free = [column for column in table.written if column.name not in table.unique]
-    first = f" ON CONFLICT {targets[0]} DO NOTHING" if len(targets) > 1 and random.random() < 0.2 else ""
     if not free or random.random() < 0.2:
         return f" ON CONFLICT{random.choice(('', ' ' + random.choice(targets)))} DO NOTHING"
     column = random.choice(free)
@@ -95,6 +94,10 @@ def _upsert(random: Random, table: Relation, arguments: Arguments) -> str:
     where = ""
     if random.random() < 0.4:
         where = f" WHERE {table.name}.{column.name} {random.choice(('IS NOT', '<', '>='))} excluded.{column.name}"
+    first = ""
+    if len(targets) > 1 and random.random() < 0.3:
+        action = random.choice(("DO NOTHING", f"DO UPDATE SET {column.name} = 1"))
+        first = f" ON CONFLICT {random.choice(targets)} {action}"
     return f"{first} ON CONFLICT {random.choice(targets)} DO UPDATE SET {column.name} = {given}{where}"
 
 
