@@ -59,7 +59,9 @@ def run(url: str, folder: Path) -> dict[str, Any]:
     _airflow(settings, "pools", "set", "small", "2", "two at a time")
     engine = sa.create_engine(url)
     with contextlib.ExitStack() as stack:
-        for program in ("api-server", "dag-processor", "scheduler"):
+        stack.enter_context(_process(settings, folder, "api-server"))
+        _wait_for_server(int(settings["AIRFLOW__API__PORT"]))  # without it tasks fail
+        for program in ("dag-processor", "scheduler"):
             stack.enter_context(_process(settings, folder, program))
         end = time.monotonic() + LONGEST
         while _rows(engine, ENDED) != [[RUNS]] and time.monotonic() < end:
@@ -121,6 +123,14 @@ def _process(settings: dict[str, str], folder: Path, program: str) -> Iterator[N
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 15)
     process.wait()
+
+
+def _wait_for_server(port: int) -> None:
+    end = time.monotonic() + LONGEST
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10):
+            return
+        time.sleep(0.5)
 
 
 def _rows(engine: sa.Engine, query: str) -> list[list[Any]]:
