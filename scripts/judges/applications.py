@@ -5,7 +5,7 @@ from dataclasses import dataclass
 URLS = {
     "rome": "rome+redis://{server}/{name}",
     "sqlite": "sqlite+rome://{server}/{name}",
-    "option": "rome+redis://{server}/{name}?dialect=sqlite",
+    "committed": "rome+redis://{server}/{name}?dialect=sqlite&isolation_level=READ+COMMITTED",
 }
 """The forms of URLs."""
 DIALECTS = ("rome", "sqlite")
@@ -20,7 +20,7 @@ class Application:
 
 
 APPLICATIONS = {
-    "airflow": Application(("apache-airflow",), dialects=("option",)),
+    "airflow": Application(("apache-airflow",), dialects=("committed",)),
     "apscheduler": Application(("apscheduler>=3.11,<4", "sqlalchemy")),
     "celery": Application(("celery[pytest]", "sqlalchemy")),
     "continuum": Application(("sqlalchemy-continuum",)),
