@@ -16,7 +16,19 @@ from rome.storage.redis.layout import (
     undecodable,
     version_of,
 )
-from rome.storage.store import Change, Committed, Count, Get, Lookup, Range, Request, Scan, holds_entries, too_old
+from rome.storage.store import (
+    Change,
+    Committed,
+    Count,
+    Get,
+    Lookup,
+    Range,
+    Request,
+    Scan,
+    history_lost,
+    holds_entries,
+    too_old,
+)
 from rome.storage.tails import Tail
 
 
@@ -169,3 +181,11 @@ def _changes(space: bytes, fields: Sequence[bytes], values: Sequence[bytes] | No
         olds, news = [None if old is None else b"" for old in olds], [b""] * puts
     news = [*news, *[None] * (len(keys) - puts)]  # type: ignore[list-item]
     return map(Change, [space] * len(keys), keys, olds, news)
+
+
+def demand_reachable(at: int, horizon: int, version: int) -> None:
+    """Raise SnapshotTooOld for a version before the log, HistoryLost for a future version."""
+    if at > version:
+        raise history_lost(at)
+    if at < horizon:
+        raise too_old(at)

@@ -32,6 +32,7 @@ from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_o
 from rome.storage.redis.layout import COUNTERS_FIELD, COUNTERS_MARK, FORMAT_DIGITS, Layout, history_bounds
 from rome.storage.redis.parts import MOST_RANGES, PartialAnswer
 from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
+from rome.storage.tails import Point
 from rome.storage.undo import Columns, Pair
 
 Read = Callable[[Any], Any]
@@ -43,6 +44,15 @@ _EXEC = pack([(b"EXEC",)])
 
 Watched = dict[bytes, bytes]
 """Names of hashes and sorted sets that a round reads → the fields of their spaces in the meta hash."""
+
+
+class State(NamedTuple):
+    """The newest version, the horizon, the point of the newest version, and whether rows may be ahead of it."""
+
+    version: int
+    horizon: int
+    point: Point
+    is_pending: bool
 
 
 class Since(NamedTuple):

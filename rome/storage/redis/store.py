@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
 from rome.errors import DatabaseError, FormatError, InterfaceError, NumbersTaken
 from rome.fast_tuples import tuple_maker
-from rome.storage.columns import Checks, KeyChecks
 from rome.storage.lock_table import LockTable
 from rome.storage.redis.acl import IN_CLUSTER, lacking_command, least_rule
 from rome.storage.redis.address import Address
+from rome.storage.redis.catch_up import CatchUp
 from rome.storage.redis.commits import Commits
 from rome.storage.redis.connection import LONGEST_ARGUMENT, Command, Server
 from rome.storage.redis.copying import Copied, copy_database, read_contents
@@ -31,32 +30,29 @@ from rome.storage.redis.layout import (
     version_of,
 )
 from rome.storage.redis.locks import RedisLocks
+from rome.storage.redis.log_pages import LogPages
 from rome.storage.redis.notes import RedisNotes
 from rome.storage.redis.parts import PartialAnswer, in_full
 from rome.storage.redis.past import (
     Apart,
     commits_of,
+    demand_reachable,
     learn,
     places_apart,
-    read_changes,
-    read_heads,
     values_apart,
     with_counts,
     with_values,
     without_counts,
 )
 from rome.storage.redis.presence import Presence, demand_logs, missing_key
-from rome.storage.redis.reads import Asked, Rounds, Since, rows_in
+from rome.storage.redis.reads import Asked, Rounds, Since, State, rows_in
 from rome.storage.redis.replicas.replication import Replication
-from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format, written_since
+from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
 from rome.storage.store import (
     Batch,
-    Check,
     Committed,
-    Demand,
     Draw,
     Fetched,
-    Get,
     Lookup,
     Request,
     Stats,
@@ -71,30 +67,18 @@ from rome.storage.undo import Present, complete, fetch_at
 _T = TypeVar("_T")
 
 
-class _State(NamedTuple):
-    """The newest version, the horizon, the point of the newest version, and whether rows may be ahead of it."""
-
-    version: int
-    horizon: int
-    point: Point
-    is_pending: bool
-
-
 class _Pending(Exception):
     """A commit in pieces is under way: a tail that is kept must not have what it wrote."""
 
 
-_NEW = _State(0, 0, Point(0, b"", b"", b""), is_pending=False)
+_NEW = State(0, 0, Point(0, b"", b"", b""), is_pending=False)
 
 _fetched = tuple_maker(Fetched)
 _point = tuple_maker(Point)
-_state = tuple_maker(_State)
+_state = tuple_maker(State)
 
 _LAST_PIECE = 2**64 - 1
 """After all pieces of a version, in the ids of the log's entries."""
-
-_PAGE = 500
-"""Commits of the log that `changes` reads in one round."""
 
 
 class RedisStore:
@@ -110,12 +94,13 @@ class RedisStore:
         self._layout = Layout(address.database)
         self._server = Server(address, self.stats)
         self._rounds = Rounds(self._layout, self._server.scripts)
+        catch_up = CatchUp(self._read_newest_state, self._tail_of, self._fetch_at)
         self._commits = Commits(
-            self._server, self._layout, address, self._read_horizon, self._catch_up, self._take_numbers
+            self._server, self._layout, address, self._read_horizon, catch_up.catch_up, self._take_numbers
         )
         self._presence = Presence(self._server.round, self._layout, address.server)
         self._tails = Tails()
-        self._last_state: tuple[Any, _State] = (None, _NEW)
+        self._last_state: tuple[Any, State] = (None, _NEW)
         """The reply of the last round that differed, and what it says."""
         self._server.open()
         self._replication: Replication | None = None
@@ -185,7 +170,7 @@ class RedisStore:
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
-        return self._pages(since, self._page(since))
+        return LogPages(self._layout, self._with_state).after(since)
 
     def version(self) -> int:
         """Return the newest version."""
@@ -294,7 +279,7 @@ class RedisStore:
         """Close the connections. A store that is used again connects again."""
         self._server.close()
 
-    def _ask_rests(self, state: _State, requests: Sequence[Request]) -> list[Any]:
+    def _ask_rests(self, state: State, requests: Sequence[Request]) -> list[Any]:
         """Return the answers to requests as of the version of a former round. Raise as `fetch` does, HistoryLost."""
         fetched = self._fetch_at(requests, state.version)
         if fetched.digest != state.point.digest:
@@ -367,7 +352,7 @@ class RedisStore:
             drawn += answers[len(requests) :]
             del answers[len(requests) :]
         version, point = state.version, state.point
-        _demand_reachable(tail.at, state.horizon, version)
+        demand_reachable(tail.at, state.horizon, version)
         if state.is_pending and is_kept:
             raise _Pending
         if seen[0] >= version:
@@ -395,7 +380,7 @@ class RedisStore:
 
     def _ask(
         self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()
-    ) -> tuple[_State, list[Any], list[Any]]:
+    ) -> tuple[State, list[Any], list[Any]]:
         """Send one round; return the state, the answers, then the draws, and the replies about the log."""
         packed = self._rounds.pack(requests, since, draws)
         replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, since, draws)
@@ -435,7 +420,7 @@ class RedisStore:
             demand_logs(since.spaces, fields[-len(since.spaces) :], logs[1:])
         return state, answers, logs
 
-    def _read_state(self, meta: Any) -> _State:
+    def _read_state(self, meta: Any) -> State:
         """Return the state that the meta hash has. Raise FormatError if the database is of another format."""
         data, number, pending = self._checked(meta)
         if number is None:
@@ -479,101 +464,17 @@ class RedisStore:
         pairs = zip(places, replies[::2], replies[1::2], strict=True)
         return {place: values_apart(layout, place, keys, values) for place, keys, values in pairs}
 
+    def _read_newest_state(self) -> State:
+        return self._ask((), None)[0]
+
     def _read_horizon(self) -> int:
-        return self._ask((), None)[0].horizon
+        return self._read_newest_state().horizon
 
-    def _catch_up(self, batch: Batch) -> Batch:
-        """Validate the checks of a batch up to a recent version; return the batch with checks since then.
+    def _tail_of(self, at: int, spaces: Sequence[bytes]) -> tuple[Present, Tail]:
+        """Return the tail of a version, which reaches the newest one for some spaces."""
+        return self._with_tail(at, lambda tail, is_kept: self._ask_at(tail, is_kept, (), spaces, (), []))
 
-        So the server does not search a long log. Raise Conflict, SnapshotTooOld, HistoryLost.
-        """
-        state = self._ask((), None)[0]
-        seen = dict(batch.seen)
-        checks: list[Check] = []
-        by_since: dict[int, list[Check]] = {}
-
-        def is_left(check: Check | KeyChecks) -> bool:
-            return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
-
-        of_keys = batch.checks.of_keys if isinstance(batch.checks, Checks) else ()
-        checks_of_keys = [each for each in of_keys if is_left(each)]
-        # Others have committed since: look at each key.
-        moved = Checks((), [each for each in of_keys if not is_left(each)])
-        for check in (*(batch.checks.single if isinstance(batch.checks, Checks) else batch.checks), *moved):
-            if is_left(check):
-                checks.append(check)
-            else:
-                by_since.setdefault(check.since, []).append(check)
-        for since, mine in by_since.items():
-            spaces = list({check.space for check in mine})
-            present, tail = self._with_tail(since, partial(self._read_tail, spaces))
-            digest = present.point.digest
-            if batch.seen.get(since, digest) != digest:
-                raise history_lost(since)
-            version, newest_digest = tail.seen
-            self._validate(mine, tail, version)
-            seen[version] = newest_digest or b""
-            checks += [check._replace(since=version) for check in mine]
-        return replace(batch, checks=Checks(checks, checks_of_keys), seen=seen)
-
-    def _read_tail(self, spaces: Sequence[bytes], tail: Tail, is_kept: bool) -> Present:
-        """Extend a tail for some spaces to the newest version."""
-        return self._ask_at(tail, is_kept, (), spaces, (), [])
-
-    def _validate(self, checks: Sequence[Check], tail: Tail, version: int) -> None:
-        """Raise Conflict if the commits of a tail, up to a version, fail a check."""
-        touched: dict[bytes, dict[bytes, None]] = {}
-        for check in checks:
-            keys = tail.written(check.space, (check.begin, check.end))
-            if keys and check.demand is Demand.UNWRITTEN:
-                raise written_since(check.space, keys[0], check.since)
-            if keys:
-                touched.setdefault(check.space, {}).update(dict.fromkeys(keys))
-        requests = [Get(space, tuple(keys)) for space, keys in touched.items()]
-        answers = self._fetch_at(requests, version).answers if requests else ()
-        for (space, its_keys), values in zip(touched.items(), answers, strict=True):
-            for key, value in zip(its_keys, values, strict=True):
-                if (value is None) != (tail.of(space)[key] is None):
-                    raise written_since(space, key, tail.at)
-
-    def _pages(self, since: int, page: Sequence[Committed]) -> Iterator[Committed]:
-        while page:
-            yield from page
-            if len(page) < _PAGE:
-                return
-            since = page[-1].version
-            page = self._page(since)
-
-    def _page(self, since: int) -> list[Committed]:
-        """Return commits after a version: two round trips, one for their heads and one for what they wrote."""
-        layout = self._layout
-        state = self._last_state[1]
-        while True:
-            # The first head is that of the version after the horizon, which moves seldom.
-            horizon, first = state.horizon, max(since - state.horizon, 0)
-            bounds = b"%d" % first, b"%d" % (first + _PAGE - 1)
-            (heads,), state = self._read_log(since, (b"LRANGE", layout.heads, *bounds))
-            if state.horizon == horizon:
-                break
-        expected = min(state.version - since, _PAGE)
-        if len(heads) < expected:
-            raise too_old(since)  # the server has evicted the heads
-        written = read_heads(layout, heads[:expected], since + 1)
-        if not written:
-            return []
-        spaces = list(dict.fromkeys(space for its_spaces in written.values() for space in its_spaces))
-        bounds = b"%d" % min(written), b"%d" % max(written)
-        names = [name + space for space in spaces for name in (layout.keys_log, layout.values_log)]
-        logs, _ = self._read_log(since, *((b"XRANGE", name, *bounds) for name in names))
-        return read_changes(layout, written, dict(zip(spaces, zip(logs[::2], logs[1::2], strict=True), strict=True)))
-
-    def _read_log(self, since: int, *commands: Command) -> tuple[list[Any], _State]:
-        """Return replies about the log after a version, and the state. Raise SnapshotTooOld, HistoryLost."""
-        replies, state = self._with_state(*commands)
-        _demand_reachable(since, state.horizon, state.version)
-        return replies, state
-
-    def _with_state(self, *commands: Command) -> tuple[list[Any], _State]:
+    def _with_state(self, *commands: Command) -> tuple[list[Any], State]:
         """Return the replies to commands and the state, all from one version."""
         replies = self._server.round([(b"MULTI",), self._rounds.read_state, *commands, (b"EXEC",)])
         if type(replies[-1]) is ResponseError:
@@ -610,11 +511,3 @@ class RedisStore:
         if isinstance(reply, ResponseError):
             raise self._server.refused(reply)
         return reply
-
-
-def _demand_reachable(at: int, horizon: int, version: int) -> None:
-    """Raise SnapshotTooOld for a version before the log, HistoryLost for a future version."""
-    if at > version:
-        raise history_lost(at)
-    if at < horizon:
-        raise too_old(at)

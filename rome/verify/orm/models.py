@@ -14,7 +14,7 @@ class Base(DeclarativeBase):
     """The base of all models."""
 
 
-class State(enum.Enum):
+class Phase(enum.Enum):
     """An enumeration that is stored by name."""
 
     NEW = 1
@@ -51,7 +51,7 @@ class Node(Base):
     kind: Mapped[str] = mapped_column(String(10))
     number: Mapped[int | None] = mapped_column(index=True)
     ratio: Mapped[float | None] = mapped_column()
-    state: Mapped[State] = mapped_column(Enum(State), default=State.NEW)
+    state: Mapped[Phase] = mapped_column(Enum(Phase), default=Phase.NEW)
     data: Mapped[Any] = mapped_column(JSON, nullable=True)
     seen: Mapped[dt.datetime | None] = mapped_column(DateTime)
     place: Mapped[int | None] = mapped_column()

@@ -22,7 +22,7 @@ from sqlalchemy.orm import (
     with_polymorphic,
 )
 
-from rome.verify.orm.models import Leaf, Node, Note, State, Tag, node_tags
+from rome.verify.orm.models import Leaf, Node, Note, Phase, Tag, node_tags
 from rome.verify.orm.writes import label, some_node
 
 _STRATEGIES = (joinedload, selectinload, subqueryload, lazyload)
@@ -35,7 +35,7 @@ def _filters(rng: random.Random) -> list[Any]:
         Node.label.in_([label(rng) for _ in range(rng.randrange(6))]),
         Node.label.not_in([label(rng)]),
         Node.label.startswith("n1"),
-        or_(Node.state == State.READY, Node.ratio < 1),
+        or_(Node.state == Phase.READY, Node.ratio < 1),
         Node.parent.has(Node.number > 0),
         Node.children.any(),
         ~Node.tags.any(Tag.weight > 2),

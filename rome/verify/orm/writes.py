@@ -15,7 +15,7 @@ from sqlalchemy import case, delete, func, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import Session
 
-from rome.verify.orm.models import Leaf, Node, Note, State, Tag, node_tags
+from rome.verify.orm.models import Leaf, Node, Note, Phase, Tag, node_tags
 
 _LABELS = 40
 _TAGS = "abcdefgh"
@@ -44,7 +44,7 @@ def _values(rng: random.Random) -> dict[str, Any]:
     choices = {
         "number": rng.choice([None, 0, 1, 2, 5, 10, -3]),
         "ratio": rng.choice([None, 0.0, 1.5, -2.25, 1e10]),
-        "state": rng.choice(list(State)),
+        "state": rng.choice(list(Phase)),
         "data": rng.choice([None, {}, [1, "zwei", None], {"a": {"b": [True]}}, "text", 3]),
         "seen": rng.choice([None, _EPOCH + dt.timedelta(hours=rng.randrange(99), microseconds=rng.randrange(9))]),
         "place": rng.choice([None, None, 1, 2, 3]),
@@ -165,7 +165,7 @@ def _some_rows(rng: random.Random) -> Any:
         [
             Node.number > rng.randrange(5),
             Node.label.in_([label(rng) for _ in range(rng.randrange(4))]),
-            Node.state == rng.choice(list(State)),
+            Node.state == rng.choice(list(Phase)),
             Node.notes.any(Note.text.like("x%")),
             Node.tags.any(Tag.name == rng.choice(_TAGS)),
             Node.parent_id.is_(None) & Node.ratio.is_not(None),
@@ -179,7 +179,7 @@ def update_in_bulk(session: Session, rng: random.Random) -> Any:
         [
             rng.randrange(9),
             func.coalesce(Node.number, 0) + 1,
-            case((Node.state == State.NEW, 1), else_=Node.number),
+            case((Node.state == Phase.NEW, 1), else_=Node.number),
             select(func.count()).select_from(Note).where(Note.node_id == Node.id).scalar_subquery(),
         ]
     )

@@ -1,0 +1,80 @@
+"""Validate what an old transaction has read here, up to a recent version, so that the server searches no long log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from rome.storage.columns import Checks, KeyChecks
+from rome.storage.redis.reads import State
+from rome.storage.redis.writes import written_since
+from rome.storage.store import Batch, Check, Demand, Fetched, Get, Request, history_lost
+from rome.storage.tails import Tail
+from rome.storage.undo import Present
+
+
+class CatchUp:
+    """Brings the checks of batches up to date."""
+
+    def __init__(
+        self,
+        state: Callable[[], State],
+        tail_of: Callable[[int, Sequence[bytes]], tuple[Present, Tail]],
+        fetch_at: Callable[[Sequence[Request], int], Fetched],
+    ) -> None:
+        """`state` reads the newest state, `fetch_at` answers requests at a version.
+
+        `tail_of` returns the tail of a version, which reaches the newest one for some spaces.
+        """
+        self._state = state
+        self._tail_of = tail_of
+        self._fetch_at = fetch_at
+
+    def catch_up(self, batch: Batch) -> Batch:
+        """Validate the checks of a batch up to a recent version; return the batch with checks since then.
+
+        Raise Conflict, SnapshotTooOld, HistoryLost.
+        """
+        state = self._state()
+        seen = dict(batch.seen)
+        checks: list[Check] = []
+        by_since: dict[int, list[Check]] = {}
+
+        def is_left(check: Check | KeyChecks) -> bool:
+            return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
+
+        of_keys = batch.checks.of_keys if isinstance(batch.checks, Checks) else ()
+        checks_of_keys = [each for each in of_keys if is_left(each)]
+        # Others have committed since: look at each key.
+        moved = Checks((), [each for each in of_keys if not is_left(each)])
+        for check in (*(batch.checks.single if isinstance(batch.checks, Checks) else batch.checks), *moved):
+            if is_left(check):
+                checks.append(check)
+            else:
+                by_since.setdefault(check.since, []).append(check)
+        for since, mine in by_since.items():
+            present, tail = self._tail_of(since, list({check.space for check in mine}))
+            digest = present.point.digest
+            if batch.seen.get(since, digest) != digest:
+                raise history_lost(since)
+            version, newest_digest = tail.seen
+            self._validate(mine, tail, version)
+            seen[version] = newest_digest or b""
+            checks += [check._replace(since=version) for check in mine]
+        return replace(batch, checks=Checks(checks, checks_of_keys), seen=seen)
+
+    def _validate(self, checks: Sequence[Check], tail: Tail, version: int) -> None:
+        """Raise Conflict if the commits of a tail, up to a version, fail a check."""
+        touched: dict[bytes, dict[bytes, None]] = {}
+        for check in checks:
+            keys = tail.written(check.space, (check.begin, check.end))
+            if keys and check.demand is Demand.UNWRITTEN:
+                raise written_since(check.space, keys[0], check.since)
+            if keys:
+                touched.setdefault(check.space, {}).update(dict.fromkeys(keys))
+        requests = [Get(space, tuple(keys)) for space, keys in touched.items()]
+        answers = self._fetch_at(requests, version).answers if requests else ()
+        for (space, its_keys), values in zip(touched.items(), answers, strict=True):
+            for key, value in zip(its_keys, values, strict=True):
+                if (value is None) != (tail.of(space)[key] is None):
+                    raise written_since(space, key, tail.at)
