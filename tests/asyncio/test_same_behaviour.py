@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -12,21 +13,22 @@ from sqlalchemy.util import greenlet_spawn
 import rome
 from rome import waits
 from rome.dialect.tasks import AsyncioTasks
-from rome.verify.sql.trial import Played, case, race
+from rome.verify.campaign import Played
+from rome.verify.sql.trial import case_or_race
 from tests.dbapi.reference import Reference
 from tests.dbapi.test_against_sqlite import SCRIPTS, outcome, statements
 
 SEEDS = range(12)
 
 
-def _in_task(play: Callable[..., Played], *arguments: object) -> Played:
+def _in_task(play: Callable[..., Played], seed: int) -> Played:
     assert waits.in_task()
-    return play(*arguments)
+    return play(seed)
 
 
-async def _all(play: Callable[..., Played], *arguments: object) -> list[Played]:
+async def _all(play: Callable[..., Played]) -> list[Played]:
     waits.use_tasks(AsyncioTasks())
-    return await asyncio.gather(*(greenlet_spawn(_in_task, play, seed, *arguments) for seed in SEEDS))
+    return await asyncio.gather(*(greenlet_spawn(_in_task, play, seed) for seed in SEEDS))
 
 
 def _store(url: str) -> str:
@@ -35,15 +37,11 @@ def _store(url: str) -> str:
 
 
 @pytest.mark.slow
-def test_random_scripts_against_sqlite(url: str) -> None:
-    found = asyncio.run(_all(case, 40, _store(url), None))
-    assert [str(difference) for *_, difference in found if difference is not None] == []
-
-
-@pytest.mark.slow
-def test_random_races(url: str) -> None:
-    found = asyncio.run(_all(race, _store(url)))
-    assert [str(difference) for *_, difference in found if difference is not None] == []
+@pytest.mark.parametrize("only_races", [False, True])
+def test_random_scripts_against_sqlite(url: str, only_races: bool) -> None:
+    play = partial(case_or_race, store=_store(url), length=40, level=None, only_races=only_races)
+    found = asyncio.run(_all(play))
+    assert [played.difference for played in found if played.difference is not None] == []
 
 
 @pytest.mark.parametrize("name", sorted(SCRIPTS.keys() - {"savepoints"}))
