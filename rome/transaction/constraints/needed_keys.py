@@ -20,7 +20,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from contextlib import suppress
 
 from rome.catalog.model import Catalog, Table
-from rome.errors import Error
+from rome.errors import Error, IntegrityError
 from rome.fallback import NotConvertible
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row
@@ -74,8 +74,9 @@ class NeededKeys:
         assert write.new_key is not None
         if write.new_key != write.old_key and not (table.counted and (table.id, write.new_rowid) in self._allocated):
             yield TableRequest(table, table.row_codec.get(write.new_key))
-        for probe in self._keys_of(table).taken(self._entries, write.old, write.new):
-            yield probe.request
+        with suppress(IntegrityError):  # SQLite refuses the row for a NOT NULL or CHECK before it looks at its keys
+            for probe in self._keys_of(table).taken(self._entries, write.old, write.new):
+                yield probe.request
 
     def _changed_references(self, writes: Sequence[RowWrite]) -> Iterator[TableRequest]:
         for write in writes:
