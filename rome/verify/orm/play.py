@@ -69,14 +69,24 @@ class OrmSide:
             self.nested.append(session.begin_nested())
         elif name == _NEST and self.nested:
             nested = self.nested.pop()
-            nested.commit() if rng.random() < 0.5 else nested.rollback()
-        elif name in (_COMMIT, _ROLLBACK):
+            if rng.random() < 0.5:
+                nested.commit()
+            else:
+                nested.rollback()
+                session.flush()
+                self._expunge()
+        elif name == _ROLLBACK:
             self.nested.clear()
-            session.commit() if name == _COMMIT else session.rollback()
-            return self.rows() if name == _COMMIT else None
+            session.rollback()
+            self._expunge()
+        elif name == _COMMIT:
+            self.nested.clear()
+            session.commit()
+            return self.rows()
         return None
 
     def _expunge(self) -> None:
+        """Forget all objects. Also after a rollback: SQLite then gives the ids of rows that are gone to new rows."""
         self.session.expunge_all()
         self.kept.clear()
 
