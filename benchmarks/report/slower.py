@@ -17,7 +17,7 @@ _CAUSES = {
     "transaction": "what was read is recorded, for the check of the commit",
     "commit": "the client checks constraints, and builds the message of the commit, in Python",
 }
-"""What it means that a layer takes most of ROME's instructions."""
+"""The cause of a layer that takes most of ROME's instructions."""
 
 _OF_ALL_ROWS = {
     "update of all": "all rows travel to the client, and their new values and index entries to the store",
@@ -25,7 +25,7 @@ _OF_ALL_ROWS = {
     "insert of all": "the client makes each row's index entries, which travel with the rows",
     "grouped sum": "all rows travel to the client",
 }
-"""What is added where a case is about all rows of a table."""
+"""The cause that is added where a case is about all rows of a table."""
 
 Costs = Mapping[tuple[str, str], Mapping[str, int]]
 """Instructions by layer: of a database and a case."""

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rome.errors import HistoryLost
 from rome.forks import new_lock
-from rome.storage.store import Fetched, KeyRange, Lookup, Request, history_lost
+from rome.storage.store import Committed, Fetched, KeyRange, Lookup, Request, history_lost
 
 _MOST_TAILS = 64
 _MOST_KEYS = 1_000_000
@@ -168,3 +168,21 @@ def spaces_of(requests: Iterable[Request]) -> list[bytes]:
         else:
             spaces[request.space] = None
     return list(spaces)
+
+
+def commits_after(since: int, read_page: Callable[[int], Sequence[Committed]], full_page: int) -> Iterator[Committed]:
+    """Return the commits after a version, oldest first: those of the first page, which is read now, and of later ones.
+
+    `read_page` returns the commits after a version, at most `full_page`.
+    """
+    return _commits(read_page(since), read_page, full_page)
+
+
+def _commits(
+    page: Sequence[Committed], read_page: Callable[[int], Sequence[Committed]], full_page: int
+) -> Iterator[Committed]:
+    while page:
+        yield from page
+        if len(page) < full_page:
+            return
+        page = read_page(page[-1].version)

@@ -72,21 +72,27 @@ def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
     return [rank(value) for value in row]
 
 
-def grouped(add: Callable[[defaultdict[Any, list[Any]]], object]) -> list[tuple[Any, list[Any]]]:
-    """Return each group key, a tuple, with its members, in the order of the keys; `add` appends members to their keys.
+Add = Callable[[defaultdict[Any, list[Any]]], object]
+"""Appends members to the lists of their group keys."""
+
+
+def grouped(add: Add) -> list[tuple[Any, list[Any]]]:
+    """Return each group key, a tuple, with its members, in the order of the keys.
 
     SQLite sorts to group, and applications rely on it.
     """
-    found: defaultdict[Any, list[Any]] = defaultdict(list)
-    add(found)
-    return [(key, found[key]) for key in sorted(found, key=_ranks)]
+    return _grouped(add, _ranks)
 
 
-def grouped_by_one(add: Callable[[defaultdict[Any, list[Any]]], object]) -> list[tuple[Any, list[Any]]]:
+def grouped_by_one(add: Add) -> list[tuple[Any, list[Any]]]:
     """Return what `grouped` does where each key is a single value: thousands of rows need no tuples."""
+    return _grouped(add, rank)
+
+
+def _grouped(add: Add, order: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     add(found)
-    return [(key, found[key]) for key in sorted(found, key=rank)]
+    return [(key, found[key]) for key in sorted(found, key=order)]
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:

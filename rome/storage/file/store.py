@@ -36,7 +36,7 @@ from rome.storage.store import (
     Store,
     next_digest,
 )
-from rome.storage.tails import ChangedHistory, Point, Tail, Tails, spaces_of
+from rome.storage.tails import ChangedHistory, Point, Tail, Tails, commits_after, spaces_of
 from rome.storage.undo import Present, complete, fetch_at
 
 _T = TypeVar("_T")
@@ -108,7 +108,7 @@ class FileStore:
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
-        return self._pages(self._page(since))
+        return commits_after(since, self._page, _PAGE)
 
     def version(self) -> int:
         """Return the newest version."""
@@ -219,13 +219,6 @@ class FileStore:
         answers = [answer(connection, request) for request in requests]
         self.stats.add(1, len(requests), sum(map(_rows_in, answers)))
         return answers
-
-    def _pages(self, page: Sequence[Committed]) -> Iterator[Committed]:
-        while page:
-            yield from page
-            if len(page) < _PAGE:
-                return
-            page = self._page(page[-1].version)
 
     def _page(self, since: int) -> list[Committed]:
         self.stats.add(rounds=1, commands=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rome.storage.columns import Checks, KeyChecks
+from rome.storage.columns import Checks, KeyChecks, checks_of
 from rome.storage.redis.reads import State
 from rome.storage.redis.writes import written_since
 from rome.storage.store import Batch, Check, Demand, Fetched, Get, Request, history_lost
@@ -43,11 +43,11 @@ class CatchUp:
         def is_left(check: Check | KeyChecks) -> bool:
             return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
 
-        of_keys = batch.checks.of_keys if isinstance(batch.checks, Checks) else ()
+        single, of_keys = checks_of(batch)
         checks_of_keys = [each for each in of_keys if is_left(each)]
         # Others have committed since: look at each key.
         moved = Checks((), [each for each in of_keys if not is_left(each)])
-        for check in (*(batch.checks.single if isinstance(batch.checks, Checks) else batch.checks), *moved):
+        for check in (*single, *moved):
             if is_left(check):
                 checks.append(check)
             else:

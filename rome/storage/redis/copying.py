@@ -44,7 +44,7 @@ Values = dict[bytes, dict[bytes, bytes | None]]
 
 
 class Copied(NamedTuple):
-    """What there is to copy at a version."""
+    """The contents of a database at a version, as far as they are no rows."""
 
     state: bytes
     counters: Sequence[bytes]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rome.storage.redis.connection import Command
@@ -10,6 +10,7 @@ from rome.storage.redis.layout import Layout
 from rome.storage.redis.past import demand_reachable, read_changes, read_heads
 from rome.storage.redis.reads import State
 from rome.storage.store import Committed, too_old
+from rome.storage.tails import commits_after
 
 _PAGE = 500
 """Commits that one round reads."""
@@ -18,26 +19,21 @@ _PAGE = 500
 class LogPages:
     """The log of one database."""
 
-    def __init__(self, layout: Layout, with_state: Callable[..., tuple[list[Any], State]]) -> None:
-        """`with_state` returns the replies to commands and the state, all from one version."""
+    def __init__(self, layout: Layout, with_state: Callable[..., tuple[list[Any], State]], horizon: int) -> None:
+        """`with_state` returns the replies to commands and the state, all from one version.
+
+        `horizon`: the oldest version of the log, as far as it is known.
+        """
         self._layout = layout
         self._with_state = with_state
-        self._horizon = 0
-        """The oldest version of the log, as far as it is known."""
+        self._horizon = horizon
 
     def after(self, since: int) -> Iterator[Committed]:
         """Return the commits after a version, oldest first. Raise SnapshotTooOld, HistoryLost: for the first ones now.
 
         The later ones are read when they are wanted.
         """
-        return self._pages(self._page(since))
-
-    def _pages(self, page: Sequence[Committed]) -> Iterator[Committed]:
-        while page:
-            yield from page
-            if len(page) < _PAGE:
-                return
-            page = self._page(page[-1].version)
+        return commits_after(since, self._page, _PAGE)
 
     def _page(self, since: int) -> list[Committed]:
         """Read commits after a version: two round trips, one for their heads and one for what they wrote."""

@@ -170,7 +170,7 @@ class RedisStore:
 
     def changes(self, since: int) -> Iterator[Committed]:
         """Return the commits after version `since`, oldest first, read page by page. Raise SnapshotTooOld."""
-        return LogPages(self._layout, self._with_state).after(since)
+        return LogPages(self._layout, self._with_state, self._last_state[1].horizon).after(since)
 
     def version(self) -> int:
         """Return the newest version."""

@@ -215,7 +215,7 @@ class BatchBuilder:
             self._advances[counter] = max(last, self._advances.get(counter, 0))
 
     def check_catalog(self, since: int) -> None:
-        """Check that nobody has changed the schema since a version, instead of an earlier one."""
+        """Check that the schema is unchanged since a version, instead of an earlier one."""
         self.catalog_since = since
 
     # ── the schema ────────────────────────────────────────────────────────────────────────────────────────────────
