@@ -3,6 +3,7 @@
 import gc
 import os
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -163,7 +164,7 @@ def fork_and_wait(url: str) -> int | None:
         if pid:
             return status
         if time.monotonic() > deadline:
-            os.kill(child, 9)
+            os.kill(child, signal.SIGABRT)  # pytest lets faulthandler print where it hangs
             os.waitpid(child, 0)
             return None
         time.sleep(0.001)

@@ -64,16 +64,17 @@ def test_a_wait_can_be_interrupted(two: tuple[Connection, Connection]) -> None:
         except BaseException as error:
             failures.append(error)
 
-    waiting = threading.Thread(target=wait)
-    waiting.start()
     began = time.monotonic()
-    while waiting.is_alive():
-        second.interrupt()
-        waiting.join(0.05)
+    # An interruption that comes before the wait ends the statement, too: so once more.
+    while not failures or str(failures[-1]) == "interrupted":
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        while waiting.is_alive():
+            waiting.join(0.2)
+            second.interrupt()
     assert time.monotonic() - began < row_locks.TTL / 2, "it waits for the TTL of the holder"
-    (error,) = failures
-    assert isinstance(error, OperationalError)
-    assert str(error) == "interrupted while waiting for row locks"
+    assert isinstance(failures[-1], OperationalError)
+    assert str(failures[-1]) == "interrupted while waiting for row locks"
     first.rollback()
     assert _ids(second, "SELECT n FROM jobs WHERE id IN (1, 3) FOR UPDATE") == [0, 7]
     second.commit()
