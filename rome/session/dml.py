@@ -40,6 +40,8 @@ from rome.transaction.constraints.violations import (
     foreign_key_error,
     is_foreign_key_error,
     is_of_foreign_key,
+    is_of_unique_key,
+    table_of_unique_key,
 )
 from rome.transaction.reads.row_cache import TableRequest, whole
 from rome.transaction.savepoints import Savepoint
@@ -50,8 +52,6 @@ from rome.values import SqlValue, is_identical
 
 _SAVEPOINT = "rome_statement"
 _MAX_EXPECTED_IDS = 1000
-_UNIQUE = "UNIQUE constraint failed: "
-_UNIQUE_INDEX = f"{_UNIQUE}index '"
 _MOST_RUNS = 10
 """A statement that still needs other rows after so many runs gets the whole tables."""
 
@@ -150,12 +150,9 @@ class _Change:
         decides: which error it is, or which clause of an upsert applies.
         """
         plan, catalog = self._plan, self._transaction.catalog
-        named = None
-        if isinstance(error, IntegrityError) and str(error).startswith(_UNIQUE):
-            index = catalog.objects.get(fold_name(str(error).removeprefix(_UNIQUE_INDEX).rstrip("'")))
-            named = catalog.table(error.table or (index.table if index is not None else ""))
-        elif not _may_ignore_rows(plan):
+        if not is_of_unique_key(error) and not _may_ignore_rows(plan):
             return []
+        named = table_of_unique_key(error, catalog)
         found = {table.id: table for table in (named, plan.target) if table is not None and _has_several_keys(table)}
         return list(found.values())
 

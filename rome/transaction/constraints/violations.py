@@ -13,6 +13,7 @@ from functools import cached_property
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.catalog.rows import migrate_row
 from rome.errors import Error, IntegrityError
+from rome.folding import fold_name
 from rome.sql.syntax.create_table import ColumnClause, read_table_text
 from rome.sql.syntax.tokens import quoted, tokenize
 from rome.sqlite.workspace import Row, Workspace
@@ -22,6 +23,8 @@ from rome.transaction.writes.write_set import RowWrite
 FOREIGN_KEY = "FOREIGN KEY constraint failed"
 
 _CHECK = "CHECK constraint failed: "
+_UNIQUE = "UNIQUE constraint failed: "
+_UNIQUE_INDEX = f"{_UNIQUE}index '"
 
 
 def is_of_foreign_key(error: Error | None) -> bool:
@@ -32,6 +35,22 @@ def is_of_foreign_key(error: Error | None) -> bool:
 def is_foreign_key_error(error: Error | None) -> bool:
     """Return True for the error of a foreign key."""
     return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY
+
+
+def is_of_unique_key(error: Error | None) -> bool:
+    """Return True for the error of a unique key."""
+    return isinstance(error, IntegrityError) and str(error).startswith(_UNIQUE)
+
+
+def table_of_unique_key(error: Error | None, catalog: Catalog) -> Table | None:
+    """Return the table whose unique key is violated; None if the error is another one.
+
+    SQLite names the index instead of the table if it is one on expressions.
+    """
+    if not isinstance(error, IntegrityError) or not is_of_unique_key(error):
+        return None
+    index = catalog.objects.get(fold_name(str(error).removeprefix(_UNIQUE_INDEX).rstrip("'")))
+    return catalog.table(error.table or (index.table if index is not None else ""))
 
 
 def foreign_key_error(workspace: Workspace, catalog: Catalog, writes: Iterable[RowWrite]) -> IntegrityError:
