@@ -1,6 +1,6 @@
 """Count the round trips of workloads on ROME, and compare them with SQL drivers.
 
-    python -m benchmarks.round_trips [URL] [--staleness SECONDS]
+    python -m benchmarks.round_trips [URL] [--staleness SECONDS] [--constraints deferred]
 
 For PostgreSQL's and MariaDB's drivers the table counts BEGIN, each statement, and COMMIT or ROLLBACK as one round trip
 each. (psycopg sends BEGIN together with the first statement; the table counts these as one.) With `--staleness`, the
@@ -101,10 +101,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.round_trips", description=__doc__.splitlines()[0])
     parser.add_argument("url", nargs="?", help="of an empty database (default: on a temporary Valkey server)")
     parser.add_argument("--staleness", type=float, help="seconds that reads may be behind")
+    parser.add_argument("--constraints", choices=("immediate", "deferred"), default="immediate", help="the URL option")
     options = parser.parse_args()
     table = Table("workload", "SQL drivers", "ROME")
     with database(options.url, SERVERS) as filled:
-        query = {"staleness": str(options.staleness)} if options.staleness else {}
+        query = {"constraints": options.constraints}
+        if options.staleness:
+            query["staleness"] = str(options.staleness)
         engine = create_engine(filled.url.update_query_dict(query))
         for name, drivers, workload in WORKLOADS:
             table.add_row(name, drivers, str(rounds(engine, workload)))

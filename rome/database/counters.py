@@ -3,7 +3,7 @@
 Ids of rows are drawn from the store when the rows are made, along with what the statement reads anyway: so they grow in
 the order of allocation, in all processes together. Numbers of tables and indexes are taken in blocks, which the
 connections of a process share; ids of rows are, too, in a store that no other process can open, and with `ids=blocks`
-in the URL.
+in the URL. Rowids that no column has come in blocks where an INSERT needs no other round trip (`constraints=deferred`).
 """
 
 from __future__ import annotations
@@ -61,9 +61,12 @@ class Counters:
         else:
             self.companions[first] = kept
 
-    def take(self, counter: bytes, count: int) -> list[int]:
-        """Return the next `count` numbers: a round trip if this process has too few."""
-        surplus = _BLOCK if self.in_blocks or counter == IDS else 0
+    def take(self, counter: bytes, count: int, *, in_block: bool = False) -> list[int]:
+        """Return the next `count` numbers: a round trip if this process has too few.
+
+        `in_block`: take a block, whatever the counter is for.
+        """
+        surplus = _BLOCK if in_block or self.in_blocks or counter == IDS else 0
         while True:
             with self._lock:
                 blocks = self._blocks.setdefault(counter, [])

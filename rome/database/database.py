@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import NamedTuple
 
 from rome.cache.bound import NEWEST
 from rome.cache.cached import CachedReads
+from rome.cache.predictions import Predictions
 from rome.catalog.codec import decode_catalog
 from rome.catalog.model import Catalog
 from rome.database.counters import Counters
@@ -18,6 +20,14 @@ from rome.url import URL
 _CATALOGS = 8
 
 
+class Horizon(NamedTuple):
+    """A version that was seen, with its digest, and that of its catalog."""
+
+    version: int
+    digest: bytes
+    catalog_digest: bytes
+
+
 class Database:
     """One database in a store. The connections of a process to the same URL share it (`rome.database.registry`)."""
 
@@ -27,7 +37,11 @@ class Database:
         self.store = store
         self.cached = cached
         in_blocks = not store.is_shared or url.options.get("ids") == "blocks"
-        self.counters = Counters(store, in_blocks, cached.predictions if cached is not None else None)
+        self.defers_constraints = url.options.get("constraints") == "deferred"
+        predictions = cached.predictions if cached is not None else None
+        if predictions is None and self.defers_constraints:
+            predictions = Predictions()
+        self.counters = Counters(store, in_blocks, predictions)
         self._lock = new_lock()
         self._catalogs: OrderedDict[bytes, Catalog] = OrderedDict({b"": Catalog()})
         self.plans = PlanCache()
@@ -36,6 +50,8 @@ class Database:
         self.incarnation = b""
         self.replays = 0
         self.users = 0
+        self.horizon: Horizon | None = None
+        """The last version that a transaction has read first, if constraints are deferred."""
         self.committed = 0
         """The version of this process's last commit."""
 
@@ -84,6 +100,7 @@ class Database:
             self._catalogs = OrderedDict({b"": Catalog()})
             self.plans.clear()
             self.newest = Catalog()
+        self.horizon = None
         if self.cached is not None:
             self.cached.forget()
         self.counters.forget()

@@ -23,8 +23,11 @@ _MOST_IDLE = 32
 CONNECTION_OPTIONS = frozenset({"isolation_level", "foreign_keys", "lock_timeout", "slow_ms"})
 """URL options of the connection, not of the store."""
 
-DATABASE_OPTIONS = frozenset({"ids", *CACHE_OPTIONS})
+DATABASE_OPTIONS = frozenset({"ids", "constraints", *CACHE_OPTIONS})
 """URL options of what the connections of a process share, not of the store."""
+
+_SWITCHES = {"ids": ("ordered", "blocks"), "constraints": ("immediate", "deferred")}
+"""Options of the database and their values. The first is the default."""
 
 REPLICA_OPTIONS = frozenset({"read_from", "replica", "staleness"})
 """URL options by which a store reads from replicas."""
@@ -168,10 +171,11 @@ def clone_database(source: URL, target: URL) -> None:
 
 def _of_store(url: URL) -> URL:
     """Return a URL as its store takes it. Raise InterfaceError for a wrong option of the database."""
-    if url.options.get("ids", "ordered") not in ("ordered", "blocks"):
-        raise InterfaceError(
-            f"option 'ids' of the ROME URL {url} is neither ordered nor blocks: {url.options['ids']!r}"
-        )
+    for name, values in _SWITCHES.items():
+        if url.options.get(name, values[0]) not in values:
+            raise InterfaceError(
+                f"option {name!r} of the ROME URL {url} is neither {' nor '.join(values)}: {url.options[name]!r}"
+            )
     options = DATABASE_OPTIONS - {"staleness"} if reads_replicas(url) else DATABASE_OPTIONS
     return _without(url, options)
 

@@ -1,13 +1,14 @@
 """Insert many rows at once without the workspace: those of `executemany`, and those of INSERT … SELECT.
 
 Values are kept by column. The unique keys that the rows take, and their parents, are fetched together, and checked at
-commit, as for a row that is inserted alone (`rome.session.point_dml`). If a key is taken or a parent is missing, the
-statement runs in the workspace, so that SQLite raises the error.
+commit, as for a row that is inserted alone (`rome.session.point_dml`), or only checked then
+(`rome.transaction.deferral`). If a key is taken or a parent is missing, the statement runs in the workspace, so that
+SQLite raises the error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from rome.catalog.key_codec import KeyCodec
 from rome.catalog.model import Table
@@ -15,7 +16,7 @@ from rome.fallback import NeedsWorkspace, NotConvertible
 from rome.session.point_plan import RowInsert
 from rome.sqlite.workspace import Row
 from rome.storage.keys import encode_ints
-from rome.storage.store import Request
+from rome.storage.store import Demand, Request
 from rome.transaction.reads.row_cache import UNREAD, TableRequest
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.row_block import RowBlock
@@ -31,6 +32,7 @@ class _Probes:
     def __init__(self, table: Table, codec: KeyCodec, keys: Set[bytes]) -> None:
         self.codec = codec
         self.keys = keys
+        self._table = table
         self.requests = [TableRequest(table, request) for request in requests_for(codec, sorted(keys))]
 
     def missing(self, transaction: Transaction) -> Set[bytes]:
@@ -39,6 +41,19 @@ class _Probes:
         # Lookups may have brought more rows than they ask for.
         found = {codec.encode_unique(codec.take(row)) for row in transaction.row_cache.rows(self.requests)}
         return {key for key in self.keys - found if not transaction.is_taken(codec.space, key)}
+
+    def requests_for_others(self, transaction: Transaction) -> list[TableRequest]:
+        """Return the requests for the keys but those of rows that the transaction has inserted."""
+        others = [key for key in self.keys if not transaction.is_taken(self.codec.space, key)]
+        if len(others) == len(self.keys):
+            return self.requests
+        return [TableRequest(self._table, request) for request in requests_for(self.codec, sorted(others))]
+
+
+def _may_exist(transaction: Transaction, parents: _Probes, own: Mapping[bytes, Set[bytes]]) -> bool:
+    """Return True if rows of the store may have the keys of parents, and none of these is among the new rows."""
+    is_apart = parents.keys.isdisjoint(own.get(parents.codec.space, ()))
+    return is_apart and bool(transaction.row_cache.missing(parents.requests))
 
 
 def insert_rows(
@@ -58,30 +73,43 @@ def insert_rows(
     is_drawn = table.counted is not None and not given
     if given:
         transaction.sequences.note_explicit(table.id, given)
-    if is_drawn:
-        transaction.sequences.announce(table.id, len(rows))
-    transaction.fetch([request for probes in (*taken, *parents) for request in probes.requests])
-    transaction.ensure_snapshot()
+    sequences = transaction.sequences
+    is_deferred = transaction.may_defer() and (not is_drawn or sequences.reserve_at_once(table, len(rows)))
+    if not is_deferred:
+        if is_drawn:
+            sequences.announce(table.id, len(rows))
+        transaction.fetch([request for probes in (*taken, *parents) for request in probes.requests])
+        transaction.ensure_snapshot()
     if any(len(probes.missing(transaction)) < len(probes.keys) for probes in taken):
         return None
-    if any(probes.missing(transaction) for probes in parents):
-        return None
+    own = {probes.codec.space: probes.keys for probes in taken}
+    for probes in parents:
+        missing = probes.missing(transaction)
+        if missing and not (is_deferred and _may_exist(transaction, probes, own)):
+            return None
     rowids: Sequence[int] | None = given or None
-    transaction.sequences.mark()
+    sequences.mark()
     try:
         if is_drawn:
             rowids = transaction.allocate_ids(table.id, len(rows))
             rows = insert.with_rowids(columns, rowids) or rows
         data = insert.encoded_rows(rows)
     except NeedsWorkspace:
-        transaction.sequences.roll_back_to_mark()
+        sequences.roll_back_to_mark()
         return None
     keys = table.row_codec.encode_each(rows) if rowids is None else encode_ints(rowids)
     unique = [probes for probes in taken if probes.codec is not table.row_codec]
-    for probes in (*unique, *parents):  # commit checks the rows' own keys anyway
-        transaction.note_constraint_reads(probes.requests)
-    since = UNREAD if is_drawn else transaction.version or 0
-    block = RowBlock(table, keys, None, rows, data, since, rowids, {each.codec.space: each.keys for each in unique})
+    if is_deferred:
+        for probes in taken:
+            transaction.assume(probes.requests, Demand.NO_KEYS)
+        for probes in parents:
+            transaction.assume(probes.requests_for_others(transaction), Demand.A_KEY)
+    else:
+        for probes in (*unique, *parents):  # commit checks the rows' own keys anyway
+            transaction.note_constraint_reads(probes.requests)
+    since = UNREAD if is_drawn or is_deferred else transaction.version or 0
+    of_unique = {each.codec.space: each.keys for each in unique}
+    block = RowBlock(table, keys, None, rows, data, since, rowids, bool(given), of_unique)
     transaction.record_block(block, len(rows), len(rows) if last_changes is None else last_changes)
     return rows
 

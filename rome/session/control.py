@@ -37,6 +37,7 @@ from time import perf_counter
 from rome import events, waits
 from rome.errors import (
     Conflict,
+    DatabaseError,
     Error,
     InterfaceError,
     NotSupportedError,
@@ -48,7 +49,7 @@ from rome.locks.manager import Lock
 from rome.session.control_statements import CONTROL
 from rome.session.explain import log_slow
 from rome.session.open_transaction import OpenTransaction, closed_error
-from rome.session.replay import SAVEPOINTS, may_replay, replay
+from rome.session.replay import SAVEPOINTS, find_violation, may_replay, repeat, replay
 from rome.session.run import with_current_catalog
 from rome.sql.syntax.statement import Statement, StatementKind
 from rome.sqlite.errors import SQLITE_ERRORS
@@ -110,7 +111,23 @@ class TransactionControl(OpenTransaction):
         self.workspace.close()
 
     def _replay(self, refused: Transaction) -> bool:
-        return may_replay(self, refused) and replay(self, refused)
+        if may_replay(self, refused):
+            return replay(self, refused)
+        if refused.assumed:
+            find_violation(self, refused)
+        return False
+
+    def _restart(self, failed: Transaction) -> Transaction:
+        failed.sequences.keep_uncertain(is_refused=True)
+        failed.rollback()
+        try:
+            if repeat(self, failed) and may_replay(self, failed):
+                return self.begin()
+            raise Conflict("what this transaction depends on has changed; nothing was written, run it again")
+        except DatabaseError as error:
+            self.roll_back()
+            self.doomed_by = error
+            raise
 
     # ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────
 

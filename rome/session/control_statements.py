@@ -53,7 +53,7 @@ def _rollback(opened: OpenTransaction, _statement: Statement) -> Result:
 def _savepoint(opened: OpenTransaction, statement: Statement) -> Result:
     begins = opened.transaction is None and opened.isolation is Isolation.AUTOCOMMIT
     opened.is_autocommitted = False
-    opened.begin().savepoint(statement.name or "")
+    opened.begin_savepoint(statement.name or "")
     opened.is_begun_by_savepoint = opened.is_begun_by_savepoint or begins
     return NOTHING
 

@@ -28,6 +28,7 @@ def run_other(
 ) -> Result:
     """Run a statement that is not a plain SELECT or DML statement."""
     transaction.settle()
+    transaction.verify_assumed()
     if statement.kind is StatementKind.DDL:
         return change_schema(transaction, statement, sql, parameter_sets[0])
     if statement.kind is StatementKind.EXPLAIN:

@@ -113,6 +113,7 @@ class _Change:
         """Run the statement until nothing more has to be fetched for it. Return its result, or raise its error."""
         transaction = self._transaction
         transaction.settle()
+        transaction.verify_assumed()
         self._announce_ids()
         fetch(transaction, self._plan, self._parameter_sets, self._needed_by_values)
         transaction.ensure_snapshot()

@@ -16,7 +16,7 @@ from typing import Any
 from rome import events, forks, waits
 from rome.cache.bound import DEFAULT, ReadBound
 from rome.database.database import Database
-from rome.errors import Conflict, Error, IntegrityError, OperationalError, ProgrammingError
+from rome.errors import Conflict, DatabaseError, Error, IntegrityError, OperationalError, ProgrammingError
 from rome.session.dispatch import run_other
 from rome.session.dml import RolledBackBySQLite
 from rome.session.pragmas import ConnectionSettings, is_write
@@ -25,7 +25,7 @@ from rome.sql.syntax.statement import LockWaitPolicy, Statement, StatementKind, 
 from rome.sqlite.user_functions import UserFunctions
 from rome.sqlite.workspace import Parameters, Result, Workspace
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.snapshot import Isolation
+from rome.transaction.snapshot import Isolation, RunAgain
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.sequences import SequenceExhausted
 
@@ -58,15 +58,22 @@ class ReplayLog(list[ReplayStep]):
             if locking is not None and locking.wait is not LockWaitPolicy.SKIP:
                 # The locks stay, so the rows are read without locking them again.
                 statement, sql = replace(statement, locking=None), sql[: locking.at]
-        self.append((statement, sql, parameter_sets, result))
         self._rows += len(result.rows) + len(parameter_sets) + _STATEMENT_ROWS
         if self._rows > _MAX_REPLAY_ROWS or not (statement.is_about_rows or _is_replayable(statement)):
             self.disable()
+        else:
+            self.append((statement, sql, parameter_sets, result))
+
+    def has_room_for(self, sets: int) -> bool:
+        """Return True if a statement can be recorded that runs for so many sets of parameters, with a row for each."""
+        return not self.is_disabled and self._rows + 2 * sets + _STATEMENT_ROWS <= _MAX_REPLAY_ROWS
 
     def disable(self) -> None:
-        """Note that something happened which cannot be repeated."""
+        """Note that something happened which cannot be repeated.
+
+        What was recorded stays: it may have to tell which constraint is violated (`replay.find_violation`).
+        """
         self.is_disabled = True
-        self.clear()
 
 
 def _is_replayable(statement: Statement) -> bool:
@@ -112,7 +119,7 @@ class OpenTransaction(ABC):
         self._read_bound = DEFAULT
         self._slow_ms = slow_ms
         self.index_entries = IndexEntries()
-        self.doomed_by: OperationalError | None = None
+        self.doomed_by: DatabaseError | None = None
         self.replay_log = ReplayLog()
 
     # ── statements ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,11 +156,15 @@ class OpenTransaction(ABC):
         is_autocommitted = self.is_autocommitted = transaction is None and self.isolation is Isolation.AUTOCOMMIT
         if transaction is None:
             transaction = self.begin()
+        if self.database.defers_constraints:
+            has_room = self.is_deterministic and self.replay_log.has_room_for(len(parameter_sets))
+            transaction.defers = has_room and not transaction.is_guarded
         try:
-            if statement.is_about_rows:
-                result = run(transaction, statement, sql, parameter_sets)
-            else:
-                result = run_other(transaction, statement, sql, parameter_sets, self.replay_log.disable)
+            try:
+                result = self._run_in(transaction, statement, sql, parameter_sets)
+            except RunAgain:
+                transaction = self._restart(transaction)
+                result = self._run_in(transaction, statement, sql, parameter_sets)
             self.replay_log.note(statement, sql, parameter_sets, result)
         except RolledBackBySQLite as rolled_back:
             self.roll_back()
@@ -175,6 +186,29 @@ class OpenTransaction(ABC):
             self._autocommit()
             return self.repeated or result
         return result
+
+    def _run_in(
+        self, transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
+    ) -> Result:
+        if statement.is_about_rows:
+            return run(transaction, statement, sql, parameter_sets)
+        return run_other(transaction, statement, sql, parameter_sets, self.replay_log.disable)
+
+    def begin_savepoint(self, name: str) -> None:
+        """Open a savepoint. What was assumed before is verified, so that errors inside are of statements inside."""
+        transaction = self.begin()
+        try:
+            transaction.verify_assumed()
+        except RunAgain:
+            transaction = self._restart(transaction)
+        transaction.savepoint(name)
+
+    @abstractmethod
+    def _restart(self, failed: Transaction) -> Transaction:
+        """Run the statements of a transaction again, with constraint reads, because something it assumed fails.
+
+        Return the transaction that takes its place. Raise IntegrityError or Conflict, the transaction being undone.
+        """
 
     def _autocommit(self) -> None:
         """Commit the transaction of a single statement. Roll it back if a deferred foreign key is violated."""

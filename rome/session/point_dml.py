@@ -1,8 +1,9 @@
 """Point DML: run an INSERT of one row, or an UPDATE by primary key, without the workspace (`point_plan` says which).
 
-The unique keys that a row takes, and its parents, are fetched, and checked at commit, as for any other change. If a key
-is taken or a parent is missing, the statement runs in the workspace, so that SQLite raises the error. It also runs
-there if the transaction has savepoints, or has changed anything in the workspace: from then on all changes are there.
+The unique keys that a row takes, and its parents, are fetched, and checked at commit, as for any other change; or only
+checked at commit (`rome.transaction.deferral`). If a key is taken or a parent is missing, the statement runs in the
+workspace, so that SQLite raises the error. It also runs there if the transaction has savepoints, or has changed
+anything in the workspace: from then on all changes are there.
 
 The rows go into the write set. The workspace gets them before anything runs in it (`Workspace.defer_row`), so later
 statements see them.
@@ -21,7 +22,7 @@ from rome.plan.plan import Plan
 from rome.session.bulk_insert import insert_rows, requests_for
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
 from rome.sqlite.workspace import Parameters, Result, Row
-from rome.storage.store import Get
+from rome.storage.store import Demand, Get
 from rome.transaction.constraints.table_keys import KeyProbe
 from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Transaction
@@ -72,23 +73,25 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     row, rowid = point.row(parameters)
     keys = point.key_probes(row, rowid)
     parents = point.parent_probes(row) if transaction.foreign_keys else []
-    requests = [probe.request for probe in keys + parents]
     sequences, table = transaction.sequences, point.table
     if rowid is not None:
         sequences.note_explicit(table.id, (rowid,))
-    elif table.counted:
-        sequences.announce(table.id, 1)
-    if requests:
-        transaction.fetch(requests)
-    transaction.ensure_snapshot()
-    for probe in keys:
-        if _exists(transaction, probe):
-            return None
+    needs_id = table.counted is not None and rowid is None
+    is_deferred = transaction.may_defer() and (not needs_id or sequences.reserve_at_once(table, 1))
+    if not is_deferred:
+        if needs_id:
+            sequences.announce(table.id, 1)
+        requests = [probe.request for probe in keys + parents]
+        if requests:
+            transaction.fetch(requests)
+        transaction.ensure_snapshot()
+    if any(_exists(transaction, probe) for probe in keys):
+        return None
     for probe in parents:
-        if not _exists(transaction, probe):
+        if not _exists(transaction, probe) and not (is_deferred and _may_exist(transaction, probe, keys)):
             return None
     sequences.mark()
-    if table.counted and rowid is None:
+    if needs_id:
         rowid = transaction.allocate_id(table.id)
         key = rowid_key(rowid)
         row = point.with_rowid(row, rowid)
@@ -99,7 +102,12 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     except NeedsWorkspace:
         sequences.roll_back_to_mark()
         return None
-    transaction.note_constraint_reads(requests)
+    if is_deferred:
+        others = [probe for probe in parents if not transaction.is_taken(probe.codec.space, probe.key)]
+        transaction.assume([probe.request for probe in keys], Demand.NO_KEYS)
+        transaction.assume([probe.request for probe in others], Demand.A_KEY)
+    else:
+        transaction.note_constraint_reads(requests)
     transaction.record_point_writes([write], {(probe.codec.space, probe.key) for probe in keys})
     places = point.returned
     returned = [tuple([row[at] for at in places])] if places else []
@@ -129,6 +137,12 @@ def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
     return any(codec.encode_unique(codec.take(row)) == key for row in rows)
 
 
+def _may_exist(transaction: Transaction, probe: KeyProbe, own: Sequence[KeyProbe]) -> bool:
+    """Return True if a row of the store may have this key, which is not that of the new row itself."""
+    is_own = any((each.codec.space, each.key) == (probe.codec.space, probe.key) for each in own)
+    return not is_own and bool(transaction.row_cache.missing([probe.request]))
+
+
 def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:
     table, own_rows = point.table, transaction.write_set.point_rows
     keys = [point.key_of(parameters) for parameters in parameter_sets]
@@ -137,7 +151,8 @@ def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequen
     if missing:
         transaction.fetch(missing)
         cached = transaction.row_cache.rows_by_key(table.id)
-    transaction.ensure_snapshot()
+    else:
+        transaction.ensure_basis()
     updated: dict[bytes, Row] = {}
     writes = []
     for parameters, key in zip(parameter_sets, keys, strict=True):

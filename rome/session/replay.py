@@ -77,17 +77,14 @@ def _replay(opened: OpenTransaction, refused: Transaction) -> bool:
     """
     last = refused
     for _ in range(_REPLAYS_OF_WRITES if opened.replay_log.omits_reads else _REPLAYS):
-        opened.workspace.take_back(refused.counters)
-        again = opened.new_transaction()
-        again.read_bound = NEWEST
+        again = _again(opened, refused)
         again.take_locks_of(last)
-        opened.transaction = last = again
-        again.sequences.reuse(refused.sequences.uncertain)
+        last = again
         try:
             is_same = _repeat(opened, again)
         except IntegrityError as error:
             again.rollback()
-            error.is_race = True
+            error.is_race = refused.has_held()
             raise
         if not is_same:
             again.rollback()
@@ -102,6 +99,32 @@ def _replay(opened: OpenTransaction, refused: Transaction) -> bool:
         opened.database.replays += 1
         return True
     return False
+
+
+def repeat(opened: OpenTransaction, failed: Transaction) -> bool:
+    """Run the statements of a transaction that has failed again, and leave the new transaction open.
+
+    Return True if no result differs that has to be the same. Raise IntegrityError if a constraint is violated.
+    """
+    return _repeat(opened, _again(opened, failed))
+
+
+def find_violation(opened: OpenTransaction, refused: Transaction) -> None:
+    """Raise IntegrityError if the recorded statements of a transaction that can't be replayed violate a constraint."""
+    try:
+        repeat(opened, refused)
+    finally:
+        opened.roll_back()
+        opened.transaction = refused  # its locks are released with it
+
+
+def _again(opened: OpenTransaction, refused: Transaction) -> Transaction:
+    """Return a new transaction for the statements of a refused one. It reads the newest version, and defers nothing."""
+    opened.workspace.take_back(refused.counters)
+    again = opened.transaction = opened.new_transaction()
+    again.read_bound = NEWEST
+    again.sequences.reuse(refused.sequences.uncertain)
+    return again
 
 
 def _repeat(opened: OpenTransaction, transaction: Transaction) -> bool:

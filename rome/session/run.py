@@ -230,6 +230,7 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
     if not fetched.is_for_workspace:
         fetch(transaction, plan, parameter_sets)
     transaction.settle()
+    transaction.verify_assumed()
     load_workspace(transaction, plan)
     result = merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
     return result._replace(rows=_with_original_triggers(result.rows)) if plan.reads_schema else result

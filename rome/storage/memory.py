@@ -41,6 +41,7 @@ from rome.storage.store import (
     LONGEST_IN_SQLITE,
     MOST_COUNTED,
     MOST_DIGESTS,
+    OF_PRESENT,
     Batch,
     Change,
     Check,
@@ -456,11 +457,11 @@ class _Database:
         """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
         for check in checks:
             space, begin, end, since, demand = check
-            if demand is Demand.NO_KEYS:
+            if demand in OF_PRESENT:
                 values = self._spaces.get(space, _EMPTY)
-                taken = next(values.irange(begin, end, (True, False)), None)
-                if taken is not None:
-                    raise conflict(check, taken)
+                found = next(values.irange(begin, end, (True, False)), None)
+                if (found is None) is (demand is Demand.A_KEY):
+                    raise conflict(check, found or begin)
                 continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue

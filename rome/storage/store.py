@@ -229,9 +229,15 @@ class Demand(enum.Enum):
     """The range has the same keys as at version `since`; their values may have changed."""
     NO_KEYS = b"n"
     """The range has no keys now, whenever they were written; `since` does not matter."""
+    A_KEY = b"a"
+    """The range has a key now, whenever it was written; `since` does not matter."""
 
     # Enum defines a slower one in Python; checks are hashed by the dozen.
     __hash__ = object.__hash__
+
+
+OF_PRESENT = frozenset({Demand.NO_KEYS, Demand.A_KEY})
+"""The demands on what is there now, whatever was there before."""
 
 
 class Check(NamedTuple):

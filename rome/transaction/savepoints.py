@@ -12,8 +12,9 @@ from rome.catalog.model import Catalog
 from rome.errors import Conflict, OperationalError
 from rome.folding import fold_name
 from rome.storage.store import Fetched
+from rome.transaction.deferral import Deferral
 from rome.transaction.reads.row_cache import RowCache
-from rome.transaction.snapshot import CatalogChanged, Snapshot
+from rome.transaction.snapshot import CatalogChanged, RunAgain
 
 
 class Savepoint(NamedTuple):
@@ -26,7 +27,7 @@ class Savepoint(NamedTuple):
     catalog: Catalog
 
 
-class Savepoints(Snapshot):
+class Savepoints(Deferral):
     """The savepoints of a transaction."""
 
     savepoints: Sequence[Savepoint] = ()
@@ -92,11 +93,13 @@ class Savepoints(Snapshot):
         return True
 
     def _change_catalog(self, fetched: Fetched) -> None:
-        """Go on with the newest catalog. Raise CatalogChanged, or Conflict if something was changed already."""
+        """Go on with the newest catalog. Raise CatalogChanged; after a change, RunAgain or Conflict."""
         if 0 < fetched.catalog_version <= self.initial_catalog.version:
             # Catalog versions only grow: the server has lost the one that we had.
             self.database.forget()
         if self.write_set or self.blocks or self.schema_changed or (self.savepoints and self.workspace.temporary):
+            if self.is_blind:
+                raise RunAgain
             raise Conflict("the schema was changed by another transaction; nothing was written, run it again")
         self.workspace.end(keep=self.workspace.temporary)
         self.row_cache = RowCache(self.workspace)

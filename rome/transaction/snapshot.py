@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from rome.cache.bound import DEFAULT, NEWEST, ReadBound
 from rome.cache.cached import CachedReads
 from rome.catalog.model import Catalog, Table
-from rome.database.database import Database
+from rome.database.database import Database, Horizon
 from rome.errors import Conflict, HistoryLost, InterfaceError, NotReplicated
 from rome.locks.manager import Guard
 from rome.sqlite.workspace import Workspace
@@ -44,6 +44,13 @@ class CatalogChanged(Exception):
     """
 
 
+class RunAgain(Exception):
+    """What the transaction has assumed (`deferral`) does not hold: run its statements again, with constraint reads.
+
+    It is not an error of the application: `rome.session.open_transaction` catches it.
+    """
+
+
 NO_WRITES = WriteSet()
 NO_LATER_TABLES: Mapping[str, int] = {}
 
@@ -58,6 +65,8 @@ class Snapshot(ABC):
     """The read version; None before the first fetch."""
     digest = b""
     """Of the read version: it distinguishes the version from others of the same number (see `storage.store`)."""
+    is_blind = False
+    """True if the transaction has read nothing, and its commit will check the schema since the database's horizon."""
     schema_changed = False
     later_tables: Mapping[str, int] = NO_LATER_TABLES
     """By name in lower case: the tables of the catalog that were created after the read version.
@@ -115,7 +124,7 @@ class Snapshot(ABC):
     def read_set(self) -> ReadSet:
         """The key ranges that commit checks."""
         if self._read_set is None:
-            self._read_set = ReadSet(self.version or 0)
+            self._read_set = ReadSet(self.newest_read_version)
         return self._read_set
 
     @property
@@ -133,6 +142,22 @@ class Snapshot(ABC):
         if self.version is not None:
             digests[self.version] = self.digest
         return digests
+
+    def _begin_blind(self) -> bool:
+        """Go on without a read version. Return False if that is impossible: the catalog may be outdated."""
+        horizon = self.database.horizon
+        if horizon is None or horizon.catalog_digest != self.initial_catalog.digest:
+            return False
+        self.is_blind = True
+        self._earlier_digests = {horizon.version: horizon.digest}
+        return True
+
+    def _end_blind(self) -> None:
+        """Depend on the read version alone, which has the same catalog as the horizon."""
+        self.is_blind = False
+        self._earlier_digests = None
+        if self._read_set is not None:
+            self._read_set.rebase()
 
     def note_digest(self, seen: Fetched) -> None:
         """Note the digest of a version, other than the read version, that the commit depends on."""
@@ -158,7 +183,7 @@ class Snapshot(ABC):
 
     @abstractmethod
     def _change_catalog(self, fetched: Fetched) -> None:
-        """Go on with the newest catalog. Raise CatalogChanged, or Conflict if something was changed already."""
+        """Go on with the newest catalog. Raise CatalogChanged; after a change, RunAgain or Conflict."""
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -241,12 +266,19 @@ class Snapshot(ABC):
         if cached is not None:
             fetched = self._ask_cache(cached, requests, draws)
         elif draws:
-            fetched = store.fetch(requests, self.version, draws)
+            fetched = self._draw(draws, requests)
         else:
             return store.fetch(requests, self.version)
         if sequences is not None and draws:
             sequences.add_drawn(draws, fetched.drawn)
         return fetched
+
+    def _draw(self, draws: Sequence[Draw], requests: list[Request]) -> Fetched:
+        """Fetch from the store with draws."""
+        store, predictions = self.database.store, self.database.counters.predictions
+        if predictions is None:
+            return store.fetch(requests, self.version, draws)
+        return predictions.draw(draws, lambda wider: store.fetch(requests, self.version, wider))
 
     def _ask_cache(self, cached: CachedReads, requests: list[Request], draws: Sequence[Draw]) -> Fetched:
         """Fetch from the cache. If it needs no round trip, predict the ids; if that is impossible, draw them."""
@@ -302,9 +334,13 @@ class Snapshot(ABC):
             self.digest = digest
             if self._read_set is not None:
                 self._read_set.version = version
+            if self.database.defers_constraints:
+                self.database.horizon = Horizon(version, digest, catalog_digest)
             is_replaced = incarnation != self.database.incarnation and self.database.is_replaced(incarnation)
             if is_replaced or catalog_digest != self.initial_catalog.digest:
                 self._change_catalog(fetched)
+            if self.is_blind:
+                self._end_blind()
         if digest != self.digest or (self._earlier_digests and self._differs_from_earlier(fetched)):
             self.database.forget()
             raise history_lost(version)

@@ -18,6 +18,7 @@ other one writes may both commit. SERIALIZABLE does not.
 
 The parts
     snapshot             its state, and what it reads
+    deferral             what is left to the commit with `constraints=deferred`
     savepoints           SAVEPOINT, ROLLBACK TO, RELEASE
     reads/row_cache      rows that were fetched; which of them are in the workspace
     reads/read_set       key ranges that commit checks
@@ -39,7 +40,7 @@ from dataclasses import replace
 from rome import events
 from rome.catalog.model import Catalog, Table
 from rome.database.counters import IDS
-from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated, NumbersTaken
+from rome.errors import Conflict, HistoryLost, KeysLocked, NotReplicated, NumbersTaken, SnapshotTooOld
 from rome.sql.syntax.statement import LockWaitPolicy
 from rome.storage.store import CATALOG, Batch, Check, row_counter
 from rome.transaction.commit.batch import TABLE_IDS, BatchBuilder, described_conflict
@@ -240,7 +241,7 @@ class Transaction(Savepoints):
                 explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))
         if explicit_ids:
             builder.advance_sequences(explicit_ids)
-        if self.database.cached is not None and self._sequences is not None:
+        if self.database.counters.predictions is not None and self._sequences is not None:
             builder.take_numbers(self._sequences.taken_by_commit())
         if self.schema_changed:
             builder.write_schema()
@@ -306,8 +307,11 @@ class Transaction(Savepoints):
         except NotReplicated as error:
             self.not_replicated = error
             return error.version
-        except HistoryLost:
-            self.database.forget()
+        except SnapshotTooOld as error:
+            if isinstance(error, HistoryLost):
+                self.database.forget()
+            if self.is_blind:  # it depends on no version
+                raise Conflict("the schema may have changed; nothing was written, run the transaction again") from error
             raise
         except Conflict as conflict:
             # An allocated id may be in use: given explicitly, or allocated again after the server lost commits.

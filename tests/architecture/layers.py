@@ -19,6 +19,7 @@ LAYERS = (
     ("rome.session", "one statement run in a transaction: fetch, evaluate, change, explain, replay"),
     ("rome.transaction.transaction", "one transaction: what it writes, and its commit"),
     ("rome.transaction.savepoints", "the savepoints of a transaction"),
+    ("rome.transaction.deferral", "what a transaction leaves to the commit with `constraints=deferred`"),
     ("rome.transaction.snapshot", "the state of a transaction, and what it reads"),
     ("rome.transaction.row_locks", "the row locks that a transaction holds"),
     ("rome.transaction.commit", "a write set as one commit of the store"),

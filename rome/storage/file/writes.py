@@ -26,6 +26,7 @@ from rome.storage.file.reads import (
 from rome.storage.store import (
     CATALOG,
     MOST_DIGESTS,
+    OF_PRESENT,
     Batch,
     Check,
     Demand,
@@ -138,7 +139,10 @@ def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, newest: int
         or check.end != check.begin + b"\0"
     ]
     for space, keys, since, demand in of_keys:
-        holds = space in new and writes[space].keys() >= set(keys) if demand is Demand.NO_KEYS else since == newest
+        if demand is Demand.NO_KEYS:
+            holds = space in new and writes[space].keys() >= set(keys)
+        else:
+            holds = since == newest and demand is not Demand.A_KEY
         if not holds:
             left += [Check(space, key, key + b"\0", since, demand) for key in keys]
     return left
@@ -152,10 +156,10 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
     horizon = read_horizon(connection)[0] if any(check.since != newest for check in checks) else newest
     for check in checks:
         space, begin, end, since, demand = check
-        if demand is Demand.NO_KEYS:
-            taken = first_key(connection, space, begin, end)
-            if taken is not None:
-                raise conflict(check, taken)
+        if demand in OF_PRESENT:
+            found = first_key(connection, space, begin, end)
+            if (found is None) is (demand is Demand.A_KEY):
+                raise conflict(check, found or begin)
             continue
         if since == newest:
             continue

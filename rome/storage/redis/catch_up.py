@@ -8,7 +8,7 @@ from dataclasses import replace
 from rome.storage.columns import Checks, KeyChecks, checks_of
 from rome.storage.redis.reads import State
 from rome.storage.redis.writes import written_since
-from rome.storage.store import Batch, Check, Demand, Fetched, Get, Request, history_lost
+from rome.storage.store import OF_PRESENT, Batch, Check, Demand, Fetched, Get, Request, history_lost
 from rome.storage.tails import Tail
 from rome.storage.undo import Present
 
@@ -41,7 +41,7 @@ class CatchUp:
         by_since: dict[int, list[Check]] = {}
 
         def is_left(check: Check | KeyChecks) -> bool:
-            return check.demand is Demand.NO_KEYS or not state.horizon <= check.since < state.version
+            return check.demand in OF_PRESENT or not state.horizon <= check.since < state.version
 
         single, of_keys = checks_of(batch)
         checks_of_keys = [each for each in of_keys if is_left(each)]

@@ -31,7 +31,7 @@
 --       advances  counter, number; or counter, number and the one that was given last, with a space between
 --       A step has the header only. The other arguments are those of the next piece, which is staged on the server.
 -- Returns the version, or {'step'} if a step was done and others are left, or a refusal: {'conflict', s:SPACE, key,
--- since}, {'taken', s:SPACE, key}, {'locked', name, …}, {'counted', counter}, {'too old', since}, {'lost', version}, {'behind'}, {'format', number}, {'state'},
+-- since}, {'taken', s:SPACE, key}, {'absent', s:SPACE, key}, {'locked', name, …}, {'counted', counter}, {'too old', since}, {'lost', version}, {'behind'}, {'format', number}, {'state'},
 -- {'ahead', version}, {'pending', token}, {'unstaged'}, {'forgotten'}.
 
 local MOST_TRIMMED = 64 -- commits that one commit removes from the log, at most
@@ -39,7 +39,7 @@ local MOST_DIGESTS = 131072 -- former versions whose digests are kept: more than
 local MOST_INLINE = 1024 -- bytes of old and new values that are logged together with the keys
 local MOST_SCANNED = 65536 -- bytes of the log that a commit searches for conflicts, a few milliseconds
 local CHECK_HEADS, CHECK_HEAD, WRITE_HEAD = 35, 17, 8 -- where those of the header begin, and their lengths
-local UNWRITTEN, NO_KEYS, LOCKED = 117, 110, 108 -- the demands u, n and l
+local UNWRITTEN, NO_KEYS, A_KEY, LOCKED = 117, 110, 97, 108 -- the demands u, n, a and l
 local LOWER = 97 -- a
 local ENTRIES = 105 -- i, by which the names of spaces of entries begin
 local NOTHING = '\145\194' -- one old value that did not exist, as msgpack has it: [false]
@@ -206,7 +206,7 @@ for i = 1, refusal and 0 or check_count do
     at = stop
     if demand < LOWER then
         demand = demand + 32
-        if demand == NO_KEYS or (demand == LOCKED and find_locks) or since > version or (written and unpack_struct('>I8', written) > since) then
+        if demand == NO_KEYS or demand == A_KEY or (demand == LOCKED and find_locks) or since > version or (written and unpack_struct('>I8', written) > since) then
             local piece = call('HGET', staged, args[first])
             if not piece then
                 refusal = {'unstaged'}
@@ -219,9 +219,9 @@ for i = 1, refusal and 0 or check_count do
             keys, stop = #keys, #args + 1
         end
     end
-    if demand == NO_KEYS then
+    if demand == NO_KEYS or demand == A_KEY then
         -- include taken
-        refusal = taken(args, space, first, keys, ranges)
+        refusal = taken(args, space, first, keys, ranges, demand == A_KEY)
         if refusal then
             break
         end

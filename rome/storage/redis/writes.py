@@ -51,6 +51,7 @@ LARGE = 4
 REFUSALS = (
     b"conflict",
     b"taken",
+    b"absent",
     b"locked",
     b"counted",
     b"too old",
@@ -198,6 +199,15 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
         return Conflict(
             f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)}, which was to be "
             "new; nothing was written, run the transaction again",
+            space,
+            key,
+        )
+    if kind == b"absent":
+        _, values, key = refusal
+        space = values[2:]
+        return Conflict(
+            f"conflict: key {_readable(key)} of space {_readable(space)}, which this transaction depends on, does not "
+            "exist; nothing was written, run the transaction again",
             space,
             key,
         )

@@ -118,6 +118,20 @@ class Committing(Harness):
             with pytest.raises(Conflict):
                 commit(store, checks=[Check(space, begin, end, version, Demand.NO_KEYS)])
 
+    def test_a_check_that_a_key_is_there(self, store: Store) -> None:
+        """A_KEY fails if the range has no key, no matter when it was removed."""
+        version = commit(store, put(b"b"), put(b"e", space=INDEX), put(b"f", space=INDEX), put(b"d"))
+        there = [(ROWS, b"b", b"b\0"), (ROWS, b"a", LAST), (INDEX, b"e", b"e\0"), (INDEX, b"a", b"f")]
+        assert commit(store, checks=[Check(*each, 0, Demand.A_KEY) for each in there]) == version
+        gone = [(ROWS, b"a", b"a\0"), (ROWS, b"e", LAST), (INDEX, b"b", b"b\0"), (b"r77", b"", LAST)]
+        for each in gone:
+            with pytest.raises(Conflict):
+                commit(store, put(b"z"), checks=[Check(*there[0], 0, Demand.A_KEY), Check(*each, 0, Demand.A_KEY)])
+        commit(store, delete(b"b"))
+        with pytest.raises(Conflict):
+            commit(store, checks=[Check(*there[0], version, Demand.A_KEY)])
+        assert commit(store, put(b"b"), checks=[Check(ROWS, b"d", b"d\0", 0, Demand.A_KEY)]) == version + 2
+
     def test_many_new_keys(self, store: Store) -> None:
         """Of many rows that must be new, one that exists is a conflict; before and after it there may be others."""
         keys = [b"k%02d" % number for number in range(10, 40)]

@@ -8,7 +8,9 @@
 What commit demands of a key range (`Demand`)
     UNWRITTEN   no commit has written to it since it was read: rows that are written, and read ranges under SERIALIZABLE
     SAME_KEYS   it has the same keys as then: constraint reads (rows may have changed in other columns)
-    NO_KEYS     it has no keys: new rows whose ids came from the table's sequence and were never looked up
+    NO_KEYS     it has no keys: new rows whose ids came from the table's sequence and were never looked up;
+                keys that an INSERT with deferred constraints takes
+    A_KEY       it has a key: parents, with deferred constraints
 
 A row whose last state equals the stored one is not written at all. The definition of each written table is checked, so
 that no row is committed in the layout of an older schema. A new index is filled from all rows of its table, which the
@@ -39,7 +41,7 @@ from rome.locks.fences import FENCES
 from rome.sqlite.workspace import Row
 from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode
-from rome.storage.store import CATALOG, LAST, Batch, Check, Demand, index_space, row_counter, rows_space
+from rome.storage.store import CATALOG, LAST, OF_PRESENT, Batch, Check, Demand, index_space, row_counter, rows_space
 from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
@@ -332,7 +334,7 @@ def digests_of(checks: Iterable[Check | KeyChecks], read_digests: Mapping[int, b
     """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
     if len(read_digests) == 1 and 0 not in read_digests:
         return dict(read_digests)
-    versions = {check.since for check in checks if check.demand is not Demand.NO_KEYS}
+    versions = {check.since for check in checks if check.demand not in OF_PRESENT}
     return {version: read_digests[version] for version in sorted(versions) if version}
 
 

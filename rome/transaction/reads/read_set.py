@@ -40,6 +40,20 @@ class ReadSet:
         self._add(request, Demand.SAME_KEYS)
         self._definitions.setdefault(table.name, self.version)
 
+    def assumption(self, table: Table, request: Request, demand: Demand) -> None:
+        """Let commit check that the keys of a request are as demanded then, and the table's definition as now.
+
+        The rows' own keys are checked as they are written.
+        """
+        if demand is not Demand.NO_KEYS or request[0] != table.row_codec.space:
+            self._add(request, demand)
+        self._definitions.setdefault(table.name, self.version)
+
+    def rebase(self) -> None:
+        """Let everything that was noted refer to the present read version."""
+        self._since = dict.fromkeys(self._since, self.version)
+        self._definitions = dict.fromkeys(self._definitions, self.version)
+
     def unwritten(self, request: Request) -> None:
         """Let commit check, at any level, that nobody has written what this request finds at the read version."""
         self._add(request, Demand.UNWRITTEN)

@@ -20,7 +20,6 @@ from itertools import repeat
 from rome.catalog.model import Table
 from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row
-from rome.transaction.reads.row_cache import UNREAD
 from rome.transaction.writes.write_set import RowWrite
 
 _row_write = tuple_maker(RowWrite)
@@ -37,16 +36,18 @@ class RowBlock:
     data: Sequence[bytes] | None
     """The new rows as the store will hold them."""
     since: int
-    """The version that the rows were read at; UNREAD for new rows whose ids came from the table's sequence."""
+    """The version that the rows were read at; UNREAD for new rows whose keys were not looked up."""
     rowids: Sequence[int] | None = None
     """The ids of new rows of a table with a sequence."""
+    are_ids_given: bool = False
+    """True if the ids were given, and did not come from the sequence."""
     taken: Mapping[bytes, Set[bytes]] = field(default_factory=dict)
     """By space: the keys of unique indexes that new rows have taken."""
 
     @property
     def explicit_id(self) -> int | None:
         """The greatest id that was given, and did not come from the sequence."""
-        return max(self.rowids) if self.rowids and self.since != UNREAD else None
+        return max(self.rowids) if self.rowids and self.are_ids_given else None
 
     def taken_keys(self, space: bytes) -> Set[bytes]:
         """Return the keys that new rows have taken in a space of rows or of a unique index."""

@@ -231,6 +231,23 @@ class Sequences:
         if missing > 0:
             self._add(table_id, self._counters.take_available(row_counter(table_id), missing))
 
+    def reserve_at_once(self, table: Table, count: int) -> bool:
+        """Have at least `count` ids reserved, but return False if each time takes a round trip to draw them.
+
+        Rowids that no column of the table has are taken in blocks: their order says less to applications.
+        """
+        reserved, counter = self._reserved.setdefault(table.id, deque()), row_counter(table.id)
+        missing = count - len(reserved)
+        if missing <= 0:
+            return True
+        if self._counters.in_blocks or table.rowid_alias is None:
+            reserved.extend(self._counters.take(counter, missing, in_block=True))
+            return True
+        predicted = self.predict([(counter, missing)])
+        if predicted is not None:
+            reserved.extend(range(predicted[0], predicted[0] + missing))
+        return predicted is not None
+
     def reserve_more(self, table_id: int, count: int) -> None:
         """Have more ids reserved than now, up to `count`: a round trip only if this process has none left."""
         before = len(self._reserved.get(table_id, ()))
