@@ -43,13 +43,18 @@ class Opened:
         return table
 
     def pages(
-        self, space: bytes, limit: int | None = None, begin: bytes = b"", page_size: int = _PAGE
+        self,
+        space: bytes,
+        limit: int | None = None,
+        begin: bytes = b"",
+        end: bytes = LAST,
+        page_size: int = _PAGE,
     ) -> Iterator[list[tuple[bytes, bytes]]]:
-        """Yield the keys and values of a space from a key on, page by page, up to a limit. Raise SnapshotTooOld."""
+        """Yield the keys and values of a range of a space, page by page, up to a limit. Raise SnapshotTooOld."""
         left = limit
         while left is None or left > 0:
             size = page_size if left is None else min(page_size, left)
-            request = Range(space, begin, LAST, size)
+            request = Range(space, begin, end, size)
             (page,) = self.store.fetch([request], self.version).answers
             if page:
                 yield page

@@ -5,6 +5,7 @@ A database is named by a ROME URL, or by the path of a file: `app.rome` is `rome
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from rome.errors import InterfaceError
+from rome.storage.file.tables import APPLICATION_ID
 from rome.storage.registry import store_options
 from rome.url import SQLITE_SCHEME, parse_url
 
@@ -48,6 +50,9 @@ class DatabaseURL(_URLType):
         path = file_of(text)
         if self._must_exist and path is not None and not path.exists():
             self.fail(f"no such file: {path}", param, ctx)
+        if path is not None and is_plain_sqlite(path):
+            copy = shlex.join(["rome", "copy", str(path), f"{path.stem}.rome"])
+            self.fail(f"{path} is a database of SQLite; copy it to a database of ROME first: {copy}", param, ctx)
         return text
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -70,6 +75,17 @@ def file_of(url: str) -> Path | None:
         return None
     parts = urlsplit(url)
     return Path(unquote(parts.path.lstrip("/") if parts.netloc == "." else parts.path))
+
+
+def is_plain_sqlite(path: Path) -> bool:
+    """Return True for a file of SQLite that is not a database of ROME, which is also one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    # https://www.sqlite.org/fileformat.html, section 1.3: the application id is at offset 68.
+    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") != APPLICATION_ID
 
 
 url_argument = click.argument("url", type=DatabaseURL(), envvar="ROME_URL")

@@ -1,11 +1,12 @@
 """`rome copy`: schema, rows, counters, views; resumed after an interruption; verified."""
 
 import sqlite3
+from collections import Counter
 
 import pytest
 
 import rome
-from rome.cli.copy import command
+from rome.cli.copy import command, databases
 
 pytestmark = pytest.mark.slow
 
@@ -74,6 +75,20 @@ def test_counters_views_and_triggers(run, source, url):
     connection.close()
 
 
+def rows_read(monkeypatch, dialect):
+    """Return the numbers of rows by table that are read from databases of a dialect, counted from now on."""
+    read, whole = Counter(), databases.Side.batches
+
+    def counted(side, table, *arguments, **options):
+        for rows in whole(side, table, *arguments, **options):
+            if side.connection.dialect.name == dialect:
+                read[table.name] += len(rows)
+            yield rows
+
+    monkeypatch.setattr(databases.Side, "batches", counted)
+    return read
+
+
 def test_interrupted_copy_is_resumed(run, source, url, monkeypatch):
     whole = command.copied_batches
 
@@ -87,9 +102,11 @@ def test_interrupted_copy_is_resumed(run, source, url, monkeypatch):
     assert "--resume continues the copy" in run("copy", "--batch", 10, source, url, code=130).err
     assert "--resume continues" in run("copy", source, url, code=1).err
     monkeypatch.undo()
+    read = rows_read(monkeypatch, "sqlite")
     report = {each["table"]: each for each in run("copy", "--json", "--resume", source, url).json["tables"]}
     assert not any(each["differs"] for each in report.values())
     assert report["album"]["copied"] == 160
+    assert read == {name: each["rows"] for name, each in report.items()}, "the source is read once"
     run("check", url)
 
 

@@ -30,7 +30,7 @@ from rome.folding import fold_name
 @click.option("--tables", help="Only these tables, separated by commas.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted copy: keep the rows that the target has.")
 @click.option("--dry-run", is_flag=True, help="Show the tables and their rows. Write nothing.")
-@click.option("--batch", type=click.IntRange(1), default=2000, show_default=True, help="Rows of a transaction.")
+@click.option("--batch", type=click.IntRange(1), help="Rows of a transaction.  [default: 10000 into a file, else 2000]")
 @click.option("--no-verify", is_flag=True, help="Do not compare checksums at the end.")
 @json_option
 @click.pass_context
@@ -41,7 +41,7 @@ def copy(
     tables: str | None,
     resume: bool,
     dry_run: bool,
-    batch: int,
+    batch: int | None,
     no_verify: bool,
     as_json: bool,
 ) -> None:
@@ -60,7 +60,7 @@ def copy(
                 report = [{"table": each.name, "rows": first.count(each.source)} for each in plan.tables]
             else:
                 _demand_target(second.connection, plan, resume)
-                report = _copied(plan, first, second, batch, verify=not no_verify)
+                report = _copied(plan, first, second, batch or second.batch_size, verify=not no_verify)
     except SQLAlchemyError as error:
         raise CommandFailure(str(getattr(error, "orig", None) or error), type(error).__name__) from error
     except KeyboardInterrupt:
@@ -122,19 +122,23 @@ def _copied_table(
     """Copy the rows of a table that the target does not have. Return a report, with the checksum of the source."""
     last = target.last_key(copy.target, copy.key) if copy.key else None
     target.connection.rollback()
-    already, copied, checksum = (target.count(copy.target) if last else 0), 0, Checksum()
-    task = bar.add_task(printable(copy.name), total=total, completed=already)
+    copied, checksum = 0, Checksum()
+    task = bar.add_task(printable(copy.name), total=total)
+    if last is not None:
+        if verify:
+            for rows in source.batches(copy.source, copy.key, size, until=last):
+                checksum.add(rows)
+                bar.advance(task, len(rows))
+        else:
+            bar.advance(task, target.count(copy.target))
     began = time.perf_counter()
     for rows in copied_batches(copy, source, target, size, last):
         copied += len(rows)
         bar.advance(task, len(rows))
-        if verify and last is None:
+        if verify:
             checksum.add(rows)
     took = time.perf_counter() - began
     report = {"table": copy.name, "rows": total, "copied": copied, "rows/s": round(copied / took) if copied else 0}
-    if verify and last is not None:  # the rows before them were read by an earlier copy
-        for rows in source.batches(copy.source, copy.key, size):
-            checksum.add(rows)
     return {**report, "sum": checksum} if verify else report
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from operator import gt, le
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,7 @@ from rome.cli.copy.stored import RowsInStore, stored_rows_of
 from rome.cli.copy.values import Row, Rows, binder
 from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, newest
-from rome.cli.options import as_rome_url, file_of
-from rome.storage.file.tables import APPLICATION_ID
+from rome.cli.options import as_rome_url, file_of, is_plain_sqlite
 from rome.url import with_one_host
 
 _NATIVE = frozenset({"rome", "sqlite"})
@@ -34,7 +34,7 @@ def engine_of(text: str) -> Engine:
     Foreign keys are not enforced in ROME and SQLite, so that tables may refer to each other and to themselves.
     """
     url = as_rome_url(text)
-    if url.startswith("rome+file:") and _is_sqlite(Path(text).expanduser()):
+    if url.startswith("rome+file:") and is_plain_sqlite(Path(text).expanduser()):
         url = f"sqlite:///{Path(text).expanduser()}"
     try:
         engine = create_engine(with_one_host(url), poolclass=NullPool)
@@ -62,6 +62,16 @@ class Side:
         driver = self.connection.connection.dbapi_connection
         return driver if isinstance(driver, rome.Connection) else None
 
+    @property
+    def batch_size(self) -> int:
+        """The number of rows that are best written as one transaction.
+
+        A file writes each page of an index once for all rows of a transaction. A server lets others wait meanwhile.
+        """
+        driver = self.rome
+        is_file = self.connection.dialect.name == "sqlite" or (driver and driver.database.url.store == "file")
+        return 10_000 if is_file else 2_000
+
     def count(self, table: Table) -> int:
         """Return the number of a table's rows."""
         stored = self._stored(table, ())
@@ -76,19 +86,23 @@ class Side:
         row = self.connection.execute(query).first()
         return None if row is None else tuple(row)
 
-    def batches(self, table: Table, key: Sequence[str], size: int, last: Row | None = None) -> Iterator[Rows]:
-        """Yield the rows after a key, in the order of the key if there is one."""
+    def batches(
+        self, table: Table, key: Sequence[str], size: int, *, after: Row | None = None, until: Row | None = None
+    ) -> Iterator[Rows]:
+        """Yield the rows after a key and until another one, in the order of the key if there is one."""
         stored = self._stored(table, key)
         if stored is not None:
-            bound = last and binder(table, key, self.connection.dialect)([last])[0]
-            yield from stored.batches(size, bound)
+            bind = binder(table, key, self.connection.dialect)
+            yield from stored.batches(size, after and bind([after])[0], until and bind([until])[0])
             return
         query = select(*table.columns)
         if key:
             terms = ordered_by(table, key, self.connection.dialect.name)
             query = query.order_by(*terms)
-            if last is not None:
-                query = query.where(_after(table, key, terms, last))
+            if after is not None:
+                query = query.where(_compared(gt, table, key, terms, after))
+            if until is not None:
+                query = query.where(_compared(le, table, key, terms, until))
         result = self.connection.execute(query, execution_options={"yield_per": size})
         with closing(result):
             for some in result.partitions(size):
@@ -130,11 +144,17 @@ def opened_target(text: str) -> Iterator[Side]:
         yield Side(connection)
 
 
-def _after(table: Table, key: Sequence[str], terms: Sequence[ColumnElement[Any]], last: Row) -> ColumnElement[bool]:
-    """Return the condition of the rows whose key is greater than the last one."""
+def _compared(
+    compare: Callable[[Any, Any], Any],
+    table: Table,
+    key: Sequence[str],
+    terms: Sequence[ColumnElement[Any]],
+    values: Row,
+) -> ColumnElement[bool]:
+    """Return the condition of the rows whose key compares so with some values."""
     if len(terms) == 1:
-        return and_(terms[0] > last[0])
-    return tuple_(*terms) > tuple_(*last, types=[table.c[name].type for name in key])
+        return and_(compare(terms[0], values[0]))
+    return and_(compare(tuple_(*terms), tuple_(*values, types=[table.c[name].type for name in key])))
 
 
 def _switch_foreign_keys_off(connection: Any, _: object) -> None:
@@ -144,14 +164,3 @@ def _switch_foreign_keys_off(connection: Any, _: object) -> None:
 def is_native(engine: Engine) -> bool:
     """Return True if a database has SQLite's dialect and storage classes."""
     return engine.dialect.name in _NATIVE
-
-
-def _is_sqlite(path: Path) -> bool:
-    """Return True for a file of SQLite that is not a database of ROME, which is also one."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(100)
-    except OSError:
-        return False
-    # https://www.sqlite.org/fileformat.html, section 1.3: the application id is at offset 68.
-    return head.startswith(b"SQLite format 3\0") and int.from_bytes(head[68:72], "big") != APPLICATION_ID

@@ -36,11 +36,12 @@ class RowsInStore:
         request = Count(rows_space(self._stored.id), ((b"", LAST),))
         return int(self._database.store.fetch([request], self._database.version).answers[0])
 
-    def batches(self, size: int, last: Row | None) -> Iterator[Sequence[Row]]:
-        """Yield the rows after a key, given by stored values. Raise SnapshotTooOld."""
-        stored = self._stored
-        begin = b"" if last is None else stored.row_codec.encode(last) + b"\0"
-        for page in self._database.pages(rows_space(stored.id), begin=begin, page_size=size):
+    def batches(self, size: int, after: Row | None, until: Row | None) -> Iterator[Sequence[Row]]:
+        """Yield the rows after a key and until another one, given by stored values. Raise SnapshotTooOld."""
+        stored, encode = self._stored, self._stored.row_codec.encode
+        begin = b"" if after is None else encode(after) + b"\0"
+        end = LAST if until is None else encode(until) + b"\0"
+        for page in self._database.pages(rows_space(stored.id), begin=begin, end=end, page_size=size):
             keys, values = zip(*page, strict=True)
             rows: Any = read_rows(stored, keys, values)
             yield self._convert(self._take(keys, rows))

@@ -64,13 +64,14 @@ def _as_text(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, bytes)) else str(value)
 
 
-def canonical_row(row: Row) -> Row:
-    """Return a row whose `repr` is the same for equal rows of both databases."""
-    return row if _STORED.issuperset(map(type, row)) else tuple(map(canonical, row))
+def canonical_rows(rows: Rows) -> Rows:
+    """Return rows that are packed to the same bytes where both databases have equal rows."""
+    processors = [None if _STORED.issuperset(map(type, column)) else canonical for column in zip(*rows, strict=True)]
+    return by_column(processors)(rows)
 
 
 def canonical(value: Any) -> Any:
-    """Return a value whose `repr` is the same for equal values of both databases."""
+    """Return a value that is packed to the same bytes where both databases have equal values."""
     value = converted(value)
     if isinstance(value, (dict, list)):
         return json.dumps(value, sort_keys=True, default=str)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from array import array
 
-from rome.cli.copy.values import Rows, canonical_row
+import msgpack
+
+from rome.cli.copy.values import Rows, canonical_rows
 
 _MODULUS = 2**64
 
@@ -19,9 +23,11 @@ class Checksum:
     def add(self, rows: Rows) -> None:
         """Add some rows."""
         digest = hashlib.blake2b
-        for row in map(canonical_row, rows):
-            data = repr(row).encode("utf-8", "surrogatepass")
-            self._total += int.from_bytes(digest(data, digest_size=8).digest(), "big")
+        pack = msgpack.Packer(unicode_errors="surrogatepass", default=str).pack
+        digests = array("Q", b"".join([digest(pack(row), digest_size=8).digest() for row in canonical_rows(rows)]))
+        if sys.byteorder == "little":
+            digests.byteswap()
+        self._total += sum(digests)
         self.rows += len(rows)
 
     @property
