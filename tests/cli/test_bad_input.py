@@ -83,7 +83,7 @@ def test_another_format(run, tmp_path, monkeypatch, name):
     assert path.read_text().startswith("This is")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("load", "copy")])
+@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name not in ("load", "copy")), "shell"])
 def test_file_of_sqlite(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "plain.sqlite"
@@ -91,7 +91,8 @@ def test_file_of_sqlite(run, tmp_path, monkeypatch, name):
         connection.execute("CREATE TABLE t (a)")
     connection.close()
     before = path.read_bytes()
-    expect_sentence(run(name, *arguments_of(name, path), code=None), "plain.sqlite")
+    arguments = [path, "-c", "SELECT 1"] if name == "shell" else arguments_of(name, path)
+    expect_sentence(run(name, *arguments, code=None), f"rome copy {path} plain.rome")
     assert path.read_bytes() == before
 
 
