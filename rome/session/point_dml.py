@@ -43,8 +43,8 @@ def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence
             return _insert_many(transaction, plan, point, parameter_sets)
         if type(point) is PointUpdate:
             if len(parameter_sets) == 1:
-                return _update(transaction, point, parameter_sets)
-            return _update_many(transaction, point, parameter_sets)
+                return _update(transaction, plan, point, parameter_sets)
+            return _update_many(transaction, plan, point, parameter_sets)
     except (NeedsWorkspace, DataError):
         pass
     return None
@@ -143,7 +143,9 @@ def _may_exist(transaction: Transaction, probe: KeyProbe, own: Sequence[KeyProbe
     return not is_own and bool(transaction.row_cache.missing([probe.request]))
 
 
-def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:
+def _update(
+    transaction: Transaction, plan: Plan, point: PointUpdate, parameter_sets: Sequence[Parameters]
+) -> Result | None:
     table, own_rows = point.table, transaction.write_set.point_rows
     keys = [point.key_of(parameters) for parameters in parameter_sets]
     cached = transaction.row_cache.rows_by_key(table.id)
@@ -165,14 +167,17 @@ def _update(transaction: Transaction, point: PointUpdate, parameter_sets: Sequen
         new = updated[key] = point.row(old, parameters)
         writes.append(RowWrite(table, key, old, key, new, 0, point.encoded(new)))
     transaction.record_point_writes(writes)
-    return Result([], None, len(parameter_sets), transaction.workspace.last_rowid)
+    rows = [write.new for write in writes if write.new is not None]
+    return _updated(transaction, plan, point, rows)
 
 
-def _update_many(transaction: Transaction, point: PointUpdate, parameter_sets: Sequence[Parameters]) -> Result | None:
+def _update_many(
+    transaction: Transaction, plan: Plan, point: PointUpdate, parameter_sets: Sequence[Parameters]
+) -> Result | None:
     """Update the rows of several sets of parameters."""
     table, keys = point.table, point.keys_of(parameter_sets)
     if len(set(keys)) < len(keys) or transaction.write_set.has_written((table,)):
-        return _update(transaction, point, parameter_sets)
+        return _update(transaction, plan, point, parameter_sets)
     cached = transaction.row_cache.rows_by_key(table.id)
     missing = sorted(key for key in keys if key not in cached)
     if missing:
@@ -188,4 +193,10 @@ def _update_many(transaction: Transaction, point: PointUpdate, parameter_sets: S
     news = point.rows(olds, parameter_sets)
     block = RowBlock(table, keys, olds, news, point.encoded_rows(news), transaction.version or 0)
     transaction.record_block(block, len(keys), 1)
-    return Result([], None, len(keys), transaction.workspace.last_rowid)
+    return _updated(transaction, plan, point, news)
+
+
+def _updated(transaction: Transaction, plan: Plan, point: PointUpdate, rows: Sequence[Row]) -> Result:
+    """Return the result of an UPDATE that has made these rows."""
+    returned = [tuple([row[at] for at in point.returned]) for row in rows] if point.returned else []
+    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)

@@ -25,7 +25,7 @@ from rome.fallback import NeedsWorkspace, NotConvertible
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.plan.plan import Plan
-from rome.sql.syntax.dml import InsertStatement, read_simple_update
+from rome.sql.syntax.dml import read_simple_update
 from rome.sql.syntax.operands import Const, Source
 from rome.sql.syntax.statement import StatementKind
 from rome.sql.syntax.tokens import names
@@ -253,10 +253,19 @@ class PointUpdate(PointWrite):
     """An UPDATE of the row with a primary key, in columns that no key, index constraint or foreign key uses."""
 
     def __init__(
-        self, table: Table, values: Mapping[str, Source], key: Mapping[str, Source], parameter_count: int
+        self,
+        table: Table,
+        values: Mapping[str, Source],
+        key: Mapping[str, Source],
+        returned: Sequence[int],
+        parameter_count: int,
     ) -> None:
-        """`values`, `key`: column name in lower case → source of its new value, of its value in WHERE."""
+        """`values`, `key`: column name in lower case → source of its new value, of its value in WHERE.
+
+        `returned`: the places of the columns of RETURNING.
+        """
         super().__init__(table)
+        self.returned = returned
         self._codec = table.row_codec
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]
@@ -309,7 +318,7 @@ def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None
         return None
     if statement.kind is StatementKind.INSERT:
         return _insert(plan, table, catalog)
-    if statement.kind is StatementKind.UPDATE and table.key and not statement.has_returning:
+    if statement.kind is StatementKind.UPDATE and table.key:
         return _update(plan, table, catalog)
     return None
 
@@ -339,7 +348,7 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     if len(known) < len(sources) + len(hidden):
         return None
     keys = TableKeys(catalog, table)
-    returned = _returned(plan.values.insert, table) if plan.statement.has_returning else ()
+    returned = _returned(plan.values.insert.returning, table) if plan.statement.has_returning else ()
     # SQLite reports foreign keys that do not match a unique key of the parent, those of children sometimes.
     if returned is None or not all(each.parent_codec for each in keys.parents + keys.children):
         return None
@@ -349,9 +358,9 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     )
 
 
-def _returned(insert: InsertStatement, table: Table) -> list[int] | None:
-    """Return the positions of the columns that an INSERT returns; None if it returns anything else."""
-    places = [table.position.get(name, -1) for name in insert.returning or ()]
+def _returned(names: Sequence[str] | None, table: Table) -> list[int] | None:
+    """Return the positions of the columns of a RETURNING; None if it returns anything else."""
+    places = [table.position.get(name, -1) for name in names or ()]
     return None if -1 in places or not places else places
 
 
@@ -365,8 +374,11 @@ def _update(plan: Plan, table: Table, catalog: Catalog) -> PointUpdate | None:
         return None
     if not TableKeys(catalog, table).columns.isdisjoint(shape.values):
         return None
+    returned = _returned(shape.returning, table) if plan.statement.has_returning else ()
+    if returned is None:
+        return None
     return PointUpdate(
-        table, shape.values, shape.where, _parameter_count([*shape.values.values(), *shape.where.values()])
+        table, shape.values, shape.where, returned, _parameter_count([*shape.values.values(), *shape.where.values()])
     )
 
 

@@ -197,6 +197,8 @@ class SimpleUpdate(NamedTuple):
 
     values: Mapping[str, Source]
     where: Mapping[str, Source]
+    returning: tuple[str, ...]
+    """The columns of RETURNING, in lower case."""
 
 
 def read_simple_update(sql: str) -> SimpleUpdate | None:
@@ -210,8 +212,11 @@ def read_simple_update(sql: str) -> SimpleUpdate | None:
     parameters = number_parameters(reader.tokens)
     values = _read_assignments(reader, parameters, ",", fold_name(table))
     where = _read_assignments(reader, parameters, "AND", fold_name(table)) if values and reader.take("WHERE") else None
+    returning = _read_returning(reader)
     reader.take(";")
-    return SimpleUpdate(values, where) if values and where and reader.done else None
+    if not values or not where or returning is None or not reader.done:
+        return None
+    return SimpleUpdate(values, where, returning)
 
 
 def _read_assignments(
