@@ -31,11 +31,17 @@ def test_no_anomalies_in_memory(workload: str, level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("workload", "level"),
-    [("append", "READ COMMITTED"), ("append", "SERIALIZABLE"), ("bank", "SNAPSHOT"), ("names", "SNAPSHOT")],
+    ("workload", "level", "options"),
+    [
+        ("append", "READ COMMITTED", ""),
+        ("append", "SERIALIZABLE", ""),
+        ("bank", "SNAPSHOT", ""),
+        ("names", "SNAPSHOT", ""),
+        ("names", "SNAPSHOT", "?constraints=deferred"),
+    ],
 )
-def test_no_anomalies_on_redis(redis_server: RedisServer, workload: str, level: str) -> None:
-    url = redis_server.url("histories")
+def test_no_anomalies_on_redis(redis_server: RedisServer, workload: str, level: str, options: str) -> None:
+    url = redis_server.url("histories") + options
     report = run(RunOptions(url, workload, level, transactions=400, processes=3))
     assert report.findings == []
     assert report.outcomes[Outcome.COMMITTED] == 400

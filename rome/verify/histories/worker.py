@@ -189,7 +189,7 @@ def _commit(connection: Connection, interruptions: Interruptions) -> Outcome:
     except (Conflict, SnapshotTooOld):
         return Outcome.ABORTED
     except IntegrityError as error:
-        if error.is_race:
+        if error.is_race or connection.database.defers_constraints:
             return Outcome.ABORTED
         connection.rollback()
         raise
