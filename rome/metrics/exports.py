@@ -14,7 +14,7 @@ from rome.url import parse_url
 _recorder: Recorder | None = None
 _publishers: list[Publisher] = []
 _endings: list[Callable[[], object]] = []
-"""What `stop` calls."""
+"""The functions that `stop` calls."""
 _lock = new_lock()
 
 

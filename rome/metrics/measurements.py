@@ -1,4 +1,4 @@
-"""The metrics, and what an event adds to them.
+"""The metrics, and how events add to them.
 
     name                              labels                       of
     rome_statements_total             database, verb, outcome      statements
@@ -49,7 +49,7 @@ class Metric(NamedTuple):
 
 
 Measurement = tuple[Metric, tuple[str, ...], Sequence[float]]
-"""What is added to a metric: the values of its labels, and numbers."""
+"""Numbers to add to a metric, with the values of its labels."""
 
 _SECONDS = (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 _ROUNDS = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)

@@ -107,7 +107,7 @@ class Publisher:
 
 @dataclass(frozen=True)
 class ProcessNote:
-    """What another process has published."""
+    """The numbers that another process has published."""
 
     name: str
     """HOST:PID"""

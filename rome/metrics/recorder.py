@@ -54,7 +54,7 @@ class Histogram:
 
 @dataclass
 class StatementTotals:
-    """What the executions of one text have taken together."""
+    """The totals of all executions of one text."""
 
     count: int = 0
     errors: int = 0

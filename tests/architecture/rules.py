@@ -78,7 +78,7 @@ def class_names() -> Iterator[str]:
 
 
 def one_home() -> Iterator[str]:
-    """What must be decided in one way is in one module."""
+    """Each decision that must be the same everywhere is in one module."""
     for home, (pattern, reason) in _HOMES.items():
         for folder in ("rome", "adapters"):
             for path in sorted((ROOT / folder).rglob("*.py")):

@@ -1,4 +1,4 @@
-"""What a database with `staleness` in its URL promises to applications, on every store."""
+"""The promises of a database with `staleness` in its URL to applications, on every store."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_a_script_asks_for_every_command_before_its_first_write(script):
 
 
 def test_a_commit_refuses_nothing_after_its_first_write():
-    """What it returns then is a version, or that a step is done; or the server's own error, unchanged."""
+    """After it, the script returns a version, the end of a step, or the server's own error, unchanged."""
     before, after = text_of("commit").split("-- From here on nothing is refused.\n")
     assert re.search(r"'(HSET|RPUSH|XADD|SETRANGE)', (?!META, 'pending', '')", calls_in(before)) is None
     assert set(re.findall(r"\breturn (.*)", after)) == {"marked", "added", "{'step'}", "version"}

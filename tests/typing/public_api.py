@@ -1,4 +1,4 @@
-"""What users write, with the types that a checker has to see. `tests/typing/test_typing.py` has it checked."""
+"""Code as users write it, with the types that a checker must infer. `tests/typing/test_typing.py` checks it."""
 
 from typing import assert_type
 

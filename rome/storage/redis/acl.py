@@ -15,7 +15,7 @@ COPYING = "+rename"
 """For copies of databases, in addition, at the target."""
 
 IN_CLUSTER = "+cluster|slots +asking +readonly"
-"""What the user of a cluster needs besides; the last one for reads at replicas."""
+"""For a cluster, in addition. READONLY is for reads at replicas."""
 
 SHARED_LOCKS = "~lock:* ~lock-signal:* +get +pttl +set +del +lpush"
 """For locks that are shared with python-redis-lock, in addition."""

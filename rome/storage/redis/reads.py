@@ -63,7 +63,7 @@ class Since(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What the maker of a round needs to read its replies.
+    """The information to read the replies of a round.
 
     `readers`: for each request and draw; None where the reply is the answer. `watched`: in the order of their fields.
     """

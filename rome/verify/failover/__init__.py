@@ -1,4 +1,4 @@
-"""What a failover costs: a primary, two replicas and three Sentinels, while clients commit.
+"""Measure the cost of a failover: a primary, two replicas and three Sentinels, while clients commit.
 
     kill        the primary is killed (SIGKILL)
     hang        the primary is stopped (SIGSTOP) until another one has its place

@@ -24,7 +24,7 @@ class _Sample(NamedTuple):
 
 
 class Freshness:
-    """What one process knows of the primary. Threads share it."""
+    """The newest state of the primary that one process knows. Threads share it."""
 
     def __init__(self, staleness: float) -> None:
         """`staleness`: in seconds."""
