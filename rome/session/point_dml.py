@@ -156,6 +156,7 @@ def _update(
     else:
         transaction.ensure_basis()
     updated: dict[bytes, Row] = {}
+    news = []
     writes = []
     for parameters, key in zip(parameter_sets, keys, strict=True):
         old = updated.get(key) or own_rows.get((table.id, key))
@@ -165,10 +166,11 @@ def _update(
                 return None  # there is no such row
             old = migrate_row(row.values, row.table, table)
         new = updated[key] = point.row(old, parameters)
+        news.append(new)
         writes.append(RowWrite(table, key, old, key, new, 0, point.encoded(new)))
     transaction.record_point_writes(writes)
-    rows = [write.new for write in writes if write.new is not None]
-    return _updated(transaction, plan, point, rows)
+    returned = _returned(point, news) if point.returned else []
+    return Result(returned, plan.description or None, len(writes), transaction.workspace.last_rowid)
 
 
 def _update_many(
@@ -193,10 +195,10 @@ def _update_many(
     news = point.rows(olds, parameter_sets)
     block = RowBlock(table, keys, olds, news, point.encoded_rows(news), transaction.version or 0)
     transaction.record_block(block, len(keys), 1)
-    return _updated(transaction, plan, point, news)
+    returned = _returned(point, news) if point.returned else []
+    return Result(returned, plan.description or None, len(keys), transaction.workspace.last_rowid)
 
 
-def _updated(transaction: Transaction, plan: Plan, point: PointUpdate, rows: Sequence[Row]) -> Result:
-    """Return the result of an UPDATE that has made these rows."""
-    returned = [tuple([row[at] for at in point.returned]) for row in rows] if point.returned else []
-    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
+def _returned(point: PointUpdate, rows: Sequence[Row]) -> list[Row]:
+    """Return what RETURNING gives of the new rows."""
+    return [tuple([row[at] for at in point.returned]) for row in rows]
