@@ -177,10 +177,14 @@ def test_killed_copy_is_resumed(run, large, tmp_path):
     target = tmp_path / "copy.rome"
     url = f"rome+file://{target}"
     for number in (1, 2):
-        command = [sys.executable, "-m", "rome.cli", "copy", str(large), str(target), "--batch", "20", "--resume"]
+        command = [sys.executable, "-m", "rome.cli", "copy", str(large), str(target), "--batch", "5", "--resume"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = count_of(url) if number > 1 else 0
-        while process.poll() is None and count_of(url) <= before:
+        while process.poll() is None:
+            process.send_signal(signal.SIGSTOP)  # so that it does not end while its rows are counted
+            if count_of(url) > before:
+                break
+            process.send_signal(signal.SIGCONT)
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
         process.wait()
