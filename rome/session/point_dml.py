@@ -109,8 +109,7 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     else:
         transaction.note_constraint_reads(requests)
     transaction.record_point_writes([write], {(probe.codec.space, probe.key) for probe in keys})
-    places = point.returned
-    returned = [tuple([row[at] for at in places])] if places else []
+    returned = _returned(point, [row]) if point.returned else []
     return Result(returned, plan.description or None, 1, transaction.workspace.last_rowid)
 
 
@@ -199,6 +198,6 @@ def _update_many(
     return Result(returned, plan.description or None, len(keys), transaction.workspace.last_rowid)
 
 
-def _returned(point: PointUpdate, rows: Sequence[Row]) -> list[Row]:
+def _returned(point: PointInsert | PointUpdate, rows: Sequence[Row]) -> list[Row]:
     """Return what RETURNING gives of the new rows."""
     return [tuple([row[at] for at in point.returned]) for row in rows]

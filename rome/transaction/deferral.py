@@ -48,7 +48,7 @@ def _number_of_keys(request: Request) -> int:
 
 
 class Deferral(Snapshot):
-    """What a transaction has assumed."""
+    """The assumptions of a transaction."""
 
     defers = False
     """True if the running statement may leave its constraint reads to the commit."""

@@ -245,7 +245,7 @@ def test_a_transaction_that_can_not_be_replayed_gets_the_same_error(connection: 
 
 
 def test_a_lost_race_after_a_read_is_one(deferred: str, connection: rome.Connection) -> None:
-    """Who has seen that the name is free may run the transaction again; who has not looked may not."""
+    """A transaction that has read that the name is free may run again; one that has not read may not."""
     with closing(connect(deferred)) as other:
         connection.execute("SELECT * FROM project WHERE name = 'two'").fetchall()
         insert(other, "p2", "two")
@@ -344,7 +344,7 @@ TABLES = (
 
 
 class Oracle:
-    """What SQLite makes of the committed transactions, one after another."""
+    """The committed transactions in SQLite, one after another."""
 
     def __init__(self) -> None:
         self.plain = sqlite3.connect(":memory:", isolation_level=None)

@@ -193,24 +193,15 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
     if kind == b"conflict":
         _, values, key, since = refusal
         return written_since(values[2:], key, int(since))
-    if kind == b"taken":
+    if kind in (b"taken", b"absent"):
         _, values, key = refusal
         space = values[2:]
-        return Conflict(
-            f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)}, which was to be "
-            "new; nothing was written, run the transaction again",
-            space,
-            key,
-        )
-    if kind == b"absent":
-        _, values, key = refusal
-        space = values[2:]
-        return Conflict(
-            f"conflict: key {_readable(key)} of space {_readable(space)}, which this transaction depends on, does not "
-            "exist; nothing was written, run the transaction again",
-            space,
-            key,
-        )
+        named = f"key {_readable(key)} of space {_readable(space)}"
+        if kind == b"taken":
+            why = f"another transaction wrote {named}, which was to be new"
+        else:
+            why = f"{named}, which this transaction depends on, does not exist"
+        return Conflict(f"conflict: {why}; nothing was written, run the transaction again", space, key)
     if kind == b"locked":
         return KeysLocked(refusal[1:])
     if kind == b"counted":

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from typing import TypeGuard
 
 from rome.catalog.model import Catalog, ForeignKey, Table
 from rome.catalog.rows import migrate_row
@@ -37,7 +38,7 @@ def is_foreign_key_error(error: Error | None) -> bool:
     return isinstance(error, IntegrityError) and str(error) == FOREIGN_KEY
 
 
-def is_of_unique_key(error: Error | None) -> bool:
+def is_of_unique_key(error: Error | None) -> TypeGuard[IntegrityError]:
     """Return True for the error of a unique key."""
     return isinstance(error, IntegrityError) and str(error).startswith(_UNIQUE)
 
@@ -47,7 +48,7 @@ def table_of_unique_key(error: Error | None, catalog: Catalog) -> Table | None:
 
     SQLite names the index instead of the table if it is one on expressions.
     """
-    if not isinstance(error, IntegrityError) or not is_of_unique_key(error):
+    if not is_of_unique_key(error):
         return None
     index = catalog.objects.get(fold_name(str(error).removeprefix(_UNIQUE_INDEX).rstrip("'")))
     return catalog.table(error.table or (index.table if index is not None else ""))
