@@ -11,6 +11,8 @@ round trip, and it runs again.
 
 For INSERT … VALUES the needed keys are known before the statement runs, so that it runs once.
 
+A statement that may roll the transaction back (OR ROLLBACK) runs with OR ABORT until nothing has to be fetched.
+
 It may also run again for ids: if it needs more than were reserved (`rome.transaction.writes.sequences`), and once more
 with foreign keys deferred, where SQLite would refuse a row before recording it. Ids that an undone run has allocated
 are allocated again, so that each run makes the same rows.
@@ -29,7 +31,7 @@ from rome.plan.plan import Plan
 from rome.session.fetch import fetch
 from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.syntax.operands import value_of
-from rome.sql.syntax.statement import StatementKind
+from rome.sql.syntax.statement import StatementKind, with_abort
 from rome.sql.syntax.tokens import names
 from rome.sqlite.stored_rows import row_of
 from rome.sqlite.workspace import Parameters, Result, Row, merge_results
@@ -100,6 +102,8 @@ class _Change:
         self._needed_keys = NeededKeys(
             transaction.catalog, transaction.entries, transaction.foreign_keys, transaction.sequences.allocated
         )
+        self._sql = with_abort(plan.sql) if _may_roll_back(plan) else plan.sql
+        """The text that is run. OR ABORT finds the rows to fetch first where SQLite would roll everything back."""
         self._needed_by_values: list[TableRequest] = []
         """The requests of INSERT … VALUES, known before it runs."""
         self._ids = 0
@@ -137,6 +141,10 @@ class _Change:
             # A single row that lacks its parent is refused before it is recorded: look at it with the check deferred.
             is_hidden = not was_deferred and is_of_foreign_key(run.error)
             if not missing and not is_deferred and not is_hidden:
+                if self._sql is not self._plan.sql:
+                    self._undo(run.savepoint, is_deferred)
+                    self._sql = self._plan.sql
+                    continue
                 return self._finish(run._replace(error=self._described_error(run)))
             self._undo(run.savepoint, is_deferred)
             is_deferred = is_hidden and not missing
@@ -195,7 +203,7 @@ class _Change:
                 if defer_foreign_keys:
                     workspace.run("PRAGMA defer_foreign_keys = ON", ())
                 for each in self._parameter_sets[:sets]:
-                    result = workspace.run(self._plan.sql, each, transaction.foreign_keys, record=True)
+                    result = workspace.run(self._sql, each, transaction.foreign_keys, record=True)
                     results.append(result)  # one by one: after an error, it has those before
             except SequenceExhausted as exhausted:
                 wanted = transaction.sequences.wanted(exhausted.table_id)
@@ -347,6 +355,17 @@ class _Change:
 
 def _has_several_keys(table: Table) -> bool:
     return bool(table.key) + sum(index.unique for index in table.indexes) > 1
+
+
+def _may_roll_back(plan: Plan) -> bool:
+    """Return True if SQLite may undo the transaction for a row that violates one of several unique keys.
+
+    By then the rows of the other keys must have been fetched: the first violated key decides what happens.
+    """
+    target = plan.target
+    if target is None or plan.statement.kind is StatementKind.DELETE or not _has_several_keys(target):
+        return False
+    return "rollback" in (plan.statement.on_conflict or names(target.sql))
 
 
 def _may_ignore_rows(plan: Plan) -> bool:

@@ -17,6 +17,7 @@ TABLES = {
     "without-rowid": "CREATE TABLE t (id INTEGER, a UNIQUE, b, n DEFAULT 0, PRIMARY KEY (b)) WITHOUT ROWID",
     "ignore": "CREATE TABLE t (id INTEGER PRIMARY KEY, b UNIQUE ON CONFLICT IGNORE, a UNIQUE, n DEFAULT 0)",
     "replace": "CREATE TABLE t (id INTEGER PRIMARY KEY, b UNIQUE ON CONFLICT REPLACE, a UNIQUE, n DEFAULT 0)",
+    "rollback": "CREATE TABLE t (id INTEGER PRIMARY KEY, a UNIQUE, b UNIQUE ON CONFLICT ROLLBACK, n DEFAULT 0)",
     "expressions": "CREATE TABLE t (id INTEGER PRIMARY KEY, a, b, n DEFAULT 0)",
 }
 INDEXES = {
@@ -35,6 +36,8 @@ STATEMENTS = [
     "REPLACE INTO t (id, a, b) SELECT 9, x, y FROM s WHERE k = 1",
     "UPDATE t SET a = (SELECT x FROM s), b = (SELECT y FROM s) WHERE id = 3",
     "UPDATE t SET id = 1, a = x, b = y FROM s WHERE t.id = 3",
+    "UPDATE OR ROLLBACK t SET a = 3, b = y FROM s WHERE t.id < 3",
+    "INSERT OR ROLLBACK INTO t (id, a, b) SELECT id + y, a + x, b + y FROM t, s",
     "INSERT INTO log SELECT x, y FROM s",
 ]
 TRIGGER = "CREATE TRIGGER tr AFTER INSERT ON log BEGIN INSERT INTO t (id, a, b) VALUES (9, new.x, new.y); END"
@@ -76,5 +79,6 @@ def test_two_violated_keys(table, number, request):
             ours, theirs = ([outcome(each, text) for text in texts] for each in (connection, reference))
             assert ours == theirs, (warm, x, y)
             connection.rollback()
-            reference.execute("ROLLBACK")
+            if reference.in_transaction:
+                reference.execute("ROLLBACK")
         connection.close()

@@ -250,6 +250,16 @@ def _write(reader: TokenReader) -> Statement | None:
     )
 
 
+def with_abort(sql: str) -> str:
+    """Return the text of an INSERT or UPDATE with OR ABORT, which overrides the conflict clauses of the table."""
+    reader = TokenReader(sql)
+    reader.skip_with()
+    _, _, _, start = reader.token
+    reader.at += 1
+    has_action = _conflict_action(reader) is not None
+    return f"{sql[:start]} OR ABORT{sql[reader.look(-1).end if has_action else start :]}"
+
+
 def limits_rows(sql: str) -> bool:
     """Return True if an UPDATE or DELETE has an ORDER BY or LIMIT of its own, which SQLite's default build refuses."""
     reader = TokenReader(sql)
