@@ -41,6 +41,7 @@ class Callers:
     def __init__(self, prefix):
         self.created = []
         self.unanswered = []
+        self.failed = []
         self._prefix = prefix
         self._stopped = threading.Event()
 
@@ -53,6 +54,8 @@ class Callers:
                 self.created.append(create(name).name)
             except errors.Unanswered:
                 self.unanswered.append(name)
+            except Exception as error:
+                self.failed.append((name, error))
 
     def stop(self):
         self._stopped.set()
@@ -82,6 +85,7 @@ def test_a_restart(conf, node, programs, tmp_path, how):
         finally:
             callers.stop()
         pool.shutdown()
+        assert not callers.failed
         found = {found.name for found in ServerList.list(CONTEXT, {"name": {"like": f"{how.name}%"}})}
         assert set(callers.created) <= found <= {*callers.created, *callers.unanswered}
         assert len(callers.unanswered) <= CALLERS
