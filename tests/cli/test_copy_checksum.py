@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rome.cli.copy.verify import Checksum
 
 VALUES = st.none() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary()
+TYPED = st.decimals(allow_nan=False, places=3) | st.dates() | st.times() | st.datetimes() | st.lists(st.integers())
 ROWS = st.lists(st.tuples(VALUES, VALUES))
 
 
@@ -19,11 +20,17 @@ def checksum(*batches):
     return found
 
 
-@given(ROWS, st.randoms())
+@given(ROWS | st.lists(st.tuples(VALUES | TYPED, st.none() | TYPED)), st.randoms())
 def test_order_and_batches_do_not_matter(rows, random):
     other = random.sample(rows, len(rows))
     middle = random.randint(0, len(rows))
     assert checksum(rows) == checksum(other[:middle], other[middle:])
+
+
+@given(st.lists(st.datetimes(timezones=st.just(dt.UTC)) | st.none()))
+def test_moments_in_utc_equal_those_without_a_time_zone(moments):
+    naive = [moment and moment.replace(tzinfo=None) for moment in moments]
+    assert checksum([(moment,) for moment in moments]) == checksum([(moment,) for moment in naive])
 
 
 @given(ROWS, ROWS)

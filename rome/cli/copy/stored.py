@@ -10,7 +10,7 @@ from sqlalchemy import Dialect, Table
 
 from rome.catalog.model import Table as StoredTable
 from rome.catalog.rows import read_rows
-from rome.cli.copy.values import Row, by_column
+from rome.cli.copy.values import Row, by_column, each
 from rome.cli.opened import Opened
 from rome.folding import fold_name
 from rome.storage.keys import decode
@@ -28,7 +28,7 @@ class RowsInStore:
         self._stored = stored
         self._take = _taker(stored, table)
         self._convert = by_column(
-            [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in table.columns]
+            [each(column.type.dialect_impl(dialect).result_processor(dialect, None)) for column in table.columns]
         )
 
     def count(self) -> int:
