@@ -84,6 +84,8 @@ class Workspace:
         """
         self.sqlite = apsw.Connection(":memory:")
         self.sqlite.limit(apsw.SQLITE_LIMIT_LENGTH, longest_value)
+        # Otherwise SQLite plans many statements again for each execution, to see the values: here are no statistics.
+        self.sqlite.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self.schema = WorkspaceSchema(self.sqlite)
         # What SQLite calls must not keep the workspace: the garbage collector does not see what apsw refers to.
         this = weakref.proxy(self)
