@@ -74,7 +74,8 @@ def insert_rows(
     if given:
         transaction.sequences.note_explicit(table.id, given)
     sequences = transaction.sequences
-    is_deferred = transaction.may_defer() and (not is_drawn or sequences.reserve_at_once(table, len(rows)))
+    may_defer = insert.needs_parents and transaction.may_defer()
+    is_deferred = may_defer and (not is_drawn or sequences.reserve_at_once(table, len(rows)))
     if not is_deferred:
         if is_drawn:
             sequences.announce(table.id, len(rows))

@@ -181,6 +181,8 @@ class RowInsert(PointWrite):
         self.columns = [
             replace(each, not_null=False) if at == self.rowid_place else each for at, each in enumerate(table.stored)
         ]
+        self.needs_parents = not parents or "deferr" not in fold_name(table.sql)
+        """True if the parents must exist when the row comes: no foreign key is DEFERRABLE."""
         self._keys = unique_codecs(table)
         self._unique = self._keys[1:] if table.key else self._keys
 

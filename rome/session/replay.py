@@ -72,7 +72,8 @@ def replay(opened: OpenTransaction, refused: Transaction) -> bool:
 def _replay(opened: OpenTransaction, refused: Transaction) -> bool:
     """Run the statements of a refused transaction again, at the newest version. Return True if that committed.
 
-    Raise IntegrityError if a statement now violates a constraint: another transaction has won a race for a key.
+    Raise IntegrityError if a statement, or the commit, now violates a constraint: another transaction has won a race
+    for a key.
     Errors of a commit other than Conflict propagate: whether that commit was applied may be unknown.
     """
     last = refused
@@ -93,9 +94,10 @@ def _replay(opened: OpenTransaction, refused: Transaction) -> bool:
             again.commit()
         except Conflict:
             continue
-        except IntegrityError:  # of a deferred foreign key; such a transaction is still open
+        except IntegrityError as error:  # of a deferred foreign key; such a transaction is still open
             again.rollback()
-            return False
+            error.is_race = refused.has_held()
+            raise
         opened.database.replays += 1
         return True
     return False

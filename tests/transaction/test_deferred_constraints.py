@@ -17,6 +17,7 @@ DDL = (
     "CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, size)",
     "CREATE TABLE tag (id INTEGER PRIMARY KEY, project TEXT NOT NULL REFERENCES project, name, UNIQUE (project, name))",
     "CREATE TABLE node (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES node (id))",
+    "CREATE TABLE late (id INTEGER PRIMARY KEY, project TEXT REFERENCES project DEFERRABLE INITIALLY DEFERRED)",
 )
 ROWS = "INSERT INTO project VALUES ('p0', 'zero', 0), ('p1', 'one', 1)"
 
@@ -63,6 +64,20 @@ def names(connection: rome.Connection) -> list[Any]:
     found = [name for (name,) in connection.execute("SELECT name FROM project ORDER BY id").fetchall()]
     connection.rollback()
     return found
+
+
+# ── foreign keys that are DEFERRABLE ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("rows", [[(7, "p7")], [(7, "p7"), (8, "p8")]])
+def test_a_deferrable_foreign_key_leaves_the_transaction_open(connection: rome.Connection, rows: list[Any]) -> None:
+    connection.executemany("INSERT INTO late VALUES (?, ?)", rows)
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed"):
+        connection.commit()
+    for _, key in rows:
+        insert(connection, key, key)
+    connection.commit()
+    assert connection.execute("SELECT * FROM late").fetchall() == rows
 
 
 # ── round trips ───────────────────────────────────────────────────────────────────────────────────────────────────────

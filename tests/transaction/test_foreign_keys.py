@@ -200,3 +200,19 @@ def test_a_foreign_key_that_one_of_several_sets_of_parameters_violates_is_named(
     with pytest.raises(IntegrityError, match="FOREIGN KEY") as caught:
         connection.executemany("INSERT INTO c VALUES (?, ?)", [(1, None), (2, 7), (3, 1)])
     assert (caught.value.table, caught.value.constraint) == ("c", "of_p")
+
+
+@pytest.mark.parametrize("table", ["child", "late"])
+def test_a_parent_that_is_deleted_meanwhile(database, table):
+    """Also a foreign key that is checked at the commit is reported as violated, not as a conflict."""
+    connection, other = rome.connect(database), rome.connect(database)
+    connection.execute(f"INSERT INTO {table} (id, parent) VALUES (9, 5)")
+    other.execute("DELETE FROM parent WHERE id = 5")
+    other.commit()
+    with pytest.raises(IntegrityError, match="FOREIGN KEY constraint failed") as caught:
+        connection.commit()
+    assert caught.value.is_race
+    connection.rollback()
+    assert connection.execute(f"SELECT * FROM {table} WHERE id = 9").fetchall() == []
+    connection.close()
+    other.close()

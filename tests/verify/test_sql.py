@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rome.verify.sql.generator import generate
-from rome.verify.sql.play import play
+from rome.verify.sql.play import Player, play
 from rome.verify.sql.races import generate_race, play_race
-from rome.verify.sql.script import Script, Step
+from rome.verify.sql.script import RECONNECT, Outcome, Script, Step
 
 SCRIPTS = (Path(__file__).parent / "regressions.txt").read_text(encoding="utf-8")
 
@@ -31,9 +31,26 @@ def _step(line: str) -> Step:
     return Step(sql, connection=int(second), ordered=" ORDER BY " in line, locking=locks + clause)
 
 
+@pytest.mark.parametrize("options", ["", "?constraints=deferred", "?staleness=1"])
 @pytest.mark.parametrize("script", list(scripts()))
-def test_a_script_that_once_differed(script):
-    assert play(script, "rome+memory:///") is None
+def test_a_script_that_once_differed(script, options):
+    assert play(script, f"rome+memory:///{options}") is None
+
+
+@pytest.mark.parametrize("end", ["COMMIT", "SELECT count(*) FROM t", "ROLLBACK"])
+def test_an_error_may_come_later_where_constraints_are_deferred(end):
+    texts = ["CREATE TABLE t (id INTEGER PRIMARY KEY, u UNIQUE)", "INSERT INTO t VALUES (1, 1)", "COMMIT", RECONNECT]
+    script = Script("SNAPSHOT", [Step(text) for text in (*texts, "INSERT INTO t VALUES (2, 1)", end)])
+    assert play(script, "rome+memory:///?constraints=deferred") is None
+
+
+def test_an_error_must_come_where_constraints_are_deferred(monkeypatch):
+    texts = ["CREATE TABLE t (id INTEGER PRIMARY KEY)", "INSERT INTO t VALUES (1)"]
+    script = Script("SNAPSHOT", [Step(text) for text in (*texts, "COMMIT", RECONNECT, texts[1], "COMMIT")])
+    monkeypatch.setattr(Player, "run", lambda _player, step: Outcome(count=int(step.is_change)))
+    found = play(script, "rome+memory:///?constraints=deferred")
+    assert found is not None
+    assert found.what == "a violated constraint is never reported"
 
 
 @pytest.mark.parametrize("seed", range(40))

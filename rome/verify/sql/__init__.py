@@ -19,6 +19,7 @@ Reading along:
     ddl, dml, derived_dml, plain, queries    generators of statements
     generator     a whole script
     play          a script on ROME, and the comparison
+    deferred      errors that `constraints=deferred` in the store's URL puts off
     races         two transactions that overlap: the outcome must be one of a serial order, or a conflict
     minimize      a script that fails, made as short as it can be
 

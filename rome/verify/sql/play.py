@@ -9,6 +9,7 @@ import rome
 from rome import errors
 from rome.testing import check_database
 from rome.verify.campaign import new_database
+from rome.verify.sql.deferred import DeferredErrors
 from rome.verify.sql.oracle import Oracle, contents, described
 from rome.verify.sql.script import RECONNECT, Outcome, Row, Script, Step, comparable
 
@@ -78,18 +79,26 @@ class Player:
 def play(script: Script, store: str) -> Difference | None:
     """Play a script on SQLite and on ROME; return the first difference."""
     oracle, player = Oracle(script.level), Player(store, script.level)
+    deferred = DeferredErrors(oracle) if "constraints=deferred" in store else None
     try:
         connection = 0
         for at, step in enumerate(script.steps):
             if step.connection != connection and oracle.sqlite.in_transaction:
                 return None  # transactions of two connections overlap: only `races` has an oracle for that
             connection = step.connection
-            difference = compared(at, step, oracle.run(step), player.run(step))
-            if difference is not None:
+            if deferred is not None:
+                deferred.begin(step)
+            theirs, ours = oracle.run(step), player.run(step)
+            difference = compared(at, step, theirs, ours)
+            if difference is not None and not (deferred is not None and deferred.allows(step, theirs, ours)):
                 return difference
+            if deferred is not None and deferred.undone is not None:
+                return next(_differences_afterwards(deferred.undone, player), None)
+            if deferred is not None and deferred.is_missing(step):
+                return Difference(at, "a violated constraint is never reported", str(theirs), str(ours))
             if oracle.is_unsound():
                 return None
-        return next(_differences_afterwards(oracle, player), None)
+        return next(_differences_afterwards(oracle.tables(), player), None)
     finally:
         oracle.close()
         player.close()
@@ -111,14 +120,13 @@ def _same_count(theirs: Outcome, ours: Outcome) -> bool:
     return max(theirs.count, 0) == max(ours.count, 0) or ours.count == -1
 
 
-def _differences_afterwards(oracle: Oracle, player: Player) -> Iterator[Difference]:
+def _differences_afterwards(theirs: dict[str, Sequence[Row]], player: Player) -> Iterator[Difference]:
     try:
         ours = player.tables()
         faults = check_database(player.url)
     except errors.Error as error:
         yield Difference(None, "afterwards", "no error", described(error))
         return
-    theirs = oracle.tables()
     for name in theirs.keys() | ours.keys():
         one, two = comparable(theirs.get(name, ()), False), comparable(ours.get(name, ()), False)
         if one != two:
