@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import Any, NamedTuple, cast
 
 import apsw
 import msgpack
@@ -28,10 +29,17 @@ from rome.storage.undo import Columns
 
 _COLUMNS = "SELECT version, catalog, written, incarnation, catalog_digest, digest"
 _NEWEST = f"{_COLUMNS} FROM log ORDER BY version DESC LIMIT 1"
-_OLDEST = f"{_COLUMNS} FROM log ORDER BY version LIMIT 1"
 _AT = f"{_COLUMNS} FROM log WHERE version = ?"
 _VALUE = "SELECT (SELECT value FROM pairs WHERE space = ? AND key = ?)"
 _NEWEST_AND_VALUE = f"{_COLUMNS}, ({_VALUE}) FROM log ORDER BY version DESC LIMIT 1"
+_BEFORE_COMMIT = f"""
+    {_COLUMNS},
+        (SELECT version FROM log ORDER BY version LIMIT 1),
+        (SELECT written FROM log ORDER BY version LIMIT 1),
+        EXISTS (SELECT 1 FROM locks),
+        (SELECT version FROM log WHERE version > ? AND token = ?)
+    FROM log ORDER BY version DESC LIMIT 1
+"""
 _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
 _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
@@ -48,12 +56,29 @@ _FEW = 8
 _ALL = -1
 """No LIMIT."""
 
+OldValues = Mapping[bytes, list[bytes | None]]
+"""Space → the values that its keys had before they are written, in their order."""
+
 State = tuple[int, int, int, bytes, bytes, bytes]
 """A version: its number, its catalog's version, the bytes of all undo records up to it, and the three digests."""
 
 
+class BeforeCommit(NamedTuple):
+    """What a commit asks first."""
+
+    state: State
+    """The newest version."""
+    horizon: int
+    """The oldest version that can be read."""
+    trimmed: int
+    """The bytes of all undo records up to the horizon."""
+    has_locks: bool
+    done: int | None
+    """The version that the batch has made already."""
+
+
 def read_state(connection: apsw.Connection) -> State:
-    """Return the newest version."""
+    """Return the newest version. This is one statement, which needs no transaction."""
     row: State = connection.execute(_NEWEST).get
     return row
 
@@ -64,10 +89,10 @@ def read_state_and_value(connection: apsw.Connection, space: bytes, key: bytes) 
     return cast("State", state), value
 
 
-def read_horizon(connection: apsw.Connection) -> State:
-    """Return the oldest version that can be read."""
-    row: State = connection.execute(_OLDEST).get
-    return row
+def read_before_commit(connection: apsw.Connection, token: bytes, after: int) -> BeforeCommit:
+    """Return what a commit asks first. The version of its token is looked for after a version."""
+    *state, horizon, trimmed, has_locks, done = connection.execute(_BEFORE_COMMIT, (after, token)).get
+    return BeforeCommit(cast("State", tuple(state)), horizon, trimmed, bool(has_locks), done)
 
 
 def state_at(connection: apsw.Connection, version: int) -> State:
@@ -116,11 +141,16 @@ def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) 
     return [value for (value,) in connection.executemany(_VALUE, keys)]
 
 
-def old_values(connection: apsw.Connection, space: bytes, keys: Sequence[bytes]) -> list[bytes | None]:
-    """Return the values of keys of one space. If many keys lie in a range without keys, this takes one query."""
-    if len(keys) > _FEW and first_key(connection, space, min(keys), max(keys) + b"\0") is None:
-        return [None] * len(keys)
-    return values_of(connection, [(space, key) for key in keys])
+def old_values(connection: apsw.Connection, keys: Mapping[bytes, Sequence[bytes]]) -> OldValues:
+    """Return the values of keys, by space. If many keys lie in a range without keys, this takes one query."""
+    if sum(map(len, keys.values())) <= _FEW:
+        found = iter(values_of(connection, [(space, key) for space in keys for key in keys[space]]))
+        return {space: list(islice(found, len(its_keys))) for space, its_keys in keys.items()}
+    olds: dict[bytes, list[bytes | None]] = {}
+    for space, its_keys in keys.items():
+        is_new = first_key(connection, space, min(its_keys), max(its_keys) + b"\0") is None
+        olds[space] = [None] * len(its_keys) if is_new else values_of(connection, [(space, key) for key in its_keys])
+    return olds
 
 
 def first_key(connection: apsw.Connection, space: bytes, begin: bytes, end: bytes) -> bytes | None:

@@ -58,23 +58,23 @@ class FileStore:
         self._writer = Writer(settings.path)
         self._numbers = Numbers(settings.path, self._writer)
         self._tails = Tails()
-        self._read(read_state)
+        self._use(read_state)
 
     def fetch(self, requests: Sequence[Request], at: int | None = None, draws: Sequence[Draw] = ()) -> Fetched:
         """Answer all requests from one version, and take numbers of counters.
 
         Raise SnapshotTooOld, FormatError, StoreUnavailable.
         """
-        if draws:
-            return self.fetch(requests, at)._replace(drawn=self._numbers.draw(draws))
         if at is not None:
-            return self._fetch_at(requests, at)
+            fetched = self._fetch_at(requests, at)
+            return fetched._replace(drawn=self._numbers.draw(draws)) if draws else fetched
         state, answers = self._read_newest(requests)
         for place, request in enumerate(requests):
             if isinstance(request, Lookup):
                 answers[place] = complete(request, answers[place])
         version, catalog, _, incarnation, catalog_digest, digest = state
-        return Fetched(version, catalog, answers, incarnation, digest, catalog_digest)
+        drawn = self._numbers.draw(draws) if draws else ()
+        return Fetched(version, catalog, answers, incarnation, digest, catalog_digest, drawn)
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, StoreUnavailable."""
@@ -113,7 +113,7 @@ class FileStore:
     def version(self) -> int:
         """Return the newest version."""
         self.stats.add(rounds=1, commands=1)
-        return self._read(read_state)[0]
+        return self._use(read_state)[0]
 
     def clear(self) -> None:
         """Remove the database. The file stays, as small as a new one, because others may have it open."""
@@ -162,6 +162,9 @@ class FileStore:
 
     def _read_newest(self, requests: Sequence[Request]) -> tuple[State, list[Any]]:
         """Return the newest version and its answers."""
+        if not requests:
+            self.stats.add(rounds=1, commands=0, rows=0)
+            return self._use(read_state), []
         request = requests[0] if len(requests) == 1 else None
         if isinstance(request, Get) and len(request.keys) == 1:
             space, (key,) = request

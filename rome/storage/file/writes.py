@@ -14,13 +14,14 @@ import msgpack
 from rome.errors import KeysLocked, SnapshotTooOld
 from rome.storage.columns import WritesBySpace, checks_of, writes_of
 from rome.storage.file.reads import (
+    BeforeCommit,
+    OldValues,
     State,
     extend_tail,
     first_key,
     holder_of,
     old_values,
-    read_horizon,
-    read_state,
+    read_before_commit,
     values_of,
 )
 from rome.storage.store import (
@@ -38,15 +39,10 @@ from rome.storage.store import (
 from rome.storage.tails import Tail
 
 Advance = Callable[[apsw.Connection, Batch], None]
-OldValues = Mapping[bytes, list[bytes | None]]
-"""Space → the values that its keys had before they are written, in their order."""
-
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
 _DIGEST = "SELECT digest FROM log WHERE version = ? UNION ALL SELECT digest FROM digests WHERE version = ? LIMIT 1"
 _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
-_DONE = "SELECT version FROM log WHERE version > ? AND token = ?"
-_ANY_LOCK = "SELECT 1 FROM locks LIMIT 1"
 _LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _GONE = "SELECT version, written, digest, drops, changes FROM log ORDER BY version"
 
@@ -66,25 +62,23 @@ def next_token(connection: apsw.Connection) -> int:
 
 def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int, advance: Advance) -> int:
     """Validate and apply a batch; return its version. `advance` advances its counters. Raise as `Store.commit` does."""
-    state = read_state(connection)
-    newest = state[0]
-    before = _known_before(batch)
-    done = _version_of(connection, batch.token, before) if newest > before else None
-    if done is not None:
-        return done
+    before = read_before_commit(connection, batch.token, _known_before(batch))
+    if before.done is not None:
+        return before.done
+    newest = before.state[0]
     try:
         for version, digest in batch.seen.items():
-            if digest != _digest_of(connection, version, state):
+            if digest != _digest_of(connection, version, before.state):
                 raise history_lost(version)
     except SnapshotTooOld:
-        done = _version_of(connection, batch.token, 0)
+        done = read_before_commit(connection, batch.token, 0).done
         if done is None:
             raise
         return done
     writes = {space: values for space, values in writes_of(batch).items() if values}
-    olds = {space: old_values(connection, space, list(values)) for space, values in writes.items()}
-    _validate(connection, _unsettled(batch, writes, olds, newest), state)
-    if connection.execute(_ANY_LOCK).get is not None:
+    olds = old_values(connection, {space: list(values) for space, values in writes.items()})
+    _validate(connection, _unsettled(batch, writes, olds, before.state), before)
+    if before.has_locks:
         held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
         if held:
             raise KeysLocked(held)
@@ -92,8 +86,12 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         advance(connection, batch)
     if not writes and not batch.drops:
         return newest
-    _apply(connection, batch, writes, olds, state, most_commits, most_bytes)
-    return newest + 1
+    written = _apply(connection, batch, writes, olds, before.state)
+    version = newest + 1
+    slack = min(_MOST_SLACK, most_commits // 100)
+    if version - before.horizon > most_commits + slack or written - before.trimmed > most_bytes:
+        _trim(connection, before.horizon, version, written, most_commits, most_bytes)
+    return version
 
 
 def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
@@ -103,15 +101,11 @@ def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
     connection.executemany("DELETE FROM written WHERE space = ?", names)
 
 
-def _version_of(connection: apsw.Connection, token: bytes, after: int) -> int | None:
-    """Return the version of a commit, if it is in the log after another version."""
-    version: int | None = connection.execute(_DONE, (after, token)).get
-    return version
-
-
 def _known_before(batch: Batch) -> int:
     """Return a version that there was before the batch was made, so that its token can only be in the log after it."""
-    return max((*batch.seen, *(check.since for check in batch.checks)), default=0)
+    single, of_keys = checks_of(batch)
+    versions = [*batch.seen, *(check.since for check in single), *(check.since for check in of_keys)]
+    return max(versions, default=0)
 
 
 def _digest_of(connection: apsw.Connection, version: int, state: State) -> bytes:
@@ -126,34 +120,34 @@ def _digest_of(connection: apsw.Connection, version: int, state: State) -> bytes
     return digest
 
 
-def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, newest: int) -> Sequence[Check]:
-    """Return the checks of a batch without those of keys that the old values, or the newest version, show to hold."""
+def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, state: State) -> Sequence[Check]:
+    """Return the checks of a batch without those that the old values, or the newest version, show to hold."""
+    newest, catalog, *_ = state
     new = {space for space, values in olds.items() if values.count(None) == len(values)}
+
+    def holds(check: Check) -> bool:
+        space, begin, end, since, demand = check
+        if demand is Demand.NO_KEYS:
+            return space in new and begin in writes[space] and end == begin + b"\0"
+        return demand not in OF_PRESENT and space == CATALOG and catalog <= since <= newest
+
     single, of_keys = checks_of(batch)
-    left = [
-        check
-        for check in single
-        if check.demand is not Demand.NO_KEYS
-        or check.space not in new
-        or check.begin not in writes[check.space]
-        or check.end != check.begin + b"\0"
-    ]
+    left = [check for check in single if not holds(check)]
     for space, keys, since, demand in of_keys:
         if demand is Demand.NO_KEYS:
-            holds = space in new and writes[space].keys() >= set(keys)
+            hold = space in new and writes[space].keys() >= set(keys)
         else:
-            holds = since == newest and demand is not Demand.A_KEY
-        if not holds:
+            hold = since == newest and demand is not Demand.A_KEY
+        if not hold:
             left += [Check(space, key, key + b"\0", since, demand) for key in keys]
     return left
 
 
-def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State) -> None:
+def _validate(connection: apsw.Connection, checks: Sequence[Check], before: BeforeCommit) -> None:
     """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
-    newest = state[0]
+    newest, horizon = before.state[0], before.horizon
     tails: dict[int, Tail] = {}
     spaces = list({check.space for check in checks})
-    horizon = read_horizon(connection)[0] if any(check.since != newest for check in checks) else newest
     for check in checks:
         space, begin, end, since, demand = check
         if demand in OF_PRESENT:
@@ -180,40 +174,32 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], state: State
                 raise conflict(check, key)
 
 
-def _apply(
-    connection: apsw.Connection,
-    batch: Batch,
-    writes: WritesBySpace,
-    olds: OldValues,
-    state: State,
-    most_commits: int,
-    most_bytes: int,
-) -> None:
+def _apply(connection: apsw.Connection, batch: Batch, writes: WritesBySpace, olds: OldValues, state: State) -> int:
+    """Write a batch, and the row of its version. Return the bytes of all undo records up to it."""
     newest, catalog, written, incarnation, catalog_digest, digest = state
     version, digest = newest + 1, next_digest(digest, batch.token)
     changes: list[bytes] = []
     for space, values in writes.items():
-        written += len(values) * len(space) + sum(map(len, values))
-        written += sum(map(len, filter(None, values.values()))) + sum(map(len, filter(None, olds[space])))
-        changes += (space, msgpack.packb((list(values), olds[space], list(values.values()))))
-        puts = sorted((space, key, value) for key, value in values.items() if value is not None)
-        connection.executemany(_PUT, puts)
-        if len(puts) < len(values):
-            connection.executemany(_DELETE, [(space, key) for key, value in values.items() if value is None])
+        packed = msgpack.packb((list(values), olds[space], list(values.values())))
+        written += len(space) + len(packed)
+        changes += (space, packed)
+    puts = [(space, key, value) for space in writes for key, value in writes[space].items() if value is not None]
+    connection.executemany(_PUT, sorted(puts))
+    if len(puts) < sum(map(len, writes.values())):
+        gone = [(space, key) for space in writes for key, value in writes[space].items() if value is None]
+        connection.executemany(_DELETE, gone)
     if CATALOG in writes:
         catalog, catalog_digest = version, digest
     drops = msgpack.packb(list(batch.drops)) if batch.drops else None
     new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
     connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(changes)))
-    _trim(connection, version, written, most_commits, most_bytes)
+    return written
 
 
-def _trim(connection: apsw.Connection, version: int, written: int, most_commits: int, most_bytes: int) -> None:
+def _trim(
+    connection: apsw.Connection, horizon: int, version: int, written: int, most_commits: int, most_bytes: int
+) -> None:
     """Trim the log to its limits; the newest commit stays, so that its token is known."""
-    horizon, _, before, *_ = read_horizon(connection)
-    slack = min(_MOST_SLACK, most_commits // 100)
-    if version - horizon <= most_commits + slack and written - before <= most_bytes:
-        return
     digests: list[tuple[int, bytes]] = []
     last_written: dict[bytes, int] = {}
     drops: list[bytes] = []

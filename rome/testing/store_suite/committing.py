@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rome.errors import Conflict, NumbersTaken
-from rome.storage.store import LAST, Check, Demand, Get, Range, Store
+from rome.errors import Conflict, HistoryLost, NumbersTaken
+from rome.storage.store import CATALOG, LAST, Check, Demand, Get, Range, Store
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, OpenDatabase, ask, commit, delete, put, put_entry
 
 
@@ -66,6 +66,30 @@ class Committing(Harness):
     def test_own_writes_are_no_conflict(self, store: Store) -> None:
         """Checks are validated before the batch's own writes are applied."""
         assert commit(store, put(b"a"), checks=[Check(ROWS, b"", LAST, 0)]) == 1
+
+    def test_checks_of_the_catalog(self, store: Store) -> None:
+        """The last version that wrote to the catalog settles most of its checks; the others are of its keys."""
+
+        def checked(key: bytes, since: int, demand: Demand = Demand.UNWRITTEN) -> int:
+            return commit(store, put(b"z"), checks=[Check(CATALOG, key, key + b"\0", since, demand)])
+
+        before = commit(store, put(b"a"), put(b"t", space=CATALOG))
+        changed = commit(store, put(b"t", b"changed", space=CATALOG))
+        commit(store, put(b"a"))
+        for demand in (Demand.UNWRITTEN, Demand.SAME_KEYS):
+            checked(b"t", changed, demand)
+        checked(b"t", before, Demand.SAME_KEYS)
+        checked(b"u", before)
+        checked(b"t", changed, Demand.A_KEY)
+        for key, since, demand in (
+            (b"t", before, Demand.UNWRITTEN),
+            (b"t", changed, Demand.NO_KEYS),
+            (b"u", changed, Demand.A_KEY),
+        ):
+            with pytest.raises(Conflict):
+                checked(key, since, demand)
+        with pytest.raises(HistoryLost):
+            checked(b"t", store.version() + 1)
 
     def test_a_conflict_applies_nothing(self, store: Store) -> None:
         """If a check fails, no row, entry, counter or version changes."""
