@@ -74,7 +74,7 @@ def insert_rows(
     if given:
         transaction.sequences.note_explicit(table.id, given)
     sequences = transaction.sequences
-    may_defer = insert.needs_parents and transaction.may_defer()
+    may_defer = insert.is_refused_at_once and transaction.may_defer()
     is_deferred = may_defer and (not is_drawn or sequences.reserve_at_once(table, len(rows)))
     if not is_deferred:
         if is_drawn:

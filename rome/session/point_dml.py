@@ -77,7 +77,7 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     if rowid is not None:
         sequences.note_explicit(table.id, (rowid,))
     needs_id = table.counted is not None and rowid is None
-    may_defer = point.needs_parents and transaction.may_defer()
+    may_defer = point.is_refused_at_once and transaction.may_defer()
     is_deferred = may_defer and (not needs_id or sequences.reserve_at_once(table, 1))
     if not is_deferred:
         if needs_id:

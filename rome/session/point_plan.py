@@ -170,6 +170,9 @@ class PointWrite:
         return data
 
 
+_IS_LATER_OR_NEVER = frozenset({"deferrable", "deferred", "conflict"})
+
+
 class RowInsert(PointWrite):
     """A statement that inserts rows of a table. `parents`: its foreign keys, each of a unique key."""
 
@@ -181,8 +184,8 @@ class RowInsert(PointWrite):
         self.columns = [
             replace(each, not_null=False) if at == self.rowid_place else each for at, each in enumerate(table.stored)
         ]
-        self.needs_parents = not parents or "deferr" not in fold_name(table.sql)
-        """True if the parents must exist when the row comes: no foreign key is DEFERRABLE."""
+        self.is_refused_at_once = _IS_LATER_OR_NEVER.isdisjoint(names(table.sql))
+        """True if a violated key always refuses the row: none is DEFERRABLE or has an ON CONFLICT clause."""
         self._keys = unique_codecs(table)
         self._unique = self._keys[1:] if table.key else self._keys
 

@@ -17,6 +17,7 @@ DDL = (
     "CREATE TABLE project (id TEXT PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, size)",
     "CREATE TABLE tag (id INTEGER PRIMARY KEY, project TEXT NOT NULL REFERENCES project, name, UNIQUE (project, name))",
     "CREATE TABLE node (id INTEGER PRIMARY KEY, parent INTEGER REFERENCES node (id))",
+    "CREATE TABLE mild (id INTEGER PRIMARY KEY ON CONFLICT IGNORE, name)",
     "CREATE TABLE late (id INTEGER PRIMARY KEY, project TEXT REFERENCES project DEFERRABLE INITIALLY DEFERRED)",
 )
 ROWS = "INSERT INTO project VALUES ('p0', 'zero', 0), ('p1', 'one', 1)"
@@ -66,7 +67,16 @@ def names(connection: rome.Connection) -> list[Any]:
     return found
 
 
-# ── foreign keys that are DEFERRABLE ──────────────────────────────────────────────────────────────────────────────────
+# ── tables whose constraints do not refuse at once ────────────────────────────────────────────────────────────────────
+
+
+def test_a_conflict_clause_of_a_table_counts_what_it_inserts(connection: rome.Connection) -> None:
+    connection.execute("INSERT INTO mild VALUES (3, 'a')")
+    connection.commit()
+    for rows, count in ([(3, "b")], 0), ([(3, "b"), (4, "b")], 1):
+        assert connection.executemany("INSERT INTO mild VALUES (?, ?)", rows).rowcount == count
+        connection.commit()
+    assert connection.execute("SELECT * FROM mild").fetchall() == [(3, "a"), (4, "b")]
 
 
 @pytest.mark.parametrize("rows", [[(7, "p7")], [(7, "p7"), (8, "p8")]])

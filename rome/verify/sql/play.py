@@ -90,7 +90,8 @@ def play(script: Script, store: str) -> Difference | None:
                 deferred.begin(step)
             theirs, ours = oracle.run(step), player.run(step)
             difference = compared(at, step, theirs, ours)
-            if difference is not None and not (deferred is not None and deferred.allows(step, theirs, ours)):
+            is_allowed = deferred is not None and deferred.allows(step, theirs, ours)
+            if difference is not None and not is_allowed:
                 return difference
             if deferred is not None and deferred.undone is not None:
                 return next(_differences_afterwards(deferred.undone, player), None)
