@@ -65,7 +65,7 @@ class Callers:
 def test_a_restart(conf, node, programs, tmp_path, how):
     """No call that was answered is lost, none is executed twice, and one that runs meanwhile gets its answer."""
     with configured(conf, programs) as set_options, ThreadPoolExecutor(CALLERS + 1) as pool:
-        set_options(call_timeout=240)
+        set_options(call_timeout=120)
         programs.start()
         server = create()
         callers = Callers(how.name)
