@@ -461,7 +461,7 @@ class _Database:
                 values = self._spaces.get(space, _EMPTY)
                 found = next(values.irange(begin, end, (True, False)), None)
                 if (found is None) is (demand is Demand.A_KEY):
-                    raise conflict(check, found or begin)
+                    raise conflict(space, found or begin, demand, since)
                 continue
             if self._written.get(space, 0) <= since <= self.version:
                 continue
@@ -472,7 +472,7 @@ class _Database:
             for key in tail.written(space, (begin, end)):
                 was_there = tail.of(space)[key] is not None
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
-                    raise conflict(check, key)
+                    raise conflict(space, key, demand, since)
 
     def _size(self, space: bytes) -> int:
         return sum(len(key) + len(value) for key, value in self._spaces.get(space, _EMPTY).items())

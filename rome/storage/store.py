@@ -258,14 +258,20 @@ class Write(NamedTuple):
     value: bytes | None
 
 
-def conflict(check: Check, key: bytes) -> Conflict:
+def conflict(space: bytes, key: bytes, demand: Demand, since: int) -> Conflict:
     """Return the error for a check that failed because of a key."""
-    return Conflict(
-        f"conflict: another transaction wrote to space {check.space.decode('ascii', 'backslashreplace')} after version "
-        f"{check.since}, which this one had read; nothing was written, run the transaction again",
-        check.space,
-        key,
-    )
+    named = f"key {_readable(key)} of space {_readable(space)}"
+    if demand is Demand.NO_KEYS:
+        why = f"another transaction wrote {named}, which was to be new"
+    elif demand is Demand.A_KEY:
+        why = f"{named}, which this transaction depends on, does not exist"
+    else:
+        why = f"another transaction wrote {named} after version {since}, which this one had read"
+    return Conflict(f"conflict: {why}; nothing was written, run the transaction again", space, key)
+
+
+def _readable(data: bytes) -> str:
+    return data.decode("ascii", "backslashreplace") if data.isascii() else data.hex(" ")
 
 
 @dataclass(slots=True)

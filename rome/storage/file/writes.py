@@ -153,7 +153,7 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], before: Befo
         if demand in OF_PRESENT:
             found = first_key(connection, space, begin, end)
             if (found is None) is (demand is Demand.A_KEY):
-                raise conflict(check, found or begin)
+                raise conflict(space, found or begin, demand, since)
             continue
         if since == newest:
             continue
@@ -171,7 +171,7 @@ def _validate(connection: apsw.Connection, checks: Sequence[Check], before: Befo
         for key in tail.written(space, (begin, end)):
             was_there = tail.of(space)[key] is not None
             if demand is Demand.UNWRITTEN or was_there != (values_of(connection, [(space, key)]) != [None]):
-                raise conflict(check, key)
+                raise conflict(space, key, demand, since)
 
 
 def _apply(connection: apsw.Connection, batch: Batch, writes: WritesBySpace, olds: OldValues, state: State) -> int:

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 from rome.storage.columns import Checks, KeyChecks, checks_of
 from rome.storage.redis.reads import State
-from rome.storage.redis.writes import written_since
-from rome.storage.store import OF_PRESENT, Batch, Check, Demand, Fetched, Get, Request, history_lost
+from rome.storage.store import OF_PRESENT, Batch, Check, Demand, Fetched, Get, Request, conflict, history_lost
 from rome.storage.tails import Tail
 from rome.storage.undo import Present
 
@@ -69,7 +68,7 @@ class CatchUp:
         for check in checks:
             keys = tail.written(check.space, (check.begin, check.end))
             if keys and check.demand is Demand.UNWRITTEN:
-                raise written_since(check.space, keys[0], check.since)
+                raise conflict(check.space, keys[0], check.demand, check.since)
             if keys:
                 touched.setdefault(check.space, {}).update(dict.fromkeys(keys))
         requests = [Get(space, tuple(keys)) for space, keys in touched.items()]
@@ -77,4 +76,4 @@ class CatchUp:
         for (space, its_keys), values in zip(touched.items(), answers, strict=True):
             for key, value in zip(its_keys, values, strict=True):
                 if (value is None) != (tail.of(space)[key] is None):
-                    raise written_since(space, key, tail.at)
+                    raise conflict(space, key, Demand.SAME_KEYS, tail.at)

@@ -15,10 +15,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from struct import Struct
-from typing import Any
 
 from rome.errors import (
-    Conflict,
     DatabaseError,
     FormatError,
     InternalError,
@@ -30,7 +28,7 @@ from rome.errors import (
 from rome.packing import Packing
 from rome.storage.columns import ChecksByKind, WritesBySpace, checks_of, writes_of
 from rome.storage.redis.layout import FORMAT_DIGITS
-from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, history_lost, holds_entries, too_old
+from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, conflict, history_lost, holds_entries, too_old
 
 Demanded = tuple[bytes, int, Demand | None]
 """Space, version, and a demand. None: no other owner has locked these rows."""
@@ -187,21 +185,15 @@ def head_of(token: bytes, written: Collection[bytes], dropped: Iterable[bytes]) 
     return b"".join(parts)
 
 
+_FAILED_DEMANDS = {b"conflict": Demand.UNWRITTEN, b"taken": Demand.NO_KEYS, b"absent": Demand.A_KEY}
+
+
 def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseError:
     """Return the error for a script's refusal."""
     kind = refusal[0]
-    if kind == b"conflict":
-        _, values, key, since = refusal
-        return written_since(values[2:], key, int(since))
-    if kind in (b"taken", b"absent"):
-        _, values, key = refusal
-        space = values[2:]
-        named = f"key {_readable(key)} of space {_readable(space)}"
-        if kind == b"taken":
-            why = f"another transaction wrote {named}, which was to be new"
-        else:
-            why = f"{named}, which this transaction depends on, does not exist"
-        return Conflict(f"conflict: {why}; nothing was written, run the transaction again", space, key)
+    if kind in _FAILED_DEMANDS:
+        _, values, key, *since = refusal
+        return conflict(bytes(values[2:]), bytes(key), _FAILED_DEMANDS[kind], int(since[0]) if since else 0)
     if kind == b"locked":
         return KeysLocked(refusal[1:])
     if kind == b"counted":
@@ -229,16 +221,6 @@ def error_of(refusal: Sequence[bytes], server: str, database: str) -> DatabaseEr
             "applied, because the client was interrupted for too long, or by another program; nothing was written"
         )
     return other_format(refusal[1], server, database)
-
-
-def written_since(space: bytes, key: bytes, since: int) -> Conflict:
-    """Return the error for a check that fails because of a key that was written after version `since`."""
-    return Conflict(
-        f"conflict: another transaction wrote key {_readable(key)} of space {_readable(space)} after version "
-        f"{since}, which this one had read; nothing was written, run the transaction again",
-        space,
-        key,
-    )
 
 
 def other_format(digits: bytes, server: str, database: str) -> FormatError:
@@ -293,7 +275,3 @@ def grouped(checks: ChecksByKind, writes: WritesBySpace) -> tuple[Groups, Fresh]
         else:
             groups.setdefault((space, since, demand), ([], []))[0].extend(keys)
     return groups, fresh
-
-
-def _readable(data: Any) -> str:
-    return bytes(data).decode("ascii", "backslashreplace") if data.isascii() else data.hex(" ")

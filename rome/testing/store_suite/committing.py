@@ -40,7 +40,7 @@ class Committing(Harness):
         """A put or a delete of a key in the range of a check fails it."""
         since = commit(store, put(b"a"), put(b"b"))
         commit(store, put(b"b")._replace(value=value))
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict, match=f"wrote key b of space r1 after version {since},"):
             commit(store, put(b"z"), checks=[Check(ROWS, begin, end, since)])
 
     def test_a_new_key_in_an_empty_range_is_a_conflict(self, store: Store) -> None:
@@ -139,7 +139,7 @@ class Committing(Harness):
         free = [Check(ROWS, b"a", b"a\0", 0, Demand.NO_KEYS), Check(ROWS, b"c", LAST, 0, Demand.NO_KEYS)]
         assert commit(store, checks=free) == version
         for space, begin, end in ((ROWS, b"b", b"b\0"), (ROWS, b"", LAST), (INDEX, b"e", b"e\0"), (INDEX, b"a", b"f")):
-            with pytest.raises(Conflict):
+            with pytest.raises(Conflict, match="which was to be new"):
                 commit(store, checks=[Check(space, begin, end, version, Demand.NO_KEYS)])
 
     def test_a_check_that_a_key_is_there(self, store: Store) -> None:
@@ -149,10 +149,10 @@ class Committing(Harness):
         assert commit(store, checks=[Check(*each, 0, Demand.A_KEY) for each in there]) == version
         gone = [(ROWS, b"a", b"a\0"), (ROWS, b"e", LAST), (INDEX, b"b", b"b\0"), (b"r77", b"", LAST)]
         for each in gone:
-            with pytest.raises(Conflict):
+            with pytest.raises(Conflict, match="does not exist"):
                 commit(store, put(b"z"), checks=[Check(*there[0], 0, Demand.A_KEY), Check(*each, 0, Demand.A_KEY)])
         commit(store, delete(b"b"))
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict, match="does not exist"):
             commit(store, checks=[Check(*there[0], version, Demand.A_KEY)])
         assert commit(store, put(b"b"), checks=[Check(ROWS, b"d", b"d\0", 0, Demand.A_KEY)]) == version + 2
 
@@ -161,7 +161,7 @@ class Committing(Harness):
         keys = [b"k%02d" % number for number in range(10, 40)]
         since = commit(store, put(b"a"), put(b"k25"), put(b"z"))
         checks = [Check(ROWS, key, key + b"\0", since, Demand.NO_KEYS) for key in keys]
-        with pytest.raises(Conflict):
+        with pytest.raises(Conflict, match="wrote key k25 of space r1, which was to be new"):
             commit(store, *map(put, keys), checks=checks)
         keys.remove(b"k25")
         checks = [check for check in checks if check.begin != b"k25"]
