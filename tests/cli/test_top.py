@@ -11,16 +11,18 @@ from rome import metrics
 @pytest.fixture
 def busy(towns):
     """A database that another thread writes to until the test ends."""
-    ended = threading.Event()
+    began, ended = threading.Event(), threading.Event()
 
     def work():
         connection = rome.connect(towns, isolation_level="AUTOCOMMIT")
         while not ended.is_set():
             connection.execute("UPDATE towns SET area = area + 1 WHERE id = 1")
+            began.set()
         connection.close()
 
     thread = threading.Thread(target=work)
     thread.start()
+    began.wait()
     yield towns
     ended.set()
     thread.join()

@@ -47,6 +47,15 @@ def test_watch_goes_on_after_a_schema_change(run, towns):
     assert "area: 1285.0 → 1.0" in ended.out
 
 
+def test_a_schema_change_is_announced_once(run, towns):
+    start = run("tables", "--json", towns).json["version"]
+    with rome.connect(towns) as connection:
+        connection.execute("CREATE TABLE rivers (name TEXT)")
+    connection.close()
+    ended = run("watch", towns, "--since", start, "--seconds", 0.3, "--interval", 0.01)
+    assert ended.err.count("the schema changed") == 1
+
+
 def test_doctor_tells_the_reach_of_the_cache(run, towns):
     assert "cache" not in {each["name"] for each in run("doctor", "--json", towns, code=None).json}
     options = ("&" if "?" in towns else "?") + "staleness=2&cache="

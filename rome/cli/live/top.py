@@ -17,6 +17,7 @@ from rome.database.registry import open_database, release_database
 from rome.url import parse_url
 from rome.values import SqlValue
 
+_LEAST_INTERVAL = 0.05
 _NO_PROCESSES = (
     "No process publishes its statements. An application does so after rome.metrics.publish(URL); commits of all "
     "processes are shown."
@@ -25,7 +26,9 @@ _NO_PROCESSES = (
 
 @click.command()
 @url_argument
-@click.option("--interval", type=click.FloatRange(0.05), default=2.0, show_default=True, help="Seconds between looks.")
+@click.option(
+    "--interval", type=click.FloatRange(_LEAST_INTERVAL), default=2.0, show_default=True, help="Seconds between looks."
+)
 @click.option("--seconds", type=float, help="End after this time.  [default: at Ctrl-C; after one look if no terminal]")
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Statements that are shown.")
 @json_option
@@ -41,7 +44,7 @@ def top(url: str, interval: float, seconds: float | None, limit: int, as_json: b
         ends = None if seconds is None else time.monotonic() + seconds
         first = look(database)
         while True:
-            time.sleep(interval)
+            time.sleep(interval if ends is None else min(interval, max(_LEAST_INTERVAL, ends - time.monotonic())))
             second = look(database)
             activity = between(database, first, second)
             first = second

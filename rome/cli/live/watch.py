@@ -62,13 +62,15 @@ def watch(
         version = seen.version if since is None else since
         ends = None if seconds is None else time.monotonic() + seconds
         while True:
-            for change in changes_after(database, version):
-                version = max(version, change.version)
+            commits = list(database.store.changes(version))
+            for change in _announced(database, commits):
                 if table is None or fold_name(change.table.name) == fold_name(table):
                     _write(change, as_json)
+            if commits:
+                version = commits[-1].version
             if ends is not None and time.monotonic() >= ends:
                 return
-            time.sleep(interval)
+            time.sleep(interval if ends is None else min(interval, max(0, ends - time.monotonic())))
     except SnapshotTooOld as error:
         raise CommandFailure(f"the log does not reach back to version {version}; begin later") from error
     except KeyboardInterrupt:
@@ -77,14 +79,14 @@ def watch(
         release_database(database)
 
 
-def changes_after(database: Database, version: int) -> Iterator[WatchedChange]:
-    """Yield the changes of rows after a version, oldest first."""
-    commits = list(database.store.changes(version))
+def _announced(database: Database, commits: Sequence[Committed]) -> Iterator[WatchedChange]:
+    """Announce the commits that have changed the schema. Yield the changes of rows, oldest first."""
     if not commits:
         return
-    seen = database.store.fetch([], commits[-1].version)
-    catalog = database.catalog(seen)
-    _announce_schema_changes(commits, catalog)
+    catalog = database.catalog(database.store.fetch([], commits[-1].version))
+    for commit in commits:
+        if any(change.space == CATALOG for change in commit.changes):
+            click.echo(f"version {commit.version}: the schema changed; {len(catalog.tables)} tables", err=True)
     yield from row_changes(commits, catalog)
 
 
@@ -95,12 +97,6 @@ def row_changes(commits: Iterable[Committed], catalog: Catalog) -> Iterator[Watc
         for space, key, old, new in changes:
             if space in spaces and not old is new is None:
                 yield WatchedChange(version, spaces[space], key, old, new)
-
-
-def _announce_schema_changes(commits: Sequence[Committed], catalog: Catalog) -> None:
-    for commit in commits:
-        if any(change.space == CATALOG for change in commit.changes):
-            click.echo(f"version {commit.version}: the schema changed; {len(catalog.tables)} tables", err=True)
 
 
 def _write(change: WatchedChange, as_json: bool) -> None:
