@@ -9,7 +9,6 @@ from typing import IO, Any
 
 import click
 
-from rome.cli.options import wants_json
 from rome.errors import Error
 
 FAULTS = 3
@@ -42,19 +41,30 @@ class Interrupted(CommandFailure):
         super().__init__(message, "Interrupted")
 
 
+class WrongArguments(CommandFailure):
+    """The arguments are wrong, and the command writes JSON. Otherwise click writes the usage, too."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "UsageError", as_json=True)
+
+
 @contextmanager
-def failures_as_sentences(ctx: click.Context) -> Iterator[None]:
+def failures_as_sentences(as_json: bool) -> Iterator[None]:
     """Within the block, make a CommandFailure of each error that has a message for users."""
     try:
         yield
     except (CommandFailure, KeyboardInterrupt) as error:
         failure = error if isinstance(error, CommandFailure) else Interrupted()
-        failure.as_json = wants_json(ctx)
+        failure.as_json = as_json
         raise failure from None
+    except click.UsageError as error:
+        raise (WrongArguments(error.format_message()) if as_json else error) from None
     except BrokenPipeError:
         raise
     except (Error, OSError) as error:
-        raise CommandFailure(message_of(error), type(error).__name__, wants_json(ctx)) from error
+        raise CommandFailure(message_of(error), type(error).__name__, as_json) from error
 
 
 def message_of(error: BaseException) -> str:

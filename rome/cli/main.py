@@ -5,6 +5,7 @@ A command is a module of this package. It is imported when it is run, or when th
 
 from __future__ import annotations
 
+import shutil
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +13,7 @@ import click
 
 import rome
 from rome.cli.failures import failures_as_sentences
+from rome.cli.options import JSON
 
 _COMMANDS = {
     "bench": "rome.cli.bench:bench",
@@ -34,8 +36,20 @@ _COMMANDS = {
 }
 
 
+_LEAST_COLUMNS_OF_CLICK = 52
+
+
 class Commands(click.Group):
     """The group of all commands."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Return the context. click writes no help narrower than 50 columns, unless it is given the width."""
+        columns = shutil.get_terminal_size().columns
+        if columns < _LEAST_COLUMNS_OF_CLICK:
+            extra.setdefault("terminal_width", columns - 1)
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -53,7 +67,7 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. End with a sentence and an exit code if it fails."""
-        with failures_as_sentences(ctx):
+        with failures_as_sentences(as_json=JSON in ctx.args):
             return super().invoke(ctx)
 
 

@@ -26,7 +26,7 @@ else:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-_JSON = "rome.cli.json"
+JSON = "--json"
 
 
 class DatabaseURL(_URLType):
@@ -92,18 +92,6 @@ url_argument = click.argument("url", type=DatabaseURL(), envvar="ROME_URL")
 """The database of a command; $ROME_URL if it is left out."""
 
 
-def _note_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    ctx.meta[_JSON] = value
-    return value
-
-
 def json_option(function: _F) -> _F:
     """Add the option --json: a decorator. The command gets it as `as_json`."""
-    return click.option(
-        "--json", "as_json", is_flag=True, callback=_note_json, is_eager=True, help="Write JSON, errors too."
-    )(function)
-
-
-def wants_json(ctx: click.Context) -> bool:
-    """Return True if the command was given --json."""
-    return bool(ctx.meta.get(_JSON))
+    return click.option(JSON, "as_json", is_flag=True, help="Write JSON, errors too.")(function)

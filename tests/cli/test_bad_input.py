@@ -73,6 +73,20 @@ def test_no_such_file(run, tmp_path, monkeypatch, name):
     assert not list(tmp_path.iterdir()), "no file is made"
 
 
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "console"])  # which writes pages
+def test_wrong_arguments_with_json(run, tmp_path, name):
+    """An error is JSON, too, wherever --json is among the arguments."""
+    arguments = arguments_of(name, tmp_path / "nothing.rome")
+    cases = {"--wrong": (["--wrong", *arguments, "--json"], ["--json", *arguments, "--wrong"])}
+    cases["nothing.rome"] = (["--json", *arguments], [*arguments, "--json"])
+    for word, calls in cases.items():
+        for call in calls:
+            ended = run(name, *call, code=None)
+            error = json.loads(ended.err)["error"]
+            assert word in error["message"]
+            assert (ended.out, ended.code) == ("", 2 if error["type"] == "UsageError" else 1)
+
+
 @pytest.mark.parametrize("name", [*COMMANDS, "shell"])
 def test_another_format(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
@@ -214,6 +228,15 @@ def test_no_terminal_at_all(database):
     script = f'"{sys.executable}" -m rome.cli shell "{database}" -c "SELECT * FROM t" | true; exit ${{PIPESTATUS[0]}}'
     ended = subprocess.run(["/bin/bash", "-c", script], capture_output=True, text=True, check=False)
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_of_40_columns(name):
+    """click itself writes no help that is narrower than 50 columns."""
+    terminal = Terminal([*name.split(), "--help"], columns=40, lines=100)
+    assert terminal.close() == 0
+    assert all(len(line) < 40 for line in terminal.text.splitlines()), terminal.text
 
 
 @pytest.mark.slow

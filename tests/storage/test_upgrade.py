@@ -1,5 +1,6 @@
 """Databases of the former format are brought to this one; they are refused until then."""
 
+import json
 import struct
 import uuid
 
@@ -43,6 +44,10 @@ def assert_upgraded(url, digests):
     assert CliRunner().invoke(main, ["upgrade", url]).output == "the database had format 2, and has format 3 now\n"
     assert upgrade_store(parse_url(url)) == FORMAT
     assert CliRunner().invoke(main, ["upgrade", url]).output == "the database has format 3 already\n"
+    assert json.loads(CliRunner().invoke(main, ["upgrade", url, "--json"]).output) == {
+        "before": FORMAT,
+        "format": FORMAT,
+    }
     store = open_store(parse_url(url))
     assert (store.version(), store.fetch([]).digest) == (newest, digests[newest])
     with pytest.raises(SnapshotTooOld):
