@@ -174,9 +174,9 @@ class CachedReads:
             self.stats.refusals += isinstance(error, Conflict)
             self.demand_newer()
             raise
-        if batch.writes or batch.drops:
+        if batch.writes or batch.drops or batch.empties:
             with self._lock:
-                is_applied = self._contents.advance_by(batch, version, self._store.digest_after)
+                is_applied = not batch.empties and self._contents.advance_by(batch, version, self._store.digest_after)
             if not is_applied:
                 self.demand_newer()
         return version

@@ -11,15 +11,56 @@ Loading the rows into SQLite, and hearing of each change by its hook, would take
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import compress
 
+from rome.catalog.model import Table
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.session.bulk_insert import insert_rows
 from rome.session.bulk_plan import BulkDelete, BulkInsert, BulkPlan, BulkUpdate
 from rome.sqlite.workspace import Result, Row
+from rome.storage.store import LAST, Count, EmptiesSpaces, rows_space
+from rome.transaction.reads.row_cache import whole
+from rome.transaction.snapshot import Isolation
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.row_block import RowBlock
+from rome.transaction.writes.whole_table import WholeTable
+
+_MANY = 1000
+"""So many rows are deleted together."""
+
+
+def delete_all(transaction: Transaction, table: Table) -> Result | None:
+    """Delete all rows of a table, of which only their number is read. Return None if they must be read.
+
+    That is so where the store must delete them one by one, or where the rows are few: then deleting them disturbs
+    nobody who inserts others. Raise CatalogChanged.
+    """
+    database, statistics = transaction.database, transaction.database.statistics
+    if not isinstance(database.store, EmptiesSpaces) or transaction.later_tables or transaction.is_guarded:
+        return None
+    if transaction.isolation is Isolation.READ_COMMITTED:
+        return None
+    if statistics.has_row_count(table) and statistics.row_count(table) < _MANY:
+        return None
+    number = transaction.count(table, Count(rows_space(table.id), ((b"", LAST),)))
+    statistics.note_row_count(table, number)
+    if number:
+        read = partial(_read_all, transaction, table)
+        transaction.record_block(WholeTable(table, transaction.version or 0, read), number, number)
+    else:
+        transaction.workspace.count_changes(0, 0, None)
+    return Result([], None, number, transaction.workspace.last_rowid)
+
+
+def _read_all(transaction: Transaction, table: Table) -> tuple[Sequence[bytes], Sequence[Row]]:
+    """Return the keys of all rows of a table, and the rows."""
+    requests = [whole(table)]
+    transaction.fetch(requests)
+    rows = transaction.row_cache.rows(requests)
+    return table.row_codec.encode_each(rows), rows
 
 
 def write_rows(transaction: Transaction, bulk: BulkPlan, rows: list[Row]) -> Result | None:

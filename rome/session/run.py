@@ -35,8 +35,8 @@ from rome.fallback import UnsupportedValue
 from rome.fast_tuples import tuple_maker
 from rome.plan.plan import Plan
 from rome.plan.prepare import prepare
-from rome.session.bulk_dml import write_rows
-from rome.session.bulk_plan import bulk_plan_for
+from rome.session.bulk_dml import delete_all, write_rows
+from rome.session.bulk_plan import BulkDelete, bulk_plan_for
 from rome.session.dml import change
 from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.session.point_dml import run_point_dml
@@ -157,6 +157,10 @@ def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Par
     select = plan_of(transaction, bulk.select, bulk.source.sql, parameters)
     if not isinstance(select.compiled, Compiled) or transaction.has_changed((bulk.table, *select.tables)):
         return None
+    if isinstance(bulk, BulkDelete) and bulk.source.is_of_all:
+        deleted = delete_all(transaction, bulk.table)
+        if deleted is not None:
+            return deleted
     fetched = fetch(transaction, select, [parameters], only_page=True)
     transaction.ensure_snapshot()
     try:

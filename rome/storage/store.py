@@ -299,6 +299,12 @@ class Batch:
     KeysLocked, so that writers wait: they take the lock first. Whether its TTL has passed does not matter, because
     commits depend on no clock. Engines whose lock table is the default one do not refuse.
     """
+    empties: Sequence[bytes] = ()
+    """Spaces whose keys are all deleted, for engines that are EmptiesSpaces.
+
+    The batch writes nothing else to them, and checks that each space of rows among them is unwritten since it was read.
+    The engine may refuse with a Conflict whose space is one of them, where it can only delete key by key.
+    """
     expects: Mapping[bytes, int] = field(default_factory=dict)
     """Of counters to advance: the last number that each has given. If it has given others, NumbersTaken is raised."""
 
@@ -461,6 +467,13 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release connections. The database stays."""
+
+
+@runtime_checkable
+class EmptiesSpaces(Protocol):
+    """A store that deletes all keys of a space (`Batch.empties`) as fast as one."""
+
+    empties_spaces: bool
 
 
 @runtime_checkable

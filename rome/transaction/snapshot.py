@@ -23,8 +23,8 @@ from rome.transaction.index_entries import IndexEntries
 from rome.transaction.reads.read_set import ReadSet
 from rome.transaction.reads.row_cache import RowCache, TableRequest, request_of
 from rome.transaction.row_locks import RowLocks
-from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import Sequences
+from rome.transaction.writes.whole_table import Written
 from rome.transaction.writes.write_set import WriteSet
 
 
@@ -78,7 +78,7 @@ class Snapshot(ABC):
     has_explicit_ids = False
     """True if an id of a new row was given explicitly. After a ROLLBACK TO it may be True without one."""
     write_set = NO_WRITES
-    blocks: Sequence[RowBlock] = ()
+    blocks: Sequence[Written] = ()
     """Rows that are not in the write set yet (see `writes.row_block`)."""
     only_workspace = False
     """True if the workspace must run all changes from now on, because rows are deleted in it."""

@@ -24,6 +24,7 @@ The parts
     reads/read_set       key ranges that commit checks
     writes/write_set     rows that were written
     writes/row_block     many rows that one statement has written
+    writes/whole_table   all rows of a table, which one statement has deleted
     writes/sequences     ids that were allocated for new rows
     row_locks            rows that SELECT … FOR UPDATE has locked
     constraints          the keys that UNIQUE and FOREIGN KEY need, which violation it was
@@ -51,6 +52,7 @@ from rome.transaction.savepoints import Savepoint, Savepoints
 from rome.transaction.snapshot import NO_WRITES, Isolation
 from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import moves_sequence
+from rome.transaction.writes.whole_table import WholeTable, Written
 from rome.transaction.writes.write_set import RowWrite, WriteSet, row_writes
 
 
@@ -92,12 +94,12 @@ class Transaction(Savepoints):
             if old is None:
                 self._note_id(table, rowid)
 
-    def record_block(self, block: RowBlock, total: int, last: int) -> None:
+    def record_block(self, block: Written, total: int, last: int) -> None:
         """Add the rows of a block, which were written without the workspace.
 
         SQL counts `total` changed rows, `last` of them by the last execution of the statement.
         """
-        if block.keys:
+        if isinstance(block, WholeTable) or block.keys:
             self.blocks = [*self.blocks, block]
             self.has_writes = True
             explicit_id = block.explicit_id
@@ -116,7 +118,8 @@ class Transaction(Savepoints):
 
     def settle(self) -> None:
         """Write the rows of blocks one by one: before anything but a commit or a statement about other tables."""
-        blocks, self.blocks = self.blocks, ()
+        blocks = self._row_blocks()
+        self.blocks = ()
         for block in blocks:
             writes = list(block.writes())
             if block.news is None:
@@ -126,6 +129,10 @@ class Transaction(Savepoints):
             else:
                 taken = [(space, key) for space, keys in block.taken.items() for key in keys]
                 self.record_point_writes(writes, taken, are_counted=True)
+
+    def _row_blocks(self) -> list[RowBlock]:
+        """Return the blocks, with the rows of whole tables: round trips, if there are such."""
+        return [block.row_block() if isinstance(block, WholeTable) else block for block in self.blocks]
 
     def is_taken(self, space: bytes, key: bytes) -> bool:
         """Return True if a row that was inserted without the workspace has this row key, or key of a unique index."""
@@ -232,13 +239,10 @@ class Transaction(Savepoints):
             self.later_tables,
         )
         builder.write_rows(rows)
-        for block in self.blocks:
-            builder.write_block(block)
+        if self.blocks:
+            self._write_blocks(builder, explicit_ids)
         if locked:
             builder.write_locked_rows(locked, only_check=not (has_rows or self.blocks or self.schema_changed))
-        for block in self.blocks:
-            if block.explicit_id is not None:
-                explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))
         if explicit_ids:
             builder.advance_sequences(explicit_ids)
         if self.database.counters.predictions is not None and self._sequences is not None:
@@ -249,7 +253,12 @@ class Transaction(Savepoints):
             builder.check_catalog(self.newest_read_version)
         if not builder.has_changes and not locked:
             return None
-        batch, version = self._send_merged(builder, fences)
+        try:
+            batch, version = self._send_merged(builder, fences)
+        except Conflict as conflict:
+            if self._reads_deleted_tables(conflict):
+                return self._write()
+            raise
         self.database.committed = version
         for counter, value in batch.advances.items():
             self.database.counters.advanced(counter, value)
@@ -258,6 +267,23 @@ class Transaction(Savepoints):
             digest = self.database.store.digest_after(self.digest, batch.token)
             return None if digest is None else builder.committed_catalog(version, digest)
         return None
+
+    def _write_blocks(self, builder: BatchBuilder, explicit_ids: dict[int, int]) -> None:
+        """Write the rows of blocks. `explicit_ids` gets the greatest id that was given, by table id."""
+        for block in self.blocks:
+            if isinstance(block, WholeTable):
+                builder.empty_table(block)
+                continue
+            builder.write_block(block)
+            if block.explicit_id is not None:
+                explicit_ids[block.table.id] = max(block.explicit_id, explicit_ids.get(block.table.id, 0))
+
+    def _reads_deleted_tables(self, conflict: Conflict) -> bool:
+        """Read the rows of whole tables, to delete them one by one, if a conflict is about one of these tables."""
+        if not any(conflict.space in block.spaces for block in self.blocks if isinstance(block, WholeTable)):
+            return False
+        self.blocks = self._row_blocks()
+        return True
 
     def _send_merged(self, builder: BatchBuilder, fences: Iterable[Check]) -> tuple[Batch, int]:
         """Commit a batch, after the independent schema changes of others. Return it and its version."""

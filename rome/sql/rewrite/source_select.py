@@ -24,6 +24,8 @@ class SourceSelect(NamedTuple):
 
     sql: str
     columns: tuple[str, ...] = ()
+    is_of_all: bool = False
+    """True for a DELETE of all rows."""
 
 
 def source_select(statement: Statement, sql: str, table: Table) -> SourceSelect | None:
@@ -72,8 +74,9 @@ def _of_delete(sql: str, table: Table) -> SourceSelect | None:
     reader = TokenReader(sql)
     reader.take("DELETE", "FROM")
     reader.qualified_name()
+    is_of_all = reader.done or reader.sees(";")
     rest = _read_where(reader, table)
-    return None if rest is None else SourceSelect(f"{_columns(table)}{rest}")
+    return None if rest is None else SourceSelect(f"{_columns(table)}{rest}", is_of_all=is_of_all)
 
 
 def _read_expression(reader: TokenReader) -> str:

@@ -12,7 +12,7 @@ _COMMANDS = """
 """For statements, transactions and locks."""
 
 COPYING = "+rename"
-"""For copies of databases, in addition, at the target."""
+"""For copies of databases, in addition, at the target; and to delete all rows of a table at once, not row by row."""
 
 IN_CLUSTER = "+cluster|slots +asking +readonly"
 """For a cluster, in addition. READONLY is for reads at replicas."""

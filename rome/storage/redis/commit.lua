@@ -26,7 +26,8 @@
 --       head      that of the log without its size (see layout.py)
 --       checks    s:SPACE of each; then of each its keys, and begin and end of its ranges
 --       writes    s:SPACE; then the keys, as a msgpack array: the new ones, the other puts, the deletions; then the
---                 values of the puts, as a msgpack array, but not in a space of entries
+--                 values of the puts, as a msgpack array, but not in a space of entries. To empty a space:
+--                 s:SPACE and, as a msgpack string, the name under which readers find what it had; nothing else
 --       drops     s:SPACE
 --       advances  counter, number; or counter, number and the one that was given last, with a space between
 --       A step has the header only. The other arguments are those of the next piece, which is staged on the server.
@@ -83,7 +84,7 @@ if look % 2 == 1 then
     local refusal = check_permission({
         {'EXISTS', values, order},
         {'HGET', values, 'a'}, {'HMGET', values, 'a'}, {'HSET', values, 'a', 'b'}, {'HDEL', values, 'a'},
-        {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'}, {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'},
+        {'ZMSCORE', values, 'a'}, {'ZRANGEBYLEX', values, '-', '+'}, {'ZLEXCOUNT', values, '-', '+'}, {'ZADD', values, '0', 'a'}, {'ZREM', values, 'a'},
         {'TYPE', order}, {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'}, {'UNLINK', values, order},
         {'XRANGE', log, '-', '+'}, {'XREAD', 'STREAMS', log, '0'}, {'XADD', log, '*', 'a', 'b'}, {'XTRIM', log, 'MINID', '~', '1'},
         {'LRANGE', heads, '0', '1'}, {'RPUSH', heads, 'a'}, {'LTRIM', heads, '1', '-1'}, {'GETRANGE', history, '0', '1'}, {'SETRANGE', history, '0', 'a'},
@@ -268,13 +269,15 @@ for i = 1, refusal and 0 or write_count do
     local space, packed_keys, packed_values = args[at], args[at + 1], ''
     local name, entries, keys, values = sub(space, 3), string.byte(space, 3) == ENTRIES, cmsgpack.unpack(packed_keys), nil
     local count, hash, log = #keys, PREFIX .. space, PREFIX .. 'k:' .. name
-    local order = entries and hash or PREFIX .. 'o:' .. name
+    local order, is_emptied = entries and hash or PREFIX .. 'o:' .. name, type(keys) == 'string'
     at = at + 2
-    if not entries then
+    if is_emptied then
+        -- include empty_space
+    elseif not entries then
         packed_values, at = args[at], at + 1
         values = cmsgpack.unpack(packed_values)
     end
-    if count > 0 then
+    if count > 0 and not is_emptied then
         local olds, fresh, there = send(entries and 'ZMSCORE' or 'HMGET', hash, keys, 1, count), nil, false
         if find_locks and not step and sub(space, 3, 3) == 'r' then
             find_locks(space, keys, 1, count)
@@ -442,6 +445,7 @@ if look >= 2 then
     end
     for _, command in ipairs(commands) do
         keys[#keys + 1] = command[2]
+        keys[#keys + 1] = command[1] == 'RENAME' and command[3] or nil
     end
     for space in pairs(touched or {}) do
         keys[#keys + 1], keys[#keys + 2] = PREFIX .. 'k:' .. space, PREFIX .. 'v:' .. space

@@ -16,7 +16,7 @@ from rome.storage.redis.connection import Command, Server
 from rome.storage.redis.layout import FORMAT_DIGITS, Layout
 from rome.storage.redis.pieces import check_pieces, parts_of, write_pieces
 from rome.storage.redis.writes import Limits, arguments_of, error_of
-from rome.storage.store import Batch
+from rome.storage.store import Batch, Demand, conflict
 
 _STAGED_MS = b"600000"
 """How long pieces are kept whose commit is not begun. Each round that stages some begins this time anew."""
@@ -86,6 +86,8 @@ class Commits:
 
     def commit_in_pieces(self, batch: Batch) -> int:
         """Commit a large batch. Return its version. Raise as `Store.commit` does."""
+        if batch.empties:
+            raise conflict(batch.empties[0], b"", Demand.UNWRITTEN, 0)  # keys are deleted one by one
         return self._version(batch, *self._commit_in_pieces(batch))
 
     def _commit_in_pieces(self, batch: Batch) -> tuple[Any, int]:

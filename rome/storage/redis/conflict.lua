@@ -38,11 +38,38 @@ local function conflict(args, written_since, all)
         return was_there ~= (values_of(check.space, {key}, 1, 1)[1] and true or false)
     end
 
+    -- Return true if a check guards a key that a space had when it was emptied. `order`: the sorted set of these keys.
+    local function had_key(check, order)
+        for _, score in ipairs(check.ranges > check.keys and send('ZMSCORE', order, args, check.keys, check.ranges - 1) or {}) do
+            if score then
+                return true
+            end
+        end
+        for i = check.ranges, check.stop - 1, 2 do
+            if call('ZLEXCOUNT', order, '[' .. args[i], '(' .. args[i + 1]) > 0 then
+                return true
+            end
+        end
+    end
+
     local function conflict_in(checks, version, fields)
+        local keys = cmsgpack.unpack(fields[2])
+        if type(keys) == 'string' then
+            local order = PREFIX .. (string.byte(keys) == ENTRIES and 's:' or 'o:') .. keys
+            if call('ZLEXCOUNT', order, '-', '+') ~= cmsgpack.unpack(fields[3])[1] then
+                return {'too old', digits(checks[1].since)} -- the server has evicted it
+            end
+            for _, check in ipairs(checks) do
+                if version > check.since and had_key(check, order) then
+                    return {'conflict', check.space, args[check.keys] or '', digits(check.since)}
+                end
+            end
+            return nil
+        end
         local olds = fields[3]
         local flags = sub(olds, 1, 1) < '2' and olds
         olds = flags or cmsgpack.unpack(olds)
-        for i, key in ipairs(cmsgpack.unpack(fields[2])) do
+        for i, key in ipairs(keys) do
             for _, check in ipairs(checks) do
                 if version > check.since and guards(check, key) then
                     local was_there = olds[i] and true or false

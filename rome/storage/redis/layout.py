@@ -27,6 +27,8 @@ All names begin with `{rome:DATABASE}:`, one hash tag, so that a database is on 
                           3.  the old values, a msgpack array, false where a key did not exist; or, if the values are
                               logged apart, `1` for each key that existed and `0` for the others
                           4.  the new values of the puts, a msgpack array; empty in a space of entries, or if apart
+                          or of a space that the commit has emptied (past.py): `0`, the name that what it had has
+                          now, a msgpack string; how many keys, a msgpack array of one number; and nothing
     v:SPACE       stream  entry VERSION-PIECE: old and new values of large commits. Readers mostly need the keys only
     history       string  of each of the last 131072 versions before the newest, at its version modulo 131072: digest,
                           the catalog's version and its digest, 8 bytes each
@@ -113,6 +115,8 @@ version and the newest version.
 
 _RECORD = Struct(">8sQ8s")
 _HEAD = Struct(">dI")
+_ARRAYS = {bytes((code,)) for code in (*range(0x90, 0xA0), 0xDC, 0xDD)}
+"""The first bytes of msgpack arrays."""
 
 
 def state_of_copy(state: bytes, incarnation: bytes) -> bytes:
@@ -178,6 +182,26 @@ def read_logged(fields: Sequence[bytes]) -> Logged:
     if packed_olds[:1] in (b"0", b"1"):
         return Logged(keys, int(puts), [flag == 49 for flag in packed_olds], [], True)
     return Logged(keys, int(puts), read_olds(packed_olds), _unpack(packed_news) if packed_news else [], False)
+
+
+def name_of_emptied(space: bytes, token: bytes) -> bytes:
+    """Return the name that what a space had gets when the commit with this token empties it."""
+    return b"%b@%b" % (space, token.hex().encode())
+
+
+def read_emptied(fields: Sequence[bytes]) -> tuple[bytes, int] | None:
+    """Return what an entry says of a space that was emptied: the name of what it had, and how many keys that are.
+
+    None for other entries. Raise ValueError, TypeError for one that ROME did not write.
+    """
+    puts, packed_keys, packed_number, _ = fields
+    if puts != b"0" or packed_keys[:1] in _ARRAYS:
+        return None
+    (number,) = _unpack(packed_number)
+    name = msgpack.unpackb(packed_keys, raw=True)
+    if type(name) is not bytes or type(number) is not int:
+        raise ValueError("it has no name of what an emptied space had")
+    return name, number
 
 
 def read_olds(packed: bytes) -> list[bytes | None]:

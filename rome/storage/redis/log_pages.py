@@ -7,7 +7,7 @@ from typing import Any
 
 from rome.storage.redis.connection import Command
 from rome.storage.redis.layout import Layout
-from rome.storage.redis.past import demand_reachable, read_changes, read_heads
+from rome.storage.redis.past import demand_reachable, read_changes, read_emptied_spaces, read_heads
 from rome.storage.redis.reads import State
 from rome.storage.store import Committed, too_old
 from rome.storage.tails import commits_after
@@ -56,7 +56,14 @@ class LogPages:
         bounds = b"%d" % min(written), b"%d" % max(written)
         names = [name + space for space in spaces for name in (layout.keys_log, layout.values_log)]
         logs, _ = self._read(since, *((b"XRANGE", name, *bounds) for name in names))
-        return read_changes(layout, written, dict(zip(spaces, zip(logs[::2], logs[1::2], strict=True), strict=True)))
+        entries = dict(zip(spaces, zip(logs[::2], logs[1::2], strict=True), strict=True))
+        emptied = read_emptied_spaces(
+            layout,
+            zip(spaces, logs[::2], strict=True),
+            max(written),
+            lambda commands: self._read(since, *commands)[0],
+        )
+        return read_changes(layout, written, entries, emptied)
 
     def _read(self, since: int, *commands: Command) -> tuple[list[Any], State]:
         """Return replies about the log after a version, and the state."""

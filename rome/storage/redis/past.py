@@ -1,16 +1,28 @@
-"""The log as readers need it: the tail of a version that is read, values that were logged apart, changes."""
+"""The log as readers need it: the tail of a version that is read, values that were logged apart, changes.
+
+A commit can empty a space, all keys at once, so that DELETE of a whole table costs as much as that of a row:
+
+    commit     s:r1 and o:r1 are renamed to s:r1@TOKEN and o:r1@TOKEN; the log of r1 has this name (empty_space.lua)
+    read       what the space had is read under this name by those who need it: at an older version, or followers
+    trim       it is removed when the commit leaves the log, as a space that was dropped is
+
+Such a commit checks that the space is unwritten since the version that the transaction has read. Where that fails, or
+somebody has locked rows, the client deletes key by key (`rome.transaction.writes.whole_table`).
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rome.storage.keys import row_key_of
+from rome.storage.redis.connection import Command
 from rome.storage.redis.layout import (
     Layout,
     LogEntry,
     read_apart,
+    read_emptied,
     read_logged,
     spaces_written,
     undecodable,
@@ -31,6 +43,12 @@ from rome.storage.store import (
 )
 from rome.storage.tails import Tail
 
+Emptied = Mapping[bytes, Mapping[bytes, bytes]]
+"""The name that what a space had has now → key → value; b'' of an entry. A name is missing if it is gone."""
+
+Ask = Callable[[Sequence[Command]], list[Any]]
+"""Sends commands in one round trip and returns the replies. Raises the error of a reply."""
+
 
 class Apart(NamedTuple):
     """Stands in a tail for an old value that is logged apart from its key."""
@@ -39,16 +57,23 @@ class Apart(NamedTuple):
     entry_id: bytes
 
 
-def commits_of(layout: Layout, space: bytes, entries: Sequence[LogEntry], newest: int | None) -> list[dict[bytes, Any]]:
+def commits_of(
+    layout: Layout, space: bytes, entries: Sequence[LogEntry], newest: int | None, emptied: Emptied
+) -> list[Mapping[bytes, Any]]:
     """Return the old values by key of each entry of a space's log, for a tail; Apart for those that are elsewhere.
 
-    Leave out commits after the version `newest`, if one is given. Raise FormatError.
+    Leave out commits after the version `newest`, if one is given. `emptied`: what the space had before it was emptied.
+    Raise FormatError; SnapshotTooOld if the server has evicted that.
     """
-    commits = []
+    commits: list[Mapping[bytes, Any]] = []
     for entry_id, fields in entries:
         try:
             if newest is not None and version_of(entry_id) > newest:
                 break
+            moved = read_emptied(fields)
+            if moved is not None:
+                commits.append(_contents(emptied, moved[0], entry_id))
+                continue
             keys, _, olds, _, is_apart = read_logged(fields)
             if is_apart:
                 apart = Apart(space, entry_id)
@@ -59,6 +84,48 @@ def commits_of(layout: Layout, space: bytes, entries: Sequence[LogEntry], newest
         except (ValueError, TypeError) as error:
             raise undecodable(layout.keys_log + space, entry_id) from error
     return commits
+
+
+def read_emptied_spaces(
+    layout: Layout, logs: Iterable[tuple[bytes, Sequence[LogEntry]]], newest: int, ask: Ask
+) -> Emptied:
+    """Return what the spaces had that were emptied, by the logs of some spaces: one round trip, or none.
+
+    What a commit after the version `newest`, which was stopped halfway, has not renamed yet is not missing: {} then.
+    Raise FormatError.
+    """
+    names: dict[bytes, int] = {}
+    found: dict[bytes, Mapping[bytes, bytes]] = {}
+    for space, entries in logs:
+        for entry_id, fields in entries:
+            try:
+                emptied = read_emptied(fields)
+            except (ValueError, TypeError) as error:
+                raise undecodable(layout.keys_log + space, entry_id) from error
+            if emptied is not None:
+                names[emptied[0]] = emptied[1]
+                if version_of(entry_id) > newest:
+                    found[emptied[0]] = {}
+    if not names:
+        return {}
+    replies = ask([_command(layout, name) for name in names])
+    for (name, number), reply in zip(names.items(), replies, strict=True):
+        contents = dict.fromkeys(reply, b"") if holds_entries(name) else dict(zip(reply[::2], reply[1::2], strict=True))
+        if len(contents) == number:
+            found[name] = contents
+    return found
+
+
+def _command(layout: Layout, name: bytes) -> Command:
+    key = layout.values + name
+    return (b"ZRANGE", key, b"0", b"-1") if holds_entries(name) else (b"HGETALL", key)
+
+
+def _contents(emptied: Emptied, name: bytes, entry_id: bytes) -> Mapping[bytes, bytes]:
+    """Return what a space had that an entry has emptied. Raise SnapshotTooOld if it is gone."""
+    if name not in emptied:
+        raise too_old(version_of(entry_id) - 1)
+    return emptied[name]
 
 
 def without_counts(requests: Sequence[Request]) -> list[Request]:
@@ -148,9 +215,14 @@ def read_heads(layout: Layout, heads: Sequence[bytes], first: int) -> dict[int, 
 
 
 def read_changes(
-    layout: Layout, written: Mapping[int, Sequence[bytes]], logs: Mapping[bytes, tuple[Sequence[LogEntry], Any]]
+    layout: Layout,
+    written: Mapping[int, Sequence[bytes]],
+    logs: Mapping[bytes, tuple[Sequence[LogEntry], Any]],
+    emptied: Emptied,
 ) -> list[Committed]:
     """Return commits. `written`: their spaces; `logs`: by space the entries of both of its parts.
+
+    `emptied`: what spaces had before they were emptied.
 
     Raise FormatError; SnapshotTooOld if a log lacks one of the commits.
     """
@@ -163,7 +235,12 @@ def read_changes(
                 version = version_of(entry_id)
                 if version in changes:
                     missing.discard((version, space))
-                    changes[version] += _changes(space, fields, apart.get(entry_id))
+                    moved = read_emptied(fields)
+                    if moved is not None:
+                        contents = _contents(emptied, moved[0], entry_id)
+                        changes[version] += [Change(space, key, old, None) for key, old in contents.items()]
+                    else:
+                        changes[version] += _changes(space, fields, apart.get(entry_id))
             except (ValueError, TypeError) as error:
                 raise undecodable(layout.keys_log + space, entry_id) from error
     if missing:

@@ -37,10 +37,23 @@ local function olds_of(name)
     end
 end
 
+-- Give what an emptied space had its own name again.
+local function restore_emptied(name, moved)
+    for _, kind in ipairs({'s:', 'o:'}) do
+        if redis.call('EXISTS', PREFIX .. kind .. moved) == 1 then
+            redis.call('RENAME', PREFIX .. kind .. moved, PREFIX .. kind .. name)
+        end
+    end
+end
+
 local function restore(name)
     local keys, olds = olds_of(name)
     local values, order = PREFIX .. 's:' .. name, PREFIX .. 'o:' .. name
     local is_index = string.sub(name, 1, 1) == 'i'
+    if type(keys) == 'string' then
+        restore_emptied(name, keys)
+        return
+    end
     for i, key in ipairs(keys or {}) do
         if is_index then
             order = values
@@ -59,7 +72,7 @@ end
 
 local order = PREFIX .. 'o:r0'
 refusal = check_permission({
-    {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'}, {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'},
+    {'HSET', META, 'a', 'b'}, {'HDEL', META, 'a'}, {'EXISTS', order}, {'ZADD', order, '0', 'a'}, {'ZREM', order, 'a'},
     {'SETRANGE', PREFIX .. 'history', '0', 'a'}, {'UNLINK', PREFIX .. 'heads'}
 })
 if refusal then
@@ -70,10 +83,21 @@ local head, token = redis.call('LRANGE', PREFIX .. 'heads', -1, -1)[1], ''
 if head then
     local _, its_token, written, pos = struct.unpack('>dI4c0I4', head)
     token = its_token
-    for _ = 1, written do
+    local names = {}
+    for i = 1, written do
         local space
         space, pos = struct.unpack('>I4c0', head, pos)
-        restore(string.sub(space, 3))
+        names[i] = string.sub(space, 3)
+        local keys = olds_of(names[i])
+        if type(keys) == 'string' then
+            refusal = check_permission({{'RENAME', order, order}})
+        end
+    end
+    if refusal then
+        return refusal
+    end
+    for _, name in ipairs(names) do
+        restore(name)
     end
 end
 redis.call('UNLINK', PREFIX .. 'heads')

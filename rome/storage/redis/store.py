@@ -35,10 +35,12 @@ from rome.storage.redis.notes import RedisNotes
 from rome.storage.redis.parts import PartialAnswer, in_full
 from rome.storage.redis.past import (
     Apart,
+    Emptied,
     commits_of,
     demand_reachable,
     learn,
     places_apart,
+    read_emptied_spaces,
     values_apart,
     with_counts,
     with_values,
@@ -86,6 +88,7 @@ class RedisStore:
 
     is_shared = True
     longest_value = LONGEST_ARGUMENT
+    empties_spaces = True
 
     def __init__(self, address: Address, stats: Stats | None = None) -> None:
         """Connect. `stats`: those to count in, if there are some. Raise StoreUnavailable."""
@@ -137,7 +140,7 @@ class RedisStore:
         """
         commits = self._commits
         arguments = arguments_of(batch, commits.limits, not commits.permission_seen)
-        if self._replication is not None and (batch.writes or batch.drops):
+        if self._replication is not None and (batch.writes or batch.drops or batch.empties):
             return self._replication.commit(batch, arguments)
         if not arguments:
             return commits.commit_in_pieces(batch)
@@ -367,9 +370,13 @@ class RedisStore:
         tail.confirm(seen, digest)
         if tail.point is None:
             tail.point = point
-        for (space, _), log in zip(since.spaces, logs, strict=True):
-            entries = self._checked(log)
-            commits = commits_of(self._layout, space, entries, version if is_kept else None) if entries else ()
+        emptied: Emptied = {}
+        if any(logs):
+            self._raise_first(logs)
+            emptied = self._read_emptied(since, logs, state)
+        newest = version if is_kept else None
+        for (space, _), entries in zip(since.spaces, logs, strict=True):
+            commits = commits_of(self._layout, space, entries, newest, emptied) if entries else ()
             if commits or tail.until(space) > tail.at:
                 tail.extend(space, version, commits)
                 tail.is_partial = tail.is_partial or any(
@@ -377,6 +384,12 @@ class RedisStore:
                 )
         tail.seen = version, state.point.digest
         return Present(tail.point, answers)
+
+    def _read_emptied(self, since: Since, logs: Sequence[Any], state: State) -> Emptied:
+        """Return what the spaces had that were emptied since a version, by their logs: mostly without a round trip."""
+        spaces = [space for space, _ in since.spaces]
+        of_spaces = zip(spaces, logs, strict=True)
+        return read_emptied_spaces(self._layout, of_spaces, state.version, lambda names: self._with_state(*names)[0])
 
     def _ask(
         self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()

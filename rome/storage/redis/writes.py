@@ -5,6 +5,7 @@ r"""Pack a write batch as the arguments of commit.lua, and make errors of the sc
     Write(b"r1", key, value)               0 new puts, 1 put                      [key] [value]
     Check(b"r1", new, …, NO_KEYS) and
     Write(b"r1", new, value)               1 new put, 2 puts                      [new, key] [value, value]
+    all keys of r1 deleted                 0 new puts, 0 puts                     name of what it had
 
 Checks are grouped by space, version and demand, writes by space: the cost of a script is the number of its arguments.
 The keys and the values of a space are one argument each, a msgpack array, which goes into the log as it is.
@@ -27,7 +28,7 @@ from rome.errors import (
 )
 from rome.packing import Packing
 from rome.storage.columns import ChecksByKind, WritesBySpace, checks_of, writes_of
-from rome.storage.redis.layout import FORMAT_DIGITS
+from rome.storage.redis.layout import FORMAT_DIGITS, name_of_emptied
 from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, conflict, history_lost, holds_entries, too_old
 
 Demanded = tuple[bytes, int, Demand | None]
@@ -70,6 +71,7 @@ _LENGTH = Struct(">I").pack
 pack = Packing(use_bin_type=False).pack
 """Packs a list of bytes as a msgpack array of strings, which the server's Lua decodes."""
 _NO_KEYS: dict[bytes, None] = {}
+_NO_NAMES: dict[bytes, bytes] = {}
 _NO_NUMBERS: dict[bytes, int] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
 _DEMANDS: dict[Demand | None, bytes] = {None: b"l", **{demand: demand.value for demand in Demand}}
@@ -100,13 +102,14 @@ def arguments_with(
     expects: Mapping[bytes, int] = _NO_NUMBERS,
     owner: bytes = b"",
     look: bool = False,
+    emptied: Mapping[bytes, bytes] = _NO_NAMES,
     of_written: bool = False,
 ) -> list[bytes]:
     """Return the arguments of commit.lua for a batch, or a piece of one.
 
-    `drops`: the spaces to drop. `advances`: counters and what they are at least. `expects`: of these, what they must be
-    before. `look`: check the user's permission. `of_written`: the key of each check is the number of a piece, which
-    writes the keys to be checked.
+    `drops`: the spaces to drop. `emptied`: those to empty, and the name of what they had. `advances`: counters and
+    what they are at least. `expects`: of these, what they must be before. `look`: check the user's permission.
+    `of_written`: the key of each check is the number of a piece, which writes the keys to be checked.
     """
     demands = _DEMANDS_OF_WRITTEN if of_written else _DEMANDS
     heads: list[bytes] = []
@@ -123,6 +126,10 @@ def arguments_with(
         lists += (b"s:" + space, pack([*puts, *deletions]))
         if has_values:
             lists.append(pack([*puts.values()]))
+    if emptied:
+        for space, moved in emptied.items():
+            heads.append(_WRITE(0, 0))
+            lists += (b"s:" + space, pack(moved))
     written = len(heads) - len(checked)
     begin = limits.header(len(checked), written, len(drops), len(advances), look=look)
     header = b"".join((begin, *heads, owner))
@@ -143,11 +150,16 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     if writes and sum(map(len, writes.values())) + len(batch.checks) > LARGE * MOST_KEYS:
         return []
     checks, fresh = grouped(given, writes)
-    drops = list(dict.fromkeys(batch.drops))
+    drops = [*dict.fromkeys(batch.drops)]
     divided = [_divided(space, values, fresh.get(space, _NO_KEYS)) for space, values in writes.items()]
-    seen, head = seen_of(batch.seen), head_of(batch.token, writes, drops)
+    seen, emptied, written = seen_of(batch.seen), _NO_NAMES, writes
+    if batch.empties:
+        emptied = {space: name_of_emptied(space, batch.token) for space in batch.empties}
+        written = {**writes, **dict.fromkeys(emptied, _NO_VALUES)}
+        drops += emptied.values()  # when this commit leaves the log
+    owner, head = batch.owner, head_of(batch.token, written, drops)
     arguments = arguments_with(
-        limits, batch.token, checks, divided, seen, head, drops, batch.advances, batch.expects, batch.owner, look
+        limits, batch.token, checks, divided, seen, head, drops, batch.advances, batch.expects, owner, look, emptied
     )
     size = sum(map(len, arguments))
     if size > LARGE * MOST_BYTES and writes:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import compress, repeat
+from itertools import chain, compress, repeat
 from operator import ne
 
 from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_user_version
@@ -47,6 +47,7 @@ from rome.transaction.reads.read_set import check_of, key_range
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import moves_sequence
+from rome.transaction.writes.whole_table import WholeTable
 from rome.transaction.writes.write_set import FinalRow
 from rome.values import is_identical
 
@@ -74,7 +75,9 @@ class BatchBuilder:
         self._entries = entries
         self._row_cache = row_cache
         self._version = version
-        self._later_tables = {catalog_key(name): since for name, since in later_tables.items()}
+        self._later_tables: dict[bytes, int] = {}
+        if later_tables:
+            self._later_tables = {catalog_key(name): since for name, since in later_tables.items()}
         self.catalog_since: int | None = None
         self._tables = catalog.by_id
         self._old_tables = base.by_id
@@ -83,6 +86,7 @@ class BatchBuilder:
         self._checks: list[Check] = []
         self._checks_of_keys: list[KeyChecks] = []
         self._drops: list[bytes] = []
+        self._empties: list[bytes] = []
         self._advances: dict[bytes, int] = {}
         self._expects: dict[bytes, int] = {}
 
@@ -102,8 +106,8 @@ class BatchBuilder:
         for key, (written_table, after, encoded) in rows.items():
             cached = cached_rows.get(key)
             before = cached.values if cached else None
-            is_same_table = cached is None or cached.table is written_table
-            if is_same_table and before == after and _is_unchanged(before, after):
+            is_same_layout = cached is None or cached.table.schema == written_table.schema
+            if is_same_layout and before == after and _is_unchanged(before, after):
                 continue
             data, new = encoded, after
             if data is None and after is not None:
@@ -148,6 +152,15 @@ class BatchBuilder:
         for index in table.indexes:
             self._write_entries_of_block(table.index_codecs[index.id], keys, block.olds, block.news)
         self._check_definition(table)
+
+    def empty_table(self, deleted: WholeTable) -> None:
+        """Delete all rows of a table as of the read version, if nobody writes to it before this commit.
+
+        Nothing else may write rows of the table, and its definition must be the one that the transaction began with.
+        """
+        self._checks.append(Check(rows_space(deleted.table.id), b"", LAST, deleted.since))
+        self._empties += deleted.spaces
+        self._check_definition(deleted.table)
 
     def _write_entries_of_block(
         self, codec: IndexKeyCodec, keys: Sequence[bytes], olds: Sequence[Row] | None, news: Sequence[Row] | None
@@ -305,7 +318,7 @@ class BatchBuilder:
     @property
     def has_changes(self) -> bool:
         """True if the batch changes anything in the store."""
-        return bool(self._drops) or any(self._writes.values())
+        return any(self._writes.values()) or bool(self._drops or self._empties)
 
     def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
         """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
@@ -314,10 +327,11 @@ class BatchBuilder:
             checks = list(map(self._since_created, checks))
         if self.catalog_since is not None:
             checks = [*checks, Check(CATALOG, b"", LAST, self.catalog_since)]
-        seen = digests_of((*checks, *self._checks_of_keys), read_digests)
+        seen = digests_of(checks, read_digests, self._checks_of_keys)
         if self._checks_of_keys:
             checks = Checks(checks, self._checks_of_keys)
-        return Batch(token, checks, Writes(self._writes), self._advances, self._drops, seen, expects=self._expects)
+        writes, owner = Writes(self._writes), b""
+        return Batch(token, checks, writes, self._advances, self._drops, seen, owner, self._empties, self._expects)
 
     def _since_created(self, check: Check) -> Check:
         """Return a check; that of a later table's definition from the version on that has shown it."""
@@ -330,11 +344,14 @@ class BatchBuilder:
         return replace(self._catalog, version=version, digest=digest)
 
 
-def digests_of(checks: Iterable[Check | KeyChecks], read_digests: Mapping[int, bytes]) -> dict[int, bytes]:
+def digests_of(
+    checks: Iterable[Check], read_digests: Mapping[int, bytes], of_keys: Iterable[KeyChecks] = ()
+) -> dict[int, bytes]:
     """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
     if len(read_digests) == 1 and 0 not in read_digests:
         return dict(read_digests)
-    versions = {check.since for check in checks if check.demand not in OF_PRESENT}
+    both: Iterable[Check | KeyChecks] = chain(checks, of_keys)
+    versions = {check.since for check in both if check.demand not in OF_PRESENT}
     return {version: read_digests[version] for version in sorted(versions) if version}
 
 
