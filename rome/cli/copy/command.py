@@ -10,6 +10,7 @@ from rich.progress import Progress
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
+from rome.cli.collector import rare_collections
 from rome.cli.copy.converted import plan_converted
 from rome.cli.copy.databases import Side, is_native, opened_source, opened_target
 from rome.cli.copy.native import plan_native
@@ -34,6 +35,7 @@ from rome.folding import fold_name
 @click.option("--no-verify", is_flag=True, help="Do not compare checksums at the end.")
 @json_option
 @click.pass_context
+@rare_collections()
 def copy(
     ctx: click.Context,
     source: str,
