@@ -22,6 +22,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.cache.known import UNKNOWN, KnownSpace
+from rome.cache.results import FEWEST_INDEXED, INDEXED_BYTES
 from rome.storage.columns import checks_of, writes_of
 from rome.storage.keys import row_keys_of
 from rome.storage.store import (
@@ -295,6 +296,8 @@ class Contents:
         else:
             shared, rows = SharedColumns(answer), answer[1]
         size = _SHARED_BYTES + _DECODED * sum(len(each or b"") for each in rows)
+        if len(rows) >= FEWEST_INDEXED:
+            size += INDEXED_BYTES * len(rows)
         self._unshare(request)
         self._shared[request] = _Shared(shared, size)
         self._shared_size += size

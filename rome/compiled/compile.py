@@ -58,11 +58,11 @@ from rome.compiled.bind.from_clause import BindContext
 from rome.compiled.bind.queries import bind_query
 from rome.compiled.codegen.program import GeneratedFunction, Row, function_of
 from rome.compiled.codegen.queries import generate
-from rome.compiled.ir import CompoundSelect, Query
+from rome.compiled.ir import ColumnExpr, Compare, CompoundSelect, Parameter, Query, items_of
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
 from rome.sql.analysis.resolve_names import NameResolver
 from rome.sql.syntax.operands import Const, Param, Parameters, Source, value_of
-from rome.values import GREATEST_INTEGER, LEAST_INTEGER, SqlValue, has_surrogates
+from rome.values import GREATEST_INTEGER, LEAST_INTEGER, Affinity, SqlValue, has_surrogates
 
 Lists = Sequence[Sequence[Source]]
 """The operands of each placeholder (`NormalizedStatement.lists`)."""
@@ -131,6 +131,40 @@ class Compiled:
     def with_lists(self, lists: Lists) -> Compiled:
         """Return the same function for a statement whose placeholders have these operands."""
         return replace(self, lists=lists)
+
+    def equality(self, parameters: Parameters) -> tuple[int, SqlValue] | None:
+        """Return the place of a column, and the value that rows of the only table must have there to be in the result.
+
+        Return None if the statement has no such condition, or if SQLite does not compare the values as Python does.
+        """
+        if self._compared is None:
+            return None
+        column, operand = self._compared
+        try:
+            value = value_of(operand, parameters)
+        except ValueNotKnown:
+            return None  # `run` tells why
+        of_texts = column.type.affinity is Affinity.TEXT
+        if type(value) is not (str if of_texts else int) or (of_texts and column.type.collation != "BINARY"):
+            return None
+        return column.at, value
+
+    @cached_property
+    def _compared(self) -> tuple[ColumnExpr, Source] | None:
+        """The first column of the only table that a condition compares with a placeholder of one value."""
+        query = self.query
+        if isinstance(query, CompoundSelect):
+            return None
+        items = items_of(query.joins)
+        if len(items) != 1 or items[0].table is None:
+            return None
+        for condition in query.where:
+            if isinstance(condition, Compare) and condition.op == "=":
+                column, value = condition.left, condition.right
+                if isinstance(column, ColumnExpr) and isinstance(value, Parameter):
+                    operands = self.lists[value.placeholder]
+                    return (column, operands[0]) if len(operands) == 1 else None
+        return None
 
     # ── parameters ────────────────────────────────────────────────────────────────────────────────────────────────
 

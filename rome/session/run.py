@@ -250,7 +250,17 @@ def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters
     compiled = plan.compiled
     assert isinstance(compiled, Compiled)
     if len(rows) == 1 and type(rows[0]) is SharedRows:
-        result = rows[0].result(compiled, parameters, lambda: compiled.run(rows, parameters))
+        result = _evaluate_shared(compiled, rows[0], parameters)
     else:
         result = compiled.run(rows, parameters)
     return _result((result, plan.description or None, -1, None))
+
+
+def _evaluate_shared(compiled: Compiled, rows: SharedRows, parameters: Parameters) -> list[Row]:
+    """Return the compiled function's result over rows that the cache shares. Raise UnsupportedValue."""
+
+    def evaluate() -> list[Row]:
+        wanted = compiled.equality(parameters)
+        return compiled.run([rows if wanted is None else rows.having(*wanted)], parameters)
+
+    return rows.result(compiled, parameters, evaluate)
