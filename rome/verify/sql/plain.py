@@ -66,7 +66,7 @@ def _row(random: Random, table: Relation, columns: list[Column]) -> tuple[SqlVal
 
 
 def _value(random: Random, table: Relation, column: Column) -> SqlValue:
-    if column.name == "id":
+    if column.name == "id" or (column.is_key and table.has_integer_key):
         number = random.randint(1, 40)
         return f"k{number}" if "TEXT" in column.type else number
     if column.name in table.parents and random.random() < 0.8:
@@ -128,6 +128,8 @@ def _update_many(random: Random, _schema: Schema, table: Relation) -> Step | Non
 def _delete_many(random: Random, _schema: Schema, table: Relation) -> Step | None:
     if not table.is_order_free:
         return None
+    if random.random() < 0.2:
+        return Step(f"DELETE FROM {table.name}")
     arguments = Arguments(random)
     return Step(
         f"DELETE FROM {table.name} WHERE {_simple(random, table, arguments)}", parameters=(tuple(arguments.values),)
