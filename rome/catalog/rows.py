@@ -15,13 +15,14 @@ table to another. Bytes that are no row raise FormatError, which names the table
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 
 import msgpack
 
 from rome.catalog.model import Table
+from rome.collection import MANY, collecting_later
 from rome.errors import DataError, FormatError
 from rome.packing import Packing
 from rome.storage.keys import decode
@@ -48,15 +49,14 @@ def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = Fals
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
 
 
-def encode_rows(schema: int, rows: Iterable[Row]) -> list[bytes]:
+def encode_rows(schema: int, rows: Sequence[Row]) -> list[bytes]:
     """Return the bytes of many rows, as `encode_row` does one by one. Raise DataError."""
     pack = msgpack.Packer(use_bin_type=True).pack
     classes: set[type] = set()
-    found = []
+    for column in zip(*rows, strict=True):
+        classes.update(map(type, column))
     try:
-        for row in rows:
-            classes.update(map(type, row))
-            found.append(pack((schema, *row)))
+        found = [pack((schema, *row)) for row in rows]
     except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
     if not classes <= STORAGE_CLASSES:
@@ -89,7 +89,11 @@ def read_rows(table: Table, keys: Sequence[bytes], values: Sequence[bytes | None
         data = values[0]
         return [None if data is None else read_row(table, keys[0], data)]
     if values:
-        rows = decode_rows(values, table.schema, len(table.stored))
+        if len(values) < MANY:
+            rows = decode_rows(values, table.schema, len(table.stored))
+        else:
+            with collecting_later(len(values)):
+                rows = decode_rows(values, table.schema, len(table.stored))
         if rows is not None:
             return rows
     return [None if data is None else read_row(table, key, data) for key, data in zip(keys, values, strict=True)]

@@ -88,11 +88,7 @@ def write_rows(transaction: Transaction, bulk: BulkPlan, rows: list[Row]) -> Res
 
 def _updated(transaction: Transaction, bulk: BulkUpdate, rows: list[Row]) -> RowBlock:
     """Return the block of the rows that change. Raise NeedsWorkspace, DataError."""
-    olds, news = bulk.old_and_new(rows)
-    # 1 and 1.0 are equal, and not the same.
-    is_changed = [
-        old != new or tuple(map(type, old)) != tuple(map(type, new)) for old, new in zip(olds, news, strict=True)
-    ]
+    olds, news, is_changed = bulk.old_and_new(rows)
     if not all(is_changed):
         olds, news = list(compress(olds, is_changed)), list(compress(news, is_changed))
     keys = bulk.table.row_codec.encode_each(olds)

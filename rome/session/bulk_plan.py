@@ -10,7 +10,9 @@ generated columns, and the change cannot violate a constraint, except those of n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import repeat
+from operator import is_not, ne, or_
 
 from rome.catalog.model import Catalog, Table
 from rome.folding import fold_name
@@ -57,15 +59,22 @@ class BulkUpdate(PointWrite):
         self._places = [table.position[name] for name in source.columns]
         self._columns = [table.by_name[name] for name in source.columns]
 
-    def old_and_new(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-        """Return the rows before and after. `rows`: those of the SELECT. Raise NeedsWorkspace."""
+    def old_and_new(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[bool]]:
+        """Return the rows before and after, and whether each changes. `rows`: those of the SELECT.
+
+        Raise NeedsWorkspace.
+        """
         width = len(self.table.stored)
         given = list(zip(*rows, strict=True))
         old = given[:width]
         new: list[Sequence[SqlValue]] = list(old)
+        is_changed: Iterable[bool] = repeat(False, len(rows))
         for place, values in zip(self._places, stored_columns(given[width:], self._columns), strict=True):
             new[place] = values
-        return list(zip(*old, strict=True)), list(zip(*new, strict=True))
+            # 1 and 1.0 are equal, and not the same.
+            has_other_type = map(is_not, map(type, old[place]), map(type, values))
+            is_changed = map(or_, is_changed, map(or_, map(ne, old[place], values), has_other_type))
+        return list(zip(*old, strict=True)), list(zip(*new, strict=True)), list(is_changed)
 
 
 class BulkDelete:

@@ -16,6 +16,7 @@ from operator import itemgetter
 
 from rome.catalog.key_codec import rowid_key
 from rome.catalog.rows import migrate_row
+from rome.collection import collecting_later
 from rome.errors import DataError
 from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
@@ -118,7 +119,8 @@ def _insert_many(
     transaction: Transaction, plan: Plan, point: PointInsert, parameter_sets: Sequence[Parameters]
 ) -> Result | None:
     """Insert the rows of several sets of parameters."""
-    rows = insert_rows(transaction, point, point.values_by_column(parameter_sets), last_changes=1)
+    with collecting_later(len(parameter_sets)):
+        rows = insert_rows(transaction, point, point.values_by_column(parameter_sets), last_changes=1)
     if rows is None:
         return None
     returned = list(zip(*[map(itemgetter(at), rows) for at in point.returned], strict=True))

@@ -29,6 +29,7 @@ import apsw
 
 from rome.cache.bound import NEWEST
 from rome.cache.results import SharedRows
+from rome.collection import collecting_later
 from rome.compiled.compile import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
@@ -163,11 +164,13 @@ def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Par
             return deleted
     fetched = fetch(transaction, select, [parameters], only_page=True)
     transaction.ensure_snapshot()
-    try:
-        found = [select.compiled.run(fetched.rows(at), each) for at, each in enumerate(fetched.parameter_sets)]
-    except UnsupportedValue:
-        return None
-    return write_rows(transaction, bulk, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
+    sources = [(fetched.rows(at), each) for at, each in enumerate(fetched.parameter_sets)]
+    with collecting_later(sum(len(rows) for of_tables, _ in sources for rows in of_tables)):
+        try:
+            found = [select.compiled.run(of_tables, each) for of_tables, each in sources]
+        except UnsupportedValue:
+            return None
+        return write_rows(transaction, bulk, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
 
 
 # ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -47,6 +47,7 @@ LAYERS = (
     ("rome.storage.file", "the store in one file, without a server"),
     ("rome.storage.redis", "the store on Redis and Valkey"),
     ("rome.storage", "the Store contract, the encoding of keys, the memory store, undo of the log"),
+    ("rome.collection", "no garbage is collected while many rows are made"),
     ("rome.packing", "msgpack with a buffer that is kept"),
     ("rome.fast_tuples", "named tuples made without a call of Python"),
     ("rome.events", "what happens in the process, for observers"),

@@ -23,6 +23,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
+from operator import add
 from typing import NamedTuple
 
 from rome.storage.columns import WritesBySpace, checks_of
@@ -47,8 +48,9 @@ def write_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], lim
     """Yield the pieces that write; the last one has everything that is done once."""
     for space, keys in parts:
         values = writes[space]
-        puts = {key: value for key in keys if (value := values[key]) is not None}
-        deletions = [key for key in keys if key not in puts] if len(puts) < len(keys) else []
+        written = dict(zip(keys, map(values.get, keys), strict=True))
+        deletions = [key for key, value in written.items() if value is None] if None in written.values() else []
+        puts = {key: value for key, value in written.items() if value is not None} if deletions else written
         yield pack(arguments_with(limits, batch.token, {}, [(space, puts, deletions, 0)]))
     drops = list(dict.fromkeys(batch.drops))
     none: list[WritesToSpace] = [(space, {}, (), 0) for space in writes]
@@ -91,7 +93,8 @@ def check_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], lim
 
 def _cut(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
     """Cut keys, with their values, into parts within the bounds."""
-    sizes = list(accumulate([len(key) + len(values.get(key) or b"") for key in keys]))
+    written = [value or b"" for value in map(values.get, keys)]
+    sizes = list(accumulate(map(add, map(len, keys), map(len, written))))
     at = before = 0
     while at < len(keys):
         # The part ends with the key that exceeds the bound.

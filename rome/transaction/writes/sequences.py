@@ -108,7 +108,7 @@ class Sequences:
         reserved = self._reserved.get(table_id, deque())
         explicit: Set[int] = self._explicit.get(table_id, set())
         rowids = [reserved.popleft() for _ in range(count)]
-        if not explicit.isdisjoint(rowids) or not cached.keys().isdisjoint(encode_ints(rowids)):
+        if not explicit.isdisjoint(rowids) or (cached and not cached.keys().isdisjoint(encode_ints(rowids))):
             reserved.extendleft(reversed(rowids))
             return [self.allocate(table_id, cached) for _ in range(count)]
         pairs = list(zip(repeat(table_id), rowids))
