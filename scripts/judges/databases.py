@@ -60,10 +60,14 @@ class Databases:
 
     def recreate_schema(self, engine: Engine, schema: Any, build: Callable[[], None]) -> None:
         """Drop the engine's database, which the previous test used, and create its schema."""
+        self.drop(engine)
+        self.create_schema(engine, schema, build)
+
+    def drop(self, engine: Engine) -> None:
+        """Drop the engine's database."""
         engine.dispose()
         rome.drop_database(_text(engine.url))
         self._schema_of.pop(_text(engine.url), None)
-        self.create_schema(engine, schema, build)
 
     def drop_used(self) -> None:
         """Drop the databases of the test that has ended."""

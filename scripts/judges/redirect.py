@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from databases import Databases
+from sqlalchemy import Engine, MetaData
 
 
 def redirect(service: str, databases: Databases) -> None:
     """Redirect the tests of this service in this process."""
-    _redirect_engines(databases, connect=service not in ("cinder", "keystone", "nova"))
+    _redirect_engines(databases, connect=service not in ("cinder", "ironic", "keystone", "manila", "nova"))
     _redirect_fixture(databases)
     if service == "nova":
         _redirect_schemas_of_nova(databases)
@@ -23,6 +25,14 @@ def redirect(service: str, databases: Databases) -> None:
         _redirect_schemas_of_cinder(databases)
     if service == "keystone":
         _redirect_schemas_of_keystone(databases)
+    if service == "ironic":
+        _redirect_schemas_of_ironic(databases)
+    if service == "manila":
+        _redirect_schemas_of_manila(databases)
+    if service == "barbican":
+        _redirect_reset_of_barbican(databases)
+    if service == "designate":
+        _redirect_schemas_of_designate(databases)
 
 
 def discover(module: str, databases: Databases) -> None:
@@ -114,3 +124,76 @@ def _redirect_schemas_of_keystone(databases: Databases) -> None:
         )
 
     Database.setUp = set_up
+
+
+def _redirect_schemas_of_ironic(databases: Databases) -> None:
+    from ironic.db.sqlalchemy import migration, models
+    from ironic.tests.unit.db.base import Database, dbapi_parent, enginefacade
+
+    dbapi_parent.LOAD_JOURNAL_MODE = False
+    _redirect_dump(databases, Database, enginefacade.writer.get_engine, models.Base.metadata, migration)
+
+
+def _redirect_schemas_of_manila(databases: Databases) -> None:
+    from manila.db import migration
+    from manila.db.sqlalchemy import api, models
+    from manila.test import DatabaseFixture
+
+    _redirect_dump(databases, DatabaseFixture, api.get_engine, models.BASE.metadata, migration)
+
+
+def _redirect_dump(
+    databases: Databases, fixture_class: Any, get_engine: Callable[[], Engine], metadata: MetaData, migration: Any
+) -> None:
+    """Replace the SQLite dump in which a fixture caches the schema; its database ends with the connection."""
+
+    def init(fixture: Any, *_modules: Any, **_options: Any) -> None:
+        super(fixture_class, fixture).__init__()
+        fixture.engine = get_engine()
+
+    def build(engine: Engine) -> None:
+        metadata.create_all(engine)
+        migration.stamp("head")
+
+    def set_up(fixture: Any) -> None:
+        super(fixture_class, fixture).setUp()
+        databases.recreate_schema(fixture.engine, fixture_class.__module__, lambda: build(fixture.engine))
+        fixture.addCleanup(fixture.engine.dispose)
+
+    fixture_class.__init__ = init
+    fixture_class.setUp = set_up
+
+
+def _redirect_reset_of_barbican(databases: Databases) -> None:
+    """Drop the database where Barbican's tests close the connection, with which SQLite's database in memory ends."""
+    from barbican.model import repositories
+
+    original = repositories.hard_reset
+
+    def hard_reset() -> None:
+        if repositories._ENGINE is not None:
+            databases.drop(repositories._ENGINE)
+        original()
+
+    repositories.hard_reset = hard_reset
+
+
+def _redirect_schemas_of_designate(databases: Databases) -> None:
+    """Replace the SQLite file that Designate's fixture migrates once, and copies for each test."""
+    from designate.tests.base_fixtures import DatabaseFixture, db_commands
+    from oslo_db.sqlalchemy import engines
+
+    def init(fixture: Any) -> None:
+        super(DatabaseFixture, fixture).__init__()
+        fixture.url = "sqlite:///designate"
+
+    def set_up(fixture: Any) -> None:
+        super(DatabaseFixture, fixture).setUp()
+        engine = engines.create_engine(fixture.url)
+        url = engine.url.render_as_string(hide_password=False)
+        databases.recreate_schema(
+            engine, "designate", lambda: db_commands.DatabaseCommands().upgrade("head", db_url=url)
+        )
+
+    DatabaseFixture.__init__ = init
+    DatabaseFixture.setUp = set_up

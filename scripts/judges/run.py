@@ -43,8 +43,8 @@ def main() -> None:
         import_module(SERVICES[options.service].first)
     with ExitStack() as stack:
         after_each = _redirect(options.service, options.url, stack, options.discovery) if options.url else None
-        tests = [test for test in _load(options.suite) if re.search(options.match, test.id())]
-        outcomes = _run(tests, after_each, console)
+        suite = unittest.TestSuite(test for test in _load(options.suite) if re.search(options.match, test.id()))
+        outcomes = _run(suite, after_each, console)
     out.write_text(json.dumps(outcomes))
     os._exit(0)  # some services leave threads that would keep the process alive
 
@@ -137,10 +137,11 @@ class _Outcomes(unittest.TestResult):
 
 
 def _run(
-    tests: list[unittest.TestCase], after_each: Callable[[], None] | None, console: IO[str]
+    suite: unittest.TestSuite, after_each: Callable[[], None] | None, console: IO[str]
 ) -> list[tuple[str, str, float, str]]:
+    """Return the outcomes. The suite forgets each test that has run, and so the sessions that tests leave open."""
     outcomes = _Outcomes(after_each, console)
-    unittest.TestSuite(tests).run(outcomes)
+    suite.run(outcomes)
     return outcomes.rows
 
 

@@ -97,6 +97,11 @@ SERVICES = {
         ("ironic==39.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
         ("ironic.tests.unit.db",),
         etc="etc",
+        keep=True,
+        expected={
+            "ironic.tests.unit.db.test_conductor.DbConductorTestCase.test_register_conductor_hardware_interfaces": "It "
+            "expects the order of insertion, without ORDER BY. ROME returns rows in the order of an index.",
+        },
     ),
     "heat": Service(
         ("openstack-heat==27.0.1", "sqlalchemy>=2.0,<2.1", *COMMON),
@@ -104,26 +109,51 @@ SERVICES = {
         etc="etc",
         first="heat.tests.common",
         options="dialect=sqlite",  # if it is called so, some tests turn foreign keys on
+        expected={
+            "heat.tests.db.test_sqlalchemy_api.DBAPICryptParamsPropsTest.test_encrypt_decrypt_verbose_on": "It expects "
+            "ids from 1, after earlier tests have deleted all rows. ROME does not give an id twice.",
+        },
     ),
     "manila": Service(
         ("manila==23.0.1", "sqlalchemy>=2.0,<2.1", *COMMON),
         ("manila.tests.db",),
         etc="etc",
+        keep=True,
         options="foreign_keys=off",  # rows of its tests refer to rows that do not exist
+        expected={
+            f"manila.tests.db.sqlalchemy.test_api.{test}": "It expects the order of insertion, without ORDER BY. ROME "
+            "returns rows by their keys, which are random."
+            for test in (
+                "ShareAccessDatabaseAPITestCase.test_share_access_get_all_for_share_2_3",
+                "ShareAccessDatabaseAPITestCase.test_share_access_get_all_for_share_with_metadata",
+                "ShareSnapshotDatabaseAPITestCase.test_share_snapshot_export_locations_get",
+            )
+        },
     ),
     "octavia": Service(
         ("octavia==19.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
         ("octavia.tests.functional.db",),
         etc="etc",
+        expected={
+            "octavia.tests.functional.db.test_repositories.AllRepositoriesTest.test_check_quota_met": "Two sessions "
+            "add and lock one quota, each before the other commits; on SQLite they share a connection. ROME refuses.",
+        },
     ),
     "barbican": Service(
-        ("barbican==23.0.0", "sqlalchemy>=2.0,<2.1", "webtest", *COMMON),
+        ("barbican==23.0.0", "sqlalchemy>=2.0,<2.1", "webtest", "pykmip", *COMMON),
         ("barbican.tests.model",),
         etc="etc",
+        expected={
+            f"barbican.tests.model.repositories.test_repositories_secret_stores.WhenTestingSecretStoresRepo.{test}": ""
+            "It expects the order of insertion, but get_all() has no ORDER BY: it discards its own query.order_by()."
+            for test in ("test_get_all", "test_get_all_check_sorting_order")
+        },
     ),
     "designate": Service(
         ("designate==23.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
         ("designate.tests.functional.test_storage",),
+        keep=True,
+        options="foreign_keys=off",  # rows of its tests refer to rows that do not exist
         etc="etc",
     ),
     "neutron": Service(
