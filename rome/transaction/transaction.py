@@ -100,7 +100,9 @@ class Transaction(Savepoints):
         SQL counts `total` changed rows, `last` of them by the last execution of the statement.
         """
         if isinstance(block, WholeTable) or block.keys:
-            self.blocks = [*self.blocks, block]
+            # A commit that empties a space writes nothing else there.
+            former = self._row_blocks() if self.has_blocks((block.table,)) else self.blocks
+            self.blocks = [*former, block]
             self.has_writes = True
             explicit_id = block.explicit_id
             if explicit_id is not None and moves_sequence(block.table, explicit_id):

@@ -195,6 +195,53 @@ def test_statements_after_it(connect: Connect) -> None:
     assert other.execute("SELECT * FROM t").fetchall() == [(1, "k1", 1), (2, "k2", 12), (3, "k3", 0)]
 
 
+NEW = [(number + 100, f"n{number}", number % 3) for number in range(1, 9)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("INSERT INTO t VALUES (?, ?, ?)", NEW),
+        ("INSERT INTO t VALUES (?, ?, ?)", NEW[:1]),
+        ("INSERT INTO t (k, v) VALUES (?, ?)", [row[1:] for row in NEW]),
+        ("INSERT INTO t SELECT id + 100, 'n' || id, v FROM s WHERE id < ?", [(3,)]),
+        ("INSERT INTO t VALUES (?, ?, ?)", ROWS),
+        ("DELETE FROM t", [()]),
+        ("REPLACE INTO t VALUES (?, ?, ?)", NEW),
+    ],
+)
+@pytest.mark.parametrize("isolation_level", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED"])
+def test_a_statement_after_it(connect: Connect, sql: str, rows: list[Any], isolation_level: str) -> None:
+    """What a commit writes to a table is written, though it also deletes all rows of the table."""
+    connection, other = connect(isolation_level=isolation_level), connect()
+    connection.execute("CREATE TABLE s (id INTEGER PRIMARY KEY, v INT)")
+    connection.execute("INSERT INTO s SELECT id, v FROM t")
+    connection.commit()
+    connection.execute("DELETE FROM t")
+    connection.executemany(sql, rows)
+    connection.commit()
+    found = [row[1:] for row in other.execute("SELECT * FROM t ORDER BY id").fetchall()]
+    given = [(row[-2], row[-1]) for row in rows if len(row) > 1]
+    assert found == (NEW_BY_SELECT if "SELECT" in sql else given)
+
+
+NEW_BY_SELECT = [("n1", 1), ("n2", 2)]
+
+
+@pytest.mark.parametrize("key", ["TEXT NOT NULL PRIMARY KEY", "INTEGER PRIMARY KEY", "INT NOT NULL PRIMARY KEY"])
+@pytest.mark.parametrize("number", [1, 3, 30])
+def test_new_rows_after_it(connect: Connect, key: str, number: int) -> None:
+    connection, other = connect(), connect()
+    connection.execute(f"CREATE TABLE w (id {key}, d INT UNIQUE)")
+    connection.executemany("INSERT INTO w (id) VALUES (?)", [(each,) for each in range(20)])
+    connection.commit()
+    rows = [(each + 100, each) for each in range(number)]
+    other.execute("DELETE FROM w")
+    other.executemany("INSERT INTO w VALUES (?, ?)", rows)
+    other.commit()
+    assert connection.execute("SELECT id + 0, d FROM w ORDER BY d").fetchall() == rows
+
+
 def test_replayed_after_a_conflict_elsewhere(connect: Connect) -> None:
     connection, other = connect(), connect()
     connection.execute("CREATE TABLE u (n)")

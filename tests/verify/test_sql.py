@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rome.session import bulk_dml
+from rome.verify.sql import plain
 from rome.verify.sql.generator import generate
 from rome.verify.sql.play import Player, play
 from rome.verify.sql.races import generate_race, play_race
@@ -62,6 +64,15 @@ def test_generated_scripts(seed):
 @pytest.mark.parametrize("seed", range(1000, 1010))
 def test_generated_scripts_on_redis(seed, redis_server):
     assert play(generate(seed, 30), redis_server.url("")) is None
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("seed", range(2000, 2030))
+def test_all_rows_are_deleted_at_once(seed, redis_server, monkeypatch):
+    monkeypatch.setattr(bulk_dml, "_MANY", 0)
+    monkeypatch.setitem(plain._MAKERS, lambda _random, _schema, table: Step(f"DELETE FROM {table.name}"), 6)
+    assert play(generate(seed, 40), redis_server.url("")) is None
+    assert play_race(generate_race(seed), redis_server.url("")) is None
 
 
 @pytest.mark.parametrize("seed", range(60))
