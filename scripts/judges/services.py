@@ -157,7 +157,7 @@ SERVICES = {
         etc="etc",
     ),
     "neutron": Service(
-        ("neutron==29.0.0", "sqlalchemy>=2.0,<2.1", *COMMON),
+        ("neutron==29.0.0", "sqlalchemy>=2.0,<2.1", "webtest", *COMMON),
         ("neutron.tests.unit.db", "neutron.tests.unit.objects"),
         etc="etc",
     ),
