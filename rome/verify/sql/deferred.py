@@ -15,8 +15,10 @@ from rome.verify.sql.script import RECONNECT, Outcome, Row, Step
 class DeferredErrors:
     """The errors of one transaction that SQLite has raised and ROME has not."""
 
-    def __init__(self, oracle: Oracle) -> None:
+    def __init__(self, oracle: Oracle, *, is_on: bool) -> None:
+        """`is_on`: whether constraints are deferred; else nothing is allowed."""
         self._oracle = oracle
+        self._is_on = is_on
         self._missed: set[str] = set()
         self._before: dict[str, Sequence[Row]] = {}
         self.undone: dict[str, Sequence[Row]] | None = None
@@ -24,7 +26,7 @@ class DeferredErrors:
 
     def begin(self, step: Step) -> None:
         """Note the tables before a transaction. Call this before each step."""
-        if not self._oracle.sqlite.in_transaction:
+        if self._is_on and not self._oracle.sqlite.in_transaction:
             self._before = self._oracle.tables()
         if step.sql == RECONNECT or step.sql.startswith("ROLLBACK"):
             self._missed.clear()
@@ -34,7 +36,7 @@ class DeferredErrors:
         if ours.error in self._missed:
             self.undone = self._before
             return True
-        if theirs.error.startswith("IntegrityError") and not ours.error:
+        if self._is_on and theirs.error.startswith("IntegrityError") and not ours.error:
             self._missed.add(theirs.error)
             return True
         return bool(self._missed) and "changes()" in step.sql

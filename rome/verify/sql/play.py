@@ -79,23 +79,22 @@ class Player:
 def play(script: Script, store: str) -> Difference | None:
     """Play a script on SQLite and on ROME; return the first difference."""
     oracle, player = Oracle(script.level), Player(store, script.level)
-    deferred = DeferredErrors(oracle) if "constraints=deferred" in store else None
+    deferred = DeferredErrors(oracle, is_on="constraints=deferred" in store)
     try:
         connection = 0
         for at, step in enumerate(script.steps):
             if step.connection != connection and oracle.sqlite.in_transaction:
                 return None  # transactions of two connections overlap: only `races` has an oracle for that
             connection = step.connection
-            if deferred is not None:
-                deferred.begin(step)
+            deferred.begin(step)
             theirs, ours = oracle.run(step), player.run(step)
             difference = compared(at, step, theirs, ours)
-            is_allowed = deferred is not None and deferred.allows(step, theirs, ours)
+            is_allowed = deferred.allows(step, theirs, ours)
             if difference is not None and not is_allowed:
                 return difference
-            if deferred is not None and deferred.undone is not None:
+            if deferred.undone is not None:
                 return next(_differences_afterwards(deferred.undone, player), None)
-            if deferred is not None and deferred.is_missing(step):
+            if deferred.is_missing(step):
                 return Difference(at, "a violated constraint is never reported", str(theirs), str(ours))
             if oracle.is_unsound():
                 return None
