@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
 import click
 from rich.console import Console
@@ -13,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from examples.control_plane.meter import Cost, Meter
 from examples.control_plane.models import Base
-from examples.control_plane.story import STORY, Cloud, Step
+from examples.control_plane.story import STORY, Cloud, Rows, Step
 
 FILE = "demo.rome"
 """The file, in the current directory, in which the demonstration stores its data by default."""
@@ -32,9 +34,10 @@ FILE = "demo.rome"
     "--url", help="Use the database of this SQLAlchemy URL instead, for example rome+redis://localhost:6379/demo."
 )
 @click.option("--fresh", is_flag=True, help="Drop existing tables of the demonstration first.")
-def main(store: str, url: str | None, fresh: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Write the results and costs of all steps as JSON.")
+def main(store: str, url: str | None, fresh: bool, as_json: bool) -> None:
     """Run a small cloud control plane, written in plain SQLAlchemy, on a key/value store."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, quiet=as_json)
     with _database(store) if url is None else nullcontext(url) as target:
         engine, found = _open(target, fresh)
         try:
@@ -42,11 +45,11 @@ def main(store: str, url: str | None, fresh: bool) -> None:
                 raise click.ClickException(
                     f"the database has tables {', '.join(found)}; use --fresh to drop them first"
                 )
-            console.rule(f"A cloud control plane on {engine.url.render_as_string()}")
-            if found:
-                _show(console, engine, found)
-            else:
-                _summarize(console, _tell(console, engine))
+            name = engine.url.render_as_string()
+            console.rule(f"A cloud control plane on {name}")
+            report = _rows_of_last_run(console, engine, found) if found else _run_steps(console, engine)
+            if as_json:
+                click.echo(json.dumps({"url": name, **report}, indent=2))
         finally:
             engine.dispose()
 
@@ -95,32 +98,48 @@ def _prepare(engine: Engine, fresh: bool) -> list[str]:
     return found
 
 
-def _show(console: Console, engine: Engine, names: Sequence[str]) -> None:
-    """Print how many rows the last run has left in each table."""
+def _rows_of_last_run(console: Console, engine: Engine, names: Sequence[str]) -> dict[str, Any]:
+    """Print how many rows the last run has left in each table. Return them as JSON has them."""
     table = Table("table", "rows", title="The last run's data; use --fresh to run again")
     with engine.connect() as connection:
-        for name in names:
-            rows = connection.scalar(select(func.count()).select_from(Base.metadata.tables[name]))
-            table.add_row(name, str(rows))
+        rows = {name: connection.scalar(select(func.count()).select_from(Base.metadata.tables[name])) for name in names}
+    for name, number in rows.items():
+        table.add_row(name, str(number))
     console.print(table)
+    return {"tables": rows}
 
 
-def _tell(console: Console, engine: Engine) -> list[tuple[Step, Cost]]:
-    """Run the steps and print their results. Return the cost of each."""
+class Ended(NamedTuple):
+    """A step that has run."""
+
+    step: Step
+    seen: str | Rows
+    cost: Cost
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the step as JSON has it."""
+        result = self.seen.dicts() if isinstance(self.seen, Rows) else self.seen
+        cost = self.cost
+        return {"step": self.step.title, "result": result, "statements": cost.statements, "rounds": cost.rounds}
+
+
+def _run_steps(console: Console, engine: Engine) -> dict[str, Any]:
+    """Run the steps, and print their results and the cost of each. Return them as JSON has them."""
     steps = STORY
     if engine.dialect.name == "rome":
         from examples.control_plane.conflict import CONFLICT
 
         steps += CONFLICT
-    cloud, meter, costs = Cloud(engine), Meter(engine), []
+    cloud, meter, ended = Cloud(engine), Meter(engine), []
     for number, step in enumerate(steps, 1):
         with meter.measure() as cost:
             seen = step.run(cloud)
-        costs.append((step, cost))
+        ended.append(Ended(step, seen, cost))
         console.print(f"\n[bold]{number}. {step.title}[/bold]  [cyan]{_cost(cost)}[/cyan]")
         console.print(f"[dim]{step.run.__doc__}[/dim]")
         console.print(seen)
-    return costs
+    _summarize(console, ended)
+    return {"steps": [each.as_json() for each in ended]}
 
 
 def _cost(cost: Cost) -> str:
@@ -128,11 +147,11 @@ def _cost(cost: Cost) -> str:
     return f"statements: {cost.statements}{rounds}"
 
 
-def _summarize(console: Console, costs: list[tuple[Step, Cost]]) -> None:
+def _summarize(console: Console, ended: Sequence[Ended]) -> None:
     table = Table("step", title="Cost of each step")
     table.add_column("statements", justify="right")
     table.add_column("round trips", justify="right")
-    for step, cost in costs:
+    for step, _, cost in ended:
         table.add_row(step.title, str(cost.statements), "not counted" if cost.rounds is None else str(cost.rounds))
     console.print()
     console.print(table)

@@ -6,7 +6,6 @@ or behave differently.
 
 from __future__ import annotations
 
-from rich.console import RenderableType
 from sqlalchemy.exc import OperationalError
 
 from examples.control_plane import operations
@@ -14,7 +13,7 @@ from examples.control_plane.story import Cloud, Step
 from rome.orm import retry_on_conflict
 
 
-def lose(cloud: Cloud) -> RenderableType:
+def lose(cloud: Cloud) -> str:
     """Two sessions read and update the same quota. The first commit succeeds; the second gets a conflict."""
     with cloud.session() as first, cloud.session() as second:
         operations.reserve(first, "acme", "vcpus", 1)
@@ -27,7 +26,7 @@ def lose(cloud: Cloud) -> RenderableType:
     raise AssertionError("a lost update")
 
 
-def retry(cloud: Cloud) -> RenderableType:
+def retry(cloud: Cloud) -> str:
     """The same with retry_on_conflict: the function runs again and reads the other session's update."""
     attempts: list[int] = []
 

@@ -6,14 +6,13 @@ and ids are fixed, so each run prints the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from typing import NamedTuple
 from uuid import NAMESPACE_DNS, uuid5
 
-from rich.console import RenderableType
 from rich.table import Table
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -38,11 +37,30 @@ class Cloud:
         self.session: sessionmaker[Session] = sessionmaker(self.engine)
 
 
+class Rows(NamedTuple):
+    """Rows that a step has read."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+
+    def __rich__(self) -> Table:
+        """Return what rich prints."""
+        table = Table(*self.columns, box=None, header_style="dim", pad_edge=False)
+        for row in self.rows:
+            table.add_row(*map(str, row))
+        return table
+
+    def dicts(self) -> list[dict[str, object]]:
+        """Return each row by its columns: numbers, and the rest as texts."""
+        plain = ([each if isinstance(each, int) else str(each) for each in row] for row in self.rows)
+        return [dict(zip(self.columns, row, strict=True)) for row in plain]
+
+
 class Step(NamedTuple):
     """One step of the demonstration."""
 
     title: str
-    run: Callable[[Cloud], RenderableType]
+    run: Callable[[Cloud], str | Rows]
 
 
 def instance_uuid(name: str) -> str:
@@ -50,13 +68,13 @@ def instance_uuid(name: str) -> str:
     return str(uuid5(NAMESPACE_DNS, f"{name}.cloud.example"))
 
 
-def create_tables(cloud: Cloud) -> RenderableType:
+def create_tables(cloud: Cloud) -> str:
     """DDL is transactional: one commit creates the tables, indexes and constraints."""
     Base.metadata.create_all(cloud.engine)
     return f"{len(Base.metadata.tables)} tables: {', '.join(sorted(Base.metadata.tables))}"
 
 
-def add_resources(cloud: Cloud) -> RenderableType:
+def add_resources(cloud: Cloud) -> str:
     """Insert networks with their addresses, and quotas, in one transaction."""
     with cloud.session.begin() as session:
         operations.add_network(session, "office", "10.1.0", addresses=8)
@@ -65,7 +83,7 @@ def add_resources(cloud: Cloud) -> RenderableType:
     return "2 networks with 12 addresses, 20 vcpus each for the projects acme and globex"
 
 
-def register_services(cloud: Cloud) -> RenderableType:
+def register_services(cloud: Cloud) -> str:
     """Each service looks up its row and inserts it, in one transaction."""
     for host in HOSTS:
         with cloud.session.begin() as session:
@@ -75,7 +93,7 @@ def register_services(cloud: Cloud) -> RenderableType:
     return "4 services reported for the first time (4 transactions)"
 
 
-def report_again(cloud: Cloud) -> RenderableType:
+def report_again(cloud: Cloud) -> str:
     """The most frequent transaction of a cloud: get by a unique key, update, commit."""
     with cloud.session.begin() as session:
         service = operations.report_in(session, "node-1", "compute", MORNING + timedelta(seconds=90))
@@ -83,14 +101,14 @@ def report_again(cloud: Cloud) -> RenderableType:
         return f"{service.binary} on {service.host}: report {service.report_count}"
 
 
-def find_dead_services(cloud: Cloud) -> RenderableType:
+def find_dead_services(cloud: Cloud) -> Rows:
     """Select the services that have not reported for 60 seconds."""
     with cloud.session() as session:
         down = operations.services_down(session, MORNING + timedelta(seconds=100))
-        return _table(("host", "binary", "last seen up"), ((s.host, s.binary, s.last_seen_up) for s in down))
+        return Rows(("host", "binary", "last seen up"), [(s.host, s.binary, s.last_seen_up) for s in down])
 
 
-def boot_one(cloud: Cloud) -> RenderableType:
+def boot_one(cloud: Cloud) -> str:
     """Reserve quota, choose a host and an address, and insert the instance with its tags and metadata."""
     with cloud.session.begin() as session:
         instance = _boot(session, "web-0", "acme", SMALL, minute=0)
@@ -98,7 +116,7 @@ def boot_one(cloud: Cloud) -> RenderableType:
         return f"{instance.name} got {instance.fixed_ips[0].address} on {instance.host}"
 
 
-def boot_more(cloud: Cloud) -> RenderableType:
+def boot_more(cloud: Cloud) -> str:
     """Boot eight more instances, one transaction each."""
     minutes = count(1)
     for name in ("web-1", "web-2", "web-3", "db-0"):
@@ -110,7 +128,7 @@ def boot_more(cloud: Cloud) -> RenderableType:
     return "8 more instances (8 transactions)"
 
 
-def refuse_over_quota(cloud: Cloud) -> RenderableType:
+def refuse_over_quota(cloud: Cloud) -> str:
     """The application raises an exception. It rolls back the transaction, and nothing is written."""
     try:
         with cloud.session.begin() as session:
@@ -120,7 +138,7 @@ def refuse_over_quota(cloud: Cloud) -> RenderableType:
     raise AssertionError("64 vcpus were given out of 20")
 
 
-def refuse_duplicate(cloud: Cloud) -> RenderableType:
+def refuse_duplicate(cloud: Cloud) -> str:
     """A UNIQUE constraint: the INSERT of an existing key raises an error."""
     try:
         with cloud.session.begin() as session:
@@ -131,11 +149,11 @@ def refuse_duplicate(cloud: Cloud) -> RenderableType:
     raise AssertionError("one address was added twice")
 
 
-def show_one(cloud: Cloud) -> RenderableType:
+def show_one(cloud: Cloud) -> Rows:
     """Select an instance by its unique id, joined with four tables."""
     with cloud.session() as session:
         instance = operations.show(session, instance_uuid("web-1"))
-        return _table(
+        return Rows(
             ("name", "host", "addresses", "tags", "metadata"),
             [
                 (
@@ -149,45 +167,45 @@ def show_one(cloud: Cloud) -> RenderableType:
         )
 
 
-def list_first_page(cloud: Cloud) -> RenderableType:
+def list_first_page(cloud: Cloud) -> Rows:
     """Select a page with a filter and an order, and the tags and addresses of its instances."""
     with cloud.session() as session:
         return _instances(operations.list_instances(session, "acme", "active", limit=3))
 
 
-def list_next_page(cloud: Cloud) -> RenderableType:
+def list_next_page(cloud: Cloud) -> Rows:
     """Keyset pagination: select the rows after the last instance of the previous page."""
     with cloud.session() as session:
         marker = operations.show(session, instance_uuid("web-2"))
         return _instances(operations.list_instances(session, "acme", "active", limit=3, marker=marker))
 
 
-def find_by_tag(cloud: Cloud) -> RenderableType:
+def find_by_tag(cloud: Cloud) -> str:
     """Join three tables."""
     with cloud.session() as session:
         found = operations.find(session, tag="web", key="tier", value="front")
         return ", ".join(instance.name for instance in found)
 
 
-def add_up(cloud: Cloud) -> RenderableType:
+def add_up(cloud: Cloud) -> Rows:
     """Aggregate by project."""
     with cloud.session() as session:
-        return _table(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
+        return Rows(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
 
 
-def evacuate_host(cloud: Cloud) -> RenderableType:
+def evacuate_host(cloud: Cloud) -> str:
     """A bulk UPDATE: the number of round trips does not depend on the number of rows."""
     with cloud.session.begin() as session:
         moved = operations.evacuate(session, "node-3", "node-1")
     return f"{moved} instances moved from node-3 to node-1"
 
 
-def delete_one(cloud: Cloud) -> RenderableType:
+def delete_one(cloud: Cloud) -> Rows:
     """Delete an instance with its tags and metadata, and release its address and quota."""
     with cloud.session.begin() as session:
         operations.delete(session, instance_uuid("web-0"))
     with cloud.session() as session:
-        return _table(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
+        return Rows(("project", "instances", "vcpus", "memory MB"), operations.usage(session))
 
 
 STORY: tuple[Step, ...] = (
@@ -224,10 +242,10 @@ def _boot(session: Session, name: str, project: str, flavor: Flavor, minute: int
     )
 
 
-def _instances(instances: Iterable[Instance]) -> Table:
-    return _table(
+def _instances(instances: Iterable[Instance]) -> Rows:
+    return Rows(
         ("name", "booted at", "host", "addresses", "tags"),
-        (
+        [
             (
                 instance.name,
                 f"{instance.created_at:%H:%M}",
@@ -236,12 +254,5 @@ def _instances(instances: Iterable[Instance]) -> Table:
                 ", ".join(sorted(tag.tag for tag in instance.tags)),
             )
             for instance in instances
-        ),
+        ],
     )
-
-
-def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    table = Table(*columns, box=None, header_style="dim", pad_edge=False)
-    for row in rows:
-        table.add_row(*map(str, row))
-    return table

@@ -12,13 +12,18 @@ import click
 
 import rome
 from rome.cli.failures import CommandFailure
+from rome.cli.options import JSON, json_option
 
 SOURCES = Path(rome.__file__).parents[1]
 """The folder of the checkout, if the package is used from one."""
 
 
-def run_module(name: str, arguments: Sequence[str]) -> int:
-    """Run a module of the checkout as a program. Return its exit code. Raise CommandFailure if there is no checkout."""
+def run_module(name: str, arguments: Sequence[str], out: int | None = None) -> None:
+    """Run a module of the checkout as a program.
+
+    `out`: a file descriptor for its output, or a constant of subprocess. Raise CommandFailure if there is no
+    checkout, and with the last line of its errors if the program fails; UsageError if its arguments are wrong.
+    """
     if (
         not SOURCES.joinpath(*name.split(".")).exists()
         and not SOURCES.joinpath(f"{name.replace('.', '/')}.py").exists()
@@ -30,17 +35,26 @@ def run_module(name: str, arguments: Sequence[str]) -> int:
         )
     path = os.pathsep.join([str(SOURCES), str(SOURCES / "adapters"), os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(  # noqa: S603 - a program of this repository
-        [sys.executable, "-m", name, *arguments], env={**os.environ, "PYTHONPATH": path}, check=False
+        [sys.executable, "-m", name, *arguments],
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=out,
+        stderr=subprocess.PIPE,
+        check=False,
+        text=True,
     )
-    return ended.returncode
+    if not ended.returncode:
+        click.echo(ended.stderr, err=True, nl=False)
+        return
+    message = (ended.stderr.strip().splitlines() or [f"{name} has failed"])[-1].removeprefix("Error: ")
+    raise click.UsageError(message) if ended.returncode == click.UsageError.exit_code else CommandFailure(message)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-@click.pass_context
-def demo(ctx: click.Context, arguments: tuple[str, ...]) -> None:
+@json_option
+def demo(arguments: tuple[str, ...], as_json: bool) -> None:
     """Run the demonstration: a small cloud control plane in plain SQLAlchemy.
 
-    `rome demo -- --help` shows its options.
+    `rome demo -- --help` shows its options. With --json, the results and costs of all steps are written at the end.
     """
-    ctx.exit(run_module("examples.control_plane", arguments))
+    run_module("examples.control_plane", [*arguments, *([JSON] if as_json else [])])

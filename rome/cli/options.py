@@ -50,6 +50,8 @@ class DatabaseURL(_URLType):
         path = file_of(text)
         if self._must_exist and path is not None and not path.exists():
             self.fail(f"no such file: {path}", param, ctx)
+        if path is not None and path.is_dir():
+            self.fail(f"{path} is a directory; give the path of a file", param, ctx)
         if path is not None and is_plain_sqlite(path):
             copy = shlex.join(["rome", "copy", str(path), f"{path.stem}.rome"])
             self.fail(f"{path} is a database of SQLite; copy it to a database of ROME first: {copy}", param, ctx)

@@ -12,27 +12,8 @@ import time
 import pytest
 
 import rome
+from tests.cli.commands import COMMANDS, CREATE, FILE, arguments_of
 from tests.cli.terminal import Terminal
-
-FILE = "FILE"
-"""Stands for a path in the arguments below."""
-
-COMMANDS = {
-    "check": (FILE,),
-    "console": (FILE, "--port", "0"),
-    "copy": (FILE, "other.rome"),
-    "doctor": (FILE,),
-    "dump": (FILE, "out.dump"),
-    "explain": (FILE, "SELECT 1"),
-    "keys": (FILE, "t"),
-    "load": (FILE, "other.rome"),
-    "locks": (FILE,),
-    "purge": (FILE, "t", "--before", "2026-01-01"),
-    "tables": (FILE,),
-    "top": (FILE, "--seconds", "0"),
-    "upgrade": (FILE,),
-    "watch": (FILE,),
-}
 
 
 @pytest.fixture
@@ -54,10 +35,6 @@ def rows_of(path):
     return rows
 
 
-def arguments_of(name, path):
-    return [str(path) if each is FILE else each for each in COMMANDS[name]]
-
-
 def expect_sentence(ended, *words):
     assert ended.code in (1, 2), ended
     assert "Traceback" not in ended.err
@@ -65,7 +42,7 @@ def expect_sentence(ended, *words):
     assert all(word.lower() in last for word in words), ended.err
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in CREATE])
 def test_no_such_file(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     ended = run(name, *arguments_of(name, tmp_path / "nothing.rome"), code=None)
@@ -73,10 +50,12 @@ def test_no_such_file(run, tmp_path, monkeypatch, name):
     assert not list(tmp_path.iterdir()), "no file is made"
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "console"])  # which writes pages
+@pytest.mark.parametrize("name", COMMANDS)
 def test_wrong_arguments_with_json(run, tmp_path, name):
     """An error is JSON, too, wherever --json is among the arguments."""
-    arguments = arguments_of(name, tmp_path / "nothing.rome")
+    path = tmp_path / "nothing.rome"
+    path.mkdir()
+    arguments = arguments_of(name, path)
     cases = {"--wrong": (["--wrong", *arguments, "--json"], ["--json", *arguments, "--wrong"])}
     cases["nothing.rome"] = (["--json", *arguments], [*arguments, "--json"])
     for word, calls in cases.items():
@@ -87,17 +66,16 @@ def test_wrong_arguments_with_json(run, tmp_path, name):
             assert (ended.out, ended.code) == ("", 2 if error["type"] == "UsageError" else 1)
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, "shell"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])  # which uses another file
 def test_another_format(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "text.rome"
     path.write_text("This is the text of a letter.\n" * 100)
-    arguments = [path, "-c", "SELECT 1"] if name == "shell" else arguments_of(name, path)
-    expect_sentence(run(name, *arguments, code=None), "text.rome")
+    expect_sentence(run(name, *arguments_of(name, path), code=None), "text.rome")
     assert path.read_text().startswith("This is")
 
 
-@pytest.mark.parametrize("name", [*(name for name in COMMANDS if name not in ("load", "copy")), "shell"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ("copy", "demo", "load")])
 def test_file_of_sqlite(run, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "plain.sqlite"
@@ -105,8 +83,7 @@ def test_file_of_sqlite(run, tmp_path, monkeypatch, name):
         connection.execute("CREATE TABLE t (a)")
     connection.close()
     before = path.read_bytes()
-    arguments = [path, "-c", "SELECT 1"] if name == "shell" else arguments_of(name, path)
-    expect_sentence(run(name, *arguments, code=None), f"rome copy {path} plain.rome")
+    expect_sentence(run(name, *arguments_of(name, path), code=None), f"rome copy {path} plain.rome")
     assert path.read_bytes() == before
 
 

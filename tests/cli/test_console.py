@@ -1,7 +1,12 @@
 """`rome console`: its pages, and who may see and change what."""
 
 import asyncio
+import json
 import re
+import signal
+import subprocess
+import sys
+import urllib.request
 
 import pytest
 
@@ -291,3 +296,22 @@ def test_a_port_that_is_taken(run, towns):
 def test_packages_that_are_missing(run, towns, monkeypatch):
     monkeypatch.setattr("rome.cli.console.command.find_spec", lambda name: None)
     assert "pip install 'rome-db[console]'" in run("console", towns, code=1).err
+
+
+# ── the command ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.slow
+def test_a_program_reads_the_address_and_the_token(tmp_path):
+    """With --json the first line says where the console listens. Ctrl-C ends it with the exit code of interruptions."""
+    path = tmp_path / "app.rome"
+    rome.connect(f"rome+file://{path}").close()
+    command = [sys.executable, "-m", "rome.cli", "console", str(path), "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        found = json.loads(process.stdout.readline())
+        request = urllib.request.Request(found["url"], headers={"Authorization": f"Bearer {found['token']}"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert "app.rome" in answer.read().decode()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert json.loads(process.stderr.read())["error"]["type"] == "Interrupted"

@@ -10,6 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 
 from rome.cli.main import main
+from tests.cli.commands import COMMANDS
 
 PAGES = Path(__file__).parents[2] / "docs/command"
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES.glob("*.rst"))
@@ -27,6 +28,18 @@ def test_command_and_its_options_are_described(name):
         if isinstance(parameter, click.Option):
             assert any(option in synopsis.group() for option in parameter.opts), parameter.opts
     assert f"rome {name}" in (PAGES / "index.rst").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", main.list_commands(None))
+def test_command_has_help_and_json(run, name):
+    text = run(name, "--help").out
+    assert text.startswith(f"Usage: main {name} ")
+    assert "--json" in text
+    assert run(name, "-h").out == text
+
+
+def test_all_commands_are_tested_with_wrong_input():
+    assert list(COMMANDS) == main.list_commands(None)
 
 
 @pytest.mark.parametrize(("command", "output"), EXAMPLES)
