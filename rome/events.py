@@ -76,21 +76,27 @@ observers: tuple[Observer, ...] = ()
 _lock = new_lock()
 
 
+def _tell_all(event: Event) -> None:
+    for observer in observers:
+        observer(event)
+
+
+report: Observer = _tell_all
+"""Call the observers. Read it as an attribute of this module: a single observer is called without a detour."""
+
+
 def add_observer(observer: Observer) -> None:
     """Let an observer be called for each event from now on."""
-    global observers
     with _lock:
-        observers = (*observers, observer)
+        _observe((*observers, observer))
 
 
 def remove_observer(observer: Observer) -> None:
     """Do not call an observer any more."""
-    global observers
     with _lock:
-        observers = tuple(each for each in observers if each != observer)
+        _observe(tuple(each for each in observers if each != observer))
 
 
-def report(event: Event) -> None:
-    """Call the observers."""
-    for observer in observers:
-        observer(event)
+def _observe(chosen: tuple[Observer, ...]) -> None:
+    global observers, report
+    observers, report = chosen, chosen[0] if len(chosen) == 1 else _tell_all

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rome.database.registry import known_databases
 from rome.errors import Conflict
@@ -90,6 +90,16 @@ GAUGES = (CACHE_AGE, CACHE_BYTES)
 """The other numbers that are read."""
 
 
+LABELLING: dict[type[Any], tuple[str, ...]] = {
+    StatementEnded: ("url", "error"),
+    CommitEnded: ("url", "error"),
+    ReplayEnded: ("url", "is_committed"),
+    Retried: (),
+    LockWaited: (),
+}
+"""By kind of event: the fields that labels are made of. The verb of a statement depends on its text."""
+
+
 @lru_cache(maxsize=256)
 def database_name(url: URL) -> str:
     """Return the label of a database: its URL without the password."""
@@ -97,10 +107,7 @@ def database_name(url: URL) -> str:
 
 
 def measured(events: Sequence[Event]) -> Iterator[Measurement]:
-    """Yield what events add to METRICS. Statements come together if they have the same URL, text and error.
-
-    Of other events there is one.
-    """
+    """Yield what events add to METRICS. They are alike: of one kind, with the same LABELLING fields and verb."""
     match events[0]:
         case StatementEnded(url, verb, _, _, _, _, error):
             _, _, _, seconds, rounds, rows, _ = zip(*events, strict=True)
@@ -109,19 +116,21 @@ def measured(events: Sequence[Event]) -> Iterator[Measurement]:
             yield STATEMENT_SECONDS, (database, verb), seconds
             yield STATEMENT_ROUNDS, (database, verb), rounds
             yield ROWS, (database,), rows
-        case CommitEnded(url, took, keys, size, error):
+        case CommitEnded(url, _, _, _, error):
+            _, seconds, keys, sizes, _ = zip(*events, strict=True)
             database = database_name(url)
             outcome = "committed" if error is None else "conflict" if issubclass(error, Conflict) else "failed"
-            yield COMMITS, (database, outcome), (1,)
-            yield COMMIT_SECONDS, (database,), (took,)
-            yield COMMIT_KEYS, (database,), (keys,)
-            yield COMMIT_BYTES, (database,), (size,)
+            yield COMMITS, (database, outcome), (len(events),)
+            yield COMMIT_SECONDS, (database,), seconds
+            yield COMMIT_KEYS, (database,), keys
+            yield COMMIT_BYTES, (database,), sizes
         case ReplayEnded(url, is_committed):
-            yield REPLAYS, (database_name(url), "committed" if is_committed else "refused"), (1,)
+            yield REPLAYS, (database_name(url), "committed" if is_committed else "refused"), (len(events),)
         case Retried():
-            yield RETRIES, (), (1,)
-        case LockWaited(waited):
-            yield LOCK_WAITS, (), (waited,)
+            yield RETRIES, (), (len(events),)
+        case LockWaited():
+            (seconds,) = zip(*events, strict=True)
+            yield LOCK_WAITS, (), seconds
 
 
 def of_databases() -> Iterator[tuple[Metric, tuple[str, ...], float]]:

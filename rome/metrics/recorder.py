@@ -1,8 +1,8 @@
 """The recorder: adds events up, in this process.
 
 An event is only appended to a list when it is reported, so that the application's statement hardly waits. The list is
-added up when somebody reads the numbers, or when it is long: first it is ordered by the texts of the statements,
-because many executions of one text are added up by few calls.
+added up when somebody reads the numbers, or when it is long: first it is ordered by the kinds of events and the texts
+of statements, because many events that are alike are added up by few calls.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 
 from rome.events import Event, StatementEnded
 from rome.forks import new_lock, tell_in_child
-from rome.metrics.measurements import Metric, database_name, measured
-from rome.url import URL
+from rome.metrics.measurements import LABELLING, Metric, database_name, measured
 
 _MOST_PENDING = 2000
 _MOST_STATEMENTS = 1000
@@ -28,6 +27,7 @@ OTHERS = "(other statements)"
 
 Labels = tuple[str, ...]
 _text = attrgetter("sql")
+_name_of_kind = attrgetter("__class__.__name__")
 
 
 @dataclass
@@ -121,16 +121,16 @@ class Recorder:
         """Add the pending events. Return the numbers."""
         with self._lock:
             pending = _taken(self._pending)
-            executions = [event for event in pending if type(event) is StatementEnded]
-            if len(executions) < len(pending):
-                for event in pending:
-                    if type(event) is not StatementEnded:
-                        self._add([event])
-            executions.sort(key=_text)
-            for _, of_text in groupby(executions, _text):
-                for alike in _grouped(list(of_text)):
-                    self._add(alike)
-                    self._add_statement(alike)
+            pending.sort(key=_name_of_kind)
+            for kind, of_kind in groupby(pending, type):
+                if kind is not StatementEnded:
+                    for alike in _alike(list(of_kind)):
+                        self._add(alike)
+                    continue
+                for _, of_text in groupby(sorted(of_kind, key=_text), _text):
+                    for alike in _alike(list(of_text)):
+                        self._add(alike)
+                        self._add_statement(alike)
             return self._numbers
 
     def _add(self, alike: Sequence[Event]) -> None:
@@ -178,12 +178,13 @@ def _taken(pending: list[Event]) -> list[Event]:
     return new
 
 
-def _grouped(executions: Sequence[StatementEnded]) -> Iterable[Sequence[StatementEnded]]:
-    """Return the executions of one text by database and error."""
-    urls, _, _, _, _, _, errors = zip(*executions, strict=True)
-    if not any(errors) and len(set(map(id, urls))) == 1:
-        return (executions,)  # by far the most frequent
-    groups: dict[tuple[URL, Any], list[StatementEnded]] = {}
-    for each in executions:
-        groups.setdefault((each.url, each.error), []).append(each)
+def _alike(events: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    """Return events of one kind in groups with the same labels."""
+    fields = [map(id, map(attrgetter(name), events)) for name in LABELLING[type(events[0])]]
+    keys = list(zip(*fields, strict=True))
+    if len(set(keys)) <= 1:
+        return (events,)  # by far the most frequent
+    groups: dict[tuple[int, ...], list[Any]] = {}
+    for key, event in zip(keys, events, strict=True):
+        groups.setdefault(key, []).append(event)
     return groups.values()

@@ -85,24 +85,41 @@ class TransactionControl(OpenTransaction):
         return None
 
     def _run_observed(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
-        """Run a statement, log it if it is slow, and report it to the observers."""
-        counts = self.database.store.stats.of_caller()
-        rounds, began = counts[0], perf_counter()
-        rows, failure = 0, None
+        """Run a statement, and report it to the observers. Each statement pays its instructions: they are few."""
+        counts = self._counts_of_caller()
+        rounds = counts[0]
+        began = perf_counter()
         try:
             result = self._run_in_transaction(statement, sql, parameter_sets)
-            rows = len(result.rows) or max(0, result.rowcount)
-            return result
         except BaseException as error:
-            failure = type(error)
-            raise
-        finally:
             took = perf_counter() - began
-            event = _statement_ended((self.database.url, statement.verb, sql, took, counts[0] - rounds, rows, failure))
-            for observer in events.observers:
-                observer(event)
-            if self._slow_ms is not None and took * 1000 > self._slow_ms:
-                log_slow(self.transaction, statement, sql, parameter_sets[0], took * 1000)
+            event = (self.database.url, statement.verb, sql, took, counts[0] - rounds, 0, type(error))
+            events.report(_statement_ended(event))
+            raise
+        ended = (
+            self.database.url,
+            statement.verb,
+            sql,
+            perf_counter() - began,
+            counts[0] - rounds,
+            len(result.rows) or max(0, result.rowcount),
+            None,
+        )
+        events.report(_statement_ended(ended))
+        return result
+
+    def _run_logged(
+        self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], slow_ms: float
+    ) -> Result:
+        """Run a statement, and log it if it is slow."""
+        run = self._run_observed if events.observers else self._run_in_transaction
+        began = perf_counter()
+        try:
+            return run(statement, sql, parameter_sets)
+        finally:
+            took = (perf_counter() - began) * 1000
+            if took > slow_ms:
+                log_slow(self.transaction, statement, sql, parameter_sets[0], took)
 
     def close(self) -> None:
         """Roll back the open transaction and close the workspace."""

@@ -118,6 +118,7 @@ class OpenTransaction(ABC):
         self.transaction: Transaction | None = None
         self._read_bound = DEFAULT
         self._slow_ms = slow_ms
+        self._counts_of_caller = database.store.stats.of_caller
         self.index_entries = IndexEntries()
         self.doomed_by: DatabaseError | None = None
         self.replay_log = ReplayLog()
@@ -144,7 +145,9 @@ class OpenTransaction(ABC):
                 result = self._run_control(statement, sql, parameter_sets)
                 if result is not None:
                     return result
-            if self._slow_ms is None and not events.observers:
+            if self._slow_ms is not None:
+                return self._run_logged(statement, sql, parameter_sets, self._slow_ms)
+            if not events.observers:
                 return self._run_in_transaction(statement, sql, parameter_sets)
             return self._run_observed(statement, sql, parameter_sets)
         except Error:
@@ -226,7 +229,13 @@ class OpenTransaction(ABC):
 
     @abstractmethod
     def _run_observed(self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]) -> Result:
-        """Run a statement, log it if it is slow, and report it to the observers."""
+        """Run a statement, and report it to the observers."""
+
+    @abstractmethod
+    def _run_logged(
+        self, statement: Statement, sql: str, parameter_sets: Sequence[Parameters], slow_ms: float
+    ) -> Result:
+        """Run a statement, and log it if it is slow."""
 
     @abstractmethod
     def _recover(self) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -24,6 +25,8 @@ from rome.metrics.measurements import (
 )
 from rome.metrics.recorder import _MOST_STATEMENTS, OTHERS
 from rome.url import parse_url
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -174,6 +177,97 @@ def test_stopping_stops():
     metrics.stop()
     assert events.observers == ()
     assert metrics.record() is not recorder
+
+
+def test_events_of_each_kind_are_added_up_by_their_labels(table):
+    """Commits and replays with other outcomes, and statements of other databases and with other errors, are apart."""
+    recorder = metrics.record()
+    url, other = parse_url(table), parse_url("rome+memory:///labels_of_another")
+    rows = [
+        events.CommitEnded(place, number * 0.001, number, number * 10, error)
+        for place, error, number in (
+            (url, None, 1),
+            (other, None, 2),
+            (url, Conflict, 3),
+            (url, OSError, 4),
+            (url, None, 5),
+        )
+    ]
+    replays = [events.ReplayEnded(url, is_committed) for is_committed in (True, False, True)]
+    statements = [
+        events.StatementEnded(place, "select", sql, 0.5, 1, rows, error)
+        for place, sql, rows, error in (
+            (url, "SELECT 1", 1, None),
+            (url, "SELECT 2", 2, None),
+            (url, "SELECT 1", 4, None),
+            (other, "SELECT 1", 8, None),
+            (url, "SELECT 1", 0, Conflict),
+        )
+    ]
+    for event in (*rows, *replays, *statements, events.Retried(), events.LockWaited(0.5), events.Retried()):
+        events.report(event)
+    commits = {
+        outcome: recorder.count(COMMITS, label(table), outcome) for outcome in ("committed", "conflict", "failed")
+    }
+    assert commits == {"committed": 2, "conflict": 1, "failed": 1}
+    assert recorder.histograms[COMMIT_KEYS][label(table),].total == 1 + 3 + 4 + 5
+    assert recorder.histograms[COMMIT_KEYS][str(other),].total == 2
+    assert recorder.count(REPLAYS, label(table), "committed") == 2
+    assert recorder.count(REPLAYS, label(table), "refused") == 1
+    assert recorder.count(ROWS, label(table)) == 7
+    assert recorder.count(ROWS, str(other)) == 8
+    assert recorder.statements(label(table))["SELECT 1"].errors == 1
+    assert recorder.statements(label(table))["SELECT 1"].count == 3
+    assert recorder.count(RETRIES) == 2
+    assert recorder.histograms[LOCK_WAITS][()].total == 0.5
+
+
+def test_several_observers_see_each_event(table):
+    seen: list[list[events.Event]] = [[], []]
+    for each in seen:
+        events.add_observer(each.append)
+    with rome.connect(table) as connection:
+        connection.execute("UPDATE t SET n = 3")
+    events.remove_observer(seen[0].append)
+    connection.execute("SELECT * FROM t")
+    events.remove_observer(seen[1].append)
+    connection.execute("SELECT * FROM t")
+    connection.close()
+    kinds = [[type(event).__name__ for event in each] for each in seen]
+    assert kinds == [["StatementEnded", "CommitEnded"], ["StatementEnded", "CommitEnded", "StatementEnded"]]
+
+
+INSTRUCTIONS_OF_A_HOT_GET = """
+import rome
+from benchmarks.costs import count
+from rome import metrics
+
+connection = rome.connect("rome+memory:///hot_get")
+connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY)")
+connection.execute("INSERT INTO t VALUES (1)")
+connection.commit()
+
+def get():
+    for _ in range(4000):
+        connection.execute("SELECT * FROM t WHERE id = ?", (1,)).fetchall()
+        connection.commit()
+
+def instructions():
+    get()
+    return count(get).instructions / 4000
+
+without = instructions()
+metrics.record()
+print(instructions() - without)
+"""
+
+
+@pytest.mark.slow
+def test_a_hot_get_takes_few_instructions_more():
+    """With what it takes to add the events up. Counts do not depend on the machine, but on Python's version."""
+    command = [sys.executable, "-c", INSTRUCTIONS_OF_A_HOT_GET]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert float(printed) < 95
 
 
 CALLS_OF_A_HOT_GET = """
