@@ -158,6 +158,18 @@ class Call(BoundExpr):
 
 
 @dataclass(frozen=True)
+class Cast(BoundExpr):
+    """`CAST(operand AS type)`: `affinity` is that of the type, `function` the name of the runtime function."""
+
+    operand: BoundExpr
+    affinity: Affinity
+    function: str
+
+    def _infer_type(self) -> ExprType:
+        return replace(self.operand.type, affinity=self.affinity)
+
+
+@dataclass(frozen=True)
 class CaseExpr(BoundExpr):
     """`CASE WHEN condition THEN result … ELSE default END`. `branches` are pairs of condition and result."""
 

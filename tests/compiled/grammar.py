@@ -18,6 +18,8 @@ VALUES = [
     "ä", "Ä", b"a", b"", 2**53 + 1, 2**62, -(2**63),
 ]  # fmt: skip
 PLAIN_VALUES = [None, 0, 1, 2, 3, "a", "b", "A"]
+_OPERATORS = ["+", "-", "*", "||", "/", "%", "&", "|", "<<", ">>"]
+_CASTS = ["INTEGER", "TEXT", "VARCHAR(3)", "REAL", "NUMERIC"]
 TYPES = [
     "INTEGER", "INTEGER", "TEXT", "TEXT", "VARCHAR(20)", "REAL", "NUMERIC", "", "BLOB", "TEXT COLLATE NOCASE",
     "TEXT COLLATE RTRIM", "INTEGER NOT NULL", "TEXT NOT NULL", "BOOLEAN", "DATETIME",
@@ -112,7 +114,7 @@ class Writer:
         )  # fmt: skip
         if kind == "arithmetic":
             third = self.operand(scope, 0)
-            op, op2 = self.pick("+", "-", "*", "||"), self.pick("+", "-", "*", "||")
+            op, op2 = self.pick(*_OPERATORS), self.pick(*_OPERATORS)
             return self.pick(f"{one} {op} {other}", f"({one} {op} {other} {op2} {third})", f"({one} {op} {other})")
         if kind == "case":
             test, result = self.test(scope, depth), self.operand(scope, 0)
@@ -129,7 +131,10 @@ class Writer:
     def function(self, one: str, other: str, third: str) -> str:
         return self.pick(
             f"coalesce({one}, {other})", f"coalesce({one}, {other}, {third})", f"ifnull({one}, {other})",
-            f"lower({one})", f"upper({one})",
+            f"lower({one})", f"upper({one})", f"length({one})", f"abs({one})", f"typeof({one})", f"trim({one})",
+            f"ltrim({one})", f"substr({one}, {other})", f"substr({one}, {other}, {third})", f"nullif({one}, {other})",
+            f"replace({one}, {other}, {third})", f"instr({one}, {other})", f"max({one}, {other})",
+            f"min({one}, {other}, {third})", f"iif({one}, {other}, {third})", f"CAST({one} AS {self.pick(*_CASTS)})",
         )  # fmt: skip
 
     def scalar(self, scope: Scope, depth: int) -> str:
@@ -334,7 +339,8 @@ class Writer:
         operand = self.operand(scope, 1) if self.one_in(3) else self.column(scope)
         function = self.pick("count", "count", "sum", "min", "max", "avg")
         distinct = self.pick("", "", "DISTINCT ")
-        return self.pick("count(*)", f"{function}({distinct}{operand})", f"{function}({operand})")
+        aggregate = self.pick("count(*)", f"{function}({distinct}{operand})", f"{function}({operand})")
+        return f"{aggregate} FILTER (WHERE {self.test(scope, 0)})" if self.one_in(8) else aggregate
 
     def compound(self) -> Statement:
         parts: list[str] = []

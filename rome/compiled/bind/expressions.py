@@ -67,6 +67,12 @@ _ARITHMETIC: dict[type[exp.Expr], str] = {
     exp.Add: "add",
     exp.Sub: "subtract",
     exp.Mul: "multiply",
+    exp.Div: "divide",
+    exp.Mod: "remainder",
+    exp.BitwiseAnd: "bits_in_both",
+    exp.BitwiseOr: "bits_in_either",
+    exp.BitwiseLeftShift: "shift_left",
+    exp.BitwiseRightShift: "shift_right",
     exp.DPipe: "concat",
 }
 
@@ -298,6 +304,10 @@ _BINDERS: dict[type[exp.Expr], Callable[[ExpressionBinder, Any], BoundExpr]] = {
     exp.Exists: ExpressionBinder._exists,
     exp.Select: ExpressionBinder._scalar_subquery,
     exp.Union: ExpressionBinder._scalar_subquery,
+    exp.If: ExpressionBinder._if,
+    exp.Cast: ExpressionBinder._cast,
+    exp.Trim: ExpressionBinder._trim,
     **dict.fromkeys(AGGREGATES, ExpressionBinder._aggregate),
+    exp.Filter: ExpressionBinder._filter,
     exp.Count: ExpressionBinder._count,
 }

@@ -38,6 +38,7 @@ from rome.compiled.ir import (
     BoundExpr,
     Call,
     CaseExpr,
+    Cast,
     ColumnExpr,
     Compare,
     Constant,
@@ -135,6 +136,9 @@ class ExpressionWriter:
     def _call(self, expr: Call, rows: RowNames) -> str:
         return f"{expr.function}({', '.join([self.value(one, rows) for one in expr.arguments])})"
 
+    def _cast(self, expr: Cast, rows: RowNames) -> str:
+        return f"{expr.function}({self.value(expr.operand, rows)})"
+
     def _case(self, expr: CaseExpr, rows: RowNames) -> str:
         code = self.value(expr.default, rows)
         for condition, result in reversed(expr.branches):
@@ -145,10 +149,9 @@ class ExpressionWriter:
         return self.queries.scalar(expr.query, rows)
 
     def _condition_value(self, expr: BoundExpr, rows: RowNames) -> str:
-        """Return Python for 1 or 0. A condition that may be NULL has no value here, but as a condition."""
-        if expr.type.nullable:
-            raise UnsupportedConstruct("a condition as a value")
-        return f"(1 if {self.is_true(expr, rows)} else 0)"
+        """Return Python for 1, 0 or None."""
+        otherwise = f"0 if {self.is_false(expr, rows)} else None" if expr.type.nullable else "0"
+        return f"(1 if {self.is_true(expr, rows)} else {otherwise})"
 
     def _like_value(self, expr: Like, rows: RowNames) -> str:
         pattern = [expr.pattern] if expr.escape is None else [expr.pattern, expr.escape]
@@ -358,6 +361,7 @@ _VALUES: dict[type[BoundExpr], Callable[[ExpressionWriter, Any, RowNames], str]]
     Parameter: ExpressionWriter._parameter,
     Arithmetic: ExpressionWriter._arithmetic,
     Call: ExpressionWriter._call,
+    Cast: ExpressionWriter._cast,
     CaseExpr: ExpressionWriter._case,
     ScalarSubquery: ExpressionWriter._scalar,
     **dict.fromkeys(

@@ -12,6 +12,7 @@ from typing import Any
 
 from rome.fallback import UnsupportedValue
 from rome.folding import ascii_lower, ascii_upper
+from rome.values import GREATEST_INTEGER
 
 _LONGEST_PATTERN = 5000
 
@@ -111,3 +112,68 @@ def lower(value: Any) -> Any:
 def upper(value: Any) -> Any:
     """Return a text in upper case, as SQL upper: ASCII letters only."""
     return None if value is None else ascii_upper(_text(value))
+
+
+def cast_text(value: Any) -> Any:
+    """Return CAST(x AS TEXT) of a text or an integer."""
+    return None if value is None else _text(value)
+
+
+def length_of(value: Any) -> Any:
+    """Return length(x): characters of a text or a number, bytes of a blob."""
+    if value is None:
+        return None
+    return len(value if value.__class__ is bytes else _text(value))
+
+
+def substring(value: Any, start: Any, length: Any = GREATEST_INTEGER) -> Any:
+    """Return substr(x, start, length): positions begin at 1, and at the end if they are negative.
+
+    A negative length takes what is before the start. Position 0 is one before the first, and takes one of the length.
+    """
+    if value is None or start is None or length is None:
+        return None
+    if start.__class__ is not int or length.__class__ is not int:
+        raise UnsupportedValue("substr with a position that is not an integer")
+    whole = value if value.__class__ is bytes else _text(value)
+    first = start - 1 if start > 0 else start + len(whole) if start < 0 else -1
+    if length < 0:
+        first += start == 0
+        first, end = first + length, first
+    else:
+        end = first + length
+    return whole[max(first, 0) : max(end, 0)]
+
+
+def replaced(value: Any, old: Any, new: Any) -> Any:
+    """Return replace(x, old, new)."""
+    if value is None or old is None:
+        return None
+    whole, part = _text(value), _text(old)
+    if not part:
+        return whole
+    return None if new is None else whole.replace(part, _text(new))
+
+
+def position_in(value: Any, part: Any) -> Any:
+    """Return instr(x, part): the position of the first occurrence, from 1; 0 if there is none."""
+    if value is None or part is None:
+        return None
+    if value.__class__ is bytes and part.__class__ is bytes:
+        return value.find(part) + 1
+    return _text(value).find(_text(part)) + 1
+
+
+def trimmed(value: Any) -> Any:
+    """Return trim(x)."""
+    return None if value is None else _text(value).strip(" ")
+
+
+def left_trimmed(value: Any) -> Any:
+    """Return ltrim(x)."""
+    return None if value is None else _text(value).lstrip(" ")
+
+
+def right_trimmed(value: Any) -> Any:
+    """Return rtrim(x)."""
+    return None if value is None else _text(value).rstrip(" ")

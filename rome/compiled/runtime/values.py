@@ -147,3 +147,26 @@ def coalesce(*values: Any) -> Any:
         if value is not None:
             return value
     return None
+
+
+def null_if(value: Any, other: Any) -> Any:
+    """Return nullif(x, y): NULL if both are equal, else x."""
+    return None if value is not None and other is not None and rank(value) == rank(other) else value
+
+
+def greatest(*values: Any) -> Any:
+    """Return max(x, y, …): NULL if a value is NULL."""
+    return None if None in values else max(values, key=rank)
+
+
+def least(*values: Any) -> Any:
+    """Return min(x, y, …): NULL if a value is NULL. Of equal numbers the last one, as SQLite does."""
+    return None if None in values else min(reversed(values), key=rank)
+
+
+_TYPES = {type(None): "null", int: "integer", float: "real", str: "text", bytes: "blob"}
+
+
+def type_of(value: Any) -> str:
+    """Return typeof(x)."""
+    return _TYPES[value.__class__]
