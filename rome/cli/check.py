@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from rome.cli.collector import rare_collections
 from rome.cli.failures import FAULTS, CommandFailure
 from rome.cli.opened import opened
 from rome.cli.options import json_option, url_argument
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
+from rome.collection import collecting_rarely
 from rome.errors import SnapshotTooOld
 from rome.testing.check import Fault, find_faults, repair_entries
 
@@ -20,7 +20,7 @@ from rome.testing.check import Fault, find_faults, repair_entries
 @click.option("--no-foreign-keys", is_flag=True, help="Leave out foreign keys: not all applications enforce them.")
 @json_option
 @click.pass_context
-@rare_collections()
+@collecting_rarely()
 def check(ctx: click.Context, url: str, repair: bool, no_foreign_keys: bool, as_json: bool) -> None:
     """Check the consistency of a database.
 

@@ -24,13 +24,13 @@ import msgpack
 import rome
 from rome.catalog.model import Table
 from rome.catalog.rows import read_row
-from rome.cli.collector import rare_collections
 from rome.cli.copy.native import SCHEMA
 from rome.cli.failures import CommandFailure
 from rome.cli.opened import Opened, opened
 from rome.cli.options import DatabaseURL, json_option, url_argument
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
+from rome.collection import collecting_rarely
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.storage.keys import decode
@@ -67,7 +67,7 @@ class _Sums:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace the file if it exists.")
 @json_option
-@rare_collections()
+@collecting_rarely()
 def dump(url: str, file: Path, force: bool, as_json: bool) -> None:
     """Write a database, as of its newest version, to one compressed file.
 
@@ -100,7 +100,7 @@ def dump(url: str, file: Path, force: bool, as_json: bool) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("url", type=DatabaseURL(must_exist=False), envvar="ROME_URL")
 @json_option
-@rare_collections()
+@collecting_rarely()
 def load(file: Path, url: str, as_json: bool) -> None:
     """Load a dump into a database without tables.
 

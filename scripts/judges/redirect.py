@@ -19,20 +19,9 @@ def redirect(service: str, databases: Databases) -> None:
     """Redirect the tests of this service in this process."""
     _redirect_engines(databases, connect=service not in ("cinder", "ironic", "keystone", "manila", "nova"))
     _redirect_fixture(databases)
-    if service == "nova":
-        _redirect_schemas_of_nova(databases)
-    if service == "cinder":
-        _redirect_schemas_of_cinder(databases)
-    if service == "keystone":
-        _redirect_schemas_of_keystone(databases)
-    if service == "ironic":
-        _redirect_schemas_of_ironic(databases)
-    if service == "manila":
-        _redirect_schemas_of_manila(databases)
-    if service == "barbican":
-        _redirect_reset_of_barbican(databases)
-    if service == "designate":
-        _redirect_schemas_of_designate(databases)
+    redirect_fixtures = _OF_SERVICE.get(service)
+    if redirect_fixtures is not None:
+        redirect_fixtures(databases)
 
 
 def discover(module: str, databases: Databases) -> None:
@@ -197,3 +186,15 @@ def _redirect_schemas_of_designate(databases: Databases) -> None:
 
     DatabaseFixture.__init__ = init
     DatabaseFixture.setUp = set_up
+
+
+_OF_SERVICE: dict[str, Callable[[Databases], None]] = {
+    "barbican": _redirect_reset_of_barbican,
+    "cinder": _redirect_schemas_of_cinder,
+    "designate": _redirect_schemas_of_designate,
+    "ironic": _redirect_schemas_of_ironic,
+    "keystone": _redirect_schemas_of_keystone,
+    "manila": _redirect_schemas_of_manila,
+    "nova": _redirect_schemas_of_nova,
+}
+"""What the fixtures of a service need besides the redirected engines."""

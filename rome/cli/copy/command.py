@@ -10,7 +10,6 @@ from rich.progress import Progress
 from sqlalchemy import Connection, inspect
 from sqlalchemy.exc import SQLAlchemyError
 
-from rome.cli.collector import rare_collections
 from rome.cli.copy.converted import plan_converted
 from rome.cli.copy.databases import Side, is_native, opened_source, opened_target
 from rome.cli.copy.native import plan_native
@@ -22,6 +21,7 @@ from rome.cli.formats import write_rows
 from rome.cli.options import json_option
 from rome.cli.progress import progress_bar
 from rome.cli.values import printable, to_json
+from rome.collection import collecting_rarely
 from rome.folding import fold_name
 
 
@@ -35,7 +35,7 @@ from rome.folding import fold_name
 @click.option("--no-verify", is_flag=True, help="Do not compare checksums at the end.")
 @json_option
 @click.pass_context
-@rare_collections()
+@collecting_rarely()
 def copy(
     ctx: click.Context,
     source: str,
