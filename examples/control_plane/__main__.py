@@ -50,6 +50,8 @@ def main(store: str, url: str | None, fresh: bool, as_json: bool) -> None:
             report = _rows_of_last_run(console, engine, found) if found else _run_steps(console, engine)
             if as_json:
                 click.echo(json.dumps({"url": name, **report}, indent=2))
+        except OSError as error:
+            raise click.ClickException(f"the output can't be written: {error.strerror}") from error
         finally:
             engine.dispose()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 from typing import IO, Any
 
 import click
@@ -13,6 +15,11 @@ from rome.errors import Error
 
 FAULTS = 3
 """The exit code of a command that has found faults."""
+
+_BY_SIGNAL = 128
+"""The exit code of a process that a signal has ended is that of the signal and this."""
+
+_FAILED_WRITES = (EDQUOT, EFBIG, EIO, ENOSPC)
 
 
 class CommandFailure(click.ClickException):
@@ -32,13 +39,22 @@ class CommandFailure(click.ClickException):
         click.echo(text, file=file, err=file is None)
 
 
+class Terminated(SystemExit):
+    """A signal other than that of Ctrl-C ends the process. No handler of errors takes it for one."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(_BY_SIGNAL + number)
+        self.number = number
+
+
 class Interrupted(CommandFailure):
-    """Ctrl-C ended the command."""
+    """Ctrl-C, or another signal, ended the command."""
 
-    exit_code = 130
-
-    def __init__(self, message: str = "interrupted") -> None:
-        super().__init__(message, "Interrupted")
+    def __init__(self, cause: KeyboardInterrupt | Terminated | None = None, advice: str = "") -> None:
+        number = signal.Signals(cause.number if isinstance(cause, Terminated) else signal.SIGINT)
+        ended = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
+        super().__init__(f"{ended}; {advice}" if advice else ended, "Interrupted")
+        self.exit_code = _BY_SIGNAL + number  # type: ignore[misc]  # click reads it from the object
 
 
 class WrongArguments(CommandFailure):
@@ -55,8 +71,8 @@ def failures_as_sentences(as_json: bool) -> Iterator[None]:
     """Within the block, make a CommandFailure of each error that has a message for users."""
     try:
         yield
-    except (CommandFailure, KeyboardInterrupt) as error:
-        failure = error if isinstance(error, CommandFailure) else Interrupted()
+    except (CommandFailure, KeyboardInterrupt, Terminated) as error:
+        failure = error if isinstance(error, CommandFailure) else Interrupted(error)
         failure.as_json = as_json
         raise failure from None
     except click.UsageError as error:
@@ -69,4 +85,9 @@ def failures_as_sentences(as_json: bool) -> Iterator[None]:
 
 def message_of(error: BaseException) -> str:
     """Return the message of an error; its class's name if it has none."""
+    if isinstance(error, OSError) and error.strerror:
+        subject = (
+            "the output can't be written" if error.errno in _FAILED_WRITES else "the operating system refuses this"
+        )
+        return f"{error.filename or subject}: {error.strerror}"
     return str(error) or type(error).__name__

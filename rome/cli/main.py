@@ -14,6 +14,7 @@ import click
 import rome
 from rome.cli.failures import failures_as_sentences
 from rome.cli.options import JSON
+from rome.cli.process import check_streams, ended_by_signals
 
 _COMMANDS = {
     "bench": "rome.cli.bench:bench",
@@ -67,7 +68,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. End with a sentence and an exit code if it fails."""
-        with failures_as_sentences(as_json=JSON in ctx.args):
+        with failures_as_sentences(as_json=JSON in ctx.args), ended_by_signals():
+            check_streams()
             return super().invoke(ctx)
 
 

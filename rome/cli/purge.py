@@ -16,7 +16,7 @@ import click
 
 import rome
 from rome.catalog.model import Catalog, ForeignKey, Table
-from rome.cli.failures import CommandFailure, Interrupted
+from rome.cli.failures import CommandFailure, Interrupted, Terminated
 from rome.cli.formats import write_rows
 from rome.cli.opened import Opened, opened
 from rome.cli.options import json_option, url_argument
@@ -93,9 +93,9 @@ def purge(
                 purged = sum(work.purge_table(each, lambda rows, task=task: bar.advance(task, rows)) for each in tables)
                 if not purged or not _refer_to_each_other(tables):
                     break
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated) as cause:
         done = sum(counts.purged for counts in work.counts.values())
-        raise Interrupted(f"interrupted; {done:,} rows are purged, and the others are as they were") from None
+        raise Interrupted(cause, f"{done:,} rows are purged, and the others are as they were") from None
     finally:
         connection.rollback()
         connection.close()

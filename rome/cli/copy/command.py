@@ -16,7 +16,7 @@ from rome.cli.copy.native import plan_native
 from rome.cli.copy.plan import CopyPlan, TableCopy
 from rome.cli.copy.rows import copied_batches
 from rome.cli.copy.verify import Checksum
-from rome.cli.failures import FAULTS, CommandFailure, Interrupted
+from rome.cli.failures import FAULTS, CommandFailure, Interrupted, Terminated
 from rome.cli.formats import write_rows
 from rome.cli.options import json_option
 from rome.cli.progress import progress_bar
@@ -65,8 +65,8 @@ def copy(
                 report = _copied(plan, first, second, batch or second.batch_size, verify=not no_verify)
     except SQLAlchemyError as error:
         raise CommandFailure(str(getattr(error, "orig", None) or error), type(error).__name__) from error
-    except KeyboardInterrupt:
-        raise Interrupted("interrupted; --resume continues the copy") from None
+    except (KeyboardInterrupt, Terminated) as cause:
+        raise Interrupted(cause, "--resume continues the copy") from None
     differing = [str(each["table"]) for each in report if each.get("differs")]
     _write(report, plan.notes, as_json)
     if differing:

@@ -12,6 +12,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from rome.cli.failures import Terminated
+
 T = TypeVar("T")
 
 _PATIENCE = 0.5
@@ -46,6 +48,9 @@ def run_cancellable(function: Callable[[], T], interrupt: Callable[[], None]) ->
             pass
     except KeyboardInterrupt:
         raise Cancelled(_stop(thread, ended, interrupt)) from None
+    except Terminated:
+        _stop(thread, ended, interrupt)
+        raise
     if failure:
         raise failure[0]
     return outcome[0]  # type: ignore[no-any-return]

@@ -63,6 +63,8 @@ def _check_place(path: Path) -> None:
         raise InterfaceError(f"{path} is a directory; a ROME database is one file: name a file in it")
     if not folder.is_dir():
         raise InterfaceError(f"the directory {folder} of the database {path} does not exist; create it first")
+    if path.exists() and not os.access(path, os.R_OK):
+        raise InterfaceError(f"{path} can't be read by this process; it needs the permission to read and write it")
     read_only = next((place for place in (folder, path) if place.exists() and not _is_writable(place)), None)
     if read_only is not None:
         raise InterfaceError(
