@@ -1,5 +1,6 @@
 """The examples of the README and of the documentation run, and the documentation is built without a warning."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,9 +11,9 @@ import pytest
 from docutils.core import publish_doctree
 
 import rome
+from tests.sources import ROOT, place_of
 from tests.versions import needs_sqlalchemy_2
 
-ROOT = Path(__file__).parent.parent
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.rst"), *ROOT.glob("docs/**/*.rst")))
 OF_SPHINX = {"docs/api.rst", "docs/index.rst"}
 """Pages with directives that only Sphinx has."""
@@ -79,8 +80,8 @@ def test_readme_is_short():
 def test_links_lead_to_files(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     links = re.findall(r"`[^`<]+ <([^>]+)>`_", text) + re.findall(r"^\.\. _[^:]+: (\S+)$", text, re.MULTILINE)
-    relative = [link for link in links if "://" not in link]
-    assert not [link for link in relative if not (ROOT / name).parent.joinpath(link).exists()]
+    targets = [os.path.normpath(Path(name).parent / link) for link in links if "://" not in link]
+    assert not [target for target in targets if not place_of(target).exists()]
 
 
 def test_plans_of_the_planner_page_are_those_of_the_planner():

@@ -15,7 +15,7 @@ from rome.cli.failures import CommandFailure
 from rome.cli.options import JSON, json_option
 
 SOURCES = Path(rome.__file__).parents[1]
-"""The folder of the checkout, if the package is used from one."""
+"""The folder of the sources, if the package is used from there. An installed one finds them in the current folder."""
 
 
 def run_module(name: str, arguments: Sequence[str], out: int | None = None) -> None:
@@ -24,16 +24,14 @@ def run_module(name: str, arguments: Sequence[str], out: int | None = None) -> N
     `out`: a file descriptor for its output, or a constant of subprocess. Raise CommandFailure if there is no
     checkout, and with the last line of its errors if the program fails; UsageError if its arguments are wrong.
     """
-    if (
-        not SOURCES.joinpath(*name.split(".")).exists()
-        and not SOURCES.joinpath(f"{name.replace('.', '/')}.py").exists()
-    ):
+    sources = next((folder for folder in (SOURCES, Path.cwd()) if _has_module(folder, name)), None)
+    if sources is None:
         raise CommandFailure(
             f"{name} is not part of the installed package, but of the sources: unpack the sdist "
             "(pip download --no-binary :all: --no-deps rome-db) or clone the repository, and run the command there",
             "NotInstalled",
         )
-    path = os.pathsep.join([str(SOURCES), str(SOURCES / "adapters"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(sources), str(sources / "adapters"), os.environ.get("PYTHONPATH", "")])
     ended = subprocess.run(  # noqa: S603 - a program of this repository
         [sys.executable, "-m", name, *arguments],
         env={**os.environ, "PYTHONPATH": path},
@@ -45,8 +43,15 @@ def run_module(name: str, arguments: Sequence[str], out: int | None = None) -> N
     if not ended.returncode:
         click.echo(ended.stderr, err=True, nl=False)
         return
-    message = (ended.stderr.strip().splitlines() or [f"{name} has failed"])[-1].removeprefix("Error: ")
+    if not ended.stderr.strip():
+        raise click.exceptions.Exit(ended.returncode)  # nobody reads its output any more
+    message = ended.stderr.strip().splitlines()[-1].removeprefix("Error: ")
     raise click.UsageError(message) if ended.returncode == click.UsageError.exit_code else CommandFailure(message)
+
+
+def _has_module(folder: Path, name: str) -> bool:
+    path = folder.joinpath(*name.split("."))
+    return path.exists() or path.with_suffix(".py").exists()
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

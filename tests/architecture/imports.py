@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.sources import modules_of
 
 Graph = dict[str, set[str]]
 
@@ -26,8 +26,8 @@ class Imports:
 def find_modules() -> dict[str, Path]:
     """Return the modules of ROME by their dotted names."""
     found = {}
-    for path in sorted((ROOT / "rome").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
+    for name, path in modules_of("rome"):
+        parts = name.removesuffix(".py").split("/")
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 

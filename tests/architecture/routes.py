@@ -19,7 +19,7 @@ from sqlalchemy import Engine, ForeignKey, create_engine, select, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 import rome
-from tests.architecture.imports import ROOT
+from tests.sources import ROOT
 
 # Each UPDATE gives another value: one that changes nothing has nothing to commit.
 _NUMBER = itertools.count(1000)

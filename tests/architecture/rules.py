@@ -10,8 +10,9 @@ from configparser import ConfigParser
 from typing import Any
 
 from tests.architecture import exceptions
-from tests.architecture.imports import ROOT, find_circles, find_classes, find_modules, read_imports
+from tests.architecture.imports import find_circles, find_classes, find_modules, read_imports
 from tests.architecture.layers import LAYERS, layer_of
+from tests.sources import ROOT, modules_of, place_of
 
 MODULES_PER_FOLDER = 20
 
@@ -61,10 +62,10 @@ def imports_inside_functions() -> Iterator[str]:
 
 def crowded_folders() -> Iterator[str]:
     """No folder with more than 20 modules."""
-    counts = Counter(path.parent for path in find_modules().values())
+    counts = Counter(name.rpartition("/")[0] for name, _ in modules_of("rome"))
     for folder, count in counts.items():
         if count > MODULES_PER_FOLDER:
-            yield f"{folder.relative_to(ROOT)} has {count} modules; {MODULES_PER_FOLDER} is the limit"
+            yield f"{folder} has {count} modules; {MODULES_PER_FOLDER} is the limit"
 
 
 def class_names() -> Iterator[str]:
@@ -80,11 +81,9 @@ def class_names() -> Iterator[str]:
 def one_home() -> Iterator[str]:
     """Each decision that must be the same everywhere is in one module."""
     for home, (pattern, reason) in _HOMES.items():
-        for folder in ("rome", "adapters"):
-            for path in sorted((ROOT / folder).rglob("*.py")):
-                name = str(path.relative_to(ROOT))
-                for found in re.findall(pattern, path.read_text(), re.MULTILINE) if name != home else ():
-                    yield f"{name} has {found}; use {home}: {reason}"
+        for name, path in modules_of():
+            for found in re.findall(pattern, path.read_text(), re.MULTILINE) if name != home else ():
+                yield f"{name} has {found}; use {home}: {reason}"
 
 
 def documented_names() -> Iterator[str]:
@@ -97,7 +96,7 @@ def documented_names() -> Iterator[str]:
             if not exists(name):
                 yield f"{where}: there is no {name}"
         for path in sorted(set(_PATH.findall(text)) - ignored):
-            if not (ROOT / path).exists():
+            if not place_of(path).exists():
                 yield f"{where}: there is no file {path}"
 
 

@@ -10,6 +10,7 @@ import pytest
 
 import rome
 from rome.cli import checkout
+from tests.sources import ROOT
 
 
 def test_bench_of_a_store(run, towns, tmp_path):
@@ -28,14 +29,15 @@ def test_bench_needs_a_url_or_the_sources(run):
 
 
 def test_demo_outside_of_the_sources(run, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(checkout, "SOURCES", tmp_path)
     assert "part of the installed package" in run("demo", code=1).err
     assert "part of the installed package" in run("bench", "--compare", code=1).err
 
 
 @pytest.fixture
-def run_demo(tmp_path):
-    """A function that runs the demonstration in a process of its own, which finds the sources."""
+def run_demo():
+    """A function that runs the demonstration in a process of its own, in the folder of the sources."""
 
     def invoke(*arguments):
         return subprocess.run(
@@ -43,7 +45,7 @@ def run_demo(tmp_path):
             capture_output=True,
             text=True,
             check=False,
-            cwd=tmp_path,
+            cwd=ROOT,
             env={"PYTHONPATH": str(Path(rome.__file__).parents[1]), "PATH": "/usr/bin:/bin"},
         )
 
@@ -81,6 +83,15 @@ def test_errors_of_the_demo_are_errors_of_the_command(run_demo):
         error = json.loads(ended.stderr)["error"]
         assert error["type"] == kind
         assert "papyrus" in error["message"]
+
+
+def test_demo_in_another_folder(tmp_path):
+    """A package that is used from the sources finds them wherever it runs."""
+    command = [sys.executable, "-m", "rome.cli", "demo", "--store", "memory"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    installed = not (ROOT / "rome").exists()
+    assert ("Cost of each step" in ended.stdout) != installed
+    assert ("unpack the sdist" in ended.stderr) == installed
 
 
 def test_comparison_as_json(run, monkeypatch, tmp_path):
