@@ -40,7 +40,11 @@ sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
 Date = dt.date
 Time = dt.time
 Timestamp = dt.datetime
-Binary = memoryview
+
+
+def Binary(data: bytes | bytearray | memoryview) -> bytes:  # noqa: N802 - PEP 249's name
+    """The value for a BLOB. As bytes, because those are bound without a conversion."""
+    return data if type(data) is bytes else bytes(memoryview(data))
 
 
 def DateFromTicks(ticks: float) -> dt.date:  # noqa: N802 - PEP 249's name
