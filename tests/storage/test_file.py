@@ -305,8 +305,8 @@ def test_a_fork_while_threads_read_and_write(path):
 
 def test_a_reader_does_not_wait_for_a_writer(path, store):
     commit(store, put(b"a"))
-    with store._writer._file_lock():
-        assert ask(open_file(path), Range(ROWS)) == [(b"a", b"value")]
+    found = store._writer._lock.hold(lambda _: ask(open_file(path), Range(ROWS)))
+    assert found == [(b"a", b"value")]
 
 
 def test_a_file_that_was_removed_is_created_again(path, store):
@@ -344,6 +344,20 @@ def test_a_cleared_database_takes_little_space(path, store):
     assert path.stat().st_size < 100_000
     with suppress(FileNotFoundError):
         assert Path(f"{path}-wal").stat().st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("bounds", "value", "shortest", "longest"),
+    [("log_commits=1000", b"", 1000, 1010), ("log_bytes=100000", b"x" * 1000, 90, 99)],
+)
+def test_the_log_is_bounded(path, bounds, value, shortest, longest):
+    store = open_file(path, f"?{bounds}&durability=normal")
+    for number in range(1100):
+        newest = commit(store, put(b"%d" % number, value))
+        if newest > longest:
+            with pytest.raises(SnapshotTooOld):
+                store.fetch([], newest - longest - 1)
+    assert store.fetch([], newest - shortest).version == newest - shortest
 
 
 def test_a_transaction_that_is_older_than_the_log(path):

@@ -2,8 +2,8 @@
 
 Modules
     `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools connections;
-    `writer` runs writes, one process at a time, many threads with one sync; `reads` answers requests; `writes` applies
-    a batch, and `log_sync` syncs it; `store` implements the contract, `locks` the lock table, and `numbers` draws the
+    `writer` runs writes, one process at a time, many threads with one sync; `file_lock` is the lock that processes
+    share; `reads` answers requests; `writes` applies a batch, and `log_sync` syncs it; `store` implements the contract, `locks` the lock table, and `numbers` draws the
     numbers of counters; `failures` makes ROME's errors; `upgrade` changes a file of an older format.
 
 Layout

@@ -31,11 +31,6 @@ def error_of(path: str, error: apsw.Error) -> DatabaseError:
     return InternalError(f"unexpected error of SQLite in {path}: {error}")
 
 
-def no_lock(path: str, error: OSError) -> StoreUnavailable:
-    """Return the error for a lock file that can't be opened."""
-    return StoreUnavailable(f"the file {path}-lock can't be written, so {path} can't be used: {error}")
-
-
 def foreign(path: str) -> FormatError:
     """Return the error for a file of another program."""
     return FormatError(f"the file {path} is not a ROME database; name another file")

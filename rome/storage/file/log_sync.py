@@ -1,4 +1,8 @@
-"""Syncs of a file's write-ahead log, shared by all threads that have written to it (group commit)."""
+"""Syncs of a file's write-ahead log, shared by all threads that have written to it (group commit).
+
+Processes sync by themselves, at the same time: the kernel makes one flush of the disk for those that wait. A sync that
+8 processes shared by a lock was measured: they committed a quarter as often, since one flush began after the other.
+"""
 
 from __future__ import annotations
 

@@ -16,10 +16,9 @@ Whoever takes the lock of writers and the lock of the small file takes that of w
 
 from __future__ import annotations
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from struct import Struct
@@ -31,8 +30,8 @@ import apsw
 import msgpack
 
 from rome.errors import CounterUsedUp, NumbersTaken
-from rome.forks import new_lock, tell_in_child
-from rome.storage.file.failures import no_lock
+from rome.packing import Packing
+from rome.storage.file.file_lock import FileLock
 from rome.storage.file.writer import Writer
 from rome.storage.store import MOST_COUNTED, Draw
 
@@ -43,6 +42,8 @@ _RESERVED = 100
 
 _HEAD = Struct(">II")
 """Of the small file: the checksum and the length of what follows, the boot and what is known by counter as msgpack."""
+
+_pack = Packing().pack
 
 _LIMIT = "SELECT value FROM counters WHERE name = ?"
 _LIMITS = "SELECT name, value FROM counters"
@@ -67,40 +68,26 @@ class Numbers:
     """The counters of one file. Threads share it."""
 
     def __init__(self, path: str, writer: Writer) -> None:
-        self._path = path
+        self._lock = FileLock(f"{path}-ids")
         self._writer = writer
         self._boot = _boot()
         self._reserved = _RESERVED if self._boot else 0
-        self._file: int | None = None
-        self._lock = new_lock()
         self._is_checked = False
         self._last_written: tuple[bytes, Mapping[bytes, _Known]] = b"", {}
         """The bytes that this process has written last, and the numbers in them, which need not be decoded again."""
-        tell_in_child(self)
 
     def draw(self, draws: Sequence[Draw]) -> list[int]:
         """Take numbers of counters; return the first of each. Raise CounterUsedUp."""
         if not self._is_checked:
             self._writer.run(self._check, durable=False)
             self._is_checked = True
-        while True:
-            with self._held() as file:
-                known = self._read(file)
-                wanting = [each for each in draws if not _has(known, *each)]
-                if not wanting:
-                    firsts = []
-                    for counter, count in draws:
-                        last, limit = known[counter]
-                        known[counter] = _Known(last + count, limit)
-                        firsts.append(last + 1)
-                    self._write(file, known)
-                    return firsts
-            self._writer.run(partial(self._reserve, wanting), durable=False)
+        while (firsts := self._lock.hold(partial(self._take, draws))) is None:
+            self._writer.run(partial(self._reserve, draws), durable=False)
+        return firsts
 
     def last_of(self, connection: apsw.Connection) -> dict[bytes, int]:
         """Return the last number of each counter, in a transaction that only reads."""
-        with self._held() as file:
-            known = self._read(file)
+        known = self._lock.hold(self._read)
         return {name: known[name].last if name in known else limit for name, limit in _limits_of(connection).items()}
 
     def advance(
@@ -113,7 +100,8 @@ class Numbers:
 
         `expects`: the last numbers that counters must have given until now. Raise NumbersTaken.
         """
-        with self._held() as file:
+
+        def advance(file: int) -> None:
             known = self._read(file)
             for counter, expected in expects.items():
                 if (known.get(counter) or _limit_of(connection, counter)).last != expected:
@@ -126,27 +114,36 @@ class Numbers:
                 known[counter] = _Known(max(last, value), limit)
             self._write(file, known)
 
+        self._lock.hold(advance)
+
     def forget(self) -> None:
         """Let the numbers begin after the limits of the table, in a transaction of the writer."""
-        with self._held() as file:
-            self._write(file, {})
+        self._lock.hold(lambda file: self._write(file, {}))
 
     def close(self) -> None:
         """Close the small file. It is checked again when it is opened."""
-        with self._lock:
-            self.begin_child()
-
-    def begin_child(self) -> None:
-        """Close the small file of the parent, whose lock parent and child would share."""
         self._is_checked = False
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._lock.close()
+
+    def _take(self, draws: Sequence[Draw], file: int) -> list[int] | None:
+        """Return the first number of each draw, and write the last ones; None if a limit must be raised first."""
+        known = self._read(file)
+        for counter, count in draws:
+            if not _has(known, counter, count):
+                return None
+        firsts = []
+        for counter, count in draws:
+            last, limit = known[counter]
+            known[counter] = _Known(last + count, limit)
+            firsts.append(last + 1)
+        self._write(file, known)
+        return firsts
 
     def _check(self, connection: apsw.Connection) -> None:
         """Begin after both limits where that of the small file is another one than the table's."""
         limits = _limits_of(connection)
-        with self._held() as file:
+
+        def check(file: int) -> None:
             known = self._read(file)
             for counter, each in known.items():
                 limit = limits.get(counter, 0)
@@ -154,9 +151,12 @@ class Numbers:
                     known[counter] = _Known(max(limit, each.limit), max(limit, each.limit))
             self._write(file, known)
 
+        self._lock.hold(check)
+
     def _reserve(self, draws: Sequence[Draw], connection: apsw.Connection) -> None:
         """Raise the limits of counters for draws. Raise CounterUsedUp."""
-        with self._held() as file:
+
+        def reserve(file: int) -> None:
             known = self._read(file)
             raised: dict[bytes, _Known] = {}
             for counter, count in draws:
@@ -170,27 +170,14 @@ class Numbers:
             connection.executemany(_RAISE, [(counter, limit) for counter, (_, limit) in raised.items()])
             self._write(file, {**known, **raised})
 
-    @contextmanager
-    def _held(self) -> Iterator[int]:
-        """Hold the lock of the small file, and open it if necessary. Raise StoreUnavailable."""
-        with self._lock:
-            if self._file is None:
-                try:
-                    self._file = os.open(f"{self._path}-ids", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                except OSError as error:
-                    raise no_lock(self._path, error) from error
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX)
-                yield self._file
-            finally:
-                fcntl.flock(self._file, fcntl.LOCK_UN)
+        self._lock.hold(reserve)
 
     def _read(self, file: int) -> dict[bytes, _Known]:
         """Return what the small file knows: nothing if it is damaged, or of another boot."""
-        data = os.pread(file, os.fstat(file).st_size, 0)
         written, known = self._last_written
-        if data == written:
+        if written and os.pread(file, len(written), 0) == written:
             return dict(known)
+        data = os.pread(file, os.fstat(file).st_size, 0)
         if len(data) < _HEAD.size:
             return {}
         checksum, length = _HEAD.unpack_from(data)
@@ -201,7 +188,7 @@ class Numbers:
         return {name: _Known(*pair) for name, pair in pairs.items()} if boot == self._boot else {}
 
     def _write(self, file: int, known: Mapping[bytes, _Known]) -> None:
-        packed = msgpack.packb((self._boot, known))
+        packed = _pack((self._boot, known))
         data = _HEAD.pack(crc32(packed), len(packed)) + packed
         os.pwrite(file, data, 0)
         self._last_written = data, known

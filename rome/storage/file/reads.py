@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import apsw
 import msgpack
@@ -32,12 +32,9 @@ _NEWEST = f"{_COLUMNS} FROM log ORDER BY version DESC LIMIT 1"
 _AT = f"{_COLUMNS} FROM log WHERE version = ?"
 _VALUE = "SELECT (SELECT value FROM pairs WHERE space = ? AND key = ?)"
 _NEWEST_AND_VALUE = f"{_COLUMNS}, ({_VALUE}) FROM log ORDER BY version DESC LIMIT 1"
+_HORIZON = "SELECT version, written FROM log ORDER BY version LIMIT 1"
 _BEFORE_COMMIT = f"""
-    {_COLUMNS},
-        (SELECT version FROM log ORDER BY version LIMIT 1),
-        (SELECT written FROM log ORDER BY version LIMIT 1),
-        EXISTS (SELECT 1 FROM locks),
-        (SELECT version FROM log WHERE version > ? AND token = ?)
+    {_COLUMNS}, EXISTS (SELECT 1 FROM locks), (SELECT version FROM log WHERE version > ? AND token = ?)
     FROM log ORDER BY version DESC LIMIT 1
 """
 _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
@@ -63,20 +60,6 @@ State = tuple[int, int, int, bytes, bytes, bytes]
 """A version: its number, its catalog's version, the bytes of all undo records up to it, and the three digests."""
 
 
-class BeforeCommit(NamedTuple):
-    """What a commit asks first."""
-
-    state: State
-    """The newest version."""
-    horizon: int
-    """The oldest version that can be read."""
-    trimmed: int
-    """The bytes of all undo records up to the horizon."""
-    has_locks: bool
-    done: int | None
-    """The version that the batch has made already."""
-
-
 def read_state(connection: apsw.Connection) -> State:
     """Return the newest version. This is one statement, which needs no transaction."""
     row: State = connection.execute(_NEWEST).get
@@ -89,10 +72,19 @@ def read_state_and_value(connection: apsw.Connection, space: bytes, key: bytes) 
     return cast("State", state), value
 
 
-def read_before_commit(connection: apsw.Connection, token: bytes, after: int) -> BeforeCommit:
-    """Return what a commit asks first. The version of its token is looked for after a version."""
-    *state, horizon, trimmed, has_locks, done = connection.execute(_BEFORE_COMMIT, (after, token)).get
-    return BeforeCommit(cast("State", tuple(state)), horizon, trimmed, bool(has_locks), done)
+def read_before_commit(connection: apsw.Connection, token: bytes, after: int) -> tuple[State, bool, int | None]:
+    """Return what a commit asks first: the newest version, whether there are locks, and the version of its token.
+
+    That is looked for after a version; None if the batch was not applied yet.
+    """
+    *state, has_locks, done = connection.execute(_BEFORE_COMMIT, (after, token)).get
+    return cast("State", state), bool(has_locks), done
+
+
+def read_horizon(connection: apsw.Connection) -> tuple[int, int]:
+    """Return the oldest version that can be read, and the bytes of all undo records up to it."""
+    horizon: tuple[int, int] = connection.execute(_HORIZON).get
+    return horizon
 
 
 def state_at(connection: apsw.Connection, version: int) -> State:
@@ -141,7 +133,7 @@ def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) 
     return [value for (value,) in connection.executemany(_VALUE, keys)]
 
 
-def old_values(connection: apsw.Connection, keys: Mapping[bytes, Sequence[bytes]]) -> OldValues:
+def old_values(connection: apsw.Connection, keys: Mapping[bytes, Collection[bytes]]) -> OldValues:
     """Return the values of keys, by space. If many keys lie in a range without keys, this takes one query."""
     if sum(map(len, keys.values())) <= _FEW:
         found = iter(values_of(connection, [(space, key) for space in keys for key in keys[space]]))

@@ -11,11 +11,9 @@ sync may be over as soon as the one before: the disk writes the log in order.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -25,7 +23,8 @@ from rome import waits
 from rome.errors import Error
 from rome.forks import new_lock, tell_in_child
 from rome.storage.file.connections import Connections, end_transaction
-from rome.storage.file.failures import error_of, no_lock
+from rome.storage.file.failures import error_of
+from rome.storage.file.file_lock import FileLock
 from rome.storage.file.log_sync import LogSync
 from rome.storage.file.tables import connect, create
 
@@ -50,7 +49,7 @@ class Writer:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._lock_file: int | None = None
+        self._lock = FileLock(f"{path}-lock")
         self.connections = Connections(path, self.connect)
         """For readers too: what a connection has written it need not read again."""
         self._queue: deque[_Job] = deque()
@@ -92,41 +91,29 @@ class Writer:
                 self._queue.remove(job)
             raise
 
-    def __del__(self) -> None:
-        self._close_lock()
-
     def connect(self) -> apsw.Connection:
         """Open the file; create it if it is missing. Raise FormatError, apsw.Error."""
         if not Path(self._path).exists():
-            # Another thread may be writing, so this needs an open file of its own.
-            lock = self._open_lock()
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                create(self._path)
-            finally:
-                os.close(lock)
+            self._lock.hold(lambda _: create(self._path))
         return connect(self._path)
 
     def shrink(self) -> None:
         """Give free pages back to the file system, unless somebody is reading; readers do not wait."""
         connection = self.connections.take()
         try:
-            with self._turn, self._file_lock(), suppress(apsw.BusyError, apsw.LockedError):
-                connection.execute("VACUUM")
-                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            with suppress(apsw.BusyError, apsw.LockedError):
+                self._lock.hold(lambda _: connection.execute("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
         finally:
             self.connections.idle.append(connection)
 
     def close(self) -> None:
         """Close the files."""
         self.connections.close()
-        with self._turn:
-            self._close_lock()
+        self._lock.close()
 
     def begin_child(self) -> None:
-        """Forget the queue of the parent's threads, and its lock file, whose lock parent and child would share."""
+        """Forget the queue of the parent's threads."""
         self._queue.clear()
-        self._close_lock()
 
     def _run_queue(self) -> None:
         jobs = [self._queue.popleft() for _ in range(len(self._queue))]
@@ -152,8 +139,7 @@ class Writer:
         try:
             connection = connections.take()
             try:
-                with self._file_lock():
-                    self._apply(connection, jobs)
+                self._lock.hold(lambda _: self._apply(connection, jobs))
                 self._log.written += 1
             finally:
                 connections.idle.append(connection)
@@ -176,28 +162,3 @@ class Writer:
         except BaseException:
             end_transaction(connection)  # some errors of SQLite have ended it already
             raise
-
-    @contextmanager
-    def _file_lock(self) -> Iterator[None]:
-        """Hold the lock of writers. The kernel queues the processes, and releases the lock of one that dies.
-
-        The caller has the turn, because threads that share the open file do not exclude each other.
-        """
-        if self._lock_file is None:
-            self._lock_file = self._open_lock()
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
-
-    def _open_lock(self) -> int:
-        try:
-            return os.open(f"{self._path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        except OSError as error:
-            raise no_lock(self._path, error) from error
-
-    def _close_lock(self) -> None:
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None

@@ -12,9 +12,9 @@ import apsw
 import msgpack
 
 from rome.errors import KeysLocked, SnapshotTooOld
+from rome.packing import Packing
 from rome.storage.columns import WritesBySpace, checks_of, writes_of
 from rome.storage.file.reads import (
-    BeforeCommit,
     OldValues,
     State,
     extend_tail,
@@ -22,6 +22,7 @@ from rome.storage.file.reads import (
     holder_of,
     old_values,
     read_before_commit,
+    read_horizon,
     values_of,
 )
 from rome.storage.store import (
@@ -50,7 +51,14 @@ _TOKENS = b"locks"
 """The counter of the fencing tokens."""
 
 _MOST_SLACK = 64
-"""The log is trimmed when it has so many commits too many, or a hundredth of its bound."""
+"""By so many commits, or by a hundredth of its bound, the log may be too long.
+
+So a commit asks for its length only if the new version is a multiple of that, or if the commit itself is large.
+"""
+_LARGE = 10_000
+"""A commit is large if so many of its size are more than the log may have."""
+
+_pack = Packing().pack
 
 
 def next_token(connection: apsw.Connection) -> int:
@@ -62,23 +70,23 @@ def next_token(connection: apsw.Connection) -> int:
 
 def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_bytes: int, advance: Advance) -> int:
     """Validate and apply a batch; return its version. `advance` advances its counters. Raise as `Store.commit` does."""
-    before = read_before_commit(connection, batch.token, _known_before(batch))
-    if before.done is not None:
-        return before.done
-    newest = before.state[0]
+    state, has_locks, done = read_before_commit(connection, batch.token, _known_before(batch))
+    if done is not None:
+        return done
+    newest, _, size_before, *_ = state
     try:
         for version, digest in batch.seen.items():
-            if digest != _digest_of(connection, version, before.state):
+            if digest != _digest_of(connection, version, state):
                 raise history_lost(version)
     except SnapshotTooOld:
-        done = read_before_commit(connection, batch.token, 0).done
+        *_, done = read_before_commit(connection, batch.token, 0)
         if done is None:
             raise
         return done
     writes = {space: values for space, values in writes_of(batch).items() if values}
-    olds = old_values(connection, {space: list(values) for space, values in writes.items()})
-    _validate(connection, _unsettled(batch, writes, olds, before.state), before)
-    if before.has_locks:
+    olds = old_values(connection, writes)
+    _validate(connection, _unsettled(batch, writes, olds, state), newest)
+    if has_locks:
         held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
         if held:
             raise KeysLocked(held)
@@ -86,11 +94,13 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         advance(connection, batch)
     if not writes and not batch.drops:
         return newest
-    written = _apply(connection, batch, writes, olds, before.state)
+    written = _apply(connection, batch, writes, olds, state)
     version = newest + 1
     slack = min(_MOST_SLACK, most_commits // 100)
-    if version - before.horizon > most_commits + slack or written - before.trimmed > most_bytes:
-        _trim(connection, before.horizon, version, written, most_commits, most_bytes)
+    if not slack or not version % slack or (written - size_before) * _LARGE > most_bytes:
+        horizon, trimmed = read_horizon(connection)
+        if version - horizon > most_commits or written - trimmed > most_bytes:
+            _trim(connection, horizon, version, written, most_commits, most_bytes)
     return version
 
 
@@ -104,8 +114,7 @@ def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
 def _known_before(batch: Batch) -> int:
     """Return a version that there was before the batch was made, so that its token can only be in the log after it."""
     single, of_keys = checks_of(batch)
-    versions = [*batch.seen, *(check.since for check in single), *(check.since for check in of_keys)]
-    return max(versions, default=0)
+    return max([*batch.seen, *[check[3] for check in single], *[each[2] for each in of_keys]], default=0)
 
 
 def _digest_of(connection: apsw.Connection, version: int, state: State) -> bytes:
@@ -124,28 +133,31 @@ def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, state: Stat
     """Return the checks of a batch without those that the old values, or the newest version, show to hold."""
     newest, catalog, *_ = state
     new = {space for space, values in olds.items() if values.count(None) == len(values)}
-
-    def holds(check: Check) -> bool:
+    single, of_keys = checks_of(batch)
+    left = []
+    for check in single:
         space, begin, end, since, demand = check
         if demand is Demand.NO_KEYS:
-            return space in new and begin in writes[space] and end == begin + b"\0"
-        return demand not in OF_PRESENT and space == CATALOG and catalog <= since <= newest
-
-    single, of_keys = checks_of(batch)
-    left = [check for check in single if not holds(check)]
+            holds = space in new and begin in writes[space] and end == begin + b"\0"
+        else:
+            holds = demand not in OF_PRESENT and space == CATALOG and catalog <= since <= newest
+        if not holds:
+            left.append(check)
     for space, keys, since, demand in of_keys:
         if demand is Demand.NO_KEYS:
-            hold = space in new and writes[space].keys() >= set(keys)
+            holds = space in new and writes[space].keys() >= set(keys)
         else:
-            hold = since == newest and demand is not Demand.A_KEY
-        if not hold:
+            holds = since == newest and demand is not Demand.A_KEY
+        if not holds:
             left += [Check(space, key, key + b"\0", since, demand) for key in keys]
     return left
 
 
-def _validate(connection: apsw.Connection, checks: Sequence[Check], before: BeforeCommit) -> None:
+def _validate(connection: apsw.Connection, checks: Sequence[Check], newest: int) -> None:
     """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
-    newest, horizon = before.state[0], before.horizon
+    if not checks:
+        return
+    horizon, _ = read_horizon(connection)
     tails: dict[int, Tail] = {}
     spaces = list({check.space for check in checks})
     for check in checks:
@@ -180,7 +192,7 @@ def _apply(connection: apsw.Connection, batch: Batch, writes: WritesBySpace, old
     version, digest = newest + 1, next_digest(digest, batch.token)
     changes: list[bytes] = []
     for space, values in writes.items():
-        packed = msgpack.packb((list(values), olds[space], list(values.values())))
+        packed = _pack((list(values), olds[space], list(values.values())))
         written += len(space) + len(packed)
         changes += (space, packed)
     puts = [(space, key, value) for space in writes for key, value in writes[space].items() if value is not None]
@@ -190,9 +202,9 @@ def _apply(connection: apsw.Connection, batch: Batch, writes: WritesBySpace, old
         connection.executemany(_DELETE, gone)
     if CATALOG in writes:
         catalog, catalog_digest = version, digest
-    drops = msgpack.packb(list(batch.drops)) if batch.drops else None
+    drops = _pack(list(batch.drops)) if batch.drops else None
     new_state = version, catalog, written, incarnation or os.urandom(8), catalog_digest, digest
-    connection.execute(_LOG, (*new_state, batch.token, drops, msgpack.packb(changes)))
+    connection.execute(_LOG, (*new_state, batch.token, drops, _pack(changes)))
     return written
 
 
