@@ -25,8 +25,10 @@ from rome.forks import new_lock
 from rome.sql.analysis.dependencies import Definitions
 from rome.sql.analysis.relation import Page
 from rome.sql.planner.read_plan import ReadPlan, Step
+from rome.sql.planner.skew import classes
 from rome.sql.rewrite.counter_ids import ValueRows
 from rome.sql.rewrite.equal_members import EqualMembers
+from rome.sql.syntax.operands import Parameters
 from rome.sql.syntax.statement import Statement
 
 CAPACITY = 2000
@@ -111,6 +113,11 @@ class _Entry:
         self.basis = plan.reads.basis
         self.is_used = False
 
+    def classes_of(self, parameters: Parameters) -> tuple[int, ...] | None:
+        """Return the classes of these parameters; None for those that the plan was chosen by."""
+        found = classes(self.basis, parameters)
+        return None if found == self.basis.classes else found
+
 
 class PlanCache:
     """Caches the plans of a database for all its connections.
@@ -122,12 +129,18 @@ class PlanCache:
     def __init__(self) -> None:
         self.hits = 0
         self.misses = 0
-        self._entries: dict[tuple[bytes, str], _Entry] = {}
+        self._entries: dict[tuple[bytes, str, tuple[int, ...] | None], _Entry] = {}
+        """By catalog and text, None for the first plan of a text; those for values of other classes by the classes."""
         self._lock = new_lock()
 
-    def get(self, catalog: bytes, sql: str) -> Plan | None:
-        """Return the plan of a text under the catalog of that digest; None if there is none, or it is outdated."""
-        entry = self._entries.get((catalog, sql))
+    def get(self, catalog: bytes, sql: str, parameters: Parameters) -> Plan | None:
+        """Return the plan of a text under the catalog of that digest; None if there is none, or it is outdated.
+
+        A plan that was chosen by the values of parameters is right for values of the same classes.
+        """
+        entry = self._entries.get((catalog, sql, None))
+        if entry is not None and entry.basis.skewed:
+            entry = self._entries.get((catalog, sql, entry.classes_of(parameters)))
         if entry is None or (entry.basis.seen != entry.basis.source.changes and entry.basis.is_outdated()):
             self.misses += 1
             return None
@@ -135,10 +148,13 @@ class PlanCache:
         self.hits += 1
         return entry.plan
 
-    def put(self, catalog: bytes, sql: str, plan: Plan) -> None:
+    def put(self, catalog: bytes, sql: str, parameters: Parameters, plan: Plan) -> None:
         """Keep a plan."""
         with self._lock:
-            self._entries[catalog, sql] = _Entry(plan)
+            first = self._entries.get((catalog, sql, None))
+            is_first = first is None or not first.basis.skewed or first.basis.is_outdated()
+            classes = None if first is None or is_first else first.classes_of(parameters)
+            self._entries[catalog, sql, classes] = _Entry(plan)
             while len(self._entries) > CAPACITY:
                 oldest = next(iter(self._entries))
                 entry = self._entries.pop(oldest)

@@ -117,7 +117,16 @@ def _make_plan(
     has_topn = unlimited is not None or unlimited_sql is not None
     page = shape.page_plan(lists) if has_limit and isinstance(compiled, Compiled) else None
     has_page = page is not None
-    reads = plan_reads(shape.analysis, lists, catalog, statistics, full_scans, has_topn=has_topn, has_page=has_page)
+    reads = plan_reads(
+        shape.analysis,
+        lists,
+        catalog,
+        statistics,
+        full_scans,
+        parameters=parameters,
+        has_topn=has_topn,
+        has_page=has_page,
+    )
     reads = reads if members is None else replace(reads, count_step=None)
     return Plan(
         statement=statement,

@@ -110,7 +110,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
     """Return the plan of a statement, from the plan cache or new. Raise CatalogChanged, and SQLite's errors."""
     workspace, database = transaction.workspace, transaction.database
     is_shared = not (workspace.temporary or transaction.schema_changed or transaction.later_tables)
-    plan = database.plans.get(transaction.catalog.digest, sql) if is_shared else None
+    plan = database.plans.get(transaction.catalog.digest, sql, parameters) if is_shared else None
     if plan is None:
         try:
             plan = prepare(workspace, statement, sql, parameters, database.statistics)
@@ -124,7 +124,7 @@ def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters
                 raise _mismatch(transaction, statement, sql, parameters) or error from error.__cause__
             return plan_of(transaction, statement, sql, parameters)
         if is_shared:
-            database.plans.put(transaction.catalog.digest, sql, plan)
+            database.plans.put(transaction.catalog.digest, sql, parameters, plan)
     if plan.reads_schema:
         transaction.ensure_snapshot()
     return plan
@@ -207,7 +207,7 @@ def _point_lookup(transaction: Transaction, step: Step, parameters: Parameters) 
     fetched = transaction.fetch(requests)
     rows = transaction.row_cache.rows(requests)
     if fetched and not step.is_get:
-        transaction.database.statistics.note_key(step.table, step.path, len(rows))
+        transaction.database.statistics.note_key(step.table, step.path, request, len(rows))
     return rows
 
 

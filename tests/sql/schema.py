@@ -9,6 +9,7 @@ from rome.sql.analysis.analyze import analyze, needs_parse
 from rome.sql.planner import planner
 from rome.sql.planner.read_plan import ReadPlan
 from rome.sql.planner.statistics import Statistics
+from rome.sql.syntax.operands import Parameters
 from rome.sql.syntax.parse import normalize
 from rome.sql.syntax.statement import classify
 from rome.sql.syntax.tokens import names
@@ -36,14 +37,16 @@ def catalog_from(ddl: str) -> Catalog:
     return catalog_of(connection)
 
 
-def plan_reads(sql: str, catalog: Catalog, statistics: Statistics | None = None) -> ReadPlan:
+def plan_reads(
+    sql: str, catalog: Catalog, statistics: Statistics | None = None, parameters: Parameters = ()
+) -> ReadPlan:
     """Return the read plan of a text alone, without SQLite's report of what it reads."""
     statement, mentioned = classify(sql), names(sql)
     normalized = normalize(sql) if needs_parse(statement, mentioned) else None
     analysis = analyze(statement, mentioned, normalized, catalog)
     full_scans = [catalog.tables[name] for name in sorted(analysis.whole)]
     lists = normalized.lists if normalized else ()
-    return planner.plan_reads(analysis, lists, catalog, statistics or Statistics(), full_scans)
+    return planner.plan_reads(analysis, lists, catalog, statistics or Statistics(), full_scans, parameters=parameters)
 
 
 CATALOG = catalog_from("""

@@ -100,6 +100,14 @@ def bind_count(step: Step, parameters: Parameters) -> Count | None:
     return Count(space, ranges)
 
 
+def key_ranges(table: Table, path: KeyPath, parameters: Parameters) -> tuple[KeyRange, ...] | None:
+    """Return the ranges of the keys that a path looks up; None if they depend on rows, or on what SQLite knows."""
+    try:
+        return _Binding(table, parameters, _no_rows).exact_ranges(path)[1]
+    except _WIDENS:
+        return None
+
+
 def _no_rows(_: int) -> Iterable[Row]:
     raise PathTooWide
 

@@ -23,8 +23,9 @@ from rome.sql.analysis.relation import Predicate, Relation
 from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
 from rome.sql.planner.candidate_paths import CandidatePaths
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Rounds, Step
-from rome.sql.planner.statistics import Statistics
-from rome.sql.syntax.operands import Const, FromColumn
+from rome.sql.planner.skew import extra_rows
+from rome.sql.planner.statistics import Basis
+from rome.sql.syntax.operands import Const, FromColumn, Parameters
 
 ROUND_ROWS = 64.0
 
@@ -63,6 +64,7 @@ class _FetchOrder:
     def __init__(self, given: PlannerInput, fixed: Sequence[Step]) -> None:
         relations = given.relations
         self._statistics = given.statistics
+        self._parameters = given.parameters
         self._scanned = set(given.scanned)
         self._page: Set[int] = given.page.table_refs if given.page is not None else frozenset()
         self._names = [fold_name(relation.table.name) for relation in relations]
@@ -129,7 +131,8 @@ class _FetchOrder:
         return [predicate for _, predicate in sorted(found, key=lambda each: each[0])]
 
     def _estimate(self, relation: Relation, path: Path) -> float:
-        return estimate_rows(relation.table, path, self._statistics, self._rows_for(relation.number))
+        fetched = self._rows_for(relation.number)
+        return estimate_rows(relation.table, path, self._statistics, fetched, self._parameters)
 
     def _rows_for(self, number: int) -> Mapping[int, float]:
         """Return the estimates of the table references that a table reference may depend on.
@@ -158,12 +161,16 @@ def _preference(fetch: _Fetch) -> tuple[float, ...]:
     return fetch.cost, fetch.step.limit is None, *(-value for value in fetch.step.path.rank)
 
 
-def estimate_rows(table: Table, path: Path, statistics: Statistics, fetched: Mapping[int, float]) -> float:
+def estimate_rows(
+    table: Table, path: Path, statistics: Basis, fetched: Mapping[int, float], parameters: Parameters
+) -> float:
     """Estimate how many rows a path leads to. `fetched`: the estimates of the table references that it depends on."""
     if isinstance(path, FullScan):
         return statistics.row_count(table)
     keys = sum(_keys(each, fetched) for each in (path.paths if isinstance(path, UnionPath) else (path,)))
-    return min(keys * statistics.rows_per_key(table, path), statistics.row_count(table))
+    per_key = statistics.rows_per_key(table, path)
+    extra = extra_rows(table, path, parameters, statistics, per_key) if statistics.has_frequent else 0.0
+    return min(keys * per_key + extra, statistics.row_count(table))
 
 
 def _keys(path: KeyPath, fetched: Mapping[int, float]) -> float:

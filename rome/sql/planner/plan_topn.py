@@ -53,7 +53,8 @@ def plan_topn(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
     if order is None or any(step.limit for step in in_full) or fold_name(relation.table.name) in given.scanned:
         return plan
     found: list[tuple[float, Path]] = [
-        (estimate_rows(relation.table, path, given.statistics, {}), path) for path in ordered_paths(relation, order)
+        (estimate_rows(relation.table, path, given.statistics, {}, given.parameters), path)
+        for path in ordered_paths(relation, order)
     ]
     if not found:
         return plan

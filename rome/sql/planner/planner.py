@@ -35,7 +35,9 @@ from rome.sql.planner.candidate_paths import exact_paths
 from rome.sql.planner.order_fetches import order_fetches
 from rome.sql.planner.plan_topn import plan_topn
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan, Step
+from rome.sql.planner.skew import note_classes
 from rome.sql.planner.statistics import Basis, Statistics
+from rome.sql.syntax.operands import Parameters
 
 
 def count_from_index(plan: ReadPlan, given: PlannerInput) -> ReadPlan:
@@ -69,13 +71,15 @@ def plan_reads(
     statistics: Statistics,
     full_scans: Sequence[Table],
     *,
+    parameters: Parameters = (),
     has_topn: bool = True,
     has_page: bool = False,
 ) -> ReadPlan:
     """Return the read plan of a statement.
 
     `analysis`: of its normalized text, perhaps under another catalog with tables of the same shape. `lists`: what the
-    placeholders of that text stand for. `full_scans`: the tables to be read whole. `has_topn`: a Top-N plan may be
+    placeholders of that text stand for. `full_scans`: the tables to be read whole. `parameters`: the values of this
+    execution, by which paths are chosen (`rome.sql.planner.skew`). `has_topn`: a Top-N plan may be
     made. `has_page`: other tables may be looked up by the rows that a derived table has.
     """
     basis = Basis(statistics)
@@ -87,9 +91,12 @@ def plan_reads(
         topn=replace(topn, relation=topn.relation.with_lists(lists, catalog)) if topn else None,
         page=analysis.page if has_page else None,
         statistics=basis,
+        parameters=parameters,
     )
     plan = ReadPlan(basis, analysis.parsed, full_scans=tuple(full_scans))
     for step in STEPS:
         if step is not plan_topn or given.topn is not None:
             plan = step(plan, given)
+    if basis.asked_skewed():
+        note_classes(plan, parameters)
     return plan

@@ -227,6 +227,7 @@ class PlannerInput:
     `relations`: the table references and their predicates. `scanned`: the lower-case names of tables that are read
     whole anyway. `counted`: the table reference whose rows the statement counts. `topn`: the table reference in whose
     order the rows of a query block with LIMIT come out. `page`: a derived table by whose rows others are looked up.
+    `parameters`: those of the first execution.
     """
 
     relations: tuple[Relation, ...]
@@ -234,4 +235,5 @@ class PlannerInput:
     counted: Relation | None
     topn: TopNSource | None
     page: Page | None
-    statistics: Statistics
+    statistics: Basis
+    parameters: Parameters

@@ -3,17 +3,21 @@
 After a fetch, `Statistics.note` records the number of rows. So the numbers are of this process, and of what its
 statements asked for lately. They choose between paths that all give the right answer.
 
+**Frequent keys.** Most values of a column may be rare, and one common: 200 images are public, 9,800 are not. A key that
+leads to far more rows than others is kept apart with its own number (as the most common values of other engines), and
+does not raise the average of the others. `rome.sql.planner.skew` estimates with the values of an execution.
+
 A plan keeps the numbers that it was chosen by (`Basis`), and is outdated as soon as one of them has changed much.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rome.catalog.model import Table
 from rome.folding import fold_name
 from rome.sql.planner.access_path import KeyPath, Path, UnionPath
-from rome.storage.store import LAST, Count, Get, Lookup, Range, Request, Scan, rows_space
+from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Scan, rows_space
 
 UNKNOWN_ROWS = 100_000.0
 """A table of unknown size counts as large: if that is wrong it costs a round trip, the contrary costs a full scan."""
@@ -35,6 +39,11 @@ _FEW = 64.0
 """Smaller numbers do not count as different."""
 
 
+_FREQUENT = 256.0
+"""A key with fewer rows is not kept apart."""
+_MAX_FREQUENT = 8
+"""So many keys of a path are kept apart; if there are more, they are no exceptions."""
+
 _Key = tuple[int, ...]
 """The table, the index, and the number of terms that a number of rows is known for; of a union, those of all paths."""
 
@@ -47,6 +56,7 @@ class Statistics:
         """Grows when a number has changed much."""
         self._rows: dict[int, float] = {}
         self._per_key: dict[_Key, float] = {}
+        self._frequent: dict[_Key, Mapping[KeyRange, float]] = {}
         self._selectivities: dict[int, float] = {}
 
     def has_row_count(self, table: Table) -> bool:
@@ -55,7 +65,7 @@ class Statistics:
 
     def has_rows_per_key(self, table: Table, path: KeyPath | UnionPath) -> bool:
         """Return True if the number of rows for one key of a path, or for one range, is known."""
-        if _key(table, path) in self._per_key:
+        if _key(table, path) in self._per_key or _key(table, path) in self._frequent:
             return True
         if isinstance(path, UnionPath):
             return all(self.has_rows_per_key(table, each) for each in path.paths)
@@ -72,8 +82,14 @@ class Statistics:
         known = self._per_key.get(_key(table, path))
         return self._guess(table, path) if known is None else known
 
+    def frequent(self, table: Table, path: KeyPath) -> Mapping[KeyRange, float]:
+        """Return the keys of a path that lead to far more rows than others, with the number of rows of each."""
+        return self._frequent.get(_key(table, path), _NONE)
+
     def note(self, table: Table, path: Path, requests: Sequence[Request], rows: int) -> None:
         """Record how many rows all requests of a path together were answered with, or counted."""
+        if len(requests) == 1 and isinstance(path, KeyPath) and self._note_key(table, path, requests[0], rows):
+            return
         keys = 0
         for request in requests:
             if isinstance(request, Scan) or request == Count(rows_space(table.id), ((b"", LAST),)):
@@ -85,9 +101,9 @@ class Statistics:
         if keys and isinstance(path, KeyPath | UnionPath):
             self._note_per_key(table, path, rows / keys)
 
-    def note_key(self, table: Table, path: Path, rows: int) -> None:
+    def note_key(self, table: Table, path: Path, request: Request, rows: int) -> None:
         """Record how many rows one key of a path led to."""
-        if isinstance(path, KeyPath) and not path.is_unique:
+        if isinstance(path, KeyPath) and not path.is_unique and not self._note_key(table, path, request, rows):
             self._note_per_key(table, path, rows)
 
     def note_row_count(self, table: Table, rows: int) -> None:
@@ -120,8 +136,35 @@ class Statistics:
         """Forget everything: the database has been replaced by another one."""
         self._rows.clear()
         self._per_key.clear()
+        self._frequent.clear()
         self._selectivities.clear()
         self.changes += 1
+
+    def _note_key(self, table: Table, path: KeyPath, request: Request, rows: int) -> bool:
+        """Keep a key apart if it leads to far more rows than others; return True if it does."""
+        if path.is_unique or path.range_term is not None or not path.equal or not isinstance(request, Lookup | Count):
+            return False
+        if len(request.ranges) != 1 or (isinstance(request, Lookup) and request.limit is not None):
+            return False
+        key, (key_range,) = _key(table, path), request.ranges
+        frequent = self._frequent.get(key, _NONE)
+        if rows <= max(_FREQUENT, _MUCH * self.rows_per_key(table, path)):
+            if key_range in frequent:
+                self._set_frequent(key, {each: frequent[each] for each in frequent if each != key_range})
+            return False
+        if _differ_much(frequent.get(key_range, 0.0), rows):
+            self._set_frequent(key, {**frequent, key_range: float(rows)})
+        return True
+
+    def _set_frequent(self, key: _Key, frequent: Mapping[KeyRange, float]) -> None:
+        self.changes += 1
+        if len(frequent) > _MAX_FREQUENT:
+            self._per_key[key] = sum(frequent.values()) / len(frequent)
+            frequent = _NONE
+        if frequent:
+            self._frequent[key] = frequent
+        else:
+            self._frequent.pop(key, None)
 
     def _note_per_key(self, table: Table, path: KeyPath | UnionPath, rows: float) -> None:
         key = _key(table, path)
@@ -148,7 +191,9 @@ class Statistics:
 class Basis(Statistics):
     """The statistics that one plan is chosen by: passes on those of a database, and remembers what it was asked for.
 
-    The plan may be outdated if `seen` is no longer `source.changes`; `is_outdated` finds out.
+    The plan may be outdated if `seen` is no longer `source.changes`; `is_outdated` finds out. `skewed`: the paths that
+    have frequent keys, if the plan was chosen by the values of its parameters; `classes`: what it was chosen by
+    (`rome.sql.planner.skew`).
     """
 
     def __init__(self, source: Statistics) -> None:
@@ -156,6 +201,9 @@ class Basis(Statistics):
         self.source = source
         self.seen = source.changes
         self._asked: dict[_Key, tuple[Table, KeyPath | UnionPath | None, float]] = {}
+        self._asked_frequent: dict[_Key, tuple[Table, KeyPath, bool]] = {}
+        self.skewed: tuple[tuple[Table, KeyPath], ...] = ()
+        self.classes: tuple[int, ...] = ()
 
     def row_count(self, table: Table) -> float:
         """Return the number of rows of a table."""
@@ -167,7 +215,23 @@ class Basis(Statistics):
         """Return the number of rows for one key of a path, or for one range."""
         rows = self.source.rows_per_key(table, path)
         self._asked[_key(table, path)] = table, path, rows
+        for each in path.paths if isinstance(path, UnionPath) else (path,):
+            self._asked_frequent[_key(table, each)] = table, each, bool(self.source.frequent(table, each))
         return rows
+
+    @property
+    def has_frequent(self) -> bool:
+        """True if any key is known to be frequent."""
+        return bool(self.source._frequent)
+
+    def frequent(self, table: Table, path: KeyPath) -> Mapping[KeyRange, float]:
+        """Return the keys of a path that lead to far more rows than others, with the number of rows of each."""
+        return self.source.frequent(table, path)
+
+    def asked_skewed(self) -> tuple[tuple[Table, KeyPath], ...]:
+        """Return the paths that have frequent keys, among those that it was asked for."""
+        found = self._asked_frequent.values() if self.has_frequent else ()
+        return tuple((table, path) for table, path, is_skewed in found if is_skewed)
 
     def is_outdated(self) -> bool:
         """Return True if a number that the plan was chosen by has changed much."""
@@ -181,10 +245,10 @@ class Basis(Statistics):
 
     def under(self, source: Statistics) -> Basis | None:
         """Return the basis of the same plan in another database's statistics; None if their numbers differ much."""
-        if not self._holds_for(source):
+        if self.skewed or not self._holds_for(source):
             return None
         basis = Basis(source)
-        basis._asked = self._asked
+        basis._asked, basis._asked_frequent = self._asked, self._asked_frequent
         return basis
 
     def _holds_for(self, source: Statistics) -> bool:
@@ -192,7 +256,10 @@ class Basis(Statistics):
             now = source.row_count(table) if path is None else source.rows_per_key(table, path)
             if _differ_much(before, now):
                 return False
-        return True
+        return all(bool(source.frequent(table, of)) == before for table, of, before in self._asked_frequent.values())
+
+
+_NONE: Mapping[KeyRange, float] = {}
 
 
 def _key(table: Table, path: KeyPath | UnionPath) -> _Key:

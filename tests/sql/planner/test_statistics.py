@@ -2,6 +2,7 @@
 
 from rome.sql.planner.access_path import KeyPath
 from rome.sql.planner.bind import bind_count, bind_step
+from rome.sql.planner.skew import classes
 from rome.sql.planner.statistics import Statistics
 from rome.storage.store import Scan, rows_space
 from tests.sql.schema import CATALOG, plan_reads
@@ -123,4 +124,55 @@ def test_topn_plans_only_where_they_cost_less() -> None:
     assert plan_reads(of_host, CATALOG, statistics).topn is None
     (step,) = plan_reads(of_host, CATALOG, statistics).steps
     statistics.note(step.table, step.path, bind_step(step, ["h"], None), 40_000)
-    assert plan_reads(of_host, CATALOG, statistics).topn is not None
+    assert plan_reads(of_host, CATALOG, statistics, ["h"]).topn is not None
+    assert plan_reads(of_host, CATALOG, statistics, ["g"]).topn is None, "another host has fewer"
+
+
+OF_HOST = "SELECT * FROM p WHERE host = ?"
+
+
+def note_host(statistics: Statistics, host: str, rows: int) -> None:
+    (step,) = plan_reads(OF_HOST, CATALOG, statistics).steps
+    statistics.note(step.table, step.path, bind_step(step, [host], None), rows)
+
+
+def rows_of_host(statistics: Statistics, host: str) -> float:
+    (step,) = plan_reads(OF_HOST, CATALOG, statistics, [host]).steps
+    return step.rows
+
+
+def test_a_frequent_key_does_not_raise_the_average_of_the_others() -> None:
+    statistics = Statistics()
+    note_host(statistics, "many", 50_000)
+    for number in range(5):
+        note_host(statistics, f"h{number}", 10)
+    assert rows_of_host(statistics, "many") == 50_000
+    assert rows_of_host(statistics, "h1") == rows_of_host(statistics, "new") < 60
+    note_host(statistics, "many", 12)
+    assert rows_of_host(statistics, "many") < 60, "it is not frequent any more"
+
+
+def test_many_frequent_keys_are_no_exceptions() -> None:
+    statistics = Statistics()
+    for number in range(9):
+        note_host(statistics, f"h{number}", 2_000)
+    assert rows_of_host(statistics, "new") == 2_000
+
+
+def test_a_plan_for_frequent_keys_is_not_one_for_others() -> None:
+    statistics = Statistics()
+    before = plan_reads(JOIN, CATALOG, statistics, ["many"])
+    assert not before.basis.skewed
+    note_host(statistics, "many", 50_000)
+    assert before.basis.is_outdated()
+    basis = plan_reads(JOIN, CATALOG, statistics, ["many"]).basis
+    assert classes(basis, ["many"]) == basis.classes != classes(basis, ["few"])
+    assert basis.under(statistics) is None, "other databases have other frequent keys"
+
+
+def test_a_plan_by_a_unique_key_does_not_depend_on_values() -> None:
+    statistics = Statistics()
+    note_host(statistics, "many", 50_000)
+    assert not plan_reads(
+        "SELECT * FROM p WHERE host = ? AND uuid = ?", CATALOG, statistics, ["many", "u"]
+    ).basis.skewed
