@@ -3,8 +3,9 @@
 Modules
     `place` checks the path of a URL; `tables` has the file's tables and opens it; `connections` pools connections;
     `writer` runs writes, one process at a time, many threads with one sync; `file_lock` is the lock that processes
-    share; `reads` answers requests; `writes` applies a batch, and `log_sync` syncs it; `store` implements the contract, `locks` the lock table, and `numbers` draws the
-    numbers of counters; `failures` makes ROME's errors; `upgrade` changes a file of an older format.
+    share; `reads` answers requests; `writes` applies a batch, and `log_sync` syncs it; `store` implements the contract,
+    `locks` the lock table, and `numbers` draws the numbers of counters; `failures` makes ROME's errors; `upgrade`
+    changes a file of an older format.
 
 Layout
     All spaces are in one table `pairs` with the primary key (space, key), WITHOUT ROWID: a B-tree in key order, so a
