@@ -404,6 +404,10 @@ class Scripts:
         self._known.add(script)
         return (b"EVAL", text, b"%d" % len(keys), *keys, *arguments)
 
+    def knows(self, script: str) -> bool:
+        """Return True if `call` sends a script by its hash."""
+        return script in self._known
+
     def forget(self) -> None:
         """Send all scripts in full again: the server may have been restarted, or be another one."""
         self._known.clear()

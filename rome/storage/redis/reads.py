@@ -22,13 +22,11 @@ if it finds nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.errors import FormatError
-from rome.fast_tuples import tuple_maker
-from rome.storage.redis.connection import Command, Packed, Scripts, pack, pack_one
+from rome.storage.redis.connection import LONGEST_ARGUMENT, Command, Packed, Scripts, pack, pack_one
 from rome.storage.redis.layout import COUNTERS_FIELD, COUNTERS_MARK, FORMAT_DIGITS, Layout, history_bounds
 from rome.storage.redis.parts import MOST_RANGES, PartialAnswer
 from rome.storage.store import Count, Draw, Get, Lookup, Range, Request, Scan, holds_entries
@@ -41,6 +39,9 @@ Read = Callable[[Any], Any]
 _MULTI = pack([(b"MULTI",)])
 _EXEC = pack([(b"EXEC",)])
 
+_MOST_SHAPES = 1000
+_MOST_KEYS = 32
+"""The most keys, begins and ends in a round whose shape is kept."""
 
 Watched = dict[bytes, bytes]
 """Names of hashes and sorted sets that a round reads → the fields of their spaces in the meta hash."""
@@ -65,14 +66,24 @@ class Since(NamedTuple):
 class Asked(NamedTuple):
     """The information to read the replies of a round.
 
-    `readers`: for each request and draw; None where the reply is the answer. `watched`: in the order of their fields.
+    `readers`: for each request; None where the reply is the answer. `watched`: in the order of their fields.
     """
 
     readers: list[Read | None]
     watched: Watched
 
 
-_asked = tuple_maker(Asked)
+class _Shape(NamedTuple):
+    """What rounds have in common that differ only in the keys, or in the begins and ends of ranges.
+
+    `template`: the round as bytes, with a place for the length and the bytes of each key and number.
+    `calls_script`: the round is of this shape only while the server is believed to know the script.
+    """
+
+    template: bytes
+    commands: int
+    asked: Asked
+    calls_script: bool
 
 
 class _Fields(dict[bytes, bytes]):
@@ -94,71 +105,96 @@ class Rounds:
         self._meta = pack_one((layout.meta, b"state", b"format", b"pending")).partition(b"\r\n")[2]
         self._plain_beginning = self._beginning({}, ())
         self._nothing: Command = (b"EXISTS", layout.meta)
-        self._heads: dict[bytes, tuple[bytes, bytes, bytes]] = {}
-        """By space of values: the beginning of the packed command that gets one key, and what is watched then."""
-        self._alone: dict[bytes, tuple[bytes, Asked]] = {}
-        """By space of values: all before the key of a round that gets one key and nothing else."""
+        self._shapes: dict[tuple[Any, ...], _Shape] = {}
+        """By all that a round has besides keys and numbers."""
         self._fields = _Fields()
 
     def pack(self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()) -> Packed:
         """Return the round that fetches requests, and `Asked`.
 
-        An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state, how many of
-        the watched keys exist (if some are watched), one reply for each request and draw, with draws the mark of the
-        counters and, if `since` is given, the record of its version in the history and the log of each of its spaces.
-        The state ends with the fields of the watched keys, of the counters with draws, and of the spaces of `since`.
+        An answer to a Lookup keeps the entries whose row is missing. The replies of EXEC are: the state; how many of
+        the watched keys exist (if some are watched); one reply for each request; with draws, the last number of each,
+        and the mark of the counters; if `since` is given, the record of its version in the history, and the log of each
+        of its spaces. The state ends with the fields of the watched keys, of the counters with draws, and of the spaces
+        of `since`.
         """
-        if len(requests) == 1 and type(requests[0]) is Get and since is None and not draws:
-            alone = self._alone.get(requests[0].space)
-            if alone is not None and len(requests[0].keys) == 1:
-                # Most rounds are of this kind.
-                (key,) = requests[0].keys
-                return b"%b$%d\r\n%b\r\n%b" % (alone[0], len(key), key, _EXEC), 5, alone[1]
-        commands = []
+        if since is not None:
+            return self._pack_any(requests, since, draws)
+        parts: list[Any] = []
+        keys: list[bytes] = []
+        for request in requests:
+            if type(request) is Get:
+                space, wanted = request
+                parts.append((space, len(wanted)))
+                keys += wanted
+            elif type(request) is Lookup:
+                index, rows, ranges, limit, reverse = request
+                parts.append((index, rows, len(ranges), limit, reverse))
+                keys += chain.from_iterable(ranges[::-1] if reverse else ranges)
+            else:
+                return self._pack_any(requests, None, draws)
+        if draws:
+            parts += [counter for counter, _ in draws]
+            keys += [b"%d" % count for _, count in draws]
+        place = tuple(parts)
+        shape = self._shapes.get(place)
+        if shape is not None and (not shape.calls_script or self._scripts.knows("rows")):
+            # Most rounds are like one before.
+            data = shape.template % (*chain.from_iterable(zip(map(len, keys), keys, strict=True)),)
+            if len(data) <= LONGEST_ARGUMENT:
+                return data, shape.commands, shape.asked
+        packed = self._pack_any(requests, None, draws)
+        if shape is None and len(keys) <= _MOST_KEYS and len(self._shapes) < _MOST_SHAPES:
+            self._shapes[place] = self._shape_of(requests, draws)  # type: ignore[arg-type] # as checked above
+        return packed
+
+    def _pack_any(self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw]) -> Packed:
+        if not requests and since is None and not draws:
+            return self._state_only
+        commands, asked = self._commands(requests, draws)
+        before, after, count = self._frame(asked.watched, since, bool(draws))
+        return b"".join((before, *map(pack_one, commands), after)), count + len(commands), asked
+
+    def _shape_of(self, requests: Sequence[Get | Lookup], draws: Sequence[Draw]) -> _Shape:
+        """Return the shape of a round. Keys and numbers are the last words of their commands."""
+        commands, asked = self._commands(requests, draws)
+        before, after, count = self._frame(asked.watched, None, bool(draws))
+        template = [_escaped(before)]
+        places = [2 * len(each.ranges) if isinstance(each, Lookup) else len(each.keys) for each in requests]
+        for command, number in zip(commands, [*places, *[1] * len(draws)], strict=True):
+            words = command[: len(command) - number]
+            template.append(_escaped(b"*%d\r\n%b" % (len(command), b"".join(map(_argument, words)))))
+            template.append(b"$%d\r\n%b\r\n" * number)
+        template.append(_escaped(after))
+        return _Shape(b"".join(template), count + len(commands), asked, Lookup in map(type, requests))
+
+    def _commands(self, requests: Sequence[Request], draws: Sequence[Draw]) -> tuple[list[Command], Asked]:
+        commands: list[Command] = []
         readers: list[Read | None] = []
         watched: Watched = {}
         for request in requests:
-            if type(request) is Get and len(request.keys) == 1:
-                # The head of the command is packed once for each space.
-                space, (key,) = request
-                head = self._heads.get(space) or self._head(space)
-                if head[0]:
-                    commands.append(b"%b$%d\r\n%b\r\n" % (head[0], len(key), key))
-                    readers.append(None)
-                    watched[head[1]] = head[2]
-                    continue
             command, read = self._command(request)
-            commands.append(pack_one(command))
+            commands.append(command)
             readers.append(read)
-            if type(request) is not Lookup:
-                self._watch(request, watched)
-        fields = list(watched.values())
-        layout = self._layout
-        if draws:
-            for counter, count in draws:
-                commands.append(pack_one((b"HINCRBY", layout.counters, counter, b"%d" % count)))
-                readers.append(partial(_first_number, count))
-            commands.append(pack_one((b"HGET", layout.counters, COUNTERS_MARK)))
+            self._watch(request, watched)
+        commands += [(b"HINCRBY", self._layout.counters, counter, b"%d" % count) for counter, count in draws]
+        return commands, Asked(readers, watched)
+
+    def _frame(self, watched: Watched, since: Since | None, has_draws: bool) -> tuple[bytes, bytes, int]:
+        """Return what is before and after the commands for requests and draws, and how many commands that is."""
+        fields, layout = list(watched.values()), self._layout
+        after = []
+        if has_draws:
+            after.append(pack_one((b"HGET", layout.counters, COUNTERS_MARK)))
             fields.append(_argument(COUNTERS_FIELD))
         if since is not None:
-            commands.append(pack_one((b"GETRANGE", layout.history, *history_bounds(since.version))))
+            after.append(pack_one((b"GETRANGE", layout.history, *history_bounds(since.version))))
             for space, until in since.spaces:
-                commands.append(pack_one((b"XRANGE", layout.keys_log + space, b"%d" % (until + 1), b"+")))
+                after.append(pack_one((b"XRANGE", layout.keys_log + space, b"%d" % (until + 1), b"+")))
                 fields.append(self._fields[space])
-        elif not commands:
-            return self._state_only
-        beginning = self._beginning(watched, fields) if fields else self._plain_beginning
-        data = b"".join((beginning, *commands, _EXEC))
-        return data, len(commands) + (4 if watched else 3), _asked((readers, watched))
-
-    def _head(self, space: bytes) -> tuple[bytes, bytes, bytes]:
-        if holds_entries(space):
-            return b"", b"", b""
-        name = _argument(self._layout.values + space)
-        head = self._heads[space] = b"*3\r\n$5\r\nHMGET\r\n" + name, name, self._fields[space]
-        watched = {name: head[2]}
-        self._alone[space] = self._beginning(watched, [head[2]]) + head[0], _asked(([None], watched))
-        return head
+        after.append(_EXEC)
+        before = self._beginning(watched, fields) if fields else self._plain_beginning
+        return before, b"".join(after), len(after) + (3 if watched else 2)
 
     def _beginning(self, watched: Watched, fields: Sequence[bytes]) -> bytes:
         state = b"*%d\r\n$5\r\nHMGET\r\n%b%b" % (5 + len(fields), self._meta, b"".join(fields))
@@ -247,6 +283,11 @@ def _argument(word: bytes) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
+def _escaped(data: bytes) -> bytes:
+    """Return bytes as a part of a template that has no places."""
+    return data.replace(b"%", b"%%")
+
+
 def rows_in(answer: Any) -> int:
     """Return how many values an answer contains."""
     if type(answer) is tuple:  # of a Scan or a Lookup
@@ -259,10 +300,6 @@ def rows_in(answer: Any) -> int:
 
 def _limit(limit: int | None) -> tuple[bytes, ...]:
     return () if limit is None else (b"LIMIT", b"0", b"%d" % limit)
-
-
-def _first_number(count: int, last: int) -> int:
-    return last - count + 1
 
 
 def _read_nothing(_reply: Any) -> list[Any]:

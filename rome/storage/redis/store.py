@@ -47,7 +47,7 @@ from rome.storage.redis.past import (
     without_counts,
 )
 from rome.storage.redis.presence import Presence, demand_logs, missing_key
-from rome.storage.redis.reads import Asked, Rounds, Since, State, rows_in
+from rome.storage.redis.reads import Rounds, Since, State, rows_in
 from rome.storage.redis.replicas.replication import Replication
 from rome.storage.redis.writes import REFUSALS, arguments_of, error_of, other_format
 from rome.storage.store import (
@@ -117,20 +117,17 @@ class RedisStore:
         """
         if at is not None:
             return self._fetch_at(requests, at, draws)
-        state, answers, _ = self._ask(requests, None, draws)
-        drawn: Sequence[int] = ()
-        if draws:
-            drawn = answers[len(requests) :]
-            del answers[len(requests) :]
-        if state.is_pending:
-            return self._fetch_at(requests, state.version)._replace(drawn=drawn)
+        state, answers, drawn, _ = self._ask(requests, None, draws)
+        version, _, (catalog, *digests), is_pending = state
+        if is_pending:
+            return self._fetch_at(requests, version)._replace(drawn=drawn)
         if PartialAnswer in map(type, answers):
             answers = in_full(requests, answers, partial(self._ask_rests, state))
-        for place, request in enumerate(requests):
-            if isinstance(request, Lookup) and not all(answers[place][1]):
-                complete(request, answers[place])
-        catalog, *digests = state.point
-        return _fetched((state.version, catalog, answers, *digests, drawn))
+        if Lookup in map(type, requests):
+            for request, answer in zip(requests, answers, strict=True):
+                if type(request) is Lookup and not all(answer[1]):
+                    complete(request, answer)
+        return _fetched((version, catalog, answers, *digests, drawn))
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token.
@@ -213,7 +210,7 @@ class RedisStore:
 
     def present(self, requests: Sequence[Request]) -> tuple[int, bytes, list[Any]]:
         """Return the newest version, its digest, and the present answers to requests, which may be PartialAnswers."""
-        state, answers, _ = self._ask(requests, None)
+        state, answers, _, _ = self._ask(requests, None)
         return state.version, state.point.digest, answers
 
     def confirm(self, seen: Mapping[int, bytes]) -> None:
@@ -350,10 +347,8 @@ class RedisStore:
         """
         seen = tail.seen
         since = Since(seen[0], [(space, tail.until(space)) for space in spaces])
-        state, answers, (record, *logs) = self._ask(requests, since, draws)
-        if draws:
-            drawn += answers[len(requests) :]
-            del answers[len(requests) :]
+        state, answers, first_numbers, (record, *logs) = self._ask(requests, since, draws)
+        drawn += first_numbers
         version, point = state.version, state.point
         demand_reachable(tail.at, state.horizon, version)
         if state.is_pending and is_kept:
@@ -393,18 +388,18 @@ class RedisStore:
 
     def _ask(
         self, requests: Sequence[Request], since: Since | None, draws: Sequence[Draw] = ()
-    ) -> tuple[State, list[Any], list[Any]]:
-        """Send one round; return the state, the answers, then the draws, and the replies about the log."""
+    ) -> tuple[State, list[Any], list[int], list[Any]]:
+        """Send one round; return the state, the answers, the first numbers of draws, and the replies about the log."""
         packed = self._rounds.pack(requests, since, draws)
         replies, size, _ = self._server.exchange(packed, self._rounds.pack, requests, since, draws)
+        rest = replies[-1]
         if len(replies) == 1:
-            meta, rest = replies[0], []
+            meta, rest = rest, []
         else:
-            rest = replies[-1]
             if type(rest) is ResponseError:
                 self._raise_first(replies)
             meta = rest.pop(0)
-        asked: Asked = packed[2]
+        readers, watched = packed[2]
         fields: list[Any] = []
         if type(meta) is list and len(meta) > 3:
             fields = meta[3:]
@@ -415,23 +410,31 @@ class RedisStore:
             state = self._read_state(meta)
         if ResponseError in map(type, rest):
             self._raise_first(rest)
-        exists = rest.pop(0) if asked.watched else 0
-        readers = asked.readers
-        has_mark = not draws or rest.pop(len(readers)) is not None
+        exists = rest.pop(0) if watched else 0
+        drawn: list[int] = []
+        has_mark = True
+        if draws:
+            first = len(requests)
+            drawn = [last - count + 1 for (_, count), last in zip(draws, rest[first:], strict=False)]
+            has_mark = rest[first + len(draws)] is not None
+            del rest[first : first + len(draws) + 1]
         # A commit that is under way may have removed keys; it changes the fields when it is done.
-        if (exists < len(asked.watched) or not has_mark) and not state.is_pending:
-            self._presence.demand(asked.watched, fields, exists, has_mark)
+        if (exists < len(watched) or not has_mark) and not state.is_pending:
+            self._presence.demand(watched, fields, exists, has_mark)
         rows = 0
-        answers = rest[: len(readers)]
+        answers = rest
+        logs: list[Any] = []
+        if since is not None:
+            answers, logs = rest[: len(requests)], rest[len(requests) :]
         for place, read in enumerate(readers):
-            answer = answers[place] if read is None else read(answers[place])
-            answers[place] = answer
+            answer = answers[place]
+            if read is not None:
+                answers[place] = answer = read(answer)
             rows += len(answer) - answer.count(None) if type(answer) is list else rows_in(answer)
         self.stats.add(1, len(replies), rows, size)
-        logs = rest[len(readers) :]
-        if since is not None and since.spaces:
+        if logs and since is not None and since.spaces:
             demand_logs(since.spaces, fields[-len(since.spaces) :], logs[1:])
-        return state, answers, logs
+        return state, answers, drawn, logs
 
     def _read_state(self, meta: Any) -> State:
         """Return the state that the meta hash has. Raise FormatError if the database is of another format."""
