@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
 from typing import Any, NamedTuple
 
 from rome.cache.known import UNKNOWN, KnownSpace
@@ -29,7 +28,6 @@ from rome.storage.store import (
     CATALOG,
     LAST,
     Batch,
-    Check,
     Committed,
     Count,
     Demand,
@@ -423,14 +421,10 @@ def _ranges_of(request: Request) -> Sequence[KeyRange]:
 
 def _new_keys(batch: Batch) -> frozenset[tuple[bytes, bytes]]:
     """Return the keys, with their spaces, that did not exist before a commit because a check demanded it."""
-    checks, of_keys = checks_of(batch)
-    single = ((check.space, check.begin) for check in checks if check.demand is Demand.NO_KEYS and _is_key(check))
-    many = ((each.space, key) for each in of_keys if each.demand is Demand.NO_KEYS for key in each.keys)
-    return frozenset(chain(single, many))
-
-
-def _is_key(check: Check) -> bool:
-    return check.end == check.begin + b"\0"
+    _, of_keys = checks_of(batch)
+    return frozenset(
+        (space, key) for (space, _, demand), keys in of_keys.items() if demand is Demand.NO_KEYS for key in keys
+    )
 
 
 def _is_of_one_key(request: Request) -> bool:

@@ -237,7 +237,7 @@ def _demand_unwritten(transaction: Transaction, locks: RowLocks, ranges: Iterabl
         if cached is not None and cached.version >= 0:
             checks.append(Check(rows_space(table_id), *key_range(key), cached.version))
     try:
-        seen = digests_of(checks, transaction.read_digests)
+        seen = digests_of(checks, {}, transaction.read_digests)
         transaction.database.store.commit(Batch(uuid.uuid4().bytes, checks, seen=seen))
     except Conflict as conflict:
         raise Conflict(

@@ -6,7 +6,7 @@ in lists takes them as they are (`Writes.by_space`, `Checks.of_keys`).
     Writes({b"r1": {key1: value1, key2: value2}, b"i2": {entry1: b""}})
         Write(b"r1", key1, value1), Write(b"r1", key2, value2), Write(b"i2", entry1, b"")
 
-    Checks([], [KeyChecks(b"r1", [key1, key2], 7, UNWRITTEN)])
+    Checks([], {(b"r1", 7, UNWRITTEN): [key1, key2]})
         Check(b"r1", key1, key1 + b"\\0", 7, UNWRITTEN), Check(b"r1", key2, key2 + b"\\0", 7, UNWRITTEN)
 
 `writes_of` and `checks_of` return the writes and checks of any batch in this form.
@@ -14,9 +14,9 @@ in lists takes them as they are (`Writes.by_space`, `Checks.of_keys`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar, overload
+from typing import TypeVar, overload
 
 from rome.fast_tuples import tuple_maker
 from rome.storage.store import Batch, Check, Demand, Write
@@ -56,32 +56,26 @@ class Writes(_MadeWhileRead[Write]):
                 yield _write((space, key, value))
 
 
-class KeyChecks(NamedTuple):
-    """Checks of single keys of one space that demand the same of each, since the same version."""
+KeyChecks = Mapping[tuple[bytes, int, Demand], Collection[bytes]]
+"""Space, version and demand → the keys of which it is demanded since then."""
 
-    space: bytes
-    keys: Sequence[bytes]
-    since: int
-    demand: Demand
-
-
-ChecksByKind = tuple[Sequence[Check], Sequence[KeyChecks]]
-"""The single checks, and those by key."""
+ChecksByKind = tuple[Sequence[Check], KeyChecks]
+"""The checks of ranges, and those of keys."""
 
 
 class Checks(_MadeWhileRead[Check]):
-    """The checks of a batch: some one by one, the others by key."""
+    """The checks of a batch, those of ranges and those of keys apart."""
 
-    def __init__(self, single: Sequence[Check], of_keys: Sequence[KeyChecks]) -> None:
-        self.single = single
+    def __init__(self, of_ranges: Sequence[Check], of_keys: KeyChecks) -> None:
+        self.of_ranges = of_ranges
         self.of_keys = of_keys
 
     def __len__(self) -> int:
-        return len(self.single) + sum(len(each.keys) for each in self.of_keys)
+        return len(self.of_ranges) + sum(map(len, self.of_keys.values()))
 
     def __iter__(self) -> Iterator[Check]:
-        yield from self.single
-        for space, keys, since, demand in self.of_keys:
+        yield from self.of_ranges
+        for (space, since, demand), keys in self.of_keys.items():
             for key in keys:
                 yield _check((space, key, key + b"\0", since, demand))
 
@@ -108,4 +102,14 @@ def size_of(batch: Batch) -> int:
 def checks_of(batch: Batch) -> ChecksByKind:
     """Return the checks of a batch."""
     checks = batch.checks
-    return (checks.single, checks.of_keys) if type(checks) is Checks else (checks, ())
+    if type(checks) is Checks:
+        return checks.of_ranges, checks.of_keys
+    of_ranges: list[Check] = []
+    of_keys: dict[tuple[bytes, int, Demand], list[bytes]] = {}
+    for check in checks:
+        space, begin, end, since, demand = check
+        if end == begin + b"\0":
+            of_keys.setdefault((space, since, demand), []).append(begin)
+        else:
+            of_ranges.append(check)
+    return of_ranges, of_keys

@@ -289,10 +289,12 @@ class Transaction(Savepoints):
 
     def _send_merged(self, builder: BatchBuilder, fences: Iterable[Check]) -> tuple[Batch, int]:
         """Commit a batch, after the independent schema changes of others. Return it and its version."""
-        reads = self._read_set.checks() if self._read_set is not None else ()
+        if self._read_set is not None:
+            builder.check_reads(self._read_set)
+        builder.check_fences(fences)
         token = os.urandom(16)
         while True:
-            batch = builder.build(token, [*reads, *fences], self.read_digests)
+            batch = builder.build(token, self.read_digests)
             try:
                 return batch, self._send(batch)
             except Conflict as conflict:

@@ -26,7 +26,7 @@ from rome.errors import Conflict
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 from rome.sqlite.errors import SQLITE_ERRORS, translated
-from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
+from rome.storage.columns import Checks, Writes, WritesBySpace
 from rome.storage.keys import encode_ints, prefix_end
 from rome.storage.store import CATALOG, Batch, Check, Demand, Fetched, row_counter, rows_space
 from rome.transaction.writes.sequences import moves_sequence
@@ -112,14 +112,16 @@ class BulkLoader:
     def _batch(self, encoded: Encoded, seen: Fetched) -> Batch:
         table, version = self._table, seen.version
         definition = catalog_key(table.name)
-        single = [Check(CATALOG, definition, definition + b"\0", version)]
-        single += [
+        of_ranges = [
             Check(space, prefix, prefix_end(prefix), version, Demand.NO_KEYS) for space, prefix in encoded.unique
         ]
-        of_keys = [KeyChecks(rows_space(table.id), encoded.keys, version, Demand.NO_KEYS)]
+        of_keys = {
+            (CATALOG, version, Demand.UNWRITTEN): [definition],
+            (rows_space(table.id), version, Demand.NO_KEYS): encoded.keys,
+        }
         advances = {row_counter(table.id): encoded.greatest} if moves_sequence(table, encoded.greatest) else {}
         known = {version: seen.digest} if version else {}
-        return Batch(os.urandom(16), Checks(single, of_keys), Writes(encoded.writes), advances, seen=known)
+        return Batch(os.urandom(16), Checks(of_ranges, of_keys), Writes(encoded.writes), advances, seen=known)
 
 
 def loader_for(connection: rome.Connection, name: str, columns: Sequence[str]) -> BulkLoader | None:

@@ -113,8 +113,9 @@ def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
 
 def _known_before(batch: Batch) -> int:
     """Return a version that there was before the batch was made, so that its token can only be in the log after it."""
-    single, of_keys = checks_of(batch)
-    return max([*batch.seen, *[check[3] for check in single], *[each[2] for each in of_keys]], default=0)
+    of_ranges, of_keys = checks_of(batch)
+    versions = [*batch.seen, *[check[3] for check in of_ranges], *[since for _, since, _ in of_keys]]
+    return max(versions, default=0)
 
 
 def _digest_of(connection: apsw.Connection, version: int, state: State) -> bytes:
@@ -133,22 +134,15 @@ def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, state: Stat
     """Return the checks of a batch without those that the old values, or the newest version, show to hold."""
     newest, catalog, *_ = state
     new = {space for space, values in olds.items() if values.count(None) == len(values)}
-    single, of_keys = checks_of(batch)
-    left = []
-    for check in single:
-        space, begin, end, since, demand = check
+    of_ranges, of_keys = checks_of(batch)
+    left = [check for check in of_ranges if check.demand in OF_PRESENT or check.since != newest]
+    for (space, since, demand), keys in of_keys.items():
         if demand is Demand.NO_KEYS:
-            holds = space in new and begin in writes[space] and end == begin + b"\0"
+            hold = space in new and writes[space].keys() >= set(keys)
         else:
-            holds = demand not in OF_PRESENT and space == CATALOG and catalog <= since <= newest
-        if not holds:
-            left.append(check)
-    for space, keys, since, demand in of_keys:
-        if demand is Demand.NO_KEYS:
-            holds = space in new and writes[space].keys() >= set(keys)
-        else:
-            holds = since == newest and demand is not Demand.A_KEY
-        if not holds:
+            is_newest = since == newest or (space == CATALOG and catalog <= since <= newest)
+            hold = is_newest and demand not in OF_PRESENT
+        if not hold:
             left += [Check(space, key, key + b"\0", since, demand) for key in keys]
     return left
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from rome.storage.columns import Checks, KeyChecks, checks_of
+from rome.storage.columns import Checks, checks_of
 from rome.storage.redis.reads import State
 from rome.storage.store import OF_PRESENT, Batch, Check, Demand, Fetched, Get, Request, conflict, history_lost
 from rome.storage.tails import Tail
@@ -36,22 +36,25 @@ class CatchUp:
         """
         state = self._state()
         seen = dict(batch.seen)
-        checks: list[Check] = []
-        by_since: dict[int, list[Check]] = {}
 
-        def is_left(check: Check | KeyChecks) -> bool:
-            return check.demand in OF_PRESENT or not state.horizon <= check.since < state.version
+        def is_left(since: int, demand: Demand) -> bool:
+            return demand in OF_PRESENT or not state.horizon <= since < state.version
 
-        single, of_keys = checks_of(batch)
-        checks_of_keys = [each for each in of_keys if is_left(each)]
-        # Others have committed since: look at each key.
-        moved = Checks((), [each for each in of_keys if not is_left(each)])
-        for check in (*single, *moved):
-            if is_left(check):
-                checks.append(check)
+        of_ranges, of_keys = checks_of(batch)
+        ranges = [check for check in of_ranges if is_left(check.since, check.demand)]
+        keys: dict[tuple[bytes, int, Demand], list[bytes]] = {}
+        moved: dict[int, list[Check]] = {}
+        for check in of_ranges:
+            if not is_left(check.since, check.demand):
+                moved.setdefault(check.since, []).append(check)
+        for kind, of_kind in of_keys.items():
+            _, since, demand = kind
+            if is_left(since, demand):
+                keys[kind] = [*of_kind]
             else:
-                by_since.setdefault(check.since, []).append(check)
-        for since, mine in by_since.items():
+                # Others have committed since: look at each key.
+                moved.setdefault(since, []).extend(Checks((), {kind: of_kind}))
+        for since, mine in moved.items():
             present, tail = self._tail_of(since, list({check.space for check in mine}))
             digest = present.point.digest
             if batch.seen.get(since, digest) != digest:
@@ -59,8 +62,11 @@ class CatchUp:
             version, newest_digest = tail.seen
             self._validate(mine, tail, version)
             seen[version] = newest_digest or b""
-            checks += [check._replace(since=version) for check in mine]
-        return replace(batch, checks=Checks(checks, checks_of_keys), seen=seen)
+            later_ranges, later_keys = checks_of(Batch(b"", [check._replace(since=version) for check in mine]))
+            ranges += later_ranges
+            for kind, of_kind in later_keys.items():
+                keys.setdefault(kind, []).extend(of_kind)
+        return replace(batch, checks=Checks(ranges, keys), seen=seen)
 
     def _validate(self, checks: Sequence[Check], tail: Tail, version: int) -> None:
         """Raise Conflict if the commits of a tail, up to a version, fail a check."""

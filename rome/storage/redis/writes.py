@@ -14,6 +14,7 @@ The keys and the values of a space are one argument each, a msgpack array, which
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from struct import Struct
 
@@ -37,7 +38,7 @@ Groups = dict[Demanded, tuple[list[bytes], list[bytes]]]
 """By demand: the keys of which it is made, and the begins and ends, alternately, of ranges."""
 WritesToSpace = tuple[bytes, Mapping[bytes, bytes | None], Sequence[bytes], int]
 """Space, puts, keys to delete, and how many of the puts, the first, must be new."""
-Fresh = dict[bytes, dict[bytes, None]]
+Fresh = dict[bytes, Collection[bytes]]
 """Space → keys."""
 
 MOST_KEYS = 4000
@@ -70,7 +71,7 @@ _NUMBER = Struct(">Q").pack
 _LENGTH = Struct(">I").pack
 pack = Packing(use_bin_type=False).pack
 """Packs a list of bytes as a msgpack array of strings, which the server's Lua decodes."""
-_NO_KEYS: dict[bytes, None] = {}
+_MUST_BE_NEW = Demand.NO_KEYS
 _NO_NAMES: dict[bytes, bytes] = {}
 _NO_NUMBERS: dict[bytes, int] = {}
 _NO_VALUES: dict[bytes, bytes | None] = {}
@@ -117,19 +118,18 @@ def arguments_with(
     lists: list[bytes] = []
     for (space, since, demand), (keys, bounds) in checks.items():
         heads.append(_CHECK(since, demands[demand], len(keys), len(bounds) // 2))
-        checked.append(b"s:" + space)
+        checked.append(_words(space)[0])
         lists += keys
         lists += bounds
     for space, puts, deletions, new in writes:
         heads.append(_WRITE(new, len(puts)))
-        has_values = not holds_entries(space)
-        lists += (b"s:" + space, pack([*puts, *deletions]))
+        name, _, has_values = _words(space)
+        lists += (name, pack([*puts, *deletions]))
         if has_values:
             lists.append(pack([*puts.values()]))
-    if emptied:
-        for space, moved in emptied.items():
-            heads.append(_WRITE(0, 0))
-            lists += (b"s:" + space, pack(moved))
+    for space, moved in emptied.items():
+        heads.append(_WRITE(0, 0))
+        lists += (b"s:" + space, pack(moved))
     written = len(heads) - len(checked)
     begin = limits.header(len(checked), written, len(drops), len(advances), look=look)
     header = b"".join((begin, *heads, owner))
@@ -139,6 +139,13 @@ def arguments_with(
         expected = expects.get(counter)
         lists += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
     return [FORMAT_DIGITS, token, header, seen, head, *checked, *lists]
+
+
+@lru_cache(maxsize=4096)
+def _words(space: bytes) -> tuple[bytes, bytes, bool]:
+    """Return the name of a space in arguments and in the head of a commit; and whether its keys have values."""
+    name = b"s:" + space
+    return name, _LENGTH(len(name)) + name, not holds_entries(space)
 
 
 def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
@@ -151,15 +158,26 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
         return []
     checks, fresh = grouped(given, writes)
     drops = [*dict.fromkeys(batch.drops)]
-    divided = [_divided(space, values, fresh.get(space, _NO_KEYS)) for space, values in writes.items()]
-    seen, emptied, written = seen_of(batch.seen), _NO_NAMES, writes
+    divided = [_divided(space, values, fresh.get(space, ())) for space, values in writes.items()]
+    emptied, written = _NO_NAMES, writes
     if batch.empties:
         emptied = {space: name_of_emptied(space, batch.token) for space in batch.empties}
         written = {**writes, **dict.fromkeys(emptied, _NO_VALUES)}
         drops += emptied.values()  # when this commit leaves the log
-    owner, head = batch.owner, head_of(batch.token, written, drops)
+    seen, head = seen_of(batch.seen), head_of(batch.token, written, drops)
     arguments = arguments_with(
-        limits, batch.token, checks, divided, seen, head, drops, batch.advances, batch.expects, owner, look, emptied
+        limits,
+        batch.token,
+        checks,
+        divided,
+        seen,
+        head,
+        drops,
+        batch.advances,
+        batch.expects,
+        batch.owner,
+        look,
+        emptied,
     )
     size = sum(map(len, arguments))
     if size > LARGE * MOST_BYTES and writes:
@@ -170,11 +188,11 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     return arguments
 
 
-def _divided(space: bytes, values: dict[bytes, bytes | None], new: dict[bytes, None]) -> WritesToSpace:
+def _divided(space: bytes, values: dict[bytes, bytes | None], new: Collection[bytes]) -> WritesToSpace:
     """Return the writes to a space. `new`: the keys of puts that must be new."""
     if new and len(new) < len(values):
-        values = {**new, **values}  # the new keys first
-    deletions: list[bytes] = []
+        values = {**dict.fromkeys(new), **values}  # the new keys first
+    deletions: Sequence[bytes] = ()
     if None in values.values():
         deletions = [key for key, value in values.items() if value is None]
         values = {key: value for key, value in values.items() if value is not None}
@@ -191,10 +209,10 @@ def seen_of(seen: Mapping[int, bytes]) -> bytes:
 
 def head_of(token: bytes, written: Collection[bytes], dropped: Iterable[bytes]) -> bytes:
     """Return the head of a commit in the log, without its size."""
-    parts = [_LENGTH(len(token)), token, _LENGTH(len(written))]
+    data = _LENGTH(len(token)) + token + _LENGTH(len(written))
     for space in chain(written, dropped):
-        parts += (_LENGTH(len(space) + 2), b"s:", space)
-    return b"".join(parts)
+        data += _words(space)[1]
+    return data
 
 
 _FAILED_DEMANDS = {b"conflict": Demand.UNWRITTEN, b"taken": Demand.NO_KEYS, b"absent": Demand.A_KEY}
@@ -261,29 +279,19 @@ def grouped(checks: ChecksByKind, writes: WritesBySpace) -> tuple[Groups, Fresh]
 
     Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.
     """
+    of_ranges, of_keys = checks
     groups: Groups = {}
     fresh: Fresh = {}
-    no_keys = Demand.NO_KEYS
-    single, of_keys = checks
-    for space, begin, end, since, demand in single:
-        is_key = end == begin + b"\0"
-        if is_key and demand is no_keys and writes.get(space, _NO_VALUES).get(begin) is not None:
-            if space in fresh:
-                fresh[space][begin] = None
-            else:
-                fresh[space] = {begin: None}
-            continue
-        common = space, since, demand
-        group = groups.get(common)
-        if group is None:
-            group = groups[common] = [], []
-        if is_key:
-            group[0].append(begin)
+    for kind, keys in of_keys.items():
+        space, _, demand = kind
+        is_put = demand is _MUST_BE_NEW and space in writes and None not in map(writes[space].get, keys)
+        if is_put and space not in fresh:
+            fresh[space] = keys
         else:
-            group[1].extend((begin, end))
-    for space, keys, since, demand in of_keys:
-        if demand is no_keys and None not in map(writes.get(space, {}).get, keys):
-            fresh.setdefault(space, {}).update(dict.fromkeys(keys))
-        else:
-            groups.setdefault((space, since, demand), ([], []))[0].extend(keys)
+            groups[kind] = [*keys], []
+    for space, begin, end, since, demand in of_ranges:
+        kind = space, since, demand
+        if kind not in groups:
+            groups[kind] = [], []
+        groups[kind][1].extend((begin, end))
     return groups, fresh

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain, compress, repeat
+from itertools import compress, repeat
 from operator import ne
 
 from rome.catalog.codec import USER_VERSION, catalog_key, encode_object, encode_user_version
@@ -43,13 +43,15 @@ from rome.storage.columns import Checks, KeyChecks, Writes, WritesBySpace
 from rome.storage.keys import encode
 from rome.storage.store import CATALOG, LAST, OF_PRESENT, Batch, Check, Demand, index_space, row_counter, rows_space
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.read_set import check_of, key_range
+from rome.transaction.reads.read_set import KeysToCheck, ReadSet
 from rome.transaction.reads.row_cache import UNREAD, CachedRow, RowCache
 from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import moves_sequence
 from rome.transaction.writes.whole_table import WholeTable
 from rome.transaction.writes.write_set import FinalRow
 from rome.values import is_identical
+
+_NO_KEYS, _UNWRITTEN = Demand.NO_KEYS, Demand.UNWRITTEN
 
 TABLE_IDS = b"n"
 """The space of the ids that tables and indexes have, or had: so that none gets the id of another, even if a server that
@@ -83,8 +85,8 @@ class BatchBuilder:
         self._old_tables = base.by_id
         self._final_rows: Mapping[int, Mapping[bytes, FinalRow]] = {}
         self._writes: WritesBySpace = defaultdict(dict)
-        self._checks: list[Check] = []
-        self._checks_of_keys: list[KeyChecks] = []
+        self._range_checks: list[Check] = []
+        self._key_checks: KeysToCheck = defaultdict(dict)
         self._drops: list[bytes] = []
         self._empties: list[bytes] = []
         self._advances: dict[bytes, int] = {}
@@ -101,7 +103,7 @@ class BatchBuilder:
     def _write_rows_of(self, table: Table, rows: Mapping[bytes, FinalRow]) -> bool:
         """Write rows of a table by key. Return False if all are as they were."""
         space, indexes = rows_space(table.id), self._kept_indexes(table)
-        cached_rows, checks = self._row_cache.rows_by_key(table.id), self._checks
+        cached_rows, checks = self._row_cache.rows_by_key(table.id), self._key_checks
         writes: dict[bytes, bytes | None] = {}
         for key, (written_table, after, encoded) in rows.items():
             cached = cached_rows.get(key)
@@ -114,9 +116,9 @@ class BatchBuilder:
                 data = encode_row(written_table.schema, after, computed=written_table.has_stored_generated)
             writes[key] = data
             if cached is None or cached.version == UNREAD:
-                checks.append(check_of((space, key, key + b"\0", self._version, Demand.NO_KEYS)))
+                checks[space, self._version, _NO_KEYS][key] = None
             else:
-                checks.append(check_of((space, key, key + b"\0", cached.version, Demand.UNWRITTEN)))
+                checks[space, cached.version, _UNWRITTEN][key] = None
                 if before is not None and cached.table is not table:
                     before = migrate_row(before, cached.table, table)
             if new is not None and written_table is not table:
@@ -144,11 +146,8 @@ class BatchBuilder:
         table, keys, since = block.table, block.keys, block.since
         space = rows_space(table.id)
         self._writes[space].update(zip(keys, block.data or repeat(None), strict=False))
-        if since == UNREAD:
-            checks = KeyChecks(space, keys, self._version, Demand.NO_KEYS)
-        else:
-            checks = KeyChecks(space, keys, since, Demand.UNWRITTEN)
-        self._checks_of_keys.append(checks)
+        kind = (space, self._version, _NO_KEYS) if since == UNREAD else (space, since, _UNWRITTEN)
+        self._key_checks[kind].update(dict.fromkeys(keys))
         for index in table.indexes:
             self._write_entries_of_block(table.index_codecs[index.id], keys, block.olds, block.news)
         self._check_definition(table)
@@ -158,7 +157,7 @@ class BatchBuilder:
 
         Nothing else may write rows of the table, and its definition must be the one that the transaction began with.
         """
-        self._checks.append(Check(rows_space(deleted.table.id), b"", LAST, deleted.since))
+        self._range_checks.append(Check(rows_space(deleted.table.id), b"", LAST, deleted.since))
         self._empties += deleted.spaces
         self._check_definition(deleted.table)
 
@@ -185,7 +184,7 @@ class BatchBuilder:
             space = rows_space(table_id)
             if table is None or cached is None or cached.values is None or cached.version == UNREAD:
                 continue
-            self._checks.append(Check(space, *key_range(key), cached.version))
+            self._key_checks[space, cached.version, _UNWRITTEN][key] = None
             if key in self._writes.get(space, ()):
                 continue
             if not only_check:
@@ -213,8 +212,7 @@ class BatchBuilder:
         """Check that nobody has changed the table's definition. That of a new table is checked as it is written."""
         base = self._old_tables.get(table.id)
         if base is not None:
-            key = catalog_key(base.name)
-            self._checks.append(check_of((CATALOG, key, key + b"\0", self._version, Demand.UNWRITTEN)))
+            self._key_checks[CATALOG, self._version, _UNWRITTEN][catalog_key(base.name)] = None
 
     def advance_sequences(self, greatest: Mapping[int, int]) -> None:
         """Advance the counters of tables, by id, past ids that were given explicitly."""
@@ -275,7 +273,7 @@ class BatchBuilder:
         for number in sorted(self._catalog.ids - self._base.ids):
             key = encode((number,))
             self._writes[TABLE_IDS][key] = b""
-            self._checks.append(Check(TABLE_IDS, *key_range(key), self._version, Demand.NO_KEYS))
+            self._key_checks[TABLE_IDS, self._version, _NO_KEYS][key] = None
 
     def _write_table_of(self, trigger: SchemaObject) -> None:
         """Write the table of a new trigger, so that transactions that write to the table see it change."""
@@ -298,7 +296,7 @@ class BatchBuilder:
         old_ids = {index.id for index in before.indexes}
         added = [index for index in table.indexes if index.id not in old_ids]
         if added:
-            self._checks.append(Check(rows_space(table.id), b"", LAST, self._version))
+            self._range_checks.append(Check(rows_space(table.id), b"", LAST, self._version))
             for key, row in self._present_rows(table):
                 for index in added:
                     self._write_entry(table, index, key, None, row)
@@ -320,24 +318,33 @@ class BatchBuilder:
         """True if the batch changes anything in the store."""
         return any(self._writes.values()) or bool(self._drops or self._empties)
 
-    def build(self, token: bytes, reads: Iterable[Check], read_digests: Mapping[int, bytes]) -> Batch:
-        """Return the batch. `reads`: checks of what was read; `read_digests`: of the versions that were read."""
-        checks: Sequence[Check] = list(dict.fromkeys([*self._checks, *reads]))
+    def check_reads(self, read_set: ReadSet) -> None:
+        """Check what was read."""
+        read_set.add_checks(self._range_checks, self._key_checks)
+
+    def check_fences(self, fences: Iterable[Check]) -> None:
+        """Check the fences of locks."""
+        self._range_checks += fences
+
+    def build(self, token: bytes, read_digests: Mapping[int, bytes]) -> Batch:
+        """Return the batch. `read_digests`: of the versions that were read."""
+        of_ranges, of_keys = self._range_checks, self._key_checks
         if self._later_tables:
-            checks = list(map(self._since_created, checks))
+            of_keys = self._since_created(of_keys)
         if self.catalog_since is not None:
-            checks = [*checks, Check(CATALOG, b"", LAST, self.catalog_since)]
-        seen = digests_of(checks, read_digests, self._checks_of_keys)
-        if self._checks_of_keys:
-            checks = Checks(checks, self._checks_of_keys)
+            of_ranges = [*of_ranges, Check(CATALOG, b"", LAST, self.catalog_since)]
+        checks, seen = Checks(of_ranges, of_keys), digests_of(of_ranges, of_keys, read_digests)
         writes, owner = Writes(self._writes), b""
         return Batch(token, checks, writes, self._advances, self._drops, seen, owner, self._empties, self._expects)
 
-    def _since_created(self, check: Check) -> Check:
-        """Return a check; that of a later table's definition from the version on that has shown it."""
-        if check.space != CATALOG or check.begin not in self._later_tables:
-            return check
-        return check._replace(since=self._later_tables[check.begin])
+    def _since_created(self, of_keys: KeysToCheck) -> KeysToCheck:
+        """Return the checks of keys; those of later tables' definitions from the version on that has shown them."""
+        found: KeysToCheck = defaultdict(dict)
+        for (space, since, demand), keys in of_keys.items():
+            for key in keys:
+                shown = self._later_tables.get(key, since) if space == CATALOG else since
+                found[space, shown, demand][key] = None
+        return found
 
     def committed_catalog(self, version: int, digest: bytes) -> Catalog:
         """Return the catalog after the batch was committed as `version`, the next one after the read version."""
@@ -345,13 +352,13 @@ class BatchBuilder:
 
 
 def digests_of(
-    checks: Iterable[Check], read_digests: Mapping[int, bytes], of_keys: Iterable[KeyChecks] = ()
-) -> dict[int, bytes]:
+    of_ranges: Iterable[Check], of_keys: KeyChecks, read_digests: Mapping[int, bytes]
+) -> Mapping[int, bytes]:
     """Return, of the digests of the versions that were read, those that checks depend on. Version 0 has none."""
     if len(read_digests) == 1 and 0 not in read_digests:
-        return dict(read_digests)
-    both: Iterable[Check | KeyChecks] = chain(checks, of_keys)
-    versions = {check.since for check in both if check.demand not in OF_PRESENT}
+        return read_digests
+    versions = {check.since for check in of_ranges if check.demand not in OF_PRESENT}
+    versions |= {since for _, since, demand in of_keys if demand not in OF_PRESENT}
     return {version: read_digests[version] for version in sorted(versions) if version}
 
 

@@ -6,6 +6,7 @@ INSERT INTO t (name) VALUES (?)   at every level: the range of that name in the 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from rome.catalog.codec import catalog_key
@@ -15,7 +16,11 @@ from rome.storage.keys import row_key_of
 from rome.storage.store import CATALOG, LAST, Check, Demand, Fetched, Get, Lookup, Range, Request, Scan
 from rome.transaction.reads.row_cache import TableRequest
 
+KeysToCheck = defaultdict[tuple[bytes, int, Demand], dict[bytes, None]]
+"""Space, version and demand → the keys of which it is demanded, each once (see `storage.columns.KeyChecks`)."""
+
 check_of = tuple_maker(Check)
+_UNWRITTEN = Demand.UNWRITTEN
 
 
 def key_range(key: bytes) -> tuple[bytes, bytes]:
@@ -29,7 +34,8 @@ class ReadSet:
     def __init__(self, version: int) -> None:
         """`version`: the present read version."""
         self.version = version
-        self._since: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
+        self._keys: dict[tuple[bytes, Demand, bytes], int] = {}
+        self._ranges: dict[tuple[bytes, bytes, bytes, Demand], int] = {}
         self._definitions: dict[str, int] = {}
 
     def constraint(self, table: Table, request: Request) -> None:
@@ -51,7 +57,8 @@ class ReadSet:
 
     def rebase(self) -> None:
         """Let everything that was noted refer to the present read version."""
-        self._since = dict.fromkeys(self._since, self.version)
+        self._keys = dict.fromkeys(self._keys, self.version)
+        self._ranges = dict.fromkeys(self._ranges, self.version)
         self._definitions = dict.fromkeys(self._definitions, self.version)
 
     def unwritten(self, request: Request) -> None:
@@ -64,22 +71,25 @@ class ReadSet:
             self._add(request, Demand.UNWRITTEN)
             if isinstance(request, Lookup):
                 for entry in answer[0]:
-                    row = request.rows, *key_range(row_key_of(entry)), Demand.UNWRITTEN
-                    self._since.setdefault(row, self.version)
+                    self._keys.setdefault((request.rows, Demand.UNWRITTEN, row_key_of(entry)), self.version)
 
-    def checks(self) -> list[Check]:
-        """Return the checks for commit."""
-        found = [
-            check_of((space, begin, end, since, demand)) for (space, begin, end, demand), since in self._since.items()
-        ]
+    def add_checks(self, of_ranges: list[Check], of_keys: KeysToCheck) -> None:
+        """Add the checks for commit."""
+        if self._ranges:
+            of_ranges += [check_of((*place, since, demand)) for (*place, demand), since in self._ranges.items()]
+        for (space, demand, key), since in self._keys.items():
+            of_keys[space, since, demand][key] = None
         for name, since in self._definitions.items():
-            key = catalog_key(name)
-            found.append(check_of((CATALOG, key, key + b"\0", since, Demand.UNWRITTEN)))
-        return found
+            of_keys[CATALOG, since, _UNWRITTEN][catalog_key(name)] = None
 
     def _add(self, request: Request, demand: Demand) -> None:
-        for space, begin, end in ranges_of(request):
-            self._since.setdefault((space, begin, end, demand), self.version)
+        version = self.version
+        if type(request) is Get:
+            for key in request.keys:
+                self._keys.setdefault((request.space, demand, key), version)
+        else:
+            for space, begin, end in ranges_of(request):
+                self._ranges.setdefault((space, begin, end, demand), version)
 
 
 def ranges_of(request: Request) -> Iterator[tuple[bytes, bytes, bytes]]:
