@@ -17,6 +17,8 @@ A codec takes values as they are stored: the affinity of the column is already a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import cast
 
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
@@ -30,6 +32,14 @@ TakeColumns = Callable[[Row], tuple[SqlValue, ...]]
 _get = tuple_maker(Get)
 _range = tuple_maker(Range)
 _lookup = tuple_maker(Lookup)
+
+
+def columns_taker(places: Sequence[int]) -> TakeColumns:
+    """Return a function that takes the values at some places of a row, as a tuple."""
+    if len(places) < 2:  # an itemgetter of one place makes no tuple
+        place = slice(places[0], places[0] + 1) if places else slice(0)
+        return cast("TakeColumns", itemgetter(place))
+    return itemgetter(*places)
 
 
 class KeyCodec:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from operator import itemgetter
-from typing import cast
 
-from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns
+from rome.catalog.key_codec import IndexKeyCodec, RowKeyCodec, TakeColumns, columns_taker
 from rome.folding import fold_name
 from rome.values import Affinity, SqlValue, are_compared_unconverted, has_one_key
 
@@ -153,11 +151,7 @@ class Table:
 
     def _taking(self, columns: Sequence[str]) -> TakeColumns:
         """Return a function that takes the values of some columns from a row."""
-        places = [self.position[fold_name(column)] for column in columns]
-        if len(places) < 2:  # an itemgetter of one place makes no tuple
-            place = slice(places[0], places[0] + 1) if places else slice(0)
-            return cast("TakeColumns", itemgetter(place))
-        return itemgetter(*places)
+        return columns_taker([self.position[fold_name(column)] for column in columns])
 
     @cached_property
     def shape(self) -> Table:

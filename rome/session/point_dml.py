@@ -12,7 +12,6 @@ statements see them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 
 from rome.catalog.key_codec import rowid_key
 from rome.catalog.rows import migrate_row
@@ -22,13 +21,13 @@ from rome.fallback import NeedsWorkspace
 from rome.plan.plan import Plan
 from rome.session.bulk_insert import insert_rows, requests_for
 from rome.session.point_plan import PointInsert, PointUpdate, point_plan
-from rome.sqlite.workspace import Parameters, Result, Row
+from rome.sqlite.workspace import Parameters, Result, Row, make_result
 from rome.storage.store import Demand, Get
 from rome.transaction.constraints.table_keys import KeyProbe
 from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.row_block import RowBlock
-from rome.transaction.writes.write_set import RowWrite
+from rome.transaction.writes.write_set import row_write
 
 
 def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result | None:
@@ -77,7 +76,7 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     sequences, table = transaction.sequences, point.table
     if rowid is not None:
         sequences.note_explicit(table.id, (rowid,))
-    needs_id = table.counted is not None and rowid is None
+    needs_id = point.is_counted and rowid is None
     may_defer = point.is_refused_at_once and transaction.may_defer()
     is_deferred = may_defer and (not needs_id or sequences.reserve_at_once(table, 1))
     if not is_deferred:
@@ -87,8 +86,9 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
         if requests:
             transaction.fetch(requests)
         transaction.ensure_snapshot()
-    if any(_exists(transaction, probe) for probe in keys):
-        return None
+    for probe in keys:
+        if _exists(transaction, probe):
+            return None
     for probe in parents:
         if not _exists(transaction, probe) and not (is_deferred and _may_exist(transaction, probe, keys)):
             return None
@@ -100,7 +100,7 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
     else:
         key = keys[0].key
     try:
-        write = RowWrite(table, None, None, key, row, 1 if rowid is None else rowid, point.encoded(row))
+        write = row_write((table, None, None, key, row, 1 if rowid is None else rowid, point.encoded(row)))
     except NeedsWorkspace:
         sequences.roll_back_to_mark()
         return None
@@ -110,9 +110,8 @@ def _insert(transaction: Transaction, plan: Plan, point: PointInsert, parameters
         transaction.assume([probe.request for probe in others], Demand.A_KEY)
     else:
         transaction.note_constraint_reads(requests)
-    transaction.record_point_writes([write], {(probe.codec.space, probe.key) for probe in keys})
-    returned = _returned(point, [row]) if point.returned else []
-    return Result(returned, plan.description or None, 1, transaction.workspace.last_rowid)
+    transaction.record_point_writes([write], [(probe.codec.space, probe.key) for probe in keys] if keys else ())
+    return _result(transaction, plan, point, [row])
 
 
 def _insert_many(
@@ -123,14 +122,13 @@ def _insert_many(
         rows = insert_rows(transaction, point, point.values_by_column(parameter_sets), last_changes=1)
     if rows is None:
         return None
-    returned = list(zip(*[map(itemgetter(at), rows) for at in point.returned], strict=True))
-    return Result(returned, plan.description or None, len(rows), transaction.workspace.last_rowid)
+    return _result(transaction, plan, point, rows)
 
 
 def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
     """Return True if a row has this key now."""
     codec, key, request = probe
-    if transaction.is_taken(codec.space, key):
+    if transaction.has_writes and transaction.is_taken(codec.space, key):
         return True
     rows = transaction.row_cache.rows((request,))
     if not rows or type(request.request) is Get:
@@ -169,10 +167,9 @@ def _update(
             old = migrate_row(row.values, row.table, table)
         new = updated[key] = point.row(old, parameters)
         news.append(new)
-        writes.append(RowWrite(table, key, old, key, new, 0, point.encoded(new)))
+        writes.append(row_write((table, key, old, key, new, 0, point.encoded(new))))
     transaction.record_point_writes(writes)
-    returned = _returned(point, news) if point.returned else []
-    return Result(returned, plan.description or None, len(writes), transaction.workspace.last_rowid)
+    return _result(transaction, plan, point, news)
 
 
 def _update_many(
@@ -197,10 +194,10 @@ def _update_many(
     news = point.rows(olds, parameter_sets)
     block = RowBlock(table, keys, olds, news, point.encoded_rows(news), transaction.version or 0)
     transaction.record_block(block, len(keys), 1)
-    returned = _returned(point, news) if point.returned else []
-    return Result(returned, plan.description or None, len(keys), transaction.workspace.last_rowid)
+    return _result(transaction, plan, point, news)
 
 
-def _returned(point: PointInsert | PointUpdate, rows: Sequence[Row]) -> list[Row]:
-    """Return what RETURNING gives of the new rows."""
-    return [tuple([row[at] for at in point.returned]) for row in rows]
+def _result(transaction: Transaction, plan: Plan, point: PointInsert | PointUpdate, rows: Sequence[Row]) -> Result:
+    """Return the result of a statement that has written some rows."""
+    returned = list(map(point.take_returned, rows)) if point.returned else []
+    return make_result((returned, plan.description or None, len(rows), transaction.workspace.last_rowid))

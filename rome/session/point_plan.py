@@ -17,7 +17,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
-from rome.catalog.key_codec import KeyCodec
+from rome.catalog.key_codec import KeyCodec, columns_taker
 from rome.catalog.model import Catalog, Column, Table
 from rome.catalog.rows import encode_row, encode_rows
 from rome.errors import DataError
@@ -144,10 +144,12 @@ def _stored_column(values: Sequence[SqlValue], column: Column) -> Sequence[SqlVa
 
 
 class PointWrite:
-    """A statement that writes one row of a table."""
+    """A statement that writes rows of a table. `returned`: the places of the columns of RETURNING."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, returned: Sequence[int] = ()) -> None:
         self.table = table
+        self.returned = returned
+        self.take_returned = columns_taker(returned)
 
     def encoded(self, row: Row) -> bytes:
         """Return a row as the store holds it. Raise NeedsWorkspace for what SQLite may refuse."""
@@ -176,8 +178,8 @@ _IS_LATER_OR_NEVER = frozenset({"deferrable", "deferred", "conflict"})
 class RowInsert(PointWrite):
     """A statement that inserts rows of a table. `parents`: its foreign keys, each of a unique key."""
 
-    def __init__(self, table: Table, parents: Sequence[Reference]) -> None:
-        super().__init__(table)
+    def __init__(self, table: Table, parents: Sequence[Reference], returned: Sequence[int] = ()) -> None:
+        super().__init__(table, returned)
         self.parents = parents
         self.rowid_place = table.position[fold_name(table.rowid_alias)] if table.rowid_alias else None
         # NULL in the rowid alias stands for the next id.
@@ -188,10 +190,12 @@ class RowInsert(PointWrite):
         """True if a violated key always refuses the row: none is DEFERRABLE or has an ON CONFLICT clause."""
         self._keys = unique_codecs(table)
         self._unique = self._keys[1:] if table.key else self._keys
+        self.is_counted = table.counted is not None
+        """True if a sequence gives the ids of new rows."""
 
     def unique_codecs(self, *, has_row_key: bool) -> Sequence[KeyCodec]:
         """Return the codecs of the keys that a new row takes; that of its row key only if it is given."""
-        return self._keys if has_row_key or not self.table.counted else self._unique
+        return self._keys if has_row_key or not self.is_counted else self._unique
 
     def with_rowids(self, columns: list[Sequence[SqlValue]], rowids: Sequence[int]) -> list[Row] | None:
         """Return rows, given by column, with ids from the sequence; None if the rows have no column for these."""
@@ -212,10 +216,9 @@ class PointInsert(RowInsert):
         parameter_count: int,
     ) -> None:
         """`returned`: the places of the columns of RETURNING; `rowid_source`: of the value for a hidden rowid."""
-        super().__init__(table, parents)
+        super().__init__(table, parents, returned)
         self._values = StoredValues(sources, self.columns, parameter_count)
         self._rowid = StoredValues([rowid_source], [_ANY], parameter_count) if rowid_source is not None else None
-        self.returned = returned
 
     def row(self, parameters: Parameters) -> tuple[Row, int | None]:
         """Return the row, and its id if it is given. Raise NeedsWorkspace."""
@@ -237,16 +240,23 @@ class PointInsert(RowInsert):
 
     def key_probes(self, row: Row, rowid: int | None) -> list[KeyProbe]:
         """Return the probes of the unique keys that a row takes. The first is the row key, unless an id is missing."""
-        codecs = self.unique_codecs(has_row_key=rowid is not None)
+        codecs = self._unique if rowid is None and self.is_counted else self._keys
+        if not codecs:
+            return []
         return [probe for codec in codecs if (probe := unique_key_probe(self.table, codec, codec.take(row)))]
 
     def parent_probes(self, row: Row) -> list[KeyProbe]:
         """Return the probes of the parents that a row refers to. Raise NeedsWorkspace."""
+        found = []
         try:
-            found = [each.parent_probe(values) for each in self.parents if (values := each.child_values(row))]
+            for each in self.parents:
+                values = each.child_values(row)
+                probe = each.parent_probe(values) if values else None
+                if probe is not None:
+                    found.append(probe)
         except NotConvertible:
             raise NeedsWorkspace from None
-        return [probe for probe in found if probe is not None]
+        return found
 
     def with_rowid(self, row: Row, rowid: int) -> Row:
         """Return the row with an id from the sequence."""
@@ -269,8 +279,7 @@ class PointUpdate(PointWrite):
 
         `returned`: the places of the columns of RETURNING.
         """
-        super().__init__(table)
-        self.returned = returned
+        super().__init__(table, returned)
         self._codec = table.row_codec
         self._places = [table.position[name] for name in values]
         columns = [table.by_name[name] for name in values]

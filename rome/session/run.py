@@ -33,7 +33,6 @@ from rome.collection import collecting_later
 from rome.compiled.compile import Compiled
 from rome.errors import OperationalError
 from rome.fallback import UnsupportedValue
-from rome.fast_tuples import tuple_maker
 from rome.plan.plan import Plan
 from rome.plan.prepare import prepare
 from rome.session.bulk_dml import delete_all, write_rows
@@ -47,7 +46,7 @@ from rome.sql.planner.read_plan import Step
 from rome.sql.rewrite.counter_ids import original_trigger
 from rome.sql.syntax.statement import Statement, StatementKind
 from rome.sql.syntax.tokens import names
-from rome.sqlite.workspace import Parameters, Result, Row, merge_results
+from rome.sqlite.workspace import Parameters, Result, Row, make_result, merge_results
 from rome.transaction.reads.row_cache import table_request
 from rome.transaction.snapshot import CatalogChanged, Isolation
 from rome.transaction.transaction import Transaction
@@ -56,8 +55,6 @@ _ATTEMPTS = 3
 """The attempts to run a step, if each finds a newer catalog."""
 
 _FOREIGN_KEY_MISMATCH = "foreign key mismatch"
-
-_result = tuple_maker(Result)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -256,7 +253,7 @@ def _evaluate_compiled(plan: Plan, rows: list[list[Row]], parameters: Parameters
         result = _evaluate_shared(compiled, rows[0], parameters)
     else:
         result = compiled.run(rows, parameters)
-    return _result((result, plan.description or None, -1, None))
+    return make_result((result, plan.description or None, -1, None))
 
 
 def _evaluate_shared(compiled: Compiled, rows: SharedRows, parameters: Parameters) -> list[Row]:

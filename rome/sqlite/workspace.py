@@ -40,6 +40,7 @@ import apsw
 import rome.sqlite.forking  # noqa: F401 - forks wait for threads that are inside of SQLite
 from rome.catalog.model import Catalog, Table
 from rome.errors import IntegrityError, InternalError
+from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.sql.rewrite.counter_ids import COUNTER_FUNCTION
 from rome.sql.syntax.tokens import quoted
@@ -66,6 +67,8 @@ class Result(NamedTuple):
     rowcount: int
     lastrowid: int | None = None
 
+
+make_result = tuple_maker(Result)
 
 _TRIGGERS, _FOREIGN_KEYS = apsw.SQLITE_DBCONFIG_ENABLE_TRIGGER, apsw.SQLITE_DBCONFIG_ENABLE_FKEY
 _MOST_DESCRIPTIONS = 1000

@@ -38,7 +38,7 @@ class Savepoints(Deferral):
         self.workspace.begin()
         self.sequences.mark()
         workspace = self.workspace.open_savepoint(name)
-        return Savepoint(name, workspace, len(self.row_cache.undo_log), self.write_set.mark(), self.catalog)
+        return Savepoint(name, workspace, self.row_cache.undo_log.mark(), self.write_set.mark(), self.catalog)
 
     def roll_back_to(self, savepoint: Savepoint) -> None:
         """Undo everything since the savepoint, which stays open. Ids allocated since then are allocated again."""

@@ -83,16 +83,17 @@ class Transaction(Savepoints):
             self.settle()
         self._writable().record_point_writes(writes, taken)
         workspace, row_cache = self.workspace, self.row_cache
-        for table, _, old, _, row, rowid, _ in writes:
-            assert row is not None
-            workspace.defer_row(table, row, rowid if old is None else None)
-        if not are_counted:
-            workspace.count_changes(len(writes), 1, rowid if old is None else None)
-        for table, _, old, key, _, rowid, _ in writes:
+        new_id = None
+        for table, _, old, key, row, rowid, _ in writes:
             assert key is not None
+            assert row is not None
+            new_id = rowid if old is None else None
+            workspace.defer_row(table, row, new_id)
             row_cache.note_written(table, key)
             if old is None:
                 self._note_id(table, rowid)
+        if not are_counted:
+            workspace.count_changes(len(writes), 1, new_id)
 
     def record_block(self, block: Written, total: int, last: int) -> None:
         """Add the rows of a block, which were written without the workspace.
@@ -144,7 +145,7 @@ class Transaction(Savepoints):
 
     def _writable(self) -> WriteSet:
         if self.write_set is NO_WRITES:
-            self.write_set = WriteSet()
+            self.write_set = WriteSet(is_marked=self.row_cache.undo_log.is_marked)
             self.has_writes = True
         return self.write_set
 

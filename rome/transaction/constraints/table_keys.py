@@ -11,18 +11,20 @@ statements, `needed_keys` finds what SQLite must see to judge them, and `violati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from operator import contains
 from typing import NamedTuple
 
-from rome.catalog.key_codec import KeyCodec
+from rome.catalog.key_codec import KeyCodec, TakeColumns, columns_taker
 from rome.catalog.model import Catalog, Column, ForeignKey, Index, Table, finds_children
 from rome.fallback import NotConvertible
+from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row
 from rome.transaction.index_entries import IndexEntries
-from rome.transaction.reads.row_cache import TableRequest, whole
-from rome.values import COMPARED_UNCHANGED, convert
+from rome.transaction.reads.row_cache import TableRequest, table_request, whole
+from rome.values import COMPARED_UNCHANGED, Affinity, convert
 
 
 class KeyProbe(NamedTuple):
@@ -33,10 +35,17 @@ class KeyProbe(NamedTuple):
     request: TableRequest
 
 
+_key_probe = tuple_maker(KeyProbe)
+
+KeyOfRow = Callable[[Row | None], Row | None]
+
+
 def unique_key_probe(table: Table, codec: KeyCodec, values: Row) -> KeyProbe | None:
     """Return the probe of a unique key of a table, by its values; None if one is NULL: such keys are never equal."""
-    key = codec.encode_unique(values)
-    return None if key is None else KeyProbe(codec, key, TableRequest(table, codec.get(key)))
+    if None in values:
+        return None
+    key = codec.encode(values)
+    return _key_probe((codec, key, table_request((table, codec.get(key)))))
 
 
 def unique_codecs(table: Table) -> list[KeyCodec]:
@@ -78,45 +87,42 @@ class Reference:
                 return codec
         return None
 
-    def child_values(self, row: Row | None) -> Row | None:
-        """Return the key of the parent that a row of the child refers to; no values if it refers to none.
+    @cached_property
+    def child_values(self) -> KeyOfRow:
+        """Returns the key of the parent that a row of the child refers to; no values if it refers to none.
 
         None if only SQLite knows it: a row does not have the values of virtual columns.
         """
-        return _values(row, self._child_places)
-
-    def parent_values(self, row: Row | None) -> Row | None:
-        """Return the key of a row of the parent; no values if no child can refer to it. None as in `child_values`."""
-        return _values(row, self._parent_places)
+        return _key_of_row(self.child, self.key.columns)
 
     @cached_property
-    def _child_places(self) -> list[int | None]:
-        return _places(self.child, self.key.columns)
+    def parent_values(self) -> KeyOfRow:
+        """Returns the key of a row of the parent; no values if no child can refer to it. None as in `child_values`."""
+        return _key_of_row(self.parent, self.key.parent_columns)
 
     @cached_property
-    def _parent_places(self) -> list[int | None]:
-        return _places(self.parent, self.key.parent_columns)
-
-    @cached_property
-    def _of_codec(self) -> list[tuple[int, Column]]:
-        """For each column of the parent's key: the position of its value, and the column of the parent."""
+    def _of_codec(self) -> tuple[TakeColumns, list[Affinity], list[frozenset[type]]]:
+        """Of the columns of the parent's key: what takes their values, and affinities; the types compared unchanged."""
         if self.parent is None or self.parent_codec is None:
-            return []
-        return [(self._by_parent_column[name], self.parent.by_name[name]) for name in self.parent_codec.columns]
+            return tuple, [], []
+        affinities = [self.parent.by_name[name].affinity for name in self.parent_codec.columns]
+        take = columns_taker([self._by_parent_column[name] for name in self.parent_codec.columns])
+        return take, affinities, [COMPARED_UNCHANGED[affinity] for affinity in affinities]
 
     def parent_probe(self, values: Row) -> KeyProbe | None:
         """Return the probe of the parent's key; None if the parent has no such unique key. Raise NotConvertible."""
         codec = self.parent_codec
         if self.parent is None or codec is None:
             return None
-        given = tuple(
-            [
-                values[at]
-                if type(values[at]) in COMPARED_UNCHANGED[column.affinity]
-                else convert(values[at], column.affinity)
-                for at, column in self._of_codec
-            ]
-        )
+        take, affinities, unchanged = self._of_codec
+        given = take(values)
+        if not all(map(contains, unchanged, map(type, given))):
+            given = tuple(
+                [
+                    value if type(value) in types else convert(value, affinity)
+                    for value, affinity, types in zip(given, affinities, unchanged, strict=True)
+                ]
+            )
         return unique_key_probe(self.parent, codec, given)
 
     def parent_key(self, values: Row) -> object:
@@ -236,21 +242,21 @@ class TableKeys:
                 yield ReferenceValues(each, values)
 
 
-def _places(table: Table | None, columns: Sequence[str]) -> list[int | None]:
-    """Return where the values of some columns are in a row; None for a virtual column. No place if one is missing."""
-    if table is None or not all(fold_name(column) in table.by_name for column in columns):
-        return []
-    return [table.position.get(fold_name(column)) for column in columns]
+def _key_of_row(table: Table | None, columns: Sequence[str]) -> KeyOfRow:
+    """Return a function that returns the values of some columns of a row; none if one is NULL, or if there is no row.
 
-
-def _values(row: Row | None, places: Sequence[int | None]) -> Row | None:
-    """Return the values at some places of a row; none if one of them is NULL, or if there is no row.
-
-    None if one of them is not in the row.
+    It returns None if a column is virtual, and no values if the table lacks one.
     """
-    if row is None or not places:
-        return ()
-    values = tuple([row[place] for place in places if place is not None])
-    if None in values:
-        return ()
-    return values if len(values) == len(places) else None
+    if table is None or not all(fold_name(column) in table.by_name for column in columns):
+        return lambda _: ()
+    places = [table.position.get(fold_name(column)) for column in columns]
+    stored = [place for place in places if place is not None]
+    take, is_complete = columns_taker(stored), len(stored) == len(places)
+
+    def key_of_row(row: Row | None) -> Row | None:
+        values = take(row) if row is not None else ()
+        if None in values or row is None:
+            return ()
+        return values if is_complete else None
+
+    return key_of_row

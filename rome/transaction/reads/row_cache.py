@@ -85,11 +85,19 @@ _ADDED, _CLEARED = object(), object()
 
 
 class UndoLog(list[tuple[dict[Any, Any], Any, Any]]):
-    """The changes of dictionaries that ROLLBACK TO undoes, from the last to the first. Its length is a mark."""
+    """The changes of dictionaries that ROLLBACK TO undoes, from the last to the first, since the first mark."""
+
+    is_marked = False
+
+    def mark(self) -> int:
+        """Return what `roll_back_to` goes back to."""
+        self.is_marked = True
+        return len(self)
 
     def set(self, mapping: dict[Any, Any], key: Any, value: Any) -> None:
         """Set mapping[key], and log it."""
-        self.append((mapping, key, mapping.get(key, _MISSING)))
+        if self.is_marked:
+            self.append((mapping, key, mapping.get(key, _MISSING)))
         mapping[key] = value
 
     def delete(self, mapping: dict[Any, Any], key: Any) -> None:
@@ -288,12 +296,13 @@ class RowCache:
 
     def note_written(self, table: Table, key: bytes) -> None:
         """Note that a row with this key was written, and is in the workspace."""
-        if table.id in self._raw:
-            self._index_rows(table.id)
-        cached = self._rows.setdefault(table.id, {})
+        table_id, undo_log = table.id, self.undo_log
+        if table_id in self._raw:
+            self._index_rows(table_id)
+        cached = self._rows.setdefault(table_id, {})
         if key not in cached:
-            self.undo_log.set(cached, key, _cached_row((UNREAD, table, None)))
-        self.undo_log.set(self._loaded.setdefault(table.id, {}), key, True)
+            undo_log.set(cached, key, _cached_row((UNREAD, table, None)))
+        undo_log.set(self._loaded.setdefault(table_id, {}), key, True)
 
     def note_deleted(self, table: Table, keys: Sequence[bytes]) -> None:
         """Note that the rows with these keys, which were read, are deleted, and not to be in the workspace."""

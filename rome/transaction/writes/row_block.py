@@ -18,11 +18,8 @@ from functools import cached_property
 from itertools import repeat
 
 from rome.catalog.model import Table
-from rome.fast_tuples import tuple_maker
 from rome.sqlite.workspace import Row
-from rome.transaction.writes.write_set import RowWrite
-
-_row_write = tuple_maker(RowWrite)
+from rome.transaction.writes.write_set import RowWrite, row_write
 
 
 @dataclass(frozen=True)
@@ -72,4 +69,4 @@ class RowBlock:
             self.rowids or repeat(1 if self.olds is None else 0),
             self.data or nothing,
         )
-        return map(_row_write, zip(repeat(self.table, len(self.keys)), *columns, strict=False))
+        return map(row_write, zip(repeat(self.table, len(self.keys)), *columns, strict=False))

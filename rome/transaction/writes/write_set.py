@@ -59,6 +59,7 @@ class FinalRow(NamedTuple):
     """As in RowWrite."""
 
 
+row_write = tuple_maker(RowWrite)
 _final_row = tuple_maker(FinalRow)
 
 
@@ -138,12 +139,14 @@ class WriteSet:
 
     _keys: WrittenKeysBySpace | None = None
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_marked: bool = False) -> None:
+        """`is_marked`: there was a mark before the first write."""
+        self._is_marked = is_marked
         self._writes: list[RowWrite] = []
         self._final: dict[int, dict[bytes, FinalRow]] = {}
         """By table id and row key: the last state of each written key."""
         self._undo: list[tuple[int, bytes, FinalRow | None]] = []
-        """The entry of `_final` before each of its changes: table id, row key, state."""
+        """The entry of `_final` before each of its changes since the first mark: table id, row key, state."""
         self.point_rows: dict[tuple[int, bytes], Row] = {}
         """By table id and row key: the rows that were written without the workspace, as they are now."""
         self.taken_keys: set[tuple[bytes, bytes]] = set()
@@ -163,10 +166,12 @@ class WriteSet:
             if final is None:
                 final = self._final[table.id] = {}
             if old_key is not None and old_key != new_key:
-                self._undo.append((table.id, old_key, final.get(old_key)))
+                if self._is_marked:
+                    self._undo.append((table.id, old_key, final.get(old_key)))
                 final[old_key] = _final_row((table, None, None))
             if new_key is not None:
-                self._undo.append((table.id, new_key, final.get(new_key)))
+                if self._is_marked:
+                    self._undo.append((table.id, new_key, final.get(new_key)))
                 final[new_key] = _final_row((table, new, data))
 
     def record_point_writes(self, writes: Sequence[RowWrite], taken: Iterable[tuple[bytes, bytes]]) -> None:
@@ -183,6 +188,7 @@ class WriteSet:
 
     def mark(self) -> tuple[int, int]:
         """Return what `roll_back_to` goes back to."""
+        self._is_marked = True
         return len(self._writes), len(self._undo)
 
     def roll_back_to(self, mark: tuple[int, int]) -> list[tuple[int, bytes]]:
@@ -206,7 +212,8 @@ class WriteSet:
         self._keys = None
         final = self._final.get(table.id, {})
         for key, before in final.items():
-            self._undo.append((table.id, key, before))
+            if self._is_marked:
+                self._undo.append((table.id, key, before))
             row = None if before.row is None else migrate_row(before.row, before.table, table)
             final[key] = _final_row((table, row, None))
 
