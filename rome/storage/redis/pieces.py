@@ -22,13 +22,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import accumulate
 from operator import add
 from typing import NamedTuple
 
 from rome.storage.columns import WritesBySpace, checks_of
-from rome.storage.redis import writes as bounds
-from rome.storage.redis.writes import Demanded, Limits, WritesToSpace, arguments_with, grouped, head_of, pack, seen_of
+from rome.storage.redis import writes as limit
+from rome.storage.redis.writes import (
+    DEMANDS_OF_WRITTEN,
+    Arguments,
+    Demanded,
+    Limits,
+    bounds_by_kind,
+    pack,
+    seen_of,
+)
 from rome.storage.store import Batch, holds_rows
 
 
@@ -47,15 +56,13 @@ def parts_of(writes: WritesBySpace) -> list[Part]:
 def write_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that write; the last one has everything that is done once."""
     for space, keys in parts:
-        values = writes[space]
-        written = dict(zip(keys, map(values.get, keys), strict=True))
-        deletions = [key for key, value in written.items() if value is None] if None in written.values() else []
-        puts = {key: value for key, value in written.items() if value is not None} if deletions else written
-        yield pack(arguments_with(limits, batch.token, {}, [(space, puts, deletions, 0)]))
-    drops = list(dict.fromkeys(batch.drops))
-    none: list[WritesToSpace] = [(space, {}, (), 0) for space in writes]
-    head = head_of(batch.token, writes, drops)
-    yield pack(arguments_with(limits, batch.token, {}, none, b"", head, drops, batch.advances))
+        arguments = Arguments(limits, batch.token)
+        arguments.write(space, dict(zip(keys, map(writes[space].get, keys), strict=True)))
+        yield pack(arguments.packed())
+    arguments = Arguments(limits, batch.token)
+    for space in writes:
+        arguments.write(space, {})
+    yield pack(arguments.packed_with_rest(replace(batch, owner=b"", expects={}), list(dict.fromkeys(batch.drops))))
 
 
 def check_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits) -> Iterator[bytes]:
@@ -64,31 +71,46 @@ def check_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], lim
     The first one checks the versions that the batch depends on.
     """
     seen = seen_of(batch.seen)
-    size = bounds.MOST_KEYS & ~1  # even, because begin and end of a range stay together
+    for arguments, owner in _checks(batch, writes, parts, limits):
+        yield pack(arguments.packed(seen, owner))
+        seen = b""
+    if seen:
+        yield pack(Arguments(limits, batch.token).packed(seen))
+
+
+def _checks(
+    batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits
+) -> Iterator[tuple[Arguments, bytes]]:
+    """Yield the arguments of each piece that checks, and the owner of row locks."""
+
+    def checking(kind: Demanded, keys: Sequence[bytes], bounds: Sequence[bytes] = ()) -> tuple[Arguments, bytes]:
+        arguments = Arguments(limits, batch.token)
+        arguments.check(kind, keys, bounds)
+        return arguments, b""
+
+    of_ranges, of_keys = checks_of(batch)
     of_written: dict[bytes, list[Demanded]] = {space: [(space, 0, None)] for space in writes if holds_rows(space)}
-    for (space, since, demand), (keys, ranges) in grouped(checks_of(batch), {})[0].items():
+    size = limit.MOST_KEYS & ~1  # even, because begin and end of a range stay together
+    for (space, since, demand), keys in of_keys.items():
         if space in writes and len(keys) == len(writes[space]) and writes[space].keys() >= set(keys):
             of_written.setdefault(space, []).append((space, since, demand))
-            single: Sequence[bytes] = ()
         else:
-            single = keys
-        for at in range(0, max(len(single), len(ranges)), size):
-            part = {(space, since, demand): (single[at : at + size], ranges[at : at + size])}
-            yield pack(arguments_with(limits, batch.token, part, (), seen))
-            seen = b""
+            in_order = list(keys)
+            for at in range(0, len(in_order), size):
+                yield checking((space, since, demand), in_order[at : at + size])
+    for kind, bounds in bounds_by_kind(of_ranges).items():
+        for at in range(0, len(bounds), size):
+            yield checking(kind, (), bounds[at : at + size])
     for number, (space, _) in enumerate(parts, 1):
-        checks = {check: ([b"%d" % number], ()) for check in of_written.get(space, ())}
-        if checks:
-            yield pack(arguments_with(limits, batch.token, checks, (), seen, owner=batch.owner, of_written=True))
-            seen = b""
+        if space in of_written:
+            arguments = Arguments(limits, batch.token)
+            for kind in of_written[space]:
+                arguments.check(kind, [b"%d" % number], (), DEMANDS_OF_WRITTEN)
+            yield arguments, batch.owner
     for space in writes:
         if not holds_rows(space):
             # It has no locks, but must not be evicted either.
-            check: Demanded = space, 0, None
-            yield pack(arguments_with(limits, batch.token, {check: ([b""], ())}, (), seen))
-            seen = b""
-    if seen:
-        yield pack(arguments_with(limits, batch.token, {}, (), seen))
+            yield checking((space, 0, None), [b""])
 
 
 def _cut(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
@@ -98,6 +120,6 @@ def _cut(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterato
     at = before = 0
     while at < len(keys):
         # The part ends with the key that exceeds the bound.
-        end = min(bisect_right(sizes, before + bounds.MOST_BYTES, at) + 1, at + bounds.MOST_KEYS, len(keys))
+        end = min(bisect_right(sizes, before + limit.MOST_BYTES, at) + 1, at + limit.MOST_KEYS, len(keys))
         yield keys[at:end]
         at, before = end, sizes[end - 1]

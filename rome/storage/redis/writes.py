@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from struct import Struct
 
 from rome.errors import (
@@ -28,18 +27,22 @@ from rome.errors import (
     StoreUnavailable,
 )
 from rome.packing import Packing
-from rome.storage.columns import ChecksByKind, WritesBySpace, checks_of, writes_of
+from rome.storage.columns import checks_of, writes_of
 from rome.storage.redis.layout import FORMAT_DIGITS, name_of_emptied
-from rome.storage.store import FORMAT, OLDEST_FORMAT, Batch, Demand, conflict, history_lost, holds_entries, too_old
+from rome.storage.store import (
+    FORMAT,
+    OLDEST_FORMAT,
+    Batch,
+    Check,
+    Demand,
+    conflict,
+    history_lost,
+    holds_entries,
+    too_old,
+)
 
 Demanded = tuple[bytes, int, Demand | None]
 """Space, version, and a demand. None: no other owner has locked these rows."""
-Groups = dict[Demanded, tuple[list[bytes], list[bytes]]]
-"""By demand: the keys of which it is made, and the begins and ends, alternately, of ranges."""
-WritesToSpace = tuple[bytes, Mapping[bytes, bytes | None], Sequence[bytes], int]
-"""Space, puts, keys to delete, and how many of the puts, the first, must be new."""
-Fresh = dict[bytes, Collection[bytes]]
-"""Space → keys."""
 
 MOST_KEYS = 4000
 MOST_BYTES = 1024 * 1024
@@ -72,11 +75,9 @@ _LENGTH = Struct(">I").pack
 pack = Packing(use_bin_type=False).pack
 """Packs a list of bytes as a msgpack array of strings, which the server's Lua decodes."""
 _MUST_BE_NEW = Demand.NO_KEYS
-_NO_NAMES: dict[bytes, bytes] = {}
-_NO_NUMBERS: dict[bytes, int] = {}
-_NO_VALUES: dict[bytes, bytes | None] = {}
-_DEMANDS: dict[Demand | None, bytes] = {None: b"l", **{demand: demand.value for demand in Demand}}
-_DEMANDS_OF_WRITTEN = {demand: code.upper() for demand, code in _DEMANDS.items()}
+DEMANDS: dict[Demand | None, bytes] = {None: b"l", **{demand: demand.value for demand in Demand}}
+DEMANDS_OF_WRITTEN = {demand: code.upper() for demand, code in DEMANDS.items()}
+"""The key of such a check is the number of a piece, which writes the keys to be checked."""
 
 
 class Limits:
@@ -91,54 +92,84 @@ class Limits:
         return _HEADER(*self._limits, look + self._in_cluster, step, *counts)
 
 
-def arguments_with(
-    limits: Limits,
-    token: bytes,
-    checks: Mapping[Demanded, tuple[Sequence[bytes], Sequence[bytes]]],
-    writes: Iterable[WritesToSpace],
-    seen: bytes = b"",
-    head: bytes = b"",
-    drops: Sequence[bytes] = (),
-    advances: Mapping[bytes, int] = _NO_NUMBERS,
-    expects: Mapping[bytes, int] = _NO_NUMBERS,
-    owner: bytes = b"",
-    look: bool = False,
-    emptied: Mapping[bytes, bytes] = _NO_NAMES,
-    of_written: bool = False,
-) -> list[bytes]:
-    """Return the arguments of commit.lua for a batch, or a piece of one.
+class Arguments:
+    """Collects the arguments of commit.lua for a batch, or for a piece of one."""
 
-    `drops`: the spaces to drop. `emptied`: those to empty, and the name of what they had. `advances`: counters and
-    what they are at least. `expects`: of these, what they must be before. `look`: check the user's permission.
-    `of_written`: the key of each check is the number of a piece, which writes the keys to be checked.
-    """
-    demands = _DEMANDS_OF_WRITTEN if of_written else _DEMANDS
-    heads: list[bytes] = []
-    checked: list[bytes] = []
-    lists: list[bytes] = []
-    for (space, since, demand), (keys, bounds) in checks.items():
-        heads.append(_CHECK(since, demands[demand], len(keys), len(bounds) // 2))
-        checked.append(_words(space)[0])
-        lists += keys
-        lists += bounds
-    for space, puts, deletions, new in writes:
-        heads.append(_WRITE(new, len(puts)))
-        name, _, has_values = _words(space)
-        lists += (name, pack([*puts, *deletions]))
+    def __init__(self, limits: Limits, token: bytes) -> None:
+        self._limits = limits
+        self._token = token
+        self._heads: list[bytes] = []
+        self._checked: list[bytes] = []
+        self._lists: list[bytes] = []
+        self._spaces = b""
+
+    def check(
+        self,
+        kind: Demanded,
+        keys: Collection[bytes],
+        bounds: Sequence[bytes] = (),
+        demands: Mapping[Demand | None, bytes] = DEMANDS,
+    ) -> None:
+        """Check keys, or ranges by their begins and ends, alternately."""
+        space, since, demand = kind
+        self._heads.append(_CHECK(since, demands[demand], len(keys), len(bounds) // 2))
+        self._checked.append(_words(space)[0])
+        self._lists += keys
+        self._lists += bounds
+
+    def write(self, space: bytes, values: Mapping[bytes, bytes | None], new: Collection[bytes] = ()) -> None:
+        """Write to a space. `new`: the keys of puts that must be new."""
+        if new and len(new) < len(values):
+            values = {**dict.fromkeys(new), **values}  # the new keys first
+        keys, found = [*values], [*values.values()]
+        puts = len(keys)
+        if None in found:
+            found = [value for value in found if value is not None]
+            puts = len(found)
+            keys.sort(key=lambda key: values[key] is None)  # the puts first, in their order
+        name, word, has_values = _words(space)
+        self._heads.append(_WRITE(len(new), puts))
+        self._lists += (name, pack(keys))
         if has_values:
-            lists.append(pack([*puts.values()]))
-    for space, moved in emptied.items():
-        heads.append(_WRITE(0, 0))
-        lists += (b"s:" + space, pack(moved))
-    written = len(heads) - len(checked)
-    begin = limits.header(len(checked), written, len(drops), len(advances), look=look)
-    header = b"".join((begin, *heads, owner))
-    if drops:
-        lists += [b"s:" + space for space in drops]
-    for counter, value in advances.items():
-        expected = expects.get(counter)
-        lists += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
-    return [FORMAT_DIGITS, token, header, seen, head, *checked, *lists]
+            self._lists.append(pack(found))
+        self._spaces += word
+
+    def empty(self, space: bytes, moved: bytes) -> None:
+        """Empty a space. `moved`: the name of what it had."""
+        name, word, _ = _words(space)
+        self._heads.append(_WRITE(0, 0))
+        self._lists += (name, pack(moved))
+        self._spaces += word
+
+    def packed(self, seen: bytes = b"", owner: bytes = b"", *, look: bool = False) -> list[bytes]:
+        """Return the arguments, without anything that is done once. `look`: check the user's permission."""
+        header = self._limits.header(len(self._checked), self._written, 0, 0, look=look)
+        return self._with(header, owner, seen, b"", ())
+
+    def packed_with_rest(
+        self, batch: Batch, drops: Sequence[bytes], seen: bytes = b"", *, look: bool = False
+    ) -> list[bytes]:
+        """Return the arguments, with all that a batch does once, and the head of the commit in the log."""
+        token, written, advances = self._token, self._written, batch.advances
+        header = self._limits.header(len(self._checked), written, len(drops), len(advances), look=look)
+        head = _LENGTH(len(token)) + token + _LENGTH(written) + self._spaces
+        rest: list[bytes] = []
+        for space in drops:
+            name, word, _ = _words(space)
+            rest.append(name)
+            head += word
+        for counter, value in advances.items():
+            expected = batch.expects.get(counter)
+            rest += (counter, b"%d" % value if expected is None else b"%d %d" % (value, expected))
+        return self._with(header, batch.owner, seen, head, rest)
+
+    @property
+    def _written(self) -> int:
+        return len(self._heads) - len(self._checked)
+
+    def _with(self, header: bytes, owner: bytes, seen: bytes, head: bytes, rest: Sequence[bytes]) -> list[bytes]:
+        header = b"".join((header, *self._heads, owner))
+        return [FORMAT_DIGITS, self._token, header, seen, head, *self._checked, *self._lists, *rest]
 
 
 @lru_cache(maxsize=4096)
@@ -153,50 +184,47 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
 
     `look`: check the user's permission to write.
     """
-    writes, given = writes_of(batch), checks_of(batch)
-    if writes and sum(map(len, writes.values())) + len(batch.checks) > LARGE * MOST_KEYS:
+    writes, (of_ranges, of_keys) = writes_of(batch), checks_of(batch)
+    number = sum(map(len, writes.values())) + sum(map(len, of_keys.values())) + len(of_ranges)
+    if writes and number > LARGE * MOST_KEYS:
         return []
-    checks, fresh = grouped(given, writes)
-    drops = [*dict.fromkeys(batch.drops)]
-    divided = [_divided(space, values, fresh.get(space, ())) for space, values in writes.items()]
-    emptied, written = _NO_NAMES, writes
-    if batch.empties:
+    arguments = Arguments(limits, batch.token)
+    new: dict[bytes, Collection[bytes]] = {}
+    for kind, keys in of_keys.items():
+        space, _, demand = kind
+        # Keys that are put and must be new are checked by the write itself.
+        is_put = demand is _MUST_BE_NEW and space in writes and None not in map(writes[space].get, keys)
+        if is_put and space not in new:
+            new[space] = keys
+        else:
+            arguments.check(kind, keys)
+    if of_ranges:
+        for kind_of_range, bounds in bounds_by_kind(of_ranges).items():
+            arguments.check(kind_of_range, (), bounds)
+    for space, values in writes.items():
+        arguments.write(space, values, new.get(space, ()))
+    drops: Sequence[bytes] = ()
+    if batch.drops or batch.empties:
         emptied = {space: name_of_emptied(space, batch.token) for space in batch.empties}
-        written = {**writes, **dict.fromkeys(emptied, _NO_VALUES)}
-        drops += emptied.values()  # when this commit leaves the log
-    seen, head = seen_of(batch.seen), head_of(batch.token, written, drops)
-    arguments = arguments_with(
-        limits,
-        batch.token,
-        checks,
-        divided,
-        seen,
-        head,
-        drops,
-        batch.advances,
-        batch.expects,
-        batch.owner,
-        look,
-        emptied,
-    )
-    size = sum(map(len, arguments))
+        for space, name in emptied.items():
+            arguments.empty(space, name)
+        drops = [*dict.fromkeys(batch.drops), *emptied.values()]  # the latter when this commit leaves the log
+    found = arguments.packed_with_rest(batch, drops, seen_of(batch.seen), look=look)
+    size = sum(map(len, found))
     if size > LARGE * MOST_BYTES and writes:
         # A batch that has little besides one large value gains nothing by pieces.
         longest = max(len(value or b"") for values in writes.values() for value in values.values())
         if size > 2 * longest:
             return []
-    return arguments
+    return found
 
 
-def _divided(space: bytes, values: dict[bytes, bytes | None], new: Collection[bytes]) -> WritesToSpace:
-    """Return the writes to a space. `new`: the keys of puts that must be new."""
-    if new and len(new) < len(values):
-        values = {**dict.fromkeys(new), **values}  # the new keys first
-    deletions: Sequence[bytes] = ()
-    if None in values.values():
-        deletions = [key for key, value in values.items() if value is None]
-        values = {key: value for key, value in values.items() if value is not None}
-    return space, values, deletions, len(new)
+def bounds_by_kind(checks: Iterable[Check]) -> dict[Demanded, list[bytes]]:
+    """Return the begins and ends, alternately, of checks of ranges, by what is demanded."""
+    found: dict[Demanded, list[bytes]] = {}
+    for space, begin, end, since, demand in checks:
+        found.setdefault((space, since, demand), []).extend((begin, end))
+    return found
 
 
 def seen_of(seen: Mapping[int, bytes]) -> bytes:
@@ -204,14 +232,6 @@ def seen_of(seen: Mapping[int, bytes]) -> bytes:
     data = b""
     for version, digest in seen.items():
         data += _NUMBER(version) + digest
-    return data
-
-
-def head_of(token: bytes, written: Collection[bytes], dropped: Iterable[bytes]) -> bytes:
-    """Return the head of a commit in the log, without its size."""
-    data = _LENGTH(len(token)) + token + _LENGTH(len(written))
-    for space in chain(written, dropped):
-        data += _words(space)[1]
     return data
 
 
@@ -272,26 +292,3 @@ def other_format(digits: bytes, server: str, database: str) -> FormatError:
         f"database {database!r} on {server} has format {number}, written by a newer ROME; "
         f"this one knows formats up to {FORMAT}"
     )
-
-
-def grouped(checks: ChecksByKind, writes: WritesBySpace) -> tuple[Groups, Fresh]:
-    """Group checks by space, version and demand, keys and ranges apart.
-
-    Return the groups, and the keys (by space) that are put and must be new: these are checked by the write itself.
-    """
-    of_ranges, of_keys = checks
-    groups: Groups = {}
-    fresh: Fresh = {}
-    for kind, keys in of_keys.items():
-        space, _, demand = kind
-        is_put = demand is _MUST_BE_NEW and space in writes and None not in map(writes[space].get, keys)
-        if is_put and space not in fresh:
-            fresh[space] = keys
-        else:
-            groups[kind] = [*keys], []
-    for space, begin, end, since, demand in of_ranges:
-        kind = space, since, demand
-        if kind not in groups:
-            groups[kind] = [], []
-        groups[kind][1].extend((begin, end))
-    return groups, fresh
