@@ -41,6 +41,7 @@ The ON of a LEFT JOIN decides which rows match; where none does, a row of NULLs 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -281,8 +282,16 @@ def _sort(code: str, keys: Sequence[tuple[OrderTerm, str]], argument: str) -> st
     for descending, run in [(way, list(run)) for way, run in groupby(keys, _is_descending)][::-1]:
         fast = _key_of([_fast_key(order, value) for order, value in run])
         exact = _key_of([_exact_key(order, value) for order, value in run])
-        code = f"ordered({code}, lambda {argument}: {fast}, lambda {argument}: {exact}, {descending})"
+        code = f"ordered({code}, {_function_of(argument, fast)}, lambda {argument}: {exact}, {descending})"
     return code
+
+
+def _function_of(argument: str, code: str) -> str:
+    """Return the code of a function of a row that returns what `code` says; one in C, if that is columns of the row."""
+    if re.fullmatch(rf"\(?({argument}\[\d+\](, )?)+\)?", code):
+        places = re.findall(r"(\d+)\]", code)
+        return f"itemgetter({', '.join(places)})"
+    return f"lambda {argument}: {code}"
 
 
 def _is_descending(key: tuple[OrderTerm, str]) -> bool:
