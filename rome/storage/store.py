@@ -47,6 +47,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import add as plus
 from threading import get_ident
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 from weakref import WeakKeyDictionary
@@ -361,10 +362,7 @@ class Stats:
     def add(self, rounds: int = 0, commands: int = 0, rows: int = 0, bytes: int = 0) -> None:  # noqa: A002
         """Add to the counts. Takes no lock: each thread has its own."""
         counts = self._local.counts
-        counts[0] += rounds
-        counts[1] += commands
-        counts[2] += rows
-        counts[3] += bytes
+        counts[:] = map(plus, counts, (rounds, commands, rows, bytes))
         if waits.tasks is not None and self._by_task and waits.in_task():
             own = self._by_task.get(waits.current(), counts)
             if own is not counts:

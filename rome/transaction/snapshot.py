@@ -265,20 +265,17 @@ class Snapshot(ABC):
         draws = sequences.draws() if sequences is not None else ()
         if cached is not None:
             fetched = self._ask_cache(cached, requests, draws)
-        elif draws:
-            fetched = self._draw(draws, requests)
-        else:
+        elif not draws:
             return store.fetch(requests, self.version)
+        else:
+            predictions = self.database.counters.predictions
+            if predictions is None:
+                fetched = store.fetch(requests, self.version, draws)
+            else:
+                fetched = predictions.draw(draws, lambda wider: store.fetch(requests, self.version, wider))
         if sequences is not None and draws:
             sequences.add_drawn(draws, fetched.drawn)
         return fetched
-
-    def _draw(self, draws: Sequence[Draw], requests: list[Request]) -> Fetched:
-        """Fetch from the store with draws."""
-        store, predictions = self.database.store, self.database.counters.predictions
-        if predictions is None:
-            return store.fetch(requests, self.version, draws)
-        return predictions.draw(draws, lambda wider: store.fetch(requests, self.version, wider))
 
     def _ask_cache(self, cached: CachedReads, requests: list[Request], draws: Sequence[Draw]) -> Fetched:
         """Fetch from the cache. If it needs no round trip, predict the ids; if that is impossible, draw them."""

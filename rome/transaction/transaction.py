@@ -224,7 +224,7 @@ class Transaction(Savepoints):
 
     def _write(self) -> Catalog | None:
         """Send the batch, if there is anything to write. Return the new catalog if the schema was changed."""
-        fences = [guard.check() for guard in self.guards]
+        fences = [guard.check() for guard in self.guards] if self.guards else ()
         rows = self.write_set.final_rows() if self.has_writes else {}
         has_rows = any(rows.values())
         locked = self.row_locks.rows if self.row_locks is not None else {}

@@ -62,6 +62,15 @@ has lost commits allocates numbers of a counter again.
 class BatchBuilder:
     """Collects one batch. `base`: the catalog that the transaction began with; `catalog`: the one that it leaves."""
 
+    catalog_since: int | None = None
+    _later_tables: Mapping[bytes, int] = {}
+    _final_rows: Mapping[int, Mapping[bytes, FinalRow]] = {}
+    # Most batches have none of these.
+    _drops: Sequence[bytes] = ()
+    _empties: Sequence[bytes] = ()
+    _advances: Mapping[bytes, int] = {}
+    _expects: Mapping[bytes, int] = {}
+
     def __init__(
         self,
         base: Catalog,
@@ -77,20 +86,13 @@ class BatchBuilder:
         self._entries = entries
         self._row_cache = row_cache
         self._version = version
-        self._later_tables: dict[bytes, int] = {}
         if later_tables:
             self._later_tables = {catalog_key(name): since for name, since in later_tables.items()}
-        self.catalog_since: int | None = None
         self._tables = catalog.by_id
         self._old_tables = base.by_id
-        self._final_rows: Mapping[int, Mapping[bytes, FinalRow]] = {}
         self._writes: WritesBySpace = defaultdict(dict)
         self._range_checks: list[Check] = []
         self._key_checks: KeysToCheck = defaultdict(dict)
-        self._drops: list[bytes] = []
-        self._empties: list[bytes] = []
-        self._advances: dict[bytes, int] = {}
-        self._expects: dict[bytes, int] = {}
 
     def write_rows(self, final_rows: Mapping[int, Mapping[bytes, FinalRow]]) -> None:
         """Write rows, by table id and key, and their index entries. Leave out tables that the transaction dropped."""
@@ -158,7 +160,7 @@ class BatchBuilder:
         Nothing else may write rows of the table, and its definition must be the one that the transaction began with.
         """
         self._range_checks.append(Check(rows_space(deleted.table.id), b"", LAST, deleted.since))
-        self._empties += deleted.spaces
+        self._empties = [*self._empties, *deleted.spaces]
         self._check_definition(deleted.table)
 
     def _write_entries_of_block(
@@ -219,13 +221,13 @@ class BatchBuilder:
         for table_id, rowid in greatest.items():
             table = self._tables.get(table_id)
             if table is not None and moves_sequence(table, rowid):
-                self._advances[row_counter(table_id)] = rowid
+                self._advances = {**self._advances, row_counter(table_id): rowid}
 
     def take_numbers(self, taken: Mapping[bytes, tuple[int, int]]) -> None:
         """Take numbers of counters: of each, the last one before them, and the last of them."""
         for counter, (before, last) in taken.items():
-            self._expects[counter] = before
-            self._advances[counter] = max(last, self._advances.get(counter, 0))
+            self._expects = {**self._expects, counter: before}
+            self._advances = {**self._advances, counter: max(last, self._advances.get(counter, 0))}
 
     def check_catalog(self, since: int) -> None:
         """Check that the schema is unchanged since a version, instead of an earlier one."""
@@ -251,8 +253,7 @@ class BatchBuilder:
             self._writes[CATALOG][USER_VERSION] = encode_user_version(self._catalog.user_version)
         for table_id, table in self._old_tables.items():
             if table_id not in self._tables:
-                self._drops.append(rows_space(table_id))
-                self._drops.extend(index_space(index.id) for index in table.indexes)
+                self._drop(rows_space(table_id), *[index_space(index.id) for index in table.indexes])
         self._claim_ids()
         for table_id, table in self._tables.items():
             before = self._old_tables.get(table_id)
@@ -290,9 +291,12 @@ class BatchBuilder:
             if parent is not None and parent.id in self._old_tables:
                 self._write_catalog(fold_name(parent.name), parent)
 
+    def _drop(self, *spaces: bytes) -> None:
+        self._drops = [*self._drops, *spaces]
+
     def _change_indexes(self, before: Table, table: Table) -> None:
         ids = {index.id for index in table.indexes}
-        self._drops.extend(index_space(index.id) for index in before.indexes if index.id not in ids)
+        self._drop(*[index_space(index.id) for index in before.indexes if index.id not in ids])
         old_ids = {index.id for index in before.indexes}
         added = [index for index in table.indexes if index.id not in old_ids]
         if added:

@@ -161,7 +161,10 @@ class Sequences:
         """
         if self._counters.in_blocks:
             return missing
-        before = self._drawn.get(table_id, 0)
+        before = self._drawn.get(table_id)
+        if before is None:
+            self._drawn[table_id] = missing
+            return missing
         wanted = max(missing, min(before, _MOST_AHEAD))
         self._drawn[table_id] = before + wanted
         return wanted
@@ -179,13 +182,18 @@ class Sequences:
 
     def draws(self) -> list[Draw]:
         """Return what the next round trip has to draw; `add_drawn` takes its numbers."""
+        if not self._announced:
+            return []
         found = []
         self._asked.clear()
-        for table_id, count in self._announced.items():
-            counter, missing = row_counter(table_id), count - len(self._reserved.get(table_id, ()))
-            if missing > 0 and not self._counters.has_floor(counter):
-                found.append((counter, self._wanted(table_id, missing)))
-                self._asked.append(table_id)
+        for table_id, missing in self._announced.items():
+            if table_id in self._reserved:
+                missing -= len(self._reserved[table_id])  # noqa: PLW2901
+            if missing > 0:
+                counter = row_counter(table_id)
+                if not self._counters.has_floor(counter):
+                    found.append((counter, self._wanted(table_id, missing)))
+                    self._asked.append(table_id)
         return found
 
     def add_drawn(self, draws: Iterable[Draw], first_numbers: Iterable[int]) -> None:
