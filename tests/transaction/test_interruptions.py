@@ -191,12 +191,12 @@ def test_a_new_workspace_has_the_functions_of_the_connection(url: str) -> None:
 
 def test_under_autocommit_the_next_statement_runs(url: str) -> None:
     with closing(rome.connect(url, isolation_level="AUTOCOMMIT")) as connection:
-        with Injection(30) as injection:
+        with Injection(20) as injection:
             connection.execute("SELECT * FROM t WHERE n >= 0 ORDER BY name")
         assert injection.was_raised
         assert connection.execute("SELECT count(*) FROM t").fetchone() == (5,)
         connection.execute("BEGIN")
-        with Injection(30) as injection:
+        with Injection(20) as injection:
             connection.execute("SELECT * FROM t WHERE n >= 0 ORDER BY name")
         assert injection.was_raised
         with pytest.raises(OperationalError, match="interrupted in the middle"):
@@ -222,7 +222,7 @@ def test_a_connection_that_another_thread_uses(url: str) -> None:
                     work()
             ended.set()
             assert len(running.result().fetchall()) == 5
-            with Injection(30) as injection:
+            with Injection(15) as injection:
                 connection.execute("SELECT * FROM t WHERE n >= 0 ORDER BY name")
             assert injection.was_raised
             pool.submit(connection.rollback).result()
