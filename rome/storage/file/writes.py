@@ -134,15 +134,18 @@ def _unsettled(batch: Batch, writes: WritesBySpace, olds: OldValues, state: Stat
     """Return the checks of a batch without those that the old values, or the newest version, show to hold."""
     newest, catalog, *_ = state
     new = {space for space, values in olds.items() if values.count(None) == len(values)}
+
+    def is_unwritten(space: bytes, since: int) -> bool:
+        return since == newest or (space == CATALOG and catalog <= since <= newest)
+
     of_ranges, of_keys = checks_of(batch)
-    left = [check for check in of_ranges if check.demand in OF_PRESENT or check.since != newest]
+    left = [each for each in of_ranges if each.demand in OF_PRESENT or not is_unwritten(each.space, each.since)]
     for (space, since, demand), keys in of_keys.items():
         if demand is Demand.NO_KEYS:
-            hold = space in new and writes[space].keys() >= set(keys)
+            holds = space in new and writes[space].keys() >= set(keys)
         else:
-            is_newest = since == newest or (space == CATALOG and catalog <= since <= newest)
-            hold = is_newest and demand not in OF_PRESENT
-        if not hold:
+            holds = demand not in OF_PRESENT and is_unwritten(space, since)
+        if not holds:
             left += [Check(space, key, key + b"\0", since, demand) for key in keys]
     return left
 
