@@ -31,7 +31,7 @@ from rome.storage.columns import WritesBySpace, checks_of
 from rome.storage.redis import writes as limit
 from rome.storage.redis.writes import (
     DEMANDS_OF_WRITTEN,
-    Arguments,
+    BatchArguments,
     Demanded,
     Limits,
     bounds_by_kind,
@@ -56,10 +56,10 @@ def parts_of(writes: WritesBySpace) -> list[Part]:
 def write_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits) -> Iterator[bytes]:
     """Yield the pieces that write; the last one has everything that is done once."""
     for space, keys in parts:
-        arguments = Arguments(limits, batch.token)
+        arguments = BatchArguments(limits, batch.token)
         arguments.write(space, dict(zip(keys, map(writes[space].get, keys), strict=True)))
         yield pack(arguments.packed())
-    arguments = Arguments(limits, batch.token)
+    arguments = BatchArguments(limits, batch.token)
     for space in writes:
         arguments.write(space, {})
     yield pack(arguments.packed_with_rest(replace(batch, owner=b"", expects={}), list(dict.fromkeys(batch.drops))))
@@ -75,16 +75,16 @@ def check_pieces(batch: Batch, writes: WritesBySpace, parts: Sequence[Part], lim
         yield pack(arguments.packed(seen, owner))
         seen = b""
     if seen:
-        yield pack(Arguments(limits, batch.token).packed(seen))
+        yield pack(BatchArguments(limits, batch.token).packed(seen))
 
 
 def _checks(
     batch: Batch, writes: WritesBySpace, parts: Sequence[Part], limits: Limits
-) -> Iterator[tuple[Arguments, bytes]]:
+) -> Iterator[tuple[BatchArguments, bytes]]:
     """Yield the arguments of each piece that checks, and the owner of row locks."""
 
-    def checking(kind: Demanded, keys: Sequence[bytes], bounds: Sequence[bytes] = ()) -> tuple[Arguments, bytes]:
-        arguments = Arguments(limits, batch.token)
+    def checking(kind: Demanded, keys: Sequence[bytes], bounds: Sequence[bytes] = ()) -> tuple[BatchArguments, bytes]:
+        arguments = BatchArguments(limits, batch.token)
         arguments.check(kind, keys, bounds)
         return arguments, b""
 
@@ -103,7 +103,7 @@ def _checks(
             yield checking(kind, (), bounds[at : at + size])
     for number, (space, _) in enumerate(parts, 1):
         if space in of_written:
-            arguments = Arguments(limits, batch.token)
+            arguments = BatchArguments(limits, batch.token)
             for kind in of_written[space]:
                 arguments.check(kind, [b"%d" % number], (), DEMANDS_OF_WRITTEN)
             yield arguments, batch.owner

@@ -92,7 +92,7 @@ class Limits:
         return _HEADER(*self._limits, look + self._in_cluster, step, *counts)
 
 
-class Arguments:
+class BatchArguments:
     """Collects the arguments of commit.lua for a batch, or for a piece of one."""
 
     def __init__(self, limits: Limits, token: bytes) -> None:
@@ -188,7 +188,7 @@ def arguments_of(batch: Batch, limits: Limits, look: bool) -> list[bytes]:
     number = sum(map(len, writes.values())) + sum(map(len, of_keys.values())) + len(of_ranges)
     if writes and number > LARGE * MOST_KEYS:
         return []
-    arguments = Arguments(limits, batch.token)
+    arguments = BatchArguments(limits, batch.token)
     new: dict[bytes, Collection[bytes]] = {}
     for kind, keys in of_keys.items():
         space, _, demand = kind
