@@ -17,6 +17,8 @@ from typing import Any
 from rome.values import SqlValue
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_UNSAFE = "\0\r"
+_PARTS = re.compile(f"([{_UNSAFE}])")
 _NAMES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -37,6 +39,23 @@ def printable(text: str) -> str:
 def _escaped(match: re.Match[str]) -> str:
     character = match.group()
     return _NAMES.get(character) or (f"\\x{ord(character):02x}" if ord(character) < 256 else f"\\u{ord(character):04x}")
+
+
+def literal(value: SqlValue) -> str:
+    """Return a value as an expression of SQL, for scripts.
+
+    Whoever reads a script may end a text at NUL, and take a carriage return for a line feed, so both are written as
+    numbers.
+    """
+    if isinstance(value, str):
+        texts = (
+            f"'{part}'" if part not in tuple(_UNSAFE) else f"char({ord(part)})"
+            for part in _PARTS.split(value.replace("'", "''"))
+        )
+        return " || ".join(text for text in texts if text != "''") or "''"
+    if isinstance(value, float):
+        return "9e999" if value == math.inf else "-9e999" if value == -math.inf else repr(value)
+    return shown(value)
 
 
 def plain(value: SqlValue) -> str:

@@ -12,7 +12,7 @@ import click
 
 from rome.cli.formats import MODES, write_rows
 from rome.cli.shell.session import ShellSession
-from rome.cli.values import printable
+from rome.cli.values import literal, printable
 from rome.folding import fold_name
 from rome.sql.syntax.tokens import quoted
 
@@ -156,9 +156,8 @@ def _dump(session: ShellSession, table: str = "") -> None:
             continue
         click.echo(f"{each.sql};")
         columns = ", ".join(quoted(column.name) for column in each.columns if not column.generated)
-        texts = " || ', ' || ".join(f"quote({quoted(c.name)})" for c in each.columns if not c.generated)
-        for (values,) in session.execute(f"SELECT {texts} FROM {quoted(each.name)}").fetchall():
-            click.echo(f"INSERT INTO {quoted(each.name)} ({columns}) VALUES ({values!s});")
+        for row in session.execute(f"SELECT {columns} FROM {quoted(each.name)}").fetchall():
+            click.echo(f"INSERT INTO {quoted(each.name)} ({columns}) VALUES ({', '.join(map(literal, row))});")
     for item in catalog.objects.values():
         if item.sql and (not table or fold_name(item.table) == fold_name(table)):
             click.echo(f"{item.sql};")
