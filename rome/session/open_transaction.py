@@ -58,8 +58,8 @@ class ReplayLog(list[ReplayStep]):
             if locking is not None and locking.wait is not LockWaitPolicy.SKIP:
                 # The locks stay, so the rows are read without locking them again.
                 statement, sql = replace(statement, locking=None), sql[: locking.at]
-        self._rows += len(result.rows) + len(parameter_sets) + _STATEMENT_ROWS
-        if self._rows > _MAX_REPLAY_ROWS or not (statement.is_about_rows or _is_replayable(statement)):
+        rows = self._rows = self._rows + len(result[0]) + len(parameter_sets) + _STATEMENT_ROWS
+        if rows > _MAX_REPLAY_ROWS or not (statement.is_about_rows or _is_replayable(statement)):
             self.disable()
         else:
             self.append((statement, sql, parameter_sets, result))
@@ -299,6 +299,8 @@ class OpenTransaction(ABC):
             raise closed_error()
         if self.runner is not None:
             self._recover()
+        if self.transaction is None and self.doomed_by is None:
+            return  # connection pools roll back once more
         self.runner = waits.current()
         self.roll_back()
         self.runner = None

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from rome.cache.contents import SHARED
 from rome.cache.results import FEWEST_ROWS, SharedRows
 from rome.catalog.model import Table
-from rome.catalog.rows import migrate_row, read_rows
+from rome.catalog.rows import migrate_row, read_row, read_rows
 from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.sqlite.workspace import Row, Workspace
@@ -424,6 +424,11 @@ def _decoded(
     if is_shared and answer.derived is not None and answer.derived[0] is table:
         _, rows, found = answer.derived
         return rows, found
+    if len(values) == 1 and not is_shared:
+        # Most answers have one row.
+        data = values[0]
+        row = None if data is None else read_row(table, keys[0], data)
+        return [row], [] if row is None else [row]
     rows = read_rows(table, keys, values)
     found = _in_key_order(each, keys, rows)
     if is_shared:
