@@ -43,6 +43,9 @@ _RESERVED = 100
 _HEAD = Struct(">II")
 """Of the small file: the checksum and the length of what follows, the boot and what is known by counter as msgpack."""
 
+_READ = 8192
+"""Bytes of the small file that are read at first. Mostly it has less."""
+
 _pack = Packing().pack
 
 _LIMIT = "SELECT value FROM counters WHERE name = ?"
@@ -174,10 +177,12 @@ class Numbers:
 
     def _read(self, file: int) -> dict[bytes, _Known]:
         """Return what the small file knows: nothing if it is damaged, or of another boot."""
+        data = os.pread(file, _READ, 0)
+        if len(data) == _READ:
+            data = os.pread(file, os.fstat(file).st_size, 0)
         written, known = self._last_written
-        if written and os.pread(file, len(written), 0) == written:
+        if written and data.startswith(written):
             return dict(known)
-        data = os.pread(file, os.fstat(file).st_size, 0)
         if len(data) < _HEAD.size:
             return {}
         checksum, length = _HEAD.unpack_from(data)
