@@ -472,10 +472,9 @@ def test_numbers_of_a_database_that_was_restored(path, store, tmp_path):
 
 def test_numbers_of_very_many_counters(path, store):
     counters = [b"counter %d" % number for number in range(1000)]
-    for start in (1, 3):
-        for each in (store, open_file(path)):
-            assert each.fetch([], None, [(counter, 1) for counter in counters]).drawn == [start] * 1000
-            start += 1
+    other = open_file(path)
+    for start, each in enumerate((store, other, store, other), start=1):
+        assert each.fetch([], None, [(counter, 1) for counter in counters]).drawn == [start] * 1000
 
 
 def test_numbers_of_a_copy(path, store, tmp_path):
