@@ -142,6 +142,8 @@ class Statistics:
 
     def _note_key(self, table: Table, path: KeyPath, request: Request, rows: int) -> bool:
         """Keep a key apart if it leads to far more rows than others; return True if it does."""
+        if rows <= _FREQUENT and not self._frequent:
+            return False
         if path.is_unique or path.range_term is not None or not path.equal or not isinstance(request, Lookup | Count):
             return False
         if len(request.ranges) != 1 or (isinstance(request, Lookup) and request.limit is not None):
