@@ -90,4 +90,6 @@ def message_of(error: BaseException) -> str:
             "the output can't be written" if error.errno in _FAILED_WRITES else "the operating system refuses this"
         )
         return f"{error.filename or subject}: {error.strerror}"
+    if isinstance(error, UnicodeDecodeError):
+        return f"the input is not text in UTF-8: {error.reason} at byte {error.start:,}"
     return str(error) or type(error).__name__

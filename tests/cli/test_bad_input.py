@@ -116,6 +116,14 @@ def test_missing_tables_and_broken_sql(run, database, arguments, words):
         assert json.loads(ended.err or ended.out)["error"]["message"]
 
 
+@pytest.mark.parametrize("command", [".read", ".import"])
+def test_files_that_are_not_text(run, database, tmp_path, command):
+    (tmp_path / "picture").write_bytes(b"\xff\xd8\xff\xe0")
+    ended = run("shell", database, "-c", f"{command} picture{' t' * (command == '.import')}", code=1)
+    expect_sentence(ended, "not text in UTF-8", "at byte 0")
+    assert rows_of(database) == 3
+
+
 def rome_command(*arguments, limit=None, **options):
     """Run the command in a process of its own, whose files may have `limit` bytes."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rome.cli.failures import CommandFailure, Interrupted
+from rome.cli.failures import CommandFailure, Interrupted, message_of
 from rome.cli.formats import MODES
 from rome.cli.options import DatabaseURL, json_option
 from rome.cli.shell.cancel import Cancelled
@@ -51,7 +51,7 @@ def _run_all(session: ShellSession, inputs: Iterable[str]) -> None:
         except Cancelled:
             raise Interrupted from None
         except ValueError as error:
-            raise CommandFailure(str(error)) from error
+            raise CommandFailure(message_of(error)) from error
 
 
 def _inputs_of(lines: Iterable[str]) -> Iterator[str]:
