@@ -63,12 +63,12 @@ ChecksByKind = tuple[Sequence[Check], KeyChecks]
 """The checks of ranges, and those of keys."""
 
 
+@dataclass(eq=False)
 class Checks(_MadeWhileRead[Check]):
     """The checks of a batch, those of ranges and those of keys apart."""
 
-    def __init__(self, of_ranges: Sequence[Check], of_keys: KeyChecks) -> None:
-        self.of_ranges = of_ranges
-        self.of_keys = of_keys
+    of_ranges: Sequence[Check]
+    of_keys: KeyChecks
 
     def __len__(self) -> int:
         return len(self.of_ranges) + sum(map(len, self.of_keys.values()))

@@ -88,8 +88,8 @@ class Transaction(Savepoints):
             assert key is not None
             assert row is not None
             new_id = rowid if old is None else None
-            workspace.defer_row(table, row, new_id)
             row_cache.note_written(table, key)
+            workspace.defer_row(table, row, new_id)
             if old is None:
                 self._note_id(table, rowid)
         if not are_counted:
@@ -288,11 +288,12 @@ class Transaction(Savepoints):
         self.blocks = self._row_blocks()
         return True
 
-    def _send_merged(self, builder: BatchBuilder, fences: Iterable[Check]) -> tuple[Batch, int]:
+    def _send_merged(self, builder: BatchBuilder, fences: Sequence[Check]) -> tuple[Batch, int]:
         """Commit a batch, after the independent schema changes of others. Return it and its version."""
         if self._read_set is not None:
             builder.check_reads(self._read_set)
-        builder.check_fences(fences)
+        if fences:
+            builder.check_fences(fences)
         token = os.urandom(16)
         while True:
             batch = builder.build(token, self.read_digests)

@@ -1,6 +1,7 @@
 """Run the command in this process, so that it sees the memory databases of the tests."""
 
 import json
+import signal
 from typing import NamedTuple
 
 import pytest
@@ -20,6 +21,14 @@ class Ended(NamedTuple):
     @property
     def json(self):
         return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def default_signals():
+    """Let signals end commands also where they are ignored: a shell starts what runs in the background so."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @pytest.fixture
