@@ -21,7 +21,13 @@ from rome.cli.shell.session import ShellSession, is_complete
 @click.command()
 @click.argument("url", type=DatabaseURL(must_exist=False), envvar="ROME_URL", default="rome+memory://")
 @click.option("-c", "--command", "inputs", multiple=True, help="Run this SQL or dot command, and end.")
-@click.option("-m", "--mode", type=click.Choice(list(MODES)), help="The format of rows.  [default: table]")
+@click.option(
+    "-m",
+    "--mode",
+    type=click.Choice(list(MODES)),
+    metavar="MODE",
+    help=f"The format of rows: {', '.join(MODES)}.  [default: table]",
+)
 @json_option
 @click.option("--timing", is_flag=True, help="Show the time and round trips of each statement.")
 def shell(url: str, inputs: tuple[str, ...], mode: str | None, as_json: bool, timing: bool) -> None:
