@@ -160,5 +160,6 @@ SERVICES = {
         ("neutron==29.0.0", "sqlalchemy>=2.0,<2.1", "webtest", *COMMON),
         ("neutron.tests.unit.db", "neutron.tests.unit.objects"),
         etc="etc",
+        keep=True,
     ),
 }
