@@ -161,5 +161,20 @@ SERVICES = {
         ("neutron.tests.unit.db", "neutron.tests.unit.objects"),
         etc="etc",
         keep=True,
+        expected={
+            f"neutron.tests.unit.db.test_agentschedulers_db.OvsAgentSchedulerTestCase.test_{name}": "It takes the "
+            "first agent of a host without ORDER BY for the L3 agent; its DHCP agent has a random key, too."
+            for name in (
+                "dhcp_agent_keep_services_off",
+                "l3_agent_keep_services_off",
+                "router_is_not_rescheduled_from_alive_agent",
+                "router_no_reschedule_from_dead_admin_down_agent",
+                "router_reschedule_failed_notification_all_attempts",
+                "router_reschedule_from_dead_agent",
+                "router_reschedule_succeeded_after_failed_notification",
+                "router_rescheduler_catches_rpc_db_and_reschedule_exceptions",
+                "router_rescheduler_iterates_after_reschedule_failure",
+            )
+        },
     ),
 }
