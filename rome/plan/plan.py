@@ -4,6 +4,7 @@ It is immutable, holds no values, and is shared between connections.
 
     cache             key                               value                    size    invalidated by
     PlanCache         catalog digest, statement text    the plan of a database   2000    statistics that changed much
+                      (and how many rows its values lead to, where some values have many more than others)
     DefinitionCache   text, definitions in the catalog  what was made of them    2000    nothing: it holds for all
 
 A statement that runs again finds its plan in its database's `PlanCache`, without a lock and without leaving this
