@@ -1,6 +1,7 @@
 """The file store: the conformance suite, and what is its own."""
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import resource
@@ -256,6 +257,35 @@ def test_a_disk_that_fails_to_sync(path, store, monkeypatch):
         with pytest.raises(StoreUnavailable, match=f"the commit was written, but {path}-wal can't be synced"):
             commit(store, put(b"a"))
     assert commit(store, put(b"b")) == 2
+
+
+_READ_LOCKS = 123, 5
+"""The first byte, and the number of bytes, that SQLite's readers lock in the file of its WAL index."""
+
+
+def _hold_read_locks(path, held, release):
+    with path.with_name(f"{path.name}-shm").open("r+b") as file:
+        first, number = _READ_LOCKS
+        fcntl.lockf(file, fcntl.LOCK_EX, number, first)
+        held.set()
+        release.wait()
+
+
+@pytest.mark.slow
+def test_a_process_that_stops_while_it_opens_the_file(path, store):
+    """SQLite gives up after ten seconds; the next try succeeds once the process goes on, or is gone."""
+    processes = multiprocessing.get_context("spawn")
+    held, release = processes.Event(), processes.Event()
+    process = processes.Process(target=_hold_read_locks, args=(path, held, release))
+    process.start()
+    assert held.wait(60)
+    try:
+        with pytest.raises(StoreUnavailable, match="another process was stopped"):
+            store.fetch([])
+    finally:
+        release.set()
+        process.join()
+    store.fetch([])
 
 
 def test_a_write_that_fails_does_not_disturb_those_of_other_threads(store):

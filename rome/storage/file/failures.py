@@ -15,6 +15,7 @@ _UNAVAILABLE: dict[type[apsw.Error], str] = {
     apsw.PermissionsError: "the file can't be opened",
     apsw.BusyError: "another program has locked the file",
     apsw.LockedError: "another program has locked the file",
+    apsw.ProtocolError: "another process was stopped, or hangs, while it opens or closes the file",
 }
 """By the class of SQLite's error: the reason for which a store can't be used now."""
 
