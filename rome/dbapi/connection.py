@@ -205,6 +205,15 @@ class Connection:
         control.is_deterministic = control.is_deterministic and deterministic
         control.functions.function(control.workspace, name, narg, function, deterministic)
 
+    def create_aggregate(self, name: str, narg: int, aggregate: Callable[[], Any] | None) -> None:
+        """Add an aggregate to the SQL of this connection. Its result must depend on the values of its rows only.
+
+        `aggregate`: a class, whose objects have the methods `step`, for the values of a row, and `finalize`, which
+        returns the result; None removes it.
+        """
+        self._check()
+        self._control.functions.aggregate(self._control.workspace, name, narg, aggregate)
+
     def create_collation(self, name: str, function: Callable[[str, str], int] | None) -> None:
         """Add a collation to the SQL of this connection."""
         self._check()

@@ -63,7 +63,7 @@ def prepare(
     """
     catalog = _visible_catalog(workspace)
     dependencies = definitions(statement, names(sql), catalog)
-    if workspace.temporary:
+    if workspace.temporary or workspace.redefined:
         return _make_plan(workspace, statement, sql, parameters, statistics, catalog, dependencies)
     cached = _plans.get(sql, dependencies)
     reads = cached.reads.under(statistics) if cached is not None else None
@@ -101,12 +101,14 @@ def _make_plan(
         if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
             raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
         raise
-    may_be_union = statement.kind is StatementKind.SELECT and "union" in mentioned
+    # A function of the application's means what only SQLite knows: what mentions it is not analyzed.
+    is_known = workspace.redefined.isdisjoint(mentioned)
+    may_be_union = is_known and statement.kind is StatementKind.SELECT and "union" in mentioned
     members = equal_members(sql) if may_be_union and not statement.tail else None
     if members is not None:
         normalized: NormalizedStatement | None = members.member
     else:
-        normalized = normalize(sql) if needs_parse(statement, mentioned) else None
+        normalized = normalize(sql) if is_known and needs_parse(statement, mentioned) else None
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
     full_scans = _full_scans(accesses, shape.analysis, statement, target)

@@ -15,6 +15,7 @@ from typing import Any
 
 from rome import events, forks, waits
 from rome.cache.bound import DEFAULT, ReadBound
+from rome.compiled.bind.functions import COMPILED_FUNCTIONS
 from rome.database.database import Database
 from rome.errors import Conflict, DatabaseError, Error, IntegrityError, OperationalError, ProgrammingError
 from rome.session.dispatch import run_other
@@ -111,7 +112,7 @@ class OpenTransaction(ABC):
         """The URL of the store that CREATE DATABASE and DROP DATABASE are about."""
         self.isolation = isolation
         self.settings = ConnectionSettings(foreign_keys, lock_timeout)
-        self.functions = UserFunctions()
+        self.functions = UserFunctions(COMPILED_FUNCTIONS)
         self.workspace = self.new_workspace()
         self.is_deterministic = True
         """False if the application has added a function that may answer differently when it is called again."""

@@ -29,7 +29,7 @@ Savepoints
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from functools import partial
 from itertools import chain, groupby
@@ -103,6 +103,8 @@ class Workspace:
         add_random_functions(self.sqlite, self.repeated_calls)
         self.temporary = False
         """True if temporary tables, views or triggers may exist."""
+        self.redefined: Set[str] = frozenset()
+        """The functions of the application that have names which planner and evaluators know, in lower case."""
         self.last_rowid = 0
         """SQL's last_insert_rowid()."""
         self.last_changes = 0

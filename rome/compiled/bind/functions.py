@@ -38,6 +38,12 @@ _COMPARING = ("greatest", "least", "null_if")
 
 _TRIMMED = {None: "trimmed", "LEADING": "left_trimmed", "TRAILING": "right_trimmed"}
 
+COMPILED_FUNCTIONS = frozenset({
+    "abs", "avg", "coalesce", "count", "glob", "if", "ifnull", "iif", "instr", "length", "like", "lower", "ltrim",
+    "max", "min", "nullif", "replace", "rtrim", "substr", "substring", "sum", "trim", "typeof", "upper",
+})  # fmt: skip
+"""The names in SQL of all functions that planner and compiled evaluator know, those of LIKE and GLOB among them."""
+
 _INTEGER, _TEXT = (Affinity.INTEGER, "cast_integer"), (Affinity.TEXT, "cast_text")
 _CASTS = {
     **dict.fromkeys((exp.DType.INT, exp.DType.BIGINT, exp.DType.SMALLINT), _INTEGER),

@@ -137,10 +137,11 @@ def _start(hub: Any, user: str, name: str) -> bool:
 
 
 def _users(hub: Any) -> Any:
-    return [
+    """Return the users by name: those that were created at once have ids in any order."""
+    return sorted(
         [each["name"], each["admin"], sorted(each["groups"]), sorted(each["servers"])]
         for each in hub("GET", "/users")[1]
-    ]
+    )
 
 
 @contextlib.contextmanager
