@@ -63,7 +63,7 @@ def prepare(
     """
     catalog = _visible_catalog(workspace)
     dependencies = definitions(statement, names(sql), catalog)
-    if workspace.temporary or workspace.redefined:
+    if workspace.temporary or not workspace.redefined.isdisjoint(names(sql)):
         return _make_plan(workspace, statement, sql, parameters, statistics, catalog, dependencies)
     cached = _plans.get(sql, dependencies)
     reads = cached.reads.under(statistics) if cached is not None else None

@@ -77,7 +77,10 @@ class TransactionControl(OpenTransaction):
                 self.replay_log.note(statement, sql, parameter_sets, result)
             return result
         if statement.kind is StatementKind.PRAGMA:
-            return self.settings.run(statement, self.transaction is not None)
+            answer = self.settings.run(statement, self.transaction is not None)
+            if self.settings.case_sensitive_like is not self.functions.case_sensitive_like:
+                self.functions.distinguish_case(self.workspace, self.settings.case_sensitive_like)
+            return answer
         if statement.kind is StatementKind.ATTACH:
             raise NotSupportedError(
                 "ATTACH is not supported: a connection is to one ROME database; open another connection for another one"

@@ -2,13 +2,14 @@
 
 `rome.sqlite.pragmas` lists all PRAGMAs and says who runs which.
 
-    busy_timeout       the milliseconds that statements wait for row locks: the option lock_timeout
-    journal_mode       is always `wal`: readers and writers do not wait for each other
-    foreign_keys       enforce foreign keys; as in SQLite, a change inside a transaction has no effect
-    query_only         refuse statements that write
-    read_uncommitted   is kept and has no effect: no statement sees what is not committed
-    user_version       a number of the application's, in the catalog: it is committed, rolled back and seen by others
-                       like the schema itself
+    busy_timeout         the milliseconds that statements wait for row locks: the option lock_timeout
+    case_sensitive_like  let LIKE distinguish the case of letters; SQLite then evaluates what has LIKE, on whole tables
+    journal_mode         is always `wal`: readers and writers do not wait for each other
+    foreign_keys         enforce foreign keys; as in SQLite, a change inside a transaction has no effect
+    query_only           refuse statements that write
+    read_uncommitted     is kept and has no effect: no statement sees what is not committed
+    user_version         a number of the application's, in the catalog: it is committed, rolled back and seen by others
+                         like the schema itself
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class ConnectionSettings:
         """`lock_timeout`: seconds to wait for row locks."""
         self.foreign_keys = foreign_keys
         self.lock_timeout = lock_timeout
+        self.case_sensitive_like = False
         self.query_only = False
         self.read_uncommitted = False
         self.read_only_because = READ_ONLY
@@ -59,7 +61,7 @@ class ConnectionSettings:
                 self.lock_timeout = max(0, _integer(argument)) / 1000
             return _value(name, int(self.lock_timeout * 1000))
         if argument is None:
-            return _value(name, int(getattr(self, name)))
+            return NOTHING if name == "case_sensitive_like" else _value(name, int(getattr(self, name)))
         if name != "foreign_keys" or not in_transaction:
             setattr(self, name, _is_true(argument))
         return NOTHING

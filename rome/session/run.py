@@ -106,7 +106,7 @@ def _may_see_blocks(transaction: Transaction, plan: Plan) -> bool:
 def plan_of(transaction: Transaction, statement: Statement, sql: str, parameters: Parameters) -> Plan:
     """Return the plan of a statement, from the plan cache or new. Raise CatalogChanged, and SQLite's errors."""
     workspace, database = transaction.workspace, transaction.database
-    own = workspace.temporary or workspace.redefined
+    own = workspace.temporary or (workspace.redefined and not workspace.redefined.isdisjoint(names(sql)))
     is_shared = not (own or transaction.schema_changed or transaction.later_tables)
     plan = database.plans.get(transaction.catalog.digest, sql, parameters) if is_shared else None
     if plan is None:

@@ -47,7 +47,9 @@ INSPECTING = frozenset(
 ROW_CHECKS = frozenset({"foreign_key_check", "integrity_check", "quick_check"})
 """Those that read the rows of all tables, which SQLite's authorizer does not report."""
 
-OF_CONNECTION = frozenset({"busy_timeout", "foreign_keys", "journal_mode", "query_only", "read_uncommitted"})
+OF_CONNECTION = frozenset(
+    {"busy_timeout", "case_sensitive_like", "foreign_keys", "journal_mode", "query_only", "read_uncommitted"}
+)
 """Settings of a connection. SQLAlchemy's dialects for SQLite send `read_uncommitted`; it has no effect in ROME."""
 
 IGNORED = frozenset(
@@ -75,7 +77,6 @@ _REASONS: Mapping[str, str] = {
     "analysis_limit": _PLANNER,
     "application_id": "the schema has one number, PRAGMA user_version; keep others in a table",
     "automatic_index": _PLANNER,
-    "case_sensitive_like": "LIKE ignores the case of ASCII letters; use GLOB, which does not",
     "count_changes": _RESULTS,
     "data_version": "commits of others are seen by reading: compare a row, or PRAGMA user_version",
     "defer_foreign_keys": "declare the foreign keys as DEFERRABLE INITIALLY DEFERRED",

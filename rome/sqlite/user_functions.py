@@ -22,6 +22,8 @@ class UserFunctions:
         self._known = known
         self._functions: dict[tuple[str, int], tuple[Callable[..., Any] | None, bool]] = {}
         self._aggregates: dict[tuple[str, int], Callable[[], Any] | None] = {}
+        self.case_sensitive_like = False
+        """True if LIKE distinguishes the case of letters."""
         self._collations: dict[str, Callable[[str, str], int] | None] = {}
 
     def function(
@@ -36,6 +38,11 @@ class UserFunctions:
         self._aggregates[name, narg] = aggregate
         self._add_aggregate(workspace, name, narg, aggregate)
 
+    def distinguish_case(self, workspace: Workspace, case_sensitive: bool) -> None:
+        """Let LIKE distinguish the case of letters, or not."""
+        self.case_sensitive_like = case_sensitive
+        self._set_like(workspace)
+
     def collation(self, workspace: Workspace, name: str, function: Callable[[str, str], int] | None) -> None:
         """Add a collation, or remove it."""
         workspace.sqlite.create_collation(name, function)
@@ -43,6 +50,8 @@ class UserFunctions:
 
     def add_to(self, workspace: Workspace) -> None:
         """Add all of them to a new workspace."""
+        if self.case_sensitive_like:
+            self._set_like(workspace)
         for (name, narg), (function, deterministic) in self._functions.items():
             self._add(workspace, name, narg, function, deterministic)
         for (name, narg), aggregate in self._aggregates.items():
@@ -65,3 +74,7 @@ class UserFunctions:
 
         workspace.sqlite.create_aggregate_function(name, begin if aggregate is not None else None, narg)
         workspace.redefined |= {fold_name(name)} & self._known
+
+    def _set_like(self, workspace: Workspace) -> None:
+        workspace.sqlite.execute(f"PRAGMA case_sensitive_like = {int(self.case_sensitive_like)}")
+        workspace.redefined |= {"like"} & self._known

@@ -117,3 +117,27 @@ def test_an_aggregate_that_is_removed(connections):
     connection.create_aggregate("extent", 2, None)
     with pytest.raises(rome.dbapi.OperationalError, match="no such function: extent"):
         connection.execute("SELECT extent(n, 1) FROM t")
+
+
+@pytest.mark.parametrize("setting", ["true", "on", "1", "off", "FALSE"])
+def test_like_that_distinguishes_case(connections, setting):
+    connection, other = connections
+    connection.execute("CREATE INDEX t_x ON t (x COLLATE NOCASE)")
+    queries = [
+        "SELECT id FROM t WHERE x LIKE 'X1%' ORDER BY id",
+        "SELECT x LIKE 'X%', x LIKE 'x%' FROM t WHERE id = 1",
+        "SELECT x FROM t WHERE id = 3",
+    ]
+    before = [connection.execute(sql).fetchall() for sql in queries]
+    assert before == [other.execute(sql).fetchall() for sql in queries]
+    for each in connections:
+        assert each.execute(f"PRAGMA case_sensitive_like = {setting}").fetchall() == []
+    for _ in range(2):
+        assert [connection.execute(sql).fetchall() for sql in queries] == [
+            other.execute(sql).fetchall() for sql in queries
+        ]
+        connection.rollback()
+    for each in connections:
+        assert each.execute("PRAGMA case_sensitive_like").fetchall() == []
+        each.execute("PRAGMA case_sensitive_like = 0")
+    assert [connection.execute(sql).fetchall() for sql in queries] == before
