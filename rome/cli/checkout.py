@@ -44,7 +44,7 @@ def run_module(name: str, arguments: Sequence[str], out: int | None = None) -> N
         click.echo(ended.stderr, err=True, nl=False)
         return
     if not ended.stderr.strip():
-        raise click.exceptions.Exit(ended.returncode)  # nobody reads its output any more
+        raise click.exceptions.Exit(ended.returncode)  # the reader of its output is gone
     message = ended.stderr.strip().splitlines()[-1].removeprefix("Error: ")
     raise click.UsageError(message) if ended.returncode == click.UsageError.exit_code else CommandFailure(message)
 

@@ -197,4 +197,4 @@ _OF_SERVICE: dict[str, Callable[[Databases], None]] = {
     "manila": _redirect_schemas_of_manila,
     "nova": _redirect_schemas_of_nova,
 }
-"""What the fixtures of a service need besides the redirected engines."""
+"""Changes to the fixtures of a service, besides the redirected engines."""

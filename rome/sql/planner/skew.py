@@ -37,7 +37,7 @@ def _frequent_rows(
 def extra_rows(table: Table, path: Path, parameters: Parameters, statistics: Statistics, per_key: float) -> float:
     """Return how many rows more than `per_key` for each key the frequent ones among a path's keys lead to."""
     more = 0.0
-    for each in path.paths if isinstance(path, UnionPath) else (path,) if isinstance(path, KeyPath) else ():
+    for each in _key_paths(path):
         frequent = {} if each.depends_on or each.is_unique else statistics.frequent(table, each)
         if frequent:
             more += sum(max(rows - per_key, 0.0) for rows in _frequent_rows(table, each, parameters, frequent))
@@ -47,14 +47,16 @@ def extra_rows(table: Table, path: Path, parameters: Parameters, statistics: Sta
 def note_classes(plan: ReadPlan, parameters: Parameters) -> None:
     """Note in the basis of a plan which values it depends on: none if it is cheap and no path of it is skewed."""
     basis, skewed = plan.basis, plan.basis.asked_skewed()
-    chosen = {path for step in plan.steps for path in _paths(step.path)}
+    chosen = {path for step in plan.steps for path in _key_paths(step.path)}
     if sum(step.rows for step in plan.steps) > _CHEAP or any(path in chosen for _, path in skewed):
         basis.skewed = skewed
         basis.classes = classes(basis, parameters)
 
 
-def _paths(path: Path) -> tuple[Path, ...]:
-    return path.paths if isinstance(path, UnionPath) else (path,)
+def _key_paths(path: Path) -> tuple[KeyPath, ...]:
+    if isinstance(path, UnionPath):
+        return path.paths
+    return (path,) if isinstance(path, KeyPath) else ()
 
 
 def classes(basis: Basis, parameters: Parameters) -> tuple[int, ...]:

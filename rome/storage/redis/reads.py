@@ -74,7 +74,7 @@ class Asked(NamedTuple):
 
 
 class _Shape(NamedTuple):
-    """What rounds have in common that differ only in the keys, or in the begins and ends of ranges.
+    """The common part of rounds that differ only in the keys, or in the begins and ends of ranges.
 
     `template`: the round as bytes, with a place for the length and the bytes of each key and number.
     `calls_script`: the round is of this shape only while the server is believed to know the script.
