@@ -29,7 +29,7 @@ FEWEST_INDEXED = 1000
 """Shorter lists get no index."""
 
 INDEXED_BYTES = 120
-"""What an index needs for each row at most, as an estimate."""
+"""The estimated bytes of an index for each row, at most."""
 
 _KEPT = frozenset({int, str, bytes, bool, type(None)})
 """The classes of parameters whose equal values are the same: 0.0 and -0.0 are not."""

@@ -43,7 +43,7 @@ from rome.sql.rewrite.counter_ids import (
     insert_value_rows,
     with_counter_ids,
 )
-from rome.sql.rewrite.equal_members import equal_members
+from rome.sql.rewrite.equal_members import EqualMembers, equal_members
 from rome.sql.rewrite.row_keys import without_limit
 from rome.sql.syntax.parse import NormalizedStatement, normalize
 from rome.sql.syntax.statement import ABOUT_ROWS, WRITES, Statement, StatementKind, limits_rows
@@ -93,41 +93,25 @@ def _make_plan(
     )
     text, values = _rewrite_insert(statement, sql, target)
     accesses = _Accesses(workspace.schema.catalog)
-    try:
-        description = workspace.prepare(text, parameters, accesses)
-    except OperationalError as error:
-        if text != sql:
-            workspace.prepare(sql, parameters, accesses)  # raises the error of the text as it was written
-        if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
-            raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
-        raise
-    # A function of the application's means what only SQLite knows: what mentions it is not analyzed.
-    is_known = workspace.redefined.isdisjoint(mentioned)
-    may_be_union = is_known and statement.kind is StatementKind.SELECT and "union" in mentioned
-    members = equal_members(sql) if may_be_union and not statement.tail else None
-    if members is not None:
-        normalized: NormalizedStatement | None = members.member
-    else:
-        normalized = normalize(sql) if is_known and needs_parse(statement, mentioned) else None
+    description = _compile_in_workspace(workspace, statement, sql, text, parameters, accesses)
+    members, normalized = _normalized(statement, sql, mentioned, workspace.redefined)
     shape = _shape(statement, mentioned, normalized, catalog, dependencies)
     lists = normalized.lists if normalized is not None else ()
-    full_scans = _full_scans(accesses, shape.analysis, statement, target)
-    obstacle = _obstacle(statement, workspace, accesses, shape.analysis, full_scans)
+    scans = _full_scans(accesses, shape.analysis, statement, target)
+    obstacle = _obstacle(statement, workspace, accesses, shape.analysis, scans)
     compiled = shape.evaluator(lists) if obstacle is None else NotCompiled(obstacle)
     has_limit = obstacle is None and members is None
     unlimited, unlimited_sql = shape.without_limit(text, lists) if has_limit else (None, None)
-    has_topn = unlimited is not None or unlimited_sql is not None
     page = shape.page_plan(lists) if has_limit and isinstance(compiled, Compiled) else None
-    has_page = page is not None
     reads = plan_reads(
         shape.analysis,
         lists,
         catalog,
         statistics,
-        full_scans,
+        scans,
         parameters=parameters,
-        has_topn=has_topn,
-        has_page=has_page,
+        has_topn=unlimited is not None or unlimited_sql is not None,
+        has_page=page is not None,
     )
     reads = reads if members is None else replace(reads, count_step=None)
     return Plan(
@@ -147,12 +131,48 @@ def _make_plan(
     )
 
 
+def _normalized(
+    statement: Statement, sql: str, mentioned: Set[str], redefined: Set[str]
+) -> tuple[EqualMembers | None, NormalizedStatement | None]:
+    """Return the equal members of a UNION ALL, if that is what a text is, and the normalized text to analyze.
+
+    The latter is that of one member; None if no text is to be analyzed: a function of the application means what only
+    SQLite knows.
+    """
+    if not redefined.isdisjoint(mentioned):
+        return None, None
+    may_be_union = statement.kind is StatementKind.SELECT and "union" in mentioned and not statement.tail
+    members = equal_members(sql) if may_be_union else None
+    if members is not None:
+        return members, members.member
+    return None, normalize(sql) if needs_parse(statement, mentioned) else None
+
+
 _WITHOUT_LIMIT = frozenset({StatementKind.UPDATE, StatementKind.DELETE})
 _IS_OF_LIMIT = re.compile(r'near "(ORDER|LIMIT)": syntax error', re.IGNORECASE)
 _NO_LIMIT = (
     "{0} with ORDER BY or LIMIT is not supported: select the rows by their key, as in "
     "{0} … WHERE rowid IN (SELECT rowid FROM {1} ORDER BY … LIMIT …)"
 )
+
+
+def _compile_in_workspace(
+    workspace: Workspace,
+    statement: Statement,
+    sql: str,
+    rewritten: str,
+    parameters: Parameters,
+    accesses: _Accesses,
+) -> tuple[tuple[object, ...], ...]:
+    """Let SQLite compile a rewritten text, and return the description of its result. Raise the errors of `sql`."""
+    try:
+        return workspace.prepare(rewritten, parameters, accesses)
+    except OperationalError as error:
+        if rewritten != sql:
+            workspace.prepare(sql, parameters, accesses)  # raises the error of the text as it was written
+        if statement.kind in _WITHOUT_LIMIT and _IS_OF_LIMIT.match(str(error)) and limits_rows(sql):
+            raise NotSupportedError(_NO_LIMIT.format(statement.verb.upper(), statement.table)) from error
+        raise
 
 
 def _rewrite_insert(statement: Statement, sql: str, target: Table | None) -> tuple[str, ValueRows | None]:
@@ -245,7 +265,7 @@ def _obstacle(
     workspace: Workspace,
     accesses: _Accesses,
     analysis: Analysis,
-    full_scans: tuple[Table, ...],
+    scans: tuple[Table, ...],
 ) -> str | None:
     """Return why a statement has neither a compiled evaluator nor a Top-N plan; None if it may have them."""
     if statement.kind is not StatementKind.SELECT:
@@ -256,9 +276,9 @@ def _obstacle(
         return "temporary tables exist"
     if not analysis.parsed:
         return "unsupported syntax"
-    if not full_scans:
+    if not scans:
         return None
-    name = full_scans[0].name
+    name = scans[0].name
     return f"{name} {'is referenced through a view' if fold_name(name) in accesses.indirect else 'has no access path'}"
 
 

@@ -65,7 +65,7 @@ class UserFunctions:
         if function is not None and not deterministic:
             function = workspace.repeated_calls.wrap(function)
         workspace.sqlite.create_scalar_function(name, function, narg, deterministic=deterministic)
-        workspace.redefined |= {fold_name(name)} & self._known
+        self._note_redefined(workspace, fold_name(name))
 
     def _add_aggregate(self, workspace: Workspace, name: str, narg: int, aggregate: Callable[[], Any] | None) -> None:
         def begin() -> tuple[Any, Callable[..., None], Callable[[Any], Any]]:
@@ -73,8 +73,12 @@ class UserFunctions:
             return aggregate(), lambda context, *values: context.step(*values), lambda context: context.finalize()
 
         workspace.sqlite.create_aggregate_function(name, begin if aggregate is not None else None, narg)
-        workspace.redefined |= {fold_name(name)} & self._known
+        self._note_redefined(workspace, fold_name(name))
 
     def _set_like(self, workspace: Workspace) -> None:
         workspace.sqlite.execute(f"PRAGMA case_sensitive_like = {int(self.case_sensitive_like)}")
-        workspace.redefined |= {"like"} & self._known
+        self._note_redefined(workspace, "like")
+
+    def _note_redefined(self, workspace: Workspace, name: str) -> None:
+        """Note that a function's name, in lower case, means another function than the built-in one."""
+        workspace.redefined |= {name} & self._known

@@ -53,7 +53,7 @@ class Deferral(Snapshot):
     defers = False
     """True if the running statement may leave its constraint reads to the commit."""
     assumed: tuple[Assumption, ...] = ()
-    """What was assumed and not verified yet."""
+    """The assumptions that are not verified yet."""
 
     def may_defer(self) -> bool:
         """Return True if an INSERT can leave its constraint reads to the commit now."""

@@ -45,7 +45,7 @@ class CatalogChanged(Exception):
 
 
 class RunAgain(Exception):
-    """What the transaction has assumed (`deferral`) does not hold: run its statements again, with constraint reads.
+    """An assumption of the transaction (`deferral`) does not hold: run its statements again, with constraint reads.
 
     It is not an error of the application: `rome.session.open_transaction` catches it.
     """

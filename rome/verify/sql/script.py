@@ -22,7 +22,7 @@ class Step:
     parameters: tuple[Row, ...] = ((),)
     many: bool = False
     ordered: bool = False
-    """Whether ORDER BY makes the order of the result total."""
+    """True if ORDER BY makes the order of the result total."""
     locking: str = ""
     """A locking clause, which SQLite does not know: it comes after the text."""
 
@@ -56,7 +56,7 @@ class Outcome:
     count: int = -1
     error: str = ""
     rolls_back: bool = False
-    """Whether the error has rolled the transaction back, so that the next statement begins another one."""
+    """True if the error has rolled the transaction back, so that the next statement begins another one."""
 
     def __str__(self) -> str:
         return self.error or (f"{list(self.rows)!r}" + (f", {self.count} rows changed" if self.count > 0 else ""))
