@@ -46,6 +46,18 @@ def run():
 
 
 @pytest.fixture
+def database(tmp_path, monkeypatch):
+    """The path of a database with a table of three rows, in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "app.rome"
+    with rome.connect(f"rome+file://{path}") as connection:
+        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, deleted_at DATETIME)")
+        connection.execute("INSERT INTO t VALUES (1, 'one', NULL), (2, 'two', NULL), (3, 'three', NULL)")
+    connection.close()
+    return path
+
+
+@pytest.fixture
 def towns(url):
     """The URL of a database with a table of towns and one of their streets."""
     with rome.connect(url) as connection:

@@ -19,18 +19,6 @@ QUIET = {"load", "purge", "watch"}
 """The commands that write nothing on the database of these tests: it is no dump, has no old rows, and nobody writes."""
 
 
-@pytest.fixture
-def database(tmp_path, monkeypatch):
-    """The path of a database with a table of three rows, in the current folder."""
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "app.rome"
-    with rome.connect(f"rome+file://{path}") as connection:
-        connection.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, deleted_at DATETIME)")
-        connection.execute("INSERT INTO t VALUES (1, 'one', NULL), (2, 'two', NULL), (3, 'three', NULL)")
-    connection.close()
-    return path
-
-
 def tables_of(path):
     with rome.connect(f"rome+file://{path}") as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
