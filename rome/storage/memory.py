@@ -7,7 +7,8 @@ log.
 A database has the newest version only. Each commit adds to the log the old and new values of the keys that it wrote; a
 read at an older version undoes the log (`rome.storage.undo`). When the log is trimmed, its horizon moves: snapshots
 before the *horizon*, the tokens of the commits up to it and the spaces that they dropped are gone. A dropped space
-counts into `log_bytes` with its full size, so that a large one is freed soon.
+counts into `log_bytes` with its full size, so that a large one is freed soon. A commit that empties a space moves its
+dictionary into the log as it is, with the same size, and begins a new one.
 
 A signal handler may raise an exception at any point. So a commit prepares what it changes, publishes it by one
 assignment (`_Database.pending`), and applies it; if it is interrupted then, whoever comes next applies it again. Each
@@ -29,6 +30,7 @@ from sortedcontainers import SortedDict
 
 from rome.errors import CounterUsedUp, InterfaceError, KeysLocked, NumbersTaken
 from rome.forks import new_lock, new_rlock
+from rome.storage.columns import size_of, writes_of
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
 from rome.storage.memory_locks import MemoryLocks
@@ -83,6 +85,7 @@ class MemoryStore:
     """A store in this process. Stores of one name share a database, and the limits of its log that were given last."""
 
     is_shared = False
+    empties_spaces = True
     longest_value = LONGEST_IN_SQLITE
 
     def __init__(self, name: str = "", log_commits: int | None = None, log_bytes: int | None = None) -> None:
@@ -112,8 +115,7 @@ class MemoryStore:
 
     def commit(self, batch: Batch) -> int:
         """Apply a batch, all or nothing, once per token. Raise Conflict, SnapshotTooOld, HistoryLost."""
-        size = sum(len(write.key) + len(write.value or b"") for write in batch.writes)
-        self.stats.add(rounds=1, commands=1, bytes=size)
+        self.stats.add(rounds=1, commands=1, bytes=size_of(batch))
         database = self._database
         with database.locks.mutex, database.lock:
             if database.pending is not None:
@@ -208,6 +210,9 @@ class _Point(NamedTuple):
 _Values = dict[bytes, dict[bytes, bytes | None]]
 """Space → key → value; None: it does not exist."""
 
+_FEW = 16
+"""A space is made anew if more than so many of its keys come or go, and more than one of so many."""
+
 
 class _Logged(NamedTuple):
     """A commit of the log: the values of its keys before and after. `catalog`: the last version of it before."""
@@ -215,6 +220,7 @@ class _Logged(NamedTuple):
     version: int
     before: _Values
     after: _Values
+    """Spaces that were emptied are missing here."""
     token: bytes
     catalog: _Point
     drops: tuple[bytes, ...]
@@ -378,7 +384,9 @@ class _Database:
             held = self.locks.held_by_others(batch.locks, batch.owner)
             if held:
                 raise KeysLocked(held)
-        if not batch.writes and not batch.drops:
+            if batch.empties:
+                raise conflict(batch.empties[0], b"", Demand.UNWRITTEN, 0)  # only single keys are compared with locks
+        if not batch.writes and not batch.drops and not batch.empties:
             for counter, value in batch.advances.items():
                 self.advance(counter, value)
             return self.version
@@ -391,18 +399,15 @@ class _Database:
     def _prepare(self, batch: Batch) -> _Prepared:
         version, catalog = self.version + 1, self.catalog
         digest = next_digest(self._digests[-1].digest, batch.token)
+        after = {space: values for space, values in writes_of(batch).items() if values}
         before: _Values = {}
-        after: _Values = {}
-        size = 0
-        for space, key, value in batch.writes:
-            olds = before.setdefault(space, {})
-            if key not in olds:
-                olds[key] = self._spaces.get(space, _EMPTY).get(key)
-            after.setdefault(space, {})[key] = value
-            size += len(space) + len(key) + len(olds[key] or b"") + len(value or b"")
+        for space, values in after.items():
+            before[space] = dict(zip(values, map(self._spaces.get(space, _EMPTY).get, values), strict=True))
+        size = sum(len(space) * len(after[space]) + _size(after[space]) + _length(before[space]) for space in after)
         if CATALOG in after:
             catalog = _Point(version, digest)
-        size += sum(self._size(space) for space in batch.drops)
+        before |= {space: self._spaces[space] for space in batch.empties if self._spaces.get(space)}
+        size += sum(_size(self._spaces.get(space, _EMPTY)) for space in (*batch.drops, *batch.empties))
         total = size + (self._log[-1].total if self._log else 0)
         logged = _Logged(version, before, after, batch.token, self.catalog, tuple(batch.drops), size, total)
         return _Prepared(logged, digest, catalog, self.incarnation or os.urandom(8), batch.advances)
@@ -413,16 +418,13 @@ class _Database:
         version = logged.version
         for counter, number in advances.items():
             self.advance(counter, number)
-        for space, after in logged.after.items():
+        for space in logged.before:
             self._written[space] = version
-            values = self._spaces.get(space)
-            if values is None:
-                values = self._spaces[space] = SortedDict()
-            for key, value in after.items():
-                if value is not None:
-                    values[key] = value
-                elif key in values:
-                    del values[key]
+            after = logged.after.get(space)
+            if after is None:
+                self._spaces[space] = SortedDict()
+            else:
+                self._spaces[space] = _updated(self._spaces.get(space) or SortedDict(), after)
         if self._digests[-1].version < version:
             self._digests.append(_Point(version, digest))
         if not self._log or self._log[-1].version < version:
@@ -474,9 +476,6 @@ class _Database:
                 if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
                     raise conflict(space, key, demand, since)
 
-    def _size(self, space: bytes) -> int:
-        return sum(len(key) + len(value) for key, value in self._spaces.get(space, _EMPTY).items())
-
     def _trim(self) -> None:
         """Trim the log to its limits; the newest commit stays, so that its token is known."""
         log = self._log
@@ -492,12 +491,40 @@ class _Database:
             log.popleft()
 
 
+def _updated(space: SortedDict, after: Mapping[bytes, bytes | None]) -> SortedDict:
+    """Return a space with some keys put or deleted: mostly itself."""
+    puts = after if None not in after.values() else {key: each for key, each in after.items() if each is not None}
+    come = [key for key in puts if key not in space]
+    gone = [key for key in after if key not in puts and key in space]
+    if len(come) + len(gone) > max(_FEW, len(space) // _FEW):
+        values = dict(zip(space, map(space.__getitem__, space), strict=True))
+        for key in gone:
+            del values[key]
+        return SortedDict({**values, **puts})
+    for key in gone:
+        del space[key]
+    for key in come:
+        space[key] = puts[key]
+    dict.update(space, puts)  # all keys are there, so their order stays
+    return space
+
+
+def _size(values: Mapping[bytes, bytes | None]) -> int:
+    """Return the bytes of keys and values."""
+    return sum(map(len, values)) + _length(values)
+
+
+def _length(values: Mapping[bytes, bytes | None]) -> int:
+    """Return the bytes of values."""
+    return sum(map(len, filter(None, values.values())))
+
+
 def _committed(logged: _Logged) -> Committed:
     """Return a commit of the log as `Store.changes` does."""
     return Committed(
         logged.version,
         tuple(
-            Change(space, key, old, logged.after[space][key])
+            Change(space, key, old, logged.after.get(space, _NO_VALUES).get(key))
             for space, olds in logged.before.items()
             for key, old in olds.items()
         ),
@@ -536,6 +563,8 @@ _NONE = _Point(0, b"")
 
 _EMPTY = SortedDict()
 """A space that was never written to. It is never changed."""
+
+_NO_VALUES: dict[bytes, bytes | None] = {}
 
 _databases: dict[str, _Database] = {}
 """Every database of this process, by name."""

@@ -1,5 +1,6 @@
 """The memory store: the conformance suite, and what is its own."""
 
+import itertools
 import re
 import subprocess
 import sys
@@ -10,9 +11,9 @@ import pytest
 from rome.errors import InterfaceError, SnapshotTooOld
 from rome.storage.memory import MemoryStore
 from rome.storage.registry import open_store
-from rome.storage.store import Count, Range
+from rome.storage.store import Batch, Count, Range
 from rome.testing.store_suite import StoreSuite
-from rome.testing.store_suite.harness import ROWS, ask, commit, put
+from rome.testing.store_suite.harness import ROWS, ask, commit, delete, put
 from rome.url import parse_url
 
 
@@ -54,6 +55,62 @@ def test_the_newest_commit_stays_in_the_log(small):
     commit(small, put(b"a", b"y"), token=b"token")
     assert commit(small, put(b"a", b"y"), token=b"token") == 2
     assert ask(small, Range(ROWS), at=1) == [(b"a", b"x" * 2000)]
+
+
+class _Signal(BaseException):
+    """What a signal handler raises."""
+
+
+def _interrupted(work, step):
+    """Do work, which is interrupted at a line of the store or of its dictionaries. Return False if it has fewer."""
+    left = step
+
+    def trace(frame, event, _):
+        nonlocal left
+        if event == "call":
+            return trace if re.search(r"storage.memory\.py|sortedcontainers", frame.f_code.co_filename) else None
+        left -= event == "line"
+        if not left:
+            sys.settrace(None)
+            raise _Signal
+        return trace
+
+    former = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    except _Signal:
+        return True
+    finally:
+        sys.settrace(former)
+    return False
+
+
+@pytest.mark.parametrize("kind", ["empty", "few", "many"])
+def test_an_interrupted_commit_is_applied_or_not(kind):
+    old = [(b"%02d" % each, b"old") for each in range(0, 60, 2)]
+    many = [put(b"%02d" % (60 - each), b"new") for each in range(40)]
+    few = [delete(b"10"), put(b"11", b"new"), put(b"12", b"new")]
+    writes = {"empty": [], "few": few, "many": [delete(b"10"), *many]}[kind]
+    batch = Batch(b"t" * 16, writes=writes, empties=[] if writes else [ROWS])
+    new = {**dict(old), **{each.key: each.value for each in writes}} if writes else {}
+    new = sorted(pair for pair in new.items() if pair[1] is not None)
+    outcomes = set()
+    for step in itertools.count(1):
+        store = MemoryStore(f"interrupted-{uuid.uuid4().hex}")
+        commit(store, *[put(*row) for row in old])
+        is_interrupted = _interrupted(lambda store=store: store.commit(batch), step)
+        found = ask(store, Range(ROWS))
+        outcomes.add(found == new)
+        assert found in (old, new)
+        assert store.commit(batch) == 2
+        assert ask(store, Range(ROWS)) == new
+        assert ask(store, Count(ROWS, ((b"", b"\xff"),))) == len(new)
+        assert ask(store, Range(ROWS), at=1) == old
+        store.clear()
+        if not is_interrupted:
+            break
+    assert outcomes == {True, False}
 
 
 def test_a_future_version_is_refused(small):

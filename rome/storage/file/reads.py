@@ -158,13 +158,18 @@ def answer(connection: apsw.Connection, request: Request) -> Any:
     if isinstance(request, Range):
         return _pairs(connection, request.space, (request.begin, request.end), request.limit, request.reverse)
     if isinstance(request, Scan):
-        pairs = connection.execute(_SCAN, (request.space,)).fetchall()
-        return tuple(zip(*pairs, strict=True)) or ((), ())
+        return all_of(connection, request.space)
     if isinstance(request, Lookup):
         return _look_up(connection, request)
     if isinstance(request, Count):
         return sum(connection.execute(_COUNT, (request.space, *bounds)).get for bounds in request.ranges)
     raise TypeError(request)
+
+
+def all_of(connection: apsw.Connection, space: bytes) -> Columns:
+    """Return all keys of a space, and their values."""
+    pairs = connection.execute(_SCAN, (space,)).fetchall()
+    return cast("Columns", tuple(zip(*pairs, strict=True)) or ((), ()))
 
 
 def _look_up(connection: apsw.Connection, request: Lookup) -> Columns:

@@ -49,6 +49,7 @@ class FileStore:
     """A Store in a file. Stores of all threads and processes may have the file open."""
 
     is_shared = True
+    empties_spaces = True
     longest_value = LONGEST_IN_SQLITE
 
     def __init__(self, settings: Settings) -> None:
@@ -88,7 +89,7 @@ class FileStore:
 
         return self._writer.run(
             lambda connection: writes.commit(connection, batch, settings.log_commits, settings.log_bytes, advance),
-            settings.durable and bool(batch.writes or batch.drops),
+            settings.durable and bool(batch.writes or batch.drops or batch.empties),
         )
 
     def allocate(self, counter: bytes, n: int) -> int:

@@ -17,6 +17,7 @@ from rome.storage.columns import WritesBySpace, checks_of, writes_of
 from rome.storage.file.reads import (
     OldValues,
     State,
+    all_of,
     extend_tail,
     first_key,
     holder_of,
@@ -42,6 +43,7 @@ from rome.storage.tails import Tail
 Advance = Callable[[apsw.Connection, Batch], None]
 _PUT = "REPLACE INTO pairs VALUES (?, ?, ?)"
 _DELETE = "DELETE FROM pairs WHERE space = ? AND key = ?"
+_DELETE_ALL = "DELETE FROM pairs WHERE space = ?"
 _DIGEST = "SELECT digest FROM log WHERE version = ? UNION ALL SELECT digest FROM digests WHERE version = ? LIMIT 1"
 _LAST_WRITTEN = "SELECT version FROM written WHERE space = ?"
 _LOG = "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -90,9 +92,11 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
         held = [name for name in batch.locks if holder_of(connection, name)[0] not in (b"", batch.owner)]
         if held:
             raise KeysLocked(held)
+        if batch.empties:
+            raise conflict(batch.empties[0], b"", Demand.UNWRITTEN, 0)  # only single keys are compared with locks
     if batch.advances:
         advance(connection, batch)
-    if not writes and not batch.drops:
+    if not writes and not batch.drops and not batch.empties:
         return newest
     written = _apply(connection, batch, writes, olds, state)
     version = newest + 1
@@ -107,7 +111,7 @@ def commit(connection: apsw.Connection, batch: Batch, most_commits: int, most_by
 def free(connection: apsw.Connection, spaces: Sequence[bytes]) -> None:
     """Delete dropped spaces."""
     names = [(space,) for space in spaces]
-    connection.executemany("DELETE FROM pairs WHERE space = ?", names)
+    connection.executemany(_DELETE_ALL, names)
     connection.executemany("DELETE FROM written WHERE space = ?", names)
 
 
@@ -192,6 +196,13 @@ def _apply(connection: apsw.Connection, batch: Batch, writes: WritesBySpace, old
         packed = _pack((list(values), olds[space], list(values.values())))
         written += len(space) + len(packed)
         changes += (space, packed)
+    for space in batch.empties:
+        keys, present = all_of(connection, space)
+        if keys:
+            packed = _pack((keys, present, [None] * len(keys)))
+            written += len(space) + len(packed)
+            changes += (space, packed)
+            connection.execute(_DELETE_ALL, (space,))
     puts = [(space, key, value) for space in writes for key, value in writes[space].items() if value is not None]
     connection.executemany(_PUT, sorted(puts))
     if len(puts) < sum(map(len, writes.values())):

@@ -63,11 +63,14 @@ def commit(
     token: bytes | None = None,
     advances: dict[bytes, int] | None = None,
     drops: Sequence[bytes] = (),
+    empties: Sequence[bytes] = (),
     expects: dict[bytes, int] | None = None,
 ) -> int:
     """Commit, with a unique token unless one is given; return the version."""
     return store.commit(
-        Batch(token or uuid.uuid4().bytes, checks, writes, advances or {}, drops, expects=expects or {})
+        Batch(
+            token or uuid.uuid4().bytes, checks, writes, advances or {}, drops, empties=empties, expects=expects or {}
+        )
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,21 @@ from hypothesis import strategies as st
 from rome.errors import Conflict
 from rome.storage.keys import encode, prefix_end
 from rome.storage.memory import MemoryStore
-from rome.storage.store import CATALOG, Batch, Check, Count, Get, Lookup, Range, Request, Scan, Store, Write
+from rome.storage.store import (
+    CATALOG,
+    LAST,
+    Batch,
+    Check,
+    Count,
+    EmptiesSpaces,
+    Get,
+    Lookup,
+    Range,
+    Request,
+    Scan,
+    Store,
+    Write,
+)
 from rome.testing.store_suite.harness import INDEX, ROWS, Harness, delete, key_of, observed, put, put_entry
 
 PLAIN = b"r2"
@@ -32,6 +47,12 @@ class Commit(NamedTuple):
     saves: Sequence[Save]
     writes: Sequence[Write]
     checks: Sequence[tuple[bytes, bytes, bytes, int]]
+
+
+class Empty(NamedTuple):
+    """A commit that deletes all indexed rows, and checks that they are unwritten since a version of some age."""
+
+    back: int
 
 
 class Fetch(NamedTuple):
@@ -82,6 +103,7 @@ _requests: st.SearchStrategy[Request] = st.one_of(
     st.builds(Count, _spaces, _disjoint()),
     st.builds(Scan, st.sampled_from([PLAIN, ROWS, CATALOG])),
 )
+_empties = st.builds(Empty, st.sampled_from([0, 0, 0, 1, 3]))
 _fetches = st.builds(Fetch, st.lists(_requests, max_size=4), st.one_of(st.none(), _back))
 
 
@@ -98,8 +120,8 @@ class Likeness(Harness):
             HealthCheck.too_slow,
         ],
     )
-    @given(st.lists(st.one_of(_commits, _fetches), min_size=1, max_size=25))
-    def test_random_histories(self, store: Store, history: list[Commit | Fetch]) -> None:
+    @given(st.lists(st.one_of(_commits, _fetches, _empties), min_size=1, max_size=25))
+    def test_random_histories(self, store: Store, history: list[Commit | Fetch | Empty]) -> None:
         """Versions, answers, conflicts and changes are equal."""
         model = MemoryStore(f"model-{uuid.uuid4().hex}")
         store.clear()
@@ -112,9 +134,13 @@ class Likeness(Harness):
                 assert observed(step.requests, store.fetch(step.requests, at)) == expected
                 continue
             after = dict(columns)
-            batch = _batch(step, after, newest)
+            if isinstance(step, Empty):
+                batch = _empty(step, newest)
+                after.clear()
+            else:
+                batch = _batch(step, after, newest)
             outcome = _outcome(model, batch)
-            assert _outcome(store, batch) == outcome
+            assert _outcome(store, batch if isinstance(store, EmptiesSpaces) else _one_by_one(store, batch)) == outcome
             columns = columns if outcome is Conflict else after
         assert _changes(store) == _changes(model)
         model.clear()
@@ -134,6 +160,17 @@ def _batch(step: Commit, columns: dict[int, int], newest: int) -> Batch:
             writes += [put(key, b"row %d %d %s" % (row, column, uuid.uuid4().bytes)), put_entry(column, key)]
     checks = [Check(space, begin, end, max(0, newest - back)) for space, begin, end, back in step.checks]
     return Batch(uuid.uuid4().bytes, checks, writes)
+
+
+def _empty(step: Empty, newest: int) -> Batch:
+    checks = [Check(ROWS, b"", LAST, max(0, newest - step.back))]
+    return Batch(uuid.uuid4().bytes, checks, [put(b"e", space=PLAIN)], empties=[ROWS, INDEX])
+
+
+def _one_by_one(store: Store, batch: Batch) -> Batch:
+    """Return a batch that deletes single keys, in place of one that empties spaces."""
+    keys = [(space, key) for space in batch.empties for key, _ in store.fetch([Range(space)]).answers[0]]
+    return replace(batch, writes=[*batch.writes, *[delete(key, space) for space, key in keys]], empties=())
 
 
 def _outcome(store: Store, batch: Batch) -> Any:
