@@ -37,6 +37,9 @@ class FileLock:
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)
 
+    _close_file = staticmethod(os.close)
+    """Kept here, because `os` may be gone when the interpreter ends and deletes the lock."""
+
     def __del__(self) -> None:
         self.begin_child()
 
@@ -48,7 +51,7 @@ class FileLock:
     def begin_child(self) -> None:
         """Close the file of the parent, whose lock parent and child would share."""
         if self._file is not None:
-            os.close(self._file)
+            self._close_file(self._file)
             self._file = None
 
     def _open(self) -> int:
