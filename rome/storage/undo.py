@@ -126,14 +126,16 @@ def _rewind(request: Request, asked: _Asked, answer: Any, extra: list[bytes | No
     if isinstance(request, Scan):
         return _rewind_whole(answer, past.of(request.space))
     if isinstance(request, Lookup):
+        if not past.of(request.index) and not past.of(request.rows):
+            return complete(request, answer)
         answer = list(zip(*answer, strict=True))
     space, ranges = _where(request)
-    touched = sum(len(past.written(space, key_range)) for key_range in ranges)
+    touched = sum(len(past.written(space, key_range)) for key_range in ranges) if past.of(space) else 0
     pairs: list[Pair] = answer
     if touched:
-        complete = asked.limit is None or len(answer) < asked.limit
-        pairs = _merge(answer, space, ranges, request.reverse, complete, past)
-        if not complete and request.limit is not None and len(pairs) < request.limit:
+        is_whole = asked.limit is None or len(answer) < asked.limit
+        pairs = _merge(answer, space, ranges, request.reverse, is_whole, past)
+        if not is_whole and request.limit is not None and len(pairs) < request.limit:
             # Also ask for the rows of the entries that the undo may restore.
             companion = None
             if isinstance(request, Lookup):
@@ -164,9 +166,6 @@ def _rewind_rows(
 ) -> Columns | _Asked:
     """Return the entries of the older version with the rows of that version."""
     old = past.of(request.rows)
-    fresh = past.of(request.index)
-    if not old and not fresh:
-        return complete(request, _columns(pairs))
     now = {row_key_of(entry): value for entry, value in answer} | known
     found: list[Pair] = []
     missing: list[bytes] = []
@@ -198,12 +197,12 @@ def _where(request: Range | Lookup) -> tuple[bytes, tuple[KeyRange, ...]]:
 
 
 def _merge(
-    answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, complete: bool, past: Tail
+    answer: list[Pair], space: bytes, ranges: Sequence[KeyRange], reverse: bool, is_whole: bool, past: Tail
 ) -> list[Pair]:
     """Return the keys of the older version in the order of the answer, up to where the answer ends.
 
-    An incomplete answer ends at its last key. The answer is cut into the parts of its ranges: a part ends at a key that
-    is outside of the range, or out of order (ranges may overlap; a key is then listed for each).
+    An answer that is not whole ends at its last key. The answer is cut into the parts of its ranges: a part ends at a
+    key that is outside of the range, or out of order (ranges may overlap; a key is then listed for each).
     """
     old = past.of(space)
     merged: list[Pair] = []
@@ -215,7 +214,7 @@ def _merge(
                 break
             at += 1
         part = answer[first:at]
-        last_part = not complete and at == len(answer)
+        last_part = not is_whole and at == len(answer)
         back: list[Pair] = [(key, old[key]) for key in past.written(space, (begin, end)) if old[key] is not None]
         if last_part:
             back = [pair for pair in back if part and _reached(pair[0], part[-1][0], reverse)]
