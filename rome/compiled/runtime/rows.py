@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -72,6 +72,14 @@ def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
     return [rank(value) for value in row]
 
 
+def _sorted(values: Collection[Any], ranked: Callable[[Any], Any]) -> list[Any]:
+    """Return distinct values, or rows, in SQLite's order. Where Python can compare them, its own order is the same."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=ranked)
+
+
 Add = Callable[[defaultdict[Any, list[Any]]], object]
 """Appends members to the lists of their group keys."""
 
@@ -92,12 +100,12 @@ def grouped_by_one(add: Add) -> list[tuple[Any, list[Any]]]:
 def _grouped(add: Add, order: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     add(found)
-    return [(key, found[key]) for key in sorted(found, key=order)]
+    return [(key, found[key]) for key in _sorted(found, order)]
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
     """Return the rows of a UNION, sorted: SQLite sorts them to compare them."""
-    return sorted({*left, *right}, key=_ranks)
+    return _sorted({*left, *right}, _ranks)
 
 
 # ── the right side of IN ──────────────────────────────────────────────────────────────────────────────────────────────
