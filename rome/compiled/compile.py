@@ -61,7 +61,7 @@ from rome.compiled.codegen.queries import generate
 from rome.compiled.ir import ColumnExpr, Compare, CompoundSelect, Parameter, Query, items_of
 from rome.fallback import UnsupportedConstruct, UnsupportedValue, ValueNotKnown
 from rome.sql.analysis.resolve_names import NameResolver
-from rome.sql.syntax.operands import Const, Param, Parameters, Source, value_of
+from rome.sql.syntax.operands import Const, Param, Parameters, Source, listed_parameters, value_of
 from rome.values import GREATEST_INTEGER, LEAST_INTEGER, Affinity, SqlValue, has_surrogates
 
 Lists = Sequence[Sequence[Source]]
@@ -196,7 +196,7 @@ class Compiled:
         if not isinstance(parameters, Mapping) and len(parameters) != self._parameter_count:
             raise UnsupportedValue("a wrong number of parameters")
         try:
-            return [[_checked(value_of(operand, parameters)) for operand in operands] for operands in self.lists]
+            return [_values_of(operands, parameters) for operands in self.lists]
         except ValueNotKnown:
             raise UnsupportedValue("a missing parameter, or one of an unusual type") from None
 
@@ -238,6 +238,18 @@ def _without_limit(query: Query) -> Query:
     if isinstance(query, CompoundSelect) or query.is_aggregate or query.distinct:
         return replace(query, limit=None, offset=None)
     return replace(query, limit=None, offset=None, order=(), outputs=())  # cheaper
+
+
+def _values_of(operands: Sequence[Source], parameters: Parameters) -> Sequence[SqlValue]:
+    """Return the values of a placeholder. Raise UnsupportedValue, or ValueNotKnown."""
+    listed = listed_parameters(operands, parameters)
+    kinds = set() if listed is None else set(map(type, listed))
+    if listed is not None and (
+        (kinds == {str} and all(map(str.isascii, listed)))
+        or (kinds == {int} and min(listed) >= LEAST_INTEGER and max(listed) <= GREATEST_INTEGER)
+    ):
+        return listed
+    return [_checked(value_of(operand, parameters)) for operand in operands]
 
 
 def _checked(value: Any) -> SqlValue:

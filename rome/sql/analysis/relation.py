@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from sqlglot import exp
 
@@ -129,8 +130,9 @@ class Page:
         columns = self.columns.get(table_ref)
         if columns is None:
             return rows
-        came_out = {tuple([row[place] for _, place in columns]) for row in page}
-        return [row for row in rows if tuple([row[position] for position, _ in columns]) in came_out]
+        of_row, of_page = (itemgetter(*each) for each in zip(*columns, strict=True))
+        came_out = set(map(of_page, page))
+        return [row for row in rows if of_row(row) in came_out]
 
 
 def expand_sources(sources: Sequence[KeySource], lists: Lists) -> tuple[KeySource, ...]:

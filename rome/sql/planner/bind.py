@@ -36,10 +36,19 @@ from rome.sql.planner.access_path import (
 from rome.sql.planner.like_prefix import merge_ranges, prefix_ranges
 from rome.sql.planner.read_plan import Step
 from rome.sql.planner.statistics import Statistics
-from rome.sql.syntax.operands import Const, FromColumn, KeySource, Param, Parameters, WithoutAffinity, value_of
-from rome.storage.keys import AFTER_NULL, encode, prefix_end
+from rome.sql.syntax.operands import (
+    Const,
+    FromColumn,
+    KeySource,
+    Param,
+    Parameters,
+    WithoutAffinity,
+    listed_parameters,
+    value_of,
+)
+from rome.storage.keys import AFTER_NULL, encode, encode_each, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Scan, rows_space
-from rome.values import SqlValue, collate, convert
+from rome.values import COMPARED_UNCHANGED, SqlValue, collate, convert
 
 MAX_COMBINATIONS = 4096
 """So many combinations of the values of several columns are looked up; if there are more, columns are left out."""
@@ -180,6 +189,8 @@ class _Binding:
         ranges = self._ranges_after_prefix(path.range_term) if is_complete else [_ALL]
         if ranges == [_ALL] and not path.equal and path.range_term is not None:
             raise PathTooWide
+        if ranges == [_ALL]:
+            return tuple([(prefix, prefix_end(prefix)) for prefix in prefixes]), is_complete
         found = [_range(prefix, begin, end) for prefix in prefixes for begin, end in ranges]
         return tuple(one for one in found if one[0] < one[1]), is_complete
 
@@ -209,6 +220,9 @@ class _Binding:
         (term,) = terms
         if len(term.sources) == 1:
             return self._keys_of(term.sources[0], term)
+        listed = listed_parameters(term.sources, self.parameters)
+        if listed is not None and set(map(type, listed)) <= COMPARED_UNCHANGED[term.column.affinity]:
+            return sorted(set(encode_each([(collate(value, term.column.collation),) for value in listed])))
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
     def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:
@@ -223,14 +237,13 @@ class _Binding:
         most = self._max_keys()
         for at, table_ref in enumerate(table_refs):
             columns = [(source, term.column) for term in terms if isinstance(source := term.sources[at], FromColumn)]
-            places = [source.position for source, _ in columns]
-            combinations = {tuple([row[place] for place in places]) for row in self.rows_of(table_ref)}
+            combinations = _combinations(self.rows_of(table_ref), [source.position for source, _ in columns])
             if len(keys) + len(combinations) > most:
                 raise PathTooWide
-            for values in combinations:
-                if None not in values:
-                    pairs = zip(values, columns, strict=True)
-                    keys.add(encode([_converted(value, source.column, target) for value, (source, target) in pairs]))
+            for place, (source, target) in enumerate(columns):
+                if not compares_unconverted(source.column, target):
+                    combinations = [_with_converted(values, place, target) for values in combinations]
+            keys.update(encode_each(combinations))
         return sorted(keys)
 
     def _max_keys(self) -> float:
@@ -300,9 +313,18 @@ def _group_by_rows(equal: Sequence[EqualTerm]) -> list[list[EqualTerm]]:
     return groups
 
 
-def _converted(value: SqlValue, source: Column, target: Column) -> SqlValue:
-    """Return the value of one column as SQLite compares it with another."""
-    return value if compares_unconverted(source, target) else convert(value, target.affinity)
+def _combinations(rows: Iterable[Row], places: Sequence[int]) -> list[tuple[SqlValue, ...]]:
+    """Return the distinct combinations of values that rows have at some places, without those that have a NULL."""
+    if len(places) == 1:
+        values = set(map(operator.itemgetter(places[0]), rows))
+        values.discard(None)
+        return list(zip(values))
+    return [values for values in set(map(operator.itemgetter(*places), rows)) if None not in values]
+
+
+def _with_converted(values: tuple[SqlValue, ...], place: int, target: Column) -> tuple[SqlValue, ...]:
+    """Return the values, the one at a place as SQLite converts it for a comparison with a column."""
+    return *values[:place], convert(values[place], target.affinity), *values[place + 1 :]
 
 
 _ALL: tuple[bytes, bytes | None] = (b"", None)

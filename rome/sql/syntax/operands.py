@@ -119,6 +119,19 @@ def value_of(source: Source, parameters: Parameters) -> SqlValue:
         raise ValueNotKnown from None
 
 
+def listed_parameters(sources: Sequence[Source | KeySource], parameters: Parameters) -> list[Any] | None:
+    """Return the parameters that the sources of an IN list are, as they were given: not in their storage classes.
+
+    Return None if a source is something else, or `parameters` has names or not enough items.
+    """
+    if isinstance(parameters, Mapping) or set(map(type, sources)) != {Param}:
+        return None
+    try:
+        return [parameters[source.index] for source in sources]  # type: ignore[union-attr] # all are Params
+    except LookupError:
+        return None
+
+
 def _storage_value(value: Any) -> SqlValue:
     """Return a parameter's value in its storage class. Raise ValueNotKnown for other types."""
     if value is None or type(value) is str:
