@@ -34,6 +34,9 @@ from rome.folding import ascii_lower, upper_name
 SqlValue = None | int | float | str | bytes
 """A value of one of the five storage classes."""
 
+Columns = Sequence[Sequence[SqlValue]]
+"""The values of many rows, column by column. Many rows are kept so: there is no object for each."""
+
 STORAGE_CLASSES = frozenset({type(None), int, float, str, bytes})
 """The types of these values. Subclasses of them (bool, an enumeration) are not among them."""
 

@@ -17,6 +17,7 @@ A codec takes values as they are stored: the affinity of the column is already a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
 from operator import itemgetter
 from typing import cast
 
@@ -24,7 +25,7 @@ from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.storage.keys import encode, encode_each, encode_int, entries_of, entry, prefix_end
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
-from rome.values import SqlValue, collate
+from rome.values import Columns, SqlValue, collate
 
 Row = Sequence[SqlValue]
 TakeColumns = Callable[[Row], tuple[SqlValue, ...]]
@@ -70,13 +71,20 @@ class KeyCodec:
         """Return values that are equal exactly where their keys are."""
         return values if self.collations is None else tuple(map(collate, values, self.collations))
 
-    def encode_each(self, rows: Iterable[Row]) -> list[bytes]:
-        """Return the key of each of many stored rows."""
-        return self.encode_values(list(map(self.take, rows)))
+    def take_columns(self, columns: Columns) -> Columns:
+        """Return the values of the columns from many stored rows."""
+        take = cast("Callable[[Columns], Columns]", self.take)
+        return take(columns)
 
-    def encode_values(self, values: Sequence[tuple[SqlValue, ...]]) -> list[bytes]:
+    def encode_each(self, columns: Columns) -> list[bytes]:
+        """Return the key of each of many stored rows."""
+        return self.encode_values(self.take_columns(columns))
+
+    def encode_values(self, taken: Columns) -> list[bytes]:
         """Return the key of the values of each of many rows."""
-        return encode_each(values) if self.collations is None else list(map(self._encode_collated, values))
+        if self.collations is not None:
+            taken = [list(map(collate, *pair)) for pair in zip(taken, map(repeat, self.collations), strict=True)]
+        return encode_each(taken)
 
     def _encode_collated(self, values: Row) -> bytes:
         return encode(map(collate, values, self.collations or ()))
@@ -138,9 +146,9 @@ class IndexKeyCodec(KeyCodec):
         """Return the entry of a row. Only for an index that is not computed."""
         return entry(self.encode(self.take(row)), row_key)
 
-    def entries(self, rows: Iterable[Row], row_keys: Sequence[bytes]) -> list[bytes]:
-        """Return the entry of each of many rows. Only for an index that is not computed."""
-        return entries_of(self.encode_each(rows), row_keys)
+    def entries(self, taken: Columns, row_keys: Sequence[bytes]) -> list[bytes]:
+        """Return the entry of the values of each of many rows. Only for an index that is not computed."""
+        return entries_of(self.encode_values(taken), row_keys)
 
     def get(self, key: bytes) -> Request:
         """Return the request for the rows that have a key of the index, all columns of it."""

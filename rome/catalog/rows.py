@@ -17,7 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from itertools import accumulate
+from itertools import accumulate, repeat
 
 import msgpack
 
@@ -26,7 +26,7 @@ from rome.collection import MANY, collecting_later
 from rome.errors import DataError, FormatError
 from rome.packing import Packing
 from rome.storage.keys import decode
-from rome.values import STORAGE_CLASSES, SqlValue, has_surrogates
+from rome.values import STORAGE_CLASSES, Columns, SqlValue, has_surrogates
 
 Row = tuple[SqlValue, ...]
 
@@ -49,19 +49,16 @@ def encode_row(schema: int, values: Sequence[SqlValue], *, computed: bool = Fals
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
 
 
-def encode_rows(schema: int, rows: Sequence[Row]) -> list[bytes]:
-    """Return the bytes of many rows, as `encode_row` does one by one. Raise DataError."""
+def encode_rows(schema: int, columns: Columns) -> list[bytes]:
+    """Return the bytes of many rows, as `encode_row` does one by one. Raise DataError for a value that is too large.
+
+    The values must be as columns store them (`rome.values.convert_to_store`).
+    """
     pack = msgpack.Packer(use_bin_type=True).pack
-    classes: set[type] = set()
-    for column in zip(*rows, strict=True):
-        classes.update(map(type, column))
     try:
-        found = [pack((schema, *row)) for row in rows]
+        return list(map(pack, zip(repeat(schema, len(columns[0])), *columns, strict=True)))
     except (ValueError, OverflowError) as error:
         raise DataError(f"a row holds a value that can't be stored: {error}") from error
-    if not classes <= STORAGE_CLASSES:
-        raise DataError(f"a value of type {min(kind.__name__ for kind in classes - STORAGE_CLASSES)} can't be stored")
-    return found
 
 
 def decode_row(data: bytes, *, computed: bool = False) -> tuple[int, Row]:

@@ -26,7 +26,8 @@ from rome.transaction.reads.row_cache import whole
 from rome.transaction.snapshot import Isolation
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.row_block import RowBlock
-from rome.transaction.writes.whole_table import WholeTable
+from rome.transaction.writes.whole_table import WholeTable, deleted_rows
+from rome.values import Columns
 
 _MANY = 1000
 """So many rows are deleted together."""
@@ -55,12 +56,11 @@ def delete_all(transaction: Transaction, table: Table) -> Result | None:
     return Result([], None, number, transaction.workspace.last_rowid)
 
 
-def _read_all(transaction: Transaction, table: Table) -> tuple[Sequence[bytes], Sequence[Row]]:
-    """Return the keys of all rows of a table, and the rows."""
+def _read_all(transaction: Transaction, table: Table) -> Sequence[Row]:
+    """Return all rows of a table."""
     requests = [whole(table)]
     transaction.fetch(requests)
-    rows = transaction.row_cache.rows(requests)
-    return table.row_codec.encode_each(rows), rows
+    return transaction.row_cache.rows(requests)
 
 
 def write_rows(transaction: Transaction, bulk: BulkPlan, rows: list[Row]) -> Result | None:
@@ -71,25 +71,24 @@ def write_rows(transaction: Transaction, bulk: BulkPlan, rows: list[Row]) -> Res
     if not rows:
         transaction.workspace.count_changes(0, 0, None)
         return Result([], None, 0, transaction.workspace.last_rowid)
+    number, since = len(rows), transaction.version or 0
     try:
         if type(bulk) is BulkInsert:
             if insert_rows(transaction, bulk, bulk.values_by_column(rows)) is None:
                 return None
         elif type(bulk) is BulkUpdate:
-            transaction.record_block(_updated(transaction, bulk, rows), len(rows), len(rows))
+            transaction.record_block(_updated(bulk, list(zip(*rows, strict=True)), since), number, number)
         elif type(bulk) is BulkDelete:
-            keys = bulk.table.row_codec.encode_each(rows)
-            block = RowBlock(bulk.table, keys, rows, None, None, transaction.version or 0)
-            transaction.record_block(block, len(rows), len(rows))
+            transaction.record_block(deleted_rows(bulk.table, rows, since), number, number)
     except (NeedsWorkspace, DataError):
         return None
-    return Result([], None, len(rows), transaction.workspace.last_rowid)
+    return Result([], None, number, transaction.workspace.last_rowid)
 
 
-def _updated(transaction: Transaction, bulk: BulkUpdate, rows: list[Row]) -> RowBlock:
+def _updated(bulk: BulkUpdate, found: Columns, since: int) -> RowBlock:
     """Return the block of the rows that change. Raise NeedsWorkspace, DataError."""
-    olds, news, is_changed = bulk.old_and_new(rows)
+    olds, news, is_changed = bulk.old_and_new(found)
     if not all(is_changed):
-        olds, news = list(compress(olds, is_changed)), list(compress(news, is_changed))
-    keys = bulk.table.row_codec.encode_each(olds)
-    return RowBlock(bulk.table, keys, olds, news, bulk.encoded_rows(news), transaction.version or 0)
+        olds, news = ([list(compress(column, is_changed)) for column in columns] for columns in (olds, news))
+    keys, data = bulk.table.row_codec.encode_each(olds), bulk.encoded_rows(news)
+    return RowBlock(bulk.table, keys, olds, news, data, since, changed=bulk.changed)

@@ -10,8 +10,7 @@ generated columns, and the change cannot violate a constraint, except those of n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import repeat
+from collections.abc import Sequence
 from operator import is_not, ne, or_
 
 from rome.catalog.model import Catalog, Table
@@ -26,7 +25,7 @@ from rome.sql.syntax.statement import Statement, StatementKind, classify
 from rome.sqlite.workspace import Row
 from rome.transaction.constraints.table_keys import TableKeys
 from rome.transaction.transaction import Transaction
-from rome.values import SqlValue
+from rome.values import Columns, SqlValue
 
 
 class BulkInsert(RowInsert):
@@ -56,25 +55,30 @@ class BulkUpdate(PointWrite):
         super().__init__(table)
         self.source = source
         self.select = classify(source.sql)
+        self.changed = frozenset(source.columns)
         self._places = [table.position[name] for name in source.columns]
         self._columns = [table.by_name[name] for name in source.columns]
 
-    def old_and_new(self, rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[bool]]:
-        """Return the rows before and after, and whether each changes. `rows`: those of the SELECT.
+    def old_and_new(self, found: Columns) -> tuple[Columns, Columns, list[bool]]:
+        """Return the rows before and after, and which of them change.
 
-        Raise NeedsWorkspace.
+        `found`: what the SELECT has found. Raise NeedsWorkspace.
         """
         width = len(self.table.stored)
-        given = list(zip(*rows, strict=True))
-        old = given[:width]
-        new: list[Sequence[SqlValue]] = list(old)
-        is_changed: Iterable[bool] = repeat(False, len(rows))
-        for place, values in zip(self._places, stored_columns(given[width:], self._columns), strict=True):
-            new[place] = values
-            # 1 and 1.0 are equal, and not the same.
-            has_other_type = map(is_not, map(type, old[place]), map(type, values))
-            is_changed = map(or_, is_changed, map(or_, map(ne, old[place], values), has_other_type))
-        return list(zip(*old, strict=True)), list(zip(*new, strict=True)), list(is_changed)
+        olds = found[:width]
+        news, changes = list(olds), []
+        for place, column in zip(self._places, stored_columns(found[width:], self._columns), strict=True):
+            news[place] = column
+            changes.append(_differ(olds[place], column))
+        return olds, news, changes[0] if len(changes) == 1 else list(map(any, zip(*changes, strict=True)))
+
+
+def _differ(old: Sequence[SqlValue], new: Sequence[SqlValue]) -> list[bool]:
+    """Return which values are not the same: 1 and 1.0 are equal, and not the same."""
+    differ = list(map(ne, old, new))
+    if len({*map(type, old), *map(type, new)}) == 1:
+        return differ
+    return list(map(or_, differ, map(is_not, map(type, old), map(type, new))))
 
 
 class BulkDelete:

@@ -28,6 +28,7 @@ from rome.transaction.reads.row_cache import TableRequest
 from rome.transaction.transaction import Transaction
 from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.write_set import row_write
+from rome.values import Columns
 
 
 def run_point_dml(transaction: Transaction, plan: Plan, parameter_sets: Sequence[Parameters]) -> Result | None:
@@ -122,7 +123,7 @@ def _insert_many(
         rows = insert_rows(transaction, point, point.values_by_column(parameter_sets), last_changes=1)
     if rows is None:
         return None
-    return _result(transaction, plan, point, rows)
+    return _result_of_many(transaction, plan, point, rows)
 
 
 def _exists(transaction: Transaction, probe: KeyProbe) -> bool:
@@ -191,13 +192,20 @@ def _update_many(
         if row is None or row.values is None:
             return None  # there is no such row
         olds.append(migrate_row(row.values, row.table, table))
-    news = point.rows(olds, parameter_sets)
-    block = RowBlock(table, keys, olds, news, point.encoded_rows(news), transaction.version or 0)
+    old = list(zip(*olds, strict=True))
+    news, data = point.rows(old, parameter_sets)
+    block = RowBlock(table, keys, old, news, data, transaction.version or 0, changed=point.changed)
     transaction.record_block(block, len(keys), 1)
-    return _result(transaction, plan, point, news)
+    return _result_of_many(transaction, plan, point, news)
 
 
 def _result(transaction: Transaction, plan: Plan, point: PointInsert | PointUpdate, rows: Sequence[Row]) -> Result:
     """Return the result of a statement that has written some rows."""
     returned = list(map(point.take_returned, rows)) if point.returned else []
     return make_result((returned, plan.description or None, len(rows), transaction.workspace.last_rowid))
+
+
+def _result_of_many(transaction: Transaction, plan: Plan, point: PointInsert | PointUpdate, columns: Columns) -> Result:
+    """Return the result of a statement that has written many rows."""
+    returned = list(zip(*[columns[at] for at in point.returned], strict=True))
+    return make_result((returned, plan.description or None, len(columns[0]), transaction.workspace.last_rowid))

@@ -39,7 +39,7 @@ from rome.transaction.constraints.table_keys import (
     unique_key_probe,
 )
 from rome.transaction.reads.row_cache import TableRequest
-from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, SqlValue, convert_to_store
+from rome.values import COLLATIONS, COMPARED_UNCHANGED, STORED_UNCHANGED, Affinity, Columns, SqlValue, convert_to_store
 
 _MAX_ROW_BYTES = 100_000_000
 """A longer row may be longer than SQLite admits."""
@@ -161,10 +161,10 @@ class PointWrite:
             raise NeedsWorkspace
         return data
 
-    def encoded_rows(self, rows: Sequence[Row]) -> list[bytes]:
-        """Return many rows as the store holds them. Raise NeedsWorkspace as `encoded` does."""
+    def encoded_rows(self, columns: Columns) -> list[bytes]:
+        """Return many rows, of stored values, as the store holds them. Raise NeedsWorkspace as `encoded` does."""
         try:
-            data = encode_rows(self.table.schema, rows)
+            data = encode_rows(self.table.schema, columns)
         except DataError:
             raise NeedsWorkspace from None
         if data and max(map(len, data)) > _MAX_ROW_BYTES:
@@ -197,10 +197,10 @@ class RowInsert(PointWrite):
         """Return the codecs of the keys that a new row takes; that of its row key only if it is given."""
         return self._keys if has_row_key or not self.is_counted else self._unique
 
-    def with_rowids(self, columns: list[Sequence[SqlValue]], rowids: Sequence[int]) -> list[Row] | None:
-        """Return rows, given by column, with ids from the sequence; None if the rows have no column for these."""
+    def with_rowids(self, columns: Columns, rowids: Sequence[int]) -> Columns:
+        """Return rows with ids from the sequence; the same if the rows have no column for these."""
         at = self.rowid_place
-        return None if at is None else list(zip(*columns[:at], rowids, *columns[at + 1 :], strict=True))
+        return columns if at is None else [*columns[:at], rowids, *columns[at + 1 :]]
 
 
 class PointInsert(RowInsert):
@@ -282,6 +282,7 @@ class PointUpdate(PointWrite):
         super().__init__(table, returned)
         self._codec = table.row_codec
         self._places = [table.position[name] for name in values]
+        self.changed = frozenset(values)
         columns = [table.by_name[name] for name in values]
         self._values = StoredValues(list(values.values()), columns, parameter_count)
         self._types = [COMPARED_UNCHANGED[table.by_name[name].affinity] for name in self._codec.columns]
@@ -302,7 +303,7 @@ class PointUpdate(PointWrite):
         for values, types in zip(columns, self._types, strict=True):
             if not types >= set(map(type, values)):
                 raise NeedsWorkspace
-        return self._codec.encode_values(list(zip(*columns, strict=True)))
+        return self._codec.encode_values(columns)
 
     def request(self, key: bytes) -> TableRequest:
         """Return the request for the row with a key."""
@@ -315,12 +316,12 @@ class PointUpdate(PointWrite):
             row[place] = value
         return tuple(row)
 
-    def rows(self, olds: Sequence[Row], parameter_sets: Sequence[Parameters]) -> list[Row]:
-        """Return the updated rows, for many sets of parameters. Raise NeedsWorkspace."""
-        columns: list[Sequence[SqlValue]] = list(zip(*olds, strict=True))
+    def rows(self, olds: Columns, parameter_sets: Sequence[Parameters]) -> tuple[Columns, list[bytes]]:
+        """Return the updated rows, for many sets of parameters, also as the store holds them. Raise NeedsWorkspace."""
+        news = list(olds)
         for place, values in zip(self._places, self._values.columns_of(parameter_sets), strict=True):
-            columns[place] = values
-        return list(zip(*columns, strict=True))
+            news[place] = values
+        return news, self.encoded_rows(news)
 
 
 def point_plan(plan: Plan, catalog: Catalog) -> PointInsert | PointUpdate | None:

@@ -168,7 +168,8 @@ def run_bulk_dml(transaction: Transaction, plan: Plan, sql: str, parameters: Par
             found = [select.compiled.run(of_tables, each) for of_tables, each in sources]
         except UnsupportedValue:
             return None
-        return write_rows(transaction, bulk, found[0] if len(found) == 1 else list(chain.from_iterable(found)))
+        # Only the callee has these rows, so that they are gone when garbage is collected.
+        return write_rows(transaction, bulk, found.pop() if len(found) == 1 else list(chain.from_iterable(found)))
 
 
 # ── SELECT ────────────────────────────────────────────────────────────────────────────────────────────────────────────

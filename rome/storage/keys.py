@@ -34,10 +34,11 @@ key from the end, without parsing. Collations are applied before encoding (`rome
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Sequence
 
 from rome.errors import DataError, FormatError
-from rome.values import SqlValue
+from rome.values import Columns, SqlValue
 
 AFTER_NULL = b"\x02"
 """The smallest bytes greater than every NULL element: the range of an element that is not NULL begins here."""
@@ -76,20 +77,38 @@ def encode(values: Iterable[SqlValue]) -> bytes:
     return key
 
 
-def encode_each(rows: Sequence[tuple[SqlValue, ...]]) -> list[bytes]:
-    """Return the key of each of many tuples, as `encode` does one by one."""
-    if set(map(len, rows)) == {1}:
-        values = [value for (value,) in rows]
-        if set(map(type, values)) == {int}:
-            return encode_ints(values)  # type: ignore[arg-type] # all are integers
-    return list(map(encode, rows))
+def encode_each(columns: Columns) -> list[bytes]:
+    """Return the key of each of many tuples, as `encode` does one by one. Raise DataError."""
+    if len(columns) == 1:
+        return _encode_column(columns[0])
+    return list(map(b"".join, zip(*map(_encode_column, columns), strict=True)))
+
+
+def _encode_column(values: Sequence[SqlValue]) -> list[bytes]:
+    kinds = set(map(type, values))
+    if kinds == {int}:
+        return encode_ints(values)  # type: ignore[arg-type] # all are integers
+    if kinds == {str} and len(distinct := set(values)) < len(values) // 2:
+        key_of = {value: _encode_text(value) for value in distinct}  # type: ignore[arg-type] # all are texts
+        return list(map(key_of.__getitem__, values))
+    return [encode((value,)) for value in values]
 
 
 def encode_ints(values: Sequence[int]) -> list[bytes]:
     """Return the key of each of many integers. Raise DataError if one does not fit into 64 bits."""
-    if not values or min(values) <= 0 or max(values) >= _INT_END:
+    if not values:
+        return []
+    least, greatest = min(values), max(values)
+    first, last = (least.bit_length() + 7) >> 3, (greatest.bit_length() + 7) >> 3
+    if least <= 0 or greatest >= _INT_END or (first < last and list(values) != sorted(values)):
         return list(map(encode_int, values))
-    return [_POSITIVE[size := (value.bit_length() + 7) >> 3] + value.to_bytes(size, "big") + b"\0" for value in values]
+    # In order, those of one size are together.
+    found: list[bytes] = []
+    for size in range(first, last + 1):
+        end = len(values) if size == last else bisect_left(values, 1 << (size << 3))
+        head = _POSITIVE[size]
+        found += [head + value.to_bytes(size, "big") + b"\0" for value in values[len(found) : end]]
+    return found
 
 
 def decode(key: bytes) -> tuple[SqlValue, ...]:

@@ -30,7 +30,7 @@ from sortedcontainers import SortedDict
 
 from rome.errors import CounterUsedUp, InterfaceError, KeysLocked, NumbersTaken
 from rome.forks import new_lock, new_rlock
-from rome.storage.columns import size_of, writes_of
+from rome.storage.columns import checks_of, size_of, writes_of
 from rome.storage.keys import row_key_of
 from rome.storage.lock_table import LockTable
 from rome.storage.memory_locks import MemoryLocks
@@ -46,7 +46,6 @@ from rome.storage.store import (
     OF_PRESENT,
     Batch,
     Change,
-    Check,
     Committed,
     Count,
     Demand,
@@ -376,7 +375,7 @@ class _Database:
         for version, digest in batch.seen.items():
             if digest != self.digest(version):
                 raise history_lost(version)
-        self._validate(batch.checks)
+        self._validate(batch)
         for counter, last in batch.expects.items():
             if self.counters.get(counter, 0) != last:
                 raise NumbersTaken(counter)
@@ -455,26 +454,45 @@ class _Database:
         entries = list(islice(found, request.limit))
         return entries, [rows.get(row_key_of(entry)) for entry in entries]
 
-    def _validate(self, checks: Sequence[Check]) -> None:
+    def _validate(self, batch: Batch) -> None:
         """Raise Conflict for the first check that fails. Most pass because their space was not written since."""
-        for check in checks:
-            space, begin, end, since, demand = check
+        of_ranges, of_keys = checks_of(batch)
+        for space, begin, end, since, demand in of_ranges:
             if demand in OF_PRESENT:
                 values = self._spaces.get(space, _EMPTY)
                 found = next(values.irange(begin, end, (True, False)), None)
                 if (found is None) is (demand is Demand.A_KEY):
                     raise conflict(space, found or begin, demand, since)
-                continue
-            if self._written.get(space, 0) <= since <= self.version:
-                continue
-            self.since(since)
-            tail = self._tails.of(since)
-            self._extend(tail, (space,))
-            self._tails.keep(tail)
-            for key in tail.written(space, (begin, end)):
-                was_there = tail.of(space)[key] is not None
-                if demand is Demand.UNWRITTEN or was_there != (key in self._spaces.get(space, _EMPTY)):
-                    raise conflict(space, key, demand, since)
+            elif not self._is_unwritten(space, since):
+                tail = self._tail_of(since, space)
+                self._demand(demand, space, tail, tail.written(space, (begin, end)))
+        for (space, since, demand), keys in of_keys.items():
+            if demand in OF_PRESENT:
+                values, is_demanded = self._spaces.get(space, _EMPTY), demand is Demand.A_KEY
+                failed = next((key for key in keys if (key in values) is not is_demanded), None)
+                if failed is not None:
+                    raise conflict(space, failed, demand, since)
+            elif not self._is_unwritten(space, since):
+                tail = self._tail_of(since, space)
+                self._demand(demand, space, tail, [key for key in keys if key in tail.of(space)])
+
+    def _is_unwritten(self, space: bytes, since: int) -> bool:
+        return self._written.get(space, 0) <= since <= self.version
+
+    def _tail_of(self, since: int, space: bytes) -> Tail:
+        """Return the tail of a version, with what was written to a space. Raise SnapshotTooOld, HistoryLost."""
+        self.since(since)
+        tail = self._tails.of(since)
+        self._extend(tail, (space,))
+        self._tails.keep(tail)
+        return tail
+
+    def _demand(self, demand: Demand, space: bytes, tail: Tail, written: Sequence[bytes]) -> None:
+        """Raise Conflict for keys of a tail, which were written, if that was not allowed, or they have come or gone."""
+        old, present = tail.of(space), self._spaces.get(space, _EMPTY)
+        for key in written:
+            if demand is Demand.UNWRITTEN or (old[key] is not None) != (key in present):
+                raise conflict(space, key, demand, tail.at)
 
     def _trim(self) -> None:
         """Trim the log to its limits; the newest commit stays, so that its token is known."""

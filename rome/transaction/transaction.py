@@ -35,7 +35,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 
 from rome import events
@@ -142,6 +142,14 @@ class Transaction(Savepoints):
         if (space, key) in self.write_set.taken_keys:
             return True
         return any(key in block.taken_keys(space) for block in self.blocks)
+
+    def not_taken(self, space: bytes, keys: Set[bytes]) -> Set[bytes]:
+        """Return the keys for which `is_taken` is False."""
+        if self.write_set.taken_keys:
+            keys = {key for key in keys if (space, key) not in self.write_set.taken_keys}
+        for block in self.blocks:
+            keys = keys - block.taken_keys(space)
+        return keys
 
     def _writable(self) -> WriteSet:
         if self.write_set is NO_WRITES:

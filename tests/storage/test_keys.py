@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rome.errors import DataError, FormatError, NotSupportedError
-from rome.storage.keys import AFTER_NULL, decode, encode, entry, prefix_end, row_key_of
+from rome.storage.keys import AFTER_NULL, decode, encode, encode_each, entry, prefix_end, row_key_of
 from rome.storage.store import LAST
 from rome.values import collate
 
@@ -120,6 +120,26 @@ def test_an_unknown_collation_is_named():
     with pytest.raises(NotSupportedError, match="GERMAN"):
         collate("a", "GERMAN")
     assert collate(1, "GERMAN") == 1
+
+
+COLUMNS = st.one_of(
+    st.lists(integers, min_size=9, max_size=9),
+    st.lists(integers.filter(lambda number: number > 0), min_size=9, max_size=9).map(sorted),
+    st.lists(st.integers(200, 300), min_size=9, max_size=9),
+    st.lists(st.sampled_from(["a", "b", "b\0", "é"]), min_size=9, max_size=9),
+    st.lists(values, min_size=9, max_size=9),
+)
+
+
+@given(st.lists(COLUMNS, min_size=1, max_size=3), st.integers(0, 9))
+def test_many_tuples_are_encoded_as_one_by_one(columns, number):
+    columns = [column[:number] for column in columns]
+    assert encode_each(columns) == [encode(row) for row in zip(*columns, strict=True)]
+
+
+def test_many_integers_beyond_64_bits_are_refused():
+    with pytest.raises(DataError):
+        encode_each([[1, 2**63]])
 
 
 def test_one_and_one_point_zero_are_one_key():

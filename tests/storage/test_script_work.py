@@ -113,6 +113,20 @@ def test_the_commands_of_small_commits(server: tuple[RedisStore, Redis]) -> None
 
 
 @pytest.mark.server
+def test_a_check_does_not_read_the_piece_that_writes_its_keys(server: tuple[RedisStore, Redis]) -> None:
+    """Each step reads which piece is next, and that piece: nobody else has written the keys, or locked them."""
+    store, admin = server
+    keys = [encode((number,)) for number in range(20_000)]
+    version = commit(store, *(put(key, b"old") for key in keys))
+    checks = [Check(ROWS, key, key + b"\0", version) for key in keys]
+    seen = {version: store.fetch([]).digest}
+    batch = Batch(b"update of all", checks, [put(key, b"new") for key in keys], seen=seen)
+    commands(admin)
+    assert store.commit(batch) == version + 1
+    assert commands(admin)["hget"] == 2 * len(pieces_of(batch))
+
+
+@pytest.mark.server
 def test_an_old_writer_looks_at_a_bounded_part_of_the_log(server: tuple[RedisStore, Redis]) -> None:
     store, admin = server
     kept = encode((0,))

@@ -73,18 +73,17 @@ class BulkLoader:
         ids: list[Any] = [] if place is None else [row[place] for row in made]
         if self._has_hidden_rowid:
             made = [row[1:] for row in made]
-            keys = encode_ints(ids)
-        else:
-            keys = table.row_codec.encode_each(made)
+        columns = list(zip(*made, strict=True)) or [()] * len(table.stored)
+        keys = encode_ints(ids) if self._has_hidden_rowid else table.row_codec.encode_each(columns)
         if table.has_stored_generated:
             data = [encode_row(table.schema, row, computed=True) for row in made]
         else:
-            data = encode_rows(table.schema, made)
+            data = encode_rows(table.schema, columns)
         writes: WritesBySpace = {rows_space(table.id): dict(zip(keys, data, strict=True))}
         unique: list[tuple[bytes, bytes]] = []
         for index in table.indexes:
             codec = table.index_codecs[index.id]
-            writes[codec.space] = dict.fromkeys(codec.entries(made, keys), b"")
+            writes[codec.space] = dict.fromkeys(codec.entries(codec.take_columns(columns), keys), b"")
             if index.unique:
                 prefixes = [codec.encode_unique(codec.take(row)) for row in made]
                 unique += [(codec.space, prefix) for prefix in prefixes if prefix is not None]

@@ -41,16 +41,34 @@ def _compute(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any
 
 def add(left: Any, right: Any) -> Any:
     """Return left + right."""
+    if (
+        left.__class__ is int
+        and right.__class__ is int
+        and LEAST_INTEGER <= (whole := left + right) <= GREATEST_INTEGER
+    ):
+        return whole
     return _compute(left, right, lambda one, other: one + other)
 
 
 def subtract(left: Any, right: Any) -> Any:
     """Return left - right."""
+    if (
+        left.__class__ is int
+        and right.__class__ is int
+        and LEAST_INTEGER <= (whole := left - right) <= GREATEST_INTEGER
+    ):
+        return whole
     return _compute(left, right, lambda one, other: one - other)
 
 
 def multiply(left: Any, right: Any) -> Any:
     """Return left * right."""
+    if (
+        left.__class__ is int
+        and right.__class__ is int
+        and LEAST_INTEGER <= (whole := left * right) <= GREATEST_INTEGER
+    ):
+        return whole
     return _compute(left, right, lambda one, other: one * other)
 
 

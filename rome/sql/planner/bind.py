@@ -222,7 +222,7 @@ class _Binding:
             return self._keys_of(term.sources[0], term)
         listed = listed_parameters(term.sources, self.parameters)
         if listed is not None and set(map(type, listed)) <= COMPARED_UNCHANGED[term.column.affinity]:
-            return sorted(set(encode_each([(collate(value, term.column.collation),) for value in listed])))
+            return sorted(set(encode_each([[collate(value, term.column.collation) for value in listed]])))
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
     def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:
@@ -243,7 +243,8 @@ class _Binding:
             for place, (source, target) in enumerate(columns):
                 if not compares_unconverted(source.column, target):
                     combinations = [_with_converted(values, place, target) for values in combinations]
-            keys.update(encode_each(combinations))
+            if combinations:
+                keys.update(encode_each(list(zip(*combinations, strict=True))))
         return sorted(keys)
 
     def _max_keys(self) -> float:

@@ -40,6 +40,7 @@ _BEFORE_COMMIT = f"""
 _SCAN = "SELECT key, value FROM pairs WHERE space = ?"
 _RANGE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?"
 _REVERSE = "SELECT key, value FROM pairs WHERE space = ? AND key >= ? AND key < ? ORDER BY key DESC LIMIT ?"
+_IS_LONGER = "SELECT EXISTS (SELECT 1 FROM pairs WHERE space = ? AND key >= ? AND key < ? LIMIT 1 OFFSET ?)"
 _COUNT = "SELECT count(*) FROM pairs WHERE space = ? AND key >= ? AND key < ?"
 _LOG = "SELECT version, changes FROM log WHERE version > ? ORDER BY version LIMIT ?"
 
@@ -134,14 +135,18 @@ def values_of(connection: apsw.Connection, keys: Sequence[tuple[bytes, bytes]]) 
 
 
 def old_values(connection: apsw.Connection, keys: Mapping[bytes, Collection[bytes]]) -> OldValues:
-    """Return the values of keys, by space. If many keys lie in a range without keys, this takes one query."""
+    """Return the values of keys, by space. If many keys lie in a range with few others, one query reads all of it."""
     if sum(map(len, keys.values())) <= _FEW:
         found = iter(values_of(connection, [(space, key) for space in keys for key in keys[space]]))
         return {space: list(islice(found, len(its_keys))) for space, its_keys in keys.items()}
     olds: dict[bytes, list[bytes | None]] = {}
     for space, its_keys in keys.items():
-        is_new = first_key(connection, space, min(its_keys), max(its_keys) + b"\0") is None
-        olds[space] = [None] * len(its_keys) if is_new else values_of(connection, [(space, key) for key in its_keys])
+        bounds = min(its_keys), max(its_keys) + b"\0"
+        if connection.execute(_IS_LONGER, (space, *bounds, 2 * len(its_keys))).get:
+            olds[space] = values_of(connection, [(space, key) for key in its_keys])
+        else:
+            present = dict(_pairs(connection, space, bounds, None, False))
+            olds[space] = list(map(present.get, its_keys))
     return olds
 
 

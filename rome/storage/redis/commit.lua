@@ -55,8 +55,8 @@ local function send(command, key, list, first, last)
     if last - first < CHUNK then
         return call(command, key, unpack(list, first, last))
     end
-    local answers = {}
-    for from = first, last, CHUNK do
+    local answers = call(command, key, unpack(list, first, first + CHUNK - 1))
+    for from = first + CHUNK, last, CHUNK do
         local part = call(command, key, unpack(list, from, math.min(from + CHUNK - 1, last)))
         for i = 1, type(part) == 'table' and #part or 0 do
             answers[from - first + i] = part[i]
@@ -207,7 +207,11 @@ for i = 1, refusal and 0 or check_count do
     at = stop
     if demand < LOWER then
         demand = demand + 32
-        if demand == NO_KEYS or demand == A_KEY or (demand == LOCKED and find_locks) or since > version or (written and unpack_struct('>I8', written) > since) then
+        local is_needed = find_locks
+        if demand ~= LOCKED then
+            is_needed = demand == NO_KEYS or demand == A_KEY or since > version or (written and unpack_struct('>I8', written) > since)
+        end
+        if is_needed then
             local piece = call('HGET', staged, args[first])
             if not piece then
                 refusal = {'unstaged'}

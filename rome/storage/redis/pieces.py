@@ -24,7 +24,6 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
-from operator import add
 from typing import NamedTuple
 
 from rome.storage.columns import WritesBySpace, checks_of
@@ -92,7 +91,7 @@ def _checks(
     of_written: dict[bytes, list[Demanded]] = {space: [(space, 0, None)] for space in writes if holds_rows(space)}
     size = limit.MOST_KEYS & ~1  # even, because begin and end of a range stay together
     for (space, since, demand), keys in of_keys.items():
-        if space in writes and len(keys) == len(writes[space]) and writes[space].keys() >= set(keys):
+        if space in writes and len(keys) == len(writes[space]) and all(map(writes[space].__contains__, keys)):
             of_written.setdefault(space, []).append((space, since, demand))
         else:
             in_order = list(keys)
@@ -115,11 +114,19 @@ def _checks(
 
 def _cut(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
     """Cut keys, with their values, into parts within the bounds."""
-    written = [value or b"" for value in map(values.get, keys)]
-    sizes = list(accumulate(map(add, map(len, keys), map(len, written))))
+    for at in range(0, len(keys), limit.MOST_KEYS):
+        part = keys[at : at + limit.MOST_KEYS]
+        if sum(map(len, part)) + sum(map(len, filter(None, map(values.get, part)))) <= limit.MOST_BYTES:
+            yield part
+        else:
+            yield from _cut_by_size(part, values)
+
+
+def _cut_by_size(keys: Sequence[bytes], values: Mapping[bytes, bytes | None]) -> Iterator[Sequence[bytes]]:
+    sizes = list(accumulate(len(key) + len(values[key] or b"") for key in keys))
     at = before = 0
     while at < len(keys):
         # The part ends with the key that exceeds the bound.
-        end = min(bisect_right(sizes, before + limit.MOST_BYTES, at) + 1, at + limit.MOST_KEYS, len(keys))
+        end = min(bisect_right(sizes, before + limit.MOST_BYTES, at) + 1, len(keys))
         yield keys[at:end]
         at, before = end, sizes[end - 1]

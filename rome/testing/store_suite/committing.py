@@ -23,6 +23,23 @@ class Committing(Harness):
         commit(store, put(b"a", b"2"), delete(b"b"), put(b"c", b"2"), put(b"c", b"3"))
         assert ask(store, Range(ROWS)) == [(b"a", b"2"), (b"c", b"3")]
 
+    @pytest.mark.parametrize("step", [1, 2, 5])
+    def test_many_keys_among_others(self, store: Store, step: int) -> None:
+        """The log has the old value of each, whether all keys of their range are written or few."""
+        keys = [b"%03d" % number for number in range(60)]
+        at = commit(store, *[put(key, b"old " + key) for key in keys])
+        written = keys[10:50:step]
+        commit(store, *[put(key, b"new") for key in written[1:]], delete(written[0]), put(b"020x", b"new"))
+        pairs = {**{key: b"old " + key for key in keys}, **dict.fromkeys([*written[1:], b"020x"], b"new")}
+        del pairs[written[0]]
+        assert ask(store, Range(ROWS)) == sorted(pairs.items())
+        assert ask(store, Range(ROWS), at) == [(key, b"old " + key) for key in keys]
+        (committed,) = store.changes(at)
+        assert {change.key: change.old for change in committed.changes} == {
+            **{key: b"old " + key for key in written},
+            b"020x": None,
+        }
+
     def test_an_entry_is_put_and_deleted(self, store: Store) -> None:
         """Entries have no value."""
         write = put_entry("x", b"a")

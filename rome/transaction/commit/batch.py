@@ -49,7 +49,7 @@ from rome.transaction.writes.row_block import RowBlock
 from rome.transaction.writes.sequences import moves_sequence
 from rome.transaction.writes.whole_table import WholeTable
 from rome.transaction.writes.write_set import FinalRow
-from rome.values import is_identical
+from rome.values import Columns, is_identical
 
 _NO_KEYS, _UNWRITTEN = Demand.NO_KEYS, Demand.UNWRITTEN
 
@@ -151,7 +151,9 @@ class BatchBuilder:
         kind = (space, self._version, _NO_KEYS) if since == UNREAD else (space, since, _UNWRITTEN)
         self._key_checks[kind].update(dict.fromkeys(keys))
         for index in table.indexes:
-            self._write_entries_of_block(table.index_codecs[index.id], keys, block.olds, block.news)
+            codec = table.index_codecs[index.id]
+            if block.is_changed(codec.columns):
+                self._write_entries_of_block(codec, keys, block.olds, block.news)
         self._check_definition(table)
 
     def empty_table(self, deleted: WholeTable) -> None:
@@ -164,13 +166,16 @@ class BatchBuilder:
         self._check_definition(deleted.table)
 
     def _write_entries_of_block(
-        self, codec: IndexKeyCodec, keys: Sequence[bytes], olds: Sequence[Row] | None, news: Sequence[Row] | None
+        self, codec: IndexKeyCodec, keys: Sequence[bytes], olds: Columns | None, news: Columns | None
     ) -> None:
-        if olds is not None and news is not None:
+        olds, news = olds and codec.take_columns(olds), news and codec.take_columns(news)
+        if olds and news:
             # Equal values have equal keys.
-            is_changed = list(map(ne, map(codec.take, olds), map(codec.take, news)))
+            is_changed = list(map(ne, zip(*olds, strict=True), zip(*news, strict=True)))
             keys = list(compress(keys, is_changed))
-            olds, news = list(compress(olds, is_changed)), list(compress(news, is_changed))
+            if not keys:
+                return
+            olds, news = ([list(compress(column, is_changed)) for column in columns] for columns in (olds, news))
         if olds:
             self._writes[codec.space].update(dict.fromkeys(codec.entries(olds, keys)))
         if news:

@@ -274,7 +274,12 @@ class RowCache:
             return [] if row is None or row.values is None else [row.values]
         keys: Collection[bytes] = self._keys(request, cached)
         if len(requests) > 1:
-            keys = {key for each in requests for key in self._keys(each.request, cached)}
+            keys = {
+                key
+                for each in requests
+                for key in self._keys(each.request, cached)
+                if (row := cached.get(key)) is not None and row.values is not None
+            }
         if len(keys) > 1:
             keys = sorted(keys)
         found = list(map(cached.get, keys))

@@ -7,19 +7,19 @@ written alone (`rome.transaction.transaction.Transaction.settle`).
 
     INSERT INTO t (a) VALUES (?)     with 3 sets of parameters
 
-    table t, keys (k1, k2, k3), olds None, news ((1, 'a'), (2, 'b'), (3, 'c')), since UNREAD
+    table t, keys (k1, k2, k3), olds None, news ((1, 2, 3), ('a', 'b', 'c')), since UNREAD
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 
 from rome.catalog.model import Table
-from rome.sqlite.workspace import Row
 from rome.transaction.writes.write_set import RowWrite, row_write
+from rome.values import Columns
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,24 @@ class RowBlock:
 
     table: Table
     keys: Sequence[bytes]
-    olds: Sequence[Row] | None
-    news: Sequence[Row] | None
+    olds: Columns | None
+    news: Columns | None
     data: Sequence[bytes] | None
-    """The new rows as the store will hold them."""
+    """The new rows as the store will hold them; None if they were deleted."""
     since: int
     """The version that the rows were read at; UNREAD for new rows whose keys were not looked up."""
     rowids: Sequence[int] | None = None
     """The ids of new rows of a table with a sequence."""
     are_ids_given: bool = False
     """True if the ids were given, and did not come from the sequence."""
+    changed: Set[str] = frozenset()
+    """The columns, in lower case, in which updated rows may differ from the old ones."""
     taken: Mapping[bytes, Set[bytes]] = field(default_factory=dict)
     """By space: the keys of unique indexes that new rows have taken."""
+
+    def is_changed(self, columns: Collection[str]) -> bool:
+        """Return True if rows were not there before, are gone, or may differ in one of these columns."""
+        return self.olds is None or self.news is None or not self.changed.isdisjoint(columns)
 
     @property
     def explicit_id(self) -> int | None:
@@ -63,9 +69,9 @@ class RowBlock:
         new_keys = nothing if self.news is None else self.keys
         columns = (
             old_keys,
-            self.olds or nothing,
+            nothing if self.olds is None else zip(*self.olds, strict=True),
             new_keys,
-            self.news or nothing,
+            nothing if self.news is None else zip(*self.news, strict=True),
             self.rowids or repeat(1 if self.olds is None else 0),
             self.data or nothing,
         )

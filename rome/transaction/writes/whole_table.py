@@ -28,8 +28,8 @@ class WholeTable:
     table: Table
     since: int
     """The version that the rows were counted at."""
-    read: Callable[[], tuple[Sequence[bytes], Sequence[Row]]]
-    """Reads the rows at that version; returns their keys, and the rows."""
+    read: Callable[[], Sequence[Row]]
+    """Reads the rows at that version."""
     news: None = None
     rowids: None = None
     explicit_id: None = None
@@ -45,8 +45,13 @@ class WholeTable:
 
     def row_block(self) -> RowBlock:
         """Return the block of the deleted rows: round trips."""
-        keys, rows = self.read()
-        return RowBlock(self.table, keys, rows, None, None, self.since)
+        return deleted_rows(self.table, self.read(), self.since)
+
+
+def deleted_rows(table: Table, rows: Sequence[Row], since: int) -> RowBlock:
+    """Return the block of rows that were deleted. `since`: the version that they were read at."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(table.stored)
+    return RowBlock(table, table.row_codec.encode_each(columns), columns, None, None, since)
 
 
 Written = RowBlock | WholeTable
