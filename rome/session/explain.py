@@ -28,8 +28,9 @@ The grammar of these lines:
     round       round number, and its steps: all of them take one round trip
     step        path                                       rows: estimate
                 path[, backward], limit n                  only the first or last rows of the path
-                Top-N on source[, backward], limit n, initial batch n, grows
-                                                           batches, until enough rows come out
+                Top-N on source[, backward][, incremental sort], limit n, initial batch n, grows
+                                                           batches, until enough rows come out; incremental sort: the
+                                                           source has the order of the first terms of ORDER BY only
     path        full scan of table
                 primary key (lookup | range scan | scan) on table (terms)
                 index (lookup | range scan | scan) on table using index (terms)

@@ -16,15 +16,15 @@ learn how many rows each step has brought; later plans are chosen by that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
 from rome.fallback import UnsupportedValue
 from rome.plan.plan import PagePlan, Plan
-from rome.sql.planner.access_path import Limit
 from rome.sql.planner.bind import bind_step
+from rome.sql.planner.incremental_sort import Groups, complete_groups
 from rome.sql.planner.read_plan import Step
 from rome.sql.syntax.operands import Const
 from rome.sqlite.workspace import Parameters, Row
@@ -62,6 +62,8 @@ class PlanFetch:
         self._requests: list[dict[int, list[TableRequest]]] = [{} for _ in parameter_sets]
         self._fetched: set[int] = set()
         """The table references whose rows are there."""
+        self.groups: Groups | None = None
+        """The groups of a Top-N batch whose last one may be incomplete; None for any other fetch."""
 
     def requests(self) -> Iterator[TableRequest]:
         """Yield every request of every set of parameters."""
@@ -83,7 +85,7 @@ class PlanFetch:
         statistics = self._transaction.database.statistics
         only = step
         if step.limit is not None and step.limit.grows:
-            only = replace(step, limit=Limit((Const(self._batch),), step.limit.backward))
+            only = replace(step, limit=replace(step.limit, counts=(Const(self._batch),)))
         requests = bind_step(only, parameters, rows_of, limited=limited, statistics=statistics)
         if only is not step and len(requests) > 1:
             # The first rows of each of several ranges are not the first rows of all of them.
@@ -103,7 +105,10 @@ class PlanFetch:
         # Among rows that are equal in their order, the workspace may choose others than a limited step has brought.
         is_part = source.limit is not None and not source.limit.grows
         requests = [whole(source.table)] if is_part else self._requests[at][table_ref]
-        yield from self._transaction.row_cache.rows(requests)
+        if self.groups is not None and source.limit is not None and source.limit.grows:
+            yield from self.groups.complete
+        else:
+            yield from self._transaction.row_cache.rows(requests)
         yield from self._transaction.write_set.rows(source.table, map(request_of, requests))
 
     def _page_of(self, at: int, page: PagePlan) -> list[Row] | None:
@@ -119,6 +124,17 @@ class PlanFetch:
         """Note that the rows of these steps are there."""
         self._fetched.update(step.table_ref for step in steps)
         self._pages = {at: page for at, page in self._pages.items() if page is not None}
+        if self._batch and self.groups is None:
+            self.groups = self._groups_of(steps)
+
+    def _groups_of(self, steps: Iterable[Step]) -> Groups | None:
+        """Return the groups of a Top-N batch, if one of these steps has brought it and more rows may follow."""
+        for step in steps:
+            if step.limit is not None and step.limit.presorted:
+                rows = self.rows_of_step(step)
+                # More rows than asked for are all that there are.
+                return complete_groups(step.table, rows, step.limit) if len(rows) == self._batch else None
+        return None
 
     def note_statistics(self, steps: Iterable[Step], fetched: Sequence[TableRequest]) -> None:
         """Tell the statistics how many rows these steps have brought, as far as they were fetched now."""
@@ -133,6 +149,11 @@ class PlanFetch:
                     rows = len(self._transaction.row_cache.rows(bound[step.table_ref]))
                     self._transaction.database.statistics.note(step.table, step.path, asked, rows)
 
+    @property
+    def _batch_steps(self) -> list[Step]:
+        """The steps of a Top-N batch: several in a UNION, which bring the same rows."""
+        return [step for step in self.reads.steps if step.limit is not None and step.limit.grows]
+
     def rows_of_step(self, step: Step) -> list[Row]:
         """Return the rows that a step has brought with the first set of parameters."""
         return self._transaction.row_cache.rows(self._requests[0][step.table_ref])
@@ -142,13 +163,27 @@ class PlanFetch:
         """True if the workspace may evaluate the statement over these rows.
 
         Of rows that are equal in their order, it may let others come out of a derived table. In a Top-N batch, no row
-        may be cached that sorts after those of the batch.
+        may be cached that sorts after those of the batch, and rows that are left out must not be there for another
+        reason.
         """
-        return not self._pages and all(
-            self._transaction.row_cache.has_only(step.table, len(self.rows_of_step(step)))
-            for step in self.reads.steps
-            if step.limit is not None and step.limit.grows
-        )
+        row_cache = self._transaction.row_cache
+        batch = self._batch_steps
+        if self._pages or not all(row_cache.has_only(step.table, len(self.rows_of_step(step))) for step in batch):
+            return False
+        if self.groups is None:
+            return True
+        table = batch[0].table
+        is_read_once = [step.table.id for step in self.reads.steps].count(table.id) == len(batch)
+        # A hidden rowid is no column of a row, so its key is not known here.
+        return is_read_once and bool(table.key) and not row_cache.has_loaded(table, self.left_out[table.id])
+
+    @property
+    def left_out(self) -> dict[int, frozenset[bytes]]:
+        """By table id: the keys of cached rows that must not be in the workspace: they take no part in the result."""
+        if self.groups is None:
+            return {}
+        table = self._batch_steps[0].table
+        return {table.id: frozenset(table.row_codec.encode_each(self.groups.left_out))}
 
     def rows(self, at: int) -> list[list[Row]]:
         """Return the rows of each table reference that are fetched by now, in the order of their numbers."""
@@ -157,9 +192,11 @@ class PlanFetch:
             requests = {
                 number: requests[number] if number in self._fetched else [] for number in self.reads.by_table_ref
             }
-        if not self.reads.backward:
+        if not self.reads.backward and self.groups is None:
             return [rows(requests[number]) for number in self.reads.by_table_ref]
         found = {number: rows(requests[number]) for number in self.reads.by_table_ref}
+        if self.groups is not None:
+            found.update((step.table_ref, self.groups.complete) for step in self._batch_steps)
         for number in self.reads.backward:
             found[number] = found[number][::-1]  # the list may be shared with other transactions
         return list(found.values())
@@ -198,11 +235,14 @@ def fetch(
     return fetched
 
 
-def load_workspace(transaction: Transaction, plan: Plan) -> None:
-    """Make the tables that a plan reads in the workspace, and put their cached rows into it."""
+def load_workspace(transaction: Transaction, plan: Plan, left_out: Mapping[int, Container[bytes]]) -> None:
+    """Make the tables that a plan reads in the workspace, and put their cached rows into it.
+
+    `left_out`: by table id, the keys of rows that are not put there now.
+    """
     schema = transaction.workspace.schema
     if plan.reads_schema:
         schema.ensure_all()
     else:
         schema.ensure(plan.mentioned)
-    transaction.row_cache.load_into_workspace(plan.tables)
+    transaction.row_cache.load_into_workspace(plan.tables, left_out)

@@ -48,6 +48,7 @@ from rome.fallback import ValueNotKnown
 from rome.folding import fold_name
 from rome.session.fetch import fetch
 from rome.session.run import plan_of, run_once, with_current_catalog
+from rome.sql.planner.bind import bind_step
 from rome.sql.rewrite.row_keys import KeyedSelect, key_select
 from rome.sql.syntax.operands import Source, value_of
 from rome.sql.syntax.statement import LockingClause, LockWaitPolicy, Statement
@@ -218,11 +219,20 @@ def _fetched(
 def _read_ranges(
     transaction: Transaction, statement: Statement, sql: str, parameter_sets: Sequence[Parameters]
 ) -> Iterator[tuple[bytes, bytes, bytes]]:
-    """Yield space, begin and end of the key ranges that a statement has read; all of a table for a Top-N fetch."""
+    """Yield space, begin and end of key ranges that hold everything which a statement may have read.
+
+    Of a Top-N fetch, they are those of the fetch without Top-N; all of a table that is looked up by fetched rows.
+    """
     plan = plan_of(transaction, statement, sql, parameter_sets[0])
     if plan.reads.topn is not None:
-        for table in plan.tables:
+        for table in plan.reads.full_scans:
             yield rows_space(table.id), b"", LAST
+        for step in plan.reads.steps:
+            if step.depends_on:
+                yield rows_space(step.table.id), b"", LAST
+            else:
+                for request in bind_step(step, parameter_sets[0], None):
+                    yield from ranges_of(request)
     else:
         for each in fetch(transaction, plan, parameter_sets).requests():
             yield from ranges_of(each.request)

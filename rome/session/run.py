@@ -234,10 +234,10 @@ def _evaluate(transaction: Transaction, plan: Plan, fetched: PlanFetch, paramete
         except UnsupportedValue:
             pass  # a value that only SQLite knows how to treat
     if not fetched.is_for_workspace:
-        fetch(transaction, plan, parameter_sets)
+        fetched = fetch(transaction, plan, parameter_sets)
     transaction.settle()
     transaction.verify_assumed()
-    load_workspace(transaction, plan)
+    load_workspace(transaction, plan, fetched.left_out)
     result = merge_results([transaction.workspace.run(plan.sql, parameters) for parameters in parameter_sets])
     return result._replace(rows=_with_original_triggers(result.rows)) if plan.reads_schema else result
 

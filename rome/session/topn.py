@@ -9,6 +9,9 @@
 function counts the rows that come out. Where there is none, and the LIMIT is that of the whole statement, the workspace
 evaluates the statement without it. The workspace has all cached rows of a table, so its result is valid only if none of
 them sorts after the rows of the batch.
+
+Where the rows are in the order of the first terms of ORDER BY only, those of the last group of a batch take no part
+(`rome.sql.planner.incremental_sort`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from rome.fallback import UnsupportedValue
 from rome.plan.plan import Plan
 from rome.session.fetch import PlanFetch, fetch, load_workspace
 from rome.sql.planner.bind import bind_step, number_of
-from rome.sql.planner.plan_topn import initial_batch, next_batch
+from rome.sql.planner.plan_topn import BatchResult, initial_batch, next_batch, note_batch, note_full_fetch
 from rome.sql.planner.read_plan import TopNPlan
 from rome.sqlite.workspace import Parameters, Result
 from rome.transaction.transaction import Transaction
@@ -51,7 +54,7 @@ def fetch_topn(transaction: Transaction, plan: Plan, parameters: Parameters) -> 
     statistics = transaction.database.statistics
     batch = initial_batch(topn, needed, statistics)
     if batch is None and needed <= topn.max_batch:
-        statistics.nudge_selectivity(topn.filter_id)
+        note_full_fetch(topn, statistics)
     while batch is not None:
         fetched = fetch(transaction, plan, (parameters,), batch=batch, only_page=True)
         brought = len(fetched.rows_of_step(topn.step))
@@ -62,12 +65,20 @@ def fetch_topn(transaction: Transaction, plan: Plan, parameters: Parameters) -> 
         if brought < batch:
             statistics.note(topn.step.table, topn.step.path, bind_step(topn.step, parameters, None), brought)
         is_enough = passed >= needed or brought != batch  # (more rows than asked for: these are all that there are)
-        batch = None if is_enough else next_batch(topn, needed, passed, brought)
-        if batch is None and brought:
-            statistics.note_selectivity(topn.filter_id, passed, brought)
+        last = _batch_result(fetched, brought, passed)
+        batch = None if is_enough else next_batch(topn, needed, last)
+        if batch is None:
+            note_batch(topn, last, is_enough=is_enough, statistics=statistics)
         if is_enough:
             return _apply_limit(found, topn, needed, parameters) if isinstance(found, Result) else fetched
     return None
+
+
+def _batch_result(fetched: PlanFetch, brought: int, passed: int) -> BatchResult:
+    groups = fetched.groups
+    if groups is None:
+        return BatchResult(brought, brought, passed, None)
+    return BatchResult(brought, len(groups.complete), passed, groups.size)
 
 
 def _evaluate_unlimited(
@@ -81,7 +92,7 @@ def _evaluate_unlimited(
             pass  # a value that only SQLite knows how to treat
     if plan.unlimited_sql is None or not fetched.is_for_workspace:
         return None
-    load_workspace(transaction, plan)
+    load_workspace(transaction, plan, fetched.left_out)
     try:
         return transaction.workspace.run(plan.unlimited_sql, parameters)
     except Error:

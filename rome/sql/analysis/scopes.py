@@ -310,7 +310,7 @@ _NOT_ROW_WISE = ("group", "having", "limit", "offset", "windows")
 
 _ROW_FUNCTIONS = (
     exp.And, exp.Or, exp.Xor, exp.Exists, exp.Case, exp.If, exp.Cast, exp.Coalesce, exp.Nullif, exp.Lower, exp.Upper,
-    exp.Length, exp.Abs, exp.Round, exp.Substring, exp.Replace, exp.Trim, exp.Concat
+    exp.Length, exp.Abs, exp.Round, exp.Substring, exp.Replace, exp.Trim, exp.Concat, exp.Collate, exp.Typeof, exp.Hex
 )  # fmt: skip
 """Functions that are known to look at one row only."""
 

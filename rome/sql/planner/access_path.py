@@ -206,14 +206,18 @@ class Limit:
     """Only the first rows of a path in the order of its keys; as many as the sum of `counts`.
 
     `backward`: the last rows, in descending order. `grows`: that many results are needed, which may take more rows.
+    `presorted`: the order asked for sorts by more than the keys do, which have the rows sorted by these columns only,
+    so that an incremental sort follows (`rome.sql.planner.incremental_sort`). Empty if the keys have the whole order.
     """
 
     counts: tuple[Source, ...]
     backward: bool = False
     grows: bool = False
+    presorted: tuple[Column, ...] = ()
 
     def __str__(self) -> str:
-        return f"{'backward, ' if self.backward else ''}limit {' + '.join(map(str, self.counts))}"
+        how = "backward, " * self.backward + "incremental sort, " * bool(self.presorted)
+        return f"{how}limit {' + '.join(map(str, self.counts))}"
 
 
 def _describe(table: str, index: Index | None, method: str, terms: str) -> str:

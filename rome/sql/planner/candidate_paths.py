@@ -15,7 +15,7 @@ Three callers ask for three kinds of paths:
 * `CandidatePaths.narrowing`: paths to all rows that fulfil some predicates, and perhaps to others.
 * `CandidatePaths.limited`: paths to *exactly* the rows among which the first in an order are needed, in that order
   (`ORDER BY … LIMIT` without filters that no key covers, min, max, EXISTS).
-* `ordered_paths`: paths in the order of ORDER BY, whatever they lead to; for Top-N.
+* `ordered_paths`: paths in the order of ORDER BY or of its first terms, whatever they lead to; for Top-N.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from rome.catalog.model import Column, Index, Table
 from rome.folding import fold_name
@@ -88,12 +89,21 @@ class CandidatePaths:
         table = self._relation.table
         for order in _key_orders(table, _predicates(topn.conditions)):
             path = _exact(table, order, topn.conditions)
-            if path is not None and _is_in_order(table, order, path, topn, must_be_total):
-                yield path
+            if path is not None:
+                found = _sorted_by(table, order, path, topn)
+                if found.is_whole and (found.is_total or not must_be_total):
+                    yield path
 
 
-def ordered_paths(relation: Relation, topn: TopN) -> Iterator[Path]:
-    """Yield the paths in the order of a Top-N that lead to all rows of a relation, and perhaps to others."""
+class OrderedPath(NamedTuple):
+    """A path, and the columns that its rows are sorted by if ORDER BY sorts by more; empty if they are in its order."""
+
+    path: Path
+    presorted: tuple[Column, ...]
+
+
+def ordered_paths(relation: Relation, topn: TopN) -> Iterator[OrderedPath]:
+    """Yield the paths in the order of a Top-N, or of its first terms, to all rows of a relation and perhaps others."""
     table = relation.table
     constant = _constant(relation.predicates)
     for order in _key_orders(table, constant):
@@ -102,8 +112,13 @@ def ordered_paths(relation: Relation, topn: TopN) -> Iterator[Path]:
             paths += _union(table, [[order]] * len(any_of.alternatives), any_of, constant)
         for path in paths:
             is_get, is_unique, *_ = path.rank
-            if not (is_get or is_unique) and _is_in_order(table, order, path, topn, must_be_total=False):
-                yield path
+            found = _sorted_by(table, order, path, topn)
+            if is_get or is_unique:
+                continue
+            if found.is_whole:
+                yield OrderedPath(path, ())
+            elif found.columns and all(fold_name(column.name) in table.position for column in found.columns):
+                yield OrderedPath(path, found.columns)
 
 
 def exact_paths(table: Table, conditions: Sequence[Predicate | AnyOf]) -> Iterator[Path]:
@@ -278,19 +293,31 @@ def _is_term_of(path: KeyPath, predicate: Predicate) -> bool:
 # ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _is_in_order(table: Table, order: _KeyOrder, path: Path, topn: TopN, must_be_total: bool) -> bool:
-    """Return True if the rows of a path, in the order of its keys, are in the order of a Top-N."""
+class _SortedBy(NamedTuple):
+    """The first columns of a Top-N's order that the rows of a path are sorted by, in the order of its keys.
+
+    `is_whole`: the rows are in the order of the Top-N. `is_total`: no two of them have the same values there.
+    """
+
+    columns: tuple[Column, ...]
+    is_whole: bool
+    is_total: bool
+
+
+def _sorted_by(table: Table, order: _KeyOrder, path: Path, topn: TopN) -> _SortedBy:
+    """Return how far the rows of a path, in the order of its keys, are in the order of a Top-N."""
     fixed = _fixed_columns(path)
     of_key = list(dict.fromkeys(column for column in order.columns if column not in fixed))
     needed = list(dict.fromkeys(column for column in topn.order if column not in fixed))
-    ordered = set(fixed)
+    columns: tuple[Column, ...] = ()
     for at, column in enumerate(needed):
-        if _has_unique_key(table, ordered):
-            return True
+        if _has_unique_key(table, fixed.union(columns)):
+            return _SortedBy(columns, is_whole=True, is_total=True)
         if at >= len(of_key) or column != of_key[at]:
-            return False
-        ordered.add(column)
-    return _has_unique_key(table, ordered) or not (must_be_total or topn.order_continues)
+            return _SortedBy(columns, is_whole=False, is_total=False)
+        columns += (column,)
+    is_total = _has_unique_key(table, fixed.union(columns))
+    return _SortedBy(columns, is_total or not topn.order_continues, is_total)
 
 
 def _fixed_columns(path: Path) -> set[Column]:

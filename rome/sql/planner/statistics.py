@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from rome.catalog.model import Table
 from rome.folding import fold_name
-from rome.sql.planner.access_path import KeyPath, Path, UnionPath
+from rome.sql.planner.access_path import FullScan, KeyPath, Limit, Path, UnionPath
 from rome.storage.store import LAST, Count, Get, KeyRange, Lookup, Range, Request, Scan, rows_space
 
 UNKNOWN_ROWS = 100_000.0
@@ -29,6 +29,7 @@ _NARROWER = 0.1
 """The guess of how many rows one more column of an index, or a range on it, leaves."""
 
 _MAX_SELECTIVITIES = 4096
+_MAX_GROUP_SIZES = 4096
 _NUDGE = 1.05
 
 _WEIGHT = 0.25
@@ -58,6 +59,7 @@ class Statistics:
         self._per_key: dict[_Key, float] = {}
         self._frequent: dict[_Key, Mapping[KeyRange, float]] = {}
         self._selectivities: dict[int, float] = {}
+        self._group_sizes: dict[tuple[_Key, bool, tuple[str, ...]], float] = {}
 
     def has_row_count(self, table: Table) -> bool:
         """Return True if the size of a table is known."""
@@ -132,12 +134,38 @@ class Statistics:
         if filter_id in self._selectivities:
             self._selectivities[filter_id] = min(self._selectivities[filter_id] * _NUDGE, 1.0)
 
+    def group_size(self, table: Table, path: Path, limit: Limit) -> float:
+        """Return how many rows have the same values in the columns that an incremental sort is presorted by.
+
+        This is known from earlier batches, or from lookups of such values; if not, the groups are taken for small.
+        """
+        known = self._group_sizes.get(_group_key(table, path, limit))
+        if known is not None or not isinstance(path, KeyPath):
+            return 1.0 if known is None else known
+        columns = {term.column for term in path.equal}.union(limit.presorted)
+        return max(self._per_key.get((*_key(table, path)[:2], len(columns), False), 1.0), 1.0)
+
+    def note_group_size(self, table: Table, path: Path, limit: Limit, size: float) -> None:
+        """Record how large the groups were that an incremental sort has seen."""
+        if len(self._group_sizes) >= _MAX_GROUP_SIZES:
+            self._group_sizes.clear()
+        key = _group_key(table, path, limit)
+        before = self._group_sizes.get(key, size)
+        self._group_sizes[key] = before + _WEIGHT * (size - before)
+
+    def nudge_group_size(self, table: Table, path: Path, limit: Limit) -> None:
+        """Lower the size of groups so large that no batch was tried, so that one is tried again at some time."""
+        key = _group_key(table, path, limit)
+        if key in self._group_sizes:
+            self._group_sizes[key] = max(self._group_sizes[key] / _NUDGE, 1.0)
+
     def forget(self) -> None:
         """Forget everything: the database has been replaced by another one."""
         self._rows.clear()
         self._per_key.clear()
         self._frequent.clear()
         self._selectivities.clear()
+        self._group_sizes.clear()
         self.changes += 1
 
     def _note_key(self, table: Table, path: KeyPath, request: Request, rows: int) -> bool:
@@ -268,6 +296,11 @@ def _key(table: Table, path: KeyPath | UnionPath) -> _Key:
     if isinstance(path, UnionPath):
         return tuple([part for each in path.paths for part in _key(table, each)])
     return table.id, path.index.id if path.index else 0, len(path.equal), path.range_term is not None
+
+
+def _group_key(table: Table, path: Path, limit: Limit) -> tuple[_Key, bool, tuple[str, ...]]:
+    assert not isinstance(path, FullScan)  # it has no order
+    return _key(table, path), limit.backward, tuple([column.name for column in limit.presorted])
 
 
 def _differ_much(before: float, now: float) -> bool:

@@ -340,27 +340,39 @@ class RowCache:
 
     # ── the workspace ─────────────────────────────────────────────────────────────────────────────────────────────
 
-    def load_into_workspace(self, tables: Iterable[Table]) -> None:
-        """Put the cached rows of these tables into the workspace, as far as they are not there."""
+    def has_loaded(self, table: Table, keys: Iterable[bytes]) -> bool:
+        """Return True if one of these rows of a table is in the workspace."""
+        return not self._loaded.get(table.id, {}).keys().isdisjoint(keys)
+
+    def load_into_workspace(self, tables: Iterable[Table], left_out: Mapping[int, Container[bytes]]) -> None:
+        """Put the cached rows of these tables into the workspace, as far as they are not there.
+
+        `left_out`: by table id, the keys of rows that are not put there now.
+        """
         for table in tables:
             self._index_rows(table.id)
             if self._not_loaded.get(table.id):
-                self._load(table)
+                self._load(table, left_out.get(table.id, ()))
 
     def load_all_into_workspace(self, tables: Mapping[int, Table]) -> None:
         """Put all cached rows into the workspace. `tables`: the present ones, by id."""
         ids = dict.fromkeys((*self._raw, *self._not_loaded))
-        self.load_into_workspace([tables[table_id] for table_id in ids if table_id in tables])
+        self.load_into_workspace([tables[table_id] for table_id in ids if table_id in tables], {})
 
-    def _load(self, table: Table) -> None:
+    def _load(self, table: Table, left_out: Container[bytes]) -> None:
         cached, loaded = self._rows.get(table.id, {}), self._loaded.setdefault(table.id, {})
         not_loaded = self._not_loaded[table.id]
         new = [key for key in not_loaded if key not in loaded] if loaded else list(not_loaded)
+        later: list[bytes] = []
+        if left_out:
+            later = [key for key in new if key in left_out]
+            new = [key for key in new if key not in left_out]
         found: list[Any] = list(map(cached.get, new))
         if not all(found):
             new = [key for key in new if key in cached]
             found = list(filter(None, found))
         self.undo_log.clear_mapping(not_loaded)
+        self.undo_log.set_all(not_loaded, later, True)
         self.undo_log.set_all(loaded, new, True)
         rows: list[Row] = []
         if table.key and set(map(id, map(_table_of, found))) == {id(table)}:

@@ -104,6 +104,7 @@ def query(random: Random, schema: Schema) -> Step | None:
         _scalar,
         _compound,
         _first_by_key,
+        _first_by_key,
         _joined_to_page,
     )
     maker = random.choice(makers)
@@ -226,14 +227,25 @@ def _first_by_key(random: Random, schema: Schema, table: Relation, arguments: Ar
 
 def _page(random: Random, schema: Schema, table: Relation, columns: str, arguments: Arguments) -> str:
     where = condition(random, schema, table, "q", arguments, 1)
-    direction = random.choice(("", "", " DESC"))
-    terms = [f"q.{table.key[0].name}{direction}"]
-    if random.random() < 0.4:
-        terms.insert(0, f"q.{random.choice(table.columns).name}{random.choice((direction, '', ' DESC'))}")
     page = f"LIMIT {arguments(random.randint(1, 4))}"
     if random.random() < 0.3:
         page += f" OFFSET {arguments(random.randint(0, 3))}"
-    return f"SELECT {columns} FROM {table.name} q WHERE {where} ORDER BY {', '.join(terms)} {page}"
+    return f"SELECT {columns} FROM {table.name} q WHERE {where} ORDER BY {_order(random, table)} {page}"
+
+
+def _order(random: Random, table: Relation) -> str:
+    """Return an order of rows that ends with their integer key: an index may have all of it, or the first terms."""
+    direction = random.choice(("", "", " DESC"))
+    columns = [column.name for column in random.sample(table.columns, min(len(table.columns), 2))]
+    if table.ordered_by and random.random() < 0.7:
+        columns.insert(0, random.choice(sorted(table.ordered_by)))
+    terms = [f"q.{column}{direction}" for column in columns[: random.choice((0, 1, 1, 1, 2))]]
+    if terms and random.random() < 0.5:
+        term = random.choice(("{0}", "{0} + 0", "{0} IS NULL", "coalesce({0}, 1)", "typeof({0})", "{0} COLLATE NOCASE"))
+        order = random.choice(("", " DESC", " NULLS LAST", " DESC NULLS FIRST"))
+        terms.append(term.format(f"q.{random.choice(table.columns).name}") + order)
+    key = f"q.{table.key[0].name}{random.choice((direction, direction, '', ' DESC'))}"
+    return ", ".join([*terms, key])
 
 
 def _joined_to_page(random: Random, schema: Schema, table: Relation, arguments: Arguments) -> str:

@@ -37,6 +37,8 @@ class Relation:
     """The columns of the primary key and of each unique index without an expression or a predicate."""
     partial_keys: list[tuple[tuple[str, ...], str]] = field(default_factory=list)
     """The columns and the predicate of each unique index with a predicate."""
+    ordered_by: set[str] = field(default_factory=set)
+    """The first column of each index, also of those that ROME makes for foreign keys."""
     present: list[tuple[SqlValue, ...]] = field(default_factory=list)
     """The primary keys of a few rows."""
     parents: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -147,6 +149,7 @@ def _relation(sqlite: apsw.Connection, kind: str, name: str, sql: str) -> Relati
         keys: Any = sqlite.execute(f'PRAGMA foreign_key_list("{name}")').fetchall()
         for _, _, parent, child_column, parent_column, *_ in keys:
             relation.parents[child_column] = (parent, parent_column or "")
+        relation.ordered_by.update(relation.parents)
     return relation if relation.columns else None
 
 
@@ -155,9 +158,10 @@ def _read_indexes(sqlite: apsw.Connection, relation: Relation) -> None:
         relation.keys.append((relation.key[0].name,))
     indexes: Any = sqlite.execute(f'PRAGMA index_list("{relation.name}")').fetchall()
     for _, index, is_unique, _, is_partial in indexes:
+        found: Any = sqlite.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
+        relation.ordered_by.update(column for _, _, column, *_ in found[:1] if column)
         if not is_unique:
             continue
-        found: Any = sqlite.execute(f'PRAGMA index_xinfo("{index}")').fetchall()
         relation.unique.update(column for _, _, column, *_ in found if column)
         columns = tuple(column for *_, column, _, _, is_key in found if is_key)
         if None in columns:

@@ -24,7 +24,7 @@ from rome.sql.planner import plan_topn as topn
 from rome.sql.planner import planner
 from rome.sql.planner.read_plan import PlannerInput, ReadPlan
 from rome.sql.planner.statistics import Statistics
-from tests.sql.planner.test_superset import COLUMNS, DATA, DDL, Guesses
+from tests.sql.planner.test_superset import COLUMNS, DATA, DDL, VALUES, Guesses
 from tests.sql.planner.test_topn import KEYS, SORTED, PageWriter
 
 NUMBER = itertools.count()
@@ -61,6 +61,20 @@ class FrontWriter(PageWriter):
             text += f" {kind} {table} AS o{number} ON {self.link([*scope], table, f'o{number}')}"
             scope.append((f"o{number}", table))
         return text
+
+    def order(self, table: str, order: list[str]) -> str:
+        """Write an order of which an index has perhaps only the first terms: then come expressions and directions."""
+        if self.pick(True, False):
+            return super().order(table, order)
+        direction = self.pick("", " DESC")
+        first = self.pick(1, 1, 2)
+        terms = [f"a.{column}{direction}" for column in order[:first]]
+        for column in [*order[first:], *(key for key in KEYS[table] if key not in order)]:
+            term = self.pick("a.{}", "a.{}", "a.{} + 1", "-a.{}", "lower(a.{})", "hex(a.{})", "a.{} IS NULL")
+            terms.append(term.format(column) + self.pick("", "", " DESC", " ASC NULLS LAST", " DESC NULLS FIRST"))
+        if self.pick(*[False] * 3, True):
+            terms.insert(1, f"a.{self.pick(*COLUMNS[table])}{self.pick('', ' COLLATE NOCASE')} DESC")
+        return ", ".join([*terms, *(f"a.{column}{self.pick('', ' DESC')}" for column in COLUMNS[table])])
 
     def union(self) -> str:
         """Write a page over a UNION of one table, as Glance lists images."""
@@ -108,6 +122,9 @@ class FrontWriter(PageWriter):
         condition = f" WHERE {' AND '.join(tests)}" if tests else ""
         everything = ", ".join(f"{alias}.{column}" for alias, name in scope[1:] for column in COLUMNS[name])
         terms = self.order(table, order) + (f", {everything}" if everything else "")
+        if everything and self.pick(True, False):
+            first, _, others = terms.partition(", ")
+            terms = f"{first}, {self.pick(*everything.split(', '))}{self.pick('', ' DESC')}, {others}"
         limit = self.pick(
             "LIMIT 3", "LIMIT 2", "LIMIT 1", "LIMIT 5 OFFSET 2", "LIMIT 0", "LIMIT -1 OFFSET 3", "LIMIT 9"
         )
@@ -163,7 +180,8 @@ def forced(first: int, growth: int, most: float) -> Iterator[None]:
         return replace(plan, topn=replace(plan.topn, max_batch=most)) if plan.topn else plan
 
     steps = tuple(plan if step is topn.plan_topn else step for step in planner.STEPS)
-    grow = mock.patch.multiple(topn, _batch_for=lambda *_: first, MIN_GROWTH=growth, MAX_GROWTH=growth)
+    sizes = {"_batch_for": lambda *_: first, "_rest_of_group": lambda _: 0}
+    grow = mock.patch.multiple(topn, **sizes, MIN_GROWTH=growth, MAX_GROWTH=growth)
     with mock.patch.object(planner, "STEPS", steps), grow:
         yield
 
@@ -176,7 +194,14 @@ def random_changes(chosen: random.Random) -> Iterator[str]:
             row = chosen.choice(DATA.rows[table])[1]
             value = apsw.format_sql_value(row[COLUMNS[table].index(key)])
             test = f"{key} {chosen.choice('<=>')} {value}"
-            yield chosen.choice([f"DELETE FROM {table} WHERE {test}", f"UPDATE {table} SET {column} = 1 WHERE {test}"])
+            new = ", ".join(apsw.format_sql_value(chosen.choice(VALUES)) for _ in COLUMNS[table])
+            yield chosen.choice(
+                [
+                    f"DELETE FROM {table} WHERE {test}",
+                    f"UPDATE {table} SET {column} = 1 WHERE {test}",
+                    f"INSERT OR IGNORE INTO {table} ({', '.join(COLUMNS[table])}) VALUES ({new})",
+                ]
+            )
 
 
 def answer(sql: str, parameters: list[Any], changes: list[str]) -> list[Any]:
@@ -211,7 +236,10 @@ def test_batches_give_the_same_results_as_all_rows(statement: tuple[str, list[An
             if chosen.random() < 0.3:
                 key = KEYS[table][0]
                 some = chosen.choice(DATA.rows[table])[1][COLUMNS[table].index(key)]
-                connection.execute(f"SELECT * FROM {table} WHERE {key} {chosen.choice('=>')} ?", [some]).fetchall()
+                shown = chosen.choice(["*", "*", f"quote({key})"])  # (which brings the rows into the workspace)
+                connection.execute(
+                    f"SELECT {shown} FROM {table} WHERE {key} {chosen.choice('=>')} ?", [some]
+                ).fetchall()
         for change in changes if isolation != "AUTOCOMMIT" else ():
             connection.execute(change)
         if isolation == "AUTOCOMMIT":
