@@ -88,10 +88,20 @@ def _encode_column(values: Sequence[SqlValue]) -> list[bytes]:
     kinds = set(map(type, values))
     if kinds == {int}:
         return encode_ints(values)  # type: ignore[arg-type] # all are integers
-    if kinds == {str} and len(distinct := set(values)) < len(values) // 2:
-        key_of = {value: _encode_text(value) for value in distinct}  # type: ignore[arg-type] # all are texts
-        return list(map(key_of.__getitem__, values))
+    if kinds == {str}:
+        return _encode_texts(values)  # type: ignore[arg-type] # all are texts
     return [encode((value,)) for value in values]
+
+
+def _encode_texts(values: Sequence[str]) -> list[bytes]:
+    distinct = set(values)
+    if len(distinct) < len(values) // 2:
+        key_of = dict(zip(distinct, _encode_texts(list(distinct)), strict=True))
+        return list(map(key_of.__getitem__, values))
+    whole = "".join(values)
+    if whole.isascii() and "\0" not in whole:
+        return [b"\x20%b\0" % data for data in map(str.encode, values)]
+    return list(map(_encode_text, values))
 
 
 def encode_ints(values: Sequence[int]) -> list[bytes]:
