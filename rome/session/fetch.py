@@ -183,7 +183,7 @@ class PlanFetch:
         if self.groups is None:
             return {}
         table = self._batch_steps[0].table
-        return {table.id: frozenset(table.row_codec.encode_each(self.groups.left_out))}
+        return {table.id: frozenset(table.row_codec.encode_each(list(zip(*self.groups.left_out, strict=True))))}
 
     def rows(self, at: int) -> list[list[Row]]:
         """Return the rows of each table reference that are fetched by now, in the order of their numbers."""

@@ -21,15 +21,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import repeat
+from operator import itemgetter
 from typing import NamedTuple
 
-from rome.catalog.key_codec import columns_taker
-from rome.catalog.model import Table
+from rome.catalog.model import Column, Table
 from rome.folding import fold_name
 from rome.sql.analysis.relation import Row
 from rome.sql.planner.access_path import Limit
 from rome.storage.keys import encode_each
-from rome.values import collate
+from rome.values import SqlValue, collate
 
 
 class Groups(NamedTuple):
@@ -45,14 +46,15 @@ class Groups(NamedTuple):
 
 def complete_groups(table: Table, rows: Sequence[Row], limit: Limit) -> Groups:
     """Divide the rows of a batch, which are in any order. `limit`: how the batch was limited."""
-    columns = limit.presorted
-    values = list(map(columns_taker([table.position[fold_name(column.name)] for column in columns]), rows))
-    collations = [column.collation for column in columns]
-    if set(collations) != {"BINARY"}:
-        values = [tuple(map(collate, each, collations)) for each in values]
-    keys = encode_each(values)
+    keys = encode_each([_values(table, column, rows) for column in limit.presorted])
     sizes = Counter(keys)
     last = min(sizes) if limit.backward else max(sizes)
     complete = [row for row, key in zip(rows, keys, strict=True) if key != last]
     left_out = [row for row, key in zip(rows, keys, strict=True) if key == last]
     return Groups(complete, left_out, sum(size * size for size in sizes.values()) / len(keys))
+
+
+def _values(table: Table, column: Column, rows: Sequence[Row]) -> list[SqlValue]:
+    """Return the values of a column as its keys have them."""
+    values = map(itemgetter(table.position[fold_name(column.name)]), rows)
+    return list(values if column.collation == "BINARY" else map(collate, values, repeat(column.collation)))
