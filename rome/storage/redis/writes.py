@@ -126,7 +126,8 @@ class BatchArguments:
         if None in found:
             found = [value for value in found if value is not None]
             puts = len(found)
-            keys.sort(key=lambda key: values[key] is None)  # the puts first, in their order
+            if puts:  # they come first, in their order
+                keys.sort(key=lambda key: values[key] is None)
         name, word, has_values = _words(space)
         self._heads.append(_WRITE(len(new), puts))
         self._lists += (name, pack(keys))
