@@ -281,6 +281,25 @@ def test_the_order_continues_with_a_column_of_a_joined_table(run: Cost) -> None:
         assert run.rows < 80
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT DISTINCT id, created FROM job ORDER BY created DESC, id LIMIT 20",
+        "SELECT id, max(name) FROM job GROUP BY job.id ORDER BY created DESC, count(*), id LIMIT 20",
+        """SELECT id FROM
+            (SELECT id, created FROM job WHERE queue <> 2 UNION SELECT id, created FROM job WHERE queue > 0)
+            ORDER BY created DESC, id LIMIT 20""",
+        """SELECT d.id FROM (SELECT id, created, queue FROM job ORDER BY created DESC, id LIMIT 20) AS d
+            LEFT JOIN queue ON queue.id = d.queue ORDER BY d.created DESC, d.id""",
+    ],
+    ids=["DISTINCT", "GROUP BY", "UNION", "derived table"],
+)
+def test_other_forms_of_pages(run: Cost, sql: str) -> None:
+    for most in (100, 60):
+        assert ids(run(sql)) == sorted_ids(in_two_directions)
+        assert run.rows < most
+
+
 @pytest.mark.parametrize("term", ["name", "hex(name)"])
 def test_groups_larger_than_a_page(run: Cost, term: str) -> None:
     """The first batch, and with `hex` the workspace, have only a part of the first group."""
