@@ -305,7 +305,7 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 def keys_of(url: str) -> list[str]:
     address, _, name = url.removeprefix("rome+").rpartition("/")
     with Redis.from_url(address, decode_responses=True) as client:
-        return sorted(key for key in client.keys("*") if key.startswith(f"{{rome:{name}}}:"))
+        return sorted(client.keys(f"{{rome:{name}}}:*"))
 
 
 @pytest.mark.server

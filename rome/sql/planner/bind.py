@@ -222,7 +222,9 @@ class _Binding:
             return self._keys_of(term.sources[0], term)
         listed = listed_parameters(term.sources, self.parameters)
         if listed is not None and set(map(type, listed)) <= COMPARED_UNCHANGED[term.column.affinity]:
-            return sorted(set(encode_each([[collate(value, term.column.collation) for value in listed]])))
+            collation = term.column.collation
+            values = listed if collation == "BINARY" else [collate(value, collation) for value in listed]
+            return sorted(set(encode_each([values])))
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
     def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:
