@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
-from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +16,7 @@ from sqlalchemy import create_engine, text
 import rome
 from rome.errors import Conflict, LockTimeout
 from rome.sql.planner.statistics import Statistics
-from tests.session.test_topn import Cost, ids
+from tests.session.test_topn import Cost, disturbed, ids
 
 Row = tuple[Any, ...]
 
@@ -385,21 +384,14 @@ def test_a_page_is_of_one_version(url: str, connection: rome.Connection, isolati
     """Another transaction moves rows between two batches."""
     reader = rome.connect(url, foreign_keys="off", isolation_level=isolation)
     writer = connection.cursor()
-    store = reader.database.store
-    fetch, rounds = store.fetch, 0
 
-    def fetch_and_be_disturbed(*arguments: Any) -> Any:
-        nonlocal rounds
-        answer = fetch(*arguments)
-        rounds += 1
-        if rounds < 3:
-            writer.execute("UPDATE job SET weight = weight + 1 WHERE id % 2 = ?", (rounds % 2,))
-            connection.commit()
-        return answer
+    def commit(number: int) -> None:
+        writer.execute("UPDATE job SET weight = weight + 1 WHERE id % 2 = ?", (number % 2,))
+        connection.commit()
 
-    with mock.patch.object(store, "fetch", fetch_and_be_disturbed):
+    with disturbed(reader, commit) as rounds:
         found = reader.execute("SELECT id FROM job ORDER BY weight, name LIMIT 20").fetchall()
-    assert rounds > 1
+    assert len(rounds) > 1
     assert ids(found) == sorted_ids(lambda row: (row[3], row[5]))
     reader.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from unittest import mock
 
@@ -232,27 +233,37 @@ def test_a_page_after_a_marker_with_a_filter(run: Cost) -> None:
         assert run.rows <= most
 
 
+@contextmanager
+def disturbed(reader: rome.Connection, disturb: Callable[[int], None]) -> Iterator[list[int]]:
+    """Call a function after each of the first two rounds of a connection, with its number; yield all numbers."""
+    store, rounds = reader.database.store, []
+    fetch = store.fetch
+
+    def fetch_and_be_disturbed(*arguments: Any) -> Any:
+        answer = fetch(*arguments)
+        rounds.append(len(rounds) + 1)
+        if len(rounds) < 3:
+            disturb(len(rounds))
+        return answer
+
+    with mock.patch.object(store, "fetch", fetch_and_be_disturbed):
+        yield rounds
+
+
 @pytest.mark.parametrize("isolation", ["SNAPSHOT", "SERIALIZABLE", "READ COMMITTED", "AUTOCOMMIT"])
 def test_a_page_is_of_one_version(url: str, connection: rome.Connection, isolation: str) -> None:
     """Another transaction commits between two batches."""
     reader = rome.connect(url, foreign_keys="off", isolation_level=isolation)
     writer = connection.cursor()
-    store = reader.database.store
-    fetch, rounds = store.fetch, 0
 
-    def fetch_and_be_disturbed(*arguments: Any) -> Any:
-        nonlocal rounds
-        answer = fetch(*arguments)
-        rounds += 1
-        if rounds < 3:
-            writer.execute("UPDATE server SET state = 'down' WHERE born < 100 AND project = ?", (rounds,))
-            writer.execute("DELETE FROM server WHERE state = 'down' AND project = 3 AND born < 100")
-            connection.commit()
-        return answer
+    def commit(number: int) -> None:
+        writer.execute("UPDATE server SET state = 'down' WHERE born < 100 AND project = ?", (number,))
+        writer.execute("DELETE FROM server WHERE state = 'down' AND project = 3 AND born < 100")
+        connection.commit()
 
-    with mock.patch.object(store, "fetch", fetch_and_be_disturbed):
+    with disturbed(reader, commit) as rounds:
         found = reader.execute(FILTERED, ("down", 10, 0)).fetchall()
-    assert rounds > 1
+    assert len(rounds) > 1
     assert ids(found) == expected(lambda row: row[4] == "down")
     reader.close()
 
