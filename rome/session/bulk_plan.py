@@ -17,7 +17,7 @@ from rome.catalog.model import Catalog, Table
 from rome.folding import fold_name
 from rome.plan.plan import Plan
 from rome.session.point_dml import must_use_workspace
-from rome.session.point_plan import PointWrite, RowInsert, is_simple, stored_columns
+from rome.session.point_plan import PointWrite, RowInsert, is_simple, may_mismatch, stored_columns
 from rome.sql.rewrite.counter_ids import omitted_values
 from rome.sql.rewrite.source_select import SourceSelect, source_select
 from rome.sql.syntax.operands import Const
@@ -113,8 +113,7 @@ def _bulk_plan(statement: Statement, sql: str, table: Table | None, catalog: Cat
     if source is None or classify(source.sql).kind is not StatementKind.SELECT:
         return None
     keys = TableKeys(catalog, table)
-    # SQLite reports foreign keys that do not match a unique key of the parent, sometimes.
-    if not all(each.parent_codec for each in keys.parents + keys.children):
+    if may_mismatch(table, keys):
         return None
     if statement.kind is StatementKind.UPDATE:
         return BulkUpdate(table, source) if keys.columns.isdisjoint(source.columns) else None

@@ -353,6 +353,17 @@ def is_simple(table: Table, catalog: Catalog) -> bool:
     return not any(index.computed for index in table.indexes) and COLLATIONS.keys() >= collations
 
 
+def may_mismatch(table: Table, keys: TableKeys) -> bool:
+    """Return True if SQLite may report a foreign key that does not match a unique key of its parent.
+
+    It looks at those of the table and of its children; if a new row may replace another one (ON CONFLICT REPLACE), also
+    at those of all rows that change with the children.
+    """
+    if keys.children and "replace" in names(table.sql):
+        return True
+    return not all(each.parent_codec for each in keys.parents + keys.children)
+
+
 def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
     if plan.values is None or len(plan.values.rows) != 1 or plan.values.insert.has_with:
         return None
@@ -364,8 +375,7 @@ def _insert(plan: Plan, table: Table, catalog: Catalog) -> PointInsert | None:
         return None
     keys = TableKeys(catalog, table)
     returned = _returned(plan.values.insert.returning, table) if plan.statement.has_returning else ()
-    # SQLite reports foreign keys that do not match a unique key of the parent, those of children sometimes.
-    if returned is None or not all(each.parent_codec for each in keys.parents + keys.children):
+    if returned is None or may_mismatch(table, keys):
         return None
     width = len(sources)
     return PointInsert(
