@@ -216,6 +216,11 @@ def collate(value: SqlValue, collation: str) -> SqlValue:
         raise NotSupportedError(f"no such collation sequence: {collation}") from None
 
 
+def collate_each(values: Sequence[SqlValue], collation: str) -> Sequence[SqlValue]:
+    """Return the folds of many values, as `collate` does one by one. Raise NotSupportedError."""
+    return values if collation == "BINARY" else [collate(value, collation) for value in values]
+
+
 def _nocase(text: str) -> str:
     """Fold ASCII letters. Of what follows a NUL, SQLite's NOCASE compares only the length."""
     lower = ascii_lower(text)

@@ -17,7 +17,6 @@ A codec takes values as they are stored: the affinity of the column is already a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import cast
 
@@ -25,7 +24,7 @@ from rome.fast_tuples import tuple_maker
 from rome.folding import fold_name
 from rome.storage.keys import encode, encode_each, encode_int, entries_of, entry, prefix_end
 from rome.storage.store import Get, KeyRange, Lookup, Range, Request, index_space, rows_space
-from rome.values import Columns, SqlValue, collate
+from rome.values import Columns, SqlValue, collate, collate_each
 
 Row = Sequence[SqlValue]
 TakeColumns = Callable[[Row], tuple[SqlValue, ...]]
@@ -83,7 +82,7 @@ class KeyCodec:
     def encode_values(self, taken: Columns) -> list[bytes]:
         """Return the key of the values of each of many rows."""
         if self.collations is not None:
-            taken = [list(map(collate, *pair)) for pair in zip(taken, map(repeat, self.collations), strict=True)]
+            taken = list(map(collate_each, taken, self.collations))
         return encode_each(taken)
 
     def _encode_collated(self, values: Row) -> bytes:

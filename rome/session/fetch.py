@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 from rome.fallback import UnsupportedValue
 from rome.plan.plan import PagePlan, Plan
@@ -177,7 +177,7 @@ class PlanFetch:
         # A hidden rowid is no column of a row, so its key is not known here.
         return is_read_once and bool(table.key) and not row_cache.has_loaded(table, self.left_out[table.id])
 
-    @property
+    @cached_property
     def left_out(self) -> dict[int, frozenset[bytes]]:
         """By table id: the keys of cached rows that must not be in the workspace: they take no part in the result."""
         if self.groups is None:

@@ -58,7 +58,7 @@ def test_the_newest_commit_stays_in_the_log(small):
 
 
 class _Signal(BaseException):
-    """What a signal handler raises."""
+    """The exception that a signal handler raises."""
 
 
 def _interrupted(work, step):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import prod
 from typing import Any
 
@@ -29,9 +29,12 @@ def check_loops(*scans: Sequence[Any]) -> None:
 
 
 def ordered(
-    rows: Iterable[Any], fast: Callable[[Any], Any], exact: Callable[[Any], Any], descending: bool
+    rows: Iterable[Any], fast: Callable[[Any], Any] | None, exact: Callable[[Any], Any], descending: bool
 ) -> list[Any]:
-    """Sort rows by a key, stably. The keys of `exact` can always be compared; those of `fast` are tried first."""
+    """Sort rows by a key, stably. The keys of `exact` can always be compared; those of `fast` are tried first.
+
+    None in place of `fast`: the rows, or values, themselves. Where Python can compare them, it does so as SQLite.
+    """
     rows = list(rows)
     try:
         return sorted(rows, key=fast, reverse=descending)
@@ -72,14 +75,6 @@ def _ranks(row: Iterable[Any]) -> list[tuple[int, Any]]:
     return [rank(value) for value in row]
 
 
-def _sorted(values: Collection[Any], ranked: Callable[[Any], Any]) -> list[Any]:
-    """Return distinct values, or rows, in SQLite's order. Where Python can compare them, its own order is the same."""
-    try:
-        return sorted(values)
-    except TypeError:
-        return sorted(values, key=ranked)
-
-
 Add = Callable[[defaultdict[Any, list[Any]]], object]
 """Appends members to the lists of their group keys."""
 
@@ -100,12 +95,12 @@ def grouped_by_one(add: Add) -> list[tuple[Any, list[Any]]]:
 def _grouped(add: Add, order: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
     found: defaultdict[Any, list[Any]] = defaultdict(list)
     add(found)
-    return [(key, found[key]) for key in _sorted(found, order)]
+    return [(key, found[key]) for key in ordered(found, None, order, descending=False)]
 
 
 def rows_united(left: Iterable[Any], right: Iterable[Any]) -> list[Any]:
     """Return the rows of a UNION, sorted: SQLite sorts them to compare them."""
-    return _sorted({*left, *right}, _ranks)
+    return ordered({*left, *right}, None, _ranks, descending=False)
 
 
 # ── the right side of IN ──────────────────────────────────────────────────────────────────────────────────────────────

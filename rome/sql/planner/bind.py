@@ -48,7 +48,7 @@ from rome.sql.syntax.operands import (
 )
 from rome.storage.keys import AFTER_NULL, encode, encode_each, prefix_end
 from rome.storage.store import LAST, Count, Get, KeyRange, Request, Scan, rows_space
-from rome.values import COMPARED_UNCHANGED, SqlValue, collate, convert
+from rome.values import COMPARED_UNCHANGED, SqlValue, collate, collate_each, convert
 
 MAX_COMBINATIONS = 4096
 """So many combinations of the values of several columns are looked up; if there are more, columns are left out."""
@@ -222,9 +222,7 @@ class _Binding:
             return self._keys_of(term.sources[0], term)
         listed = listed_parameters(term.sources, self.parameters)
         if listed is not None and set(map(type, listed)) <= COMPARED_UNCHANGED[term.column.affinity]:
-            collation = term.column.collation
-            values = listed if collation == "BINARY" else [collate(value, collation) for value in listed]
-            return sorted(set(encode_each([values])))
+            return sorted(set(encode_each([collate_each(listed, term.column.collation)])))
         return sorted({key for source in term.sources for key in self._keys_of(source, term)})
 
     def _keys_of(self, source: KeySource, term: EqualTerm) -> list[bytes]:

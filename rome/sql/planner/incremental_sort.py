@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import repeat
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ from rome.folding import fold_name
 from rome.sql.analysis.relation import Row
 from rome.sql.planner.access_path import Limit
 from rome.storage.keys import encode_each
-from rome.values import SqlValue, collate
+from rome.values import SqlValue, collate_each
 
 
 class Groups(NamedTuple):
@@ -54,7 +53,7 @@ def complete_groups(table: Table, rows: Sequence[Row], limit: Limit) -> Groups:
     return Groups(complete, left_out, sum(size * size for size in sizes.values()) / len(keys))
 
 
-def _values(table: Table, column: Column, rows: Sequence[Row]) -> list[SqlValue]:
+def _values(table: Table, column: Column, rows: Sequence[Row]) -> Sequence[SqlValue]:
     """Return the values of a column as its keys have them."""
-    values = map(itemgetter(table.position[fold_name(column.name)]), rows)
-    return list(values if column.collation == "BINARY" else map(collate, values, repeat(column.collation)))
+    values = list(map(itemgetter(table.position[fold_name(column.name)]), rows))
+    return collate_each(values, column.collation)

@@ -110,7 +110,7 @@ def _cost_per_row(rounds: Rounds, batch: Sequence[Step]) -> tuple[float, float]:
 
 
 class BatchResult(NamedTuple):
-    """What a batch of a Top-N plan has brought.
+    """The outcome of a batch of a Top-N plan.
 
     `rows`: how many. `complete`: how many of them took part in the result. `results`: how many came out. `group_size`:
     of the groups that an incremental sort distinguishes; None if all rows took part.

@@ -272,14 +272,15 @@ class RowCache:
         if len(requests) == 1 and isinstance(request, Get) and len(request.keys) == 1:
             row = cached.get(request.keys[0])
             return [] if row is None or row.values is None else [row.values]
-        keys: Collection[bytes] = self._keys(request, cached)
         if len(requests) > 1:
-            keys = {
-                key
+            present = {
+                key: row.values
                 for each in requests
                 for key in self._keys(each.request, cached)
                 if (row := cached.get(key)) is not None and row.values is not None
             }
+            return [present[key] for key in sorted(present)]
+        keys = self._keys(request, cached)
         if len(keys) > 1:
             keys = sorted(keys)
         found = list(map(cached.get, keys))
