@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -24,52 +25,34 @@ def _finite(number: float) -> float | None:
     raise UnsupportedValue("an infinite number")
 
 
-def _compute(left: Any, right: Any, operation: Callable[[Any, Any], Any]) -> Any:
-    """Return an integer of integers, if it fits into 64 bits; else compute in floating point."""
-    if left is None or right is None:
-        return None
-    left, right = number_of(left), number_of(right)
-    if left.__class__ is int and right.__class__ is int:
+def _operator(operation: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return an operator of SQL: it makes an integer of integers, if that fits into 64 bits; else a float."""
+
+    def compute(left: Any, right: Any) -> Any:
+        if left.__class__ is not int or right.__class__ is not int:
+            if left is None or right is None:
+                return None
+            left, right = number_of(left), number_of(right)
+            if left.__class__ is not int or right.__class__ is not int:
+                return _in_floating_point(operation, left, right)
         whole = operation(left, right)
         if LEAST_INTEGER <= whole <= GREATEST_INTEGER:
             return whole
+        return _in_floating_point(operation, left, right)
+
+    return compute
+
+
+def _in_floating_point(operation: Callable[[Any, Any], Any], left: Any, right: Any) -> Any:
     try:
         return _finite(operation(float(left), float(right)))
     except OverflowError:
         raise UnsupportedValue("an infinite number") from None
 
 
-def add(left: Any, right: Any) -> Any:
-    """Return left + right."""
-    if (
-        left.__class__ is int
-        and right.__class__ is int
-        and LEAST_INTEGER <= (whole := left + right) <= GREATEST_INTEGER
-    ):
-        return whole
-    return _compute(left, right, lambda one, other: one + other)
-
-
-def subtract(left: Any, right: Any) -> Any:
-    """Return left - right."""
-    if (
-        left.__class__ is int
-        and right.__class__ is int
-        and LEAST_INTEGER <= (whole := left - right) <= GREATEST_INTEGER
-    ):
-        return whole
-    return _compute(left, right, lambda one, other: one - other)
-
-
-def multiply(left: Any, right: Any) -> Any:
-    """Return left * right."""
-    if (
-        left.__class__ is int
-        and right.__class__ is int
-        and LEAST_INTEGER <= (whole := left * right) <= GREATEST_INTEGER
-    ):
-        return whole
-    return _compute(left, right, lambda one, other: one * other)
+add = _operator(operator.add)
+subtract = _operator(operator.sub)
+multiply = _operator(operator.mul)
 
 
 def divide(left: Any, right: Any) -> Any:
